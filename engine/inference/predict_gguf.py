@@ -18,6 +18,7 @@ from engine.inference.predict import (
     PredictionInputs,
     asked_turns,
     choice_predictions,
+    generated,
     likelihood_predictions,
     predicted,
 )
@@ -78,12 +79,7 @@ class GgufAsker:
             return self._silent(answers, by_llama)
         held = task.spec.is_constrained
         loose = [
-            predicted(
-                row,
-                label=parse_answer(task, text) if ended or not held else None,
-                text=text,
-                ended=ended,
-            )
+            generated(task, row, text, ended=ended)
             # nothing comes back of what was not asked for
             for row, text, ended in zip(
                 rows, answers.texts, answers.ended, strict=bool(answers.texts)
@@ -138,22 +134,20 @@ class GgufAsker:
 
     def _likelihoods(self) -> Predictions:
         """Return how probable what would be learned of each row is, in the form that training reads."""
-        from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
-        from engine.runtime.scoring.likelihood import Likelihood, token_row  # brings torch
+        from engine.runtime.llama.client import Request  # only where a file is asked
+        from engine.runtime.rendering.segments import token_row  # brings transformers
+        from engine.runtime.scoring.likelihood import Likelihood  # brings torch
 
         renderer = self.asked.renderer(self.chat)
         made = [renderer.render(row) for row in self.examples]
         parts = [one.segments for rows in made for one in rows]
         tokens = [token_row(self.chat, segments) for segments in parts]
         texts = [segment.text for segments in parts for segment in segments]
-        learned = [
-            LearnedRow(ids=row.ids, learned=[int(flag) for flag in row.learned]) for row in tokens
-        ]
         expected, sent = self._sent(made)
         plain = self._plain_by_ollama()
         request = Request(
             prompts=texts,
-            learned=learned,
+            learned=tokens,
             terminator=renderer.ending,
             read=[text for _, text, _ in plain],
             sent=sent,

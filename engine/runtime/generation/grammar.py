@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, Final, Self
 
 import numpy as np
@@ -182,17 +183,11 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
     if len(tokens) == 1 and twice == tokens * 2:
         yield f"<[{tokens[0]}]>"
         return
-    plain: list[int] = []
-    for token in tokens:
-        if not vocabulary.is_special_token(token):
-            plain.append(token)
-            continue
-        if plain:
-            yield json.dumps(vocabulary.decode_str(plain), ensure_ascii=False)
-            plain = []
-        yield f"<[{token}]>"
-    if plain:
-        yield json.dumps(vocabulary.decode_str(plain), ensure_ascii=False)
+    for is_special, part in groupby(tokens, vocabulary.is_special_token):
+        if is_special:
+            yield from (f"<[{token}]>" for token in part)
+        else:
+            yield json.dumps(vocabulary.decode_str(list(part)), ensure_ascii=False)
 
 
 def _reason(message: str) -> str:

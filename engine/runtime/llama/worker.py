@@ -88,7 +88,6 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
         "constrained": [asdict(job.decoding.result()) for job in constrained],
         "texts": [job.decoding.result().text for job in free_jobs],
         "ended": [job.decoding.finished for job in free_jobs],
-        "expanded": sum(job.search.expanded for job in searches),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -112,6 +113,14 @@ class Renderer:
                 stats.blocks.append(row.origin)
             for one in made:
                 yield from self._counted(one, row.repeat, stats)
+
+    def lengths(self, rows: Iterable[RenderableRow]) -> list[int]:
+        """Return the tokens of every row uncut, documents whole; rows that cannot be written are left out."""
+        found = []
+        for row in rows:
+            with suppress(UnwritableError):
+                found.append(sum(one.tokens for one in self.render(row)))
+        return found
 
     def marked(self, row: RenderableRow) -> tuple[str, ...]:
         """Return the tokens of the chat template that stand in any text of the row, sorted."""

@@ -27,6 +27,25 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A row as tokens, and which of them are learned."""
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+
+
+def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
+    """Return segments as training reads them: each tokenised apart."""
+    ids: list[int] = []
+    learned: list[bool] = []
+    for segment in segments:
+        tokens = chat.token_ids(segment.text)
+        ids += tokens
+        learned += [segment.supervised] * len(tokens)
+    return TokenRow(ids=tuple(ids), learned=tuple(learned))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """A conversation in pairs of segments: not learned from, learned from."""
 

@@ -18,8 +18,9 @@ from engine.progress import Progress
 from engine.render.progress import SilentProgress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import common_prefix
-from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, TokenRow, likelihood
+from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, likelihood
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
     Piece,

@@ -14,8 +14,7 @@ import torch
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
-from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.segments import Segment
+from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""
@@ -34,14 +33,6 @@ class Likelihood:
     tokens: int
     ends: bool
     """The last learned token, which ends the answer, is the one that the model finds most probable there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRow:
-    """A row as tokens, and which of them are learned."""
-
-    ids: tuple[int, ...]
-    learned: tuple[bool, ...]
 
 
 @torch.inference_mode()
@@ -70,17 +61,6 @@ def likelihood(
         Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
         for row, (nll, ends) in zip(token_rows, results, strict=True)
     ]
-
-
-def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
-    """Return segments as training reads them: each tokenised apart."""
-    ids: list[int] = []
-    learned: list[bool] = []
-    for segment in segments:
-        tokens = chat.token_ids(segment.text)
-        ids += tokens
-        learned += [segment.supervised] * len(tokens)
-    return TokenRow(ids=tuple(ids), learned=tuple(learned))
 
 
 def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[tuple[list[int], list[TokenRow]]]:

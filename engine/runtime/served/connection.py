@@ -48,21 +48,16 @@ def connected(
     verify: ssl.SSLContext | bool = (
         httpx.create_ssl_context() if address.scheme == "https" else False
     )
-    if _has_proxy(address):
-        try:
-            client = httpx.Client(
-                headers=headers, timeout=timeout, verify=verify, follow_redirects=False
-            )
-        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
-            raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
-    else:
-        transport = _PinnedTransport(address, verify)
-        client = httpx.Client(
-            # No proxy of the environment: it would resolve the name again, and lead elsewhere than to what was
-            # judged.
-            headers=headers, timeout=timeout, transport=transport, trust_env=False,
-            follow_redirects=False,
-        )  # fmt: skip
+    # Else no proxy of the environment: it would resolve the name again, and lead elsewhere than to what was judged.
+    way: dict[str, Any] = (
+        {"verify": verify}
+        if _has_proxy(address)
+        else {"transport": _PinnedTransport(address, verify), "trust_env": False}
+    )
+    try:
+        client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, **way)
+    except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
+        raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
     with client:
         yield client
 

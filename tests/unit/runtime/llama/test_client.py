@@ -16,8 +16,9 @@ from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
 from engine.runtime.llama.chat import file_tokenizer
-from engine.runtime.llama.client import LearnedRow, Request, ask_gguf
+from engine.runtime.llama.client import Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.tool_process import run_tool
 from support.gguf_labels import choose_gguf
 from support.pico import pico_gguf
@@ -80,7 +81,10 @@ def test_the_likelihood_is_that_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
     ids = [pico.chat.token_ids(prompt) for prompt in prompts]
-    rows = [LearnedRow(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
+    rows = [
+        TokenRow(ids=tuple(row), learned=tuple(place >= 3 for place in range(len(row))))
+        for row in ids
+    ]
 
     said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
 
@@ -102,8 +106,8 @@ def test_speed_and_memory_are_measured(
     said = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
 
     assert said.speed is not None
-    assert (said.speed.prompts, said.speed.tokens) == (3, 4)
-    assert said.speed.tokens_per_second > 0 < said.speed.first_token_seconds
+    assert (said.speed["prompts"], said.speed["tokens"]) == (3, 4)
+    assert said.speed["tokens_per_second"] > 0 < said.speed["first_token_seconds"]
     assert said.peak_memory_bytes > gguf.stat().st_size
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from typing import IO
 
 from engine.errors import StageError
 from engine.process import start as processes
@@ -47,13 +46,8 @@ def run_tool(
                 on_line(line)
             status = child.wait()
         if status != 0:
-            raise _failure(code, tool, status=status, log=_end_of(errors))
-
-
-def _end_of(stream: IO[bytes]) -> bytes:
-    size = stream.seek(0, 2)
-    stream.seek(max(0, size - ERROR_BYTES))
-    return stream.read()
+            errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))
+            raise _failure(code, tool, status=status, log=errors.read())
 
 
 def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:

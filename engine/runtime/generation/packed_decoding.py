@@ -121,13 +121,11 @@ class _Packed:
                     self._check(logits[0])
                     is_checked = True
                 following = step(logits, [entry.member for entry in active])
-                remaining = []
                 for entry, tokens in zip(active, following, strict=True):
                     entry.waiting = tokens
-                    if tokens:
-                        remaining.append(entry)
-                    else:
+                    if not tokens:
                         self._free += entry.slots
+                remaining = [entry for entry in active if entry.waiting]
                 if len(remaining) < len(active):
                     done += len(active) - len(remaining)
                     progress.update(done, len(self._rows), "rows")

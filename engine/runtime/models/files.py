@@ -56,7 +56,10 @@ def require_data(folder: Path) -> Path:
     for path in files:
         if path.suffix == ".py" and path.name != "__init__.py":
             raise _code(f"`{path.relative_to(folder).as_posix()}`")
-        _require_file(path)
+        try:
+            require_regular(path)
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
     if (folder / "custom_generate").exists():
         raise _code("`custom_generate`")
     if (folder / ADAPTER).exists():
@@ -102,13 +105,6 @@ def _files(folder: Path) -> Iterator[Path]:
                     hint="name the folder that `save_pretrained` wrote",
                 )
             yield Path(parent) / name
-
-
-def _require_file(path: Path) -> None:
-    try:
-        require_regular(path)
-    except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
 
 
 def read_settings(path: Path) -> Any:

@@ -235,7 +235,9 @@ class Search:
         """The answer, once nothing is wanted any more. Ties: the first one."""
         index = ~self._best()
         if self._tolerance is None:
-            shares = _shares([self.scores[index], *self._others(index)])
+            # those of the other answers reached, and of what may hold more of them
+            others = [score for answer, score in self.scores.items() if answer != index]
+            shares = _shares([self.scores[index], *others, *self._open.values()])
             return LabelChoice(index=index, probability=shares[0])
         shares = _shares(self.scores.values())
         found = dict(zip(self.scores, shares, strict=True))
@@ -255,11 +257,6 @@ class Search:
         while (code := self._heap[0][2]) >= 0 and code not in self._open:
             heapq.heappop(self._heap)
         return code
-
-    def _others(self, index: int) -> list[float]:
-        """Return the scores of the other answers reached, and of what may hold more of them."""
-        reached = [score for answer, score in self.scores.items() if answer != index]
-        return [*reached, *self._open.values()]
 
     def _needed(self, tolerance: float) -> tuple[int, ...]:
         """Return the largest open branches that cannot all be left closed; none when the rest is little."""

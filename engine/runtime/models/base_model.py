@@ -170,9 +170,8 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
 
     from engine.runtime.models.load import whole_model
 
-    _check_gguf(gguf)
-    progress.note(f"dequantizing {gguf.name} to bfloat16")
-    with _alone(gguf) as (folder, name), _reading(gguf):
+    with _alone(gguf) as (folder, name):
+        progress.note(f"dequantizing {gguf.name} to bfloat16")
         model = whole_model(
             *AutoModelForCausalLM.from_pretrained(
                 folder,
@@ -195,8 +194,7 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
 
 def _gguf_tokenizer(gguf: Path, target: Path, _progress: Progress) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    _check_gguf(gguf)
-    with _alone(gguf) as (folder, name), _reading(gguf):
+    with _alone(gguf) as (folder, name):
         tokenizer = _read_tokenizer(folder, name)
     tokenizer.save_pretrained(target)
 
@@ -213,17 +211,14 @@ def _read_tokenizer(folder: Path, name: str) -> Any:
 
 @contextlib.contextmanager
 def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
-    """Yield a folder that holds nothing but a link to the file: transformers reads settings that stand beside one."""
-    with working_folder() as folder:
+    """Yield a folder with nothing but a link to the file: transformers reads settings that stand beside one. X610."""
+    _check_gguf(gguf)
+    what = f"`{gguf.name}` cannot be dequantized"
+    errors = library_errors("X610", what, path="base_model.file", hint=GGUF_HINT)
+    with working_folder() as folder, errors:
         link = folder / "model.gguf"
         link.symlink_to(gguf.resolve())
         yield folder, link.name
-
-
-def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
-    return library_errors(
-        "X610", f"`{gguf.name}` cannot be dequantized", path="base_model.file", hint=GGUF_HINT
-    )
 
 
 def _pre_tokenizer(gguf: Path) -> str:

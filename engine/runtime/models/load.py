@@ -44,6 +44,12 @@ class LoadedModel:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def vocabulary(self) -> int:
+        """Logits of one position."""
+        size: int = self.model.get_output_embeddings().weight.shape[0]
+        return size
+
 
 def load_model(
     model_dir: Path, *, device: Device, precision: str, adapter: Path | None = None

@@ -147,7 +147,7 @@ def _shared(rows: Sequence[TokenRow]) -> int:
 def _batches(loaded: LoadedModel, items: Sequence[_Item]) -> Iterator[list[int]]:
     """Yield places of items, the longest first, within the tokens and logits of a pass."""
     kind = loaded.device.type
-    most = LOGIT_BYTES[kind] // (4 * loaded.model.get_output_embeddings().weight.shape[0])
+    most = LOGIT_BYTES[kind] // (4 * loaded.vocabulary)
     batch: list[int] = []
     size = scored = 0
     for index in sorted(range(len(items)), key=lambda index: -items[index].size):

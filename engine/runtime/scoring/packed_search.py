@@ -10,6 +10,7 @@ something else packed is one whose attention is of a kind not known here.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -116,7 +117,7 @@ class PackedSearch:
         longest = len(rows.own[self._order[0]])
         self._tokens = max(PASS_TOKENS[kind], longest, *(len(b.tokens) for b in tree.branches))
         self._scored = max(
-            LOGIT_BYTES[kind] // (4 * _vocabulary(loaded)), *(len(b.tokens) for b in tree.branches)
+            LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
         )
         states, logits = prefill(loaded, rows.whole(self._order[0]))
         self._plain = log_probabilities(logits, tree.branches[0].scored)
@@ -137,7 +138,9 @@ class PackedSearch:
         with attending(self._loaded, self._cache):
             while active or self._order:
                 feeds = self._next_feeds(active, make)
-                log_probs = self._forward(feeds)
+                logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
+                scored = [one for feed in feeds for one in feed.scored_tokens]
+                log_probs = log_probabilities(logits, scored)
                 if not checked:
                     self._check(log_probs)
                     checked = True
@@ -145,7 +148,7 @@ class PackedSearch:
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
-                        self._release(entry)
+                        self._free += itertools.chain.from_iterable(entry.slots.values())
                         done(entry.row, entry.search)
                 active = remaining
 
@@ -203,11 +206,6 @@ class PackedSearch:
         entry.slots[number] = slots
         return _Feed(entry=entry, number=number, piece=piece, scored_tokens=scored)
 
-    def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
-        """Return the log-probabilities of the scored tokens, feed by feed."""
-        logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
-        return log_probabilities(logits, [one for feed in feeds for one in feed.scored_tokens])
-
     def _deliver(self, feeds: Sequence[_Feed], log_probs: Sequence[float]) -> None:
         """Hand the searches their numbers; give slots back that nobody will look at again."""
         start = 0
@@ -218,15 +216,6 @@ class PackedSearch:
             # No other branch attends to these tokens any more.
             if not self._deeper[feed.number]:
                 self._free += feed.entry.slots.pop(feed.number)
-
-    def _release(self, entry: _SearchInFlight) -> None:
-        for slots in entry.slots.values():
-            self._free += slots
-
-
-def _vocabulary(loaded: LoadedModel) -> int:
-    size: int = loaded.model.get_output_embeddings().weight.shape[0]
-    return size
 
 
 def take(search: Search, number: int, log_probs: Sequence[float]) -> None:

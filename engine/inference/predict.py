@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.examples.example import Example
-from engine.environment import VLLM, version_of
+from engine.environment import VLLM, version_of, vllm_python
 from engine.errors import DataError
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
@@ -236,11 +236,11 @@ def _generate(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_configured
+    from engine.runtime.served.vllm import generate_with_vllm
 
     chat, room = loaded.chat, asked.room(loaded.chat)
     # labels and grammars stay in the engine, which needs fewer tokens for them than any server
-    if grammar is None and is_configured():
+    if grammar is None and vllm_python() is not None:
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)

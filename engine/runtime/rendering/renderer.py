@@ -167,12 +167,11 @@ class Renderer:
 
     def _counted(self, one: RenderedRow, repeat: int, stats: RenderStats) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
-        learned = [segment for segment in one.segments if segment.supervised]
         # Every text ends with an empty ending, and a model that never ends its turn would pass.
         ends = bool(self.ending) and (
             not self.task.spec.has_turns or one.answer.endswith(self.ending)
         )
-        if not learned or one.supervised == 0 or not ends:
+        if not one.supervised or not ends:
             stats.unsupervised.append(one.origin)
         if one.rewritten:
             stats.rewritten.append(one.origin)

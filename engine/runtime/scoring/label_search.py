@@ -23,7 +23,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""
@@ -168,12 +168,10 @@ def _add(
         else:
             chain, end = _chain((token,), child)
             following.append(_add(chain, end, number, depth + len(tokens), branches))
-    branches[number] = Branch(
-        tokens=tokens,
+    branches[number] = replace(
+        branches[number],
         allowed=tuple(node.children),
         following=tuple(following),
-        parent=parent,
-        depth=depth,
         first=min(~to if to < 0 else branches[to].first for to in following),
     )
     return number
@@ -209,9 +207,7 @@ class Search:
         if self._tolerance == 0.0:
             return tuple(sorted(self._open))
         best = self._best()
-        if self._tolerance is None:
-            return (best,) if best >= 0 else ()
-        needed = self._needed(self._tolerance)
+        needed = () if self._tolerance is None else self._needed(self._tolerance)
         return needed or ((best,) if best >= 0 else ())
 
     def take(self, number: int, log_probabilities: Sequence[float]) -> None:

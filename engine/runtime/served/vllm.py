@@ -31,11 +31,6 @@ WORKER = Path(__file__).with_name("vllm_worker.py")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
-def is_configured() -> bool:
-    """Return whether the user names a vLLM."""
-    return vllm_python() is not None
-
-
 def generate_with_vllm(
     loaded: LoadedModel, prompts: Sequence[str], *, max_new_tokens: int, progress: Progress
 ) -> list[GeneratedText]:

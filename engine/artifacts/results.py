@@ -134,33 +134,29 @@ def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     return from_json(Scores, read_json(artifacts["resample"], "folds.json")["folds"])
 
 
+def _read[T](kind: type[T], artifacts: Artifacts, stage: str, name: str) -> T | None:
+    """Return a result of a stage; None where it did not run, or not yet."""
+    return from_json(kind, read_json(artifacts[stage], name)) if stage in artifacts else None
+
+
 def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
     """The tuned model against baselines and the last accepted model; empty before the gate."""
-    if "gate" not in artifacts:
-        return ()
-    return from_json(tuple[Comparison, ...], read_json(artifacts["gate"], "comparisons.json"))
+    return _read(tuple[Comparison, ...], artifacts, "gate", "comparisons.json") or ()
 
 
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
-    if "forgetting" not in artifacts:
-        return None
-    return from_json(ForgettingResult, read_json(artifacts["forgetting"], "forgetting.json"))
+    return _read(ForgettingResult, artifacts, "forgetting", "forgetting.json")
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
     """The kept checkpoints on the validation rows; none where none were kept."""
-    if "evaluate" not in artifacts:
-        return ()
-    found = read_json(artifacts["evaluate"], "checkpoints.json")
-    return tuple(from_json(CheckpointScore, item) for item in found)
+    return _read(tuple[CheckpointScore, ...], artifacts, "evaluate", "checkpoints.json") or ()
 
 
 def sweep(artifacts: Artifacts) -> SweepResult | None:
     """The settings that were tried; None without a sweep, or before it is done."""
-    if "sweep" not in artifacts:
-        return None
-    return from_json(SweepResult, read_json(artifacts["sweep"], "sweep.json"))
+    return _read(SweepResult, artifacts, "sweep", "sweep.json")
 
 
 def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
@@ -182,9 +178,7 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
 
 def seeds(artifacts: Artifacts) -> Seeds | None:
     """The recipe trained with several seeds; None where that was not asked for, or is not done."""
-    if "seeds" not in artifacts:
-        return None
-    return from_json(Seeds, read_json(artifacts["seeds"], "seeds.json"))
+    return _read(Seeds, artifacts, "seeds", "seeds.json")
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:
@@ -199,13 +193,6 @@ def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, 
     results = []
     for item in json.loads(path.read_text(encoding="utf-8")):
         scores = from_json(Scores, item["scores"])
-        results.append(
-            BaselineResult(
-                name=item["name"],
-                scores=scores,
-                passes=baseline_passes(scores, acceptance),
-                seconds=item["seconds"],
-                note=item["note"],
-            )
-        )
+        passes = baseline_passes(scores, acceptance)
+        results.append(BaselineResult(**{**item, "scores": scores, "passes": passes}))
     return tuple(results)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.examples.example import Example
-from engine.environment import VLLM, version_of
+from engine.environment import VLLM, version_of, vllm_python
 from engine.errors import DataError
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
@@ -26,7 +26,6 @@ from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
@@ -120,7 +119,13 @@ def chosen(
     turns = zip(examples, shots or [()] * len(examples), strict=True)
     prompts = [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
     if kind.decoding is Decoding.LABEL_SCORING:
-        return _labelled(loaded, asked.task, examples, prompts, progress=progress)
+        from engine.runtime.scoring.label_scoring import choose  # brings torch
+
+        ending = loaded.chat.terminator
+        # with what ends the turn: `no` alone would never be less probable than `none`
+        answers = [answer_text(asked.task, label) + ending for label in asked.task.labels]
+        choices = choose(loaded, prompts, answers, progress=progress, distribution=True)
+        return choice_predictions(asked.task, examples, choices)
     grammar = answer_grammar(asked.task) if kind.is_constrained else None
     return _generate(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
@@ -219,23 +224,6 @@ def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Ma
     return [*turns[:first], *answered, *turns[first:]]
 
 
-def _labelled(
-    loaded: LoadedModel,
-    task: Task,
-    examples: Sequence[Example],
-    prompts: Sequence[str],
-    *,
-    progress: Progress,
-) -> list[Prediction]:
-    """Return the label that is most probable among the task's."""
-    from engine.runtime.scoring.label_scoring import choose  # brings torch
-
-    # with what ends the turn: `no` alone would never be less probable than `none`
-    answers = [answer_text(task, label) + loaded.chat.terminator for label in task.labels]
-    choices = choose(loaded, prompts, answers, progress=progress, distribution=True)
-    return choice_predictions(task, examples, choices)
-
-
 def _generate(
     loaded: LoadedModel,
     asked: PredictionInputs,
@@ -248,35 +236,36 @@ def _generate(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_configured
+    from engine.runtime.served.vllm import generate_with_vllm
 
     chat, room = loaded.chat, asked.room(loaded.chat)
     # labels and grammars stay in the engine, which needs fewer tokens for them than any server
-    if grammar is None and is_configured():
+    if grammar is None and vllm_python() is not None:
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
         answers = generate(
             loaded, prompts, max_new_tokens=room, progress=progress, constraint=constraint or None
         )
+    shows_probability = grammar is not None or asked.task.spec.decoding is Decoding.FREE
     return [
-        _answered(asked.task, row, answer, is_constrained=grammar is not None)
+        generated(
+            asked.task,
+            row,
+            answer.text,
+            ended=answer.finished,
+            probability=answer.probability if shows_probability else None,
+        )
         for row, answer in zip(examples, answers, strict=True)
     ]
 
 
-def _answered(
-    task: Task, row: Example, answer: GeneratedText, *, is_constrained: bool
+def generated(
+    task: Task, row: Example, text: str, *, ended: bool, probability: float | None = None
 ) -> Prediction:
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
-    label = (
-        parse_answer(task, answer.text) if answer.finished or not task.spec.is_constrained else None
-    )
-    shows_probability = is_constrained or task.spec.decoding is Decoding.FREE
-    probability = answer.probability if shows_probability else None
-    return predicted(
-        row, label=label, text=answer.text, probability=probability, ended=answer.finished
-    )
+    label = parse_answer(task, text) if ended or not task.spec.is_constrained else None
+    return predicted(row, label=label, text=text, probability=probability, ended=ended)
 
 
 def _likelihoods(

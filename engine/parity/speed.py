@@ -39,7 +39,7 @@ def measured(
             workdir=context.scratch,
             progress=context.progress,
         )
-        found = {"speed": _json(answers.speed), "peak_memory_bytes": answers.peak_memory_bytes}
+        found = {"speed": answers.speed, "peak_memory_bytes": answers.peak_memory_bytes}
         (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
 
     payload = {
@@ -99,9 +99,3 @@ def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
         f"tokens read with nothing cached: {here}{warm}",
         "peak_memory_megabytes": f"most memory held by the process: {here}",
     }
-
-
-def _json(speed: Any) -> Any:
-    from dataclasses import asdict
-
-    return None if speed is None else asdict(speed)

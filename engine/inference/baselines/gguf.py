@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import asked_turns, choice_predictions, predicted
+from engine.inference.predict import choice_predictions, predicted
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
@@ -28,15 +28,12 @@ def ask_file(
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
-    chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
+    chat, task = load_gguf_chat(gguf), question.task
     is_prose = task.spec.decoding is not Decoding.GRAMMAR
     longest = question.longest_answer() // (PROSE_BYTES if is_prose else 1)
     request = Request.for_task(
         task,
-        [
-            chat.prompt(asked_turns(task, row, own))
-            for row, own in zip(rows, question.shots, strict=True)
-        ],
+        [chat.prompt(turns) for turns in question.turns()],
         terminator=chat.terminator,
         room=task.max_new_tokens or longest + SPARE_TOKENS,
         # a file of others is asked as its users ask it: with the special tokens that it names

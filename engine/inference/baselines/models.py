@@ -43,16 +43,10 @@ def _fitting(
     if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
-    kept = list(shots)
-    while kept and _tokens(loaded, asked, row, kept) > room:
+    kept, chat = list(shots), loaded.chat
+    while kept and len(chat.token_ids(chat.prompt(asked_turns(asked.task, row, kept)))) > room:
         kept = kept[1:]
     return kept
-
-
-def _tokens(
-    loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
-) -> int:
-    return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
 
 
 def _window(config: Any) -> int | None:

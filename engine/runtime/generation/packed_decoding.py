@@ -28,6 +28,7 @@ from engine.runtime.scoring.packed_cache import (
     UnsupportedModelError,
     attending,
     bytes_per_token,
+    feed,
     prefill,
 )
 
@@ -76,14 +77,8 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
     state: Any = None
     waiting = list(row)
     while waiting:
-        output = loaded.model(
-            input_ids=torch.tensor([waiting], device=loaded.device),
-            past_key_values=state,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        state = output.past_key_values
-        (waiting,) = step(output.logits[:, -1], [member])
+        state, logits = feed(loaded, state, waiting)
+        (waiting,) = step(logits, [member])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,13 +121,11 @@ class _Packed:
                     self._check(logits[0])
                     is_checked = True
                 following = step(logits, [entry.member for entry in active])
-                remaining = []
                 for entry, tokens in zip(active, following, strict=True):
                     entry.waiting = tokens
-                    if tokens:
-                        remaining.append(entry)
-                    else:
+                    if not tokens:
                         self._free += entry.slots
+                remaining = [entry for entry in active if entry.waiting]
                 if len(remaining) < len(active):
                     done += len(active) - len(remaining)
                     progress.update(done, len(self._rows), "rows")

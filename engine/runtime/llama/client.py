@@ -7,7 +7,7 @@ its last words, not the end of the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +15,17 @@ from typing import Any, Self
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.kinds import Decoding
+from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
 from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
+from engine.runtime.generation.sequence import GeneratedText
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
-from engine.runtime.tool_process import run_module
+from engine.runtime.tool_process import run_tool
 
 WORKER = "engine.runtime.llama.worker"
 
@@ -46,7 +49,7 @@ class Request:
     """The most that a free answer may have; 0 for none."""
     terminator: str = ""
     """Text that ends the turn: of constrained answers, and of free ones where it is several tokens."""
-    learned: Sequence[LearnedRow] = ()
+    learned: Sequence[TokenRow] = ()
     """Rows to compute the likelihood of."""
     read: Sequence[str] = ()
     """Other texts to tokenise."""
@@ -84,48 +87,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedRow:
-    """Token ids, and which of them are judged."""
-
-    ids: Sequence[int]
-    learned: Sequence[int]
-    """0 or 1 for each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseSpeed:
-    """How fast one person is answered: medians over prompts, on this machine."""
-
-    prompts: int
-    prompt_tokens: float
-    shared_tokens: int
-    """What all of them begin with."""
-    first_token_seconds: float
-    """The whole prompt is read, nothing of it is in the cache."""
-    cached_seconds: float | None
-    """The same where what all prompts share is in the cache."""
-    tokens_per_second: float
-    tokens: int
-    """Generated for each prompt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConstrainedText:
-    """A text constrained by a grammar."""
-
-    text: str
-    probability: float
-    """Product of each token's share among those that the grammar allowed."""
-    finished: bool
-    """It was not cut off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GgufAnswers:
     """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
     choices: list[LabelChoice]
-    constrained: list[ConstrainedText]
+    constrained: list[GeneratedText]
+    """By a grammar."""
     texts: list[str] = field(default_factory=list)
     """Free greedy text."""
     ended: list[bool] = field(default_factory=list)
@@ -140,11 +107,10 @@ class GgufAnswers:
     """Tokens of each text as programs send it."""
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
-    speed: ResponseSpeed | None
+    speed: Mapping[str, Any] | None = None
+    """As `engine.runtime.llama.speed.measure_speed` measures it."""
     peak_memory_bytes: int
     """The most that the process held."""
-    expanded: int = 0
-    """Tokens looked into behind all prompts for `choices`."""
     version: str
     """Of llama.cpp."""
     is_finite: bool = True
@@ -184,14 +150,8 @@ def _read(found: dict[str, Any]) -> GgufAnswers:
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.pop("choices", ())
     ]
-    constrained = [ConstrainedText(**item) for item in found.pop("constrained", ())]
-    speed = found.pop("speed", None)
-    return GgufAnswers(
-        **found,
-        choices=choices,
-        constrained=constrained,
-        speed=ResponseSpeed(**speed) if speed else None,
-    )
+    constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
+    return GgufAnswers(**found, choices=choices, constrained=constrained)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,9 +221,8 @@ def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progre
     result_file.unlink(missing_ok=True)
     request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     try:
-        run_module(
-            WORKER,
-            [str(request_file), str(result_file)],
+        run_tool(
+            module(WORKER)(str(request_file), str(result_file)),
             code="X641",
             tool="llama.cpp",
             on_line=lambda line: _report_line(line, total, progress),

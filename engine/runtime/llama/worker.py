@@ -12,17 +12,22 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
 from engine.runtime.llama.engine import Engine, PrefixedRows
-from engine.runtime.llama.jobs import CombinedJob, DecodingJob, NotFiniteError, SearchJob
+from engine.runtime.llama.jobs import (
+    CombinedJob,
+    DecodingJob,
+    NotFiniteError,
+    SearchJob,
+    answer_tokens,
+)
 from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
-from engine.runtime.scoring.label_search import AnswerTree, make_tree
+from engine.runtime.scoring.label_search import make_tree
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Grammar
@@ -69,53 +74,34 @@ def _ends(engine: Engine, terminator: str) -> bool:
 
 def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
     """Return the choices, the texts constrained by a grammar, and the free texts."""
-    count, free = len(rows), request["max_new_tokens"]
-    searches = [*_searches(engine, request, count)]
-    constrained = _constrained_jobs(engine, request, count)
-    free_jobs = [
-        DecodingJob(engine, most=free, terminator=request["terminator"])
-        for _ in range(count if free else 0)
-    ]
+    tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
+    searches, constrained = list[SearchJob](), list[DecodingJob]()
+    if request["answers"]:
+        tree = make_tree([engine.tokens(text) for text in request["answers"]])
+        searches = [SearchJob(tree, distribution=request["distribution"]) for _ in rows]
+    if request["grammar"]:
+        grammar, most = _grammar(engine, request), request["grammar_tokens"]
+        constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
+    free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
     parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
         PrefixedRows(engine, rows, [CombinedJob(jobs) for jobs in parts]).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
-        "constrained": [
-            {"text": job.text(), "probability": exp(-job.nll), "finished": job.finished}
-            for job in constrained
-        ],
-        "texts": [job.text() for job in free_jobs],
-        "ended": [job.finished for job in free_jobs],
-        "expanded": sum(job.search.expanded for job in searches),
+        "constrained": [asdict(job.decoding.result()) for job in constrained],
+        "texts": [job.decoding.result().text for job in free_jobs],
+        "ended": [job.decoding.finished for job in free_jobs],
     }
 
 
-def _searches(engine: Engine, request: dict[str, Any], count: int) -> list[SearchJob]:
-    if not request["answers"]:
-        return []
-    tree: AnswerTree = make_tree([engine.tokens(text) for text in request["answers"]])
-    return [SearchJob(tree, distribution=request["distribution"]) for _ in range(count)]
-
-
-def _constrained_jobs(engine: Engine, request: dict[str, Any], count: int) -> list[DecodingJob]:
-    if not request["grammar"]:
-        return []
-    grammar = _grammar(engine, request["grammar"], request["terminator"])
-    most = request["grammar_tokens"]
-    return [
-        DecodingJob(engine, most=most, terminator=request["terminator"], matcher=grammar.matcher())
-        for _ in range(count)
-    ]
-
-
-def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
+def _grammar(engine: Engine, request: dict[str, Any]) -> Grammar:
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
     from llguidance import LLTokenizer, TokenizerWrapper  # only where answers are bound
 
     from engine.runtime.generation.grammar import Grammar
 
-    return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
+    vocabulary = LLTokenizer(TokenizerWrapper(_Vocabulary(engine)))
+    return Grammar(vocabulary, request["grammar"], request["terminator"])
 
 
 class _Vocabulary:

@@ -44,6 +44,12 @@ class LoadedModel:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def vocabulary(self) -> int:
+        """Logits of one position."""
+        size: int = self.model.get_output_embeddings().weight.shape[0]
+        return size
+
 
 def load_model(
     model_dir: Path, *, device: Device, precision: str, adapter: Path | None = None
@@ -122,6 +128,12 @@ def wants_single_rows(config: Any, length: int) -> bool:
         return True
     window = getattr(config, "sliding_window", None)
     return "sliding_attention" in kinds and window is not None and length > window
+
+
+def not_a_number(code: str, what: str) -> StageError:
+    """Return the error of a model that computes NaN or infinity."""
+    hint = "train again at a lower learning rate, or set `backend.precision: fp32`"
+    return StageError.one(code, what, hint=hint)
 
 
 def causal_model(model: Any) -> Any:

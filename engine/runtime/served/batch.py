@@ -201,7 +201,7 @@ class ServerBatch:
             found = self.known.get(asked)
         if found is None:
             answer = patiently(
-                lambda: self.server.post("/chat/completions", body),
+                lambda: self.server.call("POST", "/chat/completions", json=body),
                 self.server,
                 # `wait` returns true once the batch is stopped, so no thread sleeps on through Ctrl-C.
                 pause=self.pause or self.stop.wait,

@@ -108,7 +108,7 @@ def read_key(endpoint: Endpoint) -> str:
 def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
     """Return who runs the model; StageError E721, E723. A server without a list is taken as it is."""
     try:
-        listed = patiently(lambda: server.get("/models"), server, pause=pause, first=True)
+        listed = patiently(lambda: server.call("GET", "/models"), server, pause=pause, first=True)
     except RequestRefusedError:
         return ""
     found = listed.get("data") if isinstance(listed, Mapping) else None

@@ -58,22 +58,11 @@ class ChatServer:
     url: str
     key: str
 
-    def get(self, path: str) -> Any:
-        """Return what stands at a path; raises as `post`."""
-        return self._call("GET", path)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the answer to a body.
+    def call(self, method: str, path: str, **sent: Any) -> Any:
+        """Return the answer to a request; `json=` is its body.
 
         UnansweredError and RequestRefusedError as they say; StageError E722 for a key that is not accepted.
         """
-        return self._call("POST", path, json=dict(body))
-
-    def close(self) -> None:
-        """End it, also while others wait for an answer."""
-        self.http.close()
-
-    def _call(self, method: str, path: str, **sent: Any) -> Any:
         status, body, after = self._send(method, path, **sent)
         text = body.decode("utf-8", errors="replace")
         if SUCCESS <= status < REDIRECTION:

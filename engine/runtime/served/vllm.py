@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +18,17 @@ from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import program
 from engine.progress import Progress
-from engine.runtime.generation.generate import GeneratedText
-from engine.runtime.generation.sequence import FreeDecoding
+from engine.runtime.generation.sequence import (
+    AnswerDecoding,
+    AnswerTokens,
+    GeneratedText,
+    answer_tokens,
+)
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-
-
-def is_configured() -> bool:
-    """Return whether the user names a vLLM."""
-    return vllm_python() is not None
 
 
 def generate_with_vllm(
@@ -61,20 +59,19 @@ def generate_with_vllm(
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")
     progress.update(len(prompts), len(prompts), "rows")
-    return [_to_text(loaded, answer, most=max_new_tokens) for answer in answers]
+    reading = answer_tokens(loaded.chat)
+    return [_to_text(reading, answer, most=max_new_tokens) for answer in answers]
 
 
 def _to_text(
-    loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int
+    reading: AnswerTokens, answer: Sequence[tuple[int, float]], *, most: int
 ) -> GeneratedText:
     """Return the text of tokens, each with its negative log-probability in nats."""
-    decoding = FreeDecoding(loaded.chat)
+    decoding = AnswerDecoding(reading)
     for token, nll in answer:
         if not decoding.step(token, nll, most=most):
             break
-    return GeneratedText(
-        text=decoding.text(), probability=exp(-decoding.nll), finished=decoding.finished
-    )
+    return decoding.result()
 
 
 def _rank(adapter: Path | None) -> int:

@@ -111,8 +111,7 @@ def check_grammar(task: Task) -> None:
 
     Needs no model, so it is asked before anything is spent.
     """
-    problems = list(grammar_problems(task))
-    if problems:
+    if problems := list(grammar_problems(task)):
         raise StageError(problems)
 
 

@@ -99,11 +99,11 @@ class _Packed:
         """Compute the shared start, with the longest row behind it."""
         self._loaded, self._rows, self._room = loaded, rows, room
         self._prefix = common_prefix(rows)
-        order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
-        self._order = deque(order)
-        states, (self._plain,) = prefill(loaded, rows[order[0]])
+        self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
+        longest = self._order[0]
+        states, (self._plain,) = prefill(loaded, rows[longest])
         count = max(
-            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(order[0])
+            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(longest)
         )
         self._slots, self._free = count, list(range(count))
         self._cache = PackedCache(states, prefix=self._prefix, slots=count)

@@ -131,15 +131,26 @@ def ask_gguf(
             "llama.cpp is not installed",
             hint="pip install 'slm-recipe[gguf]'",
         )
-    total = max(len(request.prompts), len(request.learned))
-    found = _ask(
-        {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)},
-        workdir,
-        total=total,
-        progress=progress,
-    )
-    answers = _read(found)
+    asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
     wanted = len(request.prompts)
+    total = max(wanted, len(request.learned))
+    # The worker runs in a folder of its own.
+    workdir = workdir.absolute()
+    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
+    # What an earlier call left must not be taken for the answer of a worker that failed.
+    result_file.unlink(missing_ok=True)
+    request_file.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
+    try:
+        run_tool(
+            module(WORKER)(str(request_file), str(result_file)),
+            code="X641",
+            tool="llama.cpp",
+            on_line=lambda line: _report_line(line, total, progress),
+        )
+        answers = _read(json.loads(result_file.read_text(encoding="utf-8")))
+    finally:
+        request_file.unlink(missing_ok=True)
+        result_file.unlink(missing_ok=True)
     if answers.is_finite and request.answers and len(answers.choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
     return answers
@@ -211,26 +222,6 @@ def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | Non
         label = parse_answer(task.task, constrained.text) if constrained.finished else None
         return label, constrained.probability
     return None, None
-
-
-def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:
-    # The worker runs in a folder of its own.
-    workdir = workdir.absolute()
-    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
-    # What an earlier call left must not be taken for the answer of a worker that failed.
-    result_file.unlink(missing_ok=True)
-    request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
-    try:
-        run_tool(
-            module(WORKER)(str(request_file), str(result_file)),
-            code="X641",
-            tool="llama.cpp",
-            on_line=lambda line: _report_line(line, total, progress),
-        )
-        return json.loads(result_file.read_text(encoding="utf-8"))
-    finally:
-        request_file.unlink(missing_ok=True)
-        result_file.unlink(missing_ok=True)
 
 
 def _report_line(line: str, total: int, progress: Progress) -> None:

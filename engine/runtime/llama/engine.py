@@ -121,12 +121,11 @@ class Context:
         self._used = 0
 
     def add(self, lane: int, start: int, tokens: Sequence[int], *, wanted: Sequence[bool]) -> int:
-        """Put tokens into the batch; return the place of the first."""
-        first = self._used
+        """Put tokens into the batch; return the place of the last."""
         for offset, (token, want) in enumerate(zip(tokens, wanted, strict=True)):
             self._batch.add(token, start + offset, [lane], want)
         self._used += len(tokens)
-        return first
+        return self._used - 1
 
     def decode(self) -> None:
         """Run the batch and begin a new one; its logits can be read until the next."""
@@ -237,8 +236,7 @@ class PrefixedRows:
         for row in rows:
             tokens = self._rows[row.member][self._prefix :]
             wanted = [False] * (len(tokens) - 1) + [True]
-            first = self._context.add(row.lane, self._prefix, tokens, wanted=wanted)
-            ends.append(first + len(tokens) - 1)
+            ends.append(self._context.add(row.lane, self._prefix, tokens, wanted=wanted))
         self._context.decode()
         for row, end in zip(rows, ends, strict=True):
             row.job.begin(self._context.logits(end))
@@ -305,8 +303,7 @@ class PrefixedRows:
         for request in path:
             asked = request is path[-1]
             wanted = [asked and request.every] * (len(request.tokens) - 1) + [asked]
-            first = self._context.add(lane, position, request.tokens, wanted=wanted)
-            end = first + len(request.tokens) - 1
+            end = self._context.add(lane, position, request.tokens, wanted=wanted)
             position += len(request.tokens)
             row.used += len(request.tokens)
         row.known[path[-1].node] = path[-1]

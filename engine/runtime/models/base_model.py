@@ -166,22 +166,15 @@ def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> 
 def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
     import torch  # only where a GGUF comes in
-    from transformers import AutoModelForCausalLM, GgufConfig
+    from transformers import GgufConfig
 
-    from engine.runtime.models.load import whole_model
+    from engine.runtime.models.load import load_whole
 
     with _alone(gguf) as (folder, name):
         progress.note(f"dequantizing {gguf.name} to bfloat16")
-        model = whole_model(
-            *AutoModelForCausalLM.from_pretrained(
-                folder,
-                gguf_file=name,
-                quantization_config=GgufConfig(dequantize=True),
-                dtype=torch.bfloat16,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+        dequantizing = GgufConfig(dequantize=True)
+        model = load_whole(
+            folder, gguf_file=name, quantization_config=dequantizing, dtype=torch.bfloat16
         )
         tokenizer = _read_tokenizer(folder, name)
     if hasattr(model.config, "quantization_config"):

@@ -100,9 +100,9 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     _check_targets(base, adapter, pairs)
     copy_beside(base, out)
     facts = MergeFacts(total=sum(len(file.tensors) for file in files))
-    tally = _Tally(facts=facts)
+    tally = _Tally(facts=facts, progress=progress)
     for file in files:
-        _merge_file(file, pairs, out / file.path.name, tally=tally, progress=progress)
+        _merge_file(file, pairs, out / file.path.name, tally)
     # Read back: a file that was cut short is noticed here and not by whoever loads the model.
     weight_files(out)
     # By the names in the adapter's file, not by the pairs that were read: one that was missed in reading is missing
@@ -152,6 +152,7 @@ class _Tally:
     """What is known while the files are written."""
 
     facts: MergeFacts
+    progress: Progress
     done: int = 0
     lost: list[str] = field(default_factory=list)
     """Tensors the adapter moves by less than their type can hold."""
@@ -253,14 +254,7 @@ def _left_out(names: Sequence[str]) -> StageError:
     )
 
 
-def _merge_file(
-    file: WeightFile,
-    pairs: Mapping[str, _Pair],
-    target: Path,
-    *,
-    tally: _Tally,
-    progress: Progress,
-) -> None:
+def _merge_file(file: WeightFile, pairs: Mapping[str, _Pair], target: Path, tally: _Tally) -> None:
     """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
     with file.path.open("rb") as source, target.open("wb") as out:
         # The header is copied as bytes, so names, types, order and offsets are those of the base.
@@ -272,7 +266,7 @@ def _merge_file(
             pair = pairs.get(tensor.name)
             out.write(raw if pair is None else _merged(raw, tensor, pair, tally))
             tally.done += 1
-            progress.update(tally.done, tally.facts.total, "tensors")
+            tally.progress.update(tally.done, tally.facts.total, "tensors")
 
 
 def _merged(raw: bytearray, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:

@@ -101,7 +101,10 @@ def _sums(
 def _packed(
     loaded: LoadedModel, rows: Sequence[Sequence[TokenRow]], *, progress: Progress
 ) -> list[list[float]]:
-    items = [_Item(choices=own, shared=_shared(own)) for own in rows]
+    items = [
+        _Item(choices=own, shared=max(common_prefix([list(row.ids) for row in own]), 1))
+        for own in rows
+    ]
     batches = list(_batches(loaded, items))
     if not batches:
         return [[] for _ in rows]
@@ -138,10 +141,6 @@ class _Item:
     def scored(self) -> int:
         """Tokens that are scored."""
         return sum(sum(row.learned) for row in self.choices)
-
-
-def _shared(rows: Sequence[TokenRow]) -> int:
-    return max(common_prefix([list(row.ids) for row in rows]), 1)
 
 
 def _batches(loaded: LoadedModel, items: Sequence[_Item]) -> Iterator[list[int]]:

@@ -15,13 +15,19 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.errors import EnvironmentProblem, RecipeError
 from engine.progress import Progress
 from engine.recipe.model import Endpoint
 from engine.recipe.outside import refusal
 from engine.recipe.text.nearest import nearest
 from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, ServerBatch, patiently
-from engine.runtime.served.http_client import PATH, ChatServer, RequestRefusedError, open_server
+from engine.runtime.served.http_client import (
+    PATH,
+    ChatServer,
+    RequestRefusedError,
+    open_server,
+    server_problem,
+)
 from engine.trust.keys import is_never_sent
 
 MOST_NAMED = 5
@@ -122,12 +128,8 @@ def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
     if models and known is None:
         near = nearest(name, models)
         some = ", ".join(f"`{model}`" for model in sorted(models)[:MOST_NAMED])
-        raise StageError.one(
-            "E723",
-            f"the server has no model `{name}`",
-            path=PATH,
-            hint=f"did you mean `{near}`?" if near else f"it has {some}",
-        )
+        hint = f"did you mean `{near}`?" if near else f"it has {some}"
+        raise server_problem("E723", f"the server has no model `{name}`", hint)
     return models[known] if known else ""
 
 

@@ -193,6 +193,13 @@ def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, 
     results = []
     for item in json.loads(path.read_text(encoding="utf-8")):
         scores = from_json(Scores, item["scores"])
-        passes = baseline_passes(scores, acceptance)
-        results.append(BaselineResult(**{**item, "scores": scores, "passes": passes}))
+        results.append(
+            BaselineResult(
+                name=item["name"],
+                scores=scores,
+                passes=baseline_passes(scores, acceptance),
+                seconds=item["seconds"],
+                note=item["note"],
+            )
+        )
     return tuple(results)

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a request."""
     engine = Engine(request["gguf"], threads=request["threads"])
+    adds, bos = request["adds_special"], [engine.vocab.token_bos()]
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [
-            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            # Where the chat template wrote the BOS already, programs add none.
+            engine.tokens(prompt, as_sent=adds and engine.tokens(prompt)[:1] != bos)
             for prompt in request["prompts"]
         ],
         "read": [engine.tokens(text) for text in request["read"]],
@@ -59,11 +61,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if request["timed"]:
         result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
-
-
-def _has_bos(engine: Engine, prompt: str) -> bool:
-    """Return whether the chat template wrote the BOS already; programs then add none."""
-    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
 
 
 def _ends(engine: Engine, terminator: str) -> bool:

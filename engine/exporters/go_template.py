@@ -53,7 +53,7 @@ def _compiled(template: str) -> Template:
         parts += [_quoted(template[place : match.start()]), _in_jinja(match.group(1), ends)]
         place = match.end()
     parts.append(_quoted(template[place:]))
-    if ends or "{{" in ACTION.sub("", template):
+    if ends or "{{" in ACTION.sub(" ", template):
         raise UnknownActionError("a block or an action that does not end")
     return Environment().from_string("".join(parts))  # noqa: S701 - texts for a model, no page
 

@@ -82,7 +82,8 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
     free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
     parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
-        PrefixedRows(engine, rows, [CombinedJob(jobs) for jobs in parts]).run(_tell)
+        jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
+        PrefixedRows(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
         "constrained": [asdict(job.decoding.result()) for job in constrained],

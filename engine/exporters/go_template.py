@@ -50,18 +50,12 @@ def _compiled(template: str) -> Template:
     ends: list[str] = []
     place = 0
     for match in ACTION.finditer(template):
-        parts += [_literal(template[place : match.start()]), _in_jinja(match.group(1), ends)]
+        parts += [_quoted(template[place : match.start()]), _in_jinja(match.group(1), ends)]
         place = match.end()
-    parts.append(_literal(template[place:]))
-    if ends:
-        raise UnknownActionError("a block that does not end")
+    parts.append(_quoted(template[place:]))
+    if ends or "{{" in ACTION.sub(" ", template):
+        raise UnknownActionError("a block or an action that does not end")
     return Environment().from_string("".join(parts))  # noqa: S701 - texts for a model, no page
-
-
-def _literal(text: str) -> str:
-    if "{{" in text:
-        raise UnknownActionError("an action that does not end")
-    return _quoted(text)
 
 
 def _quoted(text: str) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
-from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import PredictionInputs, asked_turns, chosen
+from engine.inference.predict import PredictionInputs, Shot, asked_turns, chosen
 from engine.progress import Progress
 from engine.runtime.rendering.windows import WINDOWS
 

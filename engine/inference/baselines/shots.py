@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
+from engine.inference.predict import Shot
 from engine.kinds import AnswerForm
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import NO_LABEL
-
-Shot = tuple[str, str]
-"""(text, target)."""
 
 MOST_SHOTS = 16
 SHOTS_PER_LABEL = 2

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.shots import Shot
-from engine.inference.predict import PredictionInputs, asked_turns
+from engine.inference.predict import PredictionInputs, Shot, asked_turns
 from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task

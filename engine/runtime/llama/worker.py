@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a request."""
     engine = Engine(request["gguf"], threads=request["threads"])
+    adds, bos = request["adds_special"], [engine.vocab.token_bos()]
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [
-            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            # Where the chat template wrote the BOS already, programs add none.
+            engine.tokens(prompt, as_sent=adds and engine.tokens(prompt)[:1] != bos)
             for prompt in request["prompts"]
         ],
         "read": [engine.tokens(text) for text in request["read"]],
@@ -61,11 +63,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {**result, "peak_memory_bytes": peak_memory()}
 
 
-def _has_bos(engine: Engine, prompt: str) -> bool:
-    """Return whether the chat template wrote the BOS already; programs then add none."""
-    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
-
-
 def _ends(engine: Engine, terminator: str) -> bool:
     """Return whether the file stops at a terminator of one token; others are left to stop strings."""
     tokens = engine.tokens(terminator)
@@ -85,7 +82,8 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
     free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
     parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
-        PrefixedRows(engine, rows, [CombinedJob(jobs) for jobs in parts]).run(_tell)
+        jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
+        PrefixedRows(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
         "constrained": [asdict(job.decoding.result()) for job in constrained],

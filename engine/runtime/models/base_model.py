@@ -90,12 +90,13 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
 
     def build(folder: Path) -> None:
         target = folder / FOLDER
-        if not isinstance(ref, HubRef):
-            write = _dequantize if weights else _gguf_tokenizer
-            write(path, target, progress)
-            return
-        _snapshot(ref, target, progress, files)
-        _strip_all(target)
+        if isinstance(ref, HubRef):
+            _snapshot(ref, target, progress, files)
+            _strip_all(target)
+        elif weights:
+            _dequantize(path, target, progress)
+        else:
+            _gguf_tokenizer(path, target)
         if weights:
             _validated(target)
 
@@ -182,10 +183,9 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    _validated(target)
 
 
-def _gguf_tokenizer(gguf: Path, target: Path, _progress: Progress) -> None:
+def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
     with _alone(gguf) as (folder, name):
         tokenizer = _read_tokenizer(folder, name)

@@ -12,7 +12,6 @@ import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
@@ -55,7 +54,14 @@ def generate_with_vllm(
         "max_new_tokens": max_new_tokens,
         "stops": sorted(loaded.chat.stop_ids()),
     }
-    answers = _ask(request)
+    with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
+        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
+        request_file.write_text(json.dumps(request), encoding="utf-8")
+        # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
+        vllm = program(str(vllm_python()))
+        command = vllm("-I", str(WORKER), str(request_file), str(answers_file))
+        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
+        answers = json.loads(answers_file.read_text(encoding="utf-8"))
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")
     progress.update(len(prompts), len(prompts), "rows")
@@ -81,18 +87,3 @@ def _rank(adapter: Path | None) -> int:
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     largest = max([int(config["r"]), *map(int, config.get("rank_pattern", {}).values())])
     return max(8, 1 << (largest - 1).bit_length())
-
-
-def _ask(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
-    with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
-        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
-        request_file.write_text(json.dumps(request), encoding="utf-8")
-        # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
-        command = program(str(vllm_python()))(
-            "-I", str(WORKER), str(request_file), str(answers_file)
-        )
-        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
-        answers: list[list[tuple[int, float]]] = json.loads(
-            answers_file.read_text(encoding="utf-8")
-        )
-        return answers

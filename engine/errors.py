@@ -5,12 +5,13 @@ Modules raise; only `engine.cli.main` prints and exits. Anything that is not an 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Severity(StrEnum):
@@ -58,6 +59,15 @@ class Place:
     snippet: tuple[tuple[int, str], ...] = ()
     """Lines to show, as (number, text); the last one is the line of the problem."""
 
+    @property
+    def spot(self) -> str:
+        """`recipe.yaml:3:5`, as far as it is known."""
+        spot = [self.file]
+        if self.line is not None:
+            spot += [str(self.line)]
+            spot += [str(self.column)] if self.column is not None else []
+        return ":".join(spot)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -77,13 +87,8 @@ class Problem:
     def headline(self) -> str:
         """The one line that suffices: place, code, key, what is wrong."""
         subject = f"{self.path}: " if self.path else ""
-        if self.place is None:
-            return f"{self.code}  {subject}{self.message}"
-        spot = [self.place.file]
-        if self.place.line is not None:
-            spot += [str(self.place.line)]
-            spot += [str(self.place.column)] if self.place.column is not None else []
-        return f"{':'.join(spot)}  {self.code}  {subject}{self.message}"
+        spot = f"{self.place.spot}  " if self.place else ""
+        return f"{spot}{self.code}  {subject}{self.message}"
 
 
 class EngineError(Exception):
@@ -128,6 +133,16 @@ class StageError(EngineError):
 
 class EnvironmentProblem(EngineError):
     """Something outside the recipe is missing: an extra, a tool, a device, disk space (E7xx)."""
+
+
+@contextmanager
+def needs_extra(message: str, extra: str, *, instead: str = "", path: str = "") -> Iterator[None]:
+    """Around an import: E701 where a package of that extra is not installed; `instead` ends the hint."""
+    try:
+        yield
+    except ImportError as error:
+        hint = f"pip install 'slm-recipe[{extra}]'{instead}"
+        raise EnvironmentProblem.one("E701", message, hint=hint, path=path) from error
 
 
 class StoreError(EngineError):

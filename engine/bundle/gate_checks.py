@@ -93,7 +93,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
         named_metrics(chosen, free=report.free),
         decide_on=acceptance.decide_on,
     )
-    yield from judge_gains(acceptance.over_baselines, report.comparisons, acceptance=acceptance)
+    yield from judge_gains(report.comparisons, acceptance)
     yield from _previous_again(report, recipe)
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe)
@@ -101,15 +101,10 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
 
 
 def _previous_again(report: Report, recipe: Recipe) -> Iterator[Check]:
-    acceptance = recipe.acceptance
     has_previous = any(one.name == PREVIOUS for one in report.comparisons)
-    yield from judge_previous(
-        acceptance.over_previous,
-        report.comparisons,
-        # any text will do: only the note of a check says when it was accepted
-        earlier=Earlier(accepted="before") if has_previous else Earlier(),
-        acceptance=acceptance,
-    )
+    # any text will do: only the note of a check says when it was accepted
+    earlier = Earlier(accepted="before") if has_previous else Earlier()
+    yield from judge_previous(report.comparisons, recipe.acceptance, earlier=earlier)
 
 
 def _gap_again(report: Report, recipe: Recipe) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.coherence import OF_PROBABILITIES
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Recipe
@@ -104,7 +104,7 @@ def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
     rows = rows_of(scores, recipe)
     # any seed: these rows stand in another order than the run's, so resampled intervals only come
     # near anyway
-    return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+    return score(rows, Judging(task=recipe.task, confidence=recipe.acceptance.confidence, seed=0))
 
 
 def rows_of(scores: Scores, recipe: Recipe) -> list[Prediction]:

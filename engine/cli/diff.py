@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_store, store_of
+from engine.cli.place import add_flag, add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
 from engine.render.progress import columns, has_colour
-
-FAIL_ON = ("weaker-gate",)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,20 +27,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--to", metavar="REV", help="the new version (default: the file as it is now)"
     )
     add_format(parser, "text", "markdown", "json")
-    parser.add_argument(
-        "--exit-code", action="store_true", help="exit with 1 where the versions differ in meaning"
-    )
-    parser.add_argument(
-        "--fail-on",
-        choices=FAIL_ON,
-        help="exit with 1 where the gate got weaker, or may have, and no waiver says why",
-    )
+    add_flag(parser, "--exit-code", "exit with 1 where the versions differ in meaning")
+    add_fail_on(parser, "the gate")
     add_store(parser)
+
+
+def add_fail_on(parser: argparse.ArgumentParser, gate: str) -> None:
+    """Which outcome of a comparison is a failure."""
+    weaker = f"exit with 1 where {gate} got weaker, or may have, and no waiver says why"
+    parser.add_argument("--fail-on", choices=("weaker-gate",), help=weaker)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
-    from engine.render.review import review_json, review_markdown, review_text
+    from engine.render.review.json import review_json
+    from engine.render.review.markdown import review_markdown
+    from engine.render.review.text import review_text
 
     found = _review(options)
     if options.format == "json":
@@ -52,24 +52,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(review_text(found, colour=colour, width=width))
-    fails = options.fail_on == "weaker-gate" and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
+    fails = options.fail_on and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
     differs = options.exit_code and not found.is_empty
     return ExitCode.REFUSED if fails or differs else ExitCode.ACCEPTED
 
 
 def _review(options: argparse.Namespace) -> Review:
     from engine.review.review import review  # after the arguments are known good
-    from engine.review.version import Side
     from engine.store import Store
-
-    def with_allowed(side: Side) -> Side:
-        if options.format == "text":
-            show_problems(side.problems)
-        return side
 
     with _sides(options) as (old, new):
         store = Store(store_of(options))
-        return review(old, with_allowed(new), store=store, device=detect_device())
+        if options.format == "text":
+            show_problems(new.problems)
+        return review(old, new, store=store, device=detect_device())
 
 
 @contextmanager
@@ -85,17 +81,14 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         return
     path = options.old
     with Repository.around(path.parent) as repository:
-        commits = [repository.commit(options.since)]
-        commits += [repository.commit(options.to)] if options.to else []
-        new = commits[1] if options.to else None
-        moved = repository.moved(commits[0], new)
+        old = repository.commit(options.since)
+        new = repository.commit(options.to) if options.to else None
+        moved = repository.moved(old, new)
         changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
-        with revisions(repository, commits[0], new, changed) as (before, after):
+        with revisions(repository, old, new, changed) as (before, after):
             named = f"{path} at {options.to}" if options.to else str(path)
-            yield (
-                load_side(path, before, label=f"{path} at {options.since}"),
-                load_side(path, after, label=named),
-            )
+            first = load_side(path, before, label=f"{path} at {options.since}")
+            yield first, load_side(path, after, label=named)
 
 
 def _refuse(options: argparse.Namespace) -> None:

@@ -34,14 +34,6 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
     return root
 
 
-def foreign_warnings(root: Path) -> tuple[Problem, ...]:
-    """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
-    from engine.store.adopt import foreign_problem  # only verbs that build on results
-
-    found = foreign_problem(root)
-    return () if found is None else (found,)
-
-
 def _take_over(root: Path) -> None:
     from engine.cli.output import show_problems  # only where it is asked for
     from engine.store import Store
@@ -50,16 +42,18 @@ def _take_over(root: Path) -> None:
     found = adopt(Store(root))
     if found.taken:
         sys.stderr.write(f"taken over, every digest right: {found.taken.words()}\n")
-    show_problems(
-        [
-            Problem(
-                code="E756",
-                message=f"not taken over: {why}",
-                severity=Severity.WARNING,
-            )
-            for why in found.refused
-        ]
-    )
+    messages = (f"not taken over: {why}" for why in found.refused)
+    show_problems([Problem(code="E756", message=m, severity=Severity.WARNING) for m in messages])
+
+
+def add_flag(parser: argparse._ActionsContainer, name: str, does: str) -> None:
+    """An option without a value."""
+    parser.add_argument(name, action="store_true", help=does)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Whether a long verb is shown while it happens."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +67,8 @@ def add_store(parser: argparse.ArgumentParser, *, uses_results: bool = True) -> 
         "--store", metavar="FOLDER", help="where results are kept (default: .recipe)"
     )
     if uses_results:
-        parser.add_argument(
-            "--trust-store", action="store_true",
-            help="take over what the store holds of others or of earlier versions, if its digests are right",
-        )  # fmt: skip
+        does = "take over what the store holds of others or of earlier versions, if its digests are right"
+        add_flag(parser, "--trust-store", does)
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -95,18 +87,15 @@ def add_shared(parser: argparse.ArgumentParser, *, allow: bool = False) -> None:
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """What the recipe may reach beyond its project, for this call."""
     group = parser.add_argument_group("beyond the recipe's project, for this call")
-    group.add_argument(
-        "--allow-read", metavar="PATH", action="append", default=[],
-        help="read this file, or what is in this folder; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-host", metavar="HOST", action="append", default=[],
-        help="send rows to this host, or HOST:PORT; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-key", metavar="NAME=HOST", action="append", default=[],
-        help="send the key in this environment variable to this host; may be repeated",
-    )  # fmt: skip
+    for what, value, does in (
+        ("read", "PATH", "read this file, or what is in this folder"),
+        ("host", "HOST", "send rows to this host, or HOST:PORT"),
+        ("key", "NAME=HOST", "send the key in this environment variable to this host"),
+    ):
+        repeated = f"{does}; may be repeated"
+        group.add_argument(
+            f"--allow-{what}", metavar=value, action="append", default=[], help=repeated
+        )
 
 
 def allowed(options: argparse.Namespace) -> Allowed:
@@ -121,6 +110,13 @@ def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, .
     return load_recipe(path, given=given)
 
 
+def recipe_name(given: str) -> str:
+    """The name of the recipe that a file holds; anything else as it is."""
+    # `os.path` returns False for a name that is too long, where `Path` raises.
+    is_recipe = Path(given).suffix in (".yaml", ".yml") and os.path.isfile(given)
+    return read(Path(given))[0].name if is_recipe else given
+
+
 def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...]]:
     """The recipe that the options name, with what they allow it; as `read`."""
     return read(options.recipe, allowed(options))
@@ -129,6 +125,17 @@ def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...
 def store_of(options: argparse.Namespace) -> Path:
     """The store's folder that the options of `add_store` name; as `store_root`."""
     return store_root(options.store, trust=options.trust_store)
+
+
+def store_and_warnings(
+    options: argparse.Namespace, warnings: tuple[Problem, ...]
+) -> tuple[Path, tuple[Problem, ...]]:
+    """The same, and the warnings with one of what stands there and was not made here, if anything does."""
+    from engine.store.adopt import foreign_problem  # only verbs that build on results
+
+    root = store_of(options)
+    found = foreign_problem(root)
+    return root, warnings if found is None else (*warnings, found)
 
 
 def log_file(root: Path, verb: str) -> Path:

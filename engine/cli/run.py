@@ -7,12 +7,13 @@ import sys
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_flag,
+    add_quiet,
     add_recipe,
     add_shared,
-    foreign_warnings,
     log_file,
     read_recipe,
-    store_of,
+    store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
@@ -28,15 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="run this stage even if its result is there; may be repeated",
     )  # fmt: skip
     lock = parser.add_mutually_exclusive_group()
-    lock.add_argument(
-        "--frozen", action="store_true",
-        help="refuse whatever the lock does not cover: another recipe, other versions, what can move",
-    )  # fmt: skip
-    lock.add_argument(
-        "--update-lock", action="store_true",
-        help="compare nothing with the lock, and let an accepted run take its place",
-    )  # fmt: skip
-    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+    frozen = (
+        "refuse whatever the lock does not cover: another recipe, other versions, what can move"
+    )
+    add_flag(lock, "--frozen", frozen)
+    update = "compare nothing with the lock, and let an accepted run take its place"
+    add_flag(lock, "--update-lock", update)
+    add_quiet(parser)
     add_shared(parser, allow=True)
 
 
@@ -55,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
-    root = store_of(options)
-    warnings = (*warnings, *foreign_warnings(root))
+    root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.output import show, show_json
+from engine.cli.output import show_result
 from engine.cli.place import add_format
 from engine.errors import ExitCode
 
@@ -25,17 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
+    # After the arguments are known good.
     from engine.bundle.report import checked_json, checked_text
-    from engine.bundle.verify import (  # after the arguments are known good
-        BundleVerdict,
-        check_bundle,
-    )
+    from engine.bundle.verify import BundleVerdict, check_bundle
 
     found = check_bundle(options.bundle, model=options.model, key=options.key)
-    if options.format == "json":
-        show_json(checked_json(found))
-    else:
-        show(checked_text(found, name=options.bundle.name))
+    show_result(options, checked_json(found), checked_text(found, name=options.bundle.name))
     codes = {
         BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
         BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,

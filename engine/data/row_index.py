@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -37,14 +37,9 @@ SPAN: Final = 1 << 64
 """Places of texts and groups in a seeded order are below it."""
 
 
-def draw(purpose: str, seed: int, key: bytes) -> bytes:
-    """Return the rank of a text in a seeded order that depends on its content alone."""
-    return hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()
-
-
 def drawn(purpose: str, seed: int, key: bytes) -> int:
-    """Return the first 64 bits of `draw`: a place from 0 up to `SPAN`."""
-    return int.from_bytes(draw(purpose, seed, key)[:8])
+    """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()[:8])
 
 
 @dataclass(slots=True)
@@ -92,10 +87,6 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.spill)
-
-    def add_trait(self, check: TraitCheck) -> None:
-        """Keep what `check` says of the rows that follow."""
-        self.traits.append(Traits(check))
 
     def note_traits(self, filled: Filled) -> None:
         """Keep the traits of one more row."""
@@ -147,10 +138,11 @@ class Pool:
                     if len(same) > 1:
                         yield same
 
-    def leave_out(self, rows: Sequence[int]) -> int:
+    def leave_out(self, rows: Iterable[int]) -> int:
         """Take rows out; return how many were still in."""
-        count = sum(self.alive[row] for row in rows)
+        count = 0
         for row in rows:
+            count += self.alive[row]
             self.alive[row] = 0
         return count
 

@@ -10,19 +10,14 @@ from typing import Any, Final
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.guess import DraftOptions, guess
-from engine.drafting.plan import DraftPlan, labels
+from engine.drafting.plan import DraftPlan, longest_row
 from engine.drafting.profile import Profile, profile_of
-from engine.drafting.prompt import longest_row, max_length
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
-from engine.drafting.sizes import (
-    FEW_ROWS,
-    Sizes,
-    sizes_for,
-)
+from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
-from engine.kinds import KINDS, AnswerForm
+from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
@@ -96,7 +91,7 @@ def draft(
         reasons=tuple(reasons(plan)),
         notes=tuple(notes(plan)),
         rows=profile.rows,
-        columns=tuple(name for name in profile.kept[0]) if profile.kept else (),
+        columns=tuple(profile.kept[0]),
     )
 
 
@@ -147,27 +142,24 @@ def _prepared(recipe: Recipe) -> Prepared:
 
 def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
-    changed = False
-    for finding in prepared.summary.findings:
-        if finding.action == "fail" and finding.count and finding.check not in plan.checks:
-            action = "drop" if finding.check in DROPPABLE else "warn"
-            plan.checks[finding.check] = (action, f"{finding.count:,} rows")
-            changed = True
-    codes = {problem.code for problem in prepared.problems}
-    if (
-        not changed
-        and codes & {"D311", "D312", "D361", "D362"}
-        and "missing_classes" not in plan.checks
-    ):
+    refusing = {
+        finding.check: ("drop" if finding.check in DROPPABLE else "warn", f"{finding.count:,} rows")
+        for finding in prepared.summary.findings
+        if finding.action == "fail" and finding.count and finding.check not in plan.checks
+    }
+    few = {"D311", "D312", "D361", "D362"} & {problem.code for problem in prepared.problems}
+    if refusing:
+        plan.checks |= refusing
+    elif few and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
-        return True
-    if not changed and plan.sizes.holdout > FEWEST:
+    elif plan.sizes.holdout > FEWEST:
         plan.sizes = Sizes(
             validation=max(1, plan.sizes.validation // 2),
             holdout=max(FEWEST, plan.sizes.holdout // 2),
         )
-        return True
-    return changed
+    else:
+        return False
+    return True
 
 
 _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
@@ -203,12 +195,12 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.text and not guess.shape:
         yield "text", guess.text, guess.why_text
     if guess.label and not guess.shape:
-        yield KINDS[guess.kind].draft.target, guess.label, guess.why_label
+        yield plan.kind.draft.target, guess.label, guess.why_label
     yield _splits(plan)
     # The first is `leakage`, which every draft has.
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
-    length, _ = max_length(plan)
+    length, _ = plan.max_length()
     yield "max_length", str(length), "tokens, from the longest row; `recipe data` counts them"
 
 
@@ -232,16 +224,16 @@ def notes(plan: DraftPlan) -> Iterator[str]:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
     yield from _unused_labels(plan)
-    if not KINDS[plan.guess.kind].is_measured:
+    if not plan.kind.is_measured:
         yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
-    named = labels(plan) if KINDS[plan.guess.kind].answer is AnswerForm.LABEL else []
+    named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
     if named and all(label.lstrip("-").isdigit() for label in named):
         yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
 
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:
     """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
-    for column in plan.profile.columns.values() if not KINDS[plan.guess.kind].has_turns else ():
+    for column in plan.profile.columns.values() if not plan.kind.has_turns else ():
         if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
             continue
         if len(column.values) == 1:

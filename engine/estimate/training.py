@@ -102,7 +102,10 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
             ("parameters", _parameters_text(shape, method, trained)),
             ("memory", held.source),
             *([("time", took.source)] if took else []),
-            ("disk", _disk_text(left, besides)),
+            (
+                "disk",
+                f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more",
+            ),
         ),
     )
 
@@ -196,12 +199,7 @@ def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -
             source=f"not known: {facts_of(device).source}; `recipe plan --probe` measures it"
         )
     found = duration.unmeasured_duration(
-        shape,
-        recipe.method,
-        course,
-        speed,
-        backend=recipe.backend.name,
-        trained=memory.trainable_parameters(shape, recipe.method),
+        shape, recipe.method, course, speed, backend=recipe.backend.name
     )
     return _Estimate(seconds=found.total, source=_time_text(found, speed.source))
 
@@ -210,10 +208,9 @@ def measured_duration(
     method: Method, shape: ModelShape, course: Course, measured: Measurement
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
-    trained = memory.trainable_parameters(shape, method)
-    usual = duration.work(shape, method, course, trained=trained)
+    usual = duration.work(shape, method, course)
     there = replace(course, batch=_batch_of(method, measured.usage))
-    was = duration.work(shape, method, there, trained=trained)
+    was = duration.work(shape, method, there)
     return duration.from_usage(measured.usage, course, usual / was)
 
 
@@ -228,11 +225,6 @@ def operations_of(method: Method, shape: ModelShape, usage: Usage) -> float:
     """Return the operations of all measured steps after the first."""
     passing = duration.operations(shape, method, _batch_of(method, usage), backward=True)
     return usage.steps.count * accumulation(method) * passing
-
-
-def weights_of(recipe: Recipe, shape: ModelShape, precision: str) -> int:
-    """Return the bytes of weights and adapter when a training is ready to begin."""
-    return memory.ready(shape, recipe.method, precision)
 
 
 def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
@@ -297,10 +289,6 @@ def _time_text(found: Duration, source: str) -> str:
     }
     spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
     return f"{spent}; {source}"
-
-
-def _disk_text(left: int, besides: int) -> str:
-    return f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more"
 
 
 def _size(count: float) -> str:

@@ -215,5 +215,8 @@ def brief(value: Any) -> str:
 
 def brief_text(text: str) -> str:
     """Return a text without what a terminal acts on, and not long."""
+    # names of fields and numbers of items: what nearly every text is, asked for each value that is read
+    if len(text) <= SHOWN and text.isascii() and text.replace("_", "").isalnum():
+        return text
     plain = json.dumps(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
 from engine.recipe.references import reference
+from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final = (
     *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
@@ -37,6 +38,14 @@ def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
     return str(written), {}
 
 
+def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield the models that a server answers for: key path, address, and the variable of the key for it."""
+    for position, item in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(item)
+        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
+            yield ("baselines", position, "model"), url, str(spec.get("api_key_env", ""))
+
+
 def name_of(written: Any) -> str:
     """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
@@ -46,12 +55,13 @@ def name_of(written: Any) -> str:
 def baseline(written: Any, folder: Path) -> Baseline:
     """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
+    gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
     return Baseline(
         kind=cast("BaselineKind", kind),
         name=name_of(written),
         shots=int(spec.get("shots", 0)),
         ref=reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None,
-        gguf=_gguf(spec, folder) if "gguf" in spec else None,
+        gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
         endpoint=_endpoint(spec) if "endpoint" in spec else None,
     )
 
@@ -69,13 +79,6 @@ def as_written(value: Baseline) -> Any:
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
-
-
-def _gguf(spec: Mapping[str, Any], folder: Path) -> PathRef:
-    found = reference({"path": spec["gguf"], "sha256": spec.get("sha256")}, folder)
-    if not isinstance(found, PathRef):
-        raise TypeError(found)
-    return found
 
 
 def _endpoint(spec: Mapping[str, Any]) -> Endpoint:

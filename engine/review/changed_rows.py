@@ -10,7 +10,7 @@ from engine.evidence.review import Finding
 from engine.recipe.model import PathRef
 from engine.review.compare import Versions, finding
 from engine.review.rows import RowDivider
-from engine.review.sources import Paired
+from engine.review.sources import Paired, references_in
 
 MOST_BYTES: Final = 50_000_000
 """Of a file whose lines are compared where its rows cannot be divided here."""
@@ -53,10 +53,9 @@ def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Pat
     """The files of a source on the disk; None where one is not here, or too large."""
     tree, listed = (versions.old.tree, source.old) if old else (versions.new.tree, source.new)
     found: list[Path] = []
-    for file in listed.files if listed else ():
-        for ref in (file.ref, *(one.ref for one in file.columns)):
-            path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
-            if path is None or path.stat().st_size > MOST_BYTES:
-                return None
-            found.append(path)
+    for ref in (ref for file in (listed.files if listed else ()) for ref in references_in(file)):
+        path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
+        if path is None or path.stat().st_size > MOST_BYTES:
+            return None
+        found.append(path)
     return found

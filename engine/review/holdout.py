@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.lock.draw import draw_of, is_drawn_by, needs_record
+from engine.lock.draw import draw_of, needs_record
 from engine.recipe.model import Source, Splits
 from engine.review.changed_rows import other_content
 from engine.review.compare import Versions, finding, finding_of
@@ -155,8 +155,7 @@ def _from_others(versions: Versions) -> Iterator[Finding]:
 
 def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """A lock where there was none holds the holdout to its rows, whichever they are."""
-    lock = versions.new.lock
-    if versions.old.lock is not None or lock is None or not is_drawn_by(lock, versions.new.recipe):
+    if versions.old.lock is not None or versions.new.drawing_lock is None:
         return
     overlap = rows.overlap(versions.old, versions.new)
     if isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
@@ -165,9 +164,9 @@ def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
 
 def _is_held(versions: Versions) -> bool:
     """Return whether the new lock holds the holdout to its rows, whatever is added."""
-    lock, recipe = versions.new.lock, versions.new.recipe
-    is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
-    return is_of_it and needs_record(recipe.splits)
+    lock = versions.new.drawing_lock
+    is_held = lock is not None and "holdout" in lock.splits
+    return is_held and needs_record(versions.new.recipe.splits)
 
 
 def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:

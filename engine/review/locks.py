@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.errors import DataError
 from engine.evidence.review import Finding
-from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
+from engine.lock.draw import draw_of, recorded_rows
 from engine.lock.file import Lock
 from engine.review.compare import Versions, finding
 from engine.review.file_tree import Disk
@@ -25,16 +25,16 @@ def judge_locks(versions: Versions) -> Iterator[Finding]:
             yield finding("W207", "lock", "the holdout is no longer held to its rows")
         return
     if draw_of(versions.old.recipe) == draw_of(versions.new.recipe):
-        yield from _record(versions, old, new)
+        yield from _record(versions)
     yield from _wear(versions, old, new)
     if old.accepted is not None and new.accepted is None:
         says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
         yield finding("W207", "lock.accepted", says)
 
 
-def _record(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
+def _record(versions: Versions) -> Iterator[Finding]:
     at = "lock.splits.holdout"
-    if is_drawn_by(old, versions.old.recipe) and not is_drawn_by(new, versions.new.recipe):
+    if versions.old.drawing_lock and not versions.new.drawing_lock:
         yield finding("W207", at, "the lock records another draw than the recipe's")
         return
     before, after = _members(versions.old), _members(versions.new)

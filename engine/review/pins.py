@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.evidence.review import Finding
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.review.compare import Versions, finding
-from engine.review.flatten import PROBES
+from engine.review.sources import judging_references
 
 _UNPINNED = "not pinned"
 _DIGITS = 12
@@ -41,21 +41,9 @@ def _references(versions: Versions) -> Iterator[tuple[str, Reference | None, Ref
         if source.new is not None:
             before = source.old.first.ref if source.old else None
             yield f"data.sources[{source.new.number}]", before, source.new.first.ref
-    for path, refs in _named(new).items():
-        yield path, _named(old).get(path), refs
-
-
-def _named(recipe: Recipe) -> dict[str, Reference]:
-    """The references of baselines and probes, by path."""
-    found: dict[str, Reference] = {}
-    for baseline in recipe.baselines:
-        if (ref := baseline.ref or baseline.gguf) is not None:
-            found[f"baselines.{baseline.name}"] = ref
-    forgetting = recipe.acceptance.forgetting
-    for probe in forgetting.probes if forgetting else ():
-        if probe.source is not None:
-            found[f"{PROBES}.{probe.name}"] = probe.source.ref
-    return found
+    judging = judging_references(old)
+    for path, (ref, *_) in judging_references(new).items():
+        yield path, judging[path][0] if path in judging else None, ref
 
 
 def _pin(ref: Reference) -> _Pin:

@@ -22,7 +22,7 @@ from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
 from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.report import describe
@@ -228,10 +228,8 @@ def _judged(
         accepted.answers,
         candidates,
         _metrics(recipe),
+        Judging.of(recipe),
         margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
-        task=recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
     )
     best = judging.best_of(lines)
     standing = judging.overall([line for line in lines if line.comparison.name == best])

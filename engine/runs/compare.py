@@ -11,12 +11,11 @@ from typing import Any
 from engine.errors import RecipeError
 from engine.evidence import Comparison
 from engine.lock.previous import answers_of
-from engine.metrics.comparing import comparison_of, corrected
-from engine.metrics.paired import difference, pair
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.comparing import comparisons_with, corrected
+from engine.metrics.paired import pair
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
-from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
@@ -175,19 +174,11 @@ def _comparisons(
     recipe: Recipe, tuned: Sequence[Prediction], before: Sequence[Prediction]
 ) -> tuple[Comparison, ...]:
     """Return the differences on every metric and class; only those of bounds and the main one are tested."""
-    confidence = recipe.acceptance.confidence
-    models = pair(tuned, before, task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
-    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    judging = Judging.of(recipe)
+    models, main = pair(tuned, before, judging), judging.main
     # p-values are corrected for their number, so what nobody asked about is not tested
     gated = {main, *(bound.metric for bound in recipe.acceptance.metrics)}
-    found = [
-        comparison_of(
-            "first",
-            difference(name, models, with_test=name in gated),
-            is_lower_better=is_lower_better(name, recipe.task.kind),
-        )
-        for name in models.measures
-    ]
+    found = comparisons_with("first", models, models.measures, tested=gated)
     ordered = sorted(found, key=lambda one: (one.metric != main, one.metric not in gated))
     return corrected(ordered)
 

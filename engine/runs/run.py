@@ -161,7 +161,7 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
-    outcome = state.stop.outcome if state.stop else "accepted"
+    outcome = state.outcome
     code = state.stop.code if state.stop else ExitCode.ACCEPTED
     repeated = lock.verdict(state.artifacts, state.records, outcome=outcome, error=state.error)
     try:
@@ -213,30 +213,21 @@ def _report(
     use: HoldoutUse | None = None,
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
-    return assemble(
-        ReportInputs(
-            recipe=state.trained,
-            recipe_file=_as_typed(recipe.file),
-            recipe_text=ending.text,
-            resolved_recipe=dump_resolved(recipe),
-            device=state.inputs.device,
-            started=state.started,
-            run_folder=run.as_posix() if run else "",
-            records=state.records,
-            artifacts=state.artifacts,
-            outcome=state.stop.outcome if state.stop else "accepted",
-            why=state.stop.why if state.stop else "",
-            error=state.error,
-            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-            notes=[*moving(recipe), *keeper.notes],
-            versions=tool_versions(),
-            holdout_use=use,
-            reproduction=repeated,
-            costs=ending.costs,
-            lengths=row_lengths(
-                state.trained, keeper.store, state.artifacts, state.inputs.base_model
-            ),
-        )
+    facts = ReportInputs(
+        state=state,
+        recipe_file=_as_typed(recipe.file),
+        recipe_text=ending.text,
+        run_folder=run.as_posix() if run else "",
+        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+        notes=[*moving(recipe), *keeper.notes],
+    )
+    trained, base = state.trained, state.inputs.base_model
+    return replace(
+        assemble(facts),
+        holdout_use=use,
+        reproduction=repeated,
+        costs=ending.costs,
+        lengths=row_lengths(trained, keeper.store, state.artifacts, base),
     )
 
 

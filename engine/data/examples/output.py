@@ -6,18 +6,20 @@ import hashlib
 import heapq
 import json
 import tempfile
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Final
 
+from engine.data.examples.candidates import CollectedRows
 from engine.data.examples.example import Example, content_id, normalised
+from engine.data.preparation import Preparation
 from engine.data.row_index import Pool, runs
 from engine.data.splitting.splits import Division
+from engine.evidence import Firewall, Recorded
 from engine.recipe.model import SplitName
 
 SORTED_IN_MEMORY: Final = 500_000
@@ -47,36 +49,17 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """The divided pool, ready to be written."""
+    """The divided rows, ready to be written, and what became of the others."""
 
-    pool: Pool
+    work: Preparation
+    collected: CollectedRows
     division: Division
     repeats: Mapping[int, int]
     """How often a training row is seen, where that is not once."""
-    is_grouped: bool
-    again: Mapping[int, int] = field(default_factory=dict)
+    again: Mapping[int, int]
     """See `occurrences`."""
-
-    def rows(self, name: SplitName) -> array[int]:
-        """Return the rows of a split in drawn order."""
-        return self.division.rows(self.pool, name)
-
-    def examples(self, rows: Iterable[int]) -> Iterator[Example]:
-        """Yield rows as examples; ids depend on the content and, among equals, on their number."""
-        folds = self.division.folds
-        for row in rows:
-            record = self.pool.spill[row]
-            yield Example(
-                id=content_id(record.input, record.target, self.again.get(row, 0)),
-                origin=record.origin,
-                input=record.input,
-                target=record.target,
-                labels=record.labels,
-                payload=record.payload,
-                group=record.mark if self.is_grouped else "",
-                repeat=self.repeats.get(row, 1),
-                fold=folds[row] if folds else 0,
-            )
+    firewall: Firewall
+    recorded: Recorded | None
 
 
 class Examples:
@@ -85,13 +68,28 @@ class Examples:
     def __init__(self, outcome: Outcome, name: SplitName) -> None:
         """Show one split of what was prepared."""
         self._outcome = outcome
-        self._rows = outcome.rows(name)
+        self._rows = outcome.division.rows(outcome.work.pool, name)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Example]:
-        return self._outcome.examples(self._rows)
+        """Yield the rows as examples; ids depend on the content and, among equals, on their number."""
+        outcome = self._outcome
+        folds, is_grouped = outcome.division.folds, outcome.work.splits.by == "group"
+        for row in self._rows:
+            record = outcome.work.pool.spill[row]
+            yield Example(
+                id=content_id(record.input, record.target, outcome.again.get(row, 0)),
+                origin=record.origin,
+                input=record.input,
+                target=record.target,
+                labels=record.labels,
+                payload=record.payload,
+                group=record.mark if is_grouped else "",
+                repeat=outcome.repeats.get(row, 1),
+                fold=folds[row] if folds else 0,
+            )
 
     @property
     def rows(self) -> Sequence[int]:

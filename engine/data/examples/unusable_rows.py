@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from engine.data.checks.findings import Findings, Rejects, written
+from engine.data.checks.findings import Rejects, drop_reason, written
 from engine.data.checks.rows.texts import rows_that
-from engine.data.examples.columns import Unseen, columns_named, has_column
 from engine.data.examples.label import NoBinError, NoNumberError, meant
-from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
+from engine.data.examples.template import (
+    MissingColumnError,
+    UnusableValueError,
+    as_text,
+    found_at,
+    lookup,
+    parse_template,
+)
 from engine.data.kinds.base import Filled, RejectedError
+from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
-from engine.errors import Problem
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, Splits, Task
+from engine.recipe.model import Data
 
 READING_ERRORS: Final = (
     NoBinError,
@@ -34,33 +41,35 @@ _SPLIT_COLUMN: Final = {
 """Code and hint of an unreadable value in the column of the splits, by `splits.by`."""
 
 
-def drop_reason(check: str) -> str:
-    """Return why rows are not used, in words: `schema violation`."""
-    return check.replace("_", " ").removesuffix("s")
-
-
 class UnusableRows:
     """Counts of rows by reason, each with the places of the first ones."""
 
-    def __init__(self, task: Task, data: Data, splits: Splits, findings: Findings) -> None:
-        """Begin with no row; what is known of single rows goes into `findings` at once."""
-        self._task, self._data, self._splits = task, data, splits
-        self._findings = findings
-        self._keys = dict(columns_named(task, data, splits))
-        self._unseen = Unseen(data)
+    def __init__(self, work: Preparation) -> None:
+        """Begin with no row; what is known of single rows goes into the findings at once."""
+        self._task, self._data, self._work = work.task, work.data, work
+        self._findings = work.findings
+        self._keys = dict(columns_named(work))
+        self._optional = frozenset(_optional(work.data))
+        """Columns that a row may lack, such as those of an answer's fields, but not every row."""
+        self._unseen = set(self._optional)
+        """Those of them that no row had so far."""
+        self._first = ""
+        """Where the first row stands."""
         self._columns: list[str] = []
-        self._missing: dict[tuple[str, str], Rejects] = {}
+        self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
         self._empty, self._unanswered = Rejects(), Rejects()
-        self._rejected: dict[str, dict[str, Rejects]] = {}
+        self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
 
     def note_columns(self, row: Row) -> None:
         """Remember which columns the rows have; of every row, usable or not."""
-        if not self._columns:
-            self._columns = list(row.values)
-        self._unseen.look(row.origin, row.values)
+        self._columns = self._columns or list(row.values)
+        self._first = self._first or row.origin
+        # A misspelt one would leave its field out of every answer, and nothing else would tell.
+        if self._unseen:
+            self._unseen = {one for one in self._unseen if not has_column(row.values, one)}
 
     def add(self, row: Row, error: Exception) -> None:
         """Count a row by what its reader raised (`READING_ERRORS`)."""
@@ -79,14 +88,13 @@ class UnusableRows:
 
     def add_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
-        if missing in self._unseen.optional:  # no field at all; `Unseen` has those that no row has
+        if missing in self._optional:  # no field at all; `_unseen` has those that no row has
             self._unanswered.add(f"{row.origin} has none of the answer's columns")
             return
-        needed = self._keys.keys() - self._unseen.optional
+        needed = self._keys.keys() - self._optional
         lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
-            key = (self._keys.get(column, "data"), column)
-            self._missing.setdefault(key, Rejects()).add(row.origin)
+            self._missing[self._keys.get(column, "data"), column].add(row.origin)
 
     def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
         """Count a row whose value in the column of the splits cannot be read."""
@@ -124,26 +132,19 @@ class UnusableRows:
             return True
 
     def _add_rejected(self, origin: str, error: RejectedError) -> None:
-        by_value = self._rejected.setdefault(error.check, {})
-        if error.value:
-            by_value.setdefault(error.value, Rejects()).add(origin)
-        else:
-            by_value.setdefault("", Rejects()).add(f"{origin} {error.what}")
+        place = origin if error.value else f"{origin} {error.what}"
+        self._rejected[error.check][error.value].add(place)
         self._findings.row(error.check, origin, what=error.what)
 
     def _report_missing(self, rows_read: int) -> None:
-        for column in self._unseen.left if rows_read else ():
-            nowhere = Rejects(count=rows_read, places=[self._unseen.first])
+        for column in self._unseen if rows_read else ():
+            nowhere = Rejects(count=rows_read, places=[self._first])
             self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
-            message = (
-                f"column `{column}` is missing in {rejects.count:,} of"
-                f" {rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
-            )
-            hint = self._column_hint(path, column)
-            problem = Problem(code="D301", message=message, path=path, hint=hint)
-            self._findings.problems.append(problem)
+            message = f"column `{column}` is missing in {rejects.count:,} of {rows_read:,} rows"
+            message += f" (first {rejects.places[0]}); columns are {columns}"
+            self._findings.refuse("D301", message, path, self._column_hint(path, column))
 
     def _column_hint(self, path: str, column: str) -> str | None:
         """Return what can be done where some rows, or all, have not got a column."""
@@ -157,45 +158,41 @@ class UnusableRows:
         return f"did you mean `{near[0]}`?" if near else None
 
     def _report_unreadable(self) -> None:
-        split_code, split_hint = _SPLIT_COLUMN.get(self._splits.by, ("D319", None))
+        split_code, split_hint = _SPLIT_COLUMN.get(self._work.splits.by, ("D319", None))
         for code, path, rejects, hint in (
             ("D303", "data.label", self._labels, None),
             ("D302", "task.input", self._inputs, None),
             (split_code, "splits.by", self._split_values, split_hint),
         ):
             if rejects.count:
-                message = f"{rejects.count:,} rows cannot be used: {'; '.join(map(written, rejects.places))}"
-                problem = Problem(code=code, message=message, path=path, hint=hint)
-                self._findings.problems.append(problem)
+                places = "; ".join(map(written, rejects.places))
+                message = f"{rejects.count:,} rows cannot be used: {places}"
+                self._findings.refuse(code, message, path, hint)
 
     def _report_empty(self) -> None:
-        action = self._data.checks.empty
         texts, answers = self._empty, self._unanswered
         answer = "label" if self._task.spec.has_labels else "answer"
-        self._findings.drop("empty", texts.count if action == "drop" else 0)
+        self._findings.drop("empty", texts.count if self._data.checks.empty == "drop" else 0)
         self._findings.drop(f"empty {answer}", answers.count)
         total = texts.count + answers.count
-        if action == "off" or not total:
-            return
         message = ", ".join(
             rows_that(count, f"has an empty {part}", f"have an empty {part}")
             for count, part in ((texts.count, "text"), (answers.count, answer))
             if count
         )
-        examples = texts.places + answers.places
-        self._findings.report("empty", action, total, message=message, examples=examples)
+        if total:
+            examples = texts.places + answers.places
+            self._work.report("empty", total, message=message, examples=examples)
 
     def _report_unknown_labels(self, unknown: Mapping[str, Rejects]) -> None:
-        action = self._data.checks.unknown_labels
         total = sum(rejects.count for rejects in unknown.values())
         self._findings.drop("unknown label", total)
-        if action == "off" or not total:
-            return
         ranked = sorted(unknown.items(), key=lambda item: (-item[1].count, item[0]))
-        examples = [self._unknown_label(value, rejects) for value, rejects in ranked[:SHOWN]]
+        examples = (self._unknown_label(value, rejects) for value, rejects in ranked)
         wrong = "a label that is not one of the task's"
         message = rows_that(total, f"has {wrong}", f"have {wrong}")
-        self._findings.report("unknown_labels", action, total, message=message, examples=examples)
+        if total:
+            self._work.report("unknown_labels", total, message=message, examples=examples)
 
     def _unknown_label(self, value: str, rejects: Rejects) -> str:
         several = self._task.spec.answer is AnswerForm.LABELS
@@ -205,13 +202,11 @@ class UnusableRows:
 
     def _report_rejected(self) -> None:
         for check, by_value in sorted(self._rejected.items()):
-            action = getattr(self._data.checks, check)
             total = sum(rejects.count for rejects in by_value.values())
             self._findings.drop(drop_reason(check), total)
             examples = [place for rejects in by_value.values() for place in rejects.places]
-            if action != "off":
-                message = rows_that(total, *self._what_is_wrong(check))
-                self._findings.report(check, action, total, message=message, examples=examples)
+            message = rows_that(total, *self._what_is_wrong(check))
+            self._work.report(check, total, message=message, examples=examples)
 
     def _what_is_wrong(self, check: str) -> tuple[str, str]:
         """Return the end of the finding's sentence, of one row and of more."""
@@ -219,3 +214,33 @@ class UnusableRows:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"
         return "is not laid out as its shape says", "are not laid out as their shape says"
+
+
+_NOTHING: Final = object()
+
+
+def has_column(values: Mapping[str, Any], column: str) -> bool:
+    """Tell whether a row has a column, or a value at its path."""
+    return found_at(values, column, _NOTHING) is not _NOTHING
+
+
+def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
+    """Yield (column, key of the recipe that names it)."""
+    label, answer = work.data.label, work.data.answer
+    if work.task.input:
+        yield from ((column, "task.input") for column in parse_template(work.task.input).columns)
+    if label is not None:
+        yield label.column, "data.label.column"
+    if answer is not None:
+        columns = (answer.column, *answer.references, *_optional(work.data))
+        yield from ((column, "data.answer") for column in columns if column)
+    if work.splits.column:
+        yield work.splits.column, "splits.by"
+
+
+def _optional(data: Data) -> tuple[str, ...]:
+    answer = data.answer
+    if answer is None:
+        return ()
+    spans = (answer.spans.column,) if answer.spans is not None else ()
+    return (*(column for _, column in answer.fields), *spans)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.shingles import SIMILAR, prefix_length, shingles, similarity_of
-from engine.errors import EnvironmentProblem
+from engine.errors import needs_extra
 
 MANY = 5_000
 """Rows from which the compiled way pays for its start (one to two seconds)."""
@@ -73,23 +73,12 @@ def near_duplicates(
     result = NearDuplicates(iter(()))
     if len(texts) < MANY:
         result.pairs = _few(texts, similarity)
-    else:
-        result.pairs = _many(texts, similarity, scratch, result)
-    return result
-
-
-def _many(
-    texts: TextStore, similarity: float, scratch: Path | None, result: NearDuplicates
-) -> Iterator[Near]:
-    try:
+        return result
+    what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
+    with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
         from engine.data.similarity.near_many import many  # NumPy and numba: an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba",
-            hint="pip install 'slm-recipe[data]', or write `near_duplicates: off`",
-        ) from error
-    return many(texts, similarity, scratch=scratch, result=result)
+    result.pairs = many(texts, similarity, scratch=scratch, result=result)
+    return result
 
 
 def _few(texts: TextStore, similarity: float) -> Iterator[Near]:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from engine.data.checks.findings import PLACES, Findings, Quote, Shown
+from engine.data.checks.findings import Quote, Shown
+from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
-from engine.data.spill import Texts, numbered
+from engine.data.similarity.shingles import SIMILAR
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
-from engine.recipe.model import CheckAction
 
-SIMILAR: Final = 0.8
 METHOD: Final = (
     "every row of train and validation with every row of the holdout: equal text after NFKC, case"
     " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
     " 0.8"
 )
-Pair = tuple[int, int, bool]
-"""A row of the holdout, one of the others that matches it, and whether the texts are equal."""
-_WORDS: Final = {Assignment.TRAIN: "train", Assignment.VALIDATION: "validation"}
+_OTHERS: Final = (Assignment.TRAIN, Assignment.VALIDATION)
 
 
 @dataclass(slots=True)
@@ -33,16 +31,16 @@ class Shared:
 
     rows: int = 0
     """Different holdout rows, whichever split they are also in."""
-    into: dict[Assignment, int] = field(default_factory=dict)
-    contradicted: dict[Assignment, int] = field(default_factory=dict)
+    into: Counter[Assignment] = field(default_factory=Counter)
+    contradicted: Counter[Assignment] = field(default_factory=Counter)
     """Those among `into` of which every copy there names another answer."""
     steering: set[int] = field(default_factory=set)
     """Training rows whose text also stands in validation."""
 
 
-def shared_texts(pool: Pool, findings: Findings) -> Shared:
+def shared_texts(work: Preparation) -> Shared:
     """Count the holdout rows that stand in train or validation too, and write each pair down."""
-    shared = Shared()
+    shared, pool = Shared(), work.pool
     if not pool.place:
         return shared
     for start, end in runs(pool.order, pool.rank):
@@ -57,99 +55,85 @@ def shared_texts(pool: Pool, findings: Findings) -> Shared:
             if pool.place[row] == Assignment.HOLDOUT:
                 _count(shared, pool, row, others)
                 for other in others:
-                    _log(pool, Match(row, other, 1.0, exact=True), findings)
+                    _log(work, Match(row, other, 1.0, exact=True))
     return shared
 
 
 def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
     shared.rows += 1
-    for place in _WORDS:
+    for place in _OTHERS:
         copies = [row for row in others if pool.place[row] == place]
         if copies:
-            shared.into[place] = shared.into.get(place, 0) + 1
-            if all(pool.answer[row] != pool.answer[holdout] for row in copies):
-                shared.contradicted[place] = shared.contradicted.get(place, 0) + 1
+            shared.into[place] += 1
+            differs = all(pool.answer[row] != pool.answer[holdout] for row in copies)
+            shared.contradicted[place] += differs
 
 
 def check_leakage(
-    pool: Pool,
-    division: Division,
-    action: CheckAction,
-    findings: Findings,
-    shared: Shared,
-    *,
-    thorough: bool = True,
-) -> tuple[Firewall, list[Pair]]:
+    work: Preparation, division: Division, shared: Shared
+) -> tuple[Firewall, list[Match]]:
     """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
 
-    Returns what was found, and each pair: later steps may leave rows out (see `with_left`).
-    Without `thorough`, nothing is compared unless rows would be dropped.
+    Returns what was found, and each match by the rows of the pool: later steps may leave rows out (see `with_left`).
+    Unless it is thorough, nothing is compared where no rows would be dropped.
     """
+    pool, findings, drops = work.pool, work.findings, work.data.checks.leakage == "drop"
     holdout = division.rows(pool, "holdout")
     others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
-    strongest: dict[int, Match] = {}
-    exact: set[int] = set()
-    near: set[int] = set()
-    pairs: list[Pair] = []
-    for match in _matches(pool, holdout, others) if thorough or action == "drop" else ():
-        (exact if match.exact else near).add(match.holdout)
-        pairs.append((match.holdout, match.other, match.exact))
+    compared = holdout if work.thorough or drops else ()
+    texts = [pool.spill[row].input for row in compared]
+    found = leaks(texts, ((row, pool.spill[row].input) for row in others)) if texts else ()
+    matches = [replace(match, holdout=holdout[match.holdout]) for match in found]
+    for match in matches:
         if not (match.exact and pool.place):  # those are written down already
-            _log(pool, match, findings)
-        # A row may match several of the holdout; it is reported once, by the strongest match.
-        known = strongest.get(match.other)
-        if known is None or match.similarity > known.similarity:
-            strongest[match.other] = match
+            _log(work, match)
+    ranked = sorted(matches, key=lambda one: (-one.similarity, pool.rank[one.other]))
+    # A row may match several of the holdout; it is reported once, by the strongest match.
+    strongest = {match.other: match for match in reversed(ranked)}
     # `shared` was counted before the checks; they may have dropped copies that are not compared
     # here.
-    found_exact, found_near = max(len(exact), shared.rows), len(near)
+    exact, found_near = _counted(matches)
+    found_exact = max(exact, shared.rows)
     steering = {row for row in division.rows(pool, "train") if row in shared.steering}
     # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
-    if action != "off" and (count or shared.rows):
+    if count or shared.rows:
         message = _message(shared, len(holdout), found_exact, found_near, len(steering))
-        examples = _match_texts(pool, strongest)
-        findings.report("leakage", action, count, message=message, examples=examples)
-    removed = 0
-    if action == "drop":
-        for row in (*strongest, *steering):
-            division.places[row] = Assignment.NONE
-        removed = len(strongest)
-        findings.drop("near the holdout", removed)
-        findings.drop("text of validation", len(steering))
+        examples = (_match_text(pool, one) for one in ranked if strongest[one.other] is one)
+        work.report("leakage", count, message=message, examples=examples)
+    if drops:
+        findings.drop("near the holdout", division.leave_out(strongest))
+        findings.drop("text of validation", division.leave_out(steering))
     firewall = Firewall(
         method=METHOD,
         similarity=SIMILAR,
         compared=len(others),
         found_exact=found_exact,
         found_near=found_near,
-        removed=removed,
-        left_exact=len(exact),
-        left_near=len(near),
+        removed=len(strongest) if drops else 0,
+        left_exact=exact,
+        left_near=found_near,
     )
-    return firewall, pairs
+    return firewall, matches
 
 
-def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> Firewall:
+def with_left(firewall: Firewall, matches: Iterable[Match], division: Division) -> Firewall:
     """Return the proof with the holdout rows counted of which a match is still trained on."""
-    left: dict[bool, set[int]] = {True: set(), False: set()}
-    for holdout, other, exact in pairs:
-        if division.places[other] != Assignment.NONE:
-            left[exact].add(holdout)
-    return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
+    left = [match for match in matches if division.places[match.other] != Assignment.NONE]
+    exact, near = _counted(left)
+    return replace(firewall, left_exact=exact, left_near=near)
 
 
-def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:
-    """Yield the pairs by row number."""
-    texts = list(Texts(pool.spill, holdout))
-    for match in leaks(texts, numbered(pool.spill, others)):
-        yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
+def _counted(matches: Iterable[Match]) -> tuple[int, int]:
+    """Return how many holdout rows have an equal text, and how many a similar one."""
+    counts = Counter(exact for _, exact in {(match.holdout, match.exact) for match in matches})
+    return counts[True], counts[False]
 
 
-def _log(pool: Pool, match: Match, findings: Findings) -> None:
-    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
-    findings.row(
+def _log(work: Preparation, match: Match) -> None:
+    other, holdout = work.pool.spill[match.other], work.pool.spill[match.holdout]
+    work.findings.row(
         "leakage",
         other.origin,
         text=excerpt(other.input),
@@ -163,7 +147,7 @@ def _log(pool: Pool, match: Match, findings: Findings) -> None:
 def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
     parts = []
     if exact:
-        split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
+        split = [_into(shared, place) for place in _OTHERS if shared.into[place]]
         listed = f": {' and '.join(split)}" if split else ""
         stand = "stands" if exact == 1 else "stand"
         parts.append(
@@ -179,14 +163,9 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
 
 
 def _into(shared: Shared, place: Assignment) -> str:
-    other = shared.contradicted.get(place, 0)
+    other = shared.contradicted[place]
     labels = f" ({other:,} of them with another label)" if other else ""
-    return f"{shared.into[place]:,} in {_WORDS[place]}{labels}"
-
-
-def _match_texts(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
-    ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
-    return [_match_text(pool, match) for match in ranked[:PLACES]]
+    return f"{shared.into[place]:,} in {place.split}{labels}"
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:

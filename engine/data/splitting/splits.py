@@ -15,9 +15,10 @@ stay together.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import Final
 
 from engine.data.row_index import SPAN, Assignment, Pool, runs
@@ -53,6 +54,12 @@ class Division:
         """Return the rows of a split in drawn order."""
         place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
+
+    def leave_out(self, rows: Collection[int]) -> int:
+        """Take rows out of their splits; return how many they are."""
+        for row in rows:
+            self.places[row] = Assignment.NONE
+        return len(rows)
 
 
 def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Division:
@@ -90,7 +97,8 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
         else:
             chosen = _by_rows(units, rows, splits)
     for place, members in chosen.items():
-        units.put(members, place, division.places)
+        for row in chain.from_iterable(map(units.of, members)):
+            division.places[row] = place
     # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":

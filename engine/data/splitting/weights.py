@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.data.checks.findings import Findings
 from engine.data.row_index import SPAN, Assignment, Pool, drawn
@@ -30,7 +30,8 @@ def weigh(
     thinned = 0
     for row in division.rows(pool, "train"):
         # Drawn by content: the same rows are kept, in whatever order they were read.
-        times = _times(weights[pool.source[row]], pool.key[row], seed)
+        whole, share = divmod(weights[pool.source[row]], 1)
+        times = int(whole) + (drawn("weight", seed, pool.key[row].to_bytes(8)) < share * SPAN)
         if times == 0:
             division.places[row] = Assignment.NONE
             thinned += 1
@@ -40,13 +41,6 @@ def weigh(
     return repeats
 
 
-def _times(weight: float, key: int, seed: int) -> int:
-    """Return the whole part of a weight, and one more for the share of rows that the rest says."""
-    whole = int(weight)
-    share = weight - whole
-    return whole + (drawn("weight", seed, key.to_bytes(8)) < share * SPAN)
-
-
-def seen(rows: Iterable[int], repeats: dict[int, int]) -> int:
+def seen(rows: Iterable[int], repeats: Mapping[int, int]) -> int:
     """Return the rows of one epoch."""
     return sum(repeats.get(row, 1) for row in rows)

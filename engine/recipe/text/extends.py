@@ -14,7 +14,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 
@@ -31,32 +31,26 @@ _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://"
 _PLACES: Final = frozenset({"hub", "path", "package"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extended:
-    """A recipe with its parent merged in, if it has one."""
+def extended(
+    child: SourceText, *, read: Reader = read_bytes
+) -> tuple[SourceText, tuple[Problem, ...]]:
+    """Return `child` with the parent that it names merged in; or `child` alone, and why the parent could not be.
 
-    source: SourceText
-    problems: tuple[Problem, ...] = ()
-    """Why the parent could not be merged; then `source` is the child alone."""
-
-
-def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
-    """Return `child` with the parent that it names merged in; one outside the project is read where that is allowed.
-
-    `read` gives the bytes of the parent, as it did those of the child: see `check_recipe`.
+    A parent outside the project is read where that is allowed. `read` gives the bytes of the parent, as it did
+    those of the child: see `check_recipe`.
     """
     named = child.value.get(KEY)
     if not isinstance(named, str) or not named:
-        return Extended(source=child)  # nothing, or a value that the schema reports
+        return child, ()  # nothing, or a value that the schema reports
     if unwanted := _unwanted(child, named):
-        return Extended(source=child, problems=unwanted)
+        return child, unwanted
     try:
         parent = read_source(absolute(named, Path(child.file).parent), read=read)
     except RecipeError as error:
-        return Extended(source=child, problems=tuple(_of_the_child(error, child, named)))
+        return child, tuple(_of_the_child(error, child, named))
     if KEY in parent.value:
-        return Extended(source=child, problems=(_extends_further(child, parent),))
-    return Extended(source=_merged_source(child, parent))
+        return child, (_extends_further(child, parent),)
+    return _merged_source(child, parent), ()
 
 
 def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
@@ -87,10 +81,7 @@ def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator
 
 def _nearby(child: SourceText, named: str) -> str | None:
     folder = absolute(named, child.path.parent).parent
-    try:
-        names = [entry.name for entry in folder.iterdir() if entry.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return None
+    names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
     near = nearest(posixpath.basename(named), names)
     return f"did you mean `{posixpath.join(posixpath.dirname(named), near)}`?" if near else None
 

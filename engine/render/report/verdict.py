@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine.evidence import Metric, Report, Status
+from engine.evidence import Check, Metric, Report, Status
 from engine.render import blocks
 from engine.render.labels import (
-    OUTCOME_STATUS,
-    OUTCOMES,
+    best_baseline,
     check_title,
     checks_of,
     commands_and_advice,
@@ -17,11 +16,13 @@ from engine.render.labels import (
     got,
     is_open,
     main_metric,
+    outcome_of,
+    quantized_file,
     required,
     undefined,
     why_absent,
 )
-from engine.render.metric_format import best_of, direction, interval_of, is_lower_better, value_of
+from engine.render.metric_format import direction, interval_of, is_lower_better, value_of
 from engine.render.number_format import DASH, count, duration, percent, size
 
 
@@ -29,16 +30,12 @@ from engine.render.number_format import DASH, count, duration, percent, size
 class Top:
     """The answer in one look."""
 
-    name: str
-    description: str
     made: tuple[str, ...]
     """Method, base model, and when."""
     status: Status
     outcome: str
-    summary: str
-    checks: tuple[blocks.Paragraph | blocks.Bullets, ...]
-    """Those that did not pass, or how many did."""
-    figures: blocks.Facts
+    checks: tuple[blocks.Block, ...]
+    """Those that did not pass, or how many did; then the main figures."""
     next_title: str
     next_steps: tuple[blocks.Cell, ...]
 
@@ -49,6 +46,7 @@ def top(report: Report) -> Top:
     lower = f", {direction(metric)}" if is_lower_better(metric) else ""
     when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     commands, advice = commands_and_advice(report)
+    outcome, status = outcome_of(report)
     training = report.training
     trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
     figures = (
@@ -58,35 +56,26 @@ def top(report: Report) -> Top:
         ("wall time", blocks.Estimate(duration(report.seconds), trained)),
     )
     return Top(
-        name=report.recipe_name,
-        description=report.description,
         made=(report.method, report.base_model, when),
-        status=OUTCOME_STATUS.get(report.outcome, Status.WARN),
-        outcome=OUTCOMES.get(report.outcome, report.outcome).capitalize(),
-        summary=report.summary,
-        checks=_checks(report),
-        figures=blocks.Facts(figures, kind="figures"),
+        status=status,
+        outcome=outcome.capitalize(),
+        checks=(*_checks(report), blocks.Facts(figures, kind="figures")),
         next_title="What would help" if advice else "Next",
         next_steps=(*map(blocks.Prose, advice), *map(blocks.Code, commands)),
     )
 
 
-def _checks(report: Report) -> tuple[blocks.Paragraph | blocks.Bullets, ...]:
-    checks = [check for _, check in checks_of(report)]
-    items: list[blocks.Cell] = [
-        (
-            blocks.status_badge(check.status),
-            " ",
-            blocks.Code(check_title(check.name)),
-            f" {got(check)}, required {required(check)}",
-        )
-        for check in checks
-        if is_open(check)
-    ]
-    if items:
-        return (blocks.Bullets(tuple(items), kind="open-checks"),)
+def _checks(report: Report) -> tuple[blocks.Block, ...]:
+    checks = checks_of(report.gate, report.verify)
+    if unmet := tuple(_open_check(check) for check in checks if is_open(check)):
+        return (blocks.Bullets(unmet, kind="open-checks"),)
     noun = "check passes" if len(checks) == 1 else "checks pass"
     return (blocks.Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
+
+
+def _open_check(check: Check) -> blocks.Cell:
+    numbers = f" {got(check)}, required {required(check)}"
+    return blocks.status_badge(check.status), " ", blocks.Code(check_title(check.name)), numbers
 
 
 def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
@@ -100,15 +89,11 @@ def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
 
 
 def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
-    best = best_of(
-        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
-    )
+    best = best_baseline(report.baselines, metric)
     if best is not None:
         return blocks.Estimate(value_of(metric, best[1].value), best[0])
-    done = any(
-        item.stage == "baseline" and item.status.value in ("ran", "reused")
-        for item in report.stages
-    )
+    states = (item.status.value for item in report.stages if item.stage == "baseline")
+    done = any(state in ("ran", "reused") for state in states)
     return blocks.Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
 
 
@@ -116,7 +101,7 @@ def _exported(report: Report, metric: str) -> blocks.Estimate:
     measured = find_metric(report.quantized, metric)
     if measured is None or measured.value is None:
         return blocks.Estimate(DASH, why_absent(report, "verify"))
-    file = next((item for item in report.files if item.bits_per_weight), None)
+    file = quantized_file(report)
     parts = [size(file.bytes)] if file else []
     last = report.ladder[-1].agreement if report.ladder else None
     same = last.value if last else report.agreement

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Scores
+from engine.kinds import AnswerForm
 from engine.render import blocks
-from engine.render.labels import confused_pairs, has_confusion, why_absent
+from engine.render.labels import absent, confused_pairs
+from engine.render.metric_format import kind_of
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
@@ -16,25 +18,20 @@ _DRAWING = "Shades are shares of the row: blue where it is right, red where it i
 @report_section("confusion", at=60)
 def confusion(report: Report) -> blocks.Section | None:
     """Nothing for kinds without one label a row."""
-    if not has_confusion(report):
+    # Where a row has one label, one can be taken for another.
+    if kind_of(report).answer is not AnswerForm.LABEL:
         return None
     scores, labels = report.holdout, report.labels
     if scores is None:
-        return blocks.Section(
-            title="Confusion", blocks=(blocks.Absent(why_absent(report, "evaluate")),)
-        )
+        return blocks.Section(title="Confusion", blocks=(absent(report, "evaluate"),))
     matrix = blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
         labels=labels,
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
     )
-    return blocks.Section(
-        title="Confusion",
-        lead=_LEAD,
-        drawing_lead=_DRAWING,
-        blocks=(matrix, _mistakes(scores, labels)),
-    )
+    shown = (matrix, _mistakes(scores, labels))
+    return blocks.Section(title="Confusion", lead=_LEAD, drawing_lead=_DRAWING, blocks=shown)
 
 
 def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
@@ -42,14 +39,9 @@ def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
     if not pairs:
         return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
     support = {item.label: item.support for item in scores.classes}
-    rows = [
-        [
-            blocks.Code(target),
-            blocks.Code(answer),
-            count(rows),
-            f"{count(rows)} of {count(support[target])}",
-        ]
-        for target, answer, rows in pairs
-    ]
+    rows = []
+    for target, answer, wrong in pairs:
+        share = f"{count(wrong)} of {count(support[target])}"
+        rows.append([blocks.Code(target), blocks.Code(answer), count(wrong), share])
     columns = "true | answer | >rows | >of all rows of that label"
     return blocks.table("Most frequent mistakes", columns, rows, "narrow")

@@ -16,7 +16,6 @@ from itertools import islice
 import torch
 
 from engine.progress import Progress
-from engine.render.progress import SilentProgress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import TokenRow
@@ -196,6 +195,14 @@ def _forward(loaded: LoadedModel, cache: PackedCache, items: Sequence[_Item]) ->
 
 def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:
     """Hold the first choice, packed, to the same one read plainly."""
-    (plain,) = likelihood(loaded, [row], progress=SilentProgress())
+    (plain,) = likelihood(loaded, [row], progress=_Quiet())
     if not abs(plain.nll - nll) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nll / 10):
         raise UnsupportedModelError
+
+
+class _Quiet:
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Nothing to tell: one row of many."""
+
+    def note(self, text: str) -> None:
+        """Nothing to tell."""

@@ -18,7 +18,8 @@ from engine.recipe.model import Recipe, Reference, Source
 from engine.render.report.sections.data import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
-from engine.sources import DigestMemory, identity, source_identity
+from engine.sources import identity, source_identity
+from engine.sources.digest import DigestMemory
 from engine.stages import (
     PRODUCTS,
     load_stage,

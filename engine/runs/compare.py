@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -189,13 +190,10 @@ def _changed_answers(
     found = []
     for row in one:
         other = two[row.id]
-        answers = _answer(row), _answer(other)
-        if row.nats is not None or answers[0] == answers[1]:
+        answers, right = (_answer(row), _answer(other)), (_is_right(row), _is_right(other))
+        if row.nats is not None or answers[0] == answers[1] or all(right):
             continue
-        right = _is_right(row), _is_right(other)
         became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
-        if all(right):
-            continue
         found.append(
             ChangedAnswer(
                 id=row.id, text=texts.get(row.id, ""), target=row.target,
@@ -216,12 +214,10 @@ def _is_right(row: Prediction) -> bool:
 
 def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
     """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
-    files = list(report.get("files", ()))
-    packed = [file for file in files if file["format"] == "gguf"]
-    if packed:
-        smallest = min(packed, key=lambda file: int(file["bytes"]))
-        return str(smallest["name"]), int(smallest["bytes"])
-    return ("model", sum(int(file["bytes"]) for file in files)) if files else ("", 0)
+    files = [(int(file["bytes"]), file) for file in report.get("files", ())]
+    packed = [(size, str(file["name"])) for size, file in files if file["format"] == "gguf"]
+    size, name = min(packed, key=itemgetter(0), default=(sum(size for size, _ in files), "model"))
+    return (name, size) if files else ("", 0)
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:

@@ -10,7 +10,8 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
-from engine.sources import DigestMemory, identity
+from engine.sources import identity
+from engine.sources.digest import DigestMemory
 
 REVISION = 2
 NEEDS = ("train",)

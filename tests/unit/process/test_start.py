@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from engine.process import start as processes
-from engine.runtime.tool_process import run_module
+from engine.process import waiting
+from engine.runtime.tool_process import run_tool
 
 FACTS = (
     "import json, os, sys; print(json.dumps({'cwd': os.listdir('.'), 'here': os.getcwd(), "
@@ -113,6 +114,21 @@ def test_search_paths_keep_their_absolute_parts_only(
     assert processes.environment()[name] == "/usr/bin"
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_child_wait_asleep_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+
+    assert processes.environment()["OMP_WAIT_POLICY"] == expected
+
+    waiting.wait_passively()
+
+    assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
 def test_caches_are_the_users_own_whatever_the_environment_says(
     facts: Callable[[], dict[str, object]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -136,7 +152,8 @@ def test_a_module_of_ours_is_found_and_not_the_strangers(
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / "__init__.py").write_text("open('ran', 'w')", encoding="utf-8")
 
-    run_module("timeit", ["-n1", "-r1", "pass"], code="X641", tool="it", on_line=lines.append)
+    command = processes.module("timeit")("-n1", "-r1", "pass")
+    run_tool(command, code="X641", tool="it", on_line=lines.append)
 
     assert "1 loop" in lines[0]
     assert not (tmp_path / "ran").exists()

@@ -50,8 +50,7 @@ def outside_text(text: FilledText) -> Iterator[Outside]:
 
 def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:
     """Yield what reading a parent would read outside without being allowed to, and the words that allow it."""
-    place = absolute(named, child.path.parent)
-    for one in _not_allowed(_of_path(child.judge, named, place, ("extends",))):
+    for one in unread(child, named, "extends"):
         yield one, _hint([one], Path(child.file))
 
 

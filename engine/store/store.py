@@ -183,7 +183,7 @@ class Store:
             to = target.parent / f"{target.name}{entry.name.removeprefix(name)}"
             with storage_errors(self.root):
                 writing.make_folder(to.parent, below=target.parent)
-                _link_file(artifact.path / entry.name, to)
+                link_file(artifact.path / entry.name, to)
                 # hashed where it arrived: a copy may fail half way, and a link shows what the store holds now
                 is_right = sha256_of(to) == entry.sha256
             if not is_right:
@@ -436,7 +436,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _link_file(source: Path, target: Path) -> None:
+def link_file(source: Path, target: Path) -> None:
+    """Put a file where nothing stands, as a hard link: models have gigabytes; else as a copy."""
     try:
         os.link(source, target)
     # the name is taken: the copy below would overwrite what stands there

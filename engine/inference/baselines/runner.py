@@ -89,8 +89,7 @@ class Models:
         context = self._context
         cached, progress = context.cached, context.progress
         folder = self._base() if ref is None else locate_base_model(ref, cached, progress)
-        precision = context.precision
-        return load_model(folder, device=context.device, precision=precision)
+        return load_model(folder, device=context.device, precision=context.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -55,7 +56,10 @@ def read_weight_file(path: Path) -> WeightFile:
         entries: dict[str, Any] = parse_json(text)
         entries.pop("__metadata__", None)
         tensors = tuple(
-            sorted((_tensor(name, entry, length) for name, entry in entries.items()), key=_begin)
+            sorted(
+                (_tensor(name, entry, length) for name, entry in entries.items()),
+                key=attrgetter("begin"),
+            )
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, "its header is not readable") from error
@@ -120,10 +124,6 @@ def _tensor(name: str, entry: dict[str, Any], length: int) -> Tensor:
         begin=base + int(begin),
         end=base + int(end),
     )
-
-
-def _begin(tensor: Tensor) -> int:
-    return tensor.begin
 
 
 def _damaged(path: Path, why: str) -> StageError:

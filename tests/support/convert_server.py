@@ -78,6 +78,10 @@ def serve(address: str) -> None:
     server.listen()
     if os.fork() != 0:
         return
+    if hasattr(
+        os, "sched_setaffinity"
+    ):  # the worker that started it has one processor, and so would all that ask
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
     worker = runpy.run_module(NAME, run_name=NAME)
     gc.freeze()  # a fork that collects garbage would copy every page of these libraries
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that answer

@@ -5,12 +5,13 @@ Modules raise; only `engine.cli.main` prints and exits. Anything that is not an 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class Severity(StrEnum):
@@ -128,6 +129,16 @@ class StageError(EngineError):
 
 class EnvironmentProblem(EngineError):
     """Something outside the recipe is missing: an extra, a tool, a device, disk space (E7xx)."""
+
+
+@contextmanager
+def needs_extra(message: str, extra: str, *, instead: str = "", path: str = "") -> Iterator[None]:
+    """Around an import: E701 where a package of that extra is not installed; `instead` ends the hint."""
+    try:
+        yield
+    except ImportError as error:
+        hint = f"pip install 'slm-recipe[{extra}]'{instead}"
+        raise EnvironmentProblem.one("E701", message, hint=hint, path=path) from error
 
 
 class StoreError(EngineError):

@@ -78,16 +78,12 @@ RULE = '''"""Rules about names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from engine.errors import Problem
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.source import SourceText
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.source import FilledText
 
 
 @rule("name")
-def name_says_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def name_says_something(recipe: FilledText) -> Problems:
     """R299: a name that says nothing.
 
     Reports of several recipes called `test` cannot be decided from each other.
@@ -100,8 +96,8 @@ def name_says_something(source: SourceText, filled: Mapping[str, Any]) -> Iterat
     Right:
         name: ticket-topics
     """
-    if filled["name"] == "test":
-        yield source.problem("R299", "says nothing about the recipe", at=("name",))
+    if recipe["name"] == "test":
+        yield recipe.problem("R299", "says nothing about the recipe", at=("name",))
 '''
 
 
@@ -136,7 +132,7 @@ def test_a_key_costs_four_files(scratch: Scratch) -> None:
     weight_decay = '"default": 0.0,\n          "examples": [0.01]\n        },'
     scratch.insert(schema, after=weight_decay, text=KEY)
     scratch.insert(
-        "engine/recipe/model/method.py",
+        "engine/recipe/model.py",
         after="    weight_decay: float\n",
         text="    label_smoothing: float\n",
     )

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _format(path: Path, options: argparse.Namespace) -> bool:
     """Format one file; tell whether that changes it. RecipeError where it cannot be read."""
-    from engine.recipe.text.layout import formatted  # after the arguments are good
+    from engine.recipe.text.layout.format import formatted  # after the arguments are good
     from engine.recipe.text.source import decode, parse_source, read_bytes
     from engine.recipe.text.write import rewrite
 

@@ -77,7 +77,6 @@ def _looks_like_a_path(text: str) -> bool:
 def _draft(options: argparse.Namespace) -> int:
     from engine.drafting import DraftOptions, draft  # only for a data file
     from engine.drafting.draft import draft_message
-    from engine.drafting.guess import GivenAnswers
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
     from engine.recipe.references import named_model
@@ -86,14 +85,14 @@ def _draft(options: argparse.Namespace) -> int:
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
-    given = GivenAnswers(kind=options.kind, text=options.text, label=options.label)
-    model = named_model(options.base_model, Path.cwd()) if options.base_model else None
-    found = draft(
-        file,
-        target,
-        default_model=starter.base_model,
-        wishes=DraftOptions(given=given, base_model=model, encoding=options.encoding),
+    wishes = DraftOptions(
+        kind=options.kind,
+        text=options.text,
+        label=options.label,
+        base_model=named_model(options.base_model, Path.cwd()) if options.base_model else None,
+        encoding=options.encoding,
     )
+    found = draft(file, target, default_model=starter.base_model, wishes=wishes)
     create(target, found.text.encode())
     # The draft is there; a run says what has to be allowed.
     with suppress(StoreError):

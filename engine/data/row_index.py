@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
@@ -26,6 +27,15 @@ class Assignment(IntEnum):
     VALIDATION = 2
     HOLDOUT = 3
 
+    @property
+    def split(self) -> str:
+        """The name of the split in a recipe; `none` for no split."""
+        return self.name.lower()
+
+
+SPAN: Final = 1 << 64
+"""Places of texts and groups in a seeded order are below it."""
+
 
 def draw(purpose: str, seed: int, key: bytes) -> bytes:
     """Return the rank of a text in a seeded order that depends on its content alone."""
@@ -33,7 +43,7 @@ def draw(purpose: str, seed: int, key: bytes) -> bytes:
 
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
-    """Return the first 64 bits of `draw`: a place between 0 and 2**64."""
+    """Return the first 64 bits of `draw`: a place from 0 up to `SPAN`."""
     return int.from_bytes(draw(purpose, seed, key)[:8])
 
 
@@ -82,10 +92,6 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.spill)
-
-    def add_trait(self, check: TraitCheck) -> None:
-        """Keep what `check` says of the rows that follow."""
-        self.traits.append(Traits(check))
 
     def note_traits(self, filled: Filled) -> None:
         """Keep the traits of one more row."""
@@ -137,10 +143,11 @@ class Pool:
                     if len(same) > 1:
                         yield same
 
-    def leave_out(self, rows: Sequence[int]) -> int:
+    def leave_out(self, rows: Iterable[int]) -> int:
         """Take rows out; return how many were still in."""
-        count = sum(self.alive[row] for row in rows)
+        count = 0
         for row in rows:
+            count += self.alive[row]
             self.alive[row] = 0
         return count
 

@@ -13,9 +13,8 @@ import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 BLOCK = 1 << 20
 """Bytes that are read at a time when all rows are read in order."""
@@ -27,17 +26,16 @@ def close_quietly(file: IO[bytes]) -> None:
         file.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpilledRow:
+class SpilledRow(NamedTuple):
     """A filled row as the spill file holds it."""
 
     origin: str
     input: str
     target: str
     labels: tuple[str, ...] = ()
-    payload: Mapping[str, Any] = field(default_factory=dict)
     mark: str = ""
     """The value in the column that `splits.by` names, as written; empty where it names none."""
+    payload: Mapping[str, Any] = {}
 
 
 class Spill:
@@ -57,10 +55,9 @@ class Spill:
 
     def add(self, record: SpilledRow) -> None:
         """Write one more record."""
-        fields = (record.origin, record.input, record.target, record.labels, record.mark)
-        more = (dict(record.payload),) if record.payload else ()
+        fields = record if record.payload else record[:-1]
         # ASCII escapes hold unpaired surrogates too
-        line = json.dumps((*fields, *more), separators=(",", ":")).encode("ascii")
+        line = json.dumps(fields, separators=(",", ":")).encode("ascii")
         self._file.write(line)
         self._starts.append(self._starts[-1] + len(line))
         self._is_flushed = False
@@ -116,12 +113,5 @@ def numbered(spill: Spill, rows: Iterable[int]) -> Iterator[tuple[int, str]]:
 
 
 def _record(line: bytes) -> SpilledRow:
-    origin, text, target, labels, mark, *more = json.loads(line)
-    return SpilledRow(
-        origin=origin,
-        input=text,
-        target=target,
-        labels=tuple(labels),
-        payload=more[0] if more else {},
-        mark=mark,
-    )
+    origin, text, target, labels, *more = json.loads(line)
+    return SpilledRow(origin, text, target, tuple(labels), *more)

@@ -136,7 +136,7 @@ def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []
-    limit, action = renderer.limits.max_length, renderer.limits.template_tokens
+    limit = renderer.limits.max_length
     for split, path in files.items():
         rows, total = drawn(path)
         try:
@@ -149,10 +149,10 @@ def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
         lengths.append(_lengths(split, length_stats(found), total=total, over=over))
         if split in SEEN:
             ledgers.append(ledger)
-            notes += [f"{split}: {one.message}" for one in ledger.notes(action, max_length=limit)]
+            notes += [f"{split}: {one.message}" for one in ledger.notes(renderer.limits)]
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
-    problems += renderer.problems(together(ledgers))
+    problems += together(ledgers).problems(renderer.limits)
     return MeasuredLengths(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
 
 

@@ -212,17 +212,13 @@ def _renderer(
         return None, "the tokenizer was not asked for (--no-tokens)"
     from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
     from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.renderer import LengthLimits, Renderer
+    from engine.runtime.rendering.key import LengthLimits
+    from engine.runtime.rendering.renderer import Renderer
 
-    checks = recipe.data.checks
     try:
         folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
         chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
-    limits = LengthLimits(
-        max_length=_max_length(recipe),
-        truncation=checks.truncation,
-        template_tokens=checks.template_tokens,
-    )
+    limits = replace(LengthLimits.of(recipe), max_length=_max_length(recipe))
     return Renderer(chat, recipe.task, limits), ""

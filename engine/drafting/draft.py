@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.guess import GivenAnswers, guess
-from engine.drafting.plan import DraftPlan, labels
+from engine.drafting.guess import DraftOptions, guess
+from engine.drafting.plan import DraftPlan, longest_row
 from engine.drafting.profile import Profile, profile_of
-from engine.drafting.prompt import longest_row, max_length
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
-from engine.drafting.sizes import (
-    FEW_ROWS,
-    Sizes,
-    sizes_for,
-)
+from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
-from engine.kinds import KINDS, AnswerForm
+from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.render.progress import SilentProgress
@@ -46,15 +41,6 @@ FEWEST: Final = 2
 """Rows of a holdout."""
 FEWEST_ROWS: Final = 4
 """Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftOptions:
-    """What the user fixed instead of leaving it to a guess."""
-
-    given: GivenAnswers = field(default_factory=GivenAnswers)
-    base_model: Reference | None = None
-    encoding: str = "utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +68,7 @@ def draft(
     readings, profile = _read(file, wishes.encoding)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    found = guess(profile, wishes.given)
+    found = guess(profile, wishes)
     plan = DraftPlan(
         guess=found,
         profile=profile,
@@ -156,27 +142,24 @@ def _prepared(recipe: Recipe) -> Prepared:
 
 def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
-    changed = False
-    for finding in prepared.summary.findings:
-        if finding.action == "fail" and finding.count and finding.check not in plan.checks:
-            action = "drop" if finding.check in DROPPABLE else "warn"
-            plan.checks[finding.check] = (action, f"{finding.count:,} rows")
-            changed = True
-    codes = {problem.code for problem in prepared.problems}
-    if (
-        not changed
-        and codes & {"D311", "D312", "D361", "D362"}
-        and "missing_classes" not in plan.checks
-    ):
+    refusing = {
+        finding.check: ("drop" if finding.check in DROPPABLE else "warn", f"{finding.count:,} rows")
+        for finding in prepared.summary.findings
+        if finding.action == "fail" and finding.count and finding.check not in plan.checks
+    }
+    few = {"D311", "D312", "D361", "D362"} & {problem.code for problem in prepared.problems}
+    if refusing:
+        plan.checks |= refusing
+    elif few and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
-        return True
-    if not changed and plan.sizes.holdout > FEWEST:
+    elif plan.sizes.holdout > FEWEST:
         plan.sizes = Sizes(
             validation=max(1, plan.sizes.validation // 2),
             holdout=max(FEWEST, plan.sizes.holdout // 2),
         )
-        return True
-    return changed
+    else:
+        return False
+    return True
 
 
 _QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
@@ -212,12 +195,12 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.text and not guess.shape:
         yield "text", guess.text, guess.why_text
     if guess.label and not guess.shape:
-        yield KINDS[guess.kind].draft.target, guess.label, guess.why_label
+        yield plan.kind.draft.target, guess.label, guess.why_label
     yield _splits(plan)
     # The first is `leakage`, which every draft has.
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
-    length, _ = max_length(plan)
+    length, _ = plan.max_length()
     yield "max_length", str(length), "tokens, from the longest row; `recipe data` counts them"
 
 
@@ -241,16 +224,16 @@ def notes(plan: DraftPlan) -> Iterator[str]:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
     yield from _unused_labels(plan)
-    if not KINDS[plan.guess.kind].is_measured:
+    if not plan.kind.is_measured:
         yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
-    named = labels(plan) if KINDS[plan.guess.kind].answer is AnswerForm.LABEL else []
+    named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
     if named and all(label.lstrip("-").isdigit() for label in named):
         yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
 
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:
     """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
-    for column in plan.profile.columns.values() if not KINDS[plan.guess.kind].has_turns else ():
+    for column in plan.profile.columns.values() if not plan.kind.has_turns else ():
         if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
             continue
         if len(column.values) == 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from engine.data.examples.chat_formats import recognise
 from engine.drafting.profile import ColumnProfile, Profile
@@ -12,8 +13,8 @@ from engine.drafting.roles import (
     NOT_A_CLASS,
     SEVERAL,
     VERBATIM,
+    answer_columns,
     come_again,
-    could_answer,
     is_label,
     label_column,
     labels_of,
@@ -26,7 +27,10 @@ from engine.drafting.roles import (
 from engine.drafting.spans import Spans, spans_in
 from engine.drafting.turns import TurnColumns, turns_in
 from engine.errors import RecipeError
+from engine.recipe.model import Reference
 from engine.recipe.text.nearest import nearest
+
+CHOSEN: Final = "you chose it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +56,17 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAnswers:
-    """What the user has fixed on the command line."""
+class DraftOptions:
+    """What the user fixed on the command line instead of leaving it to a guess."""
 
     kind: str = ""
     text: str = ""
     label: str = ""
+    base_model: Reference | None = None
+    encoding: str = "utf-8"
 
 
-def guess(profile: Profile, given: GivenAnswers) -> Guess:
+def guess(profile: Profile, given: DraftOptions) -> Guess:
     """Return what the columns make of the task; what was given is kept.
 
     RecipeError R030 where nothing fits, or a column that was named is not there.
@@ -68,34 +74,31 @@ def guess(profile: Profile, given: GivenAnswers) -> Guess:
     for name in (given.text, *given.label.split(",")):
         _require(name, profile)
     columns = profile.columns
-    shape = _shape(profile)
-    if (
-        given.kind in ("", "chat", "generation", "preference")
-        and not given.text
-        and not given.label
-    ):
-        found = _by_shape(shape, given, profile)
-        if found is not None:
-            return found
+    is_free = not given.text and not given.label
+    if is_free and (found := _by_shape(_shape(profile), given, profile)):
+        return found
     if {"choices", "gold"} <= columns.keys() or {"context_options", "gold"} <= columns.keys():
-        raise _are_probes()
-    if given.kind in ("", "chat") and not given.text and not given.label:
-        found = _by_turns(profile, given)
-        if found is not None:
-            return found
+        raise RecipeError.one(
+            "R030",
+            "its rows are questions with choices: probes, which measure a model and train none",
+            hint="name the file under acceptance.forgetting.probes of a recipe",
+        )
+    if is_free and given.kind in ("", "chat") and (found := _by_turns(profile)):
+        return _chosen(found, given)
     text = columns[given.text] if given.text else text_column(profile, taken=given.label)
     if text is None:
         raise _cannot(profile, "no column holds text")
-    reason = "you chose it" if given.text else why_text(text, profile)
-    # The narrowest first: a text with fields or labels would also pass for plain text.
-    for attempt in (_extraction, _multilabel, _classification, _generation, _plain):
-        found = attempt(profile, text, given)
-        if found is not None:
-            values = {name: getattr(found, name) for name in Guess.__slots__}
-            return Guess(**{**values, "text": text.name, "why_text": reason})
-    raise _cannot(
-        profile, f"no column goes with `{text.name}`" + (f" as {given.kind}" if given.kind else "")
-    )
+    reason = CHOSEN if given.text else why_text(text, profile)
+    for kind, attempt in _ATTEMPTS.items():
+        if given.kind in ("", kind) and (found := attempt(profile, text, given)):
+            return _chosen(replace(found, text=text.name, why_text=reason), given)
+    as_kind = f" as {given.kind}" if given.kind else ""
+    raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
+
+
+def _chosen(found: Guess, given: DraftOptions) -> Guess:
+    """Return a guess with the reason of its kind: that the user chose it, where that is so."""
+    return replace(found, why_kind=CHOSEN) if given.kind else found
 
 
 def _require(name: str, profile: Profile) -> None:
@@ -117,23 +120,11 @@ def _cannot(profile: Profile, why: str) -> RecipeError:
     )
 
 
-def _are_probes() -> RecipeError:
-    return RecipeError.one(
-        "R030",
-        "its rows are questions with choices: probes, which measure a model and train none",
-        hint="name the file under acceptance.forgetting.probes of a recipe",
-    )
-
-
-def _by_turns(profile: Profile, given: GivenAnswers) -> Guess | None:
+def _by_turns(profile: Profile) -> Guess | None:
     turns = turns_in(profile)
     if turns is None:
         return None
-    why = (
-        "you chose it"
-        if given.kind
-        else f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
-    )
+    why = f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
     return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
 
 
@@ -142,7 +133,7 @@ def _shape(profile: Profile) -> str:
     return str(found.pop()) if len(found) == 1 and None not in found else ""
 
 
-def _by_shape(shape: str, given: GivenAnswers, profile: Profile) -> Guess | None:
+def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None:
     fits = {
         "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
         "alpaca": "generation", "prompt_completion": "generation",
@@ -156,8 +147,9 @@ def _by_shape(shape: str, given: GivenAnswers, profile: Profile) -> Guess | None
         kind = "generation"
     if given.kind not in ("", kind):
         return None
-    why = "you chose it" if given.kind else f"its rows have the shape `{shape}`"
-    return Guess(kind=kind, why_kind=why, shape=shape)
+    return _chosen(
+        Guess(kind=kind, why_kind=f"its rows have the shape `{shape}`", shape=shape), given
+    )
 
 
 def _repeats(profile: Profile) -> bool:
@@ -166,9 +158,7 @@ def _repeats(profile: Profile) -> bool:
     return answers is not None and is_label(answers)
 
 
-def _classification(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
-    if given.kind not in ("", "classification"):
-        return None
+def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label) or label_column(profile, text)
     if column is None:
         return None
@@ -179,20 +169,17 @@ def _classification(profile: Profile, text: ColumnProfile, given: GivenAnswers) 
         why = f"numbers from {min(map(float, column.values)):g} to {max(map(float, column.values)):g}, put into bins"
     else:
         rarest = min(column.values.values())
-        why = (
-            f"{count} values that come again, the rarest {rarest} time{'' if rarest == 1 else 's'}"
-        )
+        times = "time" if rarest == 1 else "times"
+        why = f"{count} values that come again, the rarest {rarest} {times}"
     return Guess(
         kind="classification",
-        why_kind="you chose it" if given.kind else f"`{column.name}` sorts the texts",
+        why_kind=f"`{column.name}` sorts the texts",
         label=column.name,
-        why_label=f"you chose it; {why}" if given.label else why,
+        why_label=f"{CHOSEN}; {why}" if given.label else why,
     )
 
 
-def _multilabel(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
-    if given.kind not in ("", "multilabel"):
-        return None
+def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     for column in profile.columns.values():
         if column.name == text.name or (given.label and column.name != given.label):
             continue
@@ -208,9 +195,7 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
         count = len(labels_of(column, separator or None))
         return Guess(
             kind="multilabel",
-            why_kind="you chose it"
-            if given.kind
-            else f"`{column.name}` holds several labels a row",
+            why_kind=f"`{column.name}` holds several labels a row",
             label=column.name,
             why_label=f"{count} labels, {'in lists' if not separator else f'divided by `{separator}`'}",
             separator=separator or "",
@@ -218,16 +203,12 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
     return None
 
 
-def _extraction(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
-    if given.kind not in ("", "extraction"):
-        return None
+def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     spans = None if given.label else spans_in(profile, text.name)
     if spans is not None:
         return Guess(
             kind="extraction",
-            why_kind="you chose it"
-            if given.kind
-            else f"`{spans.column}` marks parts of `{text.name}`",
+            why_kind=f"`{spans.column}` marks parts of `{text.name}`",
             label=spans.column,
             why_label=f"{len(spans.names)} names of parts",
             spans=spans,
@@ -238,50 +219,39 @@ def _extraction(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> G
         return None
     return Guess(
         kind="extraction",
-        why_kind="you chose it"
-        if given.kind
-        else f"{len(fields)} columns stand word for word in `{text.name}`",
+        why_kind=f"{len(fields)} columns stand word for word in `{text.name}`",
         label=", ".join(fields),
-        why_label="you chose it" if given.label else f"in {VERBATIM:.0%} of the rows or more",
+        why_label=CHOSEN if given.label else f"in {VERBATIM:.0%} of the rows or more",
         fields=fields,
     )
 
 
-def _generation(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
-    if given.kind not in ("", "generation"):
-        return None
+def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        others = [
-            c
-            for c in profile.columns.values()
-            if c.name != text.name and c.is_text and could_answer(c, profile)
-        ]
+        others = answer_columns(profile, text)
         if not others:
             return None
         column = min(others, key=lambda c: (rank(c.name, ANSWER_NAMES), -c.mean_length))
     return Guess(
         kind="generation",
-        why_kind="you chose it"
-        if given.kind
-        else f"`{column.name}` is a text too, and nothing sorts the rows",
+        why_kind=f"`{column.name}` is a text too, and nothing sorts the rows",
         label=column.name,
-        why_label="you chose it"
-        if given.label
-        else f"{column.mean_length:.0f} characters on average",
+        why_label=CHOSEN if given.label else f"{column.mean_length:.0f} characters on average",
     )
 
 
-def _plain(profile: Profile, text: ColumnProfile, given: GivenAnswers) -> Guess | None:
-    if given.kind not in ("", "text"):
+def _plain(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
+    if not given.kind and answer_columns(profile, text):
         return None
-    alone = given.kind or not any(
-        other.is_text and other.name != text.name and could_answer(other, profile)
-        for other in profile.columns.values()
-    )
-    if not alone:
-        return None
-    return Guess(
-        kind="text",
-        why_kind="you chose it" if given.kind else "there is text, and nothing to answer",
-    )
+    return Guess(kind="text", why_kind="there is text, and nothing to answer")
+
+
+_ATTEMPTS: Final = {
+    "extraction": _extraction,
+    "multilabel": _multilabel,
+    "classification": _classification,
+    "generation": _generation,
+    "text": _plain,
+}
+"""What makes a guess of a kind, the narrowest first: a text with fields or labels would also pass for plain text."""

@@ -1,25 +1,32 @@
-"""What is asked for while a draft is checked, and the labels that follow from it."""
+"""What a draft asks for while it is checked: its labels, its prompt, its lengths, and what is good enough."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+from engine.data.examples.template import found_at
 from engine.drafting.guess import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
-from engine.drafting.sizes import Sizes
-from engine.kinds import KINDS, AnswerForm
+from engine.drafting.sizes import BYTES_A_TOKEN, Sizes, max_length_for, reachable, threshold_for
+from engine.kinds import KINDS, AnswerForm, Kind
 
 MANY_CLASSES: Final = 12
+MOST_ASKED: Final = 4500
+"""Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
+MANY_ASKED: Final = 400
+"""Bytes of all labels from which they are most of a prompt."""
 
 
 @dataclass(slots=True, kw_only=True)
 class DraftPlan:
-    """What can still change while the draft is checked."""
+    """What can still change while the draft is checked, and what follows from it."""
 
     guess: Guess
     profile: Profile
@@ -31,56 +38,113 @@ class DraftPlan:
     """Check: (action, why)."""
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the task."""
+        return KINDS[self.guess.kind]
+
+    @property
     def by_files(self) -> bool:
         """Whether the file says which rows are for what."""
         return len(self.readings) > 1
 
+    @property
+    def column(self) -> ColumnProfile:
+        """The column of the label."""
+        return self.profile.columns[self.guess.label]
 
-def bins(plan: DraftPlan) -> tuple[tuple[str, str, float], ...]:
-    """(label, min or max, bound) where the label is a scale; empty for classes."""
-    guess_, column = plan.guess, _column(plan)
-    if (
-        KINDS[guess_.kind].answer is not AnswerForm.LABEL
-        or not column.is_number
-        or len(column.values) <= MANY_CLASSES
-    ):
-        return ()
-    numbers = sorted(float(value) for value in column.values.elements())
-    low, high = numbers[len(numbers) // 3], numbers[-1 - len(numbers) // 3]
-    names = ("negative", "positive") if numbers[0] < 0 < numbers[-1] else ("low", "high")
-    if low == high:
-        high = next((number for number in numbers if number > low), high)
-    return ((names[0], "max", _short(low)), (names[1], "min", _short(high)))
+    def bins(self) -> tuple[tuple[str, str, float], ...]:
+        """(label, min or max, bound) where the label is a scale; empty for classes."""
+        is_scale = self.kind.answer is AnswerForm.LABEL and self.column.is_number
+        if not is_scale or len(self.column.values) <= MANY_CLASSES:
+            return ()
+        numbers = sorted(float(value) for value in self.column.values.elements())
+        low, high = numbers[len(numbers) // 3], numbers[-1 - len(numbers) // 3]
+        names = ("negative", "positive") if numbers[0] < 0 < numbers[-1] else ("low", "high")
+        if low == high:
+            high = next((number for number in numbers if number > low), high)
+        return ((names[0], "max", _short(low)), (names[1], "min", _short(high)))
+
+    def labels(self) -> list[str]:
+        """Return the labels of the task, those that are renamed left out; none for a task without."""
+        if not self.kind.has_labels:
+            return []
+        if scale := self.bins():
+            return [label for label, _, _ in scale]
+        separator = self.guess.separator if self.kind.answer is AnswerForm.LABELS else None
+        taken = set(self.relabelled())
+        return [label for label in labels_of(self.column, separator or None) if label not in taken]
+
+    def relabelled(self) -> dict[str, str]:
+        """Labels that a reader takes for another one, by their blanks or their case."""
+        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+            return {}
+        found: dict[str, Counter[str]] = {}
+        for label, count in self.column.values.items():
+            folded = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+            found.setdefault(folded, Counter())[label] = count
+        renamed: dict[str, str] = {}
+        for spellings in found.values():
+            # Without blanks at its ends first, then the commonest.
+            best = max(spellings, key=lambda one: (one == one.strip(), spellings[one]))
+            renamed |= {one: best.strip() for one in spellings if one != best.strip()}
+        return renamed
+
+    def instruction(self) -> str:
+        """Return what stands before each text; empty where the rows say it themselves."""
+        draft, last = self.kind.draft, self.guess.label.rsplit(".", 1)[-1]
+        word = last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
+        is_listed = self._listed_bytes() <= MOST_ASKED
+        # Not `format`: `{labels}` stays for each prompt to fill in.
+        return (draft.instruction if is_listed else draft.short_instruction).replace("{word}", word)
+
+    def why_instruction(self) -> str:
+        """Return what is to be known of the instruction."""
+        size = self._listed_bytes()
+        if size > MOST_ASKED:
+            return f"listing {len(self.labels())} labels would leave the text no room"
+        if size > MANY_ASKED:
+            tokens = round(size / BYTES_A_TOKEN, -2)
+            return f"lists all {len(self.labels())}: about {tokens:.0f} tokens a row"
+        return "what the model is asked"
+
+    def max_length(self) -> tuple[int, bool]:
+        """Return the tokens that the longest row needs, and whether that is enough."""
+        asked = self.instruction()
+        listed = self._listed_bytes() if "{labels}" in asked else 0
+        return max_length_for(self.longest + _bytes(asked) + listed)
+
+    def metrics(self) -> str:
+        """Return the bounds that a model must keep, as they stand in braces; empty for none."""
+        metric = self.kind.draft.metric
+        if not metric:
+            return ""
+        threshold = threshold_for(self.kind, len(self.labels()))
+        if self.kind.by_likelihood:
+            return f"{{{metric}: {{max: {threshold:g}}}}}"
+        found = f"{metric}: {{min: {threshold:.2f}}}"
+        if self.kind.answer is AnswerForm.LABEL:
+            rows = self.profile.by_split.get("holdout", self.sizes.holdout)
+            found += f", valid_output: {{min: {reachable(0.95, rows):.2f}}}"
+        return f"{{{found}}}"
+
+    def _listed_bytes(self) -> int:
+        """Bytes of all labels in a prompt."""
+        return _bytes(", ".join(self.labels()))
 
 
-def labels(plan: DraftPlan) -> list[str]:
-    """Return the labels of the task, those that are renamed left out."""
-    scale = bins(plan)
-    if scale:
-        return [label for label, _, _ in scale]
-    separator = plan.guess.separator if KINDS[plan.guess.kind].answer is AnswerForm.LABELS else None
-    taken = set(relabelled(plan))
-    return [label for label in labels_of(_column(plan), separator or None) if label not in taken]
+def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of the longest row that the model will see, without what is asked."""
+    return max((_row_bytes(guess, row) for row in rows), default=0)
 
 
-def relabelled(plan: DraftPlan) -> dict[str, str]:
-    """Labels that a reader takes for another one, by their blanks or their case."""
-    if KINDS[plan.guess.kind].answer is not AnswerForm.LABEL or bins(plan):
-        return {}
-    found: dict[str, Counter[str]] = {}
-    for label, count in _column(plan).values.items():
-        folded = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
-        found.setdefault(folded, Counter())[label] = count
-    renamed: dict[str, str] = {}
-    for spellings in found.values():
-        # Without blanks at its ends first, then the commonest.
-        best = max(spellings, key=lambda one: (one == one.strip(), spellings[one]))
-        renamed |= {one: best.strip() for one in spellings if one != best.strip()}
-    return renamed
+def _row_bytes(guess: Guess, row: Mapping[str, Any]) -> int:
+    if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
+        return _bytes(str(row))
+    return sum(_bytes(str(found_at(row, name) or "")) for name in (guess.text, guess.label) if name)
 
 
-def _column(plan: DraftPlan) -> ColumnProfile:
-    return plan.profile.columns[plan.guess.label]
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _short(number: float) -> float:

@@ -15,6 +15,7 @@ from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
+from engine.data.splitting.column import PLACES
 from engine.errors import DataError
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source
@@ -30,10 +31,6 @@ ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they are labels."""
-SPLITS: Final = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "test": "holdout", "holdout": "holdout",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +261,7 @@ def _of_json(reading: Reading) -> tuple[Reading, ...]:
 def _split_named(name: str) -> str:
     """Return the split that a key is called after: `train`, `oos_train`, `test`."""
     words = re.split(r"[^a-z]+", name.lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), "")
+    return next((PLACES[word].split for word in words if word in PLACES), "")
 
 
 def _arrays(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[Any]]]:

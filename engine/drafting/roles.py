@@ -59,20 +59,14 @@ def rank(name: str, names: tuple[str, ...]) -> int:
 def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     """The column with a name for texts, else the longest; never one that always says the same."""
     others = {taken, *taken.split(",")}
-    found = [
+    texts = [
         column
         for column in profile.columns.values()
         if column.is_text and column.name not in others and len(column.values) > 1
-        and not column.is_number and everywhere(column, profile)
+        and not column.is_number
     ]  # fmt: skip
-    # Lines of a text file, a good part of them blank.
-    if not found:
-        found = [
-            column
-            for column in profile.columns.values()
-            if column.is_text and column.name not in others and len(column.values) > 1
-            and not column.is_number
-        ]  # fmt: skip
+    # Else lines of a text file, a good part of them blank.
+    found = [column for column in texts if everywhere(column, profile)] or texts
     varied = [column for column in found if is_varied(column)] or found
     named = [
         column
@@ -214,13 +208,17 @@ def _words(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def could_answer(column: ColumnProfile, profile: Profile) -> bool:
-    """Whether an answer could stand there."""
-    last = column.name.lower().rsplit(".", 1)[-1]
-    return (
-        everywhere(column, profile)
-        and last not in ID_NAMES
-        and SPLIT_NAME.search(last) is None
-        and len(column.values) > 1
-        and not column.is_number
-    )
+def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]:
+    """Return the texts beside a text that could be an answer to it."""
+    return [
+        column
+        for column in profile.columns.values()
+        if column.name != text.name and column.is_text and everywhere(column, profile)
+        and last_part(column) not in ID_NAMES and not SPLIT_NAME.search(last_part(column))
+        and len(column.values) > 1 and not column.is_number
+    ]  # fmt: skip
+
+
+def last_part(column: ColumnProfile) -> str:
+    """Return the last part of a column's path."""
+    return column.name.lower().rsplit(".", 1)[-1]

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.drafting.plan import DraftPlan, bins, labels, relabelled
-from engine.drafting.prompt import instruction, max_length, metrics, why_instruction
+from engine.drafting.plan import DraftPlan
 from engine.drafting.reading import Reading
-from engine.kinds import KINDS, AnswerForm
+from engine.kinds import AnswerForm
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
@@ -22,10 +21,16 @@ WISHED: Final = 20
 """Lines that leave one blank between all sections."""
 ENOUGH: Final = 22
 """Lines that leave some."""
+Folded = frozenset[str]
 FOLDED: Final = ("header", "answer", "source", "properties", "checks", "only_source")
-"""What is written closer, in this order, so that blank lines have room."""
+"""What is written closer, in this order, so that blank lines have room: in braces on one line.
+
+The comment at the head (on one line of two); the parts of `label`, `answer` and `messages`; the keys of a
+source; the properties of an answer's schema; the checks; a source beside `sources`, where it is the only one
+and one line holds both.
+"""
 FOLDED_LAST: Final = ("labels", "schema", "sources")
-"""What is written on a long line only where nothing else is left."""
+"""What is written on a long line only where nothing else is left: all labels, the whole schema, all sources."""
 REGAINED: Final = ("only_source", "checks", "properties", "source", "answer")
 """What gets its lines back where that leaves some blank ones."""
 
@@ -48,56 +53,54 @@ class Writer:
 
     def text(self) -> str:
         """The recipe, in at most 25 lines: closer than `recipe fmt` lays one out, where that needs it."""
-        room = widest_budget(lambda room: sum(map(len, self._sections(room))))
-        return "\n".join(_spaced(list(self._sections(room)))) + "\n"
+        folded = least_folded(lambda folded: sum(map(len, self._sections(folded))))
+        return "\n".join(_spaced(list(self._sections(folded)))) + "\n"
 
-    def _sections(self, room: LineBudget) -> Iterator[list[str]]:
-        yield list(self._header(room))
+    def _sections(self, folded: Folded) -> Iterator[list[str]]:
+        yield list(self._header(folded))
         yield list(self._head())
-        yield list(self._task(room))
+        yield list(self._task(folded))
         yield list(self._base_model())
-        yield list(self._data(room))
-        yield [*self._splits(), self._method(), *self._acceptance()]
-
-    def _method(self) -> str:
-        length, _ = max_length(self.plan)
+        yield list(self._data(folded))
+        length, _ = self.plan.max_length()
         settings = f"{{kind: lora, epochs: 3, max_length: {length}}}"
-        return _aside(f"method: {settings}", "tokens, from the longest row")
+        method = _aside(f"method: {settings}", "tokens, from the longest row")
+        yield [*self._splits(), method, *self._acceptance()]
 
-    def _header(self, room: LineBudget) -> Iterator[str]:
+    def _header(self, folded: Folded) -> Iterator[str]:
         # A line break in the name of a file would end the comment and write a line of the recipe.
         name = "".join(one if one.isprintable() else "?" for one in self.file.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        if room.header:
+        if "header" in folded:
+            yield f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
+        else:
             yield f"# Drafted from {name}: every line is a guess, to be checked and changed. What is"
             yield "# not written has a default; `recipe schema method.rank` explains any key."
-        else:
-            yield f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
 
     def _head(self) -> Iterator[str]:
         stem = self.file.name.split(".")[0] or "draft"
         name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_") or "draft"
+        description = self.plan.kind.draft.description.replace("{label}", self.plan.guess.label)
         yield "recipe: v1"
         yield f"name: {spelled(name[:64])}"
-        yield f"description: {spelled(self._description())}"
+        yield f"description: {spelled(description)}"
 
-    def _description(self) -> str:
-        guess = self.plan.guess
-        return KINDS[guess.kind].draft.description.replace("{label}", guess.label)
-
-    def _task(self, room: LineBudget) -> Iterator[str]:
-        guess = self.plan.guess
+    def _task(self, folded: Folded) -> Iterator[str]:
+        guess, kind = self.plan.guess, self.plan.kind
         yield "task:"
         yield f"  kind: {guess.kind}"
-        asked = instruction(self.plan)
+        asked = self.plan.instruction()
         if asked:
-            yield _aside(f"  instruction: {spelled(asked)}", why_instruction(self.plan))
+            yield _aside(f"  instruction: {spelled(asked)}", self.plan.why_instruction())
         if guess.text and not guess.shape and guess.text != "text":
             yield f"  input: {_line('{' + guess.text + '}')}"
-        if KINDS[guess.kind].has_labels:
-            yield from _labels(labels(self.plan), room)
-        if KINDS[guess.kind].answer is AnswerForm.OBJECT:
-            yield from _schema(dict(self._properties()), room)
+        if kind.has_labels:
+            yield from _labels(self.plan.labels(), is_wrapped="labels" not in folded)
+        if kind.answer is AnswerForm.OBJECT:
+            properties = dict(self._properties())
+            schema = {"type": "object", "properties": properties, "additionalProperties": False}
+            depth = 0 if "schema" in folded else 1 if "properties" in folded else 2
+            yield from _lines("schema", schema, depth=depth)
 
     def _properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
         guess = self.plan.guess
@@ -118,41 +121,61 @@ class Writer:
         if isinstance(model, PathRef) and not Path(model.written).is_absolute():
             model = replace(model, written=_relative(model.path, self.target))
         is_own = isinstance(self.model, HubRef | PathRef)
-        yield _aside(
-            "base_model:", "" if is_own else "small enough for a CPU; any other: --base-model"
-        )
-        for key, value in reference_mapping(model).items():
-            yield f"  {key}: {_line(value)}"
+        why = "" if is_own else "small enough for a CPU; any other: --base-model"
+        yield from _lines("base_model", reference_mapping(model), depth=1, why=why, margin="")
 
-    def _data(self, room: LineBudget) -> Iterator[str]:
-        guess = self.plan.guess
+    def _data(self, folded: Folded) -> Iterator[str]:
         yield "data:"
-        yield from self._sources(room)
-        if KINDS[guess.kind].has_labels:
-            yield from _branch("label", self._label(), room, self._why_label())
-        elif KINDS[guess.kind].answer is AnswerForm.OBJECT:
-            yield from _branch("answer", *self._answer(room))
-        elif guess.turns is not None:
-            turns = guess.turns
-            found = {"column": turns.column, "role": turns.role, "content": turns.content}
-            yield from _branch("messages", {**found, "roles": dict(turns.roles)}, room)
-        elif KINDS[guess.kind].columns_key == "answer" and not guess.shape:
-            yield from _branch("answer", {"column": guess.label}, room)
-        yield from self._checks(room)
+        yield from self._sources(folded)
+        for key, value, why in self._answer():
+            has_parts = any(isinstance(below, Mapping) for below in value.values())
+            is_open = has_parts and "answer" not in folded
+            yield from _lines(key, value, depth=2 if is_open else 0, why=why)
+        yield from self._checks(folded)
 
-    def _sources(self, room: LineBudget) -> Iterator[str]:
+    def _answer(self) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+        """Yield the key of `data` that says where the answer is, what is below it, and why."""
+        guess, kind = self.plan.guess, self.plan.kind
+        if kind.has_labels:
+            yield "label", *self._label()
+        elif guess.spans is not None:
+            spans = {key: getattr(guess.spans, key) for key in ("column", "name", "start", "end")}
+            yield "answer", {"spans": {**spans, "of": guess.text}}, "marked stretches of the text"
+        elif kind.answer is AnswerForm.OBJECT:
+            fields = {"fields": {name: name for name in guess.fields}}
+            yield "answer", fields, "field of the answer: column"
+        elif guess.turns is not None:
+            turns = {key: getattr(guess.turns, key) for key in ("column", "role", "content")}
+            yield "messages", {**turns, "roles": dict(guess.turns.roles)}, ""
+        elif kind.columns_key == "answer" and not guess.shape:
+            yield "answer", {"column": guess.label}, ""
+
+    def _label(self) -> tuple[dict[str, Any], str]:
+        guess, why = self.plan.guess, ""
+        found: dict[str, Any] = {"column": guess.label}
+        if relabel := self.plan.relabelled():
+            found["relabel"], why = relabel, "labels that are spelled in several ways"
+        if scale := self.plan.bins():
+            found["bins"] = {label: {end: bound} for label, end, bound in scale}
+            why = "the outer thirds: rows between are left out"
+        if guess.separator and guess.separator != ",":
+            found["separator"] = guess.separator
+        return found, why
+
+    def _sources(self, folded: Folded) -> Iterator[str]:
         sources = [self._source(reading) for reading in self.plan.readings]
         whys = [
             reading.why if reading.says_format or reading.header else ""
             for reading in self.plan.readings
         ]
         whole = f"  sources: {spelled_in_flow(sources)}"
-        if not room.sources or (not room.only_source and len(sources) == 1 and len(whole) <= WIDTH):
+        is_short = "only_source" in folded and len(sources) == 1 and len(whole) <= WIDTH
+        if "sources" in folded or is_short:
             yield _aside(whole, whys[0])
             return
         yield "  sources:"
         for source, why in zip(sources, whys, strict=True):
-            if not room.source and len(source) > 1:
+            if "source" in folded and len(source) > 1:
                 yield _aside(f"    - {spelled_in_flow(source)}", why)
                 continue
             for key, value in source.items():
@@ -171,47 +194,21 @@ class Writer:
         }
         return {key: value for key, value in found.items() if value}
 
-    def _label(self) -> dict[str, Any]:
-        guess = self.plan.guess
-        found: dict[str, Any] = {"column": guess.label}
-        if relabel := relabelled(self.plan):
-            found["relabel"] = relabel
-        if scale := bins(self.plan):
-            found["bins"] = {label: {end: bound} for label, end, bound in scale}
-        if guess.separator and guess.separator != ",":
-            found["separator"] = guess.separator
-        return found
-
-    def _why_label(self) -> str:
-        if bins(self.plan):
-            return "the outer thirds: rows between are left out"
-        return "labels that are spelled in several ways" if relabelled(self.plan) else ""
-
-    def _answer(self, room: LineBudget) -> tuple[Mapping[str, Any], LineBudget, str]:
-        guess = self.plan.guess
-        if guess.spans is None:
-            fields = {"fields": {name: name for name in guess.fields}}
-            return fields, room, "field of the answer: column"
-        spans = guess.spans
-        found = {"column": spans.column, "name": spans.name, "start": spans.start, "end": spans.end}
-        return {"spans": {**found, "of": guess.text}}, room, "marked stretches of the text"
-
-    def _checks(self, room: LineBudget) -> Iterator[str]:
+    def _checks(self, folded: Folded) -> Iterator[str]:
         checks = dict(self.plan.checks)
-        if not max_length(self.plan)[1]:
+        if not self.plan.max_length()[1]:
             checks["truncation"] = ("drop", "the longest rows may not fit max_length")
-        if len(checks) > 1 and room.checks:
+        if len(checks) > 1 and "checks" not in folded:
             yield "  checks:"
             for check, (action, why) in checks.items():
                 yield _aside(f"    {check}: {action}", why)
         elif checks:
-            why = next(iter(checks.values()))[1]
             actions = {check: action for check, (action, _) in checks.items()}
-            both = "warn" in actions.values()
-            several = f"drop leaves such rows out{', warn only tells of them' if both else ''}"
-            yield _aside(
-                f"  checks: {spelled_in_flow(actions)}", several if len(checks) > 1 else why
-            )
+            _, why = next(iter(checks.values()))
+            if len(checks) > 1:
+                warned = ", warn only tells of them" if "warn" in actions.values() else ""
+                why = f"drop leaves such rows out{warned}"
+            yield _aside(f"  checks: {spelled_in_flow(actions)}", why)
 
     def _splits(self) -> Iterator[str]:
         plan = self.plan
@@ -220,12 +217,12 @@ class Writer:
             rest = "" if steered else f", validation: {plan.sizes.validation}"
             yield _aside(f"splits: {{by: files{rest}}}", "the file says which rows are for what")
             return
-        by = "stratified" if KINDS[plan.guess.kind].has_labels else "random"
+        by = "stratified" if plan.kind.has_labels else "random"
         sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
         yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
 
     def _acceptance(self) -> Iterator[str]:
-        found = metrics(self.plan)
+        found = self.plan.metrics()
         if not found:
             return
         lower = "lower is better: " if "max:" in found else ""
@@ -242,14 +239,14 @@ def _spaced(sections: Sequence[list[str]]) -> Iterator[str]:
         yield from section
 
 
-def _labels(names: list[str], room: LineBudget) -> Iterator[str]:
+def _labels(names: list[str], *, is_wrapped: bool) -> Iterator[str]:
     """Yield the list, over several lines where it is long and they are there."""
     line = "  labels: ["
     for name in names:
         text = spelled_in_flow(name)
         if line.endswith("["):
             line += text
-        elif room.labels and len(line) + len(text) + len(", ],") > WIDTH:
+        elif is_wrapped and len(line) + len(text) + len(", ],") > WIDTH:
             yield f"{line},"
             line = f"    {text}"
         else:
@@ -257,35 +254,21 @@ def _labels(names: list[str], room: LineBudget) -> Iterator[str]:
     yield f"{line}]"
 
 
-def _schema(properties: Mapping[str, Any], room: LineBudget) -> Iterator[str]:
-    if not room.schema:
-        whole = {"type": "object", "properties": properties, "additionalProperties": False}
-        yield f"  schema: {spelled_in_flow(whole)}"
-        return
-    yield "  schema:"
-    yield "    type: object"
-    if room.properties:
-        yield "    properties:"
-        for name, schema in properties.items():
-            yield f"      {_line(name)}: {spelled_in_flow(schema)}"
-    else:
-        yield f"    properties: {spelled_in_flow(properties)}"
-    yield "    additionalProperties: false"
+def _lines(
+    key: str, value: object, *, depth: int, why: str = "", margin: str = "  "
+) -> Iterator[str]:
+    """Yield a key with what is below it: so many levels over lines, the others in braces.
 
-
-def _branch(key: str, value: Mapping[str, Any], room: LineBudget, why: str = "") -> Iterator[str]:
-    """Yield a key of `data` with what is below it, over lines or in braces."""
-    if not room.answer or not any(isinstance(below, Mapping) for below in value.values()):
-        yield _aside(f"  {key}: {spelled_in_flow(value)}", why)
+    The comment stands beside the lowest key that is written over lines.
+    """
+    if not depth or not isinstance(value, Mapping):
+        yield _aside(f"{margin}{key}: {_line(value)}", why)
         return
-    yield f"  {key}:"
+    is_lowest = not any(isinstance(below, Mapping) for below in value.values())
+    yield _aside(f"{margin}{key}:", why if is_lowest else "")
     for name, below in value.items():
-        if not isinstance(below, Mapping):
-            yield f"    {name}: {_line(below)}"
-            continue
-        yield _aside(f"    {name}:", why)
-        for inner, last in below.items():
-            yield f"      {_line(inner)}: {_line(last)}"
+        beside = why if isinstance(below, Mapping) else ""
+        yield from _lines(_line(name), below, depth=depth - 1, why=beside, margin=f"{margin}  ")
 
 
 def _line(value: object) -> str:
@@ -307,38 +290,14 @@ def _relative(file: Path, target: Path) -> str:
     return Path(os.path.relpath(file.absolute(), target.absolute().parent)).as_posix()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineBudget:
-    """What has lines of its own; what has not is written in braces or brackets on one."""
-
-    header: bool = True
-    """The comment at the head: two lines or one."""
-    answer: bool = True
-    """Parts of `label`, `answer` and `messages`."""
-    source: bool = True
-    """Keys of a source."""
-    properties: bool = True
-    """Properties of the schema of an answer."""
-    checks: bool = True
-    only_source: bool = True
-    """A source on a line below `sources`, where it is the only one and one line holds both."""
-    labels: bool = True
-    """Several lines for a list of labels that is too long for one."""
-    schema: bool = True
-    """Parts of the schema of an answer."""
-    sources: bool = True
-    """A line for each of several sources."""
-
-
-def widest_budget(count: Callable[[LineBudget], int]) -> LineBudget:
-    """Return the room of which most is used: `count` tells the lines, without blank ones, of each."""
-    room = LineBudget()
+def least_folded(count: Callable[[Folded], int]) -> Folded:
+    """Return what is written closer so that all fits: `count` tells the lines, without blank ones, of each choice."""
+    folded: Folded = frozenset()
     for most, names in ((WISHED, FOLDED), (MOST_LINES, FOLDED_LAST)):
         for name in names:
-            if count(room) > most:
-                room = replace(room, **{name: False})
+            if count(folded) > most:
+                folded |= {name}
     for name in REGAINED:
-        wider = replace(room, **{name: True})
-        if count(wider) <= ENOUGH:
-            room = wider
-    return room
+        if count(folded - {name}) <= ENOUGH:
+            folded -= {name}
+    return folded

@@ -23,6 +23,7 @@ from engine.recipe.answer_grammar import answer_grammar
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Recipe, Task
 from engine.recipe.prompt import answer_text, messages, parse_answer
+from engine.runtime.rendering.key import LengthLimits, written_task
 
 if TYPE_CHECKING:
     from engine.runtime.generation.generate import GeneratedText
@@ -83,18 +84,18 @@ class PredictionInputs:
         counts = [len(chat.token_ids(text + chat.terminator)) for text in (*labels, *self.answers)]
         return max(counts, default=0) + SPARE_TOKENS
 
+    def renderer(self, chat: Chat) -> Renderer:
+        """Return what writes rows as training reads them, whole."""
+        from engine.runtime.rendering.renderer import Renderer  # brings transformers
+
+        # what training would cut or leave out is judged all the same
+        limits = LengthLimits(max_length=self.max_length, truncation="off", template_tokens="off")
+        return Renderer(chat, self.task, limits)
+
 
 def task_slice(task: Task) -> dict[str, Any]:
     """Return the part of the task that a prompt or an answer depends on, besides the rows."""
-    return {
-        "kind": task.kind,
-        "instruction": task.instruction,
-        "system": task.system,
-        "labels": list(task.labels),
-        "schema": task.schema,
-        "output": task.output,
-        "max_new_tokens": task.max_new_tokens,
-    }
+    return {**written_task(task), "max_new_tokens": task.max_new_tokens}
 
 
 def chosen(
@@ -277,12 +278,9 @@ def _likelihoods(
     loaded: LoadedModel, asked: PredictionInputs, examples: Sequence[Example], *, progress: Progress
 ) -> list[Prediction]:
     """Return how probable what would be learned of each row is, in the form that training reads."""
-    from engine.runtime.rendering.renderer import LengthLimits, Renderer
     from engine.runtime.scoring.likelihood import likelihood  # brings torch
 
-    # the holdout is asked whole: what training would cut or leave out is judged all the same
-    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
-    renderer = Renderer(loaded.chat, asked.task, limits)
+    renderer = asked.renderer(loaded.chat)
     made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
     found = iter(likelihood(loaded, parts, progress=progress))

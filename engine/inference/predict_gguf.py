@@ -153,11 +153,9 @@ def _likelihoods(
 ) -> Predictions:
     """Return how probable what would be learned of each row is, in the form that training reads."""
     from engine.runtime.llama.client import LearnedRow, Request  # only where a file is asked
-    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
     from engine.runtime.scoring.likelihood import token_row  # brings torch
 
-    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
-    renderer = Renderer(file.chat, asked.task, limits)
+    renderer = asked.renderer(file.chat)
     made = [renderer.render(row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
     tokens = [token_row(file.chat, segments) for segments in parts]
@@ -255,10 +253,7 @@ def _trained_ids(
     chat: Chat, asked: PredictionInputs, examples: Sequence[Example]
 ) -> list[list[int]]:
     """Return the tokens that stand before the last answer of each row as training reads it."""
-    from engine.runtime.rendering.renderer import LengthLimits, Renderer  # brings transformers
-
-    limits = LengthLimits(max_length=asked.max_length, truncation="off", template_tokens="off")
-    renderer = Renderer(chat, asked.task, limits)
+    renderer = asked.renderer(chat)
     found = []
     for row in examples:
         *before, _ = renderer.render(row)[-1].segments

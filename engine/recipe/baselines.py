@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
 from engine.recipe.references import reference
+from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final = (
     *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
@@ -35,6 +36,14 @@ def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}
     return str(written), {}
+
+
+def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield the models that a server answers for: key path, address, and the variable of the key for it."""
+    for position, item in enumerate(written_baselines(filled)):
+        kind, spec = kind_and_spec(item)
+        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
+            yield ("baselines", position, "model"), url, str(spec.get("api_key_env", ""))
 
 
 def name_of(written: Any) -> str:

@@ -7,29 +7,20 @@ for word. What is not allowed is a warning, is not read and not asked, and a run
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.errors import Place, Problem, RecipeError, Severity
-from engine.recipe.baselines import kind_and_spec, written_baselines
-from engine.recipe.model import (
-    Baseline,
-    Endpoint,
-    Outside,
-    PathRef,
-    Probe,
-    Recipe,
-    Reference,
-    Source,
-)
-from engine.recipe.references import references_of, written_references
+from engine.recipe.baselines import written_endpoints
+from engine.recipe.model import Endpoint, Outside, PathRef, Recipe
+from engine.recipe.references import references_of, written_paths, written_references
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern, match, start_of
 from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText, SourceText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.access import AccessCheck
 from engine.trust.allowed import Allowed
@@ -41,39 +32,33 @@ KEY: Final = "R308"
 CODES: Final = frozenset({READ, ROWS, KEY})
 
 
-def outside_text(
-    judge: AccessCheck, source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Outside]:
+def outside_text(text: FilledText) -> Iterator[Outside]:
     """Yield what a checked recipe's text names outside, with its key paths."""
-    folder = source.path.parent
-    if source.parent is not None and isinstance(named := source.value.get("extends"), str):
+    judge, folder = text.judge, text.path.parent
+    if text.parent is not None and isinstance(named := text.value.get("extends"), str):
         yield from _of_path(judge, named, absolute(named, folder), ("extends",))
     found = (
         one
-        for at, written in _written_paths(filled)
+        for at, written in _written_paths(text.filled)
         for one in _of_text(judge, written, folder, at)
     )
     # Many files that a pattern matches may lead to one folder outside: it is named once.
     yield from {(one.at, one.reference): one for one in found}.values()
-    for position, item in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(item)
-        if kind == "model" and isinstance(url := spec.get("endpoint"), str):
-            at = ("baselines", position, "model")
-            yield from _of_server(judge, url, str(spec.get("api_key_env", "")), at)
+    for at, url, variable in written_endpoints(text.filled):
+        yield from _of_server(judge, url, variable, at)
 
 
 def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:
     """Yield what reading a parent would read outside without being allowed to, and the words that allow it."""
     place = absolute(named, child.path.parent)
-    for one in _of_path(child.judge, named, place, ("extends",)):
-        if not one.allowed:
-            yield one, _hint([one], Path(child.file))
+    for one in _not_allowed(_of_path(child.judge, named, place, ("extends",))):
+        yield one, _hint([one], Path(child.file))
 
 
 def unread(source: SourceText, written: str, key: str) -> tuple[Outside, ...]:
     """Return what reading a path of a recipe's text would read outside without being allowed to."""
-    found = _of_path(source.judge, written, absolute(written, source.path.parent), (key,))
-    return tuple(one for one in found if not one.allowed)
+    place = absolute(written, source.path.parent)
+    return _not_allowed(_of_path(source.judge, written, place, (key,)))
 
 
 def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
@@ -82,12 +67,8 @@ def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
     found: list[Outside] = []
     if recipe.extends:
         found += _of_path(judge, recipe.extends, absolute(recipe.extends, folder), ("extends",))
-    for at, ref in _refs(recipe):
-        found += _of_ref(judge, ref, folder, at)
-    for position, baseline in enumerate(recipe.baselines):
-        if (served := baseline.endpoint) is not None:
-            at = ("baselines", position, "model")
-            found += _of_server(judge, served.url, served.api_key_env, at)
+    for at, named in _named(recipe):
+        found += _of_named(judge, named, folder, at)
     return _unique(found)
 
 
@@ -99,48 +80,29 @@ def _unique(found: Sequence[Outside]) -> tuple[Outside, ...]:
 
 def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
     """Return the recipe with everything marked that its user has not allowed."""
-    folder = recipe.file.parent
     # By identity: equal references may stand at different keys, which the words for the user name.
-    marks = {id(ref): tuple(_of_ref(judge, ref, folder, at)) for at, ref in _refs(recipe)}
+    marks = {
+        id(named): _not_allowed(_of_named(judge, named, recipe.file.parent, at))
+        for at, named in _named(recipe)
+    }
 
-    def place(ref: Reference) -> Reference:
-        left = [one for one in marks.get(id(ref), ()) if not one.allowed]
-        return replace(ref, withheld=tuple(left)) if left and isinstance(ref, PathRef) else ref
-
-    def source(one: Source) -> Source:
-        columns = tuple(replace(file, ref=place(file.ref)) for file in one.columns)
-        return replace(one, ref=place(one.ref), columns=columns)
-
-    def baseline(position: int, one: Baseline) -> Baseline:
-        gguf = one.gguf and place(one.gguf)
+    def marked(value: Any) -> Any:
+        if left := marks.get(id(value)):
+            return replace(value, withheld=left)
+        if isinstance(value, tuple):
+            return tuple(map(marked, value))
+        if not is_dataclass(value) or isinstance(value, type):
+            return value
         return replace(
-            one,
-            ref=one.ref and place(one.ref),
-            gguf=gguf if isinstance(gguf, PathRef) else None,
-            endpoint=one.endpoint and _endpoint(one.endpoint, judge, position),
+            value, **{one.name: marked(getattr(value, one.name)) for one in fields(value)}
         )
 
-    def probe(one: Probe) -> Probe:
-        return replace(one, source=one.source and source(one.source))
-
-    acceptance, forgetting = recipe.acceptance, recipe.acceptance.forgetting
-    if forgetting is not None:
-        forgetting = replace(forgetting, probes=tuple(map(probe, forgetting.probes)))
-    return replace(
-        recipe,
-        base_model=place(recipe.base_model),
-        data=replace(recipe.data, sources=tuple(map(source, recipe.data.sources))),
-        baselines=tuple(baseline(number, one) for number, one in enumerate(recipe.baselines)),
-        acceptance=replace(acceptance, forgetting=forgetting),
-    )
+    return cast("Recipe", marked(recipe)) if any(marks.values()) else recipe
 
 
 def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
     """Return what a recipe names outside that its user has not allowed, each once."""
-    found = [one for _, ref in _refs(recipe) for one in ref.withheld]
-    for baseline in recipe.baselines:
-        found += baseline.endpoint.withheld if baseline.endpoint else ()
-    return _unique(found)
+    return _unique([one for _, named in _named(recipe) for one in named.withheld])
 
 
 def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
@@ -174,15 +136,13 @@ def refuse_leading_out(file: Path, given: Allowed) -> None:
     if not file.is_symlink():
         return
     judge = AccessCheck(recipe=file, given=given)
-    found = [one for one in _of_path(judge, file.name, file, ()) if not one.allowed]
+    place = Place(file=str(file))
+    found = [
+        Problem(code=one.code, message=one.message, hint=_hint([one], file), place=place)
+        for one in _not_allowed(_of_path(judge, file.name, file, ()))
+    ]
     if found:
-        place = Place(file=str(file))
-        raise RecipeError(
-            [
-                Problem(code=one.code, message=one.message, hint=_hint([one], file), place=place)
-                for one in found
-            ]
-        )
+        raise RecipeError(found)
 
 
 def refusal(
@@ -219,32 +179,38 @@ def _hint(found: Sequence[Outside], file: Path | str) -> str:
 
 def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield every local path that a recipe's text holds, at its key."""
+    yield from ((at, path) for at, path, _ in written_paths(filled))
     for at, written, what in written_references(filled):
-        for key in ("path", "gguf"):
-            if isinstance(path := written.get(key), str) and path:
-                yield (*at, key), path
         if what == "data set" and "path" in written:
             for column, file in (written.get("columns") or {}).items():
                 yield (*at, "columns", column), file
 
 
-def _refs(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef]]:
-    """Yield every local path of a recipe, at the key of its text."""
+def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
+    """Yield every local path of a recipe, at the key of its text, and then every server."""
     sources = iter(recipe.data.sources)
     for at, ref, what in references_of(recipe):
         if isinstance(ref, PathRef):
             yield (*at, "gguf" if what == "gguf" else "path"), ref
-        columns = next(sources).columns if what == "data set" else ()
-        yield from (
-            ((*at, "columns", one.column), one.ref)
-            for one in columns
-            if isinstance(one.ref, PathRef)
-        )
+        for one in next(sources).columns if what == "data set" else ():
+            if isinstance(one.ref, PathRef):
+                yield (*at, "columns", one.column), one.ref
+    for position, baseline in enumerate(recipe.baselines):
+        if baseline.endpoint is not None:
+            yield ("baselines", position, "model"), baseline.endpoint
 
 
-def _of_ref(judge: AccessCheck, ref: PathRef, folder: Path, at: KeyPath) -> Iterator[Outside]:
-    start = start_of(ref.pattern, folder) if ref.pattern else None
-    yield from _of_path(judge, ref.pattern or ref.written, ref.path, at, below=start)
+def _not_allowed(found: Iterable[Outside]) -> tuple[Outside, ...]:
+    return tuple(one for one in found if not one.allowed)
+
+
+def _of_named(
+    judge: AccessCheck, named: PathRef | Endpoint, folder: Path, at: KeyPath
+) -> Iterator[Outside]:
+    if isinstance(named, Endpoint):
+        return _of_server(judge, named.url, named.api_key_env, at)
+    start = start_of(named.pattern, folder) if named.pattern else None
+    return _of_path(judge, named.pattern or named.written, named.path, at, below=start)
 
 
 def _of_text(judge: AccessCheck, written: str, folder: Path, at: KeyPath) -> Iterator[Outside]:
@@ -288,22 +254,13 @@ def _of_server(judge: AccessCheck, url: str, variable: str, at: KeyPath) -> Iter
         return
     for reference, allowed in judge.asked(address, variable):
         is_key = reference.startswith("send $")
+        what = f"${variable}" if is_key else "rows"
+        by_name = ("--allow-key", f"{variable}={address.name}")
         yield Outside(
             code=KEY if is_key else ROWS,
             at=(*at, "api_key_env" if is_key else "endpoint"),
             reference=reference,
-            message=f"${variable} would be sent to {address.name}"
-            if is_key
-            else f"rows would be sent to {address.name}",
-            option=("--allow-key", f"{variable}={address.name}")
-            if is_key
-            else ("--allow-host", address.name),
+            message=f"{what} would be sent to {address.name}",
+            option=by_name if is_key else ("--allow-host", address.name),
             allowed=allowed,
         )
-
-
-def _endpoint(endpoint: Endpoint, judge: AccessCheck, position: int) -> Endpoint:
-    at = ("baselines", position, "model")
-    found = _of_server(judge, endpoint.url, endpoint.api_key_env, at)
-    left = tuple(one for one in found if not one.allowed)
-    return replace(endpoint, withheld=left) if left else endpoint

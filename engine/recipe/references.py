@@ -65,6 +65,14 @@ def written_references(
                 yield at, written, what
 
 
+def written_paths(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    """Yield every local path of those references as it is written, at its key, with what it refers to."""
+    for at, written, what in written_references(value):
+        for key in ("path", "gguf"):
+            if isinstance(path := written.get(key), str) and path:
+                yield (*at, key), path, what
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 

@@ -35,7 +35,7 @@ from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_sources
-from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
+from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
@@ -91,16 +91,16 @@ def check_recipe(
 
 
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
-    filled = with_defaults(source.value)
-    structure = source.problems + check_structure(source)
-    every = structure + check_rules(source, filled, structure)
+    text = FilledText.of(source, with_defaults(source.value))
+    structure = text.problems + check_structure(text)
+    every = structure + check_rules(text, structure)
     problems = tuple(
-        sorted((p for p in every if on_disk or p.code not in _OF_THE_DISK), key=_order(source))
+        sorted((p for p in every if on_disk or p.code not in _OF_THE_DISK), key=_order(text))
     )
     # What resolves may trust types and ranges: with an error, there is no recipe.
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
-    return withheld(resolve(source, filled), source.judge), problems
+    return withheld(resolve(text), text.judge), problems
 
 
 def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -121,17 +121,16 @@ def _order(source: SourceText) -> Callable[[Problem], tuple[bool, int, int, str]
     return position
 
 
-def resolve(source: SourceText, filled: Written) -> Recipe:
+def resolve(text: FilledText) -> Recipe:
     """Return the recipe that a checked file, with defaults filled in, stands for."""
-    folder = source.path.parent
-    task = filled["task"]
+    filled, folder = text.filled, text.path.parent
     return from_mapping(
         Recipe,
         filled,
-        file=source.path,
-        task=from_mapping(Task, task, **({} if reads_input(filled) else {"input": ""})),
+        file=text.path,
+        task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=reference(filled["base_model"], folder),
-        data=_data(filled["data"], folder, source.judge),
+        data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled["splits"]),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
         # No size is not 0: files or a column may say which rows are for validation.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from engine.evidence import Interval
 from engine.render.blocks import Axis
@@ -14,12 +14,21 @@ _ROUND = (1.0, 1.2, 1.6, 2.0, 2.4, 3.2, 4.0, 6.0, 8.0, 10.0)
 _TICKS = 4
 
 
-def around(values: Sequence[float | None], *, has_zero: bool) -> Axis:
-    """An axis around values with round ends and a quarter of room on both sides.
+Measured = tuple[float | None, Interval | None]
+
+
+def numbers_of(measured: Iterable[Measured]) -> list[float]:
+    """Every number that is drawn of values with their intervals."""
+    numbers = ((value, *((ends.low, ends.high) if ends else ())) for value, ends in measured)
+    return [number for found in numbers for number in found if number is not None]
+
+
+def around(measured: Iterable[Measured], limit: float | None, *, has_zero: bool) -> Axis:
+    """An axis around values and their limit with round ends and a quarter of room on both sides.
 
     `has_zero` puts zero on it, for differences; other values never go below it.
     """
-    seen = [value for value in values if value is not None]
+    seen = numbers_of([*measured, (limit, None)])
     seen = [*seen, 0.0] if has_zero or not seen else seen
     low, high = min(seen), max(seen)
     room = (high - low) * 0.25 or abs(high) * 0.25 or 0.1
@@ -44,8 +53,3 @@ def nice_range(values: Sequence[float]) -> tuple[float, float]:
     step = next(unit * factor for factor in _STEPS if unit * factor * (_TICKS - 1) >= room)
     floor = math.floor(low / step) * step
     return floor, floor + step * _TICKS
-
-
-def ends_of(interval: Interval | None) -> tuple[float, float] | None:
-    """The two ends of an interval."""
-    return (interval.low, interval.high) if interval else None

@@ -6,11 +6,14 @@ drawing, or a tuple of them. A plain string is shown as it is; only `Prose` give
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from engine.evidence import CalibrationBin, Status
+from engine.evidence import CalibrationBin, Interval, Metric, Status
 from engine.render.number_format import DASH
+
+_MOST_LABELS = 12
+"""Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""
 
 
 class Code(str):
@@ -79,9 +82,15 @@ class Badge:
     sign: bool = False
 
 
+class PageOnly:
+    """What only the page shows: every number in it stands elsewhere too."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Details:
-    """Lines folded behind a word; only the page has them."""
+class Details(PageOnly):
+    """Lines folded behind a word."""
 
     title: str
     lines: tuple[str, ...]
@@ -101,8 +110,8 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """A drawing in a cell; only the page has it, and every number in it stands in another cell too."""
+class Drawing(PageOnly):
+    """A drawing, in a cell or of its own."""
 
     label: str
     """The same in words, for those who do not see it."""
@@ -114,8 +123,7 @@ class Track(Drawing):
 
     axis: Axis
     value: float | None
-    ends: tuple[float, float] | None
-    """Of the interval."""
+    interval: Interval | None
     threshold: float | None = None
     allowed: str = ""
     """Which side of the threshold is shaded: `min` above it, `max` below it; empty for none."""
@@ -125,14 +133,8 @@ class Track(Drawing):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar(Drawing):
+class Bar(Track):
     """A value as a bar from the start of its axis, with its interval; the threshold runs on from row to row."""
-
-    axis: Axis
-    value: float | None
-    ends: tuple[float, float] | None
-    threshold: float | None
-    tone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,14 +145,8 @@ class Strip(Drawing):
     tall: bool = False
 
 
-Cell = (
-    str
-    | Estimate
-    | Badge
-    | Details
-    | Drawing
-    | tuple[str | Estimate | Badge | Details | Drawing, ...]
-)
+Piece = str | Estimate | Badge | PageOnly
+Cell = Piece | tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +185,13 @@ class Table:
     """`cards` on phones, `bars` for drawn bars; else a box that scrolls, `narrow`, `tall`, `stacked` or a mix."""
     legend: str = ""
     """What lines in its drawings mean."""
-    notes_below: bool = False
-    """Whether the page shows notes in a line of their own instead of in the first cell."""
     scale: Axis | None = None
     """Of the bars."""
+
+    @property
+    def notes_below(self) -> bool:
+        """Whether the page shows notes in a line of their own instead of in the first cell."""
+        return self.layout == "ladder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +202,14 @@ class Matrix:
     labels: tuple[str, ...]
     answers: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+
+    def as_table(self, corner: str, note: str = "") -> Table | None:
+        """The same as a table; None where there are more labels than a table of texts can show."""
+        if len(self.labels) > _MOST_LABELS:
+            return None
+        counted = zip(self.labels, self.counts, strict=True)
+        rows = ((Label(label), *map(str, counts)) for label, counts in counted)
+        return table(self.caption + note, (Column(corner), *numbers(self.answers)), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +269,17 @@ class Curve:
     """`train` is a thin line without dots."""
     whiskers: tuple[tuple[float, float, float], ...] = ()
 
+    @property
+    def heights(self) -> list[float]:
+        """Every number that it shows upwards."""
+        ends = (end for _, *ends in self.whiskers for end in ends)
+        return [*(height for _, height in self.points), *ends]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineChart:
-    """Curves over 0 to `end` across and over `span` upwards; drawn once, by the page, for every width."""
+class LineChart(Drawing):
+    """Curves over 0 to `end` across and over `span` upwards; drawn once, for every width."""
 
-    label: str
     curves: tuple[Curve, ...]
     end: float
     span: tuple[float, float]
@@ -280,17 +292,13 @@ class LineChart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReliabilityChart:
+class ReliabilityChart(Drawing):
     """The share of right answers by their probability, over a strip of counts."""
 
-    label: str
     bins: tuple[CalibrationBin, ...]
 
 
-Block = (
-    Table | Matrix | Paragraph | Heading | Bullets | Facts | Listing | Absent | LineChart
-    | ReliabilityChart
-)  # fmt: skip
+Block = Table | Matrix | Paragraph | Heading | Bullets | Facts | Listing | Absent | PageOnly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,9 +321,13 @@ def numbers(names: Iterable[str]) -> tuple[Column, ...]:
     return tuple(Column(name, "number") for name in names)
 
 
-def texts(names: Iterable[str]) -> tuple[Column, ...]:
-    """Columns of text under names that may hold anything."""
-    return tuple(Column(name) for name in names)
+def measured_curve(measured: Iterable[tuple[float, Metric | None]]) -> Curve:
+    """A line through the values of a metric, with their intervals."""
+    known = [(x, item.value, item.interval) for x, item in measured if item]
+    return Curve(
+        points=tuple((x, value) for x, value, _ in known if value is not None),
+        whiskers=tuple((x, ends.low, ends.high) for x, _, ends in known if ends),
+    )
 
 
 def status_badge(status: Status) -> Badge:
@@ -328,6 +340,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence(text: str) -> Paragraph:
+    """A paragraph of its own, begun with a capital letter."""
+    return Paragraph(Prose(capital(text)))
+
+
 def bullets(lines: Sequence[str]) -> tuple[Bullets, ...]:
     """Sentences as a list, each with a capital letter and a full stop; nothing for none."""
     items = tuple(Prose(capital(line).removesuffix(".") + ".") for line in lines)
@@ -336,41 +353,45 @@ def bullets(lines: Sequence[str]) -> tuple[Bullets, ...]:
 
 def columns_of(*names: str | Column) -> tuple[Column, ...]:
     """Columns; `form | >rows | share:drawn` are one of text, one of numbers and one of another kind."""
-    columns: list[Column] = []
-    for name in names:
-        if isinstance(name, Column):
-            columns.append(name)
-            continue
-        for text in name.split(" | "):
-            title, _, kind = text.partition(":")
-            columns.append(
-                Column(title.removeprefix(">"), "number" if title.startswith(">") else kind)
-            )
-    return tuple(columns)
+    return tuple(column for name in names for column in _columns(name))
+
+
+def _columns(name: str | Column) -> Iterator[Column]:
+    if isinstance(name, Column):
+        yield name
+        return
+    for text in name.split(" | "):
+        title, _, kind = text.partition(":")
+        yield Column(title.removeprefix(">"), "number" if title.startswith(">") else kind)
 
 
 def table(
     caption: str,
-    columns: Sequence[Column] | str,
+    columns: str | Iterable[str | Column],
     rows: Iterable[Sequence[Cell] | Row],
     layout: str = "",
+    *,
+    legend: str = "",
+    scale: Axis | None = None,
 ) -> Table:
     """A table of rows of cells; columns given as text are read by `columns_of`."""
-    columns = columns_of(columns) if isinstance(columns, str) else columns
-    shown = (row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows)
-    return Table(caption=caption, columns=tuple(columns), rows=tuple(shown), layout=layout)
+    return Table(
+        caption=caption,
+        columns=columns_of(columns) if isinstance(columns, str) else columns_of(*columns),
+        rows=tuple(row if isinstance(row, Row) else Row(cells=tuple(row)) for row in rows),
+        layout=layout,
+        legend=legend,
+        scale=scale,
+    )
 
 
-def filled(table: Table, *, drawn: bool) -> tuple[tuple[Column, ...], tuple[Row, ...]]:
-    """The columns that say something, and the rows with those cells; drawings only where `drawn`."""
+def filled(table: Table, *, drawn: bool = False) -> Table:
+    """The table with the columns that say something; those of drawings only where `drawn`."""
     kept = [
         at
         for at, column in enumerate(table.columns)
         if (drawn or column.kind != "drawn")
         and (at == 0 or any(row.cells[at] not in ("", DASH) for row in table.rows))
     ]
-    rows = (
-        Row(cells=tuple(row.cells[at] for at in kept), note=row.note, tone=row.tone)
-        for row in table.rows
-    )
-    return tuple(table.columns[at] for at in kept), tuple(rows)
+    rows = (replace(row, cells=tuple(row.cells[at] for at in kept)) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[at] for at in kept), rows=tuple(rows))

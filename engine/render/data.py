@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from engine.errors import Problem
@@ -75,8 +76,8 @@ def _title(view: DataView) -> str:
     return " · ".join(parts)
 
 
-def _table(columns: Sequence[blocks.Column], rows: Iterable[Sequence[str]]) -> RenderableType:
-    return rich_table(columns, [blocks.Row(cells=tuple(row)) for row in rows])
+def _table(columns: str | Sequence[str | blocks.Column], rows: Iterable[Sequence[str]]) -> Table:
+    return rich_table(blocks.table("", columns, rows))
 
 
 def _sources(summary: DataSummary) -> Iterator[RenderableType]:
@@ -87,7 +88,7 @@ def _sources(summary: DataSummary) -> Iterator[RenderableType]:
         numbers = (count(source.rows_read), count(source.rows_used))
         rows.append([source.name, source.shape, *numbers, ", ".join(use)])
     if rows:
-        yield _table(blocks.columns_of("file | shape | >read | >used | "), rows)
+        yield _table("file | shape | >read | >used | ", rows)
     if (left := len(summary.sources) - MOST_SOURCES) > 0:
         yield text(f"… and {left} more sources", "quiet")
 
@@ -123,9 +124,7 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     if labels:
         yield from _class_table(splits, labels)
     else:
-        yield _table(
-            blocks.columns_of(" | >rows"), [[split.name, count(split.rows)] for split in splits]
-        )
+        yield _table(" | >rows", [[split.name, count(split.rows)] for split in splits])
     yield from (text(note) for split in splits if (note := _split_note(split)))
     if summary.folds:
         yield text(
@@ -142,7 +141,7 @@ def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Itera
         between = f"… {len(ranked) - 2 * ENDS} classes between"
         rows = [*rows[:ENDS], [between, *[""] * len(splits)], *rows[-ENDS:]]
     rows.append(["rows", *(count(split.rows) for split in splits)])
-    yield _table(blocks.columns_of("class", *blocks.numbers(split.name for split in splits)), rows)
+    yield _table(["class", *blocks.numbers(split.name for split in splits)], rows)
 
 
 def _split_note(split: SplitSummary) -> str:
@@ -191,7 +190,7 @@ def _lengths(view: DataView) -> Iterator[RenderableType]:
         ]
         for item in view.lengths
     ]
-    yield _table(blocks.columns_of(f" | >median | >95th | >longest | {limit}"), rows)
+    yield _table(f" | >median | >95th | >longest | {limit}", rows)
     sampled = [
         f"{count(item.measured)} of {count(item.rows)} {item.split} rows"
         for item in view.lengths

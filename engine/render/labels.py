@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.evidence import Check, Metric, Report, Scores, StageStatus, Status
+from engine.evidence import (
+    BaselineResult,
+    Check,
+    ExportedFile,
+    Metric,
+    Report,
+    Scores,
+    StageStatus,
+    Status,
+    Verdict,
+)
 from engine.evidence.verdicts import DIFFERENCES
 from engine.kinds import AnswerForm
-from engine.render.blocks import Estimate, Muted
+from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
     interval_of,
+    is_lower_better,
     kind_of,
     metric_name,
     primary_of,
     threshold_of,
     value_of,
 )
-from engine.render.number_format import p_values
+from engine.render.number_format import NOTHING, p_values
 
-OUTCOMES = {
-    "accepted": "ACCEPTED",
-    "refused": "REFUSED",
-    "inconclusive": "INCONCLUSIVE",
-    "baseline_passes": "NO TRAINING NEEDED",
-    "failed": "FAILED",
-    "interrupted": "INTERRUPTED",
-    "stopped": "STOPPED",
+_OUTCOMES = {
+    "accepted": ("ACCEPTED", Status.PASS),
+    "refused": ("REFUSED", Status.FAIL),
+    "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
+    "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
+    "failed": ("FAILED", Status.FAIL),
 }
-OUTCOME_STATUS = {
-    "accepted": Status.PASS,
-    "refused": Status.FAIL,
-    "inconclusive": Status.INCONCLUSIVE,
-    "baseline_passes": Status.WARN,
-    "failed": Status.FAIL,
-    "interrupted": Status.WARN,
-    "stopped": Status.WARN,
-}
-"""The colour an outcome has."""
-
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
 _TITLES = {
     "over_baselines.": "{} over baselines",
@@ -59,17 +58,17 @@ _NAMES = {
 _COMMAND = "recipe "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ComparedModel:
     """One row of the comparison: a baseline, the tuned model or its quantized file."""
 
-    name: str
     kind: str
     """`baseline`, `tuned` or `quantized`."""
+    name: str
     scores: Scores
     note: str
+    passes: bool | None
     seconds: float | None = None
-    passes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +93,11 @@ _FIELDS = ClassWords(
     lead="A value counts as right when it stands at the same place of the right answer. A field "
     "that repeats is a bag of values: their order does not count.",
 )
+
+
+def outcome_of(report: Report) -> tuple[str, Status]:
+    """The outcome in a word, and the colour it has."""
+    return _OUTCOMES.get(report.outcome, (report.outcome.upper(), Status.WARN))
 
 
 def class_words(report: Report) -> ClassWords:
@@ -166,16 +170,23 @@ def is_open(check: Check) -> bool:
     return check.status in (Status.FAIL, Status.INCONCLUSIVE)
 
 
-def checks_of(report: Report) -> tuple[tuple[str, Check], ...]:
-    """Every check with the gate it belongs to, `gate` before `verify`."""
-    gates = (("gate", report.gate), ("verify", report.verify))
-    return tuple((name, check) for name, gate in gates if gate for check in gate.checks)
+def checks_of(*verdicts: Verdict | None) -> tuple[Check, ...]:
+    """Every check of the verdicts that were given."""
+    return tuple(check for verdict in verdicts if verdict for check in verdict.checks)
 
 
 def find_metric(scores: Scores | None, name: str) -> Metric | None:
     """The metric, or None when there are no scores or it is not among them."""
-    named = (metric for metric in scores.metrics if metric.name == name) if scores else iter(())
-    return next(named, None)
+    metrics = scores.metrics if scores else ()
+    return next((metric for metric in metrics if metric.name == name), None)
+
+
+def best_baseline(baselines: Sequence[BaselineResult], metric: str) -> tuple[str, Metric] | None:
+    """The baseline whose value is best in the metric's direction, with its name; the first of equals."""
+    sign = -1 if is_lower_better(metric) else 1
+    found = ((item.name, find_metric(item.scores, metric)) for item in baselines)
+    valued = [(name, item) for name, item in found if item and item.value is not None]
+    return max(valued, key=lambda named: sign * (named[1].value or 0.0), default=None)
 
 
 def main_metric(report: Report) -> str:
@@ -183,60 +194,53 @@ def main_metric(report: Report) -> str:
     name = primary_of(report)
     if report.holdout is None or find_metric(report.holdout, name):
         return name
-    gated = (check.name for check in report.gate.checks) if report.gate else iter(())
+    gated = (check.name for check in checks_of(report.gate))
     return next((name for name in gated if find_metric(report.holdout, name)), name)
 
 
 def main_check(report: Report) -> Check | None:
     """The check on the main metric, which carries its threshold."""
     name = main_metric(report)
-    checks = report.gate.checks if report.gate else ()
-    return next((check for check in checks if check.name == name), None)
+    return next((check for check in checks_of(report.gate) if check.name == name), None)
 
 
 def compared_models(report: Report) -> tuple[ComparedModel, ...]:
     """Baselines in the recipe's order, then the tuned model, then the quantized file."""
     rows = [
-        ComparedModel(
-            name=item.name,
-            kind="baseline",
-            scores=item.scores,
-            note=item.note,
-            seconds=item.seconds,
-            passes=item.passes,
-        )
+        ComparedModel("baseline", item.name, item.scores, item.note, item.passes, item.seconds)
         for item in report.baselines
     ]
     if report.holdout:
-        passed = report.gate.status is Status.PASS if report.gate else None
-        rows.append(
-            ComparedModel(
-                name="tuned model",
-                kind="tuned",
-                scores=report.folds or report.holdout,
-                note=f"after training, {judged_by(report)}"
-                + ("; each row by the model that did not see it" if report.folds else ""),
-                passes=passed,
-            )
-        )
+        seen = "; each row by the model that did not see it" if report.folds else ""
+        note = f"after training, {judged_by(report)}{seen}"
+        scores = report.folds or report.holdout
+        rows.append(ComparedModel("tuned", "tuned model", scores, note, _passes(report.gate)))
     if report.quantized:
-        passed = report.verify.status is Status.PASS if report.verify else None
-        quantized = next((file for file in report.files if file.bits_per_weight), None)
+        file = quantized_file(report)
+        note, scores = file.name if file else "", report.quantized
         rows.append(
-            ComparedModel(
-                name="exported file",
-                kind="quantized",
-                scores=report.quantized,
-                note=quantized.name if quantized else "",
-                passes=passed,
-            )
+            ComparedModel("quantized", "exported file", scores, note, _passes(report.verify))
         )
     return tuple(rows)
+
+
+def _passes(verdict: Verdict | None) -> bool | None:
+    return verdict.status is Status.PASS if verdict else None
+
+
+def quantized_file(report: Report) -> ExportedFile | None:
+    """The exported file in which weights take fewer bits."""
+    return next((file for file in report.files if file.bits_per_weight), None)
 
 
 def judged_by(report: Report) -> str:
     """How the models' answers were had: `constrained decoding`, `free decoding`, or their likelihood."""
     return kind_of(report).judged_by
+
+
+def absent(report: Report, stage: str) -> Absent:
+    """In place of a result of that stage: why it is not there."""
+    return Absent(why_absent(report, stage))
 
 
 def why_absent(report: Report, stage: str) -> str:
@@ -257,9 +261,7 @@ def why_absent(report: Report, stage: str) -> str:
 
 def undefined(metric: Metric | None) -> str:
     """`not computed` with its reason, for a metric without a value."""
-    if metric is None:
-        return "not computed"
-    return f"not computed: {metric.undefined}" if metric.undefined else "not computed"
+    return f"{NOTHING}: {metric.undefined}" if metric and metric.undefined else NOTHING
 
 
 def estimate(metric: Metric | None) -> Estimate | Muted:
@@ -272,9 +274,8 @@ def estimate(metric: Metric | None) -> Estimate | Muted:
 
 def commands_and_advice(report: Report) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The next steps, divided into commands to run and sentences to read."""
-    steps = report.next_steps
-    commands = tuple(step for step in steps if step.startswith(_COMMAND))
-    return commands, tuple(step for step in steps if not step.startswith(_COMMAND))
+    commands = tuple(step for step in report.next_steps if step.startswith(_COMMAND))
+    return commands, tuple(step for step in report.next_steps if step not in commands)
 
 
 def confused_pairs(

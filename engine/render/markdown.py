@@ -9,8 +9,6 @@ from functools import singledispatch
 from engine.render import blocks
 from engine.render.styled_text import printable
 
-_MOST_LABELS = 12
-"""Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""
 _INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 _MENTION = re.compile(r"(?<!\w)@")
@@ -76,13 +74,12 @@ def joined(parts: Iterable[str]) -> str:
 
 @singledispatch
 def markdown(block: blocks.Block) -> str:
-    """A block as Markdown; drawings have none, since tables hold their numbers."""
+    """A block as Markdown."""
     raise TypeError(type(block))
 
 
-@markdown.register(blocks.LineChart)
-@markdown.register(blocks.ReliabilityChart)
-def _(_block: blocks.Block) -> str:
+@markdown.register
+def _(_block: blocks.PageOnly) -> str:
     return ""
 
 
@@ -118,29 +115,18 @@ def _(block: blocks.Listing) -> str:
 
 @markdown.register
 def _(block: blocks.Table) -> str:
-    columns, rows = blocks.filled(block, drawn=False)
-    noted = ["note"] if any(row.note for row in rows) else []
-    cells = [[*map(inline, row.cells), *([prose(row.note)] if noted else [])] for row in rows]
-    marks = "".join("r" if column.is_right else "l" for column in columns)
-    heads = [
-        code(name) if isinstance(name := column.name, blocks.Code) else plain(name)
-        for column in columns
-    ]
+    shown = blocks.filled(block)
+    noted = ["note"] if any(row.note for row in shown.rows) else []
+    cells = [[*map(inline, row.cells), *(prose(row.note) for _ in noted)] for row in shown.rows]
+    marks = "".join("r" if column.is_right else "l" for column in shown.columns)
+    heads = [inline(column.name) for column in shown.columns]
     return joined([f"**{plain(block.caption)}**", table([*heads, *noted], cells, numeric=marks)])
 
 
 @markdown.register
 def _(block: blocks.Matrix) -> str:
-    if len(block.labels) > _MOST_LABELS:
-        return ""
-    rows = [
-        [code(label), *map(str, counts)]
-        for label, counts in zip(block.labels, block.counts, strict=True)
-    ]
-    heads = ["true ↓ · answer →", *map(plain, block.answers)]
-    return joined(
-        [f"**{plain(block.caption)}**", table(heads, rows, numeric="l" + "r" * len(block.answers))]
-    )
+    shown = block.as_table("true ↓ · answer →")
+    return markdown(shown) if shown else ""
 
 
 @singledispatch
@@ -170,21 +156,13 @@ def _(cell: blocks.Strong) -> str:
     return f"**{plain(cell)}**" if cell else ""
 
 
+inline.register(blocks.Prose, prose)
+for _kind in (blocks.Code, blocks.Digest, blocks.Label):
+    inline.register(_kind, code)
+
+
 @inline.register
-def _(cell: blocks.Prose) -> str:
-    return prose(cell)
-
-
-@inline.register(blocks.Code)
-@inline.register(blocks.Digest)
-@inline.register(blocks.Label)
-def _(cell: str) -> str:
-    return code(cell)
-
-
-@inline.register(blocks.Details)
-@inline.register(blocks.Drawing)
-def _(_cell: blocks.Drawing | blocks.Details) -> str:
+def _(_cell: blocks.PageOnly) -> str:
     return ""
 
 

@@ -5,7 +5,7 @@ A check's name may say more than its metric (`over_baselines.macro_f1`); the met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from engine.evidence import Interval, Metric, Report, Scores
@@ -86,6 +86,11 @@ def is_share(name: str) -> bool:
     return spec is None or spec.unit == _ZERO_TO_ONE
 
 
+def lower_note(name: str) -> str:
+    """` (lower is better)`, or nothing where that goes without saying."""
+    return f" ({direction(name)})" if is_lower_better(name) else ""
+
+
 def direction(name: str) -> str:
     """`higher is better`, `lower is better`, or empty where that depends on the task."""
     spec = spec_of(name)
@@ -146,12 +151,3 @@ def whole_list(kind: Kind, *scores: Scores | None) -> tuple[str, ...]:
     """The metrics of a kind that any has, in the kind's order, without those of labels and fields."""
     names = {metric.name for item in scores if item for metric in item.metrics}
     return tuple(spec.name for spec in kind.metrics if not spec.of and spec.name in names)
-
-
-def best_of(
-    name: str, candidates: Sequence[tuple[str, Metric | None]]
-) -> tuple[str, Metric] | None:
-    """The one whose value is best in the metric's direction, with its name; the first of equals."""
-    sign = -1 if is_lower_better(name) else 1
-    valued = [(who, metric) for who, metric in candidates if metric and metric.value is not None]
-    return max(valued, key=lambda item: sign * (item[1].value or 0.0), default=None)

@@ -62,6 +62,11 @@ def count(value: int) -> str:
     return f"{value:,}" if abs(value) >= 10 * _KILO else str(value)
 
 
+def counted(value: int, noun: str) -> str:
+    """`1 row`, `12 rows`."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def millions(value: int) -> str:
     """Parameters: `4.9 M`, `134.5 M`, `1.24 B`."""
     if value >= 1_000_000_000:  # a billion

@@ -18,8 +18,8 @@ from engine.evidence import (
     VariantResult,
 )
 from engine.render import blocks, terminal
-from engine.render.labels import check_sentence, find_metric
-from engine.render.metric_format import best_of, is_lower_better, is_share, prose_name, value_of
+from engine.render.labels import best_baseline, check_sentence, find_metric
+from engine.render.metric_format import is_share, lower_note, prose_name, value_of
 from engine.render.number_format import amount, count, duration, millions, percent, size
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import recorded_line
@@ -72,13 +72,13 @@ def data_line(data: DataSummary) -> str:
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     """Every baseline's value of one metric, the best of them, and whether any is already enough."""
     values = [f"{item.name} {_short(item, metric)}" for item in baselines]
-    lower = " (lower is better)" if is_lower_better(metric) else ""
-    shown = _joined([*values[:-1], f"{values[-1]}   {prose_name(metric)}{lower}"], " · ")
+    name = f"{prose_name(metric)}{lower_note(metric)}"
+    shown = _joined([*values[:-1], f"{values[-1]}   {name}"], " · ")
     enough = [item.name for item in baselines if item.passes]
     if enough:
         passes = f"pass{'es' if len(enough) == 1 else ''}"
         return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
-    leader = best_of(metric, [(item.name, find_metric(item.scores, metric)) for item in baselines])
+    leader = best_baseline(baselines, metric)
     first = f"best is {leader[0]}; " if leader and len(baselines) > 1 else ""
     return f"{shown}\n{first}none passes every threshold: training is warranted"
 
@@ -167,18 +167,9 @@ def plan_table(
     width: int = WIDTH,
 ) -> str:
     """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
-    cells = (
-        (
-            row.stage,
-            blocks.Strong(row.state) if row.state == "run" else row.state,
-            row.why,
-            row.cost,
-        )
-        for row in rows
-    )
-    stages = terminal.rich_table(
-        blocks.columns_of("stage | state | why | cost"), [blocks.Row(cells=cell) for cell in cells]
-    )
+    states = (blocks.Strong(row.state) if row.state == "run" else row.state for row in rows)
+    cells = ((row.stage, state, row.why, row.cost) for row, state in zip(rows, states, strict=True))
+    stages = terminal.rich_table(blocks.table("", "stage | state | why | cost", cells))
     # so that a reason that takes two lines is read without the cost in between
     cost = stages.columns[-1]
     cost.vertical = "bottom"
@@ -199,7 +190,7 @@ def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
     """A fact's sentence, or its table under its caption."""
     if isinstance(fact, str):
         return terminal.text(fact)
-    table = terminal.rich_table(*blocks.filled(fact, drawn=False))
+    table = terminal.rich_table(blocks.filled(fact))
     wide = Console(width=10 * width).measure(table).maximum
     # where it is a little too wide, the head of the last column is set on two lines, and no cell
     for column in table.columns[:-1]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import singledispatch
 
 from rich.console import Console, JustifyMethod, RenderableType
@@ -15,7 +16,12 @@ from engine.evidence import Status
 from engine.render import blocks
 from engine.render.styled_text import STYLES, Line, printable
 
-_MOST_LABELS = 12
+_STYLES: Mapping[type[object], str] = {
+    blocks.Strong: "strong",
+    blocks.Muted: "quiet",
+    blocks.Failure: "fail",
+}
+"""Of pieces of text; others have none."""
 _INDENT = 2
 
 
@@ -56,13 +62,12 @@ def indented(part: RenderableType, by: int = _INDENT) -> RenderableType:
 
 @singledispatch
 def renderables(block: blocks.Block) -> Iterable[RenderableType]:
-    """What rich prints of a block; charts are not drawn, since tables hold their numbers."""
+    """What rich prints of a block."""
     raise TypeError(type(block))
 
 
-@renderables.register(blocks.LineChart)
-@renderables.register(blocks.ReliabilityChart)
-def _(_block: blocks.Block) -> Iterable[RenderableType]:
+@renderables.register
+def _(_block: blocks.PageOnly) -> Iterable[RenderableType]:
     return ()
 
 
@@ -101,44 +106,34 @@ def _(block: blocks.Listing) -> Iterable[RenderableType]:
 
 @renderables.register
 def _(block: blocks.Table) -> Iterable[RenderableType]:
-    columns, rows = blocks.filled(block, drawn=False)
-    is_stacked = block.layout == "stacked"  # too many numbers for their intervals
+    shown = blocks.filled(block)
+    if block.layout == "stacked":  # too many numbers for their intervals
+        shown = replace(shown, rows=tuple(map(_values, shown.rows)))
     yield text(block.caption, "quiet")
-    yield rich_table(columns, [_values(row) for row in rows] if is_stacked else rows)
-    for row in rows:
+    yield rich_table(shown)
+    for row in shown.rows:
         if row.note:
-            yield (
-                text("  ")
-                .append_text(inline(row.cells[0]))
-                .append_text(text(f": {row.note}", "quiet"))
-            )
+            yield Text.assemble("  ", inline(row.cells[0]), text(f": {row.note}", "quiet"))
 
 
 def _values(row: blocks.Row) -> blocks.Row:
-    return blocks.Row(
-        cells=tuple(cell.value if isinstance(cell, blocks.Estimate) else cell for cell in row.cells)
-    )
+    cells = (cell.value if isinstance(cell, blocks.Estimate) else cell for cell in row.cells)
+    return replace(row, cells=tuple(cells))
 
 
 @renderables.register
 def _(block: blocks.Matrix) -> Iterable[RenderableType]:
-    if len(block.labels) <= _MOST_LABELS:
-        columns = (blocks.Column(""), *(blocks.Column(name, "number") for name in block.answers))
-        rows = [
-            blocks.Row(cells=(label, *map(str, counts)))
-            for label, counts in zip(block.labels, block.counts, strict=True)
-        ]
-        yield text(f"{block.caption}; rows are what is true", "quiet")
-        yield rich_table(columns, rows)
+    if shown := block.as_table("", "; rows are what is true"):
+        yield from renderables(shown)
 
 
-def rich_table(columns: Sequence[blocks.Column], rows: Sequence[blocks.Row]) -> RichTable:
-    """A table whose texts wrap where the terminal is too narrow."""
+def rich_table(table: blocks.Table) -> RichTable:
+    """All columns of a table, whose texts wrap where the terminal is too narrow."""
     shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STYLES["quiet"])
-    for column in columns:
+    for column in table.columns:
         justify: JustifyMethod = "right" if column.is_right else "left"
         shown.add_column(text(column.name), justify=justify, overflow="fold")
-    for row in rows:
+    for row in table.rows:
         shown.add_row(*map(inline, row.cells))
     return shown
 
@@ -170,7 +165,7 @@ def styled(spans: Line) -> Text:
 @singledispatch
 def inline(cell: blocks.Cell) -> Text:
     """A cell or a piece of text."""
-    return text(str(cell))
+    return text(str(cell), _STYLES.get(type(cell), ""))
 
 
 @inline.register(tuple)
@@ -184,24 +179,5 @@ def _(cell: blocks.Badge) -> Text:
 
 
 @inline.register
-def _(cell: blocks.Prose) -> Text:
-    return text(cell)
-
-
-@inline.register(blocks.Details)
-@inline.register(blocks.Drawing)
-def _(_cell: blocks.Drawing | blocks.Details) -> Text:
+def _(_cell: blocks.PageOnly) -> Text:
     return text("")
-
-
-@inline.register(blocks.Strong)
-@inline.register(blocks.Code)
-@inline.register(blocks.Muted)
-@inline.register(blocks.Failure)
-def _(cell: str) -> Text:
-    return text(
-        cell,
-        {blocks.Strong: "strong", blocks.Muted: "quiet", blocks.Failure: "fail"}.get(
-            type(cell), ""
-        ),
-    )

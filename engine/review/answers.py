@@ -5,42 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.review.compare import Versions, cropped, finding_of
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
 """What a JSON Schema says to people."""
 
 
-def labels(versions: Versions) -> Iterator[Finding]:
+def answers(versions: Versions) -> Iterator[Finding]:
+    """W701, W702: labels that are no longer distinguished, and more answers that are valid or right."""
+    yield from _labels(versions)
+    yield from _schema(versions)
+    found, acceptance = versions.find("task.output"), versions.new.recipe.acceptance
+    if found and any(one.metric == "valid_output" for one in acceptance.metrics):
+        # Bare text is valid more easily than JSON.
+        says = "`valid_output` is bounded, and counts another form"
+        yield finding_of(found, "W702", says, weaker=found.after == "text")
+    # With more right answers the same answers are right more often.
+    if found := versions.find("data.answer.references"):
+        old, new = (
+            value if isinstance(value, list) else [] for value in (found.before, found.after)
+        )
+        weaker = not set(old) >= set(new)
+        says = f"{'more' if weaker else 'fewer'} answers count as right"
+        yield finding_of(found, "W702", says, weaker=weaker)
+
+
+def _labels(versions: Versions) -> Iterator[Finding]:
     """W701: without a label its rows are no longer distinguished from the others."""
-    found = versions.find("task.labels")
-    if found is None:
-        return
-    old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
-    gone = [label for label in versions.old.recipe.task.labels if label not in new]
-    more = [label for label in versions.new.recipe.task.labels if label not in old]
-    if gone:
+    old, new = versions.old.recipe.task.labels, versions.new.recipe.task.labels
+    gone, more = (
+        [one for one in some if one not in rest] for some, rest in ((old, new), (new, old))
+    )
+    if gone and (found := versions.find("task.labels")):
         also = f"; new: {_listed(more)}" if more else ""
-        says = f"no longer a label: {_listed(gone)}{also}"
-        yield finding_of(found, "W701", Effect.WEAKER, says)
+        yield finding_of(found, "W701", f"no longer a label: {_listed(gone)}{also}")
 
 
 def _listed(words: Sequence[str]) -> str:
     return cropped(", ".join(f"`{word}`" for word in words))
 
 
-def schema(versions: Versions) -> Iterator[Finding]:
+def _schema(versions: Versions) -> Iterator[Finding]:
     """W702: a looser schema calls more answers valid, and compares fewer fields."""
     found = versions.find("task.schema")
     if found is None or found.before is None or found.after is None:
         return
-    looser = loosened(found.before, found.after)
-    if looser:
+    if looser := loosened(found.before, found.after):
         says = f"the schema asks less, or otherwise: {cropped(', '.join(looser))}"
-        yield finding_of(found, "W702", Effect.WEAKER, says)
+        yield finding_of(found, "W702", says)
     elif loosened(found.after, found.before):
-        yield finding_of(found, "W702", Effect.STRONGER, "the schema asks more")
+        yield finding_of(found, "W702", "the schema asks more", weaker=False)
 
 
 def loosened(old: Any, new: Any, at: str = "") -> list[str]:
@@ -48,7 +63,7 @@ def loosened(old: Any, new: Any, at: str = "") -> list[str]:
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return [at or "schema"] if old != new else []
     found: list[str] = []
-    for word in (*old, *(word for word in new if word not in old)):
+    for word in dict.fromkeys((*old, *new)):
         place = f"{at}.{word}" if at else word
         if word in _WORDS or old.get(word) == new.get(word):
             continue
@@ -107,26 +122,3 @@ def _asks_more(word: str, old: Any, new: Any) -> bool:
 
 def _types(value: Any) -> set[str]:
     return set(value) if isinstance(value, list) else {str(value)}
-
-
-def output(versions: Versions) -> Iterator[Finding]:
-    """W702: bare text is valid more easily than JSON."""
-    found = versions.find("task.output")
-    acceptance = versions.new.recipe.acceptance
-    if found is None or not any(one.metric == "valid_output" for one in acceptance.metrics):
-        return
-    effect = Effect.WEAKER if found.after == "text" else Effect.STRONGER
-    yield finding_of(found, "W702", effect, "`valid_output` is bounded, and counts another form")
-
-
-def references(versions: Versions) -> Iterator[Finding]:
-    """W702: with more right answers the same answers are right more often."""
-    found = versions.find("data.answer.references")
-    if found is None:
-        return
-    old = set(found.before) if isinstance(found.before, list) else set()
-    new = set(found.after) if isinstance(found.after, list) else set()
-    is_weaker = bool(new - old)
-    effect = Effect.WEAKER if is_weaker else Effect.STRONGER
-    says = "more answers count as right" if is_weaker else "fewer answers count as right"
-    yield finding_of(found, "W702", effect, says)

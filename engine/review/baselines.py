@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Versions, finding_of, other_bytes, same_content
+from engine.review.compare import (
+    Versions,
+    finding,
+    finding_of,
+    other_bytes,
+    paired_names,
+    same_content,
+)
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
@@ -20,66 +27,31 @@ _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 def baselines(versions: Versions) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
     old, new = _by_name(versions.old.recipe), _by_name(versions.new.recipe)
-    renamed = _renamed(versions, old, new)
+    renamed = paired_names(_models(versions.old.recipe, new), _models(versions.new.recipe, old))
     for name in old:
         if name not in new and name not in renamed:
-            yield Finding(
-                code="W401",
-                path=f"baselines.{name}",
-                effect=Effect.WEAKER,
-                before=name,
-                after="",
-                says="no longer compared with",
-            )
+            yield finding("W401", f"baselines.{name}", "no longer compared with", name)
     for name in new:
         if name in renamed.values():
             continue
         if name not in old:
-            yield Finding(
-                code="W401",
-                path=f"baselines.{name}",
-                effect=Effect.STRONGER,
-                after=name,
-                says="one more to beat",
-            )
+            path = f"baselines.{name}"
+            yield finding("W401", path, "one more to beat", after=name, weaker=False)
         elif old[name].kind != new[name].kind:
-            yield _exchanged(name, old[name].kind, new[name].kind)
+            says, kinds = "another baseline under the old name", (old[name].kind, new[name].kind)
+            yield finding("W402", f"baselines.{name}", says, *kinds)
     yield from _shots(versions, old, new)
-    yield from _models(versions, old, new)
+    yield from _exchanged(versions, old, new)
 
 
-def _renamed(
-    versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
-) -> dict[str, str]:
-    """The same model under another name in reports, by its old name."""
-    before = {name: spec for name, spec in _specs(versions.old.recipe).items() if name not in new}
-    found: dict[str, str] = {}
-    for name, spec in _specs(versions.new.recipe).items():
-        was = next((one for one in before if one not in found and before[one] == spec), None)
-        if name not in old and was is not None:
-            found[was] = name
-    return found
-
-
-def _specs(recipe: Recipe) -> dict[str, Mapping[str, object]]:
+def _models(recipe: Recipe, without: Container[str]) -> dict[str, object]:
     """The settings of the models that can change an answer, by name."""
     written = [kind_and_spec(one) for one in resolved_mapping(recipe)["baselines"]]
     return {
         str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}
         for kind, spec in written
-        if kind == "model"
+        if kind == "model" and spec["name"] not in without
     }
-
-
-def _exchanged(name: str, before: str, after: str) -> Finding:
-    return Finding(
-        code="W402",
-        path=f"baselines.{name}",
-        effect=Effect.WEAKER,
-        before=before,
-        after=after,
-        says="another baseline under the old name",
-    )
 
 
 def _by_name(recipe: Recipe) -> Mapping[str, Baseline]:
@@ -97,13 +69,8 @@ def _shots(
         # Else the labels decide, not the recipe.
         is_asked = old[name].shots or new[name].shots
         if is_asked and before != after:
-            yield Finding(
-                code="W402",
-                path=f"baselines.{name}.shots",
-                effect=Effect.WEAKER if after < before else Effect.STRONGER,
-                before=str(before),
-                after=str(after),
-            )
+            path, weaker = f"baselines.{name}.shots", after < before
+            yield finding("W402", path, "", str(before), str(after), weaker=weaker)
 
 
 def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
@@ -115,7 +82,7 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
     return baseline.shots
 
 
-def _models(
+def _exchanged(
     versions: Versions, old: Mapping[str, Baseline], new: Mapping[str, Baseline]
 ) -> Iterator[Finding]:
     """Another model behind the same name."""
@@ -126,12 +93,11 @@ def _models(
         if key not in _SAME_MODEL or name not in old or name not in new:
             continue
         if not same_content(versions, _ref(old[name]), _ref(new[name])):
-            yield finding_of(one, "W402", Effect.WEAKER, "another model under the old name")
+            yield finding_of(one, "W402", "another model under the old name")
     for name, baseline in new.items():
         before = _ref(old[name]) if name in old else None
         if other_bytes(versions, before, _ref(baseline)):
-            says = "other bytes at the same path"
-            yield Finding(code="W402", path=f"baselines.{name}", effect=Effect.WEAKER, says=says)
+            yield finding("W402", f"baselines.{name}", "other bytes at the same path")
 
 
 def _ref(baseline: Baseline) -> Reference | None:

@@ -64,10 +64,8 @@ class _VersionFiles:
 
     def read(self) -> None:
         """Read what may be a recipe now, and which files they extend."""
-        for path in self.repository.files():
-            found = self._now(path)
-            if found is not None:
-                self.now[path] = found
+        listed = {path: self._now(path) for path in self.repository.files()}
+        self.now = {path: found for path, found in listed.items() if found is not None}
         for path, found in self.now.items():
             if found.parent:
                 place = absolute(found.parent, (self.repository.root / path).parent)
@@ -86,12 +84,12 @@ class _VersionFiles:
             return None
         return recipe_file(content, self.repository.root / path, thorough=path in self.names)
 
-    def before(self, path: str) -> RecipeFile | None:
-        """Return a file as it was, if it may have been a recipe."""
+    def before(self, path: str, commit: str = "") -> RecipeFile | None:
+        """Return a file as it was, there or at another commit, if it may have been a recipe."""
         if not path.lower().endswith(ENDS):
             return None
         try:
-            content = self.repository.content(self.commit, path)
+            content = self.repository.content(commit or self.commit, path)
         except FileNotFoundError:
             return None
         except (OSError, RecipeError):
@@ -100,14 +98,8 @@ class _VersionFiles:
 
     def is_committed_recipe(self, path: str) -> bool:
         """Return whether a file that is not on the disk is a recipe in the commit that is checked out."""
-        if not path.lower().endswith(ENDS):
-            return False
-        try:
-            content = self.repository.content(self.repository.commit("HEAD"), path)
-        except (OSError, RecipeError):
-            return False
-        found = recipe_file(content, self.repository.root / path, thorough=True)
-        return found.says_recipe and bool(found.name or found.parent)
+        found = self.before(path, self.repository.commit("HEAD"))
+        return found is not None and found.says_recipe and bool(found.name or found.parent)
 
     def is_whole(self, path: str) -> bool:
         """Return whether a file is a recipe of its own, and not what others extend, or another tool's file."""
@@ -156,38 +148,34 @@ def touched_recipes(
     absent = {path for path, why in unseen.items() if why == ABSENT}
     gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
     listed = [
-        replace(one, unseen=_unseen(search, one, unseen)) for one in _paired(search, found, gone)
+        replace(one, unseen=_unseen(search, unseen, one.path, one.was))
+        for one in _paired(search, found, gone)
     ]
     listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
     listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
 
 
-def _unseen(search: _VersionFiles, one: Touched, unseen: Mapping[str, str]) -> str:
-    """Why another version than the one that is compared may count; empty where none does."""
-    if one.path in unseen or one.was in unseen:
-        return unseen.get(one.path) or unseen[one.was]
-    if not unseen or one.path not in search.now:
-        return ""
+def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: str = "") -> str:
+    """Why another version of a recipe, or of what it depends on, may count; empty where none does."""
+    why = unseen.get(path) or unseen.get(was, "")
+    if why or not unseen or path not in search.now:
+        return why
+    # The same search, as if what git does not look at were all that changed.
     unwatched = replace(search, names=frozenset(unseen), moved={})
-    return next((unseen.get(name, "") for name in _changed_of(unwatched, one.path)), "")
+    return next((unseen.get(name, "") for name in _changed_of(unwatched, path)), "")
 
 
 def _hidden(
     search: _VersionFiles, recipes: Sequence[str], listed: set[str], unseen: Mapping[str, str]
 ) -> Iterator[Touched]:
     """Recipes that look unchanged only because git is configured not to look, or the change is not in the files."""
-    if not unseen:
-        return
-    # The same search, as if what git does not look at were all that changed.
-    unwatched = replace(search, names=frozenset(unseen), moved={})
-    for path in recipes:
-        why = unseen.get(path) or next((unseen[n] for n in _changed_of(unwatched, path)), "")
-        if why and path not in listed:
-            yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
+    found = {path: _unseen(search, unseen, path) for path in recipes}
     for path, why in unseen.items():
-        is_recipe = search.was_whole(path) or search.is_committed_recipe(path)
-        if path not in recipes and path not in listed and is_recipe:
+        if path not in found and (search.was_whole(path) or search.is_committed_recipe(path)):
+            found[path] = why
+    for path, why in found.items():
+        if why and path not in listed:
             yield Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=why)
 
 
@@ -198,14 +186,11 @@ def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
         # A link in the place of the submodule could lead anywhere.
         if (root / name).is_symlink() or not (root / name).is_dir():
             continue
-        for end in ENDS:
-            for path in (root / name).rglob(f"*{end}"):
-                with suppress(OSError):
-                    if path.is_file() and PLAIN.search(read_bytes(path, limit=MAX_BYTES)):
-                        inside = path.relative_to(root).as_posix()
-                        yield Touched(
-                            path=inside, status=ChangeStatus.HIDDEN, was=inside, unseen=IN_SUBMODULE
-                        )
+        for file in (file for end in ENDS for file in (root / name).rglob(f"*{end}")):
+            with suppress(OSError):
+                if file.is_file() and PLAIN.search(read_bytes(file, limit=MAX_BYTES)):
+                    path, status = file.relative_to(root).as_posix(), ChangeStatus.HIDDEN
+                    yield Touched(path=path, status=status, was=path, unseen=IN_SUBMODULE)
 
 
 def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
@@ -280,11 +265,11 @@ def _replaced(search: _VersionFiles, new: Touched, gone: Sequence[Touched]) -> T
     if same is not None:
         return same
     lines = _lines(search.now[new.path].content)
-    alike = [
+    shares = [
         (_share(lines, _lines(old.content)), one) for one in gone if (old := search.before(one.was))
     ]
-    best = max(alike, key=lambda versions: versions[0], default=(0.0, None))
-    return best[1] if best[0] >= _ALIKE else None
+    share, best = max(shares, key=lambda found: found[0], default=(0.0, None))
+    return best if share >= _ALIKE else None
 
 
 def _lines(content: bytes) -> frozenset[bytes]:

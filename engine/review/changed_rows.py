@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.recipe.model import PathRef
-from engine.review.compare import Versions
-from engine.review.rows import JudgedRows, RowDivider
-from engine.review.sources import Paired
+from engine.review.compare import Versions, finding
+from engine.review.rows import RowDivider
+from engine.review.sources import Paired, references_in
 
 MOST_BYTES: Final = 50_000_000
 """Of a file whose lines are compared where its rows cannot be divided here."""
 
 
 def other_content(
-    versions: Versions, rows: RowDivider, changed: tuple[tuple[Paired, str], ...], *, counted: bool
+    versions: Versions, rows: RowDivider, changed: Sequence[Paired], *, counted: bool
 ) -> Iterator[Finding]:
-    """W206, W703: what became of the rows that judged, by the files that changed (`path` of each).
+    """W206, W703: what became of the rows that judged, by the sources whose files changed.
 
     `counted`: the rows that are gone are reported elsewhere.
     """
     judged = rows.judged(versions.old, versions.new)
     if judged is None:
-        yield from _by_lines(versions, changed)
-    else:
-        yield from _by_rows(judged, changed[0][1], counted=counted)
-
-
-def _by_rows(judged: JudgedRows, path: str, *, counted: bool) -> Iterator[Finding]:
+        # Rows cannot be distinguished here: lines that are gone may be rows that judged.
+        says = "lines of it are gone or changed; whether such rows judged is not known here"
+        others = [one for one in changed if not _only_grew(versions, one)]
+        yield from (finding("W206", one.path, says) for one in others)
+        return
+    path = changed[0].path
     if judged.gone and not counted:
         says = f"{judged.gone} of {judged.rows} rows that judged no longer do"
-        yield Finding(code="W206", path=path, effect=Effect.WEAKER, says=says)
+        yield finding("W206", path, says)
     if judged.otherwise:
         says = f"{judged.otherwise} of {judged.rows} rows that judge have another answer now"
-        yield Finding(code="W703", path=path, effect=Effect.WEAKER, says=says)
-
-
-def _by_lines(versions: Versions, changed: tuple[tuple[Paired, str], ...]) -> Iterator[Finding]:
-    """Where rows cannot be distinguished here, lines that are gone may be rows that judged."""
-    for source, path in changed:
-        if not _only_grew(versions, source):
-            says = "lines of it are gone or changed; whether such rows judged is not known here"
-            yield Finding(code="W206", path=path, effect=Effect.WEAKER, says=says)
+        yield finding("W703", path, says)
 
 
 def _only_grew(versions: Versions, source: Paired) -> bool:
@@ -61,10 +53,9 @@ def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Pat
     """The files of a source on the disk; None where one is not here, or too large."""
     tree, listed = (versions.old.tree, source.old) if old else (versions.new.tree, source.new)
     found: list[Path] = []
-    for file in listed.files if listed else ():
-        for ref in (file.ref, *(one.ref for one in file.columns)):
-            path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
-            if path is None or path.stat().st_size > MOST_BYTES:
-                return None
-            found.append(path)
+    for ref in (ref for file in (listed.files if listed else ()) for ref in references_in(file)):
+        path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
+        if path is None or path.stat().st_size > MOST_BYTES:
+            return None
+        found.append(path)
     return found

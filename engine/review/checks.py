@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.backends.base import steps_of
 from engine.environment import Device
-from engine.errors import DataError, Place, Problem, RecipeError, Severity
+from engine.errors import DataError, Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_outlook
@@ -95,14 +95,9 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     rows = RowDivider()
     waivers: list[str] = []
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
+        trees = (before, after)
         checked = [
-            _Check(
-                repository=repository,
-                touched=one,
-                trees=(before, after),
-                label=what.label,
-                waivers=waivers,
-            ).made(store=store, device=device, rows=rows)
+            _Check(what=what, touched=one, trees=trees, waivers=waivers).made(store, device, rows)
             for one in touched
         ]
     return Comment(
@@ -118,9 +113,8 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
 
 def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
     """A recipe that is gone, with the reason of another one that names it: it cannot carry a waiver itself."""
-    names = [
-        name for name in (PurePosixPath(one.was or one.path).stem, one.was or one.path) if name
-    ]
+    path = one.was or one.path
+    names = filter(None, (PurePosixPath(path).stem, path))
     why = next((why for why in waivers if any(_names(why, name) for name in names)), "")
     found = tuple(
         replace(finding, waiver=why) if finding.code == GONE and not finding.waiver else finding
@@ -148,65 +142,59 @@ class _Ignoring(WorkingTree):
 class _Check:
     """One recipe."""
 
-    repository: Repository
+    what: ReviewInputs
     touched: Touched
     trees: tuple[FileTree, FileTree]
-    label: str
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
 
-    def made(self, *, store: Store, device: Device, rows: RowDivider) -> Checked:
+    @property
+    def repository(self) -> Repository:
+        """The repository that it is in."""
+        return self.what.repository
+
+    def made(self, store: Store, device: Device, rows: RowDivider) -> Checked:
         """Validate, plan and compare it."""
-        touched = self.touched
+        touched, is_new = self.touched, self.touched.status is ChangeStatus.NEW
+        found = Checked(
+            path=touched.path,
+            status=touched.status.value,
+            was=touched.was if touched.was != touched.path else "",
+            why=touched.why,
+            problems=(),
+            plan=(),
+            notes=(),
+        )
         if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
-            return self._checked(findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
+            return replace(found, findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
         unseen: tuple[Finding, ...] = ()
         if touched.unseen:
             unseen = (_finding(UNSEEN, Effect.UNKNOWN, touched.unseen),)
+        found = replace(found, findings=unseen)
         if touched.status is ChangeStatus.HIDDEN:
-            return self._checked(findings=unseen)
+            return found
         new, problems, notes = self._new()
+        found = replace(found, problems=tuple(map(self._placed, problems)), notes=notes)
         if new is None:
-            return self._checked(problems=problems, notes=notes, findings=unseen)
-        found = self._checked(problems=problems, notes=notes, plan=tuple(plan_lines(new.recipe)))
-        if touched.status is ChangeStatus.NEW:
-            self._note_waivers(new, {})
-            return replace(found, waived=_waived(new.recipe), findings=unseen)
-        old, why = self._old()
+            return found
+        old, why = (None, "") if is_new else self._old()
         before = waivers_of(old) if old is not None else {}
         self._note_waivers(new, before)
+        found = replace(found, plan=tuple(plan_lines(new.recipe)))
+        if old is None:
+            found = replace(found, waived=tuple((one.what, one.why) for one in new.recipe.waivers))
+        if is_new:
+            return found
         if old is None:
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
-            findings = waived(unseen, waivers_of(new), before)
-            return replace(found, waived=_waived(new.recipe), findings=tuple(findings))
-        findings = waived(unseen, waivers_of(new), before)
-        compared = review(old, new, store=store, device=device, rows=rows)
-        return replace(found, review=compared, findings=tuple(findings))
+        else:
+            found = replace(found, review=review(old, new, store=store, device=device, rows=rows))
+        return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
 
     def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
         why = waivers_of(new).get(GONE, "")
         if why and why != before.get(GONE):
             self.waivers.append(why)
-
-    def _checked(
-        self,
-        *,
-        problems: Sequence[Problem] = (),
-        notes: Sequence[str] = (),
-        plan: tuple[str, ...] = (),
-        findings: Sequence[Finding] = (),
-    ) -> Checked:
-        touched = self.touched
-        return Checked(
-            path=touched.path,
-            status=touched.status.value,
-            was=touched.was if touched.was != touched.path else "",
-            why=touched.why,
-            problems=tuple(self._placed(one) for one in problems),
-            plan=plan,
-            notes=tuple(notes),
-            findings=tuple(findings),
-        )
 
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
         """The new version; files that git ignores may be missing, and are then not looked at."""
@@ -235,7 +223,9 @@ class _Check:
 
     def _old(self) -> tuple[Side | None, str]:
         path = self.repository.root / self.touched.was
-        side, problems = self._tried(path, self.trees[0], f"{self.touched.was} at {self.label}")
+        side, problems = self._tried(
+            path, self.trees[0], f"{self.touched.was} at {self.what.label}"
+        )
         if side is None:
             first = next(one for one in problems if one.severity is Severity.ERROR)
             where = f"`{first.path}`: " if first.path else ""
@@ -256,16 +246,11 @@ class _Check:
         if place is None:
             return problem
         inside = self.repository.inside(Path(place.file))
-        named = Place(file=inside or place.file, line=place.line, column=place.column)
-        return replace(problem, place=named)
+        return replace(problem, place=replace(place, file=inside or place.file))
 
 
 def _finding(code: str, effect: Effect, says: str) -> Finding:
     return Finding(code=code, path="recipe", effect=effect, says=says)
-
-
-def _waived(recipe: Recipe) -> tuple[tuple[str, str], ...]:
-    return tuple((one.what, one.why) for one in recipe.waivers)
 
 
 def plan_lines(recipe: Recipe) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +31,8 @@ class ChangedKey:
     before: Json
     """None: not set."""
     after: Json
-    shown_before: str
-    shown_after: str
+    shown: tuple[str, str]
+    """Both values as people read them; empty where a version does not set the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,39 +61,34 @@ class Versions:
     def differing(self) -> tuple[ChangedKey, ...]:
         """Every key that differs, sources left out, in the order of the language."""
         # A recipe that moved to another folder writes another path to the same file.
-        same_base = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
-        return tuple(
-            one
-            for one in self._differing(self.before, self.after)
-            if not (same_base and one.path == "base_model.path")
-        )
+        is_same = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
+        without = "base_model.path" if is_same else ""
+        return tuple(self._differing(self.before, self.after, without))
 
-    def _differing(self, before: Leaves, after: Leaves) -> Iterator[ChangedKey]:
-        for path in (*after, *(path for path in before if path not in after)):
+    def _differing(self, before: Leaves, after: Leaves, without: str) -> Iterator[ChangedKey]:
+        for path in dict.fromkeys((*after, *before)):
             old, new = before.get(path), after.get(path)
             leaf = new or old
-            if leaf is None or (old and new and _equal(old, new)):
+            if leaf is None or path == without or (old and new and _equal(old, new)):
                 continue
             yield ChangedKey(
                 path=path,
                 form=leaf.form,
                 before=old.value if old else None,
                 after=new.value if new else None,
-                shown_before=_shown(self.old, old),
-                shown_after=_shown(self.new, new),
+                shown=(_shown(self.old, old), _shown(self.new, new)),
             )
 
     def of_source(self, source: Paired) -> tuple[ChangedKey, ...]:
         """Return what differs in a source that both versions have."""
         if source.old is None or source.new is None:
             return ()
-        path = f"data.sources[{source.new.number}]"
-        same = _same_file(source.old.first.ref, source.new.first.ref)
-        found = self._differing(
-            source_leaves(path, source.old.written, number=source.old.number),
-            source_leaves(path, source.new.written, number=source.new.number),
+        before, after = (
+            source_leaves(source.path, one.written, number=one.number)
+            for one in (source.old, source.new)
         )
-        return tuple(one for one in found if not (same and one.path == f"{path}.path"))
+        is_same = _same_file(source.old.first.ref, source.new.first.ref)
+        return tuple(self._differing(before, after, f"{source.path}.path" if is_same else ""))
 
     def find(self, path: str) -> ChangedKey | None:
         """Return a key that differs, by its path."""
@@ -104,14 +99,9 @@ def other_bytes(versions: Versions, old: Reference | None, new: Reference | None
     """Return whether a local file or folder that both versions name by the same path is another one now."""
     if not isinstance(old, PathRef) or not isinstance(new, PathRef) or old.sha256 != new.sha256:
         return False
-    if old.written != new.written and old.path != new.path:
-        # Reported as another path.
-        return False
-    if old.withheld or new.withheld:
-        return False
-    if not versions.old.tree.has(old.path) or not versions.new.tree.has(new.path):
-        return False
-    return not equal_bytes(versions, old, new)
+    # Else it is reported as another path.
+    is_same_path = old.written == new.written or old.path == new.path
+    return is_same_path and _are_here(versions, old, new) and not equal_bytes(versions, old, new)
 
 
 def same_content(versions: Versions, old: Reference | None, new: Reference | None) -> bool:
@@ -120,17 +110,17 @@ def same_content(versions: Versions, old: Reference | None, new: Reference | Non
         return False
     if old.path == new.path or (old.sha256 is not None and old.sha256 == new.sha256):
         return True
-    if old.withheld or new.withheld:
-        return False
-    there = versions.old.tree.has(old.path) and versions.new.tree.has(new.path)
-    return there and equal_bytes(versions, old, new)
+    return _are_here(versions, old, new) and equal_bytes(versions, old, new)
+
+
+def _are_here(versions: Versions, old: PathRef, new: PathRef) -> bool:
+    """Return whether both versions have what is behind their path, and it may be read."""
+    may_read = not (old.withheld or new.withheld)
+    return may_read and versions.old.tree.has(old.path) and versions.new.tree.has(new.path)
 
 
 def equal_bytes(versions: Versions, old: PathRef, new: PathRef) -> bool:
-    """Return whether two paths hold the same: by what git says of the same one, else by their bytes."""
-    # Not read; validation reports it.
-    if old.withheld or new.withheld:
-        return old.path == new.path
+    """Return whether two paths that may be read hold the same: by what git says, else by their bytes."""
     if versions.old.tree.identity(old.path) == versions.new.tree.identity(new.path):
         return True
     if old.path == new.path:
@@ -207,14 +197,25 @@ def cropped(text: str) -> str:
     return text if len(text) <= MOST else f"{text[: MOST - 1].rstrip()}…"
 
 
-def finding_of(one: ChangedKey, code: str, effect: Effect, says: str = "") -> Finding:
+def paired_names(gone: Mapping[str, object], come: Mapping[str, object]) -> dict[str, str]:
+    """Return the new name of each item that only reports call otherwise: with the settings of one that is gone."""
+    found: dict[str, str] = {}
+    for name, settings in come.items():
+        was = next((one for one in gone if one not in found and gone[one] == settings), None)
+        if was is not None:
+            found[was] = name
+    return found
+
+
+def finding(
+    code: str, path: str, says: str = "", before: str = "", after: str = "", *, weaker: bool = True
+) -> Finding:
+    """Return that the evidence got weaker, or stronger, by what changed at `path`."""
+    effect = Effect.WEAKER if weaker else Effect.STRONGER
+    return Finding(code=code, path=path, effect=effect, before=before, after=after, says=says)
+
+
+def finding_of(one: ChangedKey, code: str, says: str = "", *, weaker: bool = True) -> Finding:
     """Return the finding about a key that differs."""
-    same = one.shown_before == one.shown_after
-    return Finding(
-        code=code,
-        path=one.path,
-        effect=effect,
-        before="" if same else one.shown_before,
-        after="" if same else one.shown_after,
-        says=says,
-    )
+    before, after = one.shown if one.shown[0] != one.shown[1] else ("", "")
+    return finding(code, one.path, says, before, after, weaker=weaker)

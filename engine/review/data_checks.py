@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.recipe.weakening import ORDER
 from engine.review.compare import ChangedKey, Versions, finding_of
 from engine.review.rows import JudgedRows, RowDivider
@@ -41,9 +41,9 @@ def _judged(one: ChangedKey, versions: Versions, rows: RowDivider) -> Iterator[F
     moved = _moved(one, versions.new, rows)
     is_relaxed = ORDER.index(str(one.after)) > ORDER.index(str(one.before))
     if is_relaxed:
-        yield finding_of(one, "W301", Effect.WEAKER, _moved_words(one, moved))
+        yield finding_of(one, "W301", _moved_words(one, moved))
     elif moved is None or moved.gone:
-        yield finding_of(one, "W125", Effect.WEAKER, _moved_words(one, moved))
+        yield finding_of(one, "W125", _moved_words(one, moved))
 
 
 def _moved(one: ChangedKey, side: Side, rows: RowDivider) -> JudgedRows | None:

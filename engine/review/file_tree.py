@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final
 
 from engine.errors import Place, RecipeError
 from engine.files import reading
@@ -31,48 +31,16 @@ MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""
 
 
-class FileTree(Protocol):
-    """The files of one version."""
-
-    @property
-    def name(self) -> str:
-        """What tells this version's files from those of others."""
-
-    @property
-    def reader(self) -> Reader:
-        """How recipe files are read; that of the disk where they are there, so that data are looked for."""
-
-    def read(self, path: Path) -> bytes:
-        """Return the bytes of a file. OSError where it has none."""
-
-    def has(self, path: Path) -> bool:
-        """Return whether there is such a file or folder."""
-
-    def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return what differs where the files behind `path` differ between the versions."""
-
-    def copy(self, path: Path) -> Path | None:
-        """Return a file on the disk with the bytes of `path`; None where there is none."""
-
-    def keeps(self, path: Path) -> bool:
-        """Return whether this version itself holds a file or folder: no link, submodule or server does."""
-
-    def expanded(self, recipe: Recipe) -> Recipe:
-        """Return a recipe whose patterns stand for the files that this version has."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
     """Files as they are now, compared by their bytes: for two recipes in different places."""
 
-    @property
-    def name(self) -> str:
-        """The disk."""
-        return "disk"
+    name: ClassVar[str] = "disk"
+    """What tells this version's files from those of others."""
 
     @property
     def reader(self) -> Reader:
-        """How recipe files are read."""
+        """How recipe files are read; that of the disk where they are there, so that data are looked for."""
         return read_bytes
 
     def read(self, path: Path) -> bytes:
@@ -84,7 +52,10 @@ class Disk:
         return path.exists()
 
     def identity(self, path: Path) -> Mapping[str, Json]:
-        """Return the digest of a file, or of a folder's files; very large ones go by which file they are."""
+        """Return what differs where the files behind `path` do between the versions.
+
+        Here the digest of a file, or of a folder's files; very large ones go by which file they are.
+        """
         try:
             if path.is_dir():
                 inside = sorted(one for one in path.rglob("*") if one.is_file())
@@ -94,15 +65,15 @@ class Disk:
             return {"path": str(path)}
 
     def copy(self, path: Path) -> Path | None:
-        """Return the file itself."""
+        """Return a file on the disk with the bytes of `path`, here the file itself; None where there is none."""
         return path if path.is_file() else None
 
     def keeps(self, path: Path) -> bool:
-        """Return whether it is there: the bytes themselves are compared."""
+        """Return whether this version itself holds a file or folder: it is there, and its bytes are compared."""
         return path.exists()
 
     def expanded(self, recipe: Recipe) -> Recipe:
-        """Return the recipe: its patterns were read from the disk."""
+        """Return a recipe whose patterns stand for the files that this version has: they were read from the disk."""
         return recipe
 
 
@@ -120,11 +91,7 @@ class WorkingTree(Disk):
     repository: Repository
     changed: frozenset[str]
     """What differs from the other version, from the repository's root."""
-
-    @property
-    def name(self) -> str:
-        """The working tree."""
-        return "working tree"
+    name: ClassVar[str] = "working tree"
 
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
@@ -187,9 +154,7 @@ class Revision:
 
     def _named(self, path: Path) -> str | None:
         """Return the path in the repository; None where the revision says nothing of it."""
-        named = self.repository.named(path)
-        outside = named is None or self.repository.target(self.commit, named).is_outside
-        return None if outside else named
+        return None if self._target(path).is_outside else self.repository.named(path)
 
     def _target(self, path: Path) -> Target:
         named = self.repository.named(path)
@@ -270,6 +235,10 @@ class Revision:
         ]
 
 
+FileTree = Disk | Revision
+"""The files of one version."""
+
+
 def _identity(path: Path, target: Target, changed: frozenset[str], when: str) -> Mapping[str, Json]:
     name = target.steps[-1] if target.steps else str(path)
     return {"path": name, "at": when} if _touches(target.steps, changed) else {"path": name}
@@ -288,11 +257,10 @@ def revisions(
 ) -> Iterator[tuple[FileTree, FileTree]]:
     """Yield the trees of two commits, the second one being the working tree where it is None."""
     with tempfile.TemporaryDirectory(prefix="recipe-review-") as folder:
-        places = [Path(folder) / name for name in ("old", "new")]
-        for place in places:
-            place.mkdir()
 
-        def at(commit: str, scratch: Path) -> Revision:
+        def at(commit: str, name: str) -> Revision:
+            scratch = Path(folder) / name
+            scratch.mkdir()
             return Revision(
                 repository=repository,
                 commit=commit,
@@ -301,8 +269,8 @@ def revisions(
                 beside_disk=new is None,
             )
 
-        after: FileTree = WorkingTree(repository=repository, changed=changed)
-        yield at(old, places[0]), at(new, places[1]) if new is not None else after
+        after = WorkingTree(repository=repository, changed=changed)
+        yield at(old, "old"), after if new is None else at(new, "new")
 
 
 def shown(path: Path) -> str:

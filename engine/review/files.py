@@ -7,7 +7,7 @@ from typing import Final
 from engine.recipe.model import PathRef
 from engine.review.compare import ChangedKey, Versions, equal_bytes, same_content
 from engine.review.row_format import KEYS, read_as
-from engine.review.sources import ListedSource, Paired
+from engine.review.sources import ListedSource, Paired, references_in
 
 OF_ROWS: Final = (
     *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
@@ -19,20 +19,19 @@ def changed_rows(versions: Versions, source: Paired) -> str | None:
     """Return the path of what changes the rows of a source; None where they stay."""
     if source.new is None:
         return None
-    path = f"data.sources[{source.new.number}]"
     if source.old is None:
-        return path
+        return source.path
     for one in versions.of_source(source):
         if key_of(versions, source, one) in (*OF_ROWS, "hub", "path"):
             return one.path
-    return path if bytes_changed(versions, source) else None
+    return source.path if bytes_changed(versions, source) else None
 
 
 def key_of(versions: Versions, source: Paired, one: ChangedKey) -> str:
     """The key of a source that differs; empty where both values lead to the same rows."""
     if source.old is None or source.new is None:
         return ""
-    key = one.path.removeprefix(f"data.sources[{source.new.number}].").partition(".")[0]
+    key = one.path.removeprefix(f"{source.path}.").partition(".")[0]
     if key == "path":
         return "" if same_bytes(versions, source) else key
     if key in KEYS:
@@ -62,15 +61,13 @@ def _is_changed(versions: Versions, old: PathRef, new: PathRef) -> bool:
 
 
 def _local_files(listed: ListedSource) -> list[PathRef]:
-    refs = [ref for file in listed.files for ref in (file.ref, *(one.ref for one in file.columns))]
+    refs = (ref for file in listed.files for ref in references_in(file))
     return [ref for ref in refs if isinstance(ref, PathRef)]
 
 
 def same_bytes(versions: Versions, source: Paired) -> bool:
     """Return whether a source that goes by another name now leads to the same local files."""
-    if source.old is None or source.new is None:
-        return False
-    if len(source.old.files) != len(source.new.files):
+    if source.old is None or source.new is None or len(source.old.files) != len(source.new.files):
         return False
     both = zip(source.old.files, source.new.files, strict=True)
     return all(same_content(versions, one.ref, other.ref) for one, other in both)

@@ -10,13 +10,13 @@ from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, baselines, pins, probes, validation
-from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes
+from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
 from engine.review.holdout import judge_holdout
 from engine.review.record import judge_record, lock_changes
 from engine.review.rows import RowDivider
-from engine.review.sources import ListedSource, Paired
+from engine.review.sources import Paired
 from engine.review.version import waivers_of
 
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
@@ -30,10 +30,8 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *judge_checks(versions, rows),
         *judge_holdout(versions, rows),
     ]
-    findings = waived(
-        _without_redraws(_distinct(findings)), waivers_of(versions.new), waivers_of(versions.old)
-    )
-    found_paths = {finding.path for finding in findings}
+    findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
+    found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]
     # The sort is stable: within a section, findings stay in the order of the language.
     findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
@@ -41,20 +39,13 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
 
 
 def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding of a code at a key; no probes that a seed draws, where the seed draws the holdout too."""
     found: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
-        found.setdefault((finding.code, finding.path), finding)
+    for one in findings:
+        found.setdefault((one.code, one.path), one)
+    if ("W201", probes.SEED) in found:
+        found.pop(("W114", probes.SEED), None)
     return list(found.values())
-
-
-def _without_redraws(findings: list[Finding]) -> list[Finding]:
-    """Without the probes that a seed draws, where the seed draws the holdout too."""
-    redraws = {one.path for one in findings if one.code == "W201"}
-    return [
-        one
-        for one in findings
-        if not (one.code == "W114" and one.path == probes.SEED and one.path in redraws)
-    ]
 
 
 def _place(path: str) -> int:
@@ -71,21 +62,16 @@ def _generic(versions: Versions) -> Iterator[Finding]:
         if known is None or effect is None or _of_no_file(one.form, versions) or decides(one):
             continue
         code = known.gone if known.gone and None in (one.before, one.after) else known.code
-        yield finding_of(one, code, effect)
+        yield finding_of(one, code, weaker=effect is Effect.WEAKER)
     if _bounds(versions.before) and not _bounds(versions.after):
-        yield Finding(
-            code="W103",
-            path="acceptance",
-            effect=Effect.WEAKER,
-            says="nothing must hold any more: every model passes",
-        )
+        yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
 
 
 def _of_no_file(form: str, versions: Versions) -> bool:
     """Return whether a bound speaks of a quantized file that one of the versions does not make."""
-    sides = (versions.old.recipe.export, versions.new.recipe.export)
+    sides = (versions.old.recipe, versions.new.recipe)
     speaks = form.startswith(("export.parity", "export.after_quantization"))
-    return speaks and not all(export.has_quantized_file for export in sides)
+    return speaks and not all(recipe.export.has_quantized_file for recipe in sides)
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:
@@ -124,15 +110,9 @@ def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
 
 
 def _looked_at(versions: Versions) -> Iterator[Finding]:
-    yield from validation.decide_on(versions)
-    yield from validation.name_of_the_rival(versions)
-    yield from validation.validation_rows(versions)
+    yield from validation.judging(versions)
     yield from validation.choice_of_the_model(versions)
-    yield from validation.further_seeds(versions)
-    yield from answers.labels(versions)
-    yield from answers.schema(versions)
-    yield from answers.output(versions)
-    yield from answers.references(versions)
+    yield from answers.answers(versions)
     yield from baselines.baselines(versions)
     yield from probes.probes(versions)
     yield from pins.pins(versions)
@@ -145,21 +125,17 @@ def waived(
     findings: Iterable[Finding], new: Mapping[str, str], old: Mapping[str, str]
 ) -> list[Finding]:
     """Return the findings with the reason why each is meant, where the new version gives a new one."""
-    return [_waived(finding, new, old) for finding in findings]
+    return [one if one.effect is Effect.STRONGER else _waived(one, new, old) for one in findings]
 
 
-def _waived(finding: Finding, new: Mapping[str, str], old: Mapping[str, str]) -> Finding:
-    if finding.effect is Effect.STRONGER:
-        return finding
-    before = {_words(why) for what, why in old.items() if _covers(what, finding)}
-    covering = [why for what, why in new.items() if _covers(what, finding)]
+def _waived(found: Finding, new: Mapping[str, str], old: Mapping[str, str]) -> Finding:
+    before = {_words(why) for what, why in old.items() if _covers(what, found)}
+    covering = [why for what, why in new.items() if _covers(what, found)]
     # A reason that stood there before was given for an earlier change.
     fresh = next((why for why in covering if _words(why) not in before), None)
-    if fresh is not None:
-        return replace(finding, waiver=fresh)
-    if covering:
-        return replace(finding, says="; ".join(filter(None, (finding.says, SPENT))))
-    return finding
+    if fresh is None and covering:
+        return replace(found, says="; ".join(filter(None, (found.says, SPENT))))
+    return found if fresh is None else replace(found, waiver=fresh)
 
 
 def _words(why: str) -> str:
@@ -167,28 +143,21 @@ def _words(why: str) -> str:
     return " ".join(re.findall(r"\w+", why.casefold()))
 
 
-def _covers(what: str, finding: Finding) -> bool:
-    return what in (finding.code, finding.path) or finding.path.startswith((f"{what}.", f"{what}["))
+def _covers(what: str, found: Finding) -> bool:
+    return what in (found.code, found.path) or found.path.startswith((f"{what}.", f"{what}["))
 
 
 def _changes(versions: Versions) -> Iterator[Change]:
     for one in versions.differing:
         area = weakenings().get(one.form, Weakening()).area
-        yield _change(one, area)
+        before, after = one.shown
+        if before == after:
+            yield Change(path=one.path, area=area, says="reworded")
+        else:
+            yield Change(path=one.path, area=area, before=before, after=after)
     yield from source_changes(versions)
     yield from orders(versions)
     yield from lock_changes(versions)
-
-
-def _change(one: ChangedKey, area: Area) -> Change:
-    same = one.shown_before == one.shown_after
-    return Change(
-        path=one.path,
-        area=area,
-        before="" if same else one.shown_before,
-        after="" if same else one.shown_after,
-        says="reworded" if same else "",
-    )
 
 
 def source_changes(versions: Versions) -> Iterator[Change]:
@@ -196,29 +165,21 @@ def source_changes(versions: Versions) -> Iterator[Change]:
     if other_bytes(versions, versions.old.recipe.base_model, versions.new.recipe.base_model):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
-        if source.new is None and source.old is not None:
-            path = f"data.sources[{source.old.number}]"
-            yield Change(path=path, area=Area.DATA, before=_reference(source.old), says="taken out")
-        elif source.old is None and source.new is not None:
-            path = f"data.sources[{source.new.number}]"
-            yield Change(path=path, area=Area.DATA, after=_reference(source.new), says="added")
-        else:
+        old, new = (one.place if one else "" for one in (source.old, source.new))
+        if old and new:
             yield from _within(versions, source)
+        else:
+            says = "added" if new else "taken out"
+            yield Change(path=source.path, area=Area.DATA, before=old, after=new, says=says)
 
 
 def _within(versions: Versions, source: Paired) -> Iterator[Change]:
     for one in versions.of_source(source):
         area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
-        yield Change(path=one.path, area=area, before=one.shown_before, after=one.shown_after)
+        yield Change(path=one.path, area=area, before=one.shown[0], after=one.shown[1])
     if source.new is not None and bytes_changed(versions, source):
-        path = f"data.sources[{source.new.number}]"
-        yield Change(path=path, area=Area.DATA, says=f"{_reference(source.new)}: other bytes")
-
-
-def _reference(listed: ListedSource) -> str:
-    return str(
-        next(listed.written[key] for key in ("path", "hub", "package") if key in listed.written)
-    )
+        says = f"{source.new.place}: other bytes"
+        yield Change(path=source.path, area=Area.DATA, says=says)
 
 
 def orders(versions: Versions) -> Iterator[Change]:

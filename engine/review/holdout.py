@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from engine.evidence.review import Effect, Finding
-from engine.lock.draw import draw_of, is_drawn_by, needs_record
-from engine.recipe.model import Source
+from engine.evidence.review import Finding
+from engine.lock.draw import draw_of, needs_record
+from engine.recipe.model import Source, Splits
 from engine.review.changed_rows import other_content
-from engine.review.compare import Versions, finding_of
+from engine.review.compare import Versions, finding, finding_of
 from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider
@@ -21,16 +21,6 @@ GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""
 REDRAWN: Final = "the holdout is redrawn"
 _KEYS: Final = {"splits.column": "splits.by"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """One key that makes other rows judge."""
-
-    path: str
-    before: str = ""
-    after: str = ""
-    says: str = REDRAWN
 
 
 def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
@@ -47,21 +37,13 @@ def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     overlap = rows.overlap(versions.old, versions.new)
     if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
         return
-    for number, cause in enumerate(causes):
+    if causes:
         # The overlap is that of all causes together, so it is reported once.
-        says = f"{cause.says}{_overlap_words(overlap)}" if number == 0 else cause.says
-        yield Finding(
-            code="W201",
-            path=cause.path,
-            effect=Effect.WEAKER,
-            before=cause.before,
-            after=cause.after,
-            says=says,
-        )
+        causes[0] = replace(causes[0], says=f"{causes[0].says}{_overlap_words(overlap)}")
+    yield from causes
     if isinstance(overlap, HoldoutOverlap) and overlap.training:
-        path = causes[0].path if causes else moved[0].path
-        says = _overlap_words(overlap).removeprefix(": ")
-        yield Finding(code="W203", path=path, effect=Effect.WEAKER, says=says)
+        path = (causes or moved)[0].path
+        yield finding("W203", path, _overlap_words(overlap).removeprefix(": "))
 
 
 def _overlap_words(overlap: HoldoutOverlap | str) -> str:
@@ -73,49 +55,47 @@ def _overlap_words(overlap: HoldoutOverlap | str) -> str:
     return f": {', '.join(parts)}"
 
 
-def _drawn(versions: Versions) -> Iterator[Cause]:
+def _cause(path: str, says: str = REDRAWN, before: str = "", after: str = "") -> Finding:
+    """W201: one key that makes other rows judge."""
+    return finding("W201", path, says, before, after)
+
+
+def _drawn(versions: Versions) -> Iterator[Finding]:
     """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
     old, new = draw_of(versions.old.recipe), draw_of(versions.new.recipe)
     seen: set[str] = set()
-    for key in (*new, *(key for key in old if key not in new)):
+    for key in dict.fromkeys((*new, *old)):
         path = _KEYS.get(key, key)
         if old.get(key) == new.get(key) or path in seen or not _decides(key, versions):
             continue
         seen.add(path)
         if key == "data.answer":
             yield from _more_labels(versions)
-        elif (found := _shown(versions, path)) is not None:
-            yield Cause(path=path, before=found[0], after=found[1], says=_meaning(path, versions))
+        elif any(_is_below(one.path, path) for one in versions.differing):
+            yield _cause(path, _meaning(path, versions), *_shown(versions, path))
 
 
 def _decides(key: str, versions: Versions) -> bool:
     """Return whether a key of the draw moves a row: no seed does where files say what judges."""
-    splits = versions.new.recipe.splits
-    if (
-        key == "splits.seed"
-        and splits.by in GIVEN_BY_DATA
-        and splits.by == versions.old.recipe.splits.by
-    ):
+    splits, old = versions.new.recipe.splits, versions.old.recipe.splits
+    if key == "splits.seed" and splits.by in GIVEN_BY_DATA and splits.by == old.by:
         return isinstance(splits.holdout, int)
     # Reported for `splits.folds`.
     return not (key == "splits.holdout" and splits.folds)
 
 
-def _shown(versions: Versions, path: str) -> tuple[str, str] | None:
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}.")
+
+
+def _shown(versions: Versions, path: str) -> Iterator[str]:
     """The two values at a path, or below it: `splits.by` holds a word or a mapping."""
-    found = [
-        one for one in versions.differing if one.path == path or one.path.startswith(f"{path}.")
-    ]
-    if not found:
-        return None
-    return tuple(  # type: ignore[return-value]
-        "; ".join(
-            f"{one.path.removeprefix(path).lstrip('.')}: {value}".removeprefix(": ")
-            for one in found
-            if (value := getattr(one, name))
+    for side in (0, 1):
+        yield "; ".join(
+            f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")
+            for one in versions.differing
+            if _is_below(one.path, path) and one.shown[side]
         )
-        for name in ("shown_before", "shown_after")
-    )
 
 
 def _meaning(path: str, versions: Versions) -> str:
@@ -129,90 +109,82 @@ def _meaning(path: str, versions: Versions) -> str:
     return REDRAWN
 
 
-def _more_labels(versions: Versions) -> Iterator[Cause]:
+def _more_labels(versions: Versions) -> Iterator[Finding]:
     """Labels that are added bring rows; what else the answers are made from is a finding of its own."""
     found = versions.find("task.labels")
     old, new = set(versions.old.recipe.task.labels), set(versions.new.recipe.task.labels)
     if found is not None and old < new:
-        yield Cause(path=found.path, before=found.shown_before, after=found.shown_after)
+        yield _cause(found.path, REDRAWN, *found.shown)
 
 
-def _other_rows(versions: Versions) -> Iterator[Cause]:
+def _other_rows(versions: Versions) -> Iterator[Finding]:
     """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
     old, new = versions.old.recipe, versions.new.recipe
-    splits = new.splits
-    in_fractions = isinstance(splits.holdout, float) and splits.by != "time"
     if _is_held(versions):
         return
     seed = versions.find("data.sample.seed")
     if seed is not None and old.data.sample and new.data.sample:
-        yield Cause(path=seed.path, before=seed.shown_before, after=seed.shown_after)
-    if splits.by in GIVEN_BY_DATA:
+        yield _cause(seed.path, REDRAWN, *seed.shown)
+    if new.splits.by in GIVEN_BY_DATA:
         return
-    if in_fractions or splits.folds:
+    if _is_fixed(new.splits) or new.splits.folds:
         # Adding rows moves no row.
         yield from _from_others(versions)
         return
     unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
     rows = versions.find("data.sample.rows")
     if rows is not None:
-        yield Cause(path=rows.path, before=rows.shown_before, after=rows.shown_after, says=unheld)
+        yield _cause(rows.path, unheld, *rows.shown)
     for source in versions.sources:
         path = changed_rows(versions, source)
-        if (
-            path is not None
-            and source.new is not None
-            and (source.old is None or source.same_place)
-        ):
-            yield Cause(path=path, says=unheld)
+        if path is not None and (source.old is None or source.same_place):
+            yield _cause(path, unheld)
 
 
-def _from_others(versions: Versions) -> Iterator[Cause]:
+def _is_fixed(splits: Splits) -> bool:
+    """Return whether each row stands where it does whatever others there are: its share alone decides."""
+    return isinstance(splits.holdout, float) and splits.by != "time"
+
+
+def _from_others(versions: Versions) -> Iterator[Finding]:
     """Another part of the same package or data set, or the same file read otherwise: other rows."""
     for source in versions.sources:
         if source.same_place and (found := part_of(versions, source)) is not None:
-            says = f"{REDRAWN}, since it is drawn from other rows"
-            before, after = found.shown_before, found.shown_after
-            yield Cause(path=found.path, before=before, after=after, says=says)
+            yield _cause(found.path, f"{REDRAWN}, since it is drawn from other rows", *found.shown)
 
 
-def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Cause]:
+def _new_lock(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """A lock where there was none holds the holdout to its rows, whichever they are."""
-    lock = versions.new.lock
-    if versions.old.lock is not None or lock is None or not is_drawn_by(lock, versions.new.recipe):
+    if versions.old.lock is not None or versions.new.drawing_lock is None:
         return
     overlap = rows.overlap(versions.old, versions.new)
     if isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
-        yield Cause(path="lock.splits.holdout", says="the lock that is new records another holdout")
+        yield _cause("lock.splits.holdout", "the lock that is new records another holdout")
 
 
 def _is_held(versions: Versions) -> bool:
     """Return whether the new lock holds the holdout to its rows, whatever is added."""
-    lock, recipe = versions.new.lock, versions.new.recipe
-    is_of_it = lock is not None and "holdout" in lock.splits and is_drawn_by(lock, recipe)
-    return is_of_it and needs_record(recipe.splits)
+    lock = versions.new.drawing_lock
+    is_held = lock is not None and "holdout" in lock.splits
+    return is_held and needs_record(versions.new.recipe.splits)
 
 
 def _gone_rows(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
     if versions.new.recipe.splits.by in GIVEN_BY_DATA or not _is_held(versions):
         return
-    changed = [(one, path) for one in versions.sources if (path := changed_rows(versions, one))]
-    changed = [(one, path) for one, path in changed if one.old is not None and one.same_place]
+    sources = [one for one in versions.sources if one.same_place]
+    changed = [(one, path) for one in sources if (path := changed_rows(versions, one))]
     if not changed:
         return
     counted = rows.gone(versions.new)
-    if counted is not None:
-        gone, recorded = counted
-        if gone:
-            says = f"{gone} of {recorded} recorded holdout rows are gone from the data"
-            yield Finding(code="W206", path=changed[0][1], effect=Effect.WEAKER, says=says)
-        return
-    for one, path in changed:
-        found = {part.path: part for part in versions.of_source(one)}.get(path)
-        if found is not None:
-            says = "recorded holdout rows that are not in it no longer judge"
-            yield finding_of(found, "W206", Effect.WEAKER, says)
+    if counted is None:
+        says = "recorded holdout rows that are not in it no longer judge"
+        parts = [(part, path) for one, path in changed for part in versions.of_source(one)]
+        yield from (finding_of(part, "W206", says) for part, path in parts if part.path == path)
+    elif counted[0]:
+        says = f"{counted[0]} of {counted[1]} recorded holdout rows are gone from the data"
+        yield finding("W206", changed[0][1], says)
 
 
 def judge_content(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
@@ -220,14 +192,9 @@ def judge_content(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     splits = versions.new.recipe.splits
     if splits.by in GIVEN_BY_DATA or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
         return
-    changed = tuple(
-        (one, f"data.sources[{one.new.number}]")
-        for one in versions.sources
-        if one.new is not None and one.same_place and bytes_changed(versions, one)
-    )
-    is_fixed = isinstance(splits.holdout, float) and splits.by != "time"
+    changed = [one for one in versions.sources if one.same_place and bytes_changed(versions, one)]
     is_held = _is_held(versions)
-    if changed and (is_held or is_fixed or splits.folds):
+    if changed and (is_held or _is_fixed(splits) or splits.folds):
         yield from other_content(versions, rows, changed, counted=is_held)
 
 
@@ -239,28 +206,17 @@ def _fewer_validation(versions: Versions, rows: RowDivider) -> Iterator[Finding]
         old, new = source.old, source.new
         if old is None or old.first.into != "validation":
             continue
-        path = f"data.sources[{(new or old).number}]"
         if new is None:
-            says = "its rows are gone"
-            yield Finding(
-                code="W204", path=path, effect=Effect.WEAKER, before=_place(old), says=says
-            )
+            yield finding("W204", source.path, "its rows are gone", old.place)
         elif new.first.into != "validation":
-            says = "its rows are no longer for validation"
-            yield Finding(code="W204", path=f"{path}.into", effect=Effect.WEAKER, says=says)
+            yield finding("W204", f"{source.path}.into", "its rows are no longer for validation")
         elif changed_rows(versions, source) is not None:
             before, after = rows.of(versions.old), rows.of(versions.new)
             if isinstance(before, str) or isinstance(after, str):
                 continue
             was, now = (found.counts.get("validation", 0) for found in (before, after))
             if now < was:
-                yield Finding(
-                    code="W204",
-                    path=path,
-                    effect=Effect.WEAKER,
-                    before=str(was),
-                    after=str(now),
-                )
+                yield finding("W204", source.path, "", str(was), str(now))
 
 
 def _moved_sources(versions: Versions) -> Iterator[Finding]:
@@ -275,37 +231,21 @@ def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
     judges = new is not None and _judges(new.first, versions)
     if old is None or not (judged or judges):
         return
-    path = f"data.sources[{(new or old).number}]"
     if new is None:
-        if judged:
-            says = "its rows no longer judge"
-            yield Finding(
-                code="W206", path=path, effect=Effect.WEAKER, before=_place(old), says=says
-            )
+        yield finding("W206", source.path, "its rows no longer judge", old.place)
         return
     keys = {one.path.rpartition(".")[2]: one for one in versions.of_source(source)}
     if "into" in keys and judged != judges:
         says = "its rows judge now" if judges else "its rows no longer judge"
-        yield finding_of(keys["into"], "W206", Effect.WEAKER, says)
+        yield finding_of(keys["into"], "W206", says)
     elif not source.same_place and not same_bytes(versions, source):
-        yield Finding(
-            code="W206",
-            path=path,
-            effect=Effect.WEAKER,
-            before=_place(old),
-            after=_place(new),
-            says="the rows that judge come from elsewhere",
-        )
-    elif versions.new.recipe.splits.by in GIVEN_BY_DATA and (
-        changed := changed_rows(versions, source)
-    ):
-        says = "the rows that judge are others now"
-        found = keys.get(changed.rpartition(".")[2])
-        yield (
-            finding_of(found, "W206", Effect.WEAKER, says)
-            if found
-            else Finding(code="W206", path=changed, effect=Effect.WEAKER, says=says)
-        )
+        says = "the rows that judge come from elsewhere"
+        yield finding("W206", source.path, says, old.place, new.place)
+    elif versions.new.recipe.splits.by in GIVEN_BY_DATA:
+        if (changed := changed_rows(versions, source)) is None:
+            return
+        says, found = "the rows that judge are others now", keys.get(changed.rpartition(".")[2])
+        yield finding_of(found, "W206", says) if found else finding("W206", changed, says)
 
 
 def _judges(source: Source, versions: Versions, *, old: bool = False) -> bool:
@@ -314,22 +254,16 @@ def _judges(source: Source, versions: Versions, *, old: bool = False) -> bool:
     return recipe.splits.by != "files" or source.into == "holdout"
 
 
-def _place(listed: object) -> str:
-    written = getattr(listed, "written", {})
-    return str(next((written[key] for key in ("path", "hub", "package") if key in written), ""))
-
-
 def _sizes(versions: Versions) -> Iterator[Finding]:
     """W202, W205: fewer rows show less."""
     old, new = versions.old.recipe.splits, versions.new.recipe.splits
     folds = versions.find("splits.folds")
     if folds is not None and old.folds:
-        effect = Effect.WEAKER if new.folds < old.folds else Effect.STRONGER
-        yield finding_of(folds, "W205", effect)
+        yield finding_of(folds, "W205", weaker=new.folds < old.folds)
     size = versions.find("splits.holdout")
     smaller = None if old.folds or new.folds else is_smaller(old.holdout, new.holdout)
     if size is not None and smaller is not None:
-        yield finding_of(size, "W202", Effect.WEAKER if smaller else Effect.STRONGER)
+        yield finding_of(size, "W202", weaker=smaller)
     yield from _sampled(versions)
 
 
@@ -341,4 +275,4 @@ def _sampled(versions: Versions) -> Iterator[Finding]:
     before, after = (
         value if isinstance(value, int) else float("inf") for value in (rows.before, rows.after)
     )
-    yield finding_of(rows, "W202", Effect.WEAKER if after < before else Effect.STRONGER)
+    yield finding_of(rows, "W202", weaker=after < before)

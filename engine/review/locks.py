@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.errors import DataError
-from engine.evidence.review import Effect, Finding
-from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
+from engine.evidence.review import Finding
+from engine.lock.draw import draw_of, recorded_rows
 from engine.lock.file import Lock
-from engine.review.compare import Versions
+from engine.review.compare import Versions, finding
 from engine.review.file_tree import Disk
 from engine.review.version import Side
 
@@ -19,31 +19,23 @@ def judge_locks(versions: Versions) -> Iterator[Finding]:
     if old is None:
         return
     if new is None:
-        if _is_one_recipe(versions):
-            says = "the holdout is no longer held to its rows"
-            yield Finding(code="W207", path="lock", effect=Effect.WEAKER, says=says)
+        # A copy under another name never had the lock of the original.
+        is_named_alike = versions.old.path.stem == versions.new.path.stem
+        if is_named_alike or not isinstance(versions.new.tree, Disk):
+            yield finding("W207", "lock", "the holdout is no longer held to its rows")
         return
     if draw_of(versions.old.recipe) == draw_of(versions.new.recipe):
-        yield from _record(versions, old, new)
+        yield from _record(versions)
     yield from _wear(versions, old, new)
     if old.accepted is not None and new.accepted is None:
         says = "what the last accepted run left is no longer recorded, so nobody can repeat it"
-        yield Finding(code="W207", path="lock.accepted", effect=Effect.WEAKER, says=says)
+        yield finding("W207", "lock.accepted", says)
 
 
-def _is_one_recipe(versions: Versions) -> bool:
-    """A copy under another name never had the lock of the original."""
-    is_copy = (
-        isinstance(versions.new.tree, Disk) and versions.old.path.stem != versions.new.path.stem
-    )
-    return not is_copy
-
-
-def _record(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
+def _record(versions: Versions) -> Iterator[Finding]:
     at = "lock.splits.holdout"
-    if is_drawn_by(old, versions.old.recipe) and not is_drawn_by(new, versions.new.recipe):
-        says = "the lock records another draw than the recipe's"
-        yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
+    if versions.old.drawing_lock and not versions.new.drawing_lock:
+        yield finding("W207", at, "the lock records another draw than the recipe's")
         return
     before, after = _members(versions.old), _members(versions.new)
     if not before.get("holdout"):
@@ -51,21 +43,20 @@ def _record(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
     held, holds = before["holdout"], after.get("holdout", frozenset())
     if gone := len(held - holds):
         says = f"{gone} of {len(held)} recorded holdout rows are no longer recorded"
-        yield Finding(code="W207", path=at, effect=Effect.WEAKER, says=says)
+        yield finding("W207", at, says)
     if trained := len(holds & before.get("train", frozenset())):
         says = f"{trained} of {len(holds)} recorded holdout rows were training rows before"
-        yield Finding(code="W203", path=at, effect=Effect.WEAKER, says=says)
+        yield finding("W203", at, says)
 
 
 def _members(side: Side) -> dict[str, frozenset[bytes]]:
     if side.lock is None:
         return {}
     try:
-        return {
-            str(name): keys for name, keys in recorded_rows(side.recipe, side.lock).members.items()
-        }
+        members = recorded_rows(side.recipe, side.lock).members
     except DataError:
         return {}
+    return {str(name): keys for name, keys in members.items()}
 
 
 def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
@@ -76,24 +67,16 @@ def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
         pairs.append(("looks", before.looks, after.looks))
     for name, was, now in pairs:
         if now < was:
-            yield Finding(
-                code="W208",
-                path=f"lock.holdout.{name}",
-                effect=Effect.WEAKER,
-                before=str(was),
-                after=str(now),
-                says="the count was turned back",
-            )
+            says = "the count was turned back"
+            yield finding("W208", f"lock.holdout.{name}", says, str(was), str(now))
 
 
 def _same_holdout(versions: Versions, old: Lock, new: Lock) -> bool:
     """Return whether the looks at one holdout count for the other, as a run carries them on."""
-    parts = [lock.splits.get("holdout") for lock in (old, new)]
-    if not all(parts):
+    was, now = (lock.splits.get("holdout") for lock in (old, new))
+    if was is None or now is None:
         return False
-    if len({part.digest for part in parts if part}) == 1:
-        return True
-    before, after = (
+    held, holds = (
         _members(side).get("holdout", frozenset()) for side in (versions.old, versions.new)
     )
-    return 2 * len(before & after) >= len(after)
+    return was.digest == now.digest or 2 * len(held & holds) >= len(holds)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.evidence.review import Effect, Finding
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.review.compare import Versions
-from engine.review.flatten import PROBES
+from engine.evidence.review import Finding
+from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.review.compare import Versions, finding
+from engine.review.sources import judging_references
 
 _UNPINNED = "not pinned"
 _DIGITS = 12
@@ -41,21 +41,9 @@ def _references(versions: Versions) -> Iterator[tuple[str, Reference | None, Ref
         if source.new is not None:
             before = source.old.first.ref if source.old else None
             yield f"data.sources[{source.new.number}]", before, source.new.first.ref
-    for path, refs in _named(new).items():
-        yield path, _named(old).get(path), refs
-
-
-def _named(recipe: Recipe) -> dict[str, Reference]:
-    """The references of baselines and probes, by path."""
-    found: dict[str, Reference] = {}
-    for baseline in recipe.baselines:
-        if (ref := baseline.ref or baseline.gguf) is not None:
-            found[f"baselines.{baseline.name}"] = ref
-    forgetting = recipe.acceptance.forgetting
-    for probe in forgetting.probes if forgetting else ():
-        if probe.source is not None:
-            found[f"{PROBES}.{probe.name}"] = probe.source.ref
-    return found
+    judging = judging_references(old)
+    for path, (ref, *_) in judging_references(new).items():
+        yield path, judging[path][0] if path in judging else None, ref
 
 
 def _pin(ref: Reference) -> _Pin:
@@ -76,33 +64,19 @@ def _judged(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
     elif old is None or old.what != new.what:
         # Something else, and pinned.
         return
-    elif old.value is None:
-        yield _finding("W501", f"{path}.{new.key}", old, new, Effect.STRONGER)
     elif old.value != new.value:
-        yield _finding("W502", f"{path}.{new.key}", old, new, Effect.WEAKER)
+        is_other = old.value is not None
+        code, values = "W502" if is_other else "W501", (_short(old.value), _short(new.value))
+        yield finding(code, f"{path}.{new.key}", "", *values, weaker=is_other)
     if old is not None and old.what == new.what and old.version != new.version:
-        yield Finding(
-            code="W502",
-            path=f"{path}.package",
-            effect=Effect.WEAKER,
-            before=old.version,
-            after=new.version,
-        )
+        yield finding("W502", f"{path}.package", "", old.version, new.version)
 
 
 def _unpinned(path: str, old: _Pin | None, new: _Pin) -> Iterator[Finding]:
     if old is not None and old.value is not None and (new.needed or old.what == new.what):
-        yield _finding("W501", f"{path}.{new.key}", old, new, Effect.WEAKER)
+        yield finding("W501", f"{path}.{new.key}", "", _short(old.value), _UNPINNED)
     elif new.needed and (old is None or old.what != new.what):
-        yield Finding(
-            code="W504", path=path, effect=Effect.WEAKER, says=f"{_UNPINNED}: add `{new.key}`"
-        )
-
-
-def _finding(code: str, path: str, old: _Pin, new: _Pin, effect: Effect) -> Finding:
-    return Finding(
-        code=code, path=path, effect=effect, before=_short(old.value), after=_short(new.value)
-    )
+        yield finding("W504", path, f"{_UNPINNED}: add `{new.key}`")
 
 
 def _short(value: str | None) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.recipe.model import Forgetting, Probe, Recipe
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import ChangedKey, Versions, finding_of, other_bytes, same_content
+from engine.review.compare import (
+    ChangedKey,
+    Versions,
+    finding,
+    finding_of,
+    other_bytes,
+    paired_names,
+    same_content,
+)
 from engine.review.flatten import PROBES
 from engine.review.row_format import read_as
 
@@ -23,7 +31,8 @@ def probes(versions: Versions) -> Iterator[Finding]:
         # W113, or something more.
         return
     before, after = _by_name(old), _by_name(new)
-    renamed = _renamed(versions)
+    pairs = paired_names(_specs(versions.old.recipe, after), _specs(versions.new.recipe, before))
+    renamed = {*pairs, *pairs.values()}
     for one in versions.differing:
         if not one.form.startswith(f"{PROBES}[]"):
             continue
@@ -33,7 +42,7 @@ def probes(versions: Versions) -> Iterator[Finding]:
         if not key:
             is_gone = one.after is None
             says = "no longer asked" if is_gone else "asked too"
-            yield finding_of(one, "W114", Effect.WEAKER if is_gone else Effect.STRONGER, says)
+            yield finding_of(one, "W114", says, weaker=is_gone)
         elif name not in before or name not in after or key in _PINS:
             continue
         elif not _is_same(versions, key, before[name], after[name]):
@@ -58,26 +67,16 @@ def _drawn(versions: Versions, old: dict[str, Probe], new: dict[str, Probe]) -> 
     if seed is not None and drawn:
         names = ", ".join(f"`{name}`" for name in drawn)
         says = f"other questions are drawn from {names}"
-        yield finding_of(seed, "W114", Effect.WEAKER, says)
+        yield finding_of(seed, "W114", says)
 
 
-def _renamed(versions: Versions) -> frozenset[str]:
-    """The old and the new names of probes that only reports call otherwise."""
-    old, new = _specs(versions.old.recipe), _specs(versions.new.recipe)
-    found: set[str] = set()
-    for name in new.keys() - old.keys():
-        was = [one for one in old.keys() - new.keys() - found if old[one] == new[name]]
-        found |= {name, *was[:1]} if was else set()
-    return frozenset(found)
-
-
-def _specs(recipe: Recipe) -> dict[str, dict[str, object]]:
+def _specs(recipe: Recipe, without: Container[str]) -> dict[str, object]:
     """The settings of each set of probes, by its name."""
     probes = resolved_mapping(recipe)["acceptance"]["forgetting"]["probes"]
     return {
         one["name"]: {key: one[key] for key in one if key != "name"}
         for one in probes
-        if not isinstance(one, str)
+        if not isinstance(one, str) and one["name"] not in without
     }
 
 
@@ -85,8 +84,7 @@ def _other_bytes(versions: Versions, old: Forgetting, new: Forgetting) -> Iterat
     before = {probe.name: probe.source.ref for probe in old.probes if probe.source}
     for probe in new.probes:
         if probe.source and other_bytes(versions, before.get(probe.name), probe.source.ref):
-            path, says = f"{PROBES}.{probe.name}", "other questions in the same file"
-            yield Finding(code="W114", path=path, effect=Effect.WEAKER, says=says)
+            yield finding("W114", f"{PROBES}.{probe.name}", "other questions in the same file")
 
 
 def _by_name(forgetting: Forgetting) -> dict[str, Probe]:
@@ -95,9 +93,9 @@ def _by_name(forgetting: Forgetting) -> dict[str, Probe]:
 
 def _changed(one: ChangedKey, key: str) -> Finding:
     if key != "limit":
-        return finding_of(one, "W114", Effect.WEAKER, "other questions are asked")
+        return finding_of(one, "W114", "other questions are asked")
     before, after = (_most(value) for value in (one.before, one.after))
-    return finding_of(one, "W114", Effect.WEAKER if after < before else Effect.STRONGER)
+    return finding_of(one, "W114", weaker=after < before)
 
 
 def _most(limit: object) -> float:

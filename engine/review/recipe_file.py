@@ -64,12 +64,11 @@ class RecipeFile:
 def recipe_file(content: bytes, path: Path, *, thorough: bool) -> RecipeFile:
     """Parse a file that may be a recipe; one of which nothing changed only where a cheap look does not suffice."""
     is_plain = PLAIN.search(content) is not None and b"extends" not in content
-    if is_plain and not thorough:
-        return RecipeFile(content=content, source=None)
-    try:
-        return RecipeFile(content=content, source=parse_source(content, path))
-    except RecipeError:
-        return RecipeFile(content=content, source=None)
+    source = None
+    if thorough or not is_plain:
+        with suppress(RecipeError):
+            source = parse_source(content, path)
+    return RecipeFile(content=content, source=source)
 
 
 def dependencies(
@@ -84,30 +83,21 @@ def dependencies(
     source = found.source or recipe_file(found.content, file, thorough=True).source
     if source is None:
         return
+    texts = {file: source}
     if found.parent:
         place = absolute(found.parent, file.parent)
         yield "its parent ", _through(repository.target_now(place), names)
         # Reported where the recipe is validated.
         with suppress(RecipeError, OSError):
-            parent = parse_source(read_bytes(place, limit=MAX_BYTES), place)
-            yield from _files(repository, place.parent, parent.value, names)
-    yield from _files(repository, file.parent, source.value, names)
+            texts = {place: parse_source(read_bytes(place, limit=MAX_BYTES), place), **texts}
+    for place, text in texts.items():
+        for written in dict.fromkeys(_written(text.value)):
+            yield "", _matching(repository, written, place.parent, names)
 
 
 def _through(target: Target, names: frozenset[str]) -> Iterator[str]:
     """What changed of a file, of a link on the way to it, or of the submodule that it is in."""
     yield from (step for step in target.steps if step in names)
-
-
-def _files(
-    repository: Repository,
-    folder: Path,
-    value: Any,
-    names: frozenset[str],
-) -> Iterator[tuple[str, Iterator[str]]]:
-    """The local files that a recipe names, with what changed of each."""
-    for written in dict.fromkeys(_written(value)):
-        yield "", _matching(repository, written, folder, names)
 
 
 def _written(value: Any) -> Iterator[str]:

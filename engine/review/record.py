@@ -11,12 +11,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from engine.evidence.review import Area, Change, Effect, Finding
+from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import recipe_digest
 from engine.recipe.text.dump import resolved_mapping
-from engine.review.compare import Versions, cropped, plain
+from engine.review.compare import Versions, cropped, finding, plain
 
 AT: Final = "lock.accepted"
 _LONG: Final = 40
@@ -35,7 +35,7 @@ def lock_changes(versions: Versions) -> Iterator[Change]:
     if old is None or new is None or old == new:
         return
     before, after = facts_of(old), facts_of(new)
-    for path in (*after, *(path for path in before if path not in after)):
+    for path in dict.fromkeys((*after, *before)):
         was, now = before.get(path), after.get(path)
         if was != now:
             yield Change(path=f"lock.{path}", area=Area.LOCK, before=_shown(was), after=_shown(now))
@@ -78,28 +78,20 @@ def judge_record(versions: Versions) -> Iterator[Finding]:
     known = set(lock_contradictions(old)) if old is not None else set()
     wrong = [one for one in lock_contradictions(new) if one not in known]
     if wrong:
-        says = "; ".join(wrong[:_FEW])
-        yield Finding(code="W123", path=AT, effect=Effect.WEAKER, says=says)
+        yield finding("W123", AT, "; ".join(wrong[:_FEW]))
 
 
 def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
     before, after = asdict(old), asdict(new)
     parts = {name for name in after if before.get(name) != after[name]}
     if _time(new.finished) < _time(old.finished):
-        yield Finding(
-            code="W124",
-            path=f"{AT}.finished",
-            effect=Effect.WEAKER,
-            before=old.finished,
-            after=new.finished,
-            says="an earlier run took the place of the accepted one",
-        )
+        says = "an earlier run took the place of the accepted one"
+        yield finding("W124", f"{AT}.finished", says, old.finished, new.finished)
     elif "finished" not in parts:
         yield _edited(old, new, "the same run has other facts now")
-    elif parts <= _NUMBERS:
-        if parts > {"finished"}:
-            yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
-    elif _same_answers(old, new) and (metric := _other_value(old, new)):
+    elif {"finished"} < parts <= _NUMBERS:
+        yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
+    elif not parts <= _NUMBERS and _same_answers(old, new) and (metric := _other_value(old, new)):
         yield _edited(old, new, f"the same answers to the same rows have another {metric}")
 
 
@@ -110,21 +102,14 @@ def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
     paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
     more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""
     named = ", ".join(f"`{path}`" for path in paths[:_FEW])
-    return Finding(
-        code="W122",
-        path=f"{AT}.{paths[0]}",
-        effect=Effect.WEAKER,
-        before=_shown(before.get(paths[0])),
-        after=_shown(after.get(paths[0])),
-        says=f"{says}: {named}{more}",
-    )
+    values = (_shown(facts.get(paths[0])) for facts in (before, after))
+    return finding("W122", f"{AT}.{paths[0]}", f"{says}: {named}{more}", *values)
 
 
 def _same_answers(old: Accepted, new: Accepted) -> bool:
-    is_judged_alike = old.splits.get("holdout") == new.splits.get("holdout")
     name = "holdout"
     same_file = name in new.predictions and old.predictions.get(name) == new.predictions[name]
-    return is_judged_alike and same_file
+    return same_file and old.splits.get(name) == new.splits.get(name)
 
 
 def _other_value(old: Accepted, new: Accepted) -> str:
@@ -142,11 +127,8 @@ def record_notes(versions: Versions) -> Iterator[str]:
         return
     before = old.accepted if old is not None else None
     if before == new.accepted:
-        if (
-            old is not None
-            and old.splits != new.splits
-            and OTHER_HOLDOUT in lock_contradictions(new)
-        ):
+        is_divided_anew = old is not None and old.splits != new.splits
+        if is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
             yield OTHER_HOLDOUT
         return
     digest = recipe_digest(resolved_mapping(versions.new.recipe))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final, Self
 
@@ -41,7 +42,7 @@ _LINK: Final = "120000"
 _SUBMODULE: Final = "160000"
 
 
-@dataclass(slots=True)
+@dataclass
 class Repository:
     """A git repository with files checked out."""
 
@@ -49,12 +50,9 @@ class Repository:
     """The folder with all of its files; links followed."""
     drivers: tuple[str, ...] = ()
     """What its settings name that may start programs."""
-    _objects: Objects = field(init=False, repr=False)
-    _folders: dict[Path, str | None] = field(default_factory=dict, repr=False)
+    _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
     _commits: dict[str, str | None] = field(default_factory=dict, repr=False)
     _hashes: dict[str, str] = field(default_factory=dict, repr=False)
-    _untracked: tuple[str, ...] | None = field(default=None, repr=False)
-    _index: Mapping[str, TreeEntry] | None = field(default=None, repr=False)
     _trees: dict[str, Mapping[str, TreeEntry]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -85,9 +83,10 @@ class Repository:
             )
         return cls(root=root, drivers=programs(root))
 
-    def __post_init__(self) -> None:
-        """Read objects by the same settings."""
-        self._objects = Objects(root=self.root, drivers=self.drivers)
+    @cached_property
+    def _objects(self) -> Objects:
+        """Its objects, read by the same settings."""
+        return Objects(root=self.root, drivers=self.drivers)
 
     def __enter__(self) -> Self:
         """Return the repository; leaving ends the process that reads files."""
@@ -162,7 +161,7 @@ class Repository:
             return tuple(self._diff(old, new))
         files = self._changed(self._diff(old), self.tree(old))
         there = {one.path for one in files}
-        files += [Moved(status="A", path=path) for path in self.untracked() if path not in there]
+        files += [Moved(status="A", path=path) for path in self.untracked if path not in there]
         return tuple(files)
 
     def _changed(self, found: list[Moved], kept: Mapping[str, TreeEntry]) -> list[Moved]:
@@ -201,38 +200,34 @@ class Repository:
 
     def unstaged(self) -> tuple[Moved, ...]:
         """Return what differs between what would be committed now and the files as they are."""
-        return tuple(self._changed(self._diff(), self._staged()))
+        return tuple(self._changed(self._diff(), self._staged))
 
     def links(self) -> tuple[str, ...]:
         """Return the links and submodules that git keeps, as they would be committed now."""
-        found = self._staged().items()
+        found = self._staged.items()
         return tuple(path for path, entry in found if entry.mode in (_LINK, _SUBMODULE))
 
+    @cached_property
     def _staged(self) -> Mapping[str, TreeEntry]:
-        """Return what would be committed now, by path."""
-        if self._index is None:
-            listed = names_in(self._checked("ls-files", "--stage", "-v", "-z"))
-            self._index = dict(map(staged_entry, listed))
-        return self._index
+        """What would be committed now, by path."""
+        return dict(map(staged_entry, names_in(self._checked("ls-files", "--stage", "-v", "-z"))))
 
     def _diff(self, *words: str) -> list[Moved]:
         return list(moves(names_in(self._checked(*_DIFF, *words, "--"))))
 
+    @cached_property
     def untracked(self) -> tuple[str, ...]:
-        """Return the files that git neither knows nor ignores."""
-        if self._untracked is None:
-            listed = self._checked("ls-files", "--others", "--exclude-standard", "-z")
-            self._untracked = tuple(names_in(listed))
-        return self._untracked
+        """The files that git neither knows nor ignores."""
+        return tuple(names_in(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the working tree: tracked ones and new ones."""
-        listed = dict.fromkeys((*self._staged(), *self.untracked()))
+        listed = dict.fromkeys((*self._staged, *self.untracked))
         return tuple(path for path in listed if (self.root / path).is_file())
 
     def unwatched(self) -> tuple[str, ...]:
         """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
-        return tuple(path for path, entry in self._staged().items() if not entry.is_watched)
+        return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
 
     def ignores(self, path: Path) -> bool:
         """Return whether git is configured to leave a path out."""
@@ -242,13 +237,11 @@ class Repository:
         """Return a path from the root, its folder's links followed; None for one outside."""
         folder = path.parent
         if folder not in self._folders:
-            found = Path(os.path.realpath(folder))
-            is_inside = found.is_relative_to(self.root)
-            self._folders[folder] = found.relative_to(self.root).as_posix() if is_inside else None
-        at = self._folders[folder]
-        if at is None:
+            self._folders[folder] = Path(os.path.realpath(folder))
+        found = self._folders[folder]
+        if not found.is_relative_to(self.root):
             return None
-        return path.name if at == "." else f"{at}/{path.name}"
+        return (found / path.name).relative_to(self.root).as_posix()
 
     def named(self, path: Path) -> str | None:
         """Return a path from the root as it is written, no link followed; None for one outside."""

@@ -56,12 +56,10 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
     recipe = nominal(side.recipe)
     inputs = PlanInputs(
         device=device,
-        sources=tuple(_source(source, side) for source in recipe.data.sources),
+        sources=tuple(_identity(source, side) for source in recipe.data.sources),
         base_model=reference_identity(recipe.base_model, side),
         references={
-            name: _source(found, side)
-            if isinstance(found, Source)
-            else reference_identity(found, side)
+            name: _identity(found, side)
             for stage in stages_of(recipe)
             for name, found in references_of(stage, recipe).items()
         },
@@ -79,9 +77,11 @@ def _planned(recipe: Recipe, inputs: PlanInputs) -> dict[str, str]:
     return {stage.name: stage.key.digest if stage.key else "" for stage in plan.stages}
 
 
-def _source(source: Source, side: Side) -> Mapping[str, Any]:
-    beside = {file.column: reference_identity(file.ref, side) for file in source.columns}
-    return {**reference_identity(source.ref, side), **({"columns": beside} if beside else {})}
+def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
+    if not isinstance(found, Source):
+        return reference_identity(found, side)
+    beside = {file.column: reference_identity(file.ref, side) for file in found.columns}
+    return {**reference_identity(found.ref, side), **({"columns": beside} if beside else {})}
 
 
 def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:
@@ -115,9 +115,8 @@ def config_changes(versions: Versions, device: Device) -> tuple[ConfigChange, ..
 
     Empty where a version cannot be compiled: its problems say why.
     """
-    old, new = versions.old.recipe, versions.new.recipe
     try:
-        before, after = _lines(old, device), _lines(new, device)
+        before, after = (_lines(side.recipe, device) for side in (versions.old, versions.new))
     except RecipeError:
         return ()
     return tuple(_changes(before, after))
@@ -132,17 +131,12 @@ def _lines(recipe: Recipe, device: Device) -> Mapping[str, ConfigLine]:
 def _changes(
     before: Mapping[str, ConfigLine], after: Mapping[str, ConfigLine]
 ) -> Iterator[ConfigChange]:
-    for key in (*after, *(key for key in before if key not in after)):
+    for key in dict.fromkeys((*after, *before)):
         old, new = before.get(key), after.get(key)
+        values = [None if line is None else _shown(line.value) for line in (old, new)]
         line = new or old
-        if line is None or (old and new and old.value == new.value):
-            continue
-        yield ConfigChange(
-            key=key,
-            before=None if old is None else _shown(old.value),
-            after=None if new is None else _shown(new.value),
-            origin=line.origin,
-        )
+        if line and not (old and new and old.value == new.value):
+            yield ConfigChange(key=key, before=values[0], after=values[1], origin=line.origin)
 
 
 def _shown(value: Json) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from engine.environment import Device
 from engine.evidence.review import Review
-from engine.lock.draw import is_drawn_by
 from engine.review.compare import Versions
 from engine.review.costs import costs
 from engine.review.findings import judge
@@ -40,8 +39,7 @@ def review(
 
 
 def _notes(versions: Versions) -> Iterator[str]:
-    lock = versions.new.lock
-    if lock is not None and not is_drawn_by(lock, versions.new.recipe):
+    if versions.new.lock is not None and versions.new.drawing_lock is None:
         yield "the lock records another draw: the next run draws the holdout anew and counts a redraw"
     if versions.old.lock is None and versions.new.lock is not None:
         yield "a lock was added: it holds the holdout to its rows"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
 from engine.errors import DataError
-from engine.lock.draw import is_drawn_by, needs_record, recorded_rows
+from engine.lock.draw import needs_record, recorded_rows
 from engine.lock.file import Lock, lock_text
 from engine.recipe.model import PathRef, Recipe, Source
 from engine.recipe.text.dump import resolved_mapping
@@ -79,10 +78,8 @@ class RowDivider:
     def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
         """Return what the rows of the new holdout were before, or why that is not known."""
         before, after = self.of(old), self.of(new)
-        if isinstance(before, str):
-            return before
-        if isinstance(after, str):
-            return after
+        if isinstance(before, str) or isinstance(after, str):
+            return before if isinstance(before, str) else str(after)
         if _reads_alike(old.recipe, new.recipe):
             return _overlap(before.texts, after.texts)
         if before.places and after.places:
@@ -101,20 +98,8 @@ class RowDivider:
 
         None where the rows are not read here, or the lock does not hold them.
         """
-        lock, recipe = side.lock, side.recipe
-        if lock is None or not is_drawn_by(lock, recipe) or not needs_record(recipe.splits):
-            return None
-        local = _local(side)
-        size = 0 if local is None else _bytes(local)
-        if local is None or size > self.room:
-            return None
-        self.room -= size
-        from engine.pipeline.data_outlook import recorded_outlook  # only where rows are read
-
-        try:
-            became = recorded_outlook(local, recorded_rows(recipe, lock))
-        except DataError:
-            return None
+        prepared = self._divided(side)
+        became = None if isinstance(prepared, str) else prepared.summary.recorded
         return None if became is None else (became.gone, became.kept + became.gone)
 
     def judged(self, old: Side, new: Side) -> JudgedRows | None:
@@ -136,15 +121,11 @@ class RowDivider:
         )
 
     def _find(self, side: Side) -> Divided | str:
-        recipe, lock = side.recipe, side.lock
-        holds = lock is not None and is_drawn_by(lock, recipe)
         # The lock first: it costs no reading, and knows rows whose files are not here.
-        if holds and lock is not None and (found := _of_lock(recipe, lock)) is not None:
+        if side.drawing_lock and (found := _of_lock(side.recipe, side.drawing_lock)) is not None:
             return found
         prepared = self._divided(side)
-        if isinstance(prepared, str):
-            return prepared
-        return _of_examples(_splits(prepared))
+        return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
 
     def _divided(self, side: Side) -> Prepared | str:
         """The splits of local files as a run would draw them, or why they are not known."""
@@ -154,20 +135,17 @@ class RowDivider:
         return self._prepared[key]
 
     def _divide(self, side: Side) -> Prepared | str:
-        recipe, lock = side.recipe, side.lock
-        local = _local(side)
+        recipe, lock, local = side.recipe, side.drawing_lock, _local(side)
         if local is None:
             return NOT_HERE
         size = _bytes(local)
         if size > self.room:
             return TOO_MANY
         self.room -= size
-        recorded = None
-        if lock is not None and is_drawn_by(lock, recipe) and needs_record(recipe.splits):
-            try:
-                recorded = recorded_rows(recipe, lock)
-            except DataError:
-                return "its lock cannot be read"
+        try:
+            recorded = recorded_rows(recipe, lock) if lock and needs_record(recipe.splits) else None
+        except DataError:
+            return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
         prepared = divided(local, recorded, most_bytes=size)
@@ -184,11 +162,7 @@ def _key(side: Side) -> str:
 
 
 def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
-    return {
-        "train": prepared.train,
-        "validation": prepared.validation,
-        "holdout": prepared.holdout,
-    }
+    return {name: getattr(prepared, name) for name in ("train", "validation", "holdout")}
 
 
 def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, frozenset[str]]:
@@ -253,19 +227,14 @@ def _local(side: Side) -> Recipe | None:
     """The recipe with its sources' files as they were then; None where one is not on this machine."""
     found: list[Source] = []
     for source in side.recipe.data.sources:
-        if not isinstance(source.ref, PathRef):
+        ref = source.ref
+        if not isinstance(ref, PathRef) or ref.withheld:
             return None
-        own = _copied(source.ref, side)
-        if own is None or any(not isinstance(one.ref, PathRef) for one in source.columns):
+        path, beside = side.tree.copy(ref.path), [one.ref for one in source.columns]
+        # Files beside it are found by their folder.
+        is_elsewhere = bool(beside) and path != ref.path
+        if path is None or is_elsewhere or not all(isinstance(one, PathRef) for one in beside):
             return None
-        if source.columns and own.path != source.ref.path:
-            # Files beside it are found by their folder.
-            return None
-        found.append(replace(source, ref=own))
+        # The copy stands in for whatever was pinned, and is only looked at.
+        found.append(replace(source, ref=replace(ref, path=path, sha256=None)))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
-
-
-def _copied(ref: PathRef, side: Side) -> PathRef | None:
-    path: Path | None = None if ref.withheld else side.tree.copy(ref.path)
-    # The copy stands in for whatever was pinned, and is only looked at.
-    return None if path is None else replace(ref, path=path, sha256=None)

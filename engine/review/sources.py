@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Source
+from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.text.dump import resolved_mapping
+from engine.review.flatten import PROBES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,13 @@ class ListedSource:
         """What holds of all its files."""
         return self.files[0]
 
+    @property
+    def place(self) -> str:
+        """The file, data set or package that it names."""
+        return str(
+            next(self.written[key] for key in ("path", "hub", "package") if key in self.written)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paired:
@@ -35,6 +43,12 @@ class Paired:
     same_place: bool = False
     """Both name the same file, package or data set, of whatever version."""
 
+    @property
+    def path(self) -> str:
+        """Where the new version lists it; of a source that is gone, where the old one did."""
+        listed = self.new or self.old
+        return f"data.sources[{listed.number}]" if listed else ""
+
 
 def listed_of(recipe: Recipe) -> tuple[ListedSource, ...]:
     """Return the sources of a recipe as it lists them."""
@@ -44,10 +58,7 @@ def listed_of(recipe: Recipe) -> tuple[ListedSource, ...]:
     for source, keys in zip(recipe.data.sources, written, strict=True):
         own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
         if own and own == pattern:
-            last = found[-1]
-            found[-1] = ListedSource(
-                number=last.number, files=(*last.files, source), written=last.written
-            )
+            found[-1] = replace(found[-1], files=(*found[-1].files, source))
             continue
         pattern = own
         keys = {**keys, "path": own} if own else keys  # noqa: PLW2901 - of the pattern, not of a file
@@ -68,16 +79,12 @@ def paired(old: Sequence[ListedSource], new: Sequence[ListedSource]) -> tuple[Pa
             pairs[other.number] = Paired(old=one, new=other, same_place=True)
             left.remove(one)
             right.remove(other)
-    if len(left) == len(right):
-        pairs |= {
-            other.number: Paired(old=one, new=other) for one, other in zip(left, right, strict=True)
-        }
-        left, right = [], []
-    pairs |= {other.number: Paired(old=None, new=other) for other in right}
-    return (
-        *(pairs[number] for number in sorted(pairs)),
-        *(Paired(old=one, new=None) for one in left),
-    )
+    # What is left is the same in another place where there are as many, else new or gone.
+    is_moved = len(left) == len(right)
+    others = zip(left if is_moved else [None] * len(right), right, strict=True)
+    pairs |= {other.number: Paired(old=one, new=other) for one, other in others}
+    gone = () if is_moved else (Paired(old=one, new=None) for one in left)
+    return (*(pairs[number] for number in sorted(pairs)), *gone)
 
 
 def _equal(
@@ -114,3 +121,21 @@ def _roughly(listed: ListedSource) -> object:
     if isinstance(ref, PackageRef):
         return ("package", ref.name.lower())
     return ("path", listed.number, ref.pattern or ref.written)
+
+
+def judging_references(recipe: Recipe) -> dict[str, tuple[Reference, ...]]:
+    """Return what the baselines and the probes of a recipe are read from, by path: the reference, then others."""
+    forgetting = recipe.acceptance.forgetting
+    models = {f"baselines.{one.name}": one.ref or one.gguf for one in recipe.baselines}
+    probes = {
+        f"{PROBES}.{one.name}": one.source for one in (forgetting.probes if forgetting else ())
+    }
+    return {
+        **{path: (ref,) for path, ref in models.items() if ref},
+        **{path: references_in(source) for path, source in probes.items() if source},
+    }
+
+
+def references_in(source: Source) -> tuple[Reference, ...]:
+    """Return what a source is read from: its rows, and the files of its columns."""
+    return (source.ref, *(file.ref for file in source.columns))

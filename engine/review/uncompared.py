@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import chain
 
 from engine.lock.file import lock_path
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference, Source
+from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.text.paths import absolute
 from engine.review.compare import Versions
-from engine.review.file_tree import FileTree, WorkingTree
+from engine.review.file_tree import WorkingTree
+from engine.review.sources import judging_references, references_in
 
 
 def uncompared(versions: Versions) -> tuple[str, ...]:
@@ -21,25 +22,15 @@ def uncompared(versions: Versions) -> tuple[str, ...]:
         # What is new is shown as a change anyway.
         if _name(ref) in before and not _is_known(ref, versions)
     ]
-    return tuple(dict.fromkeys((*found, *_served(versions.new.recipe), *_beside(versions))))
+    baselines = versions.new.recipe.baselines
+    served = (f"`{one.name}`, whose model a server chooses" for one in baselines if one.endpoint)
+    return tuple(dict.fromkeys((*found, *served, *_beside(versions))))
 
 
 def _references(recipe: Recipe) -> Iterator[Reference]:
     """Rows, opponents and probes: all that a verdict rests on."""
-    for source in recipe.data.sources:
-        yield from _of_source(source)
-    for baseline in recipe.baselines:
-        if (ref := baseline.ref or baseline.gguf) is not None:
-            yield ref
-    forgetting = recipe.acceptance.forgetting
-    for probe in forgetting.probes if forgetting else ():
-        if probe.source is not None:
-            yield from _of_source(probe.source)
-
-
-def _of_source(source: Source) -> Iterator[Reference]:
-    yield source.ref
-    yield from (file.ref for file in source.columns)
+    yield from (ref for source in recipe.data.sources for ref in references_in(source))
+    yield from chain.from_iterable(judging_references(recipe).values())
 
 
 def _name(ref: Reference) -> str:
@@ -70,12 +61,6 @@ def _is_known(ref: Reference, versions: Versions) -> bool:
             )
 
 
-def _served(recipe: Recipe) -> Iterator[str]:
-    for baseline in recipe.baselines:
-        if baseline.endpoint is not None:
-            yield f"`{baseline.name}`, whose model a server chooses"
-
-
 def _beside(versions: Versions) -> Iterator[str]:
     """The recipe itself, its parent and its lock, where the repository does not keep them."""
     old, new = versions.old, versions.new
@@ -83,12 +68,8 @@ def _beside(versions: Versions) -> Iterator[str]:
         yield f"`{new.path.name}`, the recipe, which git does not hold"
     if new.recipe.extends:
         parent = absolute(new.recipe.extends, new.recipe.file.parent)
-        if not _is_held(parent, old.tree, new.tree):
+        if not (old.tree.keeps(parent) and new.tree.keeps(parent)):
             yield f"`{new.recipe.extends}`, the parent, which git does not hold"
     lock, is_new = lock_path(new.recipe.file), old.lock is None and new.lock is not None
     if is_new and isinstance(new.tree, WorkingTree) and new.tree.repository.ignores(lock):
         yield f"`{lock.name}`, which git ignores"
-
-
-def _is_held(path: Path, *trees: FileTree) -> bool:
-    return all(tree.keeps(path) for tree in trees)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from engine.evidence.review import Effect, Finding
+from engine.evidence.review import Finding
 from engine.recipe.model import Export, Size
 from engine.review.compare import Versions, finding_of
 from engine.review.flatten import OVERRIDES
@@ -17,31 +17,21 @@ _OF_THE_MACHINE: Final = frozenset(
 """Bounds that say nothing of how good the file is."""
 
 
-def decide_on(versions: Versions) -> Iterator[Finding]:
-    """W105: a value without its interval passes by luck."""
-    found = versions.find("acceptance.decide_on")
-    if found is not None:
-        effect = Effect.WEAKER if found.after == "point" else Effect.STRONGER
-        yield finding_of(found, "W105", effect)
-
-
-def name_of_the_rival(versions: Versions) -> Iterator[Finding]:
-    """W109: the last accepted model is found by the recipe's name."""
-    found = versions.find("name")
-    if found is not None and versions.new.recipe.acceptance.over_previous:
+def judging(versions: Versions) -> Iterator[Finding]:
+    """W105, W109, W204: how the bounds are decided, against whom, and on how many validation rows."""
+    old, new = versions.old.recipe, versions.new.recipe
+    # A value without its interval passes by luck.
+    if decided := versions.find("acceptance.decide_on"):
+        yield finding_of(decided, "W105", weaker=decided.after == "point")
+    name = versions.find("name")
+    if name and new.acceptance.over_previous:
         says = "the last accepted model is found by the old name, so `over_previous` has no rival"
-        yield finding_of(found, "W109", Effect.WEAKER, says)
-
-
-def validation_rows(versions: Versions) -> Iterator[Finding]:
-    """W204: fewer rows choose the checkpoint and show overfitting."""
-    found = versions.find("splits.validation")
-    old, new = versions.old.recipe.splits.validation, versions.new.recipe.splits.validation
-    if found is None:
-        return
-    smaller = is_smaller(old, new)
-    if smaller is not None:
-        yield finding_of(found, "W204", Effect.WEAKER if smaller else Effect.STRONGER)
+        yield finding_of(name, "W109", says)
+    # Fewer rows choose the checkpoint and show overfitting.
+    rows = versions.find("splits.validation")
+    smaller = is_smaller(old.splits.validation, new.splits.validation)
+    if rows and smaller is not None:
+        yield finding_of(rows, "W204", weaker=smaller)
 
 
 def is_smaller(old: Size, new: Size) -> bool | None:
@@ -56,29 +46,20 @@ def is_smaller(old: Size, new: Size) -> bool | None:
     return new < old if type(old) is type(new) else None
 
 
-def further_seeds(versions: Versions) -> Iterator[Finding]:
-    """W210: with fewer seeds less is known of what is luck; others in their place say as much."""
-    found = versions.find("method.seeds")
-    old, new = (len(side.recipe.method.seeds) for side in (versions.old, versions.new))
-    if found is not None and old != new:
-        yield finding_of(found, "W210", Effect.WEAKER if new < old else Effect.STRONGER)
-
-
 def choice_of_the_model(versions: Versions) -> Iterator[Finding]:
-    """W209: a model that the validation rows chose looks better on them than it is."""
+    """W209, W210: a model that the validation rows chose looks better on them than it is; fewer seeds show luck."""
     old, new = versions.old.recipe, versions.new.recipe
-    if old.acceptance.max_overfitting_gap is None or new.acceptance.max_overfitting_gap is None:
-        return
+    gaps = (old.acceptance.max_overfitting_gap, new.acceptance.max_overfitting_gap)
     says = "the rows that `acceptance.overfitting` compares with now choose the model"
-    stopping = versions.find("method.early_stopping.patience")
-    if stopping is not None and stopping.before is None:
-        yield finding_of(stopping, "W209", Effect.WEAKER, says)
-    keep = versions.find("method.keep")
-    if keep is not None and keep.after == "best":
-        yield finding_of(keep, "W209", Effect.WEAKER, says)
-    sweep = versions.find("sweep")
-    if sweep is not None and sweep.before is None:
-        yield finding_of(sweep, "W209", Effect.WEAKER, says)
+    keys = ("method.early_stopping.patience", "method.keep", "sweep")
+    for found in filter(None, map(versions.find, keys)):
+        chooses = found.after == "best" if found.path == "method.keep" else found.before is None
+        if chooses and None not in gaps:
+            yield finding_of(found, "W209", says)
+    # Other seeds in the place of old ones say as much.
+    seeds, more = versions.find("method.seeds"), len(new.method.seeds) - len(old.method.seeds)
+    if seeds and more:
+        yield finding_of(seeds, "W210", weaker=more < 0)
 
 
 def uncovered(versions: Versions) -> Iterator[Finding]:
@@ -87,12 +68,12 @@ def uncovered(versions: Versions) -> Iterator[Finding]:
     if covers(new) or not new.has_quantized_file:
         return
     formats, quantization = versions.find("export.formats"), versions.find("export.quantization")
-    if formats is not None and not old.has_quantized_file:
+    if formats and not old.has_quantized_file:
         says = "a quantized file leaves, and no bound says how good it must be"
-        yield finding_of(formats, "W118", Effect.WEAKER, says)
-    if quantization is not None and old.has_quantized_file and bits(new) < bits(old):
+        yield finding_of(formats, "W118", says)
+    if quantization and old.has_quantized_file and bits(new) < bits(old):
         says = "fewer bits, and no bound says how good the file must be"
-        yield finding_of(quantization, "W118", Effect.WEAKER, says)
+        yield finding_of(quantization, "W118", says)
 
 
 def covers(export: Export) -> bool:
@@ -110,10 +91,7 @@ def bits(export: Export) -> int:
 def overrides(versions: Versions) -> Iterator[Finding]:
     """W601: settings passed to the backend past the recipe language."""
     for one in versions.differing:
-        if one.form != OVERRIDES:
-            continue
-        if one.after is None:
-            yield finding_of(one, "W601", Effect.STRONGER, "the recipe decides again")
-        else:
-            says = "past the recipe language" if one.before is None else ""
-            yield finding_of(one, "W601", Effect.WEAKER, says)
+        if one.form == OVERRIDES and one.after is None:
+            yield finding_of(one, "W601", "the recipe decides again", weaker=False)
+        elif one.form == OVERRIDES:
+            yield finding_of(one, "W601", "past the recipe language" if one.before is None else "")

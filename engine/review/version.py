@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.errors import DataError, Problem, RecipeError, Severity
+from engine.lock.draw import is_drawn_by
 from engine.lock.file import Lock, lock_from_text, lock_path
 from engine.recipe.model import Recipe
 from engine.recipe.resolve import check_recipe
@@ -37,6 +38,11 @@ class Side:
         """The file with its parent merged in, for how values are written."""
         child = read_source(self.path, read=self.tree.reader)
         return extended(child, read=self.tree.reader).source
+
+    @cached_property
+    def drawing_lock(self) -> Lock | None:
+        """The lock, where the recipe still draws its rows as it records; else None."""
+        return self.lock if self.lock and is_drawn_by(self.lock, self.recipe) else None
 
     def written(self, at: KeyPath) -> str | None:
         """Return a plain value as the file writes it; None where it says nothing there."""
@@ -83,14 +89,8 @@ def try_side(path: Path, tree: FileTree, *, label: str) -> tuple[Side | None, tu
         return None, problems
     # Patterns were read from the disk of today; a revision had other files.
     recipe = tree.expanded(recipe)
-    found = Side(
-        label=label,
-        path=path,
-        recipe=recipe,
-        problems=problems,
-        lock=_lock(path, tree),
-        tree=tree,
-    )
+    lock = _lock(path, tree)
+    found = Side(label=label, path=path, recipe=recipe, problems=problems, lock=lock, tree=tree)
     return found, problems
 
 

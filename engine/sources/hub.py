@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DataError, EngineError, EnvironmentProblem
+from engine.errors import DataError, EngineError, needs_extra
 from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
 from engine.sources.online import fetching, loading_rows
@@ -114,11 +114,8 @@ def _translated_errors(ref: HubRef) -> Iterator[None]:
     """Tell the errors of the hub's libraries in our words; bugs of ours pass through."""
     at = f"`{ref.repo}`" + (f" at {ref.revision[:12]}" if ref.revision else "")
     try:
-        yield
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701", "data of the hub needs datasets", hint="pip install 'slm-recipe[train]'"
-        ) from error
+        with needs_extra("data of the hub needs datasets", "train"):
+            yield
     except EngineError:
         raise
     except Exception as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import DataError, EnvironmentProblem
+from engine.errors import DataError, needs_extra
 from engine.progress import Progress
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
@@ -107,16 +107,10 @@ def _could_hold(found: Package, file: str, wanted: Wanted) -> bool:
 
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
-    try:
+    with needs_extra("reading a file of a package needs unearth", "packages"):
         from unearth import PackageFinder  # an extra
         from unearth.auth import MultiDomainBasicAuth  # an extra
         from unearth.fetchers import PyPIClient  # an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            "reading a file of a package needs unearth",
-            hint="pip install 'slm-recipe[packages]'",
-        ) from error
     log = logging.getLogger("unearth")
     if not log.handlers:
         log.addHandler(logging.NullHandler())  # its failures are read from `answers` instead

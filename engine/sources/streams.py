@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from engine.errors import DataError, EnvironmentProblem
+from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular
 
 MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -128,14 +128,8 @@ class Guarded(io.RawIOBase):
 
 
 def _open_zstd(path: Path) -> Readable:
-    try:
+    with needs_extra(f"reading `{path.name}` needs zstandard", "data"):
         import zstandard  # an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            f"reading `{path.name}` needs zstandard",
-            hint="pip install 'slm-recipe[data]'",
-        ) from error
     return _Frames(path.open("rb"), zstandard.ZstdDecompressor().decompressobj)
 
 

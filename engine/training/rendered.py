@@ -17,7 +17,7 @@ from engine.data.examples.example import Example, iter_examples
 from engine.errors import Problem, StageError
 from engine.inference.predict import asked_turns
 from engine.inference.template_check import modelfile_problems, opening_problem
-from engine.runtime.rendering.key import HOLDOUT_FACTS
+from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
 
@@ -45,9 +45,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     _check_chat(context, base)
     request = RenderRequest(
         task=recipe.task,
-        max_length=recipe.method.max_length,
-        truncation=recipe.data.checks.truncation,
-        template_tokens=recipe.data.checks.template_tokens,
+        limits=LengthLimits.of(recipe),
         base_model=context.base_model,
         base_folder=base,
         data=context.artifacts["data"],
@@ -107,6 +105,6 @@ def _look_at_holdout(context: StageContext, request: RenderRequest, window: int 
     measured = holdout_artifact(request, holdout=holdout, cached=context.cached, read=iter_examples)
     found = read_json(measured, HOLDOUT_FACTS)
     notes += window_notes(found["lengths"], window)
-    notes += length_notes(found["lengths"], request.max_length, found["longest"])
+    notes += length_notes(found["lengths"], request.limits.max_length, found["longest"])
     for note in headlines(notes):
         context.progress.note(f"holdout: {note}")

@@ -26,7 +26,9 @@ from engine.recipe.model import (
 )
 from engine.recipe.validation.schema import definition, with_defaults
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.files import render_rows, write_rows
+from engine.runtime.rendering.files import write_rows
+from engine.runtime.rendering.key import LengthLimits
+from support.rendered import render_rows
 
 FAIL: Any = "fail"
 CPU = Device(kind="cpu", name="a CPU", memory_bytes=1 << 33, cores=2, bf16=False)
@@ -149,8 +151,7 @@ def make_launch(
             examples(count, start=start),
             task=recipe.task,
             chat=chat,
-            max_length=recipe.method.max_length,
-            truncation="fail",
+            limits=LengthLimits(max_length=recipe.method.max_length, truncation="fail"),
         )
         write_rows(rows / f"{split}.jsonl", rendering.rows)
     setting = CompileInputs(

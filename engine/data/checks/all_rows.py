@@ -7,77 +7,78 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
-from engine.data.checks.findings import PLACES, Findings, Quote, quote
+from engine.data.checks.findings import drop_reason, quote
+from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
-from engine.data.splitting.recorded import FRESH, RecordedSplits
-from engine.recipe.model import CheckAction, Checks, Task
+from engine.data.splitting.recorded import FRESH
 
 SMALL_SHARE = 0.05
 LOPSIDED = 10
 """Rows of the largest class for each row of the smallest, above which it is reported."""
 
 
-def check_conflicts(pool: Pool, task: Task, action: CheckAction, findings: Findings) -> None:
+def check_conflicts(work: Preparation) -> None:
     """Find texts that stand with more than one answer; `drop` leaves out all rows of such a text.
 
     Kinds in which several answers may be right have no conflicts.
     """
-    if action == "off" or not task.spec.has_one_answer:
+    pool, task = work.pool, work.task
+    if work.data.checks.conflicting_labels == "off" or not task.spec.has_one_answer:
         return
-    groups = [rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1]
+    # In the order in which they were read; `repeated` yields them in the order of the seed.
+    groups = sorted(rows for rows in pool.repeated() if len({pool.answer[row] for row in rows}) > 1)
     if not groups:
         return
-    # Into the order in which they were read; `repeated` yields them in the order of the seed.
-    groups.sort()
-    for rows in groups:
-        _log_group("conflicting_labels", pool, rows, findings)
-    count = sum(map(len, groups))
+    rows = [row for group in groups for row in group]
+    for group in groups:
+        first = pool.spill[group[0]].origin
+        for row in group:
+            origin, text, answer, *_ = pool.spill[row]
+            facts = {"answer": excerpt(answer), "text": excerpt(text), "same_as": first}
+            work.findings.row("conflicting_labels", origin, **facts)
     what = "label" if task.labels else "answer"
     message = f"{several(len(groups), 'text stands', 'texts stand')} with more than one {what}"
-    message += f" ({count:,} rows)"
-    examples = [_pair_text(pool, rows[:2]) for rows in groups[:PLACES]]
-    findings.report("conflicting_labels", action, count, message=message, examples=examples)
-    if action == "drop":
-        left = sum(pool.leave_out(rows) for rows in groups)
-        findings.drop("conflicting label", left)
+    work.report(
+        "conflicting_labels",
+        len(rows),
+        message=f"{message} ({len(rows):,} rows)",
+        examples=((quote(pool, one), " and ", quote(pool, other)) for one, other, *_ in groups),
+        reason="conflicting label",
+        rows=rows,
+    )
 
 
-def check_duplicates(
-    pool: Pool,
-    task: Task,
-    action: CheckAction,
-    findings: Findings,
-    *,
-    held: RecordedSplits | None = None,
-) -> None:
+def check_duplicates(work: Preparation) -> None:
     """Find rows whose text and answer stand before; `drop` keeps one of each, whatever the order.
 
     By group and by time copies may belong to several splits: the one in the strictest stays, so
     that a copy that is added takes no text out of the holdout.
     """
-    if action == "off":
+    if work.data.checks.duplicates == "off":
         return
-    again = sorted(pair for rows in pool.repeated() for pair in _repeats(pool, rows, held))
+    pool = work.pool
+    again = sorted(pair for rows in pool.repeated() for pair in _repeats(work, rows))
     if not again:
         return
     for _, row, kept in again:
         record, other = pool.spill[row], pool.spill[kept].origin
-        findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
-    what = "label" if task.labels else "answer"
+        work.findings.row("duplicates", record.origin, text=excerpt(record.input), repeats=other)
+    what = "label" if work.task.labels else "answer"
     message = f"{several(len(again), 'row repeats', 'rows repeat')} another row's text and {what}"
-    examples = [quote(pool, row) for _, row, _ in again[:PLACES]]
-    findings.report("duplicates", action, len(again), message=message, examples=examples)
-    if action == "drop":
-        findings.drop("duplicate", pool.leave_out([row for _, row, _ in again]))
+    rows = [row for _, row, _ in again]
+    examples = (quote(pool, row) for row in rows)
+    work.report(
+        "duplicates", len(rows), message=message, examples=examples, reason="duplicate", rows=rows
+    )
 
 
-def _strictness(pool: Pool, held: RecordedSplits | None, row: int) -> tuple[int, float]:
+def _strictness(work: Preparation, row: int) -> tuple[int, float]:
     """Return what is lowest for the row that is recorded, or will be drawn, for the strictest split."""
+    pool, held = work.pool, work.held
     known = FRESH if held is None else held.of(pool.identity(row))
     position: float = 0
     if pool.unit:
@@ -88,16 +89,15 @@ def _strictness(pool: Pool, held: RecordedSplits | None, row: int) -> tuple[int,
     return (0 if known == FRESH else -known), position
 
 
-def _repeats(
-    pool: Pool, rows: Sequence[int], held: RecordedSplits | None
-) -> Iterator[tuple[int, int, int]]:
+def _repeats(work: Preparation, rows: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """Yield (row at which it is seen, row that repeats, row that stays).
 
     The strictest stays; of those alike in that the lowest text.
     """
+    pool = work.pool
 
     def order(row: int) -> tuple[tuple[int, float], str]:
-        return _strictness(pool, held, row), pool.spill[row].input
+        return _strictness(work, row), pool.spill[row].input
 
     first: dict[int, int] = {}
     for row in rows:
@@ -108,26 +108,16 @@ def _repeats(
             yield row, leave, keep
 
 
-def check_near_duplicates(
-    pool: Pool,
-    action: CheckAction,
-    findings: Findings,
-    *,
-    held: RecordedSplits | None = None,
-    scratch: Path | None = None,
-) -> None:
+def check_near_duplicates(work: Preparation) -> None:
     """Find rows whose texts are nearly the same; `drop` keeps the one that is drawn first.
 
     A recorded row of a stricter split is kept before any other.
     Equal texts are not counted here: they are duplicates. Rows of different splits, where files or
     a column say the split, are not either: that is leakage.
     """
-    if action == "off":
-        return
-    rows = _one_of_each_text(pool, held)
-    if held is not None or pool.unit or pool.time:  # else all are alike: spare a key for each row
-        rows.sort(key=lambda row: _strictness(pool, held, row))
-    found = near_duplicates(Texts(pool.spill, rows), scratch=scratch)
+    pool = work.pool
+    rows = _one_of_each_text(work)
+    found = near_duplicates(Texts(pool.spill, rows), scratch=work.scratch)
     dropped: set[int] = set()
     alike: dict[int, tuple[int, float]] = {}
     for pair in found:
@@ -141,44 +131,50 @@ def check_near_duplicates(
             dropped.add(second)
     if not alike:
         return
-    ranked = sorted(alike)
-    for row in ranked:
-        other, similarity = alike[row]
+    ranked = sorted((row, *other) for row, other in alike.items())
+    for row, other, similarity in ranked:
         record = pool.spill[row]
         facts = {"like": pool.spill[other].origin, "similarity": round(similarity, 4)}
-        findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
-    examples = [_alike_text(pool, row, *alike[row]) for row in ranked[:PLACES]]
+        work.findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
     capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
     message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
-    message += f" (Jaccard similarity of 5-character shingles at least 0.8){capped}"
-    findings.report("near_duplicates", action, len(alike), message=message, examples=examples)
-    if action == "drop":
-        # Only one row of each text was compared; its copies go with it. Where files say the split,
-        # each row was compared itself.
-        ranks = set() if pool.place else {pool.rank[row] for row in dropped}
-        copies = [row for row in pool.living() if row in dropped or pool.rank[row] in ranks]
-        findings.drop("near duplicate", pool.leave_out(copies))
+    # Only one row of each text was compared; its copies go with it. Where files say the split,
+    # each row was compared itself.
+    ranks = set() if pool.place else {pool.rank[row] for row in dropped}
+    work.report(
+        "near_duplicates",
+        len(alike),
+        message=f"{message} (Jaccard similarity of 5-character shingles at least 0.8){capped}",
+        examples=(
+            (quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other))
+            for row, other, similarity in ranked
+        ),
+        reason="near duplicate",
+        rows=(row for row in pool.order if row in dropped or pool.rank[row] in ranks),
+    )
 
 
-def _one_of_each_text(pool: Pool, held: RecordedSplits | None) -> list[int]:
-    """Return a row of each text, the strictest, in drawn order."""
-    rows = pool.living()
-    if pool.place:
-        return list(rows)
-    return [
-        min(rows[start:end], key=lambda row: _strictness(pool, held, row))
-        if end - start > 1
-        else rows[start]
-        for start, end in runs(rows, pool.rank)
-    ]
+def _one_of_each_text(work: Preparation) -> list[int]:
+    """Return a row of each text, the strictest, in the order in which rows are kept before others."""
+    pool = work.pool
+    rows = list(pool.living())
+
+    def strictness(row: int) -> tuple[int, float]:
+        return _strictness(work, row)
+
+    if not pool.place:
+        rows = [
+            min(rows[start:end], key=strictness) if end - start > 1 else rows[start]
+            for start, end in runs(rows, pool.rank)
+        ]
+    if work.held is not None or pool.unit or pool.time:  # else all are alike: spare a key each
+        rows.sort(key=strictness)
+    return rows
 
 
-def _alike_text(pool: Pool, row: int, other: int, similarity: float) -> tuple[str | Quote, ...]:
-    return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
-
-
-def check_traits(pool: Pool, findings: Findings) -> None:
+def check_traits(work: Preparation) -> None:
     """Find rows that differ from most in language or form; `drop` leaves them out."""
+    pool = work.pool
     for traits in pool.traits:
         check = traits.check
         words = list(traits.words)
@@ -187,26 +183,28 @@ def check_traits(pool: Pool, findings: Findings) -> None:
         odd, message = check.odd(by_word)
         if not message:
             continue
-        numbers = {traits.words[word] for word in odd}
-        # In the order they were read, so that the examples do not change with the seed.
-        rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in numbers]
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
+        # In the order they were read, so that the examples do not change with the seed.
+        rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in shown]
         for row in rows:
-            findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
-        examples = [(quote(pool, row), f": {shown[traits.of[row]]}") for row in rows[:PLACES]]
-        findings.report(check.name, check.action, len(rows), message=message, examples=examples)
-        if check.action == "drop":
-            reason = f"odd {check.name.replace('_', ' ').removesuffix('s')}"
-            findings.drop(reason, pool.leave_out(rows))
+            work.findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
+        work.report(
+            check.name,
+            len(rows),
+            message=message,
+            examples=((quote(pool, row), f": {shown[traits.of[row]]}") for row in rows),
+            reason=f"odd {drop_reason(check.name)}",
+            rows=rows,
+        )
 
 
-def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Findings) -> None:
+def check_imbalance(work: Preparation, labels: Mapping[str, int]) -> None:
     """Find rare classes: under 5 % of the rows (with many classes: under half an even share).
 
     Also reported: more than ten rows of the largest class for each row of the smallest.
     """
     present = {label: count for label, count in labels.items() if count}
-    if action == "off" or len(present) < 2:  # one class cannot be lopsided
+    if work.data.checks.imbalance == "off" or len(present) < 2:  # one class cannot be lopsided
         return
     total = sum(present.values())
     bound = min(SMALL_SHARE, 0.5 / len(present))
@@ -217,25 +215,21 @@ def check_imbalance(labels: Mapping[str, int], action: CheckAction, findings: Fi
     shown = rare or {min(present, key=lambda label: present[label]): smallest}
     examples = [
         f"`{excerpt(label)}`: {count:,} of {total:,} rows ({count / total:.1%})"
-        for label, count in sorted(shown.items(), key=lambda item: item[1])[:PLACES]
+        for label, count in sorted(shown.items(), key=lambda item: item[1])
     ]
     message = f"classes are lopsided: the largest has {largest:,} rows, the smallest {smallest:,}"
-    findings.report("imbalance", action, len(shown), message=message, examples=examples)
+    work.report("imbalance", len(shown), message=message, examples=examples)
 
 
-def check_missing_classes(
-    labels: Mapping[str, int], task: Task, checks: Checks, findings: Findings
-) -> None:
+def check_missing_classes(work: Preparation, labels: Mapping[str, int]) -> None:
     """Find labels of the task that no row has."""
-    missing = [label for label in task.labels if not labels.get(label)]
-    if checks.missing_classes == "off" or not missing:
+    missing = [label for label in work.task.labels if not labels.get(label)]
+    if work.data.checks.missing_classes == "off" or not missing:
         return
     one = len(missing) == 1
     message = f"label `{missing[0]}` has no rows" if one else f"{len(missing)} labels have no rows"
     examples = () if one else [f"`{label}`" for label in missing]
-    findings.report(
-        "missing_classes", checks.missing_classes, len(missing), message=message, examples=examples
-    )
+    work.report("missing_classes", len(missing), message=message, examples=examples)
 
 
 def count_labels(pool: Pool, rows: Iterable[int]) -> dict[str, int]:
@@ -246,15 +240,3 @@ def count_labels(pool: Pool, rows: Iterable[int]) -> dict[str, int]:
         for label in pool.strata[stratum]:
             counts[label] += count
     return dict(counts)
-
-
-def _log_group(check: str, pool: Pool, rows: Sequence[int], findings: Findings) -> None:
-    first = pool.spill[rows[0]].origin
-    for row in rows:
-        record = pool.spill[row]
-        facts = {"answer": excerpt(record.target), "text": excerpt(record.input), "same_as": first}
-        findings.row(check, record.origin, **facts)
-
-
-def _pair_text(pool: Pool, rows: Sequence[int]) -> tuple[str | Quote, ...]:
-    return quote(pool, rows[0]), " and ", quote(pool, rows[1])

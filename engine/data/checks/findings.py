@@ -153,6 +153,11 @@ def refusal(finding: DataFinding) -> Problem:
     )
 
 
+def drop_reason(check: str) -> str:
+    """Return why rows are not used, in words: `schema violation`."""
+    return check.replace("_", " ").removesuffix("s")
+
+
 def quote(pool: Pool, row: int) -> Quote:
     """Return a row to show: where it stands, its start and its answer."""
     record = pool.spill[row]

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
-from engine.data.checks.findings import PLACES, Findings, Shown, quote
+from engine.data.checks.findings import Findings, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
-from engine.data.checks.label_leakage import LabelMark, find_label_marks, finder, leakage_message
+from engine.data.checks.label_leakage import find_label_marks, finder, leakage_message
+from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool
+from engine.data.row_index import Assignment
 from engine.data.spill import Texts
 from engine.data.splitting.splits import Division
-from engine.recipe.model import CheckAction
 
 
-def find_doubted(pool: Pool, action: CheckAction, seed: int, findings: Findings) -> tuple[int, ...]:
-    """Return the rows whose label cross-validated models contradict with confidence."""
+def find_doubted(work: Preparation) -> dict[int, str]:
+    """Return the rows whose label cross-validated models contradict with confidence, and what they say instead."""
+    pool = work.pool
     rows = pool.living()
     labels = [pool.labels(row)[0] for row in rows]
-    suspects = find_label_errors(Texts(pool.spill, rows), labels, seed=seed)
-    if not suspects:
-        return ()
-    examples: list[Shown] = []
-    for suspect in suspects:
-        record = pool.spill[rows[suspect.index]]
-        what = f"more likely `{suspect.suggested}` ({suspect.confidence:.0%})"
-        findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
-        if len(examples) < PLACES:
-            examples.append((quote(pool, rows[suspect.index]), f" is {what}"))
-    message = f"{several(len(suspects), 'row has', 'rows have')} a label that cross-validated models contradict"
-    message += looked_at(len(rows), len(set(labels)))
-    findings.report("label_errors", action, len(suspects), message=message, examples=examples)
-    return tuple(rows[suspect.index] for suspect in suspects)
+    suspects = find_label_errors(Texts(pool.spill, rows), labels, seed=work.splits.seed)
+    doubted = {
+        rows[one.index]: f"more likely `{one.suggested}` ({one.confidence:.0%})" for one in suspects
+    }
+    for row, what in doubted.items():
+        record = pool.spill[row]
+        work.findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
+    if doubted:
+        message = several(len(doubted), "row has", "rows have")
+        message += " a label that cross-validated models contradict"
+        message += looked_at(len(rows), len(set(labels)))
+        examples = ((quote(pool, row), f" is {what}") for row, what in doubted.items())
+        # Left out after the division, by `drop_doubted`.
+        work.report("label_errors", len(doubted), message=message, examples=examples)
+    return doubted
 
 
 def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings) -> None:
@@ -42,40 +44,32 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
     out = [
         row for row in doubted if division.places[row] in (Assignment.TRAIN, Assignment.VALIDATION)
     ]
-    for row in out:
-        division.places[row] = Assignment.NONE
-    findings.drop("likely label error", len(out))
+    findings.drop("likely label error", division.leave_out(out))
 
 
-def check_label_marks(
-    pool: Pool, labels: tuple[str, ...], action: CheckAction, findings: Findings
-) -> None:
+def check_label_marks(work: Preparation) -> None:
     """Find words of the label, or constant markers, that give the label away in the text.
 
     `drop` leaves out the rows that hold one and have its label.
     """
+    pool = work.pool
     rows = pool.living()
     texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
-    found = find_label_marks(texts, labels)
+    found = find_label_marks(texts, work.task.labels)
     if not found:
         return
-    giving = list(_giving(pool, rows, finder(found)))
-    for row, mark in giving:
-        findings.row("label_in_input", pool.spill[row].origin, what=mark)
-    examples = [one.message() for one in found]
-    findings.report(
-        "label_in_input", action, len(giving), message=leakage_message(found), examples=examples
-    )
-    if action == "drop":
-        findings.drop("label given away", pool.leave_out([row for row, _ in giving]))
-
-
-def _giving(
-    pool: Pool, rows: Iterable[int], find: Callable[[str], LabelMark | None]
-) -> Iterator[tuple[int, str]]:
-    """Yield each row that holds a mark of a label it has, and that mark."""
+    find, giving = finder(found), []
     for row in rows:
         given = find(pool.spill[row].input)
         # A mark of another label does not give this row's label away.
         if given is not None and given.label in pool.labels(row):
-            yield row, given.mark
+            giving.append(row)
+            work.findings.row("label_in_input", pool.spill[row].origin, what=given.mark)
+    work.report(
+        "label_in_input",
+        len(giving),
+        message=leakage_message(found),
+        examples=(one.message() for one in found),
+        reason="label given away",
+        rows=giving,
+    )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.data.examples.label import NUMBER
-from engine.data.examples.template import MissingColumnError, lookup
+from engine.data.examples.template import MissingColumnError, found_at, lookup
 from engine.data.kinds.base import RejectedError
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import read_object, resolved
@@ -43,7 +43,7 @@ def read_fields(values: Values, fields: Sequence[tuple[str, str]], schema: Json)
     `MissingColumnError` when every one is. Texts of numbers and truth values become such where the
     schema asks for them and a text would not do.
     """
-    found = {field: _value(values, column) for field, column in fields}
+    found = {field: found_at(values, column, _MISSING) for field, column in fields}
     if all(value is _MISSING for value in found.values()):
         raise MissingColumnError(fields[0][1])
     return {
@@ -54,13 +54,6 @@ def read_fields(values: Values, fields: Sequence[tuple[str, str]], schema: Json)
 
 
 _MISSING: Final = object()
-
-
-def _value(values: Values, column: str) -> object:
-    try:
-        return lookup(values, column)
-    except MissingColumnError:
-        return _MISSING
 
 
 def _is_nothing(value: object) -> bool:

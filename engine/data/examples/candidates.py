@@ -8,46 +8,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
-from engine.data.checks.findings import Findings, Quote, Rejects
+from engine.data.checks.findings import Quote, Rejects, drop_reason
 from engine.data.checks.rows import masks, row_checks, trait_checks
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
 from engine.data.examples.template import MissingColumnError, UnusableValueError
-from engine.data.examples.unusable_rows import READING_ERRORS, UnusableRows, drop_reason
+from engine.data.examples.unusable_rows import READING_ERRORS, UnusableRows
 from engine.data.kinds import filler
 from engine.data.kinds.base import Fill, Filled
+from engine.data.preparation import Preparation
 from engine.data.reading.row import Row
-from engine.data.row_index import Assignment, Pool, drawn
+from engine.data.row_index import Assignment, Traits, drawn
 from engine.data.spill import SpilledRow
 from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
-from engine.recipe.model import Data, Splits, Task
-
-_INTO: Final[Mapping[str, Assignment]] = {
-    "train": Assignment.TRAIN,
-    "validation": Assignment.VALIDATION,
-    "holdout": Assignment.HOLDOUT,
-    "": Assignment.TRAIN,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandidateOptions:
-    """The parts of a recipe that say how rows become examples."""
-
-    task: Task
-    data: Data
-    splits: Splits
 
 
 @dataclass(slots=True)
 class CollectedRows:
-    """The candidates, and how many rows were read for them."""
+    """How many rows were read for the candidates, and how they are laid out."""
 
-    pool: Pool
     rows_read: int = 0
     read_by_source: Counter[int] = field(default_factory=Counter)
     """Rows by number of their source."""
@@ -55,11 +37,9 @@ class CollectedRows:
     """Chat format, or `columns`, by number of the source."""
 
 
-def collect_rows(
-    rows: Iterable[Row], options: CandidateOptions, *, pool: Pool, findings: Findings
-) -> CollectedRows:
-    """Read and check every row; what cannot be used is counted in `findings` and left out."""
-    collector = RowCollector(options, pool, findings)
+def collect_rows(rows: Iterable[Row], work: Preparation) -> CollectedRows:
+    """Read and check every row; what cannot be used is counted in the findings and left out."""
+    collector = RowCollector(work)
     for row in rows:
         collector.add(row)
     return collector.finish()
@@ -68,20 +48,17 @@ def collect_rows(
 class RowCollector:
     """One pass over the rows."""
 
-    def __init__(self, options: CandidateOptions, pool: Pool, findings: Findings) -> None:
-        """Begin with no row; candidates go into `pool`."""
-        task, data, splits = options.task, options.data, options.splits
-        self._options = options
-        self._pool = pool
-        self._findings = findings
-        self._collected = CollectedRows(pool=pool)
-        self._unusable = UnusableRows(task, data, splits, findings)
+    def __init__(self, work: Preparation) -> None:
+        """Begin with no row; candidates go into the pool."""
+        self._work, self._pool, self._findings = work, work.pool, work.findings
+        self._collected = CollectedRows()
+        self._unusable = UnusableRows(work)
         self._fills: dict[int, Fill] = {}
         self._strata: dict[tuple[str, ...], int] = {}
-        self._masks = [(mask, Rejects(), Rejects()) for mask in masks(data.checks)]
-        self._checks = [(check, Rejects()) for check in row_checks(task, data.checks)]
-        for check in trait_checks(task, data.checks):
-            pool.add_trait(check)
+        checks = work.data.checks
+        self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
+        self._checks = [(check, Rejects()) for check in row_checks(work.task, checks)]
+        self._pool.traits += map(Traits, trait_checks(work.task, checks))
 
     def add(self, row: Row) -> None:
         """Turn a row into a candidate, or count why it is none."""
@@ -112,7 +89,7 @@ class RowCollector:
     def _fill(self, row: Row) -> Fill:
         """Return what fills the rows of this source; the first row says its format."""
         if row.source not in self._fills:
-            task, data = self._options.task, self._options.data
+            task, data = self._work.task, self._work.data
             shape = shape_of(task, data, row.values)
             self._collected.formats[row.source] = shape
             self._fills[row.source] = filler(task, data, shape)
@@ -149,13 +126,13 @@ class RowCollector:
         split_value = self._split_value(row)
         if split_value is None:
             return False
-        pool, splits = self._pool, self._options.splits
+        pool, splits = self._pool, self._work.splits
         key = content_key(filled.input)
         pool.key.append(int.from_bytes(key[:8]))
         # Split and sample are drawn with different purposes: with one rank for both, a sample
         # would be filled from the holdout first.
         pool.rank.append(drawn("split", splits.seed, key))
-        sample = self._options.data.sample
+        sample = self._work.data.sample
         if sample is not None:
             pool.sample.append(drawn("sample", sample.seed, key))
         pool.answer.append(_answer_hash(filled))
@@ -177,9 +154,10 @@ class RowCollector:
 
     def _split_value(self, row: Row) -> str | None:
         """Return the value in the column of the splits, `` where there is none; None: cannot be read."""
-        splits, pool = self._options.splits, self._pool
+        splits, pool = self._work.splits, self._pool
         if splits.by == "files":
-            pool.place.append(_INTO[self._options.data.sources[row.source].into])
+            into = self._work.data.sources[row.source].into or "train"
+            pool.place.append(Assignment[into.upper()])
         if not splits.column:
             return ""
         try:
@@ -211,19 +189,13 @@ class RowCollector:
         for check, rejects in self._checks:
             if rejects.count:
                 message = check.message(rejects.count)
-                self._findings.report(
-                    check.name,
-                    check.action,
-                    rejects.count,
-                    message=message,
-                    examples=rejects.places,
+                self._work.report(
+                    check.name, rejects.count, message=message, examples=rejects.places
                 )
         for mask, rows, values in self._masks:
             if rows.count:
                 message = f"{values.count:,} values in {rows.count:,} rows are behind placeholders"
-                self._findings.report(
-                    mask.name, "mask", rows.count, message=message, examples=rows.places
-                )
+                self._work.report(mask.name, rows.count, message=message, examples=rows.places)
 
 
 def _answer_hash(filled: Filled) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from engine.data.examples.template import MissingColumnError, lookup, parse_template
+from engine.data.examples.template import found_at, parse_template
 from engine.recipe.model import Data, Splits, Task
+
+_NOTHING: Final = object()
 
 
 def columns_named(task: Task, data: Data, splits: Splits) -> Iterator[tuple[str, str]]:
@@ -25,11 +27,7 @@ def columns_named(task: Task, data: Data, splits: Splits) -> Iterator[tuple[str,
 
 def has_column(values: Mapping[str, Any], column: str) -> bool:
     """Tell whether a row has a column, or a value at its path."""
-    try:
-        lookup(values, column)
-    except MissingColumnError:
-        return False
-    return True
+    return found_at(values, column, _NOTHING) is not _NOTHING
 
 
 class Unseen:

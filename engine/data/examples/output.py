@@ -6,18 +6,20 @@ import hashlib
 import heapq
 import json
 import tempfile
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Final
 
+from engine.data.examples.candidates import CollectedRows
 from engine.data.examples.example import Example, content_id, normalised
+from engine.data.preparation import Preparation
 from engine.data.row_index import Pool, runs
 from engine.data.splitting.splits import Division
+from engine.evidence import Firewall, Recorded
 from engine.recipe.model import SplitName
 
 SORTED_IN_MEMORY: Final = 500_000
@@ -47,25 +49,24 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """The divided pool, ready to be written."""
+    """The divided rows, ready to be written, and what became of the others."""
 
-    pool: Pool
+    work: Preparation
+    collected: CollectedRows
     division: Division
     repeats: Mapping[int, int]
     """How often a training row is seen, where that is not once."""
-    is_grouped: bool
-    again: Mapping[int, int] = field(default_factory=dict)
+    again: Mapping[int, int]
     """See `occurrences`."""
-
-    def rows(self, name: SplitName) -> array[int]:
-        """Return the rows of a split in drawn order."""
-        return self.division.rows(self.pool, name)
+    firewall: Firewall
+    recorded: Recorded | None
 
     def examples(self, rows: Iterable[int]) -> Iterator[Example]:
         """Yield rows as examples; ids depend on the content and, among equals, on their number."""
         folds = self.division.folds
+        is_grouped = self.work.splits.by == "group"
         for row in rows:
-            record = self.pool.spill[row]
+            record = self.work.pool.spill[row]
             yield Example(
                 id=content_id(record.input, record.target, self.again.get(row, 0)),
                 origin=record.origin,
@@ -73,7 +74,7 @@ class Outcome:
                 target=record.target,
                 labels=record.labels,
                 payload=record.payload,
-                group=record.mark if self.is_grouped else "",
+                group=record.mark if is_grouped else "",
                 repeat=self.repeats.get(row, 1),
                 fold=folds[row] if folds else 0,
             )
@@ -85,7 +86,7 @@ class Examples:
     def __init__(self, outcome: Outcome, name: SplitName) -> None:
         """Show one split of what was prepared."""
         self._outcome = outcome
-        self._rows = outcome.rows(name)
+        self._rows = outcome.division.rows(outcome.work.pool, name)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.data.examples.answers import schema_of_field, types_of
-from engine.data.examples.template import MissingColumnError, as_text, lookup
+from engine.data.examples.template import as_text, found_at, lookup
 from engine.data.kinds.base import RejectedError
 from engine.data.reading.row import excerpt
 from engine.recipe.model import Json, SpanSpec, TagSpec
@@ -21,10 +21,7 @@ def read_spans(values: Values, spec: SpanSpec, schema: Json) -> dict[str, Any]:
     RejectedError for spans that mark nothing or leave the text.
     """
     text = as_text(lookup(values, spec.of)) or ""
-    try:
-        items = lookup(values, spec.column)
-    except MissingColumnError:
-        items = None
+    items = found_at(values, spec.column)
     if items is not None and not isinstance(items, list):
         raise _unreadable(f"has spans that are no list: `{excerpt(str(items))}`")
     return _collected((_span(item, spec, text) for item in items or []), schema)
@@ -33,21 +30,14 @@ def read_spans(values: Values, spec: SpanSpec, schema: Json) -> dict[str, Any]:
 def _span(item: object, spec: SpanSpec, text: str) -> tuple[str, str]:
     if not isinstance(item, Mapping):
         raise _unreadable("has a span that is not an object")
-    name, start = _of(item, spec.name), _of(item, spec.start)
-    end = _of(item, spec.end)
+    name, end = found_at(item, spec.name), found_at(item, spec.end)
+    start = found_at(item, spec.start)
     start = 0 if start is None else start
     if not isinstance(name, str) or not name:
         raise _unreadable(f"has a span without a name in `{spec.name}`")
     if not _is_place(start) or not _is_place(end) or not start < end <= len(text):
         raise _unreadable(f"has a span `{name}` from {start} to {end} in {len(text)} characters")
     return name, text[start:end]
-
-
-def _of(item: Mapping[str, Any], path: str) -> Any:
-    try:
-        return lookup(item, path)
-    except MissingColumnError:
-        return None
 
 
 def _is_place(value: object) -> bool:

@@ -85,6 +85,14 @@ def lookup(values: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def found_at(values: Mapping[str, Any], path: str, default: object = None) -> Any:
+    """Return the value that `lookup` finds; `default` where there is none."""
+    try:
+        return lookup(values, path)
+    except MissingColumnError:
+        return default
+
+
 def as_text(value: object) -> str | None:
     """Return the text of a value, None for null and NaN; `UnusableValueError` for other types."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -6,18 +6,18 @@ import difflib
 from collections.abc import Mapping
 from typing import Final
 
-from engine.data.checks.findings import Findings, Rejects, written
+from engine.data.checks.findings import Rejects, drop_reason, written
 from engine.data.checks.rows.texts import rows_that
 from engine.data.examples.columns import Unseen, columns_named, has_column
 from engine.data.examples.label import NoBinError, NoNumberError, meant
 from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
 from engine.data.kinds.base import Filled, RejectedError
+from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.errors import Problem
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, Splits, Task
 
 READING_ERRORS: Final = (
     NoBinError,
@@ -34,20 +34,15 @@ _SPLIT_COLUMN: Final = {
 """Code and hint of an unreadable value in the column of the splits, by `splits.by`."""
 
 
-def drop_reason(check: str) -> str:
-    """Return why rows are not used, in words: `schema violation`."""
-    return check.replace("_", " ").removesuffix("s")
-
-
 class UnusableRows:
     """Counts of rows by reason, each with the places of the first ones."""
 
-    def __init__(self, task: Task, data: Data, splits: Splits, findings: Findings) -> None:
-        """Begin with no row; what is known of single rows goes into `findings` at once."""
-        self._task, self._data, self._splits = task, data, splits
-        self._findings = findings
-        self._keys = dict(columns_named(task, data, splits))
-        self._unseen = Unseen(data)
+    def __init__(self, work: Preparation) -> None:
+        """Begin with no row; what is known of single rows goes into the findings at once."""
+        self._task, self._data, self._work = work.task, work.data, work
+        self._findings = work.findings
+        self._keys = dict(columns_named(work.task, work.data, work.splits))
+        self._unseen = Unseen(work.data)
         self._columns: list[str] = []
         self._missing: dict[tuple[str, str], Rejects] = {}
         """By key of the recipe and column."""
@@ -157,7 +152,7 @@ class UnusableRows:
         return f"did you mean `{near[0]}`?" if near else None
 
     def _report_unreadable(self) -> None:
-        split_code, split_hint = _SPLIT_COLUMN.get(self._splits.by, ("D319", None))
+        split_code, split_hint = _SPLIT_COLUMN.get(self._work.splits.by, ("D319", None))
         for code, path, rejects, hint in (
             ("D303", "data.label", self._labels, None),
             ("D302", "task.input", self._inputs, None),
@@ -169,33 +164,29 @@ class UnusableRows:
                 self._findings.problems.append(problem)
 
     def _report_empty(self) -> None:
-        action = self._data.checks.empty
         texts, answers = self._empty, self._unanswered
         answer = "label" if self._task.spec.has_labels else "answer"
-        self._findings.drop("empty", texts.count if action == "drop" else 0)
+        self._findings.drop("empty", texts.count if self._data.checks.empty == "drop" else 0)
         self._findings.drop(f"empty {answer}", answers.count)
         total = texts.count + answers.count
-        if action == "off" or not total:
-            return
         message = ", ".join(
             rows_that(count, f"has an empty {part}", f"have an empty {part}")
             for count, part in ((texts.count, "text"), (answers.count, answer))
             if count
         )
-        examples = texts.places + answers.places
-        self._findings.report("empty", action, total, message=message, examples=examples)
+        if total:
+            examples = texts.places + answers.places
+            self._work.report("empty", total, message=message, examples=examples)
 
     def _report_unknown_labels(self, unknown: Mapping[str, Rejects]) -> None:
-        action = self._data.checks.unknown_labels
         total = sum(rejects.count for rejects in unknown.values())
         self._findings.drop("unknown label", total)
-        if action == "off" or not total:
-            return
         ranked = sorted(unknown.items(), key=lambda item: (-item[1].count, item[0]))
-        examples = [self._unknown_label(value, rejects) for value, rejects in ranked[:SHOWN]]
+        examples = (self._unknown_label(value, rejects) for value, rejects in ranked)
         wrong = "a label that is not one of the task's"
         message = rows_that(total, f"has {wrong}", f"have {wrong}")
-        self._findings.report("unknown_labels", action, total, message=message, examples=examples)
+        if total:
+            self._work.report("unknown_labels", total, message=message, examples=examples)
 
     def _unknown_label(self, value: str, rejects: Rejects) -> str:
         several = self._task.spec.answer is AnswerForm.LABELS
@@ -205,13 +196,11 @@ class UnusableRows:
 
     def _report_rejected(self) -> None:
         for check, by_value in sorted(self._rejected.items()):
-            action = getattr(self._data.checks, check)
             total = sum(rejects.count for rejects in by_value.values())
             self._findings.drop(drop_reason(check), total)
             examples = [place for rejects in by_value.values() for place in rejects.places]
-            if action != "off":
-                message = rows_that(total, *self._what_is_wrong(check))
-                self._findings.report(check, action, total, message=message, examples=examples)
+            message = rows_that(total, *self._what_is_wrong(check))
+            self._work.report(check, total, message=message, examples=examples)
 
     def _what_is_wrong(self, check: str) -> tuple[str, str]:
         """Return the end of the finding's sentence, of one row and of more."""

@@ -13,20 +13,19 @@ from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_value, strict_json
 from engine.data.reading.text import chunks, lines
 from engine.errors import DataError
+from engine.recipe.model import Source
 from engine.recipe.text.nearest import nearest
 
 SHOWN = 12
 """Arrays of a document that are offered to choose from."""
 
 
-def read_json_lines(
-    path: Path, *, encoding: str, header: Sequence[str], trouble: Trouble
-) -> Iterator[Row]:
+def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield one row a line; blank lines are passed over, broken ones added to `trouble`.
 
-    A line that is an array becomes a row through `header`.
+    A line that is an array becomes a row through the source's `header`.
     """
-    for number, line in enumerate(lines(path, encoding, trouble), 1):
+    for number, line in enumerate(lines(path, source.encoding, trouble), 1):
         if not line.strip(BLANK):
             continue
         try:
@@ -34,7 +33,7 @@ def read_json_lines(
         except StrictJsonError as refused:
             trouble.add(refused.code, str(refused), line=number, hint=_line_hint(line))
             continue
-        values = _as_columns(value, header, trouble, line=number)
+        values = _as_columns(value, source.header, trouble, line=number)
         if values is not None:
             yield trouble.row(f":{number}", values)
 
@@ -49,17 +48,15 @@ def _line_hint(line: str) -> str | None:
     return None
 
 
-def read_json(
-    path: Path, *, encoding: str, header: Sequence[str], records: str, trouble: Trouble
-) -> Iterator[Row]:
-    """Yield the rows of a JSON file: those of the array at the key path `records`.
+def read_json(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    """Yield the rows of a JSON file: those of the array at the source's key path `records`.
 
     Without it, those of the array that the file is, or of the only array that its object holds.
     """
-    stream = JsonStream(chunks(path, encoding, trouble), trouble)
-    mark = f"#{records}:" if records else "#"
-    for number, (line, value) in enumerate(_values(stream, records, trouble), 1):
-        values = _as_columns(value, header, trouble, line=line)
+    stream = JsonStream(chunks(path, source.encoding, trouble), trouble)
+    mark = f"#{source.records}:" if source.records else "#"
+    for number, (line, value) in enumerate(_values(stream, source.records, trouble), 1):
+        values = _as_columns(value, source.header, trouble, line=line)
         if values is not None:
             yield trouble.row(f"{mark}{number}", values)
 

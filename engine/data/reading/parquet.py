@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.data.reading.row import Row, Trouble, excerpt, first_repeated
 from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
-from engine.errors import EnvironmentProblem
+from engine.errors import needs_extra
 from engine.files.reading import open_regular
+from engine.recipe.model import Source
 from engine.sources.streams import kind_of
 
 MOST_ROWS = 2048
@@ -24,16 +25,10 @@ BUFFER = 1 << 20
 """Bytes read of a column at a time, so that no row group is held whole."""
 
 
-def read_parquet(path: Path, trouble: Trouble) -> Iterator[Row]:
+def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows; DataError when it is no Parquet file, is damaged, or names a column twice."""
-    try:
+    with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         from pyarrow import ArrowException  # an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            f"reading `{path.name}` needs pyarrow",
-            hint="pip install 'slm-recipe[data]'",
-        ) from error
     _check_kind(path, trouble)
     try:
         yield from _read(path, trouble)

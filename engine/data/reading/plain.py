@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.text import MAX_LINE, chunks, lines
+from engine.recipe.model import Source
 
 COLUMN = "text"
 """What the file itself is called as a column."""
@@ -46,11 +47,11 @@ def read_lines(
         )
 
 
-def read_document(path: Path, *, encoding: str, trouble: Trouble) -> Iterator[Row]:
+def read_document(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the whole file as one row with the column `text`, not a character changed."""
     parts: list[str] = []
     length = 0
-    for part in chunks(path, encoding, trouble):
+    for part in chunks(path, source.encoding, trouble):
         parts.append(part)
         length += len(part)
         if length > MAX_LINE:

@@ -16,7 +16,7 @@ from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.plain import read_document, read_lines
 from engine.data.reading.row import Row, Trouble
-from engine.data.reading.tables import DELIMITERS, Layout, read_table
+from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
 from engine.recipe.formats import FORMATS, SUFFIXES, format_of
@@ -68,57 +68,15 @@ def _rows(
     return _READERS[format_](path, source, trouble)
 
 
-def _json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_json_lines(path, encoding=source.encoding, header=source.header, trouble=trouble)
-
-
-def _json(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_json(
-        path,
-        encoding=source.encoding,
-        header=source.header,
-        records=source.records,
-        trouble=trouble,
-    )
-
-
-def _xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_xml(path, encoding=source.encoding, records=source.records, trouble=trouble)
-
-
-def _document(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_document(path, encoding=source.encoding, trouble=trouble)
-
-
-def _table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_table(path, _layout(source, format_of(path.name, source.format) or "csv"), trouble)
-
-
-def _parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
-    return read_parquet(path, trouble)
-
-
 _READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] = {
-    "jsonl": _json_lines,
-    "json": _json,
-    "csv": _table,
-    "tsv": _table,
-    "parquet": _parquet,
-    "text": _document,
-    "xml": _xml,
+    "jsonl": read_json_lines,
+    "json": read_json,
+    "csv": read_table,
+    "tsv": read_table,
+    "parquet": read_parquet,
+    "text": read_document,
+    "xml": read_xml,
 }
-
-
-def _layout(source: Source, format_: str) -> Layout:
-    # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
-    # follow.
-    quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
-    return Layout(
-        delimiter=DELIMITERS[format_],
-        quoted=quoted,
-        header=source.header,
-        encoding=source.encoding,
-    )
 
 
 def _format_hint(path: Path) -> str:

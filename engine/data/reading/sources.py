@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -54,21 +54,12 @@ def source_names(sources: Sequence[Source]) -> tuple[str, ...]:
 def source_slice(source: Source, name: str) -> dict[str, Any]:
     """Return what decides the rows of a source besides its bytes."""
     return {
+        **{one.name: getattr(source, one.name) for one in fields(source) if one.name != "ref"},
         "name": name,
         "format": _format(source),
-        "header": source.header,
-        "encoding": source.encoding,
-        "quoting": source.quoting,
-        "config": source.config,
-        "split": source.split,
-        "hub_file": source.hub_file,
-        "records": source.records,
-        "explode": source.explode,
         # The name without its folder: a file that is moved keeps the stage key; its bytes count
         # apart.
         "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},
-        "weight": source.weight,
-        "into": source.into,
     }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, lines
+from engine.recipe.formats import format_of
+from engine.recipe.model import Source
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SHOWN = 12
@@ -18,33 +19,26 @@ Fields = tuple[int, list[str]]
 """A line number and the fields of the row that starts there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a table is written."""
-
-    delimiter: str
-    quoted: bool
-    """Double quotes enclose fields, and are doubled inside them."""
-    header: tuple[str, ...]
-    """Names of the columns; empty when the first row holds them."""
-    encoding: str
-
-
-def read_table(path: Path, layout: Layout, trouble: Trouble) -> Iterator[Row]:
+def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the rows of a table; ragged rows and broken quotes are added to `trouble` and left out.
 
     DataError at once when the header or the encoding is wrong.
     """
-    text = lines(path, layout.encoding, trouble)
-    rows = _quoted(text, layout.delimiter, trouble) if layout.quoted else _plain(text, layout)
-    header: Sequence[str] = layout.header
+    format_ = format_of(path.name, source.format) or "csv"
+    delimiter = DELIMITERS[format_]
+    # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
+    # follow.
+    is_quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
+    text = lines(path, source.encoding, trouble)
+    rows = _quoted(text, delimiter, trouble) if is_quoted else _plain(text, delimiter)
+    header: Sequence[str] = source.header
     for line, fields in rows:
         if not header:
             header = fields
-            _check_header(header, line, layout, trouble)
+            _check_header(header, line, delimiter, trouble)
             continue
         if len(fields) != len(header):
-            trouble.add("D324", _ragged(fields, header, declared=bool(layout.header)), line=line)
+            trouble.add("D324", _ragged(fields, header, declared=bool(source.header)), line=line)
             continue
         yield trouble.row(f":{line}", dict(zip(header, fields, strict=True)))
 
@@ -97,27 +91,23 @@ def _csv_fault(error: csv.Error) -> str:
     return f"broken quoting: {text}"
 
 
-def _plain(text: Iterator[str], layout: Layout) -> Iterator[Fields]:
+def _plain(text: Iterator[str], delimiter: str) -> Iterator[Fields]:
     for number, line in enumerate(text, 1):
         # Not `splitlines` or `strip`: U+2028 or trailing tabs (empty fields) are part of the row.
         body = line.removesuffix("\n").removesuffix("\r")
         if body:
-            yield number, body.split(layout.delimiter)
+            yield number, body.split(delimiter)
 
 
 def _ragged(fields: Sequence[str], header: Sequence[str], *, declared: bool) -> str:
     where = "`header`" if declared else "the header"
     return (
-        f"row has {_count(len(fields), 'field')}, {where} names {len(header)}:"
+        f"row has {len(fields)} field{'s' * (len(fields) != 1)}, {where} names {len(header)}:"
         f" `{excerpt(' | '.join(fields))}`"
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _check_header(header: Sequence[str], line: int, layout: Layout, trouble: Trouble) -> None:
+def _check_header(header: Sequence[str], line: int, delimiter: str, trouble: Trouble) -> None:
     blank = [number for number, name in enumerate(header, 1) if not name.strip()]
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
     if blank:
@@ -125,9 +115,9 @@ def _check_header(header: Sequence[str], line: int, layout: Layout, trouble: Tro
     elif twice:
         names = ", ".join(f"`{excerpt(name)}`" for name in twice[:SHOWN])
         trouble.add("D324", f"the header names {names} more than once", line=line)
-    elif len(header) == 1 and layout.delimiter == "," and "\t" in header[0]:
+    elif len(header) == 1 and delimiter == "," and "\t" in header[0]:
         hint = "add `format: tsv` to the source"
         trouble.add("D324", "fields are separated by tabs, not by commas", line=line, hint=hint)
-    elif len(header) == 1 and layout.delimiter == "," and ";" in header[0]:
+    elif len(header) == 1 and delimiter == "," and ";" in header[0]:
         trouble.add("D324", "fields are separated by `;`, not by commas", line=line)
     trouble.raise_any()

@@ -17,6 +17,7 @@ from engine.data.reading.plain import COLUMN
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, open_bytes
 from engine.errors import DataError
+from engine.recipe.model import Source
 from engine.recipe.text.nearest import nearest
 
 PIECE = 1 << 16
@@ -31,15 +32,16 @@ ENCODED = frozenset({"utf-8", "utf8"})
 """Names of the default, with which the file's own declaration decides."""
 
 
-def read_xml(path: Path, *, encoding: str, records: str, trouble: Trouble) -> Iterator[Row]:
-    """Yield one row for each element called `records`, prefix included.
+def read_xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+    """Yield one row for each element called as the source's `records`, prefix included.
 
     Columns are the tags of its children (their text; a list of texts where a tag is repeated), its
     attributes as `@name`, and `text`, all of its text with white space collapsed, unless a child is
     called that. An element of that name inside another is part of it. DataError with the line when
     the file is not well-formed XML, declares entities, or has no such element.
     """
-    reader = _RowHandlers(records, None if encoding.lower() in ENCODED else encoding, trouble)
+    encoding = None if source.encoding.lower() in ENCODED else source.encoding
+    reader = _RowHandlers(source.records, encoding, trouble)
     with open_bytes(path, trouble) as stream:
         while piece := stream.read(PIECE):
             yield from reader.feed(piece)

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.shingles import SIMILAR, prefix_length, shingles, similarity_of
-from engine.errors import EnvironmentProblem
+from engine.errors import needs_extra
 
 MANY = 5_000
 """Rows from which the compiled way pays for its start (one to two seconds)."""
@@ -81,14 +81,9 @@ def near_duplicates(
 def _many(
     texts: TextStore, similarity: float, scratch: Path | None, result: NearDuplicates
 ) -> Iterator[Near]:
-    try:
+    what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
+    with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
         from engine.data.similarity.near_many import many  # NumPy and numba: an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba",
-            hint="pip install 'slm-recipe[data]', or write `near_duplicates: off`",
-        ) from error
     return many(texts, similarity, scratch=scratch, result=result)
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from engine.data.checks.findings import PLACES, Findings, Quote, Shown
+from engine.data.checks.findings import Quote, Shown
+from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
+from engine.data.similarity.shingles import SIMILAR
 from engine.data.spill import Texts, numbered
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
-from engine.recipe.model import CheckAction
 
-SIMILAR: Final = 0.8
 METHOD: Final = (
     "every row of train and validation with every row of the holdout: equal text after NFKC, case"
     " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
@@ -24,7 +25,7 @@ METHOD: Final = (
 )
 Pair = tuple[int, int, bool]
 """A row of the holdout, one of the others that matches it, and whether the texts are equal."""
-_WORDS: Final = {Assignment.TRAIN: "train", Assignment.VALIDATION: "validation"}
+_OTHERS: Final = (Assignment.TRAIN, Assignment.VALIDATION)
 
 
 @dataclass(slots=True)
@@ -33,16 +34,16 @@ class Shared:
 
     rows: int = 0
     """Different holdout rows, whichever split they are also in."""
-    into: dict[Assignment, int] = field(default_factory=dict)
-    contradicted: dict[Assignment, int] = field(default_factory=dict)
+    into: Counter[Assignment] = field(default_factory=Counter)
+    contradicted: Counter[Assignment] = field(default_factory=Counter)
     """Those among `into` of which every copy there names another answer."""
     steering: set[int] = field(default_factory=set)
     """Training rows whose text also stands in validation."""
 
 
-def shared_texts(pool: Pool, findings: Findings) -> Shared:
+def shared_texts(work: Preparation) -> Shared:
     """Count the holdout rows that stand in train or validation too, and write each pair down."""
-    shared = Shared()
+    shared, pool = Shared(), work.pool
     if not pool.place:
         return shared
     for start, end in runs(pool.order, pool.rank):
@@ -57,45 +58,40 @@ def shared_texts(pool: Pool, findings: Findings) -> Shared:
             if pool.place[row] == Assignment.HOLDOUT:
                 _count(shared, pool, row, others)
                 for other in others:
-                    _log(pool, Match(row, other, 1.0, exact=True), findings)
+                    _log(work, Match(row, other, 1.0, exact=True))
     return shared
 
 
 def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
     shared.rows += 1
-    for place in _WORDS:
+    for place in _OTHERS:
         copies = [row for row in others if pool.place[row] == place]
         if copies:
-            shared.into[place] = shared.into.get(place, 0) + 1
-            if all(pool.answer[row] != pool.answer[holdout] for row in copies):
-                shared.contradicted[place] = shared.contradicted.get(place, 0) + 1
+            shared.into[place] += 1
+            differs = all(pool.answer[row] != pool.answer[holdout] for row in copies)
+            shared.contradicted[place] += differs
 
 
 def check_leakage(
-    pool: Pool,
-    division: Division,
-    action: CheckAction,
-    findings: Findings,
-    shared: Shared,
-    *,
-    thorough: bool = True,
+    work: Preparation, division: Division, shared: Shared
 ) -> tuple[Firewall, list[Pair]]:
     """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
 
     Returns what was found, and each pair: later steps may leave rows out (see `with_left`).
-    Without `thorough`, nothing is compared unless rows would be dropped.
+    Unless it is thorough, nothing is compared where no rows would be dropped.
     """
+    pool, findings, drops = work.pool, work.findings, work.data.checks.leakage == "drop"
     holdout = division.rows(pool, "holdout")
     others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
     strongest: dict[int, Match] = {}
     exact: set[int] = set()
     near: set[int] = set()
     pairs: list[Pair] = []
-    for match in _matches(pool, holdout, others) if thorough or action == "drop" else ():
+    for match in _matches(pool, holdout, others) if work.thorough or drops else ():
         (exact if match.exact else near).add(match.holdout)
         pairs.append((match.holdout, match.other, match.exact))
         if not (match.exact and pool.place):  # those are written down already
-            _log(pool, match, findings)
+            _log(work, match)
         # A row may match several of the holdout; it is reported once, by the strongest match.
         known = strongest.get(match.other)
         if known is None or match.similarity > known.similarity:
@@ -107,24 +103,21 @@ def check_leakage(
     # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
-    if action != "off" and (count or shared.rows):
+    if count or shared.rows:
         message = _message(shared, len(holdout), found_exact, found_near, len(steering))
-        examples = _match_texts(pool, strongest)
-        findings.report("leakage", action, count, message=message, examples=examples)
-    removed = 0
-    if action == "drop":
-        for row in (*strongest, *steering):
-            division.places[row] = Assignment.NONE
-        removed = len(strongest)
-        findings.drop("near the holdout", removed)
-        findings.drop("text of validation", len(steering))
+        ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
+        examples = (_match_text(pool, match) for match in ranked)
+        work.report("leakage", count, message=message, examples=examples)
+    if drops:
+        findings.drop("near the holdout", division.leave_out(strongest))
+        findings.drop("text of validation", division.leave_out(steering))
     firewall = Firewall(
         method=METHOD,
         similarity=SIMILAR,
         compared=len(others),
         found_exact=found_exact,
         found_near=found_near,
-        removed=removed,
+        removed=len(strongest) if drops else 0,
         left_exact=len(exact),
         left_near=len(near),
     )
@@ -147,9 +140,9 @@ def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Ma
         yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
 
 
-def _log(pool: Pool, match: Match, findings: Findings) -> None:
-    other, holdout = pool.spill[match.other], pool.spill[match.holdout]
-    findings.row(
+def _log(work: Preparation, match: Match) -> None:
+    other, holdout = work.pool.spill[match.other], work.pool.spill[match.holdout]
+    work.findings.row(
         "leakage",
         other.origin,
         text=excerpt(other.input),
@@ -163,7 +156,7 @@ def _log(pool: Pool, match: Match, findings: Findings) -> None:
 def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
     parts = []
     if exact:
-        split = [_into(shared, place) for place in _WORDS if shared.into.get(place)]
+        split = [_into(shared, place) for place in _OTHERS if shared.into[place]]
         listed = f": {' and '.join(split)}" if split else ""
         stand = "stands" if exact == 1 else "stand"
         parts.append(
@@ -179,14 +172,9 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
 
 
 def _into(shared: Shared, place: Assignment) -> str:
-    other = shared.contradicted.get(place, 0)
+    other = shared.contradicted[place]
     labels = f" ({other:,} of them with another label)" if other else ""
-    return f"{shared.into[place]:,} in {_WORDS[place]}{labels}"
-
-
-def _match_texts(pool: Pool, strongest: dict[int, Match]) -> list[Shown]:
-    ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
-    return [_match_text(pool, match) for match in ranked[:PLACES]]
+    return f"{shared.into[place]:,} in {place.split}{labels}"
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:

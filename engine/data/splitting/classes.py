@@ -2,95 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
 from engine.data.checks.all_rows import count_labels
-from engine.data.checks.findings import Findings
+from engine.data.preparation import Preparation
 from engine.data.reading.row import several
 from engine.data.row_index import Pool
+from engine.data.splitting.groups import split_problem
 from engine.data.splitting.splits import ORDER, Division
 from engine.errors import Problem
-from engine.recipe.model import CheckAction, SplitName, Splits
+from engine.recipe.model import Splits
 
+TOO_SMALL: Final = "D312"
 MIN_HOLDOUT: Final = 2
 """Rows of each class below which nothing is reported about it."""
 
 
-def check_split_classes(
-    pool: Pool,
-    division: Division,
-    labels: tuple[str, ...],
-    *,
-    splits: Splits,
-    action: CheckAction,
-    findings: Findings,
-) -> None:
-    """Tell each class that is too small in a split, and a holdout of one class only.
+def check_split_classes(work: Preparation, division: Division) -> None:
+    """Refuse a holdout of one class only, and tell each class that is too small in a split.
 
-    `action` is that of `missing_classes`: unless it is `fail`, small classes are reported as findings.
+    Unless the check `missing_classes` says `fail`, small classes are reported as findings.
     """
-    counts = {name: count_labels(pool, division.rows(pool, name)) for name in ORDER}
-    total = count_labels(pool, pool.living())
-    problems = list(_too_small(counts, total, labels, splits))
-    alone = [label for label, count in counts["holdout"].items() if count]
-    if len(labels) > 1 and len(alone) == 1:
-        findings.problems.append(_one_class(alone[0], sum(counts["holdout"].values())))
-        # Every other class is too small there as well, which says less.
-        problems = [problem for problem in problems if problem.path != "splits.holdout"]
-    if action == "fail":
-        findings.problems += problems
-    elif problems and action == "warn":
-        examples = [problem.message for problem in problems]
+    problems = list(class_problems(work.pool, division, work.task.labels, work.splits))
+    small = [problem.message for problem in problems if problem.code == TOO_SMALL]
+    is_refused = work.data.checks.missing_classes == "fail"
+    work.findings.problems += [one for one in problems if is_refused or one.code != TOO_SMALL]
+    if small and not is_refused:
         message = "classes with too few rows in a split"
-        findings.report(
-            "missing_classes", "warn", len(problems), message=message, examples=examples
-        )
+        work.report("missing_classes", len(small), message=message, examples=small)
 
 
-def _too_small(
-    counts: Mapping[SplitName, Mapping[str, int]],
-    total: Mapping[str, int],
-    labels: tuple[str, ...],
-    splits: Splits,
+def class_problems(
+    pool: Pool, division: Division, labels: tuple[str, ...], splits: Splits
 ) -> Iterator[Problem]:
-    everything = sum(total.values())
-    for label in labels:
-        if not total.get(label):
-            continue  # reported by the check of missing classes
-        for name in ORDER:
-            rows = sum(counts[name].values())
-            count = counts[name].get(label, 0)
-            least = MIN_HOLDOUT if name == "holdout" and not splits.folds else 1
-            if getattr(splits, name) and rows and count < least:
-                needed = -(-least * everything // rows)
-                yield _class_too_small(label, name, (count, least, total[label], needed), splits)
+    """Yield what is wrong with the classes of each split."""
+    counts = {name: count_labels(pool, division.rows(pool, name)) for name in ORDER}
+    rows = {name: sum(count.values()) for name, count in counts.items()}
+    total = count_labels(pool, pool.living())
+    alone = [label for label, count in counts["holdout"].items() if count]
+    has_one_class = len(labels) > 1 and len(alone) == 1
+    if has_one_class:
+        message = f"every one of the {rows['holdout']:,} holdout rows has the label `{alone[0]}`"
+        hint = "use a file with the true labels; masked test files name one label everywhere"
+        yield split_problem("D361", message, "holdout", hint)
+    # A class without rows is reported by the check of missing classes. In a holdout of one class,
+    # every other one is too small as well, which says less.
+    for label, name in product(filter(total.get, labels), ORDER):
+        count = counts[name].get(label, 0)
+        least = MIN_HOLDOUT if name == "holdout" and not splits.folds else 1
+        is_explained = has_one_class and name == "holdout"
+        if getattr(splits, name) and rows[name] and count < least and not is_explained:
+            message = f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed"
+            message += f"; it has {several(total[label], 'row')} in all"
+            hint = _small_class_hint(-(-least * sum(total.values()) // rows[name]), splits)
+            yield split_problem(TOO_SMALL, message, name, hint)
 
 
-def _class_too_small(
-    label: str, name: SplitName, counts: tuple[int, int, int, int], splits: Splits
-) -> Problem:
-    count, least, total, needed = counts
-    hint = f"about {several(needed, 'row')} of that label in all would do; add rows, or enlarge the split"
+def _small_class_hint(needed: int, splits: Splits) -> str:
     if splits.by in ("files", "column"):
-        hint = "add rows of that label, or write `data.checks.missing_classes: warn`"
-    elif splits.by != "stratified":
-        hint = f"{hint}, or use `by: stratified`"
-    return Problem(
-        code="D312",
-        message=(
-            f"label `{label}` has {several(count, 'row')} in {name}, at least {least} are needed;"
-            f" it has {several(total, 'row')} in all"
-        ),
-        path=f"splits.{name}",
-        hint=hint,
-    )
-
-
-def _one_class(label: str, rows: int) -> Problem:
-    return Problem(
-        code="D361",
-        message=f"every one of the {rows:,} holdout rows has the label `{label}`",
-        path="splits.holdout",
-        hint="use a file with the true labels; masked test files name one label everywhere",
-    )
+        return "add rows of that label, or write `data.checks.missing_classes: warn`"
+    other = "" if splits.by == "stratified" else ", or use `by: stratified`"
+    rows = several(needed, "row")
+    return f"about {rows} of that label in all would do; add rows, or enlarge the split{other}"

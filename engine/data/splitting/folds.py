@@ -8,17 +8,16 @@ from fractions import Fraction
 
 from engine.data.reading.row import several
 from engine.data.row_index import Assignment
-from engine.data.splitting.groups import Stratum, Units, take
+from engine.data.splitting.groups import Chosen, Stratum, Units, split_problem, take
 from engine.data.splitting.iterative import stratify
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
 
 FEWEST = 2
 """Folds that are folds."""
-Folded = tuple[dict[Assignment, Sequence[int]], bytearray, list[Problem]]
 
 
-def divide_by_fold(units: Units, splits: Splits) -> Folded:
+def divide_by_fold(units: Units, splits: Splits) -> tuple[Chosen, bytearray, list[Problem]]:
     """Return the units of each split, the fold of each row, and problems when rows are too few.
 
     Folds differ by as few rows as whole units allow; stratified, each has the labels in equal
@@ -35,24 +34,23 @@ def divide_by_fold(units: Units, splits: Splits) -> Folded:
             folds[row] = fold
     holdout = [unit for unit in range(len(units)) if of_unit[unit] == 0]
     left: Sequence[int] = [unit for unit in range(len(units)) if of_unit[unit] != 0]
-    chosen: dict[Assignment, Sequence[int]] = {Assignment.HOLDOUT: holdout}
-    for place, size in (
-        (Assignment.VALIDATION, splits.validation),
-        (Assignment.TRAIN, splits.train),
-    ):
-        rows = _rows(size, units, left, last=place is Assignment.TRAIN)
-        if rows > units.total(left):
-            problems.append(_short(place.name.lower(), rows, units.total(left)))
+    chosen: Chosen = {Assignment.HOLDOUT: holdout}
+    for place in (Assignment.VALIDATION, Assignment.TRAIN):
+        is_last, name, there = place is Assignment.TRAIN, place.split, units.total(left)
+        rows = _rows(getattr(splits, name), units, there, last=is_last)
+        if rows > there:
+            message = f"{rows:,} rows are needed for {name}, the other folds leave {there:,}"
+            problems.append(split_problem("D311", message, name))
         chosen[place], left = take(units, left, rows, stratified=is_stratified)
     return chosen, folds, problems
 
 
-def _rows(size: Size, units: Units, left: Sequence[int], *, last: bool) -> int:
+def _rows(size: Size, units: Units, left: int, *, last: bool) -> int:
     """Return a size in rows: fractions are of all rows; `all` of train is what is left."""
     if size == "all":
-        return units.total(left) if last else 0
+        return left if last else 0
     if isinstance(size, float):
-        return min(round(Fraction(str(size)) * len(units.rows)), units.total(left))
+        return min(round(Fraction(str(size)) * len(units.rows)), left)
     return size
 
 
@@ -88,28 +86,14 @@ def _level(units: Units, folds: int) -> dict[int, int]:
 def _too_few(units: Units, folds: int, *, stratified: bool) -> Iterator[Problem]:
     if len(units) < folds:
         what = "groups" if units.by == "group" else "different texts"
-        yield Problem(
-            code="D363",
-            message=f"{folds} folds need {folds} {what}, there are {len(units)}",
-            path="splits.folds",
-            hint=f"`folds: {len(units)}` is the most" if len(units) > 1 else None,
-        )
+        message = f"{folds} folds need {folds} {what}, there are {len(units)}"
+        hint = f"`folds: {len(units)}` is the most" if len(units) > 1 else None
+        yield split_problem("D363", message, "folds", hint)
         return
     labels = Counter(label for unit in range(len(units)) for label in units.stratum(unit))
     for label, count in sorted(labels.items()):
         if stratified and count < folds:
             fewer = f", or write `folds: {count}`" if count >= FEWEST else ""
-            yield Problem(
-                code="D362",
-                message=f"label `{label}` has {several(count, 'text')}, {folds} folds need {folds}",
-                path="splits.folds",
-                hint=f"add {several(folds - count, 'row')} of that label{fewer}",
-            )
-
-
-def _short(name: str, rows: int, left: int) -> Problem:
-    return Problem(
-        code="D311",
-        message=f"{rows:,} rows are needed for {name}, the other folds leave {left:,}",
-        path=f"splits.{name}",
-    )
+            message = f"label `{label}` has {several(count, 'text')}, {folds} folds need {folds}"
+            hint = f"add {several(folds - count, 'row')} of that label{fewer}"
+            yield split_problem("D362", message, "folds", hint)

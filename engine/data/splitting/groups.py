@@ -6,10 +6,15 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
 
 from engine.data.row_index import Assignment, Pool, runs
+from engine.errors import Problem
 
 Stratum = tuple[str, ...]
+Chosen = dict[Assignment, Sequence[int]]
+"""Units of each split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,42 +68,35 @@ class Units:
                 places[row] = place
 
 
+def split_problem(code: str, message: str, split: str = "", hint: str | None = None) -> Problem:
+    """Return what is wrong with the size of a split, or with `splits` as a whole."""
+    path = f"splits.{split}" if split else "splits"
+    return Problem(code=code, message=message, path=path, hint=hint)
+
+
 def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
     """Return the living rows as units; `by` as in `Splits.by`.
 
     By time, a record knows a row by its text and time, so that new rows join no recorded time.
     """
     rows = pool.living()
-    what, value = "text", pool.rank
+    values: list[Sequence[float]] = [pool.rank]
+    what = by if by in ("group", "time") else "text"
     if by == "group":
-        what, value = "group", pool.unit
+        values = [pool.unit]
         rows = array("I", sorted(rows, key=pool.unit.__getitem__))
-    if by == "time":
-        latest = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))
-        starts = array("I", (start for start, _ in runs(latest, pool.time)))
-        if is_held:
-            # Within one time, equal ranks are the same text: a unit is then what a record knows.
-            starts = array("I", sorted({*starts, *(start for start, _ in runs(latest, pool.rank))}))
-        return Units(pool=pool, rows=latest, starts=_ended(starts, latest), by="time")
-    if pool.place:  # equal texts of different splits are units of their own
+    elif by == "time":
+        # Within one time, equal ranks are the same text: a unit is then what a record knows.
+        values = [pool.time, pool.rank] if is_held else [pool.time]
+        rows = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))
+    elif pool.place:  # equal texts of different splits are units of their own
+        values = [pool.rank, pool.place]
         rows = array("I", sorted(rows, key=pool.place.__getitem__))
-    starts = array("I", (start for start, _ in runs(rows, value)))
-    if pool.place:
-        starts = array("I", _split_by_place(pool, rows, starts))
-    return Units(pool=pool, rows=rows, starts=_ended(starts, rows), by=what)
-
-
-def _ended(starts: array[int], rows: Sequence[int]) -> array[int]:
-    starts.append(len(rows))
-    return starts
-
-
-def _split_by_place(pool: Pool, rows: Sequence[int], starts: Iterable[int]) -> Iterator[int]:
-    """Yield the starts, and one more where the split changes within a run of equal texts."""
-    begins = set(starts)
-    for at, row in enumerate(rows):
-        if at in begins or (at and pool.place[row] != pool.place[rows[at - 1]]):
-            yield at
+    # A unit ends wherever one of the values changes.
+    starts = merge(*((start for start, _ in runs(rows, value)) for value in values), [len(rows)])
+    return Units(
+        pool=pool, rows=rows, starts=array("I", (start for start, _ in groupby(starts))), by=what
+    )
 
 
 def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:

@@ -8,26 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from engine.data.checks.rows.personal_data import masked
 from engine.data.examples.example import content_key
 from engine.data.membership import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
 from engine.data.row_index import Assignment, Pool
-from engine.data.splitting.groups import Units, take
+from engine.data.splitting.groups import Chosen, Units, take
 from engine.evidence import Recorded
-from engine.recipe.model import Size, SplitName
+from engine.recipe.model import Size
 
-NAMES: Final[Mapping[RecordedName, Assignment]] = {
-    "none": Assignment.NONE,
-    "train": Assignment.TRAIN,
-    "validation": Assignment.VALIDATION,
-    "holdout": Assignment.HOLDOUT,
-}
-JUDGING: Final[Mapping[SplitName, Assignment]] = {
-    "holdout": Assignment.HOLDOUT,
-    "validation": Assignment.VALIDATION,
-}
+JUDGING: Final = (Assignment.HOLDOUT, Assignment.VALIDATION)
+"""In the order in which they are drawn."""
 FRESH: Final = 255
 """In no record."""
 
@@ -58,11 +50,15 @@ class RecordedSplits:
 def held_by(recorded: Membership) -> RecordedSplits:
     """Return the record by key; a text that stands in two splits counts for the stricter one."""
     known: dict[int, int] = {}
-    # The strictest split comes last and overwrites: NAMES is in that order.
-    for name, place in NAMES.items():
-        for key in recorded.members.get(name, ()):
+    # The strictest split comes last and overwrites: `Assignment` is in that order.
+    for place in Assignment:
+        for key in recorded.members.get(_name(place), ()):
             known[int.from_bytes(key)] = place
     return RecordedSplits(known=known, is_whole="train" in recorded.members)
+
+
+def _name(place: Assignment) -> RecordedName:
+    return cast("RecordedName", place.split)
 
 
 def know_again(pool: Pool, held: RecordedSplits) -> None:
@@ -105,16 +101,16 @@ class RecordedDivision:
             return chosen
         rows = self.held.count(place) if isinstance(size, float) else size
         missing = rows - self.units.total(chosen)
-        is_changed = place is Assignment.VALIDATION and isinstance(size, int) and self._can_change
+        # Groups grow and times stay together: what they miss says nothing about a new size.
+        can_change = self.units.by == "text"
+        is_changed = place is Assignment.VALIDATION and isinstance(size, int) and can_change
         if is_changed and -missing > self.slack:
             return list(self.draw(chosen, rows))
         if not self.gone.get(place) and not (is_changed and missing > self.slack):
             return chosen
         # Training rows come last: earlier models have learned them.
         for others in (FRESH, Assignment.NONE, Assignment.TRAIN):
-            got = self.draw(by_place.get(others, []), missing)
-            chosen = sorted([*chosen, *got])
-            missing -= self.units.total(got)
+            chosen = self.filled(chosen, by_place.get(others, []), rows)
         return chosen
 
     def train(self, among: Sequence[int], size: Size) -> Sequence[int]:
@@ -126,15 +122,16 @@ class RecordedDivision:
             return self.draw(among, rows)
         by_place = self.by_place(among)
         chosen = by_place.get(Assignment.TRAIN, [])
-        missing = rows - self.units.total(chosen)
-        if -missing > self.slack:
+        if self.units.total(chosen) - rows > self.slack:
             return self.draw(chosen, rows)
-        for others in (FRESH, Assignment.NONE):
-            if others == FRESH or self.gone.get(Assignment.TRAIN) or missing > self.slack:
-                got = self.draw(by_place.get(others, []), missing)
-                chosen = sorted([*chosen, *got])
-                missing -= self.units.total(got)
+        chosen = self.filled(chosen, by_place.get(FRESH, []), rows)
+        if self.gone.get(Assignment.TRAIN) or rows - self.units.total(chosen) > self.slack:
+            chosen = self.filled(chosen, by_place.get(Assignment.NONE, []), rows)
         return chosen
+
+    def filled(self, chosen: Sequence[int], others: Sequence[int], rows: int) -> list[int]:
+        """Return the chosen units and as many of the others as are missing in so many rows."""
+        return sorted([*chosen, *self.draw(others, rows - self.units.total(chosen))])
 
     def by_place(self, among: Iterable[int]) -> dict[int, list[int]]:
         """Return units by the strictest place that is recorded for their rows, FRESH where none is."""
@@ -148,11 +145,6 @@ class RecordedDivision:
     def draw(self, among: Sequence[int], rows: int) -> Sequence[int]:
         """Return units of so many rows, or none."""
         return take(self.units, among, rows, stratified=self.stratified)[0] if rows > 0 else ()
-
-    @property
-    def _can_change(self) -> bool:
-        """Groups grow and times stay together: what they miss says nothing about a new size."""
-        return self.units.by == "text"
 
 
 def recorded_division(units: Units, held: RecordedSplits, *, stratified: bool) -> RecordedDivision:
@@ -175,31 +167,28 @@ def recorded_division(units: Units, held: RecordedSplits, *, stratified: bool) -
 
 
 def divide_held(
-    units: Units, sizes: Mapping[SplitName, Size], held: RecordedSplits, *, stratified: bool
-) -> dict[Assignment, Sequence[int]]:
+    units: Units, sizes: Mapping[Assignment, Size], held: RecordedSplits, *, stratified: bool
+) -> Chosen:
     """Return the units of each split as `RecordedDivision` says; no unit is in two."""
     record = recorded_division(units, held, stratified=stratified)
     judged = record.by_place(range(len(units)))
     left: Sequence[int] = range(len(units))
-    divided: dict[Assignment, Sequence[int]] = {}
-    for name, place in JUDGING.items():
+    divided: Chosen = {}
+    for place in JUDGING:
         among = left
         if units.by == "time":
             among = _in_turn(units, left, judged.get(place, []), divided)
-        divided[place] = record.keep(among, sizes[name], place)
+        divided[place] = record.keep(among, sizes[place], place)
         taken = set(divided[place])
         left = [unit for unit in left if unit not in taken]
     if units.by == "time":
         left = _not_later(record, left, divided)
-    divided[Assignment.TRAIN] = record.train(left, sizes["train"])
+    divided[Assignment.TRAIN] = record.train(left, sizes[Assignment.TRAIN])
     return divided
 
 
 def _in_turn(
-    units: Units,
-    among: Sequence[int],
-    judged: Sequence[int],
-    later: Mapping[Assignment, Sequence[int]],
+    units: Units, among: Sequence[int], judged: Sequence[int], later: Chosen
 ) -> Sequence[int]:
     """Leave out what is earlier than the split already is, or as late as a later split."""
     first = min(map(units.time, judged), default=float("-inf"))
@@ -210,9 +199,7 @@ def _in_turn(
     return [unit for unit in among if unit in own or first <= units.time(unit) < end]
 
 
-def _not_later(
-    record: RecordedDivision, among: Iterable[int], divided: Mapping[Assignment, Sequence[int]]
-) -> list[int]:
+def _not_later(record: RecordedDivision, among: Iterable[int], divided: Chosen) -> list[int]:
     """Leave out rows that did not train and are later than what judges: the future stays unknown."""
     units = record.units
     judged = [units.time(unit) for chosen in divided.values() for unit in chosen]
@@ -227,17 +214,16 @@ def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = 
     `drawn` are the places as drawn, `places` those that are left after checks and weights left rows out.
     """
     rows = pool.living()
-    names = {place: name for name, place in NAMES.items()}
-    kept = set(names) if len(rows) <= RECORDED_ROWS else {Assignment.VALIDATION, Assignment.HOLDOUT}
-    keys: dict[RecordedName, set[bytes]] = {names[place]: set() for place in sorted(kept)}
+    kept = Assignment if len(rows) <= RECORDED_ROWS else sorted(JUDGING)
+    keys: dict[RecordedName, set[bytes]] = {_name(place): set() for place in kept}
     used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
     for row in rows:
-        place = Assignment(drawn[row])
-        if place in kept:
+        name = _name(Assignment(drawn[row]))
+        if name in keys:
             key = pool.identity(row).to_bytes(8)
-            keys[names[place]].add(key)
-            if places is None or places[row] == place:
-                used[names[place]].add(key)
+            keys[name].add(key)
+            if places is None or places[row] == drawn[row]:
+                used[name].add(key)
     return record(keys, left_out={name: keys[name] - used[name] for name in keys})
 
 
@@ -247,11 +233,10 @@ def what_became(pool: Pool, places: Sequence[int], held: RecordedSplits) -> Reco
     By group the record knows groups, not rows: how many rows of a known group are new is unknown.
     """
     rows = pool.living()
-    names = {place: name for name, place in NAMES.items()}
     holdout = [held.of(pool.identity(row)) for row in rows if places[row] == Assignment.HOLDOUT]
     kept = sum(place == Assignment.HOLDOUT for place in holdout)
     new = Counter(
-        names[Assignment(places[row])] for row in rows if held.of(pool.identity(row)) == FRESH
+        Assignment(places[row]).split for row in rows if held.of(pool.identity(row)) == FRESH
     )
     return Recorded(
         kept=kept,

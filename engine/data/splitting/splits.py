@@ -15,15 +15,15 @@ stay together.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
-from engine.data.row_index import Assignment, Pool, runs
+from engine.data.row_index import SPAN, Assignment, Pool, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
-from engine.data.splitting.groups import Units, take, units_of
+from engine.data.splitting.groups import Chosen, Units, split_problem, take, units_of
 from engine.data.splitting.iterative import stratify
 from engine.data.splitting.recorded import RecordedSplits, divide_held
 from engine.errors import Problem
@@ -31,15 +31,8 @@ from engine.recipe.model import Size, SplitName, Splits
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""
-PLACE: Final[Mapping[SplitName, Assignment]] = {
-    "train": Assignment.TRAIN,
-    "validation": Assignment.VALIDATION,
-    "holdout": Assignment.HOLDOUT,
-}
-UNIT = 1 << 64
-
-Chosen = dict[Assignment, Sequence[int]]
-"""Units of each split."""
+DRAWN: Final = tuple(Assignment[name.upper()] for name in ORDER)
+Sizes = Mapping[Assignment, Size]
 
 
 @dataclass(slots=True)
@@ -58,8 +51,14 @@ class Division:
 
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
         """Return the rows of a split in drawn order."""
-        place = PLACE[name]
+        place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
+
+    def leave_out(self, rows: Collection[int]) -> int:
+        """Take rows out of their splits; return how many they are."""
+        for row in rows:
+            self.places[row] = Assignment.NONE
+        return len(rows)
 
 
 def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Division:
@@ -68,7 +67,7 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     With `held`, a recorded holdout keeps its rows; it applies to sizes in rows, and to time.
     """
     units = units_of(pool, splits.by, is_held=held is not None)
-    sizes: dict[SplitName, Size] = {name: getattr(splits, name) for name in ORDER}
+    sizes: Sizes = {place: getattr(splits, place.split) for place in DRAWN}
     division = Division(places=bytearray(len(pool)))
     if splits.folds:
         chosen, division.folds, division.problems = divide_by_fold(units, splits)
@@ -76,14 +75,23 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
         chosen, division.problems = divide_placed(units, splits, held)
     elif any(isinstance(size, float) for size in sizes.values()) and splits.by != "time":
         chosen = _by_fraction(units, sizes)
-        division.problems = list(_empty_splits(units, chosen, sizes))
+        division.problems = [
+            split_problem(
+                "D311",
+                f"{size} of {len(units.rows):,} rows leaves none for {place.split}",
+                place.split,
+            )
+            for place, size in sizes.items()
+            if size and not len(chosen[place])
+        ]
     else:
         rows = _in_rows(sizes, len(units.rows))
         division.problems = list(_too_few(rows, len(units.rows)))
         if division.problems:
             chosen = {}
         elif held is not None:
-            asked = {**sizes, "train": rows["train"]}  # other shares say how much was recorded
+            # Other shares than that of train say how much was recorded.
+            asked = {**sizes, Assignment.TRAIN: rows[Assignment.TRAIN]}
             chosen = divide_held(units, asked, held, stratified=splits.by == "stratified")
         else:
             chosen = _by_rows(units, rows, splits)
@@ -96,23 +104,22 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     return division
 
 
-def _in_rows(sizes: Mapping[SplitName, Size], rows: int) -> dict[SplitName, Size]:
+def _in_rows(sizes: Sizes, rows: int) -> Sizes:
     """Return fractions as rows (by time there are no other sizes), rounded at each cut.
 
     So shares that make a whole ask for all rows, and never for one more.
     """
     found = dict(sizes)
     upper = Fraction(0)
-    for name in ORDER:
-        size = sizes[name]
+    for place, size in sizes.items():
         if isinstance(size, float):
             lower, upper = upper, upper + Fraction(str(size))
             # Cuts are rounded, not sizes: rounded sizes could add up to more rows than there are.
-            found[name] = round(upper * rows) - round(lower * rows)
+            found[place] = round(upper * rows) - round(lower * rows)
     return found
 
 
-def _by_rows(units: Units, sizes: Mapping[SplitName, Size], splits: Splits) -> Chosen:
+def _by_rows(units: Units, sizes: Sizes, splits: Splits) -> Chosen:
     is_stratified = splits.by == "stratified"
     if units.by == "time":
         return _by_time(units, sizes)
@@ -121,35 +128,31 @@ def _by_rows(units: Units, sizes: Mapping[SplitName, Size], splits: Splits) -> C
         return _iteratively(units, sizes)
     left: Sequence[int] = range(len(units))
     chosen: Chosen = {}
-    for name in ORDER:
-        size = sizes[name]
+    for place, size in sizes.items():
         rows = units.total(left) if size == "all" else int(size)
-        chosen[PLACE[name]], left = take(units, left, rows, stratified=is_stratified)
+        chosen[place], left = take(units, left, rows, stratified=is_stratified)
     return chosen
 
 
-def _iteratively(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+def _iteratively(units: Units, sizes: Sizes) -> Chosen:
     """Stratify rows of several labels; what no split asks for is a subset of its own."""
-    rows = len(units.rows)
-    asked = {name: 0 if sizes[name] == "all" else int(sizes[name]) for name in ORDER}
-    rest = rows - sum(asked.values())
-    counts = [asked[name] + (rest if sizes[name] == "all" else 0) for name in ORDER]
+    rest = len(units.rows) - sum(int(size) for size in sizes.values() if size != "all")
+    counts = [rest if size == "all" else int(size) for size in sizes.values()]
     spare = [] if "all" in sizes.values() else [rest]
     subsets = stratify(units, range(len(units)), [*counts, *spare])
-    chosen: Chosen = {PLACE[name]: subset for name, subset in zip(ORDER, subsets, strict=False)}
-    for name in ORDER:
-        if sizes[name] == "all":  # what fits in no subset is left, too
-            others = {unit for other in ORDER if other != name for unit in chosen[PLACE[other]]}
-            chosen[PLACE[name]] = [unit for unit in range(len(units)) if unit not in others]
+    chosen: Chosen = dict(zip(sizes, subsets, strict=False))
+    for place, size in sizes.items():
+        if size == "all":  # what fits in no subset is left, too
+            others = {unit for other in sizes if other != place for unit in chosen[other]}
+            chosen[place] = [unit for unit in range(len(units)) if unit not in others]
     return chosen
 
 
-def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+def _by_time(units: Units, sizes: Sizes) -> Chosen:
     """Cut the rows, the latest first; at each cut equal times go where the size is met best."""
     chosen: Chosen = {}
     at = 0
-    for name in ORDER:
-        size = sizes[name]
+    for place, size in sizes.items():
         end, rows = at, 0
         while end < len(units) and (size == "all" or rows < int(size)):
             more = units.size(end)
@@ -157,21 +160,20 @@ def _by_time(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
                 break
             rows += more
             end += 1
-        chosen[PLACE[name]] = range(at, end)
+        chosen[place] = range(at, end)
         at = end
     return chosen
 
 
-def _by_fraction(units: Units, sizes: Mapping[SplitName, Size]) -> Chosen:
+def _by_fraction(units: Units, sizes: Sizes) -> Chosen:
     bounds: list[tuple[Assignment, int]] = []
     upper = Fraction(0)
-    for name in ORDER:
-        size = sizes[name]
+    for place, size in sizes.items():
         upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
         # Whole numbers, rounded up: a float has 53 bits and would put ranks beside the cut into
         # the other split.
-        bounds.append((PLACE[name], -(-upper.numerator * UNIT // upper.denominator)))
-    divided = {PLACE[name]: array("I") for name in ORDER}
+        bounds.append((place, -(-upper.numerator * SPAN // upper.denominator)))
+    divided = {place: array("I") for place in sizes}
     for unit in range(len(units)):
         position = units.position(unit)
         for place, bound in bounds:
@@ -198,29 +200,14 @@ def _part(pool: Pool, places: bytearray) -> int:
     return count
 
 
-def _too_few(sizes: Mapping[SplitName, Size], rows: int) -> Iterator[Problem]:
+def _too_few(sizes: Sizes, rows: int) -> Iterator[Problem]:
     """Yield a problem where the sizes in rows ask for more than there are."""
-    asked = {name: 1 if size == "all" else int(size) for name, size in sizes.items()}
+    asked = {place.split: 1 if size == "all" else int(size) for place, size in sizes.items()}
     needed = sum(asked.values())
     if needed <= rows:
         return
     parts = " + ".join(f"{asked[name]:,} {name}" for name in reversed(ORDER))
     spare = rows - asked["holdout"] - asked["validation"]
-    yield Problem(
-        code="D311",
-        message=f"{needed:,} rows are needed ({parts}), there are {rows:,}",
-        path="splits",
-        hint=f"`splits.train: {spare}` would fit" if spare > 0 else None,
-    )
-
-
-def _empty_splits(
-    units: Units, chosen: Chosen, sizes: Mapping[SplitName, Size]
-) -> Iterator[Problem]:
-    for name in ORDER:
-        if sizes[name] and not len(chosen[PLACE[name]]):
-            yield Problem(
-                code="D311",
-                message=f"{sizes[name]} of {len(units.rows):,} rows leaves none for {name}",
-                path=f"splits.{name}",
-            )
+    message = f"{needed:,} rows are needed ({parts}), there are {rows:,}"
+    hint = f"`splits.train: {spare}` would fit" if spare > 0 else None
+    yield split_problem("D311", message, hint=hint)

@@ -85,36 +85,28 @@ def folds_of(
     those of the holdout among them. Every row is judged exactly once. What reads the same as a
     judged row is left out of its training, with `near` also what reads nearly the same.
     """
-    first = Fold(number=0, train=tuple(train), validation=tuple(validation), judged=tuple(holdout))
-    return (
-        first,
-        *(
-            _apart(
-                Fold(
-                    number=number,
-                    train=(*(row for row in train if row.fold != number), *holdout),
-                    validation=tuple(row for row in validation if row.fold != number),
-                    judged=tuple(row for row in (*train, *validation) if row.fold == number),
-                ),
-                near=near,
+    found = [
+        Fold(number=0, train=tuple(train), validation=tuple(validation), judged=tuple(holdout))
+    ]
+    for number in range(1, folds):
+        judged = tuple(row for row in (*train, *validation) if row.fold == number)
+        trained = (*(row for row in train if row.fold != number), *holdout)
+        steering = [row for row in validation if row.fold != number]
+        found.append(
+            Fold(
+                number=number,
+                train=_apart(trained, judged, near=near),
+                validation=_apart(steering, judged, near=near),
+                judged=judged,
             )
-            for number in range(1, folds)
-        ),
-    )
+        )
+    return tuple(found)
 
 
-def _apart(fold: Fold, *, near: bool) -> Fold:
-    """Leave out of training what stands among the judged rows; the data stage looked at fold 0 only."""
-    judged = [row.input for row in fold.judged]
-
-    def kept(rows: Sequence[Example]) -> tuple[Example, ...]:
-        found = leaks(judged, enumerate(row.input for row in rows))
-        out = {match.other for match in found if near or match.exact}
-        return tuple(row for place, row in enumerate(rows) if place not in out)
-
-    return Fold(
-        number=fold.number,
-        train=kept(fold.train),
-        validation=kept(fold.validation),
-        judged=fold.judged,
-    )
+def _apart(
+    rows: Sequence[Example], judged: Sequence[Example], *, near: bool
+) -> tuple[Example, ...]:
+    """Leave out what stands among the judged rows; the data stage looked at fold 0 only."""
+    found = leaks([row.input for row in judged], enumerate(row.input for row in rows))
+    out = {match.other for match in found if near or match.exact}
+    return tuple(row for place, row in enumerate(rows) if place not in out)

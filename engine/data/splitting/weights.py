@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.data.checks.findings import Findings
-from engine.data.row_index import Assignment, Pool, drawn
+from engine.data.row_index import SPAN, Assignment, Pool, drawn
 from engine.data.splitting.splits import Division
 from engine.recipe.model import Source
-
-UNIT = 1 << 64
 
 
 def weigh(
@@ -46,9 +44,9 @@ def _times(weight: float, key: int, seed: int) -> int:
     """Return the whole part of a weight, and one more for the share of rows that the rest says."""
     whole = int(weight)
     share = weight - whole
-    return whole + (drawn("weight", seed, key.to_bytes(8)) < share * UNIT)
+    return whole + (drawn("weight", seed, key.to_bytes(8)) < share * SPAN)
 
 
-def seen(rows: Iterable[int], repeats: dict[int, int]) -> int:
+def seen(rows: Iterable[int], repeats: Mapping[int, int]) -> int:
     """Return the rows of one epoch."""
     return sum(repeats.get(row, 1) for row in rows)

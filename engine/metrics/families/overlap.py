@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import EnvironmentProblem
+from engine.errors import needs_extra
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
 
@@ -43,14 +43,8 @@ class OverlapStatistics:
 @lru_cache(maxsize=1 << 16)
 def overlap(text: str, references: tuple[str, ...]) -> OverlapStatistics:
     """Compare a text with its references."""
-    try:
+    with needs_extra("judging generated texts needs rouge-score and sacrebleu", "metrics"):
         rouge, (bleu, chrf) = _rouge(), _sacrebleu()
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            "judging generated texts needs rouge-score and sacrebleu",
-            hint="pip install 'slm-recipe[metrics]'",
-        ) from error
     # sacrebleu takes references by number, each a list over all rows; there is one row here.
     streams = [[reference] for reference in references]
     found = rouge.score_multi(list(references), text)

@@ -5,15 +5,15 @@ Every module of this package is imported here, and its rules are known thereby: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Final
+from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.rules.rule import RULES
 from engine.recipe.text.compose import dotted
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 
 __all__ = ["RULES", "check_rules"]
 
@@ -25,17 +25,15 @@ _BLOCKING: Final = frozenset({"R105", "R106"})
 """After these a rule cannot read what it needs; after a wrong name or range it can."""
 
 
-def check_rules(
-    source: SourceText, filled: Mapping[str, Any], structure: Iterable[Problem]
-) -> tuple[Problem, ...]:
+def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return every broken rule; a rule is left out where what it reads is missing or mistyped."""
     blocked = {problem.path for problem in structure if problem.code in _BLOCKING}
-    blocked |= {dotted(path) for path in source.broken if path}
+    blocked |= {dotted(path) for path in recipe.broken if path}
     return tuple(
         problem
         for rule in RULES
         if not any(_overlap(key, at) for key in rule.reads for at in blocked)
-        for problem in rule.check(source, filled)
+        for problem in rule.check(recipe)
     )
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.errors import Problem
-from engine.kinds import KINDS
+from engine.kinds import KINDS, MetricSpec
 from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
-from engine.recipe.validation.schema_errors import show
+from engine.recipe.text.nearest import nearest, suggestion, with_suggestion
+from engine.recipe.text.source import FilledText
+from engine.recipe.validation.schema_errors import percent_hint, show
 
 QUANTIZATIONS: Final = (
     "F16", "BF16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M", "Q4_K_S",
@@ -35,7 +34,7 @@ _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
 @rule("task.kind", "acceptance.metrics")
-def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def something_must_hold(recipe: FilledText) -> Problems:
     """R246: nothing must hold.
 
     Without a bound every classifier would be accepted.
@@ -54,15 +53,15 @@ def something_must_hold(source: SourceText, filled: Mapping[str, Any]) -> Iterat
           metrics:
             macro_f1: {min: 0.80}
     """
-    kind = KINDS.get(filled["task"]["kind"])
-    if kind and kind.needs_threshold and not filled["acceptance"]["metrics"]:
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind and kind.needs_threshold and not recipe["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
-        yield source.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
+        yield recipe.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
 
 
 @rule("task.kind", "acceptance", "export.after_quantization")
-def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def kind_is_measured(recipe: FilledText) -> Problems:
     """R247: a bound on a kind of task that is not measured yet.
 
     For preference pairs there are no metrics yet, and a bound that nothing measures would hold nothing.
@@ -80,19 +79,19 @@ def kind_is_measured(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
         task:
           kind: preference
     """
-    kind = filled["task"]["kind"]
+    kind = recipe["task"]["kind"]
     if is_measured(kind):
         return
-    acceptance = filled["acceptance"]
-    named: list[KeyPath] = [at for at, _ in _bounds(filled)]
+    acceptance = recipe["acceptance"]
+    named: list[KeyPath] = [at for at, _ in _bounds(recipe)]
     named += [("acceptance", key) for key in ("overfitting", "forgetting") if key in acceptance]
     for at in named:
         message = f"there are no metrics for {kind} yet, so this bound would hold nothing"
-        yield source.problem("R247", message, at=at, key=True, hint="delete it")
+        yield recipe.problem("R247", message, at=at, key=True, hint="delete it")
 
 
 @rule("task.kind", "task.labels", "acceptance.metrics")
-def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def metrics_are_known(recipe: FilledText) -> Problems:
     """R212: no such label.
 
     A bound, bin or new name for a label that the task does not have would do nothing.
@@ -113,107 +112,94 @@ def metrics_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           metrics:
             f1.billing: {min: 0.80}
     """
-    if not is_measured(filled["task"]["kind"]):
+    if not is_measured(recipe["task"]["kind"]):
         return
-    for name in filled["acceptance"]["metrics"]:
+    for name in recipe["acceptance"]["metrics"]:
         at = (*_METRICS_AT, name)
         if name in _OF_FILES:
             message = f"`{name}` is measured on the quantized file"
             hint = "it belongs under export.after_quantization"
-            yield source.problem("R207", message, at=at, key=True, hint=hint)
+            yield recipe.problem("R207", message, at=at, key=True, hint=hint)
         else:
-            yield from _unknown_metric(source, name, task=filled["task"], at=at)
+            yield from _unknown_metric(recipe, name, at)
 
 
 @rule("task.kind", "task.labels", "acceptance")
-def gains_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def gains_are_known(recipe: FilledText) -> Problems:
     """For gains over the baselines and drops from the previous model (R201, R207, R212)."""
-    if not is_measured(filled["task"]["kind"]):
+    if not is_measured(recipe["task"]["kind"]):
         return
     for section in (_GAINS_AT, _PREVIOUS_AT):
-        for name in filled[section[0]][section[1]]:
-            yield from compared_metric(source, name, task=filled["task"], at=(*section, name))
+        for name in recipe[section[0]][section[1]]:
+            yield from compared_metric(recipe, name, (*section, name))
 
 
-def compared_metric(
-    source: SourceText, name: str, *, task: Mapping[str, Any], at: KeyPath
-) -> Iterator[Problem]:
+def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
     """R201, R207, R212: models are compared by a metric of their answers that the task has."""
     if name in _OF_FILES or name in FREE:
         message = f"there is no `{name}` to compare with: only answers are compared"
-        yield source.problem("R207", message, at=at, key=True)
+        yield recipe.problem("R207", message, at=at, key=True)
     else:
-        yield from _unknown_metric(source, name, task=task, at=at)
+        yield from _unknown_metric(recipe, name, at)
 
 
 @rule("task.kind", "task.labels", "export.after_quantization")
-def drops_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def drops_are_known(recipe: FilledText) -> Problems:
     """For the quantized file; what only it has cannot drop from anything (R201, R207, R212)."""
-    if not is_measured(filled["task"]["kind"]):
+    if not is_measured(recipe["task"]["kind"]):
         return
-    for name, bounds in filled["export"]["after_quantization"].items():
+    for name, bounds in recipe["export"]["after_quantization"].items():
         at = (*_AFTER_AT, name)
         if name not in _OF_FILES:
-            yield from _unknown_metric(source, name, task=filled["task"], at=at, also=_OF_FILES)
+            yield from _unknown_metric(recipe, name, at, also=_OF_FILES)
         elif "max_drop" in bounds:
             message = f"{name} has no value before that it could drop from"
             if name == AGREEMENT:
                 message = "agreement is itself a comparison, it cannot drop"
-            yield source.problem(
-                "R207", message, at=(*at, "max_drop"), key=True, hint="use `min` or `max`"
-            )
+            hint = "use `min` or `max`"
+            yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True, hint=hint)
 
 
 def _unknown_metric(
-    source: SourceText,
-    name: str,
-    *,
-    task: Mapping[str, Any],
-    at: KeyPath,
-    also: tuple[str, ...] = (),
-) -> Iterator[Problem]:
-    bare, dot, of = name.partition(".")
+    recipe: FilledText, name: str, at: KeyPath, *, also: tuple[str, ...] = ()
+) -> Problems:
+    task, (bare, dot, of) = recipe["task"], name.partition(".")
     specs = KINDS[task["kind"]].metrics
     known = [spec for spec in specs if spec.name == bare and bool(spec.of)]
     if dot and known:
-        yield from _unknown_part(source, of, kind=known[0].of, task=task, at=at)
-    elif spec_of(name, task["kind"]) is None:
-        labels = task.get("labels", [])
-        if known:
-            averages = [spec.name for spec in specs if spec.name.endswith(f"_{bare}")]
-            hint = (
-                f"write `{averages[0]}`, or `{name}.{labels[0]}` for one label" if labels else None
-            )
-            message = f"`{name}` of which {known[0].of}?"
-            yield source.problem("R201", message, at=at, key=True, hint=hint)
-            return
+        yield from _unknown_part(recipe, of, at, kind=known[0].of)
+        return
+    if spec_of(name, task["kind"]) is not None:
+        return
+    if known:
+        averages = [spec.name for spec in specs if spec.name.endswith(f"_{bare}")]
+        labels, message = task.get("labels"), f"`{name}` of which {known[0].of}?"
+        hint = f"write `{averages[0]}`, or `{name}.{labels[0]}` for one label" if labels else None
+    else:
         names = [f"{spec.name}.{spec.of.upper()}" if spec.of else spec.name for spec in specs]
-        near = nearest(name, [*names, *also])
-        hint = f"did you mean `{near}`?" if near else f"metrics are {', '.join([*names, *also])}"
+        names += also
+        hint = suggestion(name, names, f"metrics are {', '.join(names)}")
         message = f"no such metric: {show(name)}"
         elsewhere = [kind for kind in KINDS if spec_of(name, kind) is not None]
-        if elsewhere and not near:
+        if elsewhere and nearest(name, names) is None:
             message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)} have"
-        yield source.problem("R201", message, at=at, key=True, hint=hint)
+    yield recipe.problem("R201", message, at=at, key=True, hint=hint)
 
 
-def _unknown_part(
-    source: SourceText, of: str, *, kind: str, task: Mapping[str, Any], at: KeyPath
-) -> Iterator[Problem]:
+def _unknown_part(recipe: FilledText, of: str, at: KeyPath, *, kind: str) -> Problems:
     """R212: a label or a field that the task does not have."""
     if kind == "label":
-        if of not in task.get("labels", []):
-            yield no_such_label(source, of, labels=task.get("labels", []), at=at, key=True)
+        if of not in recipe["task"].get("labels", []):
+            yield no_such_label(recipe, of, at, key=True)
         return
-    fields = leaves(task.get("schema"))
+    fields = leaves(recipe["task"].get("schema"))
     if fields and of not in fields:
-        near = nearest(of, fields)
-        hint = f"fields are {', '.join(fields)}" + (f"; did you mean `{near}`?" if near else "")
-        yield source.problem("R212", f"no such field: {show(of)}", at=at, key=True, hint=hint)
+        hint = with_suggestion(f"fields are {', '.join(fields)}", of, fields)
+        yield recipe.problem("R212", f"no such field: {show(of)}", at=at, key=True, hint=hint)
 
 
 @rule("task.kind", "acceptance", "export.after_quantization")
-def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def directions_make_sense(recipe: FilledText) -> Problems:
     """R203: a bound that points the wrong way.
 
     A metric that is better when higher is bound from below, one that is better when lower from above; the other
@@ -231,45 +217,30 @@ def directions_make_sense(source: SourceText, filled: Mapping[str, Any]) -> Iter
           metrics:
             macro_f1: {min: 0.80}
     """
-    kind = filled["task"]["kind"]
-    for at, bounds in _bounds(filled):
-        spec = spec_of(str(at[-1]), kind)
-        if spec is None or spec.better == "either":
+    for at, spec, bounds in _known_bounds(recipe):
+        if spec.better == "either":
             continue
         wrong, right = ("min", "max") if spec.better == "lower" else ("max", "min")
         if wrong in bounds:
-            yield source.problem(
-                "R203",
-                f"`{at[-1]}` is better when {spec.better}; "
-                f"a `{wrong}` would refuse the better model",
-                at=(*at, wrong),
-                key=True,
-                hint=f"delete `{wrong}`"
-                if right in bounds
-                else f"write `{right}: {bounds[wrong]}`",
-            )
+            better = f"`{at[-1]}` is better when {spec.better}"
+            message = f"{better}; a `{wrong}` would refuse the better model"
+            is_bound = right in bounds
+            hint = f"delete `{wrong}`" if is_bound else f"write `{right}: {bounds[wrong]}`"
+            yield recipe.problem("R203", message, at=(*at, wrong), key=True, hint=hint)
 
 
 @rule("task.kind", "acceptance", "export.after_quantization")
-def shares_are_shares(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def shares_are_shares(recipe: FilledText) -> Problems:
     """A share is at most 1, and so is what it gains or drops (R108)."""
-    kind = filled["task"]["kind"]
-    for at, bounds in _bounds(filled):
-        spec = spec_of(str(at[-1]), kind)
-        if spec is None or spec.unit != "share":
-            continue
-        for word, bound in bounds.items():
+    for at, spec, bounds in _known_bounds(recipe):
+        for word, bound in bounds.items() if spec.unit == "share" else ():
             if isinstance(bound, int | float) and bound > 1:
-                hint = f"for {bound} percent write `{bound / 100:g}`" if bound <= _PERCENT else None
                 message = f"must be at most 1, not {show(bound)}"
-                yield source.problem("R108", message, at=(*at, word), hint=hint)
-
-
-_PERCENT: Final = 100
+                yield recipe.problem("R108", message, at=(*at, word), hint=percent_hint(bound))
 
 
 @rule("task.kind", "acceptance", "splits")
-def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def bounds_can_be_reached(recipe: FilledText) -> Problems:
     """R202: a bound that no model can reach on so few rows.
 
     With decide_on: lower_bound the interval's lower end decides. Even without a single error it stays below 1:
@@ -291,25 +262,20 @@ def bounds_can_be_reached(source: SourceText, filled: Mapping[str, Any]) -> Iter
           metrics:
             valid_output: {min: 0.99}
     """
-    acceptance, rows = filled["acceptance"], filled["splits"].get("holdout")
+    acceptance, rows = recipe["acceptance"], recipe["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
     for name, bounds in acceptance["metrics"].items():
-        spec = spec_of(name, filled["task"]["kind"])
-        bound = bounds.get("min")
-        if bound is None or spec is None or spec in OF_FILES:
-            continue
+        spec, bound = spec_of(name, recipe["task"]["kind"]), bounds.get("min")
         # Wilson's interval is of shares of rows; the intervals of other metrics need the answers.
-        if not spec.is_row_share or bound > 1:
+        if spec is None or spec in OF_FILES or not spec.is_row_share or bound is None or bound > 1:
             continue
         best = _best_lower_bound(rows, confidence=acceptance["confidence"])
         if best < bound:
-            yield source.problem(
-                "R202",
-                f"can never pass: on {rows:,} holdout rows the lower bound is at most {best:.4f}",
-                at=(*_METRICS_AT, name, "min"),
-                hint=f"ask for {int(best * 1000) / 1000} or less, or enlarge splits.holdout",
-            )
+            lower_bound = f"on {rows:,} holdout rows the lower bound is at most {best:.4f}"
+            hint = f"ask for {int(best * 1000) / 1000} or less, or enlarge splits.holdout"
+            at = (*_METRICS_AT, name, "min")
+            yield recipe.problem("R202", f"can never pass: {lower_bound}", at=at, hint=hint)
 
 
 def _best_lower_bound(rows: int, *, confidence: float) -> float:
@@ -321,15 +287,24 @@ def _best_lower_bound(rows: int, *, confidence: float) -> float:
     return rows / (rows + quantile**2)
 
 
-def _bounds(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """Yield every section of a metric that holds bounds, and its bounds by word."""
     for section in (_METRICS_AT, _GAINS_AT, _PREVIOUS_AT, _AFTER_AT):
-        for name, bounds in filled[section[0]][section[1]].items():
+        for name, bounds in recipe[section[0]][section[1]].items():
             yield (*section, name), bounds
 
 
+def _known_bounds(
+    recipe: FilledText,
+) -> Iterator[tuple[KeyPath, MetricSpec, Mapping[str, Any]]]:
+    """Yield the bounds on metrics that the kind of task or the exported file has, with what is known of each."""
+    for at, bounds in _bounds(recipe):
+        if (spec := spec_of(str(at[-1]), recipe["task"]["kind"])) is not None:
+            yield at, spec, bounds
+
+
 @rule("task.kind", "acceptance.over_baselines", "baselines")
-def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def gains_have_a_baseline(recipe: FilledText) -> Problems:
     """R218: no baseline to compare with.
 
     A gain over nothing cannot be judged.
@@ -346,23 +321,19 @@ def gains_have_a_baseline(source: SourceText, filled: Mapping[str, Any]) -> Iter
         acceptance:
           over_baselines: {macro_f1: {min_gain: 0.05}}
     """
-    if written_baselines(filled):
+    if written_baselines(recipe.filled):
         return
-    if filled["acceptance"]["over_baselines"]:
+    if recipe["acceptance"]["over_baselines"]:
         message = "there is no baseline to gain over; `baselines` is empty"
-        yield source.problem("R218", message, at=_GAINS_AT, key=True)
+        yield recipe.problem("R218", message, at=_GAINS_AT, key=True)
     stop = ("stop_if_baseline_passes",)
-    if (
-        is_measured(filled["task"]["kind"])
-        and source.has(stop)
-        and source.value["stop_if_baseline_passes"] is True
-    ):
+    if is_measured(recipe["task"]["kind"]) and recipe.value.get(*stop) is True:
         message = "there is no baseline that could pass; `baselines` is empty"
-        yield source.problem("R218", message, at=stop, key=True)
+        yield recipe.problem("R218", message, at=stop, key=True)
 
 
 @rule("export")
-def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def quantization_is_known(recipe: FilledText) -> Problems:
     """R219: no such quantization.
 
     The name is llama.cpp's.
@@ -393,16 +364,15 @@ def quantization_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iter
           importance_matrix: true
     """
     known = (*QUANTIZATIONS, *WITH_MATRIX)
-    has_matrix = filled["export"]["importance_matrix"] is True
-    for at, name in _quantizations(filled["export"]["quantization"]):
+    has_matrix = recipe["export"]["importance_matrix"] is True
+    for at, name in _quantizations(recipe["export"]["quantization"]):
         if name in WITH_MATRIX and not has_matrix:
             message = f"`{name}` needs an importance matrix"
             hint = "write `importance_matrix: true` under export"
-            yield source.problem("R288", message, at=at, hint=hint)
+            yield recipe.problem("R288", message, at=at, hint=hint)
         elif name not in known:
-            near = nearest(name, known)
-            hint = f"did you mean `{near}`?" if near else f"names are {', '.join(known)}"
-            yield source.problem("R219", f"no such quantization: {show(name)}", at=at, hint=hint)
+            near = suggestion(name, known, f"names are {', '.join(known)}")
+            yield recipe.problem("R219", f"no such quantization: {show(name)}", at=at, hint=near)
 
 
 def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
@@ -414,7 +384,7 @@ def _quantizations(written: str | list[str]) -> Iterator[tuple[KeyPath, str]]:
 
 
 @rule("export")
-def quantization_has_a_file(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def quantization_has_a_file(recipe: FilledText) -> Problems:
     """R221: quantization without a quantized format.
 
     Only gguf and ollama are quantized; the key would do nothing.
@@ -431,10 +401,10 @@ def quantization_has_a_file(source: SourceText, filled: Mapping[str, Any]) -> It
           formats: [gguf]
           quantization: Q8_0
     """
-    if set(filled["export"]["formats"]) & {"gguf", "ollama"}:
+    if set(recipe["export"]["formats"]) & {"gguf", "ollama"}:
         return
     for key in ("quantization", "importance_matrix", "parity", "after_quantization"):
         at = ("export", key)
-        if source.has(at):
+        if recipe.has(at):
             message = f"`{key}` speaks of a quantized file; formats name none"
-            yield source.problem("R221", message, at=at, key=True, hint="add `gguf` to formats")
+            yield recipe.problem("R221", message, at=at, key=True, hint="add `gguf` to formats")

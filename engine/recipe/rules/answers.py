@@ -5,33 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.errors import Problem
 from engine.kinds import KINDS, AnswerForm
-from engine.recipe.patterns import UNREADABLE, compiled, python_pattern
+from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.nearest import with_suggestion
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _SCHEMA: Final = ("task", "schema")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "enum", "default", "examples")
 """Keys below which stand values, not schemas."""
-_NAMES_SCHEMAS: Final = (
-    "properties",
-    "patternProperties",
-    "$defs",
-    "definitions",
-    "dependentSchemas",
-)
-"""Keys below which stand names of the author's, each with a schema."""
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
 @rule("task.kind", "task.labels")
-def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def labels_can_be_joined(recipe: FilledText) -> Problems:
     """R244: a label that cannot stand among several.
 
     An answer joins its labels with commas, and is `none` when there is no label.
@@ -56,7 +47,7 @@ def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Itera
             column: topics
             # no relabel
     """
-    task = filled["task"]
+    task = recipe["task"]
     kind = KINDS.get(task["kind"])
     if kind is None or kind.answer is not AnswerForm.LABELS:
         return
@@ -64,15 +55,15 @@ def labels_can_be_joined(source: SourceText, filled: Mapping[str, Any]) -> Itera
         at = ("task", "labels", position)
         if "," in label:
             message = f"{show(label)} holds a comma, which stands between labels"
-            yield source.problem("R244", message, at=at, hint="rename it with data.label.relabel")
+            yield recipe.problem("R244", message, at=at, hint="rename it with data.label.relabel")
         elif label.casefold() == NO_LABEL:
             message = f"{show(label)} is the answer of a row without labels"
             hint = "leave it out: rows without labels need none"
-            yield source.problem("R244", message, at=at, hint=hint)
+            yield recipe.problem("R244", message, at=at, hint=hint)
 
 
 @rule("task.kind", "task.schema")
-def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def schema_can_be_checked(recipe: FilledText) -> Problems:
     """R245: a schema that answers cannot be checked against.
 
     Every answer is checked against task.schema. It must be a JSON Schema of draft 2020-12 for an object, with
@@ -90,17 +81,16 @@ def schema_can_be_checked(source: SourceText, filled: Mapping[str, Any]) -> Iter
           kind: extraction
           schema: {type: object, properties: {city: {type: string}}}
     """
-    schema = filled["task"].get("schema")
-    kind = KINDS.get(filled["task"]["kind"])
+    schema = recipe["task"].get("schema")
+    kind = KINDS.get(recipe["task"]["kind"])
     if not isinstance(schema, Mapping) or kind is None or "task.schema" not in kind.reads:
         return
     if schema.get("type") != "object":
         hint = "write `type: object`; a list can be the value of one of its properties"
         message = "an answer is an object, so its type must be `object`"
-        yield source.problem("R245", message, at=_SCHEMA, key=True, hint=hint)
-    faults = [*_broken(schema), *_inner_faults(schema, schema, _SCHEMA)]
-    for at, message in faults:
-        yield source.problem("R245", message, at=at, key=True)
+        yield recipe.problem("R245", message, at=_SCHEMA, key=True, hint=hint)
+    for at, message in (*_broken(schema), *_inner_faults(schema, schema, _SCHEMA)):
+        yield recipe.problem("R245", message, at=at, key=True)
 
 
 def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
@@ -143,7 +133,7 @@ def _inner_faults(
                     ((*here, pattern), fault) for fault in _faults_of("pattern", pattern, root)
                 )
         if name not in _DATA or of_names:
-            names_schemas = not of_names and name in _NAMES_SCHEMAS
+            names_schemas = not of_names and name in MAPS
             yield from _inner_faults(value, root, here, of_names=names_schemas)
 
 
@@ -189,7 +179,7 @@ def _found(reference: str, root: Mapping[str, Any]) -> object:
 
 
 @rule("task.schema", "data.answer")
-def fields_are_in_the_schema(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def fields_are_in_the_schema(recipe: FilledText) -> Problems:
     """R248: a field of the answer that the schema does not allow.
 
     With additionalProperties: false every row would violate the schema.
@@ -212,7 +202,7 @@ def fields_are_in_the_schema(source: SourceText, filled: Mapping[str, Any]) -> I
           answer:
             fields: {city: place}
     """
-    schema, answer = filled["task"].get("schema"), filled["data"].get("answer")
+    schema, answer = recipe["task"].get("schema"), recipe["data"].get("answer")
     if not isinstance(schema, Mapping) or answer is None:
         return
     properties = schema.get("properties", {})
@@ -220,9 +210,7 @@ def fields_are_in_the_schema(source: SourceText, filled: Mapping[str, Any]) -> I
         return
     for field in answer["fields"]:
         if field not in properties:
-            near = nearest(field, properties)
-            known = f"fields are {', '.join(map(str, properties))}"
-            hint = f"{known}; did you mean `{near}`?" if near else known
+            hint = with_suggestion(f"fields are {', '.join(properties)}", field, properties)
             message = f"`task.schema` allows no field {show(field)}"
             at = ("data", "answer", "fields", field)
-            yield source.problem("R248", message, at=at, key=True, hint=hint)
+            yield recipe.problem("R248", message, at=at, key=True, hint=hint)

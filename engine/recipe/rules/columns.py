@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from engine.errors import Problem
 from engine.recipe.rules.kinds import reads_input
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.template import TemplateError, fields
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.nearest import with_suggestion
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _MEASURED: Final = (("spans", "of"), ("tags", "of"))
@@ -26,14 +25,8 @@ def _fields(template: str) -> tuple[str, ...]:
         return ()
 
 
-def _is_in(column: str, header: list[str]) -> bool:
-    return column in header or column.split(".", maxsplit=1)[0] in header
-
-
 @rule("data.sources", "data.label")
-def label_column_is_in_the_header(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def label_column_is_in_the_header(recipe: FilledText) -> Problems:
     """R227: a column that the header does not list.
 
     The file has no header line, so its columns are exactly those listed.
@@ -56,18 +49,16 @@ def label_column_is_in_the_header(
           label:
             column: topic
     """
-    at, label = ("data", "label", "column"), filled["data"].get("label")
+    at, label = ("data", "label", "column"), recipe["data"].get("label")
     if label is not None:
-        yield from _missing(source, filled, [label["column"]], at=at)
+        yield from _missing(recipe, [label["column"]], at=at)
 
 
 @rule("data.sources", "data.answer")
-def answer_columns_are_in_the_header(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def answer_columns_are_in_the_header(recipe: FilledText) -> Problems:
     """The columns of the answer are among those that `header` lists (R227)."""
-    for at, column in _answer_columns(filled["data"].get("answer")):
-        yield from _missing(source, filled, [column], at=("data", "answer", *at))
+    for at, column in _answer_columns(recipe["data"].get("answer")):
+        yield from _missing(recipe, [column], at=("data", "answer", *at))
 
 
 def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath, str]]:
@@ -86,38 +77,24 @@ def _answer_columns(answer: Mapping[str, Any] | None) -> Iterator[tuple[KeyPath,
 
 
 @rule("data.sources", "task.input", "task.kind")
-def input_columns_are_in_the_header(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def input_columns_are_in_the_header(recipe: FilledText) -> Problems:
     """The input's columns are among those that `header` lists (R227)."""
-    if not reads_input(filled):
-        return
-    yield from _missing(source, filled, _fields(filled["task"]["input"]), at=("task", "input"))
+    if reads_input(recipe):
+        yield from _missing(recipe, _fields(recipe["task"]["input"]), at=("task", "input"))
 
 
-def _missing(
-    source: SourceText,
-    filled: Mapping[str, Any],
-    columns: Iterable[str],
-    *,
-    at: KeyPath,
-) -> Iterator[Problem]:
-    for position, written in enumerate(filled["data"]["sources"]):
+def _missing(recipe: FilledText, columns: Iterable[str], *, at: KeyPath) -> Problems:
+    for position, written in enumerate(recipe["data"]["sources"]):
         header = written["header"]
         for column in columns if header else ():
-            if not _is_in(column, header):
-                near = nearest(column, header)
-                known = f"its header lists {', '.join(header)}"
-                yield source.problem(
-                    "R227",
-                    f"data.sources[{position}] has no column {show(column)}",
-                    at=at,
-                    hint=f"{known}; did you mean `{near}`?" if near else known,
-                )
+            if column not in header and column.partition(".")[0] not in header:
+                message = f"data.sources[{position}] has no column {show(column)}"
+                hint = with_suggestion(f"its header lists {', '.join(header)}", column, header)
+                yield recipe.problem("R227", message, at=at, hint=hint)
 
 
 @rule("data.label", "data.answer", "task.input")
-def input_hides_the_answer(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def input_hides_the_answer(recipe: FilledText) -> Problems:
     """R228: the input shows the label.
 
     A model that is shown the answer learns to copy it and passes every gate.
@@ -138,13 +115,13 @@ def input_hides_the_answer(source: SourceText, filled: Mapping[str, Any]) -> Ite
           label:
             column: topic
     """
-    label, answer = filled["data"].get("label"), filled["data"].get("answer")
-    shown = _fields(filled["task"]["input"])
+    label, answer = recipe["data"].get("label"), recipe["data"].get("answer")
+    shown = _fields(recipe["task"]["input"])
     if label is not None and label["column"] in shown:
         message = f"shows the model the label's own column {show(label['column'])}"
-        yield source.problem("R228", message, at=("task", "input"))
+        yield recipe.problem("R228", message, at=("task", "input"))
     for at, column in _answer_columns(answer):
         # The text in which spans or tags are marked is what the model has to read.
         if column in shown and at not in _MEASURED:
             message = f"shows the model a column of the answer, {show(column)}"
-            yield source.problem("R228", message, at=("task", "input"))
+            yield recipe.problem("R228", message, at=("task", "input"))

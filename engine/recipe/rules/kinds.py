@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.errors import Problem
 from engine.kinds import KINDS, Kind
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 
 _KEYS: Final[tuple[KeyPath, ...]] = tuple(
     sorted(
@@ -29,24 +28,24 @@ _DEFAULTS: Final[Mapping[KeyPath, object]] = {
 """Defaults that may stand anywhere, as they do in resolved recipes."""
 
 
-def value_at(filled: Mapping[str, Any], path: KeyPath) -> object:
+def value_at(recipe: FilledText, path: KeyPath) -> object:
     """Return the value of a key, None where it is empty or the default."""
-    found: Any = filled
+    found: Any = recipe.filled
     for name in path:
         found = found.get(name) if isinstance(found, Mapping) else None
     return None if found in (None, "", [], {}) or found == _DEFAULTS.get(path) else found
 
 
-def reads_input(filled: Mapping[str, Any]) -> bool:
+def reads_input(recipe: FilledText) -> bool:
     """Tell whether the rows are read through `task.input`, and not by their shape."""
-    kind = KINDS.get(filled["task"]["kind"])
+    kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or "task.input" not in kind.reads:
         return False
-    return not kind.formats or value_at(filled, ("data", kind.columns_key)) is not None
+    return not kind.formats or value_at(recipe, ("data", kind.columns_key)) is not None
 
 
 @rule(*KIND_KEYS)
-def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def keys_are_there(recipe: FilledText) -> Problems:
     """R240: a key that this kind of task needs.
 
     Classification and multilabel need an instruction, labels and data.label; extraction needs an instruction, a
@@ -66,17 +65,17 @@ def keys_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
           instruction: "Is it billing or a bug?"
           labels: [billing, bug]
     """
-    kind = KINDS.get(filled["task"]["kind"])
+    kind = KINDS.get(recipe["task"]["kind"])
     for key in kind.needs if kind else ():
         path = tuple(key.split("."))
-        if value_at(filled, path) is None:
-            message = f"missing; {filled['task']['kind']} cannot do without it"
+        if value_at(recipe, path) is None:
+            message = f"missing; {recipe['task']['kind']} cannot do without it"
             hint = f"see: recipe schema {key}"
-            yield source.problem("R240", message, at=path, key=True, hint=hint)
+            yield recipe.problem("R240", message, at=path, key=True, hint=hint)
 
 
 @rule(*KIND_KEYS)
-def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def keys_fit_the_kind(recipe: FilledText) -> Problems:
     """R241: a key that means nothing to this kind of task.
 
     It would be ignored, and a reader of the recipe would believe that it does something.
@@ -94,28 +93,29 @@ def keys_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           kind: chat
           system: Be nice.
     """
-    kind = KINDS.get(filled["task"]["kind"])
+    kind = KINDS.get(recipe["task"]["kind"])
     if kind is None:
         return  # the schema reports it
     reported: list[KeyPath] = []
     for path in _KEYS:
         key = dotted(path)
         # The keys of a section that is reported as a whole are not reported again.
-        if key in kind.reads or path[:-1] in reported or value_at(filled, path) is None:
+        if key in kind.reads or path[:-1] in reported or value_at(recipe, path) is None:
             continue
         reported.append(path)
         readers = tuple(name for name, other in KINDS.items() if key in other.reads)
-        message = f"means nothing to kind {kind.name}; it is for {_listed(readers)}"
-        yield source.problem("R241", message, at=path, key=True, hint="delete it")
+        message = f"means nothing to kind {kind.name}; it is for {listed(readers)}"
+        yield recipe.problem("R241", message, at=path, key=True, hint="delete it")
 
 
-def _listed(kinds: tuple[str, ...]) -> str:
-    *first, last = kinds
+def listed(names: tuple[str, ...]) -> str:
+    """Return names as a sentence lists them: `a, b and c`."""
+    *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
 @rule("task.kind", "data.answer")
-def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def answer_comes_one_way(recipe: FilledText) -> Problems:
     """R242: an answer that comes from nowhere, or from two places.
 
     Two ways can disagree, row by row, and nothing says which one is right.
@@ -138,24 +138,23 @@ def answer_comes_one_way(source: SourceText, filled: Mapping[str, Any]) -> Itera
           answer:
             fields: {city: city}
     """
-    kind, answer = KINDS.get(filled["task"]["kind"]), filled["data"].get("answer")
+    kind, answer = KINDS.get(recipe["task"]["kind"]), recipe["data"].get("answer")
     if answer is None or kind is None or "data.answer" not in kind.reads:
         return
-    at = ("data", "answer")
-    parts = [way for way in ("fields", "spans", "tags") if f"data.answer.{way}" in kind.reads]
-    ways = ("column", *parts)
-    used = [way for way in ways if value_at(filled, (*at, way)) is not None]
+    at, parts = ("data", "answer"), ("fields", "spans", "tags")
+    ways = ("column", *(way for way in parts if f"data.answer.{way}" in kind.reads))
+    used = [way for way in ways if value_at(recipe, (*at, way)) is not None]
     for way in used[1:]:
         message = f"the answer comes from `{used[0]}` already"
-        yield source.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
+        yield recipe.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
     has_references = "data.answer.references" in kind.reads and answer["references"]
     if not used and not has_references:
         hint = f"add {' or '.join(f'`{way}`' for way in ways)}"
-        yield source.problem("R242", "does not say where the answer is", at=at, key=True, hint=hint)
+        yield recipe.problem("R242", "does not say where the answer is", at=at, key=True, hint=hint)
 
 
 @rule(*KIND_KEYS)
-def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def shape_fits_the_kind(recipe: FilledText) -> Problems:
     """R243: a shape that does not go with the kind or with other keys.
 
     Generation reads alpaca, prompt_completion, openai_messages and sharegpt; chat reads the same; preference
@@ -175,31 +174,29 @@ def shape_fits_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         data:
           shape: sharegpt
     """
-    kind, shape = KINDS.get(filled["task"]["kind"]), filled["data"]["shape"]
+    kind, shape = KINDS.get(recipe["task"]["kind"]), recipe["data"]["shape"]
     if kind is None:
         return  # the schema reports it
     at, key = ("data", "shape"), kind.columns_key
-    by_columns = bool(key) and value_at(filled, ("data", key)) is not None
+    by_columns = bool(key) and value_at(recipe, ("data", key)) is not None
     if shape == "columns" and key and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
-        yield source.problem("R243", "nothing says which columns", at=at, hint=hint)
+        yield recipe.problem("R243", "nothing says which columns", at=at, hint=hint)
     if shape not in ("auto", "columns"):
-        yield from _unfit_shape(source, kind, shape, by_columns=by_columns)
+        yield from _unfit_shape(recipe, kind, shape, by_columns=by_columns)
     is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
-    if is_ignored and value_at(filled, ("task", "input")) is not None:
+    if is_ignored and value_at(recipe, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
         hint = "delete it, or say under data.answer where the answer is"
-        yield source.problem("R243", message, at=("task", "input"), key=True, hint=hint)
+        yield recipe.problem("R243", message, at=("task", "input"), key=True, hint=hint)
 
 
-def _unfit_shape(
-    source: SourceText, kind: Kind, shape: str, *, by_columns: bool
-) -> Iterator[Problem]:
+def _unfit_shape(recipe: FilledText, kind: Kind, shape: str, *, by_columns: bool) -> Problems:
     at, fitting = ("data", "shape"), kind.formats
     if shape not in fitting:
         known = f"shapes are {', '.join(fitting)}" if fitting else "it reads columns"
         message = f"{kind.name} cannot be read from rows of shape {shape}"
-        yield source.problem("R243", message, at=at, hint=known)
+        yield recipe.problem("R243", message, at=at, hint=known)
     elif by_columns:
         message = f"the shape says where things are, and so does `data.{kind.columns_key}`"
-        yield source.problem("R243", message, at=at, hint="keep one of the two")
+        yield recipe.problem("R243", message, at=at, hint="keep one of the two")

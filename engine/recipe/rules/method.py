@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from engine.errors import Problem
 from engine.recipe.methods import ADAPTER_KEYS
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.nearest import suggestion
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 BACKENDS: Final = ("axolotl", "trl")
 
 
 @rule("method")
-def full_has_no_adapter(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def full_has_no_adapter(recipe: FilledText) -> Problems:
     """R204: adapter keys with full fine-tuning.
 
     rank, alpha, dropout and target_modules describe an adapter; full has none.
@@ -32,17 +30,17 @@ def full_has_no_adapter(source: SourceText, filled: Mapping[str, Any]) -> Iterat
         method:
           kind: full
     """
-    if filled["method"]["kind"] != "full":
+    if recipe["method"]["kind"] != "full":
         return
     for key in ADAPTER_KEYS:
-        if source.has(("method", key)):
+        if recipe.has(("method", key)):
             message = f"`{key}` describes an adapter; method.kind is `full`"
             hint = "delete the line, or write `kind: lora`"
-            yield source.problem("R204", message, at=("method", key), key=True, hint=hint)
+            yield recipe.problem("R204", message, at=("method", key), key=True, hint=hint)
 
 
 @rule("method")
-def batches_divide(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def batches_divide(recipe: FilledText) -> Problems:
     """R205: micro_batch_size does not divide batch_size.
 
     A step is a whole number of forward passes.
@@ -59,21 +57,18 @@ def batches_divide(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
           batch_size: 16
           micro_batch_size: 4
     """
-    method = filled["method"]
+    method = recipe["method"]
     batch, micro = method["batch_size"], method.get("micro_batch_size")
     if micro is None or micro < 1 or batch < 1 or batch % micro == 0:
         return
     fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
-    yield source.problem(
-        "R205",
-        f"must divide batch_size {batch}, {micro} does not",
-        at=("method", "micro_batch_size"),
-        hint=f"write `micro_batch_size: {fitting}`",
-    )
+    at, hint = ("method", "micro_batch_size"), f"write `micro_batch_size: {fitting}`"
+    message = f"must divide batch_size {batch}, {micro} does not"
+    yield recipe.problem("R205", message, at=at, hint=hint)
 
 
 @rule("method")
-def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
     """R206: alpha below rank.
 
     The adapter's effect is scaled by alpha / rank; below 1 it is damped, which is rarely meant.
@@ -90,16 +85,16 @@ def alpha_is_not_below_rank(source: SourceText, filled: Mapping[str, Any]) -> It
           rank: 32
           alpha: 64
     """
-    method = filled["method"]
+    method = recipe["method"]
     alpha, rank = method.get("alpha"), method["rank"]
     if method["kind"] != "full" and alpha is not None and alpha < rank:
         message = f"{alpha} is below rank {rank}: the adapter's effect is damped"
         hint = f"write `alpha: {2 * rank}`"
-        yield source.warning("R206", message, at=("method", "alpha"), hint=hint)
+        yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)
 
 
 @rule("method")
-def seeds_are_further_ones(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def seeds_are_further_ones(recipe: FilledText) -> Problems:
     """R273: the first seed among the further ones.
 
     The model of `method.seed` is trained and judged anyway; trained twice it would only make the noise look
@@ -117,16 +112,16 @@ def seeds_are_further_ones(source: SourceText, filled: Mapping[str, Any]) -> Ite
           seed: 9
           seeds: [8, 10]
     """
-    method = filled["method"]
+    method = recipe["method"]
     for number, seed in enumerate(method["seeds"]):
         if seed == method["seed"]:
             message = f"{seed} is `method.seed` itself, whose model is trained and judged anyway"
             hint = "name another seed, or change `method.seed`"
-            yield source.problem("R273", message, at=("method", "seeds", number), hint=hint)
+            yield recipe.problem("R273", message, at=("method", "seeds", number), hint=hint)
 
 
 @rule("backend")
-def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def backend_is_known(recipe: FilledText) -> Problems:
     """R220: no such backend.
 
     Backends are axolotl and trl.
@@ -141,16 +136,15 @@ def backend_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[
         backend:
           name: axolotl
     """
-    name = filled["backend"]["name"]
+    name = recipe["backend"]["name"]
     if name not in BACKENDS:
-        near = nearest(name, BACKENDS)
-        hint = f"did you mean `{near}`?" if near else f"backends are {', '.join(BACKENDS)}"
+        hint = suggestion(name, BACKENDS, f"backends are {', '.join(BACKENDS)}")
         message = f"no such backend: {show(name)}"
-        yield source.problem("R220", message, at=("backend", "name"), hint=hint)
+        yield recipe.problem("R220", message, at=("backend", "name"), hint=hint)
 
 
 @rule("learning_curve", "splits")
-def curves_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def curves_have_validation(recipe: FilledText) -> Problems:
     """R270: a learning curve without validation rows.
 
     The models of a learning curve are compared on the validation rows. The holdout is kept for the one decision
@@ -168,14 +162,14 @@ def curves_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Ite
           validation: 100
         learning_curve: true
     """
-    if filled["learning_curve"] and filled["splits"].get("validation") == 0:
+    if recipe["learning_curve"] and recipe["splits"].get("validation") == 0:
         message = "a learning curve is judged on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
-        yield source.problem("R270", message, at=("learning_curve",), hint=hint)
+        yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
 
 
 @rule("splits")
-def folds_leave_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def folds_leave_validation(recipe: FilledText) -> Problems:
     """R271: two folds leave the second training no validation rows.
 
     Validation rows are taken from the folds that are not judged. With two folds the second model's would all
@@ -198,8 +192,8 @@ def folds_leave_validation(source: SourceText, filled: Mapping[str, Any]) -> Ite
           # no train
           # no holdout
     """
-    splits = filled["splits"]
+    splits = recipe["splits"]
     if splits["folds"] == 2 and splits.get("validation") != 0:  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
-        yield source.problem("R271", message, at=("splits", "folds"), hint=hint)
+        yield recipe.problem("R271", message, at=("splits", "folds"), hint=hint)

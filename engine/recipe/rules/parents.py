@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from engine.errors import Problem
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.source import SourceText
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.source import FilledText
 
 
 @rule("name")
-def name_is_its_own(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def name_is_its_own(recipe: FilledText) -> Problems:
     """R126: the name comes from the parent.
 
     Runs, reports and exported files of all recipes that extend the same parent would go under one name, and
@@ -27,7 +23,7 @@ def name_is_its_own(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
         extends: ../parents/named.yaml
         name: desk
     """
-    if ("name",) in source.inherited:
-        message = f"`{filled['name']}` is the parent's name too: their runs would be mixed"
-        hint = f"give `{source.file}` a `name:` of its own"
-        yield source.warning("R126", message, at=("name",), hint=hint)
+    if ("name",) in recipe.inherited:
+        message = f"`{recipe['name']}` is the parent's name too: their runs would be mixed"
+        hint = f"give `{recipe.file}` a `name:` of its own"
+        yield recipe.warning("R126", message, at=("name",), hint=hint)

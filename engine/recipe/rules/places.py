@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from engine.errors import Problem, Severity
+from engine.errors import Problem
 from engine.files.reading import require_data
-from engine.recipe.baselines import kind_and_spec, written_baselines
+from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
-from engine.recipe.references import references_of, written_references
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.compose import KeyPath, dotted
+from engine.recipe.references import references_of, written_paths, written_references
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.compose import dotted
 from engine.recipe.text.globs import is_pattern
 from engine.recipe.text.nearest import nearest
-from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.paths import absolute, names_in
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import parse_address
 from engine.trust.keys import is_never_sent
 
 _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:[/\\]")
-_MOVING: Final = "reference can move:"
+_LOOSE_HUB: Final = "reference can move: hub {what} without revision"
+_LOOSE_PACKAGE: Final = "reference can move: package without sha256"
+_SERVED: Final = "reference can move: a server may serve another model tomorrow"
 _PIN: Final = "recipe pin {file}"
-_SERVED: Final = "a server may serve another model tomorrow"
 _ALLOW: Final = "set `allow_moving: true`"
 PLACE_KEYS: Final = (
     "base_model",
@@ -40,16 +40,8 @@ ABSENT: Final = "no such file"
 FOLDER: Final = "is a folder"
 
 
-def _paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield every local path, as written, at its key."""
-    for at, written, what in written_references(filled):
-        for key in ("path", "gguf"):
-            if written.get(key):
-                yield (*at, key), written[key], what
-
-
 @rule("allow_moving", *PLACE_KEYS)
-def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def references_stand_still(recipe: FilledText) -> Problems:
     """R301: a reference that can move.
 
     A hub repository or a package that is not pinned can change under the same recipe, and the result with it. A
@@ -68,23 +60,17 @@ def references_stand_still(source: SourceText, filled: Mapping[str, Any]) -> Ite
           hub: HuggingFaceTB/SmolLM2-360M-Instruct
           revision: 0123456789abcdef0123456789abcdef01234567
     """
-    if filled["allow_moving"]:
+    if recipe["allow_moving"]:
         return
-    for at, written, what in written_references(filled):
+    for at, written, what in written_references(recipe.filled):
+        # A reference that the parent gives is to be pinned in the parent's file.
+        hint = _PIN.format(file=recipe.owner(at).file)
         if "hub" in written and "revision" not in written:
-            message = f"{_MOVING} hub {what} without revision"
-            # A reference that the parent gives is to be pinned in the parent's file.
-            yield source.warning(
-                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
-            )
+            yield recipe.warning("R301", _LOOSE_HUB.format(what=what), at=at, hint=hint)
         if "package" in written and "sha256" not in written:
-            message = f"{_MOVING} package without sha256"
-            yield source.warning(
-                "R301", message, at=at, hint=_PIN.format(file=source.owner(at).file)
-            )
+            yield recipe.warning("R301", _LOOSE_PACKAGE, at=at, hint=hint)
         if "endpoint" in written:
-            message = f"{_MOVING} {_SERVED}"
-            yield source.warning("R301", message, at=(*at, "endpoint"), hint=_ALLOW)
+            yield recipe.warning("R301", _SERVED, at=(*at, "endpoint"), hint=_ALLOW)
 
 
 def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
@@ -92,33 +78,27 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
 
     `allow_moving` is not looked at: a report lists them also where the recipe allows them.
     """
-    file = recipe.file.name
-    found = (_moving(ref, at=at, what=what, file=file) for at, ref, what in references_of(recipe))
-    return (*(problem for problem in found if problem is not None), *_served(recipe))
-
-
-def _served(recipe: Recipe) -> Iterator[Problem]:
+    hint = f"{_PIN.format(file=recipe.file.name)}, or `allow_moving: true`"
+    found = [(at, _loose(ref, what), hint) for at, ref, what in references_of(recipe)]
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:
-            at = dotted(("baselines", position, "model", "endpoint"))
-            yield Problem(code="R301", message=f"{_MOVING} {_SERVED}", path=at, hint=_ALLOW)
-
-
-def _moving(ref: Reference, *, at: KeyPath, what: str, file: str) -> Problem | None:
-    if isinstance(ref, HubRef) and ref.revision is None:
-        message = f"{_MOVING} hub {what} without revision"
-    elif isinstance(ref, PackageRef) and ref.sha256 is None:
-        message = f"{_MOVING} package without sha256"
-    else:
-        return None
-    hint = f"{_PIN.format(file=file)}, or `allow_moving: true`"
-    return Problem(
-        code="R301", message=message, path=dotted(at), hint=hint, severity=Severity.ERROR
+            found.append((("baselines", position, "model", "endpoint"), _SERVED, _ALLOW))
+    return tuple(
+        Problem(code="R301", message=message, path=dotted(at), hint=how)
+        for at, message, how in found
+        if message
     )
 
 
+def _loose(ref: Reference, what: str) -> str:
+    """Return in which way a reference can move; nothing where it is pinned."""
+    if isinstance(ref, HubRef) and ref.revision is None:
+        return _LOOSE_HUB.format(what=what)
+    return _LOOSE_PACKAGE if isinstance(ref, PackageRef) and ref.sha256 is None else ""
+
+
 @rule(*PLACE_KEYS)
-def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def paths_exist(recipe: FilledText) -> Problems:
     """R302: no such file or folder.
 
     Paths are read from the recipe's folder, and lead to files with content: no named pipe, no device, no file
@@ -136,28 +116,29 @@ def paths_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Probl
           sources:
             - path: ../data/rows.csv
     """
-    for at, written, what in _paths(filled):
-        path = absolute(written, source.path.parent)
-        if what == "data set" and is_pattern(written, source.path.parent):
+    for at, written, what in written_paths(recipe.filled):
+        path = absolute(written, recipe.path.parent)
+        if what == "data set" and is_pattern(written, recipe.path.parent):
             continue  # R250 reports it
-        if not source.judge.may_read(path):
+        if not recipe.judge.may_read(path):
             continue  # R306 reports it
         fault = fault_of_file(path)
         if fault == ABSENT:
             message = f"no such file or folder: {show(written)}"
-            yield source.problem("R302", message, at=at, hint=_nearby(source, path, written))
-        elif fault != FOLDER:
-            if fault is not None:
-                yield source.problem("R302", f"{show(written)}: {fault}", at=at)
-        elif what == "probe":
-            message = f"{show(written)} is a folder; name the file of the rows"
-            yield source.problem("R302", message, at=at)
-        elif what == "data set":
-            message = f"{show(written)} is a folder; name its files: `{written.rstrip('/')}/*`"
-            yield source.problem("R302", message, at=at)
-        elif at[-1] == "gguf":
-            message = f"{show(written)} is a folder; name the GGUF file"
-            yield source.problem("R302", message, at=at)
+            yield recipe.problem("R302", message, at=at, hint=_nearby(recipe, path, written))
+        elif fault == FOLDER:
+            if wanted := _instead_of_folder(written, what, str(at[-1])):
+                message = f"{show(written)} is a folder; name {wanted}"
+                yield recipe.problem("R302", message, at=at)
+        elif fault is not None:
+            yield recipe.problem("R302", f"{show(written)}: {fault}", at=at)
+
+
+def _instead_of_folder(written: str, what: str, key: str) -> str:
+    """Return what to name in the place of a folder; nothing where a folder is as good as a file."""
+    if what == "data set":
+        return f"its files: `{written.rstrip('/')}/*`"
+    return "the file of the rows" if what == "probe" else "the GGUF file" if key == "gguf" else ""
 
 
 def fault_of_file(path: Path) -> str | None:
@@ -174,21 +155,17 @@ def fault_of_file(path: Path) -> str | None:
     return None
 
 
-def _nearby(source: SourceText, path: Path, written: str) -> str | None:
+def _nearby(recipe: FilledText, path: Path, written: str) -> str | None:
     """Name the file that was meant, where the names beside it may be looked at."""
     # A hint would name files of a folder that the recipe may not look into.
-    if not source.judge.may_list(path.parent):
+    if not recipe.judge.may_list(path.parent):
         return None
-    try:
-        names = [entry.name for entry in path.parent.iterdir()]
-    except OSError:
-        return None
-    near = nearest(path.name, names)
+    near = nearest(path.name, names_in(path.parent))
     return f"did you mean `{written.removesuffix(path.name)}{near}`?" if near else None
 
 
 @rule(*PLACE_KEYS)
-def outside_is_allowed(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def outside_is_allowed(recipe: FilledText) -> Problems:
     """R306: a recipe that reads outside its project.
 
     A recipe may come from a stranger, and what it reads can end up in a model, in a report or on a server. It
@@ -245,13 +222,11 @@ def outside_is_allowed(source: SourceText, filled: Mapping[str, Any]) -> Iterato
         baselines:
           - model: {name: served, endpoint: "http://localhost:8000/v1", model: m}
     """
-    for one in outside_text(source.judge, source, filled):
-        if not one.allowed:
-            yield warning(source, one)
+    yield from (warning(recipe, one) for one in outside_text(recipe) if not one.allowed)
 
 
 @rule("task.kind", "baselines")
-def endpoints_can_be_asked(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def endpoints_can_be_asked(recipe: FilledText) -> Problems:
     """R309: a server's address that can be read in more than one way.
 
     What is judged must be what is connected to. Names, passwords and line breaks in an address, letters that
@@ -301,30 +276,25 @@ def endpoints_can_be_asked(source: SourceText, filled: Mapping[str, Any]) -> Ite
         baselines:
           - model: {name: m, endpoint: "http://localhost:8000/v1", model: m}
     """
-    for position, item in enumerate(written_baselines(filled)):
-        kind, spec = kind_and_spec(item)
-        if kind != "model" or not isinstance(url := spec.get("endpoint"), str):
-            continue
-        at: KeyPath = ("baselines", position, "model")
-        variable = str(spec.get("api_key_env", ""))
+    for at, url, variable in written_endpoints(recipe.filled):
         if is_never_sent(variable):
             message = f"${variable} is no key of a model's server, and is sent to none"
             hint = "put the key of the server into a variable of its own"
-            yield source.problem("R310", message, at=(*at, "api_key_env"), hint=hint)
+            yield recipe.problem("R310", message, at=(*at, "api_key_env"), hint=hint)
         try:
             address = parse_address(url)
         except ValueError as error:
             message = f"{show(url)} can be read in more than one way"
-            yield source.problem("R309", message, at=(*at, "endpoint"), hint=str(error))
+            yield recipe.problem("R309", message, at=(*at, "endpoint"), hint=str(error))
             continue
         if variable and address.scheme != "https" and not address.is_loopback:
             message = f"${variable} would cross the network unencrypted"
             hint = f"https://{address.name}, or delete `api_key_env`"
-            yield source.problem("R311", message, at=(*at, "endpoint"), hint=hint)
+            yield recipe.problem("R311", message, at=(*at, "endpoint"), hint=hint)
 
 
 @rule(*PLACE_KEYS)
-def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def paths_travel(recipe: FilledText) -> Problems:
     """R303: a path of one machine only.
 
     Absolute paths and ~ mean nothing to the next reader of the recipe.
@@ -341,15 +311,15 @@ def paths_travel(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
           sources:
             - path: ../data/rows.csv
     """
-    for at, written, _ in _paths(filled):
+    for at, written, _ in written_paths(recipe.filled):
         if is_of_one_machine(written):
             message = f"{show(written)} exists on one machine only"
             hint = "write it relative to the recipe's folder"
-            yield source.warning("R303", message, at=at, hint=hint)
+            yield recipe.warning("R303", message, at=at, hint=hint)
 
 
 @rule(*PLACE_KEYS)
-def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def archive_members_stay_inside(recipe: FilledText) -> Problems:
     """R304: a path that leaves its archive.
 
     Paths inside archives and repositories are relative and never climb with `..`.
@@ -370,10 +340,10 @@ def archive_members_stay_inside(source: SourceText, filled: Mapping[str, Any]) -
               sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
               file: some_rows/rows.csv
     """
-    for at, written, _ in written_references(filled):
+    for at, written, _ in written_references(recipe.filled):
         if climbs(written.get("file", "x")):
             message = f"{show(written['file'])} must be a relative path without `..`"
-            yield source.problem("R304", message, at=(*at, "file"))
+            yield recipe.problem("R304", message, at=(*at, "file"))
 
 
 def is_of_one_machine(path: str) -> bool:

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.errors import Problem
 from engine.recipe.formats import format_of
 from engine.recipe.probes import KINDS, parts_of
 from engine.recipe.references import PROBES, written_references
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.nearest import suggestion
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
 
 
-def _in_files(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+def _in_files(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     """Yield the probes of a recipe that lie in files, with their key paths."""
-    yield from (
-        (at, written) for at, written, what in written_references(filled) if what == "probe"
-    )
+    found = written_references(recipe.filled)
+    yield from ((at, written) for at, written, what in found if what == "probe")
 
 
 @rule("acceptance.forgetting")
-def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def names_differ(recipe: FilledText) -> Problems:
     """R280: two probes of one name.
 
     Reports show each set of probes by its name, and `builtin` is the project's own.
@@ -49,7 +47,7 @@ def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
               - {name: arc, kind: cloze, path: ../data/rows.csv}
               - {name: arc-9, kind: cloze, path: ../data/rows.csv, limit: 9}
     """
-    forgetting = filled["acceptance"].get("forgetting") or {}
+    forgetting = recipe["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
     for position, written in enumerate(forgetting.get("probes", ())):
         is_named = isinstance(written, Mapping)
@@ -59,12 +57,12 @@ def names_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Prob
             message = f"two probes are called {show(name)}"
             if name == "builtin" and name not in seen:
                 message = "`builtin` is the name of the project's own questions"
-            yield source.problem("R280", message, at=at, hint="give each its own name")
+            yield recipe.problem("R280", message, at=at, hint="give each its own name")
         seen.add(name)
 
 
 @rule("acceptance.forgetting")
-def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def columns_fit_the_kind(recipe: FilledText) -> Problems:
     """R281: a column that this kind of probe does not have.
 
     A part that nobody reads would be a mistake unseen. A multiple-choice probe has question, choices and
@@ -87,26 +85,25 @@ def columns_fit_the_kind(source: SourceText, filled: Mapping[str, Any]) -> Itera
             probes:
               - {name: arc, kind: cloze, path: ../data/rows.csv, columns: {context: text}}
     """
-    for at, written in _in_files(filled):
-        if written["kind"] not in KINDS:
-            continue
-        parts = parts_of(written["kind"])
-        for part in written["columns"]:
-            if part in parts:
-                continue
-            near = nearest(part, parts)
-            hint = f"did you mean `{near}`?" if near else f"parts are {', '.join(parts)}"
-            message = f"{written['kind']} has no part {show(part)}"
-            yield source.problem("R281", message, at=(*at, "columns", part), key=True, hint=hint)
+    for at, written in _in_files(recipe):
+        parts = parts_of(written["kind"]) if written["kind"] in KINDS else ()
+        for part in written["columns"] if parts else ():
+            if part not in parts:
+                hint = suggestion(part, parts, f"parts are {', '.join(parts)}")
+                message, column = (
+                    f"{written['kind']} has no part {show(part)}",
+                    (*at, "columns", part),
+                )
+                yield recipe.problem("R281", message, at=column, key=True, hint=hint)
 
 
 @rule("acceptance.forgetting")
-def rows_can_be_found(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def rows_can_be_found(recipe: FilledText) -> Problems:
     """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
-    for at, written in _in_files(filled):
+    for at, written in _in_files(recipe):
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"
-            yield source.problem("R112", message, at=at, hint="add, for example, `split: test`")
+            yield recipe.problem("R112", message, at=at, hint="add, for example, `split: test`")
             continue
         key = "file" if "file" in written else "path"
         name = written.get(key)
@@ -114,4 +111,4 @@ def rows_can_be_found(source: SourceText, filled: Mapping[str, Any]) -> Iterator
             continue
         message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell a format of rows"
         hint = f"add `format:` with one of {', '.join(_FORMATS)}"
-        yield source.problem("R231", message, at=(*at, key), hint=hint)
+        yield recipe.problem("R231", message, at=(*at, key), hint=hint)

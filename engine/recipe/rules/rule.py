@@ -1,7 +1,7 @@
 """What a rule is: a function that checks, and whose docstring is the page of each code that it reports.
 
     @rule("task.labels")
-    def labels_stay_apart(source, filled):
+    def labels_stay_apart(recipe):
         R210: labels that look the same.
 
         Why the rule stands, in a sentence or two.
@@ -23,17 +23,18 @@ docstring that begins with no code belongs to a further check of codes that have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import getdoc
-from typing import Any, Final
+from typing import Final
 
 from engine.codes import Code, pages_in
 from engine.errors import Problem
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 
-Check = Callable[[SourceText, Mapping[str, Any]], Iterator[Problem]]
-"""(the file, its content with defaults filled in) to what is wrong."""
+Problems = Iterator[Problem]
+Check = Callable[[FilledText], Problems]
+"""A recipe, defaults filled in, to what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)

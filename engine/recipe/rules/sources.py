@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any, Final
 
-from engine.errors import Problem
 from engine.recipe.formats import FORMATS, format_of
+from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.globs import is_pattern, listed_sources, match, start_of
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _AT: Final[KeyPath] = ("data", "sources")
 _HUB_ROWS: Final = "rows"
 """Stands for the format of a split of the hub, which has none."""
 _OWN_COLUMN: Final = "text"
+_USUAL_ENCODINGS: Final = ("utf-8", "latin-1", "cp1252", "utf-16", "ascii")
 _ARRAYS: Final = ("csv", "tsv", "json", "jsonl")
 _TEXTS: Final = (*_ARRAYS, "lines", "text", "xml")
+_NAME_A_FORMAT: Final = (
+    f"add `format:` with one of {', '.join(FORMATS)}; of a document, say"
+    " whether a line (lines) or the file (text) is a row"
+)
 _UNWRITTEN: Final[tuple[object, ...]] = ([], {}, "", "auto", "utf-8")
 """Defaults: a resolved recipe spells them out."""
 _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -37,8 +41,13 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
 """Keys that not every format reads."""
 
 
+def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield each source as it is written, at its key."""
+    yield from (((*_AT, position), one) for position, one in enumerate(recipe["data"]["sources"]))
+
+
 @rule("data.sources")
-def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def formats_are_known(recipe: FilledText) -> Problems:
     """R231: the file's name does not tell its format.
 
     auto looks at the ending: .jsonl, .json, .csv, .tsv, .parquet, also before .gz, .zst.
@@ -60,26 +69,21 @@ def formats_are_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator
               file: rows.dat
               format: csv
     """
-    for position, written in enumerate(filled["data"]["sources"]):
+    for at, written in _sources(recipe):
         unknown = (
-            name for name in _names(written, source) if format_of(name, written["format"]) is None
+            name for name in _names(written, recipe) if format_of(name, written["format"]) is None
         )
         # One name is enough: a pattern may match thousands of files.
-        for name in islice(unknown, 1):
-            shown = name.rsplit("/", 1)[-1]
-            yield source.problem(
-                "R231",
-                f"the name {show(shown)} does not tell the format",
-                at=(*_AT, position, "file" if "file" in written else "path"),
-                hint=f"add `format:` with one of {', '.join(FORMATS)}; of a document, say"
-                " whether a line (lines) or the file (text) is a row",
-            )
+        if (name := next(unknown, None)) is not None:
+            message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell the format"
+            key = "file" if "file" in written else "path"
+            yield recipe.problem("R231", message, at=(*at, key), hint=_NAME_A_FORMAT)
 
 
-def _names(written: Mapping[str, Any], source: SourceText) -> list[str]:
+def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
     """Return the names of a source's files; none for a split of the hub."""
     try:
-        listed = list(listed_sources([written], source.path.parent, judge=source.judge))
+        listed = list(listed_sources([written], recipe.path.parent, judge=recipe.judge))
     except (OSError, ValueError):  # R250 reports it
         listed = []
     names = [one.get("file", one.get("path")) for one in listed]
@@ -87,7 +91,7 @@ def _names(written: Mapping[str, Any], source: SourceText) -> list[str]:
 
 
 @rule("data.sources")
-def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def keys_fit_the_format(recipe: FilledText) -> Problems:
     """R226: header or quoting for a format that has none.
 
     They speak of csv and tsv; elsewhere they would be ignored.
@@ -125,65 +129,59 @@ def keys_fit_the_format(source: SourceText, filled: Mapping[str, Any]) -> Iterat
             - path: ../data/faq.json
               records: data.items
     """
-    for position, written in enumerate(filled["data"]["sources"]):
-        found = _format(written, source)
+    for at, written in _sources(recipe):
+        found = _format(written, recipe)
         for key, formats in _READ_BY.items():
-            at = (*_AT, position, key)
-            is_written = source.has(at) and written[key] not in _UNWRITTEN
+            is_written = recipe.has((*at, key)) and written[key] not in _UNWRITTEN
             if is_written and found is not None and found not in formats:
                 code = "R226" if key in ("header", "quoting") else "R251"
-                actual = (
-                    f"this one is {found}" if found != _HUB_ROWS else "rows of the hub have columns"
-                )
-                message = f"`{key}` speaks of {_listed(formats)} files; {actual}"
-                yield source.problem(code, message, at=at, key=True)
-
-
-def _listed(formats: tuple[str, ...]) -> str:
-    return " and ".join(part for part in (", ".join(formats[:-1]), formats[-1]) if part)
+                actual = "rows of the hub have columns"
+                actual = actual if found == _HUB_ROWS else f"this one is {found}"
+                message = f"`{key}` speaks of {listed(formats)} files; {actual}"
+                yield recipe.problem(code, message, at=(*at, key), key=True)
 
 
 @rule("data.sources")
-def xml_says_which_element(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def xml_says_which_element(recipe: FilledText) -> Problems:
     """Nothing else tells which element of an xml file is a row (R251)."""
-    for position, written in enumerate(filled["data"]["sources"]):
-        if _format(written, source) == "xml" and not written["records"]:
+    for at, written in _sources(recipe):
+        if _format(written, recipe) == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
-            yield source.problem("R251", message, at=(*_AT, position))
+            yield recipe.problem("R251", message, at=at)
 
 
-def _format(written: Mapping[str, Any], source: SourceText) -> str | None:
+def _format(written: Mapping[str, Any], recipe: FilledText) -> str | None:
     """Return the format of a source's files; None where it is not known, or not one."""
     if "hub" in written and not written.get("file"):
         return _HUB_ROWS
-    found = {format_of(name, written["format"]) for name in _names(written, source)}
+    found = {format_of(name, written["format"]) for name in _names(written, recipe)}
     return found.pop() if len(found) == 1 else None
 
 
 @rule("data.sources")
-def column_files_are_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def column_files_are_there(recipe: FilledText) -> Problems:
     """What holds of a source's file holds of those read beside it (R302, R303, R304)."""
-    for position, written in enumerate(filled["data"]["sources"]):
+    for source, written in _sources(recipe):
         for column, file in written["columns"].items():
-            at = (*_AT, position, "columns", column)
+            at, place = (*source, "columns", column), absolute(file, recipe.path.parent)
             if column == _OWN_COLUMN:
                 message = f"`{column}` is the column of the source's own file"
-                yield source.problem("R251", message, at=at, key=True)
+                yield recipe.problem("R251", message, at=at, key=True)
             if "path" not in written:
                 if climbs(file):
                     message = f"{show(file)} must be a relative path without `..`"
-                    yield source.problem("R304", message, at=at)
-            elif not source.judge.may_read(absolute(file, source.path.parent)):
+                    yield recipe.problem("R304", message, at=at)
+            elif not recipe.judge.may_read(place):
                 continue  # R306 reports it
-            elif (fault := fault_of_file(absolute(file, source.path.parent))) is not None:
-                yield source.problem("R302", f"{show(file)}: {fault}", at=at)
+            elif (fault := fault_of_file(place)) is not None:
+                yield recipe.problem("R302", f"{show(file)}: {fault}", at=at)
             elif is_of_one_machine(file):
                 message = f"{show(file)} exists on one machine only"
-                yield source.warning("R303", message, at=at)
+                yield recipe.warning("R303", message, at=at)
 
 
 @rule("data.sources")
-def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def patterns_match(recipe: FilledText) -> Problems:
     """R250: a pattern that matches no file.
 
     A source without files gives no rows, and more often means a misspelt folder.
@@ -225,39 +223,39 @@ def patterns_match(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
 
     Fix: Name the linked file by its own path, or delete the link.
     """
-    folder = source.path.parent
-    for position, written in enumerate(filled["data"]["sources"]):
-        path, at = written.get("path", ""), (*_AT, position)
+    folder = recipe.path.parent
+    for at, written in _sources(recipe):
+        path = written.get("path", "")
         if not path or not is_pattern(path, folder):
             continue
         for key in ("sha256", "columns"):
             if written.get(key):
                 message = f"`{key}` speaks of one file, and {show(path)} is a pattern"
-                yield source.problem("R255", message, at=(*at, key), key=True)
-        yield from _matched(source, path, (*at, "path"))
+                yield recipe.problem("R255", message, at=(*at, key), key=True)
+        yield from _matched(recipe, path, (*at, "path"))
 
 
-def _matched(source: SourceText, pattern: str, at: KeyPath) -> Iterator[Problem]:
-    start = start_of(pattern, source.path.parent)
-    if start is None or not source.judge.may_list(start):
+def _matched(recipe: FilledText, pattern: str, at: KeyPath) -> Problems:
+    start = start_of(pattern, recipe.path.parent)
+    if start is None or not recipe.judge.may_list(start):
         return  # R306 reports it
     try:
-        found = match(pattern, source.path.parent, judge=source.judge)
+        found = match(pattern, recipe.path.parent, judge=recipe.judge)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        yield source.problem("R250", f"{show(pattern)} cannot be read: {reason.lower()}", at=at)
+        yield recipe.problem("R250", f"{show(pattern)} cannot be read: {reason.lower()}", at=at)
         return
     if found.links:
         count = len(found.links)
         subject = "a link leads" if count == 1 else f"{count} links lead"
         message = f"{subject} out of the recipe's folder and is left out: {show(found.links[0])}"
-        yield source.warning("R256", message, at=at)
+        yield recipe.warning("R256", message, at=at)
     if not found.files:
-        yield source.problem("R250", f"no file matches {show(pattern)}", at=at)
+        yield recipe.problem("R250", f"no file matches {show(pattern)}", at=at)
 
 
 @rule("data.sources", "splits.by")
-def into_goes_with_files(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def into_goes_with_files(recipe: FilledText) -> Problems:
     """R252: a source is put into a split that the recipe draws.
 
     `into` decides where rows go; with any other way to split, something else decides.
@@ -310,20 +308,19 @@ def into_goes_with_files(source: SourceText, filled: Mapping[str, Any]) -> Itera
           # no train
           # no holdout
     """
-    by_files = filled["splits"]["by"] == "files"
-    for position, written in enumerate(filled["data"]["sources"]):
-        at = (*_AT, position)
+    by_files = recipe["splits"]["by"] == "files"
+    for at, written in _sources(recipe):
         if by_files and "into" not in written:
             hint = "add `into: train`, `into: validation` or `into: holdout`"
             message = "`splits.by: files` needs every source to say its split"
-            yield source.problem("R253", message, at=at, hint=hint)
+            yield recipe.problem("R253", message, at=at, hint=hint)
         if not by_files and "into" in written:
             message = "`into` decides the split of a source with `splits.by: files` only"
-            yield source.problem("R252", message, at=(*at, "into"), key=True)
+            yield recipe.problem("R252", message, at=(*at, "into"), key=True)
 
 
 @rule("data.sources")
-def weights_change_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def weights_change_something(recipe: FilledText) -> Problems:
     """R254: a weight that changes nothing.
 
     Only training rows are repeated or thinned, and a weight means something beside other sources only.
@@ -343,20 +340,20 @@ def weights_change_something(source: SourceText, filled: Mapping[str, Any]) -> I
               weight: 2
             - path: ../data/parts/*.jsonl
     """
-    sources = filled["data"]["sources"]
-    for position, written in enumerate(sources):
-        at, into = (*_AT, position, "weight"), written.get("into", "train")
+    sources = list(_sources(recipe))
+    for source, written in sources:
+        at, into = (*source, "weight"), written.get("into", "train")
         if written["weight"] != 1 and into != "train":
             message = f"rows of {into} are seen once each, whatever their weight"
-            yield source.problem("R254", message, at=at, key=True)
+            yield recipe.problem("R254", message, at=at, key=True)
         elif written["weight"] != 1 and len(sources) == 1:
             message = "there is no other source to weigh this one against"
             hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
-            yield source.problem("R254", message, at=at, key=True, hint=hint)
+            yield recipe.problem("R254", message, at=at, key=True, hint=hint)
 
 
 @rule("data.sources")
-def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def encodings_exist(recipe: FilledText) -> Problems:
     """R230: no such encoding.
 
     The file cannot be decoded.
@@ -375,13 +372,11 @@ def encodings_exist(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
             - path: ../data/rows.csv
               encoding: utf-8
     """
-    for position, written in enumerate(filled["data"]["sources"]):
+    for at, written in _sources(recipe):
         if not _is_text_encoding(written["encoding"]):
-            at = (*_AT, position, "encoding")
-            near = nearest(written["encoding"], ("utf-8", "latin-1", "cp1252", "utf-16", "ascii"))
-            hint = f"did you mean `{near}`?" if near else None
+            hint = suggestion(written["encoding"], _USUAL_ENCODINGS)
             message = f"no such encoding: {show(written['encoding'])}"
-            yield source.problem("R230", message, at=at, hint=hint)
+            yield recipe.problem("R230", message, at=(*at, "encoding"), hint=hint)
 
 
 def _is_text_encoding(name: str) -> bool:
@@ -393,17 +388,16 @@ def _is_text_encoding(name: str) -> bool:
 
 
 @rule("data.sources")
-def hub_says_which_rows(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def hub_says_which_rows(recipe: FilledText) -> Problems:
     """A hub data set has several splits and files (R112)."""
-    for position, written in enumerate(filled["data"]["sources"]):
+    for at, written in _sources(recipe):
         if "hub" in written and not written["split"] and not written.get("file"):
             message = "a hub data set needs `split` or `file`"
-            at = (*_AT, position)
-            yield source.problem("R112", message, at=at, hint="add, for example, `split: train`")
+            yield recipe.problem("R112", message, at=at, hint="add, for example, `split: train`")
 
 
 @rule("data.sources")
-def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def sources_differ(recipe: FilledText) -> Problems:
     """R305: the same source twice.
 
     Every row would come twice and be dropped as a duplicate, or leak between splits.
@@ -422,23 +416,23 @@ def sources_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
             - path: ../data/*.csv
     """
     seen: dict[tuple[str, ...], int] = {}
-    for position, written in enumerate(filled["data"]["sources"]):
-        firsts = [seen.setdefault(one, position) for one in _identities(written, source)]
+    for position, written in enumerate(recipe["data"]["sources"]):
+        firsts = [seen.setdefault(one, position) for one in _identities(written, recipe)]
         first = next((other for other in firsts if other != position), None)
         if first is not None:
             message = f"is the same as data.sources[{first}]: every row comes twice"
             if len(firsts) > 1:
                 message = f"names files of data.sources[{first}]: their rows come twice"
-            yield source.warning("R305", message, at=(*_AT, position))
+            yield recipe.warning("R305", message, at=(*_AT, position))
 
 
-def _identities(written: Mapping[str, Any], source: SourceText) -> list[tuple[str, ...]]:
+def _identities(written: Mapping[str, Any], recipe: FilledText) -> list[tuple[str, ...]]:
     """Return what two sources of the same rows share, one for each file."""
-    folder = source.path.parent
+    folder = recipe.path.parent
     keys = ("hub", "package", "file", "config", "split", "records", "columns", "explode")
     own = tuple(str(written.get(key, "")) for key in keys)
     try:
-        listed = list(listed_sources([written], folder, judge=source.judge))
+        listed = list(listed_sources([written], folder, judge=recipe.judge))
     except (OSError, ValueError):
         listed = [written]
     paths = (one.get("path", "") for one in listed)

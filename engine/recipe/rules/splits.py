@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from engine.errors import Problem
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.source import SourceText
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.source import FilledText
 
 NAMES: Final = ("train", "validation", "holdout")
 # As floats, 0.6 + 0.3 + 0.1 is 0.9999999999999999.
 _ROUNDING: Final = 1e-9
 
 
-def _is_fraction(size: float) -> bool:
-    return isinstance(size, float)
-
-
-def _sizes(filled: Mapping[str, Any]) -> dict[str, float]:
+def _sizes(recipe: FilledText) -> dict[str, float]:
     """Return the sizes that are numbers."""
-    written = {name: filled["splits"].get(name, "all") for name in NAMES}
+    written = {name: recipe["splits"].get(name, "all") for name in NAMES}
     return {
         name: size
         for name, size in written.items()
@@ -32,13 +27,11 @@ def _sizes(filled: Mapping[str, Any]) -> dict[str, float]:
 
 def _is_mixed(sizes: Mapping[str, float]) -> bool:
     # `validation: 0` is written with fractions too: no rows are no rows.
-    return len({_is_fraction(size) for size in sizes.values() if size != 0}) > 1
+    return len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
 
 
 @rule("splits")
-def sizes_are_all_rows_or_all_fractions(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def sizes_are_all_rows_or_all_fractions(recipe: FilledText) -> Problems:
     """R208: split sizes of two kinds.
 
     Rows and fractions together leave open what is shared out first.
@@ -57,18 +50,18 @@ def sizes_are_all_rows_or_all_fractions(
           validation: 0.1
           holdout: 0.3
     """
-    sizes = _sizes(filled)
+    sizes = _sizes(recipe)
     if _is_mixed(sizes):
         message = "sizes must be all rows (400) or all fractions (0.4)"
-        yield source.problem("R208", message, at=("splits",), key=True)
+        yield recipe.problem("R208", message, at=("splits",), key=True)
     for name, size in sizes.items():
-        if _is_fraction(size) and size >= 1:
+        if isinstance(size, float) and size >= 1:
             message = f"must be a whole number of rows or a fraction below 1, not `{size}`"
-            yield source.problem("R208", message, at=("splits", name))
+            yield recipe.problem("R208", message, at=("splits", name))
 
 
 @rule("splits")
-def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def fractions_fit(recipe: FilledText) -> Problems:
     """R209: fractions above 1 in sum.
 
     The splits share the rows; none is in two of them.
@@ -87,16 +80,16 @@ def fractions_fit(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pro
           validation: 0.2
           holdout: 0.3
     """
-    sizes = _sizes(filled).values()
-    if _is_mixed(_sizes(filled)) or not all(0 <= size < 1 for size in sizes):
+    sizes = _sizes(recipe)
+    if _is_mixed(sizes) or not all(0 <= size < 1 for size in sizes.values()):
         return
-    if sum(sizes) > 1 + _ROUNDING:
-        message = f"fractions add up to {sum(sizes):.4g}; must be at most 1"
-        yield source.problem("R209", message, at=("splits",), key=True)
+    if (total := sum(sizes.values())) > 1 + _ROUNDING:
+        message = f"fractions add up to {total:.4g}; must be at most 1"
+        yield recipe.problem("R209", message, at=("splits",), key=True)
 
 
 @rule("splits", "data.sample")
-def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def rows_fit_the_sample(recipe: FilledText) -> Problems:
     """R222: the splits ask for more rows than the sample has.
 
     They share the sampled rows.
@@ -119,18 +112,17 @@ def rows_fit_the_sample(source: SourceText, filled: Mapping[str, Any]) -> Iterat
           validation: 100
           holdout: 300
     """
-    sample = filled["data"].get("sample")
-    sizes = _sizes(filled).values()
-    if sample is None or any(_is_fraction(size) for size in sizes):
+    sample, sizes = recipe["data"].get("sample"), _sizes(recipe).values()
+    if sample is None or any(isinstance(size, float) for size in sizes):
         return
     if sum(sizes) > sample["rows"]:
         message = f"ask for {sum(sizes):,} rows; data.sample leaves {sample['rows']:,}"
         hint = f"set data.sample.rows to {sum(sizes)} or more"
-        yield source.problem("R222", message, at=("splits",), key=True, hint=hint)
+        yield recipe.problem("R222", message, at=("splits",), key=True, hint=hint)
 
 
 @rule("splits", "method")
-def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def validation_steers(recipe: FilledText) -> Problems:
     """R217: early stopping or the best checkpoint without validation rows.
 
     Both are decided by the validation loss.
@@ -149,44 +141,44 @@ def validation_steers(source: SourceText, filled: Mapping[str, Any]) -> Iterator
         method:
           early_stopping: {patience: 2}
     """
-    method = filled["method"]
-    if filled["splits"].get("validation") != 0:
+    method = recipe["method"]
+    if recipe["splits"].get("validation") != 0:
         return
     if "early_stopping" in method:
         message = "early stopping needs validation rows; splits.validation is 0"
-        yield source.problem("R217", message, at=("method", "early_stopping"), key=True)
+        yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
     if method.get("keep") == "best":
         message = "keeping the best checkpoint needs validation rows; splits.validation is 0"
-        at = ("method", "keep")
-        yield source.problem("R217", message, at=at, hint="write `keep: last`")
+        hint = "write `keep: last`"
+        yield recipe.problem("R217", message, at=("method", "keep"), hint=hint)
 
 
-def _way(filled: Mapping[str, Any]) -> str:
+def _way(recipe: FilledText) -> str:
     """Return the word for how rows are divided: `random`, `group`, `files`."""
-    by = filled["splits"]["by"]
+    by = recipe["splits"]["by"]
     return str(next(iter(by), "") if isinstance(by, dict) else by)
 
 
-def _rows_say_it(filled: Mapping[str, Any]) -> bool:
-    return _way(filled) in ("files", "column")
+def _rows_say_it(recipe: FilledText) -> bool:
+    return _way(recipe) in ("files", "column")
 
 
 @rule("splits")
-def sizes_are_given(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def sizes_are_given(recipe: FilledText) -> Problems:
     """Holdout and validation need a size, unless files, a column or folds say it (R105)."""
-    splits = filled["splits"]
-    if _rows_say_it(filled):
+    splits = recipe["splits"]
+    if _rows_say_it(recipe):
         return
     for name, example in (("holdout", "300"), ("validation", "100")):
         if name not in splits and not (name == "holdout" and splits["folds"]):
             hint = f"add, for example, `{name}: {example}`"
-            problem = source.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
+            problem = recipe.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
             # The key is absent, so the place is that of its section, but the path is its own.
             yield replace(problem, path=f"splits.{name}")
 
 
 @rule("splits")
-def folds_stand_alone(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def folds_stand_alone(recipe: FilledText) -> Problems:
     """R261: folds take the place of the holdout and are drawn.
 
     Each row is held out once; a holdout beside that, or files that say where a row belongs, would contradict
@@ -208,24 +200,24 @@ def folds_stand_alone(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           # no holdout
           # no train
     """
-    splits = filled["splits"]
+    splits = recipe["splits"]
     if not splits["folds"]:
         return
     if splits["folds"] == 1:
         message = "one fold leaves nothing to train on; at least 2"
-        yield source.problem("R261", message, at=("splits", "folds"))
+        yield recipe.problem("R261", message, at=("splits", "folds"))
     if "holdout" in splits:
         message = "splits.folds is there: the holdout is one fold"
         hint = "delete one of the two"
-        yield source.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
-    if _way(filled) in ("files", "column", "time"):
-        message = f"folds are drawn; `by: {_way(filled)}` says where each row belongs"
+        yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
+    if _way(recipe) in ("files", "column", "time"):
+        message = f"folds are drawn; `by: {_way(recipe)}` says where each row belongs"
         hint = "use stratified, random or group"
-        yield source.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)
+        yield recipe.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)
 
 
 @rule("splits", "data.sources")
-def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def files_give_a_holdout(recipe: FilledText) -> Problems:
     """R262: files give train and holdout.
 
     With `by: files` no row is drawn: without such a file there is nothing to train on, or nothing to judge
@@ -290,25 +282,23 @@ def files_give_a_holdout(source: SourceText, filled: Mapping[str, Any]) -> Itera
           # no train
           # no holdout
     """
-    if _way(filled) != "files":
+    if _way(recipe) != "files":
         return
-    into = {one.get("into") for one in filled["data"]["sources"]}
+    into = {one.get("into") for one in recipe["data"]["sources"]}
     if None in into:  # R253 reports it
         return
-    if "holdout" not in into:
-        message = "`by: files`, and no source has `into: holdout`"
-        yield source.problem("R262", message, at=("splits", "by"))
-    if "train" not in into:
-        message = "`by: files`, and no source has `into: train`"
-        yield source.problem("R262", message, at=("splits", "by"))
-    if "validation" not in into and filled["splits"].get("validation", "all") == "all":
+    for name in ("holdout", "train"):
+        if name not in into:
+            message = f"`by: files`, and no source has `into: {name}`"
+            yield recipe.problem("R262", message, at=("splits", "by"))
+    if "validation" not in into and recipe["splits"].get("validation", "all") == "all":
         message = "no source has `into: validation`, and splits.validation has no size"
         hint = "`validation: 0.1` draws them from the training rows, `validation: 0` goes without"
-        yield source.problem("R264", message, at=("splits",), key=True, hint=hint)
+        yield recipe.problem("R264", message, at=("splits",), key=True, hint=hint)
 
 
 @rule("splits")
-def all_means_what_is_there(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def all_means_what_is_there(recipe: FilledText) -> Problems:
     """R263: all means what files or a column say.
 
     Where rows are drawn, all of them as the holdout would leave none to train on.
@@ -325,17 +315,17 @@ def all_means_what_is_there(source: SourceText, filled: Mapping[str, Any]) -> It
           validation: 100
           holdout: 300
     """
-    if _rows_say_it(filled):
+    if _rows_say_it(recipe):
         return
     for name in ("holdout", "validation"):
-        if filled["splits"].get(name) == "all":
+        if recipe["splits"].get(name) == "all":
             message = "`all` needs files or a column that say which rows these are"
             hint = "write a number of rows or a fraction"
-            yield source.problem("R263", message, at=("splits", name), hint=hint)
+            yield recipe.problem("R263", message, at=("splits", name), hint=hint)
 
 
 @rule("splits")
-def something_is_left(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def something_is_left(recipe: FilledText) -> Problems:
     """R265: rows are left to train on.
 
     Holdout and validation are drawn first.
@@ -354,15 +344,14 @@ def something_is_left(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           holdout: 0.3
           # no train
     """
-    splits = filled["splits"]
-    if splits.get("train", "all") != "all" or _rows_say_it(filled):
+    splits = recipe["splits"]
+    if splits.get("train", "all") != "all" or _rows_say_it(recipe):
         return
     sizes = [splits.get(name) for name in ("validation", "holdout")]
     shares = [size for size in sizes if isinstance(size, float) and size < 1]
     if splits["folds"] > 1:
         shares.append(1 / splits["folds"])
     if sum(shares) > 1 - _ROUNDING:
-        message = (
-            f"validation and holdout are {sum(shares):.4g} of the rows; none is left to train on"
-        )
-        yield source.problem("R265", message, at=("splits",), key=True)
+        drawn = f"validation and holdout are {sum(shares):.4g} of the rows"
+        message = f"{drawn}; none is left to train on"
+        yield recipe.problem("R265", message, at=("splits",), key=True)

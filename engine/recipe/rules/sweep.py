@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
@@ -15,10 +15,10 @@ from engine.recipe.rules.method import (
     batches_divide,
     seeds_are_further_ones,
 )
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 
 _OF_A_METHOD: Final = (
     batches_divide,
@@ -33,46 +33,42 @@ _AT: Final = ("sweep",)
 
 
 @rule("method", "splits", "sweep")
-def settings_are_sound(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def settings_are_sound(recipe: FilledText) -> Problems:
     """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
     # Compared by words: the same mistake of several settings is one.
-    known = {_words(problem) for check in _OF_A_METHOD for problem in check(source, filled)}
-    for setting in _settings(filled):
-        method = setting.within(filled["method"])
-        for problem in _broken(source, {**filled, "method": method}, setting):
+    known = {_words(problem) for check in _OF_A_METHOD for problem in check(recipe)}
+    for setting in _settings(recipe):
+        filled = {**recipe.filled, "method": setting.within(recipe["method"])}
+        for problem in _broken(replace(recipe, filled=filled), setting):
             if _words(problem) not in known:
                 known.add(_words(problem))
                 yield problem
 
 
-def _broken(
-    source: SourceText, filled: Mapping[str, Any], setting: WrittenSetting
-) -> Iterator[Problem]:
+def _broken(recipe: FilledText, setting: WrittenSetting) -> Problems:
     """Yield what one setting breaks, at the setting."""
-    yield from _adapter_of_full(source, filled, setting)
+    yield from _adapter_of_full(recipe, setting)
     for check in _OF_A_METHOD:
-        for problem in check(source, filled):
+        for problem in check(recipe):
             key = problem.path.partition(".")[2].partition("[")[0]
             at = setting.path(key) if key in setting.changes else setting.at
-            tell = source.warning if problem.severity is Severity.WARNING else source.problem
+            tell = recipe.warning if problem.severity is Severity.WARNING else recipe.problem
             yield tell(problem.code, problem.message, at=at, hint=problem.hint)
 
 
-def _adapter_of_full(
-    source: SourceText, filled: Mapping[str, Any], setting: WrittenSetting
-) -> Iterator[Problem]:
+def _adapter_of_full(recipe: FilledText, setting: WrittenSetting) -> Problems:
     """R204: a setting that trains every weight has no adapter; what `method` says of one is for the others."""
-    if filled["method"]["kind"] != "full":
+    if recipe["method"]["kind"] != "full":
         return
     for key in ADAPTER_KEYS:
         if key in setting.changes:
             message = f"`{key}` describes an adapter; this setting's kind is `full`"
             hint = "list the settings one by one: `sweep: {list: [...]}`"
-            yield source.problem("R204", message, at=setting.path(key), hint=hint)
+            yield recipe.problem("R204", message, at=setting.path(key), hint=hint)
 
 
 @rule("method", "splits", "sweep")
-def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def settings_differ(recipe: FilledText) -> Problems:
     """R284: a sweep with one setting.
 
     There is nothing to choose from, and the setting stands in two places.
@@ -109,26 +105,26 @@ def settings_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
             - {rank: 8, alpha: 32}
     """
     # A grid that is too large is reported by its size (R287), and only its first part is laid out.
-    settings = _settings(filled) if _count(filled) <= MOST else []
+    settings = _settings(recipe) if _count(recipe) <= MOST else []
     if len(settings) == 1:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
-        yield source.problem("R284", message, at=settings[0].at, hint=hint)
-    has_validation = filled["splits"].get("validation") != 0
+        yield recipe.problem("R284", message, at=settings[0].at, hint=hint)
+    has_validation = recipe["splits"].get("validation") != 0
     seen: list[Any] = []
     for number, setting in enumerate(settings, start=1):
-        method = method_of(setting.within(filled["method"]), has_validation=has_validation)
+        method = method_of(setting.within(recipe["method"]), has_validation=has_validation)
         if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
         if method in seen:
             message = f"setting {number} is an earlier one again: {setting_words(setting.changes)}"
             hint = "it would be trained twice for one answer: delete it"
-            yield source.problem("R285", message, at=setting.at, hint=hint)
+            yield recipe.problem("R285", message, at=setting.at, hint=hint)
         seen.append(method)
 
 
 @rule("splits", "sweep")
-def sweeps_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def sweeps_have_validation(recipe: FilledText) -> Problems:
     """R282: a sweep without validation rows.
 
     The best setting is chosen on the validation rows. Chosen on the holdout, it would be the one that fits
@@ -150,14 +146,14 @@ def sweeps_have_validation(source: SourceText, filled: Mapping[str, Any]) -> Ite
           grid:
             rank: [8, 16]
     """
-    if "sweep" in filled and filled["splits"].get("validation") == 0:
+    if "sweep" in recipe.filled and recipe["splits"].get("validation") == 0:
         message = "the best setting is chosen on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
-        yield source.problem("R282", message, at=_AT, key=True, hint=hint)
+        yield recipe.problem("R282", message, at=_AT, key=True, hint=hint)
 
 
 @rule("splits", "sweep")
-def sweeps_have_no_folds(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def sweeps_have_no_folds(recipe: FilledText) -> Problems:
     """R283: a sweep with folds.
 
     With folds every row is judged once. The validation rows that chose the setting would stand among them, so
@@ -184,14 +180,14 @@ def sweeps_have_no_folds(source: SourceText, filled: Mapping[str, Any]) -> Itera
           grid:
             rank: [8, 16]
     """
-    if "sweep" in filled and filled["splits"]["folds"]:
+    if "sweep" in recipe.filled and recipe["splits"]["folds"]:
         message = "with folds, the rows that choose a setting are among those that judge it"
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
-        yield source.problem("R283", message, at=_AT, key=True, hint=hint)
+        yield recipe.problem("R283", message, at=_AT, key=True, hint=hint)
 
 
 @rule("task.kind", "task.labels", "sweep")
-def choice_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def choice_is_known(recipe: FilledText) -> Problems:
     """R201: no such metric.
 
     A bound on a metric that does not exist would gate nothing.
@@ -228,18 +224,18 @@ def choice_is_known(source: SourceText, filled: Mapping[str, Any]) -> Iterator[P
           after_quantization:
             agreement: {min: 0.98}
     """
-    if "sweep" not in filled:
+    if "sweep" not in recipe.filled:
         return
-    task, name = filled["task"], filled["sweep"].get("choose_by")
-    if not is_measured(task["kind"]):
-        message = f"there are no metrics for {task['kind']} yet, so nothing could choose"
-        yield source.problem("R247", message, at=_AT, key=True, hint="delete it")
+    kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
+    if not is_measured(kind):
+        message = f"there are no metrics for {kind} yet, so nothing could choose"
+        yield recipe.problem("R247", message, at=_AT, key=True, hint="delete it")
     elif name is not None:
-        yield from compared_metric(source, name, task=task, at=("sweep", "choose_by"))
+        yield from compared_metric(recipe, name, ("sweep", "choose_by"))
 
 
 @rule("task.kind", "method", "sweep")
-def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def documents_are_judged_alike(recipe: FilledText) -> Problems:
     """R289: a sweep of the length of blocks.
 
     A document is trained on and judged in blocks of `max_length` tokens. Longer blocks give every token more to
@@ -266,22 +262,21 @@ def documents_are_judged_alike(source: SourceText, filled: Mapping[str, Any]) ->
             - {learning_rate: 5e-4}
             - {learning_rate: 1e-4}
     """
-    kind = KINDS.get(filled["task"]["kind"])
+    kind = KINDS.get(recipe["task"]["kind"])
     if kind is None or kind.has_turns:
         return
-    length = filled["method"]["max_length"]
-    for setting in _settings(filled):
+    length = recipe["method"]["max_length"]
+    for setting in _settings(recipe):
         if setting.changes.get("max_length", length) != length:
-            message = (
-                "documents are judged in blocks of max_length: longer blocks alone look better"
-            )
+            judged = "documents are judged in blocks of max_length"
+            message = f"{judged}: longer blocks alone look better"
             hint = "choose `method.max_length` by what the model is for, and sweep other keys"
-            yield source.problem("R289", message, at=setting.path("max_length"), hint=hint)
+            yield recipe.problem("R289", message, at=setting.path("max_length"), hint=hint)
             return
 
 
 @rule("sweep")
-def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
     """R286: a sweep with many settings.
 
     Each is a training, and the best of many on a hundred rows is to a good part the luckiest. The holdout then
@@ -321,23 +316,23 @@ def choice_is_not_mere_luck(source: SourceText, filled: Mapping[str, Any]) -> It
             epochs: [1, 2]
             learning_rate: [1e-4, 2e-4, 5e-4]
     """
-    count = _count(filled)
+    count = _count(recipe)
     if count > MOST:
         message = f"must be at most {MOST} settings, this grid has {count}"
         hint = "try fewer values, or list the settings that you believe in"
-        yield source.problem("R287", message, at=("sweep", "grid"), key=True, hint=hint)
+        yield recipe.problem("R287", message, at=("sweep", "grid"), key=True, hint=hint)
     elif count > MANY:
         message = f"{count} settings are {count} trainings, and the best of so many is partly luck"
         hint = "try fewer values, or two sweeps: a coarse one, and a fine one around its winner"
-        yield source.warning("R286", message, at=_AT, key=True, hint=hint)
+        yield recipe.warning("R286", message, at=_AT, key=True, hint=hint)
 
 
-def _settings(filled: Mapping[str, Any]) -> list[WrittenSetting]:
-    return written_settings(filled["sweep"]) if "sweep" in filled else []
+def _settings(recipe: FilledText) -> list[WrittenSetting]:
+    return written_settings(recipe.filled.get("sweep", {}))
 
 
-def _count(filled: Mapping[str, Any]) -> int:
-    return count_of(filled["sweep"]) if "sweep" in filled else 0
+def _count(recipe: FilledText) -> int:
+    return count_of(recipe.filled.get("sweep", {}))
 
 
 def _words(problem: Problem) -> tuple[str, str]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-from engine.errors import Problem
 from engine.kinds import KINDS
 from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
-from engine.recipe.rules.rule import rule
+from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.template import TemplateError, fields
-from engine.recipe.text.source import SourceText
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _MOST_NAMED = 5
@@ -22,7 +19,7 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 
 
 @rule("task.labels")
-def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def labels_stay_apart(recipe: FilledText) -> Problems:
     """R210: labels that look the same.
 
     Labels that differ in case, width or encoding only are distinguished by no reader.
@@ -38,16 +35,16 @@ def labels_stay_apart(source: SourceText, filled: Mapping[str, Any]) -> Iterator
           labels: [billing, bug, crash]
     """
     first: dict[str, str] = {}
-    for position, label in enumerate(filled["task"].get("labels", [])):
+    for position, label in enumerate(recipe["task"].get("labels", [])):
         folded = unicodedata.normalize("NFKC", label).casefold().strip()
         other = first.setdefault(folded, label)
         if other != label:
             message = f"{show(label)} and {show(other)} look the same"
-            yield source.problem("R210", message, at=("task", "labels", position))
+            yield recipe.problem("R210", message, at=("task", "labels", position))
 
 
 @rule("task.labels")
-def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def labels_can_be_written(recipe: FilledText) -> Problems:
     """R211: a label that cannot be an answer.
 
     Answers are compared on one line, after blanks around them are taken off.
@@ -62,28 +59,28 @@ def labels_can_be_written(source: SourceText, filled: Mapping[str, Any]) -> Iter
         task:
           labels: [billing, bug]
     """
-    for position, label in enumerate(filled["task"].get("labels", [])):
+    for position, label in enumerate(recipe["task"].get("labels", [])):
         at = ("task", "labels", position)
         if label != label.strip():
             bare = label.strip()
             message = f"{show(label)} has blanks around it" if bare else "must not be blank"
             hint = f"write {show(bare)}" if bare else None
-            yield source.problem("R211", message, at=at, hint=hint)
+            yield recipe.problem("R211", message, at=at, hint=hint)
         elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label):
-            yield source.problem("R211", f"{show(label)} is more than one line of text", at=at)
+            yield recipe.problem("R211", f"{show(label)} is more than one line of text", at=at)
 
 
 @rule("task.labels", "task.out_of_scope")
-def out_of_scope_is_a_label(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def out_of_scope_is_a_label(recipe: FilledText) -> Problems:
     """The label that means that no other fits is one of the labels (R212)."""
-    task = filled["task"]
+    task = recipe["task"]
     label, labels = task["out_of_scope"], task.get("labels", [])
     if label and labels and label not in labels:
-        yield no_such_label(source, label, labels=labels, at=("task", "out_of_scope"))
+        yield no_such_label(recipe, label, ("task", "out_of_scope"))
 
 
 @rule("task.answer_pattern")
-def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
     """R276: an answer pattern that cannot be used.
 
     `task.answer_pattern` is a regular expression. Its group, or the whole match where it has none, is the
@@ -101,21 +98,20 @@ def answer_pattern_can_be_read(source: SourceText, filled: Mapping[str, Any]) ->
           kind: generation
           answer_pattern: "(?:#+) ([0-9]+)"
     """
-    pattern = filled["task"]["answer_pattern"]
     at = ("task", "answer_pattern")
     try:
-        found = compiled(pattern)
+        found = compiled(recipe["task"]["answer_pattern"])
     except UNREADABLE as error:
-        yield source.problem("R276", f"the pattern cannot be read: {error}", at=at)
+        yield recipe.problem("R276", f"the pattern cannot be read: {error}", at=at)
         return
     if found.groups > 1:
         message = f"has {found.groups} groups; the answer is one of them at most"
         hint = "write `(?:…)` for a group that is not the answer"
-        yield source.problem("R276", message, at=at, hint=hint)
+        yield recipe.problem("R276", message, at=at, hint=hint)
 
 
 @rule("task.input")
-def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def input_is_a_template(recipe: FilledText) -> Problems:
     """R215: the input template cannot be read.
 
     `{column}` is filled from the row; a brace without partner or a template without column would give every row
@@ -133,19 +129,17 @@ def input_is_a_template(source: SourceText, filled: Mapping[str, Any]) -> Iterat
     """
     at = ("task", "input")
     try:
-        names = fields(filled["task"]["input"])
+        names = fields(recipe["task"]["input"])
     except TemplateError as error:
-        yield source.problem("R215", str(error), at=at, hint=error.hint)
+        yield recipe.problem("R215", str(error), at=at, hint=error.hint)
         return
     if not names:
         message = "names no column, so every row would read the same"
-        yield source.problem("R215", message, at=at, hint='name one in braces: "{text}"')
+        yield recipe.problem("R215", message, at=at, hint='name one in braces: "{text}"')
 
 
 @rule("task.kind", "task.instruction", "task.system", "task.labels")
-def instruction_names_the_labels(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def instruction_names_the_labels(recipe: FilledText) -> Problems:
     """R216: the instruction does not name the labels.
 
     The untuned model cannot guess labels that it was never shown, so zero-shot and few-shot look worse than they are,
@@ -163,7 +157,7 @@ def instruction_names_the_labels(
           instruction: "What is it about: {labels}?"
           labels: [billing, bug]
     """
-    task = filled["task"]
+    task = recipe["task"]
     asked = _loose(f"{task['instruction']} {task['system']}")
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
         return  # R240 reports a missing instruction
@@ -174,12 +168,8 @@ def instruction_names_the_labels(
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         named = ", ".join(show(label) for label in missing[:_MOST_NAMED])
-        yield source.warning(
-            "R216",
-            f"does not name {named}{more}",
-            at=("task", "instruction"),
-            hint=f"put {LABELS_TOKEN} where the labels shall stand",
-        )
+        hint, at = f"put {LABELS_TOKEN} where the labels shall stand", ("task", "instruction")
+        yield recipe.warning("R216", f"does not name {named}{more}", at=at, hint=hint)
 
 
 def _loose(text: str) -> str:
@@ -187,9 +177,7 @@ def _loose(text: str) -> str:
 
 
 @rule("task.instruction")
-def instruction_has_no_other_fields(
-    source: SourceText, filled: Mapping[str, Any]
-) -> Iterator[Problem]:
+def instruction_has_no_other_fields(recipe: FilledText) -> Problems:
     """R225: a field in the instruction that is not filled in.
 
     Only {labels} is replaced there; columns belong to task.input.
@@ -205,7 +193,7 @@ def instruction_has_no_other_fields(
           instruction: "Which of these is it: {labels}?"
           input: "{text}"
     """
-    for found in _FIELD.findall(filled["task"]["instruction"]):
+    for found in _FIELD.findall(recipe["task"]["instruction"]):
         if found != LABELS_TOKEN:
             message = f"`{found}` stays as it is; only {LABELS_TOKEN} is filled in here"
-            yield source.warning("R225", message, at=("task", "instruction"))
+            yield recipe.warning("R225", message, at=("task", "instruction"))

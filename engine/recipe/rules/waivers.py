@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from engine.codes import pages_of_areas
-from engine.errors import Problem
-from engine.recipe.rules.rule import rule
-from engine.recipe.text.nearest import nearest
-from engine.recipe.text.source import SourceText
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.nearest import suggestion
+from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.recipe.validation.schema_errors import show
 
@@ -24,7 +22,7 @@ _OF_LOCK: Final = (
 
 
 @rule("waivers")
-def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def waivers_name_something(recipe: FilledText) -> Problems:
     """R290: a waiver of nothing that the recipe language knows.
 
     It would accept nothing, and the reviewer would believe that it does.
@@ -42,7 +40,7 @@ def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Ite
           - what: acceptance.metrics.macro_f1.min
             why: The classes were merged.
     """
-    for position, waiver in enumerate(filled["waivers"]):
+    for position, waiver in enumerate(recipe["waivers"]):
         what = waiver["what"]
         if is_known(what):
             continue
@@ -50,11 +48,11 @@ def waivers_name_something(source: SourceText, filled: Mapping[str, Any]) -> Ite
             message, hint = f"{show(what)} is no code of a weaker gate", _code_hint(what)
         else:
             message, hint = f"the recipe language has no key {show(what)}", _key_hint(what)
-        yield source.problem("R290", message, at=("waivers", position, "what"), hint=hint)
+        yield recipe.problem("R290", message, at=("waivers", position, "what"), hint=hint)
 
 
 @rule("waivers")
-def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Problem]:
+def waivers_differ(recipe: FilledText) -> Problems:
     """R291: the same waiver twice.
 
     Two reasons for one change leave open which one holds.
@@ -74,10 +72,10 @@ def waivers_differ(source: SourceText, filled: Mapping[str, Any]) -> Iterator[Pr
             why: The old holdout was read by mistake.
     """
     named: set[str] = set()
-    for position, waiver in enumerate(filled["waivers"]):
+    for position, waiver in enumerate(recipe["waivers"]):
         if waiver["what"] in named:
             message = f"{show(waiver['what'])} is waived twice"
-            yield source.problem("R291", message, at=("waivers", position, "what"))
+            yield recipe.problem("R291", message, at=("waivers", position, "what"))
         named.add(waiver["what"])
 
 
@@ -109,20 +107,13 @@ def _form(path: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(found)
 
 
-def _code_hint(what: str) -> str:
+def _code_hint(what: str) -> str | None:
     if what.upper() in _codes():
         return f"write `{what.upper()}`"
-    near = nearest(what.upper(), _codes())
-    return (
-        f"did you mean `{near}`?"
-        if near
-        else "they stand in docs/reference/errors.md, from W101 on"
-    )
+    where = "they stand in docs/reference/errors.md, from W101 on"
+    return suggestion(what.upper(), _codes(), where)
 
 
-def _key_hint(what: str) -> str:
-    keys = [
-        ".".join(path) for path, _ in walk(recipe_schema()) if "[]" not in path and "*" not in path
-    ]
-    near = nearest(what, keys)
-    return f"did you mean `{near}`?" if near else "name the key as `recipe diff` writes it"
+def _key_hint(what: str) -> str | None:
+    paths = [path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)]
+    return suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it")

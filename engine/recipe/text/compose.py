@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import yaml
@@ -79,6 +79,14 @@ def plain_value(text: str) -> Json:
     return text
 
 
+def is_plain_text(text: str) -> bool:
+    """Tell whether an unquoted scalar means this text, and no number, boolean or nothing."""
+    try:
+        return isinstance(plain_value(text), str)
+    except OverflowError:
+        return False
+
+
 def _bounded(number: float, text: str) -> int | float:
     if abs(number) > MAX_WHOLE:
         raise OverflowError(text)
@@ -119,10 +127,7 @@ class Composer:
         if isinstance(event, yaml.AliasEvent):
             self._refuse("R117", f"alias `*{event.anchor}` is not part of recipes", event, path)
             return None
-        if event.anchor is not None:
-            self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, path)
-        if event.tag is not None:
-            self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, path)
+        self._refuse_extras(event, path)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         # Ends the reading: Python's own stack would be the next limit.
@@ -160,26 +165,16 @@ class Composer:
             raise RecipeError(self.problems)
         name: str = event.value
         at = (*path, name)
-        if event.anchor is not None:
-            self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, at)
-        if event.tag is not None:
-            self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, at)
+        self._refuse_extras(event, at)
         # Quotes make any key a text.
         if not event.implicit[0]:
             return name
         if name == "<<":
             self._refuse("R117", "merge key `<<` is not part of recipes", event, at)
-        elif not self._is_text(name):
+        elif not is_plain_text(name):
             hint = f'write it in quotes: "{name}"'
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
-
-    @staticmethod
-    def _is_text(name: str) -> bool:
-        try:
-            return isinstance(plain_value(name), str)
-        except OverflowError:
-            return False
 
     def _scalar(self, event: Event, path: KeyPath) -> Json:
         text: str = event.value
@@ -209,22 +204,18 @@ class Composer:
         width = end.column - start.column if end.line == start.line and not is_block else 1
         return SourceSpan(line=start.line + 1, column=start.column + 1, width=max(1, width))
 
+    def _refuse_extras(self, event: Event, path: KeyPath) -> None:
+        if event.anchor is not None:
+            self._refuse("R117", f"anchor `&{event.anchor}` is not part of recipes", event, path)
+        if event.tag is not None:
+            self._refuse("R118", f"tag `{event.tag}` is not part of recipes", event, path)
+
     def _refuse(
-        self,
-        code: str,
-        message: str,
-        event: Event,
-        path: KeyPath,
-        hint: str | None = None,
+        self, code: str, message: str, event: Event, path: KeyPath, hint: str | None = None
     ) -> None:
         span = self._span(event)
-        place = Place(
-            file=self.file,
-            line=span.line,
-            column=span.column,
-            width=span.width,
-            snippet=((span.line, self.lines[span.line - 1]),),
-        )
+        snippet = ((span.line, self.lines[span.line - 1]),)
+        place = Place(file=self.file, **asdict(span), snippet=snippet)
         self.problems.append(
             Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
         )

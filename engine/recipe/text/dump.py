@@ -27,7 +27,7 @@ from engine.recipe.model import (
     Threshold,
 )
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.text.compose import plain_value
+from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
 
@@ -202,7 +202,7 @@ class _Dumper(yaml.SafeDumper):
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would
     # then read a number.
-    style = None if _is_plain_text(text) else '"'
+    style = None if is_plain_text(text) else '"'
     if "\n" in text:
         style = "|" if _is_block_text(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
@@ -212,14 +212,6 @@ def _is_block_text(text: str) -> bool:
     """Tell whether `text` survives as a literal block: lines of visible text, one end of line."""
     lines = text.removesuffix("\n").split("\n")
     return all(line == line.strip() and line.isprintable() and line for line in lines)
-
-
-def _is_plain_text(text: str) -> bool:
-    """Tell whether the strict loader would read `text`, unquoted, as this text."""
-    try:
-        return isinstance(plain_value(text), str)
-    except OverflowError:
-        return False
 
 
 _Dumper.add_representer(str, _text_node)

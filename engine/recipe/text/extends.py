@@ -22,7 +22,7 @@ from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 
@@ -87,10 +87,7 @@ def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator
 
 def _nearby(child: SourceText, named: str) -> str | None:
     folder = absolute(named, child.path.parent).parent
-    try:
-        names = [entry.name for entry in folder.iterdir() if entry.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return None
+    names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
     near = nearest(posixpath.basename(named), names)
     return f"did you mean `{posixpath.join(posixpath.dirname(named), near)}`?" if near else None
 

@@ -15,5 +15,17 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return by_shape[found[0]] if found else None
 
 
+def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """Return the hint that names the known name most like `name`, or `otherwise` where there is none."""
+    near = nearest(name, known)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+def with_suggestion(listing: str, name: str, known: Iterable[str]) -> str:
+    """Return the hint that lists what is known, and the one of them that `name` is most like."""
+    near = suggestion(name, known)
+    return f"{listing}; {near}" if near else listing
+
+
 def _shape(name: str) -> str:
     return name.casefold().replace("-", "_").replace(" ", "_")

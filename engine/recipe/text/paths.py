@@ -13,6 +13,14 @@ def absolute(written: str, folder: Path) -> Path:
     return Path(os.path.normpath(folder / written))
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return the names of what stands in a folder, to find the one that was meant; none where it cannot be listed."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError:
+        return []
+
+
 def as_argument(path: Path) -> str:
     """Return a path as a command that is shown names it: from the current folder, quoted where a shell needs it."""
     try:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -21,11 +20,11 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
+from engine.recipe.text.paths import names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
 
 MAX_BYTES: Final = 1024 * 1024
-_EMPTY: Final[Mapping[KeyPath, Any]] = MappingProxyType({})
 
 Reader = Callable[[Path], bytes]
 """Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
@@ -67,9 +66,9 @@ class SourceText:
     """Absolute."""
     lines: tuple[str, ...]
     value: Mapping[str, Json]
-    keys: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
-    values: Mapping[KeyPath, SourceSpan] = field(default=_EMPTY)
-    written: Mapping[KeyPath, str] = field(default=_EMPTY)
+    keys: Mapping[KeyPath, SourceSpan]
+    values: Mapping[KeyPath, SourceSpan]
+    written: Mapping[KeyPath, str]
     """Plain scalars as they stand in the file: `0.80`, `2e-4`."""
     problems: tuple[Problem, ...] = ()
     """What is wrong with the YAML itself, where reading could go on."""
@@ -102,25 +101,24 @@ class SourceText:
             at = at[:-1]
         return self
 
-    def place(self, path: KeyPath, *, key: bool = False, snippet: bool = True) -> Place:
+    def place(self, path: KeyPath, *, key: bool = False) -> Place:
         """Return the place of the value at `path`, or of its key; if absent, of what holds it."""
         owner = self.owner(path)
         if owner is not self:
-            return owner.place(path, key=key, snippet=snippet)
+            return owner.place(path, key=key)
         at: KeyPath | None = path
         # What is absent is shown at the nearest key above it that is there.
         while at:
             span = self.keys.get(at) if key else self.values.get(at)
             span = span or self.keys.get(at) or self.values.get(at)
             if span is not None:
-                return self._place(span, parent=self.keys.get(at[:-1]), snippet=snippet)
+                return self._place(span, parent=self.keys.get(at[:-1]))
             at, key = at[:-1], True
         return Place(file=self.file, line=1, column=1)
 
-    def _place(self, span: SourceSpan, *, parent: SourceSpan | None, snippet: bool) -> Place:
-        numbers = [span.line] if snippet else []
-        if snippet and parent is not None and parent.line == span.line - 1:
-            numbers.insert(0, parent.line)
+    def _place(self, span: SourceSpan, *, parent: SourceSpan | None) -> Place:
+        is_above = parent is not None and parent.line == span.line - 1
+        numbers = (span.line - 1, span.line) if is_above else (span.line,)
         lines = tuple((number, self.lines[number - 1]) for number in numbers)
         return Place(
             file=self.file, line=span.line, column=span.column, width=span.width, snippet=lines
@@ -130,22 +128,32 @@ class SourceText:
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
         """Return an error about the value at `at`, or about its key."""
-        return Problem(
-            code=code, message=message, path=dotted(at), hint=hint, place=self.place(at, key=key)
-        )
+        place = self.place(at, key=key)
+        return Problem(code=code, message=message, path=dotted(at), hint=hint, place=place)
 
     def warning(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
         """Return a warning about the value at `at`, or about its key."""
-        return Problem(
-            code=code,
-            message=message,
-            path=dotted(at),
-            hint=hint,
-            place=self.place(at, key=key, snippet=False),
-            severity=Severity.WARNING,
-        )
+        error = self.problem(code, message, at=at, key=key, hint=hint)
+        place = replace(self.place(at, key=key), snippet=())
+        return replace(error, place=place, severity=Severity.WARNING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilledText(SourceText):
+    """A recipe file and its sections with the schema's defaults filled in: what rules look at."""
+
+    filled: Mapping[str, Any]
+
+    def __getitem__(self, section: str) -> Any:
+        """Return a section, defaults filled in; KeyError where the recipe has none and it has no default."""
+        return self.filled[section]
+
+    @classmethod
+    def of(cls, source: SourceText, filled: Mapping[str, Any]) -> FilledText:
+        """Return a file with its content as `filled` has it."""
+        return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -158,12 +166,12 @@ def read_bytes(path: Path) -> bytes:
             # One byte more than allowed: a file that grew since it was measured is still refused.
             return stream.read(MAX_BYTES + 1)
     except IsADirectoryError:
-        raise _unreadable(str(path), "is a folder, not a recipe file") from None
+        raise _of_file("R103", "is a folder, not a recipe file", str(path)) from None
     except FileNotFoundError:
-        raise _unreadable(str(path), "no such file", hint=_nearby(path)) from None
+        raise _of_file("R103", "no such file", str(path), hint=_nearby(path)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(str(path), f"cannot be read: {reason.lower()}") from None
+        raise _of_file("R103", f"cannot be read: {reason.lower()}", str(path)) from None
 
 
 def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
@@ -206,48 +214,36 @@ def parse_source(content: bytes, path: Path) -> SourceText:
 
 
 def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeError:
-    place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
     if value is None:
-        return RecipeError(
-            Problem(
-                code="R114",
-                message="the recipe is empty",
-                hint="start from a shipped one: recipe init quickstart",
-                place=Place(file=file),
-            )
-        )
+        hint = "start from a shipped one: recipe init quickstart"
+        return _of_file("R114", "the recipe is empty", file, hint=hint)
     kind = "list" if isinstance(value, list) else "single value"
-    return RecipeError(
-        Problem(
-            code="R106", message=f"a recipe must be a mapping of keys, not a {kind}", place=place
-        )
-    )
+    place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
+    message = f"a recipe must be a mapping of keys, not a {kind}"
+    return RecipeError.one("R106", message, place=place)
 
 
 def _content(path: Path, read: Reader, file: str) -> bytes:
     try:
         content = read(path)
     except FileNotFoundError:
-        raise _unreadable(file, "no such file") from None
+        raise _of_file("R103", "no such file", file) from None
     if len(content) > MAX_BYTES:
         raise _too_large(file, len(content))
     return content
 
 
-def _unreadable(file: str, why: str, *, hint: str | None = None) -> RecipeError:
-    return RecipeError(Problem(code="R103", message=why, hint=hint, place=Place(file=file)))
+def _of_file(code: str, why: str, file: str, *, hint: str | None = None) -> RecipeError:
+    """Return the error of a file as a whole."""
+    return RecipeError.one(code, why, hint=hint, place=Place(file=file))
 
 
 def _too_large(file: str, size: int) -> RecipeError:
-    message = f"{size:,} bytes; a recipe holds at most {MAX_BYTES:,}"
-    return RecipeError(Problem(code="R115", message=message, place=Place(file=file)))
+    return _of_file("R115", f"{size:,} bytes; a recipe holds at most {MAX_BYTES:,}", file)
 
 
 def _nearby(path: Path) -> str | None:
-    try:
-        found = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return None
+    found = [name for name in names_in(path.parent) if name.endswith((".yaml", ".yml"))]
     from difflib import get_close_matches  # only on this path
 
     near = get_close_matches(path.name, found, n=1)
@@ -262,36 +258,35 @@ def split_lines(text: str) -> tuple[str, ...]:
 def decode(content: bytes, file: str) -> str:
     """Return the text of a recipe file; RecipeError R113 when it is none."""
     if content.startswith(_UTF16):
-        raise _not_text(file, "is UTF-16", hint=f"iconv -f UTF-16 -t UTF-8 {file}")
+        raise _of_file("R113", "is UTF-16", file, hint=f"iconv -f UTF-16 -t UTF-8 {file}")
     # A zero byte is valid UTF-8, so decoding alone would let binary files pass.
     if b"\x00" in content:
-        raise _not_text(file, f"holds binary data (a zero byte at offset {content.index(0):,})")
+        message = f"holds binary data (a zero byte at offset {content.index(0):,})"
+        raise _of_file("R113", message, file)
     try:
         # Editors on Windows put a byte order mark before the text.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
         message = f"is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start:,}"
-        place = Place(file=file, line=line)
-        raise RecipeError(Problem(code="R113", message=message, place=place)) from None
-
-
-def _not_text(file: str, message: str, *, hint: str | None = None) -> RecipeError:
-    return RecipeError(Problem(code="R113", message=message, hint=hint, place=Place(file=file)))
+        place = Place(file=file, line=content.count(b"\n", 0, error.start) + 1)
+        raise RecipeError.one("R113", message, place=place) from None
 
 
 def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
     if UNWANTED.search(text) is None:
         return
-    problems = []
-    for number, line in enumerate(lines, start=1):
-        for found in UNWANTED.finditer(line):
-            place = Place(file=file, line=number, column=found.start() + 1)
-            message = f"invisible control character U+{ord(found[0]):04X}"
-            problems.append(
-                Problem(code="R122", message=message, hint="delete the character", place=place)
+    raise RecipeError(
+        [
+            Problem(
+                code="R122",
+                message=f"invisible control character U+{ord(found[0]):04X}",
+                hint="delete the character",
+                place=Place(file=file, line=number, column=found.start() + 1),
             )
-    raise RecipeError(problems)
+            for number, line in enumerate(lines, start=1)
+            for found in UNWANTED.finditer(line)
+        ]
+    )
 
 
 def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.evidence import CalibrationBin
 from engine.render.blocks import Axis, Curve, LineChart, ReliabilityChart
-from engine.render.html.markup import Markup, tag
+from engine.render.html.markup import Markup, stroke, tag
 from engine.render.number_format import axis_number, count
 
 _LEVELS = 4
@@ -28,12 +28,12 @@ def line_chart(chart: LineChart) -> Markup:
     levels = [
         chart.span[0] + (chart.span[1] - chart.span[0]) * n / _LEVELS for n in range(_LEVELS + 1)
     ]
-    inner = [_path(f"M0 {100 - up.at(level):.2f}H100", "grid") for level in levels]
+    inner = [stroke(f"M0 {100 - up.at(level):.2f}H100", "grid") for level in levels]
     texts = [_left(axis_number(level), 100 - up.at(level)) for level in levels]
     texts += [_below(text, across.at(at)) for at, text in chart.ticks]
     if chart.mark:
         at = across.at(chart.mark[0])
-        inner.append(_path(f"M{at:.2f} 0V100", "kept"))
+        inner.append(stroke(f"M{at:.2f} 0V100", "kept"))
         side, anchor = (-6, "end") if at > _RIGHT else (6, "start")
         place = f"{at:.2f}%"
         mark = tag(
@@ -51,11 +51,11 @@ def reliability_chart(chart: ReliabilityChart) -> Markup:
     """Bars of the share of right answers with marks at the mean probability; below them how many rows."""
     most = max(item.rows for item in chart.bins)
     ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
-    inner = [_path(f"M0 {_height(tick):.2f}H100", "grid") for tick in ticks]
+    inner = [stroke(f"M0 {_height(tick):.2f}H100", "grid") for tick in ticks]
     inner += [rect for item in chart.bins for rect in _bin(item, most)]
-    inner.append(_path(f"M0 {_height(0):.2f}L100 0", "kept"))
+    inner.append(stroke(f"M0 {_height(0):.2f}L100 0", "kept"))
     inner += [
-        _path(f"M{left:.2f} {_height(item.confidence):.2f}h{width:.2f}", "mean")
+        stroke(f"M{left:.2f} {_height(item.confidence):.2f}h{width:.2f}", "mean")
         for item in chart.bins
         for left, width in [_span(item)]
     ]
@@ -78,13 +78,13 @@ def reliability_chart(chart: ReliabilityChart) -> Markup:
 def _curve(curve: Curve, across: Axis, up: Axis) -> Iterable[Markup]:
     points = [(across.at(x), 100 - up.at(y)) for x, y in curve.points]
     for x, low, high in curve.whiskers:
-        yield _path(
+        yield stroke(
             f"M{across.at(x):.2f} {100 - up.at(low):.2f}V{100 - up.at(high):.2f}", "whisker"
         )
     line = "".join(f"{'L' if at else 'M'}{x:.2f} {y:.2f}" for at, (x, y) in enumerate(points))
-    yield _path(line, f"line {curve.kind}")
+    yield stroke(line, f"line {curve.kind}")
     if curve.kind != "train":
-        yield _path("".join(f"M{x:.2f} {y:.2f}h0.01" for x, y in points), "points")
+        yield stroke("".join(f"M{x:.2f} {y:.2f}h0.01" for x, y in points), "points")
 
 
 def _bin(item: CalibrationBin, most: int) -> Iterable[Markup]:
@@ -102,10 +102,6 @@ def _span(item: CalibrationBin) -> tuple[float, float]:
 
 def _height(share: float) -> float:
     return _PLOT * (1 - share)
-
-
-def _path(path: str, kind: str) -> Markup:
-    return tag("path", d=path, class_=kind)
 
 
 def _left(text: str, y: float) -> Markup:

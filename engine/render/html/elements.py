@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import singledispatch
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.html.bars import axis_scale, drawing
+from engine.render.html.bars import axis_scale, draw_bar, draw_strip, draw_track
 from engine.render.html.charts import line_chart, reliability_chart
 from engine.render.html.markup import Markup, escaped, join, tag
 
@@ -19,6 +19,14 @@ _SHORT_LABEL = 12
 _TALL = 12
 """Labels of a matrix beyond which it scrolls by itself."""
 _SHADES = 8
+_TAGS: Mapping[type[str], tuple[str, str | None]] = {
+    blocks.Code: ("code", None),
+    blocks.Digest: ("code", "digest"),
+    blocks.Strong: ("strong", None),
+    blocks.Muted: ("span", "muted"),
+    blocks.Label: ("span", "label"),
+}
+"""Element and class of pieces of text."""
 
 
 @singledispatch
@@ -71,13 +79,14 @@ element.register(blocks.ReliabilityChart, reliability_chart)
 
 @element.register
 def _(block: blocks.Table) -> Markup:
-    columns, rows = blocks.filled(block, drawn=True)
+    shown = blocks.filled(block, drawn=True)
+    is_boxed = block.layout not in ("cards", "bars")
     caption = _caption(block.caption + (f"; {block.legend}" if block.legend else ""))
-    body = [line for row in rows for line in _rows(block, columns, row)]
+    body = [line for row in shown.rows for line in _rows(shown, row)]
     if block.scale:
         scale = tag("td", axis_scale(block.scale))
         body.append(tag("tr", tag("th"), scale, tag("td"), class_="scale"))
-    heads = (_head(column) for column in columns if column.kind != "under")
+    heads = (_head(column) for column in shown.columns if column.kind != "under")
     head = tag("thead", tag("tr", *heads, role="row"), role="rowgroup")
     content = tag(
         "table",
@@ -86,37 +95,25 @@ def _(block: blocks.Table) -> Markup:
         tag("tbody", *body, role="rowgroup"),
         # Where CSS lays a table out as cards, screen readers need the role to take it for one.
         role="table",
-        class_=block.layout if block.layout in ("cards", "bars") else None,
+        class_=None if is_boxed else block.layout,
     )
-    return (
-        content if block.layout in ("cards", "bars") else _box(content, block.caption, block.layout)
-    )
+    return _box(content, block.caption, block.layout) if is_boxed else content
 
 
 def _head(column: blocks.Column) -> Markup:
     return tag("th", column.name, scope="col", role="columnheader", class_=column.kind or None)
 
 
-def _rows(block: blocks.Table, columns: Sequence[blocks.Column], row: blocks.Row) -> list[Markup]:
+def _rows(block: blocks.Table, row: blocks.Row) -> list[Markup]:
     """A row, and its note in a row of its own where the table puts it there."""
     note = inline(blocks.Prose(row.note))
     beside = tag("span", note, class_="note") if row.note and not block.notes_below else ""
-    cells = [
-        tag(
-            "th",
-            inline(row.cells[0]),
-            beside,
-            scope="row",
-            role="rowheader",
-            class_=columns[0].kind or None,
-        )
-    ]
-    for column, cell in zip(columns[1:], row.cells[1:], strict=True):
+    head, kind = inline(row.cells[0]), block.columns[0].kind or None
+    cells = [tag("th", head, beside, scope="row", role="rowheader", class_=kind)]
+    for column, cell in zip(block.columns[1:], row.cells[1:], strict=True):
         if column.kind == "under":
             parts = str(cell).split(", ") if cell else []
-            lines = [
-                part for text in parts for part in (tag("br"), tag("span", text, class_="muted"))
-            ]
+            lines = [join([tag("br"), tag("span", text, class_="muted")]) for text in parts]
             cells[-1] = Markup(cells[-1].removesuffix("</td>") + join(lines) + "</td>")
         else:
             name = column.name if column.kind == "rows" else None
@@ -133,9 +130,7 @@ def _rows(block: blocks.Table, columns: Sequence[blocks.Column], row: blocks.Row
 
 @element.register
 def _(block: blocks.Matrix) -> Markup:
-    columns = block.answers
-    if not any(row[-1] for row in block.counts):
-        columns = columns[:-1]
+    columns = block.answers if any(row[-1] for row in block.counts) else block.answers[:-1]
     is_long = max(map(len, columns)) > _SHORT_LABEL
     is_steep = len(columns) > _UPRIGHT or (is_long and len(columns) > _FEW)
     heads = (tag("th", inline(blocks.Label(name)), scope="col") for name in columns)
@@ -185,6 +180,9 @@ def _box(content: Markup, label: str, layout: str) -> Markup:
 @singledispatch
 def inline(cell: blocks.Cell) -> Markup:
     """A cell or a piece of text as HTML; plain strings are escaped."""
+    if isinstance(cell, str) and type(cell) in _TAGS:
+        name, kind = _TAGS[type(cell)]
+        return tag(name, str(cell), class_=kind)
     return escaped(str(cell))
 
 
@@ -201,24 +199,24 @@ def _(cell: blocks.Estimate) -> Markup:
 
 @inline.register
 def _(cell: blocks.Badge) -> Markup:
-    glyph = (
-        tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
-        if cell.sign
-        else ""
-    )
+    glyph = Markup("")
+    if cell.sign:
+        glyph = tag("span", GLYPHS[Status(cell.tone)], aria_hidden="true", class_="glyph")
     return tag("span", glyph, cell.word, class_=f"badge {cell.tone}".strip())
 
 
 @inline.register
 def _(cell: blocks.Details) -> Markup:
-    return tag(
-        "details", tag("summary", cell.title), tag("ul", *(tag("li", line) for line in cell.lines))
-    )
+    lines = tag("ul", *(tag("li", line) for line in cell.lines))
+    return tag("details", tag("summary", cell.title), lines)
 
 
-@inline.register
-def _(cell: blocks.Drawing) -> Markup:
-    return drawing(cell)
+for _kind, _draw in (
+    (blocks.Track, draw_track),
+    (blocks.Bar, draw_bar),
+    (blocks.Strip, draw_strip),
+):
+    inline.register(_kind, _draw)
 
 
 @inline.register
@@ -227,31 +225,6 @@ def _(cell: blocks.Prose) -> Markup:
     if len(pieces) % 2 == 0:
         return escaped(cell)
     return join(tag("code", piece) if at % 2 else piece for at, piece in enumerate(pieces))
-
-
-@inline.register
-def _(cell: blocks.Code) -> Markup:
-    return tag("code", str(cell))
-
-
-@inline.register
-def _(cell: blocks.Digest) -> Markup:
-    return tag("code", str(cell), class_="digest")
-
-
-@inline.register
-def _(cell: blocks.Strong) -> Markup:
-    return tag("strong", str(cell))
-
-
-@inline.register
-def _(cell: blocks.Muted) -> Markup:
-    return tag("span", str(cell), class_="muted")
-
-
-@inline.register
-def _(cell: blocks.Label) -> Markup:
-    return tag("span", str(cell), class_="label")
 
 
 @inline.register

@@ -37,6 +37,11 @@ def tag(name: str, /, *children: str, **attributes: str | float | None) -> Marku
     return Markup(f"<{name}{written}>{inner}</{name}>")
 
 
+def stroke(path: str, kind: str) -> Markup:
+    """A line of a drawing."""
+    return tag("path", d=path, class_=kind)
+
+
 def join(parts: Iterable[str], separator: str = "") -> Markup:
     """The parts one after the other, each escaped unless it is markup."""
     return Markup(escaped(separator).join(escaped(part) for part in parts))

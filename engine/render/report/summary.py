@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 from rich.console import RenderableType
 
-from engine.evidence import Report, Status
+from engine.evidence import Report
 from engine.render import terminal
 from engine.render.checks_text import check_rows
-from engine.render.labels import OUTCOME_STATUS, OUTCOMES, checks_of, commands_and_advice, is_open
+from engine.render.labels import checks_of, commands_and_advice, is_open, outcome_of
 from engine.render.number_format import duration, size
 from engine.render.progress import WIDTH
 from engine.render.report.sections import report_sections
@@ -23,12 +23,11 @@ def closing_block(
 
     `events` is what else happened, such as a lock that was written.
     """
-    status = OUTCOME_STATUS.get(report.outcome, Status.WARN)
-    word = OUTCOMES.get(report.outcome, report.outcome.upper())
+    word, status = outcome_of(report)
     name = terminal.text(f"  {report.recipe_name}  ·  {duration(report.seconds)}")
     parts: list[RenderableType] = []
     if report.outcome != "accepted":
-        unmet = [check for _, check in checks_of(report) if is_open(check)]
+        unmet = [check for check in checks_of(report.gate, report.verify) if is_open(check)]
         parts += [terminal.text(report.summary), *check_rows(unmet)]
     parts += map(terminal.text, (*_sentences(report), *events))
     parts.append(terminal.grid(_places(report)))

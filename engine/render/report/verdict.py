@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from engine.evidence import Metric, Report, Status
 from engine.render import blocks
 from engine.render.labels import (
-    OUTCOME_STATUS,
-    OUTCOMES,
+    best_baseline,
     check_title,
     checks_of,
     commands_and_advice,
@@ -17,11 +16,13 @@ from engine.render.labels import (
     got,
     is_open,
     main_metric,
+    outcome_of,
+    quantized_file,
     required,
     undefined,
     why_absent,
 )
-from engine.render.metric_format import best_of, direction, interval_of, is_lower_better, value_of
+from engine.render.metric_format import direction, interval_of, is_lower_better, value_of
 from engine.render.number_format import DASH, count, duration, percent, size
 
 
@@ -49,6 +50,7 @@ def top(report: Report) -> Top:
     lower = f", {direction(metric)}" if is_lower_better(metric) else ""
     when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     commands, advice = commands_and_advice(report)
+    outcome, status = outcome_of(report)
     training = report.training
     trained = f"{duration(training.seconds)} of training" if training else "no training in this run"
     figures = (
@@ -61,8 +63,8 @@ def top(report: Report) -> Top:
         name=report.recipe_name,
         description=report.description,
         made=(report.method, report.base_model, when),
-        status=OUTCOME_STATUS.get(report.outcome, Status.WARN),
-        outcome=OUTCOMES.get(report.outcome, report.outcome).capitalize(),
+        status=status,
+        outcome=outcome.capitalize(),
         summary=report.summary,
         checks=_checks(report),
         figures=blocks.Facts(figures, kind="figures"),
@@ -72,7 +74,7 @@ def top(report: Report) -> Top:
 
 
 def _checks(report: Report) -> tuple[blocks.Paragraph | blocks.Bullets, ...]:
-    checks = [check for _, check in checks_of(report)]
+    checks = checks_of(report.gate, report.verify)
     items: list[blocks.Cell] = [
         (
             blocks.status_badge(check.status),
@@ -100,15 +102,11 @@ def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:
 
 
 def _best_baseline(report: Report, metric: str) -> blocks.Estimate:
-    best = best_of(
-        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
-    )
+    best = best_baseline(report.baselines, metric)
     if best is not None:
         return blocks.Estimate(value_of(metric, best[1].value), best[0])
-    done = any(
-        item.stage == "baseline" and item.status.value in ("ran", "reused")
-        for item in report.stages
-    )
+    states = (item.status.value for item in report.stages if item.stage == "baseline")
+    done = any(state in ("ran", "reused") for state in states)
     return blocks.Estimate(DASH, "none was asked for" if done else why_absent(report, "baseline"))
 
 
@@ -116,7 +114,7 @@ def _exported(report: Report, metric: str) -> blocks.Estimate:
     measured = find_metric(report.quantized, metric)
     if measured is None or measured.value is None:
         return blocks.Estimate(DASH, why_absent(report, "verify"))
-    file = next((item for item in report.files if item.bits_per_weight), None)
+    file = quantized_file(report)
     parts = [size(file.bytes)] if file else []
     last = report.ladder[-1].agreement if report.ladder else None
     same = last.value if last else report.agreement

@@ -10,24 +10,25 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, Problem
 from engine.files.typed_json import from_json
 from engine.recipe.model import Task
-from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.key import (
     FACTS,
     HOLDOUT,
     HOLDOUT_FACTS,
     PRODUCT,
+    LengthLimits,
     holdout_payload,
     rendered_payload,
 )
 from engine.runtime.rendering.render_stats import RenderStats, together
-from engine.runtime.rendering.renderer import LengthLimits, RenderableRow, RenderedRow, Renderer
+from engine.runtime.rendering.renderer import RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
 from engine.runtime.rendering.windows import window_of
 from engine.store import Artifact, Cached
@@ -42,38 +43,13 @@ class RenderRequest:
     """What the rows depend on, and where the examples and the tokenizer are."""
 
     task: Task
-    max_length: int
-    """Tokens, prompt and answer together."""
-    truncation: str
-    """`fail`, `drop`, `warn` (cut the text and say so) or `off` (cut it)."""
-    template_tokens: str = "fail"
-    """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
+    limits: LengthLimits
     base_model: Mapping[str, Any]
     """Its identity, as it stands in keys."""
     base_folder: Path
     """The folder of the base model's tokenizer and chat template."""
     data: Artifact
     """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
-
-    @property
-    def limits(self) -> LengthLimits:
-        """What is done with rows that do not fit."""
-        return LengthLimits(
-            max_length=self.max_length,
-            truncation=self.truncation,
-            template_tokens=self.template_tokens,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
-    """The rows of one split, and what happened to those that did not fit."""
-
-    rows: tuple[RenderedRow, ...]
-    dropped: tuple[str, ...]
-    """Origins of rows left out."""
-    truncated: tuple[str, ...]
-    """Origins of rows whose text was cut at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +99,7 @@ def rendered_artifact(
 
     """
     payload = rendered_payload(
-        request.task,
-        max_length=request.max_length,
-        checks=(request.truncation, request.template_tokens),
-        base_model=request.base_model,
-        data=request.data.key,
+        request.task, request.limits, base_model=request.base_model, data=request.data.key
     )
 
     def build(folder: Path) -> None:
@@ -136,13 +108,14 @@ def rendered_artifact(
         for split, stats in stats_by_split.items():
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
             write_rows(folder / f"{split}.jsonl", rows)
-        problems = renderer.problems(together(stats_by_split.values()))
-        problems += stats_by_split["train"].nothing_left("train")
+        problems = [
+            *together(stats_by_split.values()).problems(request.limits),
+            *stats_by_split["train"].nothing_left("train"),
+        ]
         if problems:
             raise DataError(problems)
         facts = {split: _facts(stats, request.limits) for split, stats in stats_by_split.items()}
-        text = json.dumps({split: asdict(found) for split, found in facts.items()}, indent=1)
-        (folder / FACTS).write_text(text, encoding="utf-8")
+        (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     return cached(PRODUCT, payload, build)
 
@@ -156,10 +129,9 @@ def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> li
     """
     renderer, stats = _renderer(request), RenderStats()
     stats.marked += ((row.origin, found) for row in rows if (found := renderer.marked(row)))
-    problems = renderer.problems(stats)
-    if problems:
+    if problems := [*stats.problems(request.limits)]:
         raise DataError(problems)
-    return stats.notes(request.template_tokens, max_length=request.max_length)
+    return [*stats.notes(request.limits)]
 
 
 def holdout_artifact(
@@ -189,33 +161,6 @@ def holdout_artifact(
         (folder / HOLDOUT_FACTS).write_text(text, encoding="utf-8")
 
     return cached(HOLDOUT, payload, build)
-
-
-def render_rows(
-    rows: Iterable[RenderableRow],
-    *,
-    task: Task,
-    chat: Chat,
-    max_length: int,
-    truncation: str,
-    template_tokens: str = "fail",
-) -> Rendering:
-    """Return every row rendered, in order; those over `max_length` tokens as `truncation` says.
-
-    Raises:
-        DataError: D390 with `truncation` `fail`, or when a row is too long even without its text;
-        D391; D392; D394.
-
-    """
-    limits = LengthLimits(
-        max_length=max_length, truncation=truncation, template_tokens=template_tokens
-    )
-    renderer, stats = Renderer(chat, task, limits), RenderStats()
-    done = tuple(renderer.rendered(rows, stats))
-    problems = renderer.problems(stats)
-    if problems:
-        raise DataError(problems)
-    return Rendering(rows=done, dropped=tuple(stats.dropped), truncated=tuple(stats.truncated))
 
 
 def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
@@ -254,22 +199,11 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
     return ({"label": one.supervised, "text": one.text} for one in segments)
 
 
-def _facts(stats: RenderStats, limits: LengthLimits) -> SplitFacts:
-    notes = stats.notes(limits.template_tokens, max_length=limits.max_length)
-    return SplitFacts(
-        rows=stats.rows,
-        tokens=stats.tokens,
-        supervised_tokens=stats.supervised_tokens,
-        longest=stats.longest,
-        dropped=tuple(stats.dropped),
-        truncated=tuple(stats.truncated),
-        marked=tuple(place for place, _ in stats.marked),
-        rewritten=tuple(stats.rewritten),
-        blocks=tuple(stats.blocks),
-        notes=tuple(problem.headline() for problem in notes),
-        given=stats.given,
-        left_out=stats.left_out,
-        left_out_marked=stats.left_out_marked,
-        cut=stats.cut,
-        lengths=tuple(sorted(stats.lengths.items())),
-    )
+def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
+    """Return the JSON data of `SplitFacts`, whose fields have the names that they have in `stats`."""
+    facts = {one.name: getattr(stats, one.name) for one in fields(SplitFacts)}
+    return facts | {
+        "marked": [place for place, _ in stats.marked],
+        "notes": [problem.headline() for problem in stats.notes(limits)],
+        "lengths": sorted(stats.lengths.items()),
+    }

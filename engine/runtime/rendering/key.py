@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.recipe.model import Recipe, Task
@@ -18,38 +19,52 @@ HOLDOUT = "holdout_lengths"
 HOLDOUT_FACTS = "lengths.json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthLimits:
+    """What is done with rows that do not fit."""
+
+    max_length: int
+    """Tokens, prompt and answer together."""
+    truncation: str
+    """`fail`, `drop`, `warn` (cut the text and say so) or `off` (cut it)."""
+    template_tokens: str = "fail"
+    """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> LengthLimits:
+        """Return those of a recipe."""
+        checks = recipe.data.checks
+        return cls(
+            max_length=recipe.method.max_length,
+            truncation=checks.truncation,
+            template_tokens=checks.template_tokens,
+        )
+
+
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:
     """Return the payload of the key of the holdout's lengths."""
     return {
         "revision": 1,
-        "task": _asked(task),
+        "task": written_task(task),
         "base_model": dict(base_model),
         "holdout": holdout,
     }
 
 
 def rendered_payload(
-    task: Task,
-    *,
-    max_length: int,
-    checks: tuple[str, str],
-    base_model: Mapping[str, Any],
-    data: str,
+    task: Task, limits: LengthLimits, *, base_model: Mapping[str, Any], data: str
 ) -> dict[str, Any]:
-    """Return the payload of the rows' key; `checks` are those of truncation and template tokens."""
-    truncation, template_tokens = checks
+    """Return the payload of the rows' key."""
     return {
         "revision": REVISION,
-        "task": _asked(task),
-        "max_length": max_length,
-        "truncation": truncation,
-        "template_tokens": template_tokens,
+        "task": written_task(task),
+        **asdict(limits),
         "base_model": dict(base_model),
         "data": data,
     }
 
 
-def _asked(task: Task) -> dict[str, Any]:
+def written_task(task: Task) -> dict[str, Any]:
     """Return what of the task stands in a row; how its columns are read is the data's business."""
     return {
         "kind": task.kind,
@@ -63,17 +78,9 @@ def _asked(task: Task) -> dict[str, Any]:
 
 def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> StageKey:
     """Return the key of the rows as text; `data` is the data stage's own."""
-    checks = recipe.data.checks
-    return product_key(
-        PRODUCT,
-        rendered_payload(
-            recipe.task,
-            max_length=recipe.method.max_length,
-            checks=(checks.truncation, checks.template_tokens),
-            base_model=base_model,
-            data=data,
-        ),
-    )
+    limits = LengthLimits.of(recipe)
+    payload = rendered_payload(recipe.task, limits, base_model=base_model, data=data)
+    return product_key(PRODUCT, payload)
 
 
 def counts_after_rendering(recipe: Recipe) -> bool:

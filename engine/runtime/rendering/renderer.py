@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from engine.errors import Problem, StageError
+from engine.errors import StageError
 from engine.kinds import Turns
 from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.documents import document_blocks
+from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.segments import (
     Cut,
@@ -53,15 +54,6 @@ class RenderableRow(Protocol):
     @property
     def repeat(self) -> int:
         """How often the row is seen in an epoch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthLimits:
-    """What is done with rows that do not fit."""
-
-    max_length: int
-    truncation: str
-    template_tokens: str = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +113,6 @@ class Renderer:
             for one in made:
                 yield from self._counted(one, row.repeat, stats)
 
-    def problems(self, stats: RenderStats) -> list[Problem]:
-        """Return every reason why the rows cannot be trained on."""
-        return stats.problems(
-            max_length=self.limits.max_length, template_tokens=self.limits.template_tokens
-        )
-
     def marked(self, row: RenderableRow) -> tuple[str, ...]:
         """Return the tokens of the chat template that stand in any text of the row, sorted."""
         texts = (row.input, row.target, *strings(row.payload))
@@ -181,10 +167,7 @@ class Renderer:
             stats.unsupervised.append(one.origin)
         if one.rewritten:
             stats.rewritten.append(one.origin)
-        stats.longest = max(stats.longest, one.tokens)
         for number in range(1, repeat + 1):
-            stats.rows += 1
-            stats.tokens += one.tokens
             stats.lengths[one.tokens] += 1
             stats.supervised_tokens += one.supervised
             yield one if number == 1 else replace(one, id=f"{one.id}-{number}")

@@ -40,16 +40,8 @@ def longer_than(lengths: Lengths, limit: int | None) -> int:
 def window_notes(lengths: Lengths, window: int | None) -> list[Problem]:
     """Return D412 when rows are longer than the base model can read."""
     over = longer_than(lengths, window)
-    return (
-        [
-            _warning(
-                "D412",
-                f"{_rows(over)} longer than the {window} tokens that the base model can read",
-            )
-        ]
-        if over
-        else []
-    )
+    what = f"{rows_are(over)} longer than the {window} tokens that the base model can read"
+    return [_warning("D412", what)] if over else []
 
 
 def length_notes(
@@ -61,7 +53,9 @@ def length_notes(
         return []
     named = [f"{place} ({tokens})" for tokens, place in longest if tokens > max_length][:SHOWN]
     more = f" and {over - len(named)} more" if over > len(named) else ""
-    message = f"{_rows(over)} longer than method.max_length, {max_length} tokens, and asked whole"
+    message = (
+        f"{rows_are(over)} longer than method.max_length, {max_length} tokens, and asked whole"
+    )
     return [_warning("D413", f"{message}: {', '.join(named)}{more}")]
 
 
@@ -70,7 +64,8 @@ def _window(config: dict[str, Any]) -> int | None:
     return next((length for length in found if isinstance(length, int) and length > 0), None)
 
 
-def _rows(count: int) -> str:
+def rows_are(count: int) -> str:
+    """Return how a sentence about so many rows begins."""
     return "1 row is" if count == 1 else f"{count} rows are"
 
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.errors import EnvironmentProblem, RecipeError, StageError, needs_extra
 from engine.files.reading import parse_json
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted, redacted_value
@@ -145,15 +145,8 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
     EnvironmentProblem E701 without httpx, E727 for a key that no header can hold; StageError E721 for an
     address that is none; RecipeError R311 for a key that would go there unencrypted.
     """
-    try:
+    with needs_extra("asking a served model needs httpx", "packages", path=PATH):
         import httpx  # an extra
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            "asking a served model needs httpx",
-            path=PATH,
-            hint="pip install 'slm-recipe[packages]'",
-        ) from error
     if not (key.isascii() and key.isprintable()):
         raise EnvironmentProblem.one(
             "E727", "the key holds characters that no header can hold", path=PATH

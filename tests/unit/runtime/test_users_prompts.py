@@ -21,7 +21,8 @@ from engine.runtime.llama.engine import Engine
 from engine.runtime.models.merge import copy_model
 from engine.runtime.models.tokenizer import write_tokenizer
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.renderer import LengthLimits, Renderer
+from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.renderer import Renderer
 from support.model_families import FAMILIES, make_family
 
 TASK = Task(

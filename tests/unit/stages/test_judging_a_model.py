@@ -12,8 +12,7 @@ import pytest
 from engine.evidence import Scores
 from engine.files.typed_json import from_json
 from engine.metrics.predictions import read_predictions
-from engine.recipe.model import Baseline, PathRef
-from engine.recipe.model.baselines import BaselineKind
+from engine.recipe.model import Baseline, BaselineKind, PathRef
 from engine.stages import baseline, evaluate
 from engine.store import Artifact, make_key
 from support.pico import make_pico_model

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Final
 
-from engine.data.checks.rows.texts import around, rows_that, texts
-from engine.data.kinds.base import Filled
+from engine.data.checks.rows.base import RowCheck
+from engine.data.checks.rows.texts import around
 from engine.data.reading.row import excerpt
-from engine.recipe.model import CheckAction
 
 ASCII_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Every control code of ASCII but tab, line feed and carriage return."""
@@ -48,25 +46,18 @@ NAMES: Final[dict[str, str]] = {
 """Control codes have no name in Unicode's own table."""
 
 
-@dataclass(frozen=True, slots=True)
-class ControlCharactersCheck:
+class ControlCharactersCheck(RowCheck):
     """Finds invisible characters that no script or emoji needs."""
 
-    action: CheckAction
-    name: str = "control_characters"
+    name = "control_characters"
+    finding = ("holds invisible characters", "hold invisible characters")
 
-    def look(self, filled: Filled) -> str | None:
+    def fault(self, text: str) -> str | None:
         """Return the first such character by code point and name, and where it stands, or None."""
-        for text in texts(filled):
-            at = first_invisible(text)
-            if at is not None:
-                shown = excerpt(around(text, at, at + 1))
-                return f"holds {described(text[at])} in `{shown}`"
-        return None
-
-    def message(self, count: int) -> str:
-        """Return the finding's sentence."""
-        return rows_that(count, "holds invisible characters", "hold invisible characters")
+        at = first_invisible(text)
+        if at is None:
+            return None
+        return f"holds {described(text[at])} in `{excerpt(around(text, at, at + 1))}`"
 
 
 def first_invisible(text: str) -> int | None:

@@ -12,13 +12,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
-from engine.errors import EnvironmentProblem
-from engine.recipe.model import CheckAction
+from engine.errors import needs_extra
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -76,12 +75,10 @@ NAMES: Final[dict[str, str]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class LanguagesCheck:
+class LanguagesCheck(TraitCheck):
     """Compares the language of each row's input with that of most rows."""
 
-    action: CheckAction
-    name: str = "languages"
+    name = "languages"
 
     def trait(self, filled: Filled) -> str:
         """Return `en` where that is sure, `en?` where it is likely, `unknown` otherwise."""
@@ -170,14 +167,9 @@ def named(code: str) -> str:
 @cache
 def _detector() -> LanguageIdentifier:
     """Return the detector with its model; loading takes most of a second."""
-    try:
+    instead = ", or write `languages: off` under `data.checks`"
+    with needs_extra("the check `languages` needs py3langid", "data", instead=instead):
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            "the check `languages` needs py3langid",
-            hint="pip install 'slm-recipe[data]', or write `languages: off` under `data.checks`",
-        ) from error
     # Without `norm_probs` it gives unnormalised log-probabilities, and SURE and LIKELY mean
     # nothing.
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -7,38 +7,26 @@ be repaired is more often an unusual spelling than a broken one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from engine.data.checks.rows.texts import AROUND, rows_that, texts
-from engine.data.kinds.base import Filled
+from engine.data.checks.rows.base import RowCheck
+from engine.data.checks.rows.texts import AROUND
 from engine.data.reading.row import excerpt
-from engine.errors import EnvironmentProblem
-from engine.recipe.model import CheckAction
+from engine.errors import needs_extra
 
 
-@dataclass(frozen=True, slots=True)
-class MojibakeCheck:
+class MojibakeCheck(RowCheck):
     """Finds text that reads right once a wrong decoding is undone."""
 
-    action: CheckAction
-    name: str = "mojibake"
+    name = "mojibake"
+    finding = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
 
-    def look(self, filled: Filled) -> str | None:
+    def fault(self, text: str) -> str | None:
         """Return the first broken place and what it likely was, or None."""
-        for text in texts(filled):
-            # ASCII reads the same in every encoding that is mistaken for another here.
-            if text.isascii():
-                continue
-            repaired = repair(text)
-            if repaired is not None:
-                broken, right = _difference(text, repaired)
-                return f"`{excerpt(broken)}` was likely `{excerpt(right)}`"
-        return None
-
-    def message(self, count: int) -> str:
-        """Return the finding's sentence."""
-        verbs = ("was decoded with the wrong encoding", "were decoded with the wrong encoding")
-        return rows_that(count, *verbs)
+        # ASCII reads the same in every encoding that is mistaken for another here.
+        repaired = None if text.isascii() else repair(text)
+        if repaired is None:
+            return None
+        broken, right = _difference(text, repaired)
+        return f"`{excerpt(broken)}` was likely `{excerpt(right)}`"
 
 
 def repair(text: str) -> str | None:
@@ -47,14 +35,9 @@ def repair(text: str) -> str | None:
     Control codes that were Windows-1252 punctuation are no mojibake here: `control_characters`
     finds them.
     """
-    try:
+    instead = ", or write `mojibake: off` under `data.checks`"
+    with needs_extra("the check `mojibake` needs ftfy", "data", instead=instead):
         from ftfy import badness, fix_encoding, fixes
-    except ImportError as error:
-        raise EnvironmentProblem.one(
-            "E701",
-            "the check `mojibake` needs ftfy",
-            hint="pip install 'slm-recipe[data]', or write `mojibake: off` under `data.checks`",
-        ) from error
     if not badness.is_bad(text):
         return None
     repaired = fix_encoding(text)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
-from engine.recipe.model import CheckAction
 
 RARE: Final = 0.10
 USUAL: Final = 0.85
@@ -105,12 +105,10 @@ FEATURES: Final[tuple[Feature, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormatCheck:
+class OutputFormatCheck(TraitCheck):
     """Compares how answers are written; for free answers only (generation, chat, preference)."""
 
-    action: CheckAction
-    name: str = "output_format"
+    name = "output_format"
 
     def trait(self, filled: Filled) -> str:
         """Return the form of each feature, joined with spaces; blank answers have none."""

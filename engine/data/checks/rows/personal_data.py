@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass, replace
 from typing import Final
 
+from engine.data.checks.rows.base import RowCheck
 from engine.data.checks.rows.personal_patterns import PersonalSpan, find_personal
-from engine.data.checks.rows.texts import rewritten, rows_that, texts
+from engine.data.checks.rows.texts import rewritten, texts
 from engine.data.kinds.base import Filled
-from engine.recipe.model import CheckAction
 
 NAMES: Final[dict[str, str]] = {
     "EMAIL": "an e-mail address",
@@ -24,12 +24,11 @@ NAMES: Final[dict[str, str]] = {
 """What stands behind each placeholder."""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonalDataCheck:
+class PersonalDataCheck(RowCheck):
     """Finds personal data; with `mask`, what it finds is what the mask left over: nothing."""
 
-    action: CheckAction
-    name: str = "personal_data"
+    name = "personal_data"
+    finding = ("holds personal data", "hold personal data")
 
     def look(self, filled: Filled) -> str | None:
         """Return what kinds the row holds, the first of each shown by its ends only, or None."""
@@ -40,10 +39,6 @@ class PersonalDataCheck:
         if not kinds:
             return None
         return "holds " + ", ".join(f"{NAMES[kind]}: `{shown}`" for kind, shown in kinds.items())
-
-    def message(self, count: int) -> str:
-        """Return the finding's sentence."""
-        return rows_that(count, "holds personal data", "hold personal data")
 
 
 @dataclass(frozen=True, slots=True)

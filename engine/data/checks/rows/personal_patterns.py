@@ -69,7 +69,7 @@ IPV4: Final = re.compile(r"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w-]|\.\d)")
 IPV6: Final = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}(?::{1,2}[0-9a-fA-F]{1,4}){2,7}(?![\w:])")
 VERSION: Final = re.compile(r"(?:\bv|\bversion|\brelease|\bbuild)[ .:]*\Z", re.IGNORECASE)
 
-Checked = tuple[re.Pattern[str], Callable[[str], bool]]
+Check = Callable[[str], bool]
 
 
 def _card(text: str) -> bool:
@@ -102,7 +102,7 @@ def _ssn(text: str) -> bool:
     return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
 
 
-def _digits(check: Callable[[str], bool]) -> Callable[[str], bool]:
+def _digits(check: Check) -> Check:
     return lambda text: check(re.sub(r"[\s.-]", "", text))
 
 
@@ -110,7 +110,7 @@ def _always(_: str) -> bool:
     return True
 
 
-IDENTITIES: Final[tuple[Checked, ...]] = (
+IDENTITIES: Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
     (re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"), _ssn),
     (
         re.compile(r"\b[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"),
@@ -151,16 +151,19 @@ def _candidates(text: str) -> Iterator[PersonalSpan]:
     if DIGITS.search(text):
         yield from _numbers(text)
     if text.count(".") > 2 or text.count(":") > 2:  # four parts have three marks
-        yield from _spans(IPV4, text, "IP", lambda found: _address(text, found))
-        yield from _spans(IPV6, text, "IP", lambda found: _address(text, found))
+        for pattern in (IPV4, IPV6):
+            for span in _spans(pattern, text, "IP", _address):
+                # `v10.20.30.40` is a version.
+                if not VERSION.search(text[max(0, span.start - 10) : span.start]):
+                    yield span
 
 
 def _numbers(text: str) -> Iterator[PersonalSpan]:
     yield from _ibans(text)
-    yield from _spans(CARD, text, "CARD", lambda found: _card(found.group()))
+    yield from _spans(CARD, text, "CARD", _card)
     for pattern, check in IDENTITIES:
-        yield from _spans(pattern, text, "ID", _checked(check))
-    yield from _spans(PHONE, text, "PHONE", lambda found: _phone(found.group()))
+        yield from _spans(pattern, text, "ID", check)
+    yield from _spans(PHONE, text, "PHONE", _phone)
     for found in CALLED.finditer(text):
         yield PersonalSpan(found.start("number"), found.end("number"), "PHONE")
 
@@ -179,12 +182,9 @@ def _ibans(text: str) -> Iterator[PersonalSpan]:
                 break
 
 
-def _address(text: str, found: re.Match[str]) -> bool:
-    """A public address; `1.2.3.4` and `v10.20.30.40` are versions."""
-    value = found.group()
+def _address(value: str) -> bool:
+    """A public address; `1.2.3.4` is a version."""
     if "." in value and all(len(part) == 1 for part in value.split(".")):
-        return False
-    if VERSION.search(text[max(0, found.start() - 10) : found.start()]):
         return False
     try:
         # Private, loopback and documentation addresses point to nobody.
@@ -193,16 +193,9 @@ def _address(text: str, found: re.Match[str]) -> bool:
         return False
 
 
-def _checked(check: Callable[[str], bool]) -> Callable[[re.Match[str]], bool]:
-    return lambda found: check(found.group())
-
-
 def _spans(
-    pattern: re.Pattern[str],
-    text: str,
-    kind: str,
-    check: Callable[[re.Match[str]], bool] = lambda _: True,
+    pattern: re.Pattern[str], text: str, kind: str, check: Check = _always
 ) -> Iterator[PersonalSpan]:
     for found in pattern.finditer(text):
-        if check(found):
+        if check(found.group()):
             yield PersonalSpan(found.start(), found.end(), kind)

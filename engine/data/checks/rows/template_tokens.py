@@ -8,13 +8,10 @@ the common templates. The rendering checks again with the tokenizer of the recip
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from engine.data.checks.rows.texts import rows_that, texts
-from engine.data.kinds.base import Filled
+from engine.data.checks.rows.base import RowCheck
 from engine.data.reading.row import excerpt
-from engine.recipe.model import CheckAction
 
 HINTS: Final = ("<", "\uff1c", "[")
 """A text without any of them holds no marker."""
@@ -30,25 +27,16 @@ STRUCK: Final = re.compile(r"<s>.*?</s>", re.DOTALL)
 """Struck-through HTML: opened and closed in the text."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateTokensCheck:
+class TemplateTokensCheck(RowCheck):
     """Finds markers of the common chat templates."""
 
-    action: CheckAction
-    name: str = "template_tokens"
+    name = "template_tokens"
+    finding = ("holds tokens of a chat template", "hold tokens of a chat template")
 
-    def look(self, filled: Filled) -> str | None:
-        """Return the first marker of the row, or None."""
-        for text in texts(filled):
-            marker = first_marker(text)
-            if marker is not None:
-                return f"holds the chat template's `{excerpt(marker)}`"
-        return None
-
-    def message(self, count: int) -> str:
-        """Return the finding's sentence."""
-        what = "tokens of a chat template"
-        return rows_that(count, f"holds {what}", f"hold {what}")
+    def fault(self, text: str) -> str | None:
+        """Return the first marker of a text, or None."""
+        marker = first_marker(text)
+        return None if marker is None else f"holds the chat template's `{excerpt(marker)}`"
 
 
 def first_marker(text: str) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import Problem, RecipeError
-from engine.recipe.text.compose import KeyPath, dotted, plain_value
+from engine.errors import RecipeError
+from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
 from engine.recipe.text.layout.tree import Collection, parse
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 
@@ -34,14 +34,12 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
     # Whatever layout was not foreseen shows here, before anything is written.
     if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
         first = edits[0]
-        raise RecipeError(
-            Problem(
-                code="R127",
-                message="this is written in a way that cannot be edited in place",
-                path=dotted(first.at),
-                place=source.place(first.at[:-1], key=True),
-                hint=f"recipe fmt {source.file}, and try again",
-            )
+        raise RecipeError.one(
+            "R127",
+            "this is written in a way that cannot be edited in place",
+            path=dotted(first.at),
+            place=source.place(first.at[:-1], key=True),
+            hint=f"recipe fmt {source.file}, and try again",
         )
     return text
 
@@ -66,11 +64,7 @@ def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, s
 
 def _spelled(value: str) -> str:
     """Return a digest as it may stand in YAML: one of digits alone would be a number."""
-    try:
-        is_text = isinstance(plain_value(value), str)
-    except OverflowError:
-        is_text = False
-    return value if is_text else f'"{value}"'
+    return value if is_plain_text(value) else f'"{value}"'
 
 
 def _is_flow(text: str, path: KeyPath) -> bool:

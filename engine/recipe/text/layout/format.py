@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.errors import EngineError, Problem
+from engine.errors import EngineError
 from engine.recipe.text.layout.comments import attach, comments_of
 from engine.recipe.text.layout.tree import Collection, Item, Node, Scalar, parse
 from engine.recipe.text.source import SourceText, parse_source
@@ -44,9 +44,7 @@ def _require_same(source: SourceText, text: str, *, comments: list[str]) -> None
     """A last check, on every call: what was read must be read again, or nothing is written."""
     again = parse_source(text.encode(), source.path)
     if again.value != source.value or comments_of(parse(text)) != comments:
-        raise EngineError(
-            Problem(code="I902", message=f"formatting `{source.file}` would change what it says")
-        )
+        raise EngineError.one("I902", f"formatting `{source.file}` would change what it says")
 
 
 def _file(root: Collection) -> Iterator[str]:

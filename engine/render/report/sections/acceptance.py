@@ -7,23 +7,21 @@ from collections.abc import Sequence
 
 from engine.evidence import Check, Report, Verdict
 from engine.render import blocks
-from engine.render.axes import around, ends_of
+from engine.render.axes import around, numbers_of
 from engine.render.labels import (
+    absent,
     check_sentence,
     check_title,
     got_interval,
     got_value,
     is_difference,
     required,
-    why_absent,
 )
 from engine.render.metric_format import is_share
 from engine.render.number_format import count, p_values, percent
 from engine.render.report.sections import report_section
 
-_COLUMNS = blocks.columns_of(
-    "check | got:got | :drawn | required:required | p:under | rows:rows | answer:status"
-)
+_COLUMNS = "check | got:got | :drawn | required:required | p:under | rows:rows | answer:status"
 _DRAWING = (
     "The shaded stretch is what the recipe accepts, the line at its end the threshold, the dot "
     "what was measured, the whisker its interval."
@@ -34,7 +32,7 @@ _DRAWING = (
 def acceptance(report: Report) -> blocks.Section:
     """Every check of the gate, and the power of the holdout."""
     gate = report.gate
-    shown: tuple[blocks.Block, ...] = (blocks.Absent(why_absent(report, "gate")),)
+    shown: tuple[blocks.Block, ...] = (absent(report, "gate"),)
     if gate:
         shown = (check_table(gate, "Checks on the tuned model"), *interval_methods(gate.checks))
     title = "What the holdout can show, estimated before training"
@@ -52,8 +50,8 @@ def acceptance(report: Report) -> blocks.Section:
 def check_table(verdict: Verdict, caption: str) -> blocks.Table:
     """Every check of a verdict."""
     scores = _score_axis(verdict.checks)
-    rows = tuple(_row(check, scores) for check in verdict.checks)
-    return blocks.Table(caption=caption, columns=_COLUMNS, rows=rows, layout="cards")
+    rows = (_row(check, scores) for check in verdict.checks)
+    return blocks.table(caption, _COLUMNS, rows, "cards")
 
 
 def interval_methods(checks: Sequence[Check]) -> tuple[blocks.Paragraph, ...]:
@@ -65,12 +63,12 @@ def interval_methods(checks: Sequence[Check]) -> tuple[blocks.Paragraph, ...]:
 
 def _row(check: Check, scores: blocks.Axis) -> blocks.Row:
     is_signed = is_difference(check)
-    values = (check.got, check.bound, *(ends_of(check.interval) or ()))
+    own = around([(check.got, check.interval)], check.bound, has_zero=is_signed)
     track = blocks.Track(
         label=check_sentence(check),
-        axis=scores if _is_score(check) else around(values, has_zero=is_signed),
+        axis=scores if _is_score(check) else own,
         value=check.got,
-        ends=ends_of(check.interval),
+        interval=check.interval,
         threshold=check.bound,
         allowed=check.direction,
         zero="axis" if is_signed else "",
@@ -95,11 +93,7 @@ def _is_score(check: Check) -> bool:
 def _score_axis(checks: Sequence[Check]) -> blocks.Axis:
     """The common axis of shares with a minimum: from the tenth below all that must be seen up to 1."""
     scores = [check for check in checks if _is_score(check)]
-    seen = [
-        value
-        for item in scores
-        for value in (item.got, item.bound, *(ends_of(item.interval) or ()))
-    ]
-    lowest = min((value for value in seen if value is not None), default=0.0)
+    seen = numbers_of((item.got, item.interval) for item in scores)
+    lowest = min([*seen, *(item.bound for item in scores)], default=0.0)
     # A value on a tenth itself gets room at its left.
     return blocks.Axis(max(0.0, min(0.9, math.floor(lowest * 10 - 1e-9) / 10)), 1.0)

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 from engine.evidence import Comparison, Report
 from engine.render import blocks
-from engine.render.axes import above, around, ends_of
+from engine.render.axes import above, around
 from engine.render.labels import (
     ComparedModel,
+    absent,
+    best_baseline,
+    checks_of,
     compared_models,
     estimate,
     find_metric,
     main_check,
     main_metric,
-    why_absent,
 )
 from engine.render.metric_format import (
-    best_of,
     column_name,
-    direction,
     interval_of,
-    is_lower_better,
     is_share,
     kind_of,
+    lower_note,
     short_list,
     threshold_of,
     value_of,
@@ -52,9 +52,7 @@ _TONES = {"better": "pass", "worse": "fail"}
 def baselines(report: Report) -> blocks.Section:
     """Baselines and the tuned model side by side on the same holdout rows."""
     models = compared_models(report)
-    parts: list[blocks.Block] = (
-        [_bars(report, models)] if models else [blocks.Absent(why_absent(report, "baseline"))]
-    )
+    parts: list[blocks.Block] = [_bars(report, models)] if models else [absent(report, "baseline")]
     if metrics := list(dict.fromkeys(item.metric for item in report.comparisons)):
         parts += [blocks.Heading("How much better, row by row"), blocks.Paragraph(_PAIRED, "lead")]
         parts += [block for metric in metrics for block in _comparisons(report, metric)]
@@ -72,13 +70,10 @@ def baselines(report: Report) -> blocks.Section:
 
 def _best_baseline(report: Report) -> list[str]:
     metric = main_metric(report)
-    best = best_of(
-        metric, [(item.name, find_metric(item.scores, metric)) for item in report.baselines]
-    )
+    best = best_baseline(report.baselines, metric)
     if not (report.holdout and best):
         return []
-    lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
-    shown = f"{best[0]}, {metric} {value_of(metric, best[1].value)}{lower}"
+    shown = f"{best[0]}, {metric} {value_of(metric, best[1].value)}{lower_note(metric)}"
     return [f"best of {len(report.baselines)} baselines without fine-tuning: {shown}"]
 
 
@@ -86,13 +81,12 @@ def _bars(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
     metric, check = main_metric(report), main_check(report)
     limit = check.bound if check else None
     axis = _axis(models, metric, limit)
-    lower = f" ({direction(metric)})" if is_lower_better(metric) else ""
-    return blocks.Table(
-        caption=f"{metric} on the holdout{lower}",
+    return blocks.table(
+        f"{metric} on the holdout{lower_note(metric)}",
+        ("model | :drawn", blocks.Column(blocks.Code(metric), "got")),
+        (_bar_row(model, metric, axis, limit) for model in models),
+        "bars",
         legend="" if limit is None else f"the line is the threshold {threshold_of(metric, limit)}",
-        columns=blocks.columns_of("model | :drawn", blocks.Column(blocks.Code(metric), "got")),
-        rows=tuple(_bar_row(model, metric, axis, limit) for model in models),
-        layout="bars",
         scale=axis,
     )
 
@@ -115,7 +109,7 @@ def _bar_row(
         label=f"{model.name}: {shown}",
         axis=axis,
         value=measured.value if measured else None,
-        ends=ends_of(measured.interval) if measured else None,
+        interval=measured.interval if measured else None,
         threshold=limit,
         tone=model.kind,
     )
@@ -125,18 +119,12 @@ def _bar_row(
 def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
     names = short_list(kind_of(report), main_metric(report), [model.scores for model in models])
     passes = {None: DASH, True: "yes", False: "no"}
-    rows: list[list[blocks.Cell]] = [
-        [
-            model.name,
-            *(
-                estimate(measured) if (measured := find_metric(model.scores, name)) else DASH
-                for name in names
-            ),
-            duration(model.seconds) if model.seconds is not None else DASH,
-            passes[model.passes],
-        ]
-        for model in models
-    ]
+    rows: list[list[blocks.Cell]] = []
+    for model in models:
+        found = (find_metric(model.scores, name) for name in names)
+        values = (estimate(metric) if metric else DASH for metric in found)
+        time = duration(model.seconds) if model.seconds is not None else DASH
+        rows.append([model.name, *values, time, passes[model.passes]])
     columns = blocks.columns_of(
         "model", *blocks.numbers(map(column_name, names)), ">time | >passes"
     )
@@ -146,24 +134,18 @@ def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
 def _comparisons(report: Report, metric: str) -> list[blocks.Block]:
     """The paired differences in one metric, on one axis."""
     items = [item for item in report.comparisons if item.metric == metric]
-    checks = report.gate.checks if report.gate else ()
-    gain = next((check.bound for check in checks if check.name == f"over_baselines.{metric}"), None)
-    ends = [end for item in items for end in ends_of(item.interval) or ()]
-    axis = around([*(item.difference for item in items), *ends, gain], has_zero=True)
-    line = (
-        ""
-        if gain is None
-        else f"; the full line is the gain asked for, {threshold_of(metric, gain)}"
-    )
-    columns = blocks.columns_of(
-        "against | difference:got | p:under | :drawn | rows:rows | so:status"
-    )
-    shown = blocks.Table(
-        caption=f"{metric}: how much better the tuned model is",
-        legend=f"the dashed line is no difference{line}",
-        columns=columns,
-        rows=tuple(_row(item, axis, gain) for item in items),
-        layout="cards",
+    over = (c for c in checks_of(report.gate) if c.name == f"over_baselines.{metric}")
+    gain = next((check.bound for check in over), None)
+    axis = around([(item.difference, item.interval) for item in items], gain, has_zero=True)
+    legend = "the dashed line is no difference"
+    if gain is not None:
+        legend += f"; the full line is the gain asked for, {threshold_of(metric, gain)}"
+    shown = blocks.table(
+        f"{metric}: how much better the tuned model is",
+        "against | difference:got | p:under | :drawn | rows:rows | so:status",
+        (_row(item, axis, gain) for item in items),
+        "cards",
+        legend=legend,
     )
     return [shown, blocks.Paragraph(_tests(items), "fine")]
 
@@ -175,7 +157,7 @@ def _row(item: Comparison, axis: blocks.Axis, gain: float | None) -> blocks.Row:
         label=comparison_line(item),
         axis=axis,
         value=item.difference,
-        ends=ends_of(item.interval),
+        interval=item.interval,
         threshold=None if item.name == _PREVIOUS else gain,
         zero="zero",
         tone=tone,
@@ -214,7 +196,7 @@ def claim(item: Comparison) -> str:
 
 def _tests(items: Sequence[Comparison]) -> str:
     """Which tests gave the p-values, and how they were corrected."""
-    names = ", ".join(sorted({item.test for item in items if item.test}))
+    names = ", ".join(sorted({item.test for item in items} - {""}))
     tests = f"Tests: {names}." if names else "No test was made."
     return tests if all(item.p_adjusted is None for item in items) else f"{tests} {_HOLM}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.evidence import ClassScores, Report, Scores
 from engine.render import blocks
-from engine.render.labels import class_words, estimate, find_metric, has_classes, why_absent
+from engine.render.labels import absent, class_words, estimate, find_metric, has_classes
 from engine.render.number_format import count, number
 from engine.render.report.sections import report_section
 
@@ -19,9 +19,7 @@ def classes(report: Report) -> blocks.Section | None:
         return None
     scores, words = report.holdout, class_words(report)
     if scores is None:
-        return blocks.Section(
-            title=words.title, blocks=(blocks.Absent(why_absent(report, "evaluate")),)
-        )
+        return blocks.Section(title=words.title, blocks=(absent(report, "evaluate"),))
     is_long = len(scores.classes) > _FEW_LABELS
     rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
     columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"

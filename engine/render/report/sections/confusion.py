@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.evidence import Report, Scores
 from engine.render import blocks
-from engine.render.labels import confused_pairs, has_confusion, why_absent
+from engine.render.labels import absent, confused_pairs, has_confusion
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
@@ -20,9 +20,7 @@ def confusion(report: Report) -> blocks.Section | None:
         return None
     scores, labels = report.holdout, report.labels
     if scores is None:
-        return blocks.Section(
-            title="Confusion", blocks=(blocks.Absent(why_absent(report, "evaluate")),)
-        )
+        return blocks.Section(title="Confusion", blocks=(absent(report, "evaluate"),))
     matrix = blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
         labels=labels,

@@ -15,8 +15,8 @@ from engine.evidence import (
     SplitSummary,
 )
 from engine.render import blocks
-from engine.render.labels import why_absent
-from engine.render.number_format import DASH, count
+from engine.render.labels import absent
+from engine.render.number_format import DASH, count, counted
 from engine.render.report.sections import report_section
 
 _FEW_LABELS = 6
@@ -32,21 +32,16 @@ def data(report: Report) -> blocks.Section:
     lengths = tuple(_length_lines(report.lengths))
     used = (use_line(use),) if use and (use.looks or use.redraws) else ()
     if summary is None:
-        absent = blocks.Absent(why_absent(report, "data"))
-        return blocks.Section(title="Data", blocks=(absent,), closing=(*lengths, *used))
+        missing = (absent(report, "data"),)
+        return blocks.Section(title="Data", blocks=missing, closing=(*lengths, *used))
+    read, kept = ("rows read", count(summary.rows_read)), ("rows used", count(summary.rows_used))
     dropped = ((f"not used: {why}", count(rows)) for why, rows in summary.dropped.items())
     parts: tuple[blocks.Block, ...] = (
         _overlap(summary),
         *blocks.bullets(firewall := _firewall_lines(summary, use)),
         _splits(summary, report.labels),
         *_lengths(report.lengths, lengths),
-        blocks.Facts(
-            (
-                ("rows read", count(summary.rows_read)),
-                *dropped,
-                ("rows used", count(summary.rows_used)),
-            )
-        ),
+        blocks.Facts((read, *dropped, kept)),
         *_sources(summary),
         *_findings(summary.findings),
     )
@@ -56,10 +51,8 @@ def data(report: Report) -> blocks.Section:
 def _overlap(summary: DataSummary) -> blocks.Paragraph:
     holdout = next((split for split in summary.splits if split.name == "holdout"), None)
     rows = count(holdout.rows) if holdout else "the"
-    exact, near = (
-        blocks.Strong(f"{summary.overlap_exact} of {rows} holdout rows"),
-        blocks.Strong(str(summary.overlap_near)),
-    )
+    exact = blocks.Strong(f"{summary.overlap_exact} of {rows} holdout rows")
+    near = blocks.Strong(str(summary.overlap_near))
     return blocks.Paragraph(
         (exact, " also stand in train or validation word for word, and ", near, " nearly so.")
     )
@@ -75,44 +68,38 @@ def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, 
 def _firewall_line(proof: Firewall) -> str:
     """`…: 500 rows compared; found 2 equal and 1 near holdout rows, 3 rows left out; left 0 equal, 0 near`."""
     found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"
-    removed = f", {_rows(proof.removed)} of train and validation left out" if proof.removed else ""
+    removed = (
+        f", {counted(proof.removed, 'row')} of train and validation left out"
+        if proof.removed
+        else ""
+    )
     left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
-    return f"{proof.method}: {_rows(proof.compared)} compared; {found}{removed}; {left_}"
+    return f"{proof.method}: {counted(proof.compared, 'row')} compared; {found}{removed}; {left_}"
 
 
 def recorded_line(recorded: Recorded) -> str:
     """`12 new rows: 9 to train, 3 in no split; holdout: 300 kept, 0 gone, 0 added`."""
-    holdout = ", ".join(
-        f"{count(rows)} {what}"
-        for rows, what in (
-            (recorded.kept, "kept"),
-            (recorded.gone, "gone"),
-            (recorded.added, "added"),
-        )
-    )
+    kept, gone, added = map(count, (recorded.kept, recorded.gone, recorded.added))
+    holdout = f"holdout: {kept} kept, {gone} gone, {added} added"
     if recorded.new_rows is None:
-        return f"which rows are new is not known; holdout: {holdout}"
+        return f"which rows are new is not known; {holdout}"
     new = sum(recorded.new_rows.values())
     if not new:
-        return f"no new rows; holdout: {holdout}"
+        return f"no new rows; {holdout}"
     parts = ", ".join(
         f"{count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
         for name, rows in recorded.new_rows.items()
         if rows
     )
-    return f"{count(new)} new {'row' if new == 1 else 'rows'}: {parts}; holdout: {holdout}"
+    return f"{counted(new, 'new row')}: {parts}; {holdout}"
 
 
 def use_line(use: HoldoutUse) -> str:
     """`holdout used for 4 decisions, re-split once`."""
-    decisions = "1 decision" if use.looks == 1 else f"{count(use.looks)} decisions"
+    decisions = counted(use.looks, "decision")
     times = "once" if use.redraws == 1 else f"{count(use.redraws)} times"
     again = f", re-split {times}, as the lock records" if use.redraws else ""
     return f"holdout used for {decisions if use.looks else 'no decision yet'}{again}"
-
-
-def _rows(number: int) -> str:
-    return f"{count(number)} {'row' if number == 1 else 'rows'}"
 
 
 def _splits(summary: DataSummary, labels: tuple[str, ...]) -> blocks.Block:
@@ -203,21 +190,15 @@ def _length_parts(item: SplitLengths) -> Iterator[str]:
 def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
     """The files, where they say more than the counts of all rows do."""
     sources = summary.sources
-    if len(sources) < 2 and all(
+    plain = (
         item.shape in ("", "columns") and item.weight == 1 and not item.into for item in sources
-    ):
+    )
+    if len(sources) < 2 and all(plain):
         return ()
-    rows = [
-        [
-            item.name,
-            item.shape,
-            count(item.rows_read),
-            count(item.rows_used),
-            f"{item.weight:g}",
-            item.into or "any",
-        ]
-        for item in sources
-    ]
+    rows = []
+    for item in sources:
+        numbers = (count(item.rows_read), count(item.rows_used), f"{item.weight:g}")
+        rows.append([item.name, item.shape, *numbers, item.into or "any"])
     columns = "source | shape | >rows read | >rows used | >weight | into"
     return (blocks.table("Sources", columns, rows),)
 
@@ -238,11 +219,8 @@ def _findings(findings: Sequence[DataFinding]) -> tuple[blocks.Block, ...]:
 
 
 def _message(item: DataFinding) -> blocks.Cell:
-    return (
-        (blocks.Prose(item.message), blocks.Details("where", item.examples))
-        if item.examples
-        else blocks.Prose(item.message)
-    )
+    message = blocks.Prose(item.message)
+    return (message, blocks.Details("where", item.examples)) if item.examples else message
 
 
 def _gravity(finding: DataFinding) -> tuple[bool, int]:

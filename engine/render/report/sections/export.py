@@ -9,12 +9,13 @@ from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Status, V
 from engine.recipe.metrics import OF_FILES
 from engine.render import blocks
 from engine.render.labels import (
+    absent,
     check_sentence,
+    checks_of,
     estimate,
     find_metric,
     is_open,
     main_metric,
-    why_absent,
 )
 from engine.render.metric_format import kind_of, metric_text, prose_name, value_of, whole_list
 from engine.render.number_format import DASH, amount, count, number, percent, size
@@ -56,14 +57,14 @@ def export(report: Report) -> blocks.Section:
     """The files, the ladder, the file judged again, and the rows that changed on the way."""
     verify, metric = report.verify, main_metric(report)
     parts: list[blocks.Block] = [
-        _files(report.files) if report.files else blocks.Absent(why_absent(report, "quantize"))
+        _files(report.files) if report.files else absent(report, "quantize")
     ]
     speed = speed_facts(report)
     if verify and speed:
         parts += [blocks.Heading(f"Size and speed, {machine(report)}"), blocks.Facts(tuple(speed))]
     parts += _ladder(report, metric) if report.ladder else []
     if verify is None:
-        parts.append(blocks.Absent(why_absent(report, "verify")))
+        parts.append(absent(report, "verify"))
     else:
         caption = "Checks on the exported file, run with llama.cpp"
         parts += [
@@ -108,17 +109,14 @@ def _files(files: Sequence[ExportedFile]) -> blocks.Table:
         ]
         for file in files
     ]
-    names = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
-    return blocks.table("Files", blocks.columns_of(names), rows)
+    columns = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
+    return blocks.table("Files", columns, rows)
 
 
 def speed_facts(report: Report) -> list[tuple[str, str]]:
     """Name and value of all that was measured of the file beside its answers; empty where nothing was."""
-    measured = [
-        (title, _measured(report, spec.name))
-        for spec in OF_FILES
-        if (title := _TITLES.get(spec.name))
-    ]
+    titles = ((spec.name, _TITLES[spec.name]) for spec in OF_FILES if spec.name in _TITLES)
+    measured = ((title, _measured(report, name)) for name, title in titles)
     return [(title, metric_text(metric)) for title, metric in measured if metric is not None]
 
 
@@ -127,8 +125,7 @@ def _measured(report: Report, name: str) -> Metric | None:
     for scores in (report.quantized, *(rung.scores for rung in reversed(report.ladder))):
         if (metric := find_metric(scores, name)) is not None:
             return metric
-    checks = report.verify.checks if report.verify else ()
-    check = next((check for check in checks if check.name == name), None)
+    check = next((check for check in checks_of(report.verify) if check.name == name), None)
     if check is None or check.got is None:
         return None
     return Metric(name=name, value=check.got, n=check.n, interval=check.interval)
@@ -142,15 +139,12 @@ def machine(report: Report) -> str:
 
 
 def _ladder(report: Report, metric: str) -> list[blocks.Block]:
-    main = blocks.Column(blocks.Code(metric), "number")
-    names = ">agreement | >changed | >shift | >token ids"
-    ladder = report.ladder
-    shown = blocks.Table(
-        caption="The parity ladder, one form of the model after the other",
-        columns=blocks.columns_of("form | answer", main, names),
-        rows=tuple(_rung_row(ladder, at, metric) for at in range(len(ladder))),
-        layout="ladder",
-        notes_below=True,
+    main, ladder = blocks.Column(blocks.Code(metric), "number"), report.ladder
+    shown = blocks.table(
+        "The parity ladder, one form of the model after the other",
+        ("form | answer", main, ">agreement | >changed | >shift | >token ids"),
+        (_rung_row(ladder, at, metric) for at in range(len(ladder))),
+        "ladder",
     )
     parts: list[blocks.Block] = [
         blocks.Heading("From the adapter to the file"),
@@ -165,18 +159,12 @@ def _ladder(report: Report, metric: str) -> list[blocks.Block]:
 def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.Row:
     """The numbers of a rung; its note is why it was refused, and more than what it was compared with."""
     rung = ladder[at]
-    same = rung.agreement
-    agreement = DASH
-    if same is not None and same.value is not None:
-        agreement = (
-            f"{count(round(same.value * same.n))} of {count(same.n)} ({percent(same.value)})"
-        )
     is_plain = rung.note in ("", f"compared with {_before(ladder, at)}")
     cells = (
         blocks.Code(rung.name),
         blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
         estimate(value) if (value := find_metric(rung.scores, metric)) else DASH,
-        agreement,
+        _agreement(rung.agreement),
         DASH if rung.agreement is None else count(len(rung.flips)),
         _shift(rung),
         _token_parity(rung),
@@ -185,19 +173,24 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
     return blocks.Row(cells=cells, note="; ".join(notes))
 
 
+def _agreement(same: Metric | None) -> str:
+    if same is None or same.value is None:
+        return DASH
+    return f"{count(round(same.value * same.n))} of {count(same.n)} ({percent(same.value)})"
+
+
 def _shift(rung: VariantResult) -> str:
     """`0.012, at most 0.31`."""
     if rung.mean_shift is None:
         return DASH
-    mean = amount(rung.mean_shift, decimals=4)
-    if rung.largest_shift is None:
-        return mean
-    return f"{mean}, at most {amount(rung.largest_shift, decimals=3)}"
+    largest = rung.largest_shift
+    at_most = "" if largest is None else f", at most {amount(largest, decimals=3)}"
+    return f"{amount(rung.mean_shift, decimals=4)}{at_most}"
 
 
 def _token_parity(rung: VariantResult) -> str:
     """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
-    checks = [check for check in _checks(rung) if check.kind == "token_parity"]
+    checks = [check for check in checks_of(rung.verdict) if check.kind == "token_parity"]
     shares = [(check.got * check.n, check.n) for check in checks if check.got is not None]
     if not shares:
         return DASH
@@ -220,11 +213,7 @@ def rung_answer(rung: VariantResult) -> str:
 
 def broken_checks(rung: VariantResult) -> list[Check]:
     """The checks of a rung that do not hold."""
-    return [check for check in _checks(rung) if is_open(check)]
-
-
-def _checks(rung: VariantResult) -> Sequence[Check]:
-    return rung.verdict.checks if rung.verdict else ()
+    return [check for check in checks_of(rung.verdict) if is_open(check)]
 
 
 def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
@@ -259,14 +248,8 @@ def _deltas(report: Report) -> list[blocks.Block]:
     others = f"; {count(left_out)} more changed less or not at all" if left_out else ""
     caption = f"F1 by {what}, change against the form before, largest losses first{others}"
     cells = [[blocks.Label(label), *map(_signed, values)] for label, values in shown]
-    return [
-        blocks.table(
-            caption,
-            blocks.columns_of(what, *blocks.numbers(rung.name for rung in rungs)),
-            cells,
-            "narrow",
-        )
-    ]
+    columns = blocks.columns_of(what, *blocks.numbers(rung.name for rung in rungs))
+    return [blocks.table(caption, columns, cells, "narrow")]
 
 
 def _signed(value: float | None) -> str:
@@ -286,9 +269,8 @@ def _before_and_after(report: Report) -> list[blocks.Block]:
             [blocks.Code(name), value_of(name, before.value), value_of(name, after.value), change]
         )
     columns = "metric | >tuned | >exported | >change"
-    return (
-        [blocks.table("Before and after, on the holdout", columns, rows, "narrow")] if rows else []
-    )
+    shown = blocks.table("Before and after, on the holdout", columns, rows, "narrow")
+    return [shown] if rows else []
 
 
 def _flips(report: Report) -> list[blocks.Block]:
@@ -312,29 +294,21 @@ def _flips(report: Report) -> list[blocks.Block]:
 def _flip_table(report: Report, step: Changes) -> blocks.Table:
     is_exact = kind_of(report).has_one_answer
     shown = step.flips[:_MOST_FLIPS]
-    rows = [
-        [
-            blocks.Code(flip.id),
-            *map(_answer, (flip.target, flip.before, flip.after)),
-            _effect(flip) if is_exact else "",
-        ]
-        for flip in shown
-    ]
+    rows: list[list[blocks.Cell]] = []
+    for flip in shown:
+        answers = map(_answer, (flip.target, flip.before, flip.after))
+        rows.append([blocks.Code(flip.id), *answers, _effect(flip) if is_exact else ""])
     more = len(step.flips) - len(shown)
     counted = f" (the first {len(shown)}; {more} more in report.json)" if more else ""
     caption = f"Rows whose answer changed from {step.before} to {step.after}{counted}"
-    return blocks.table(
-        caption,
-        blocks.columns_of("row | right answer", *blocks.texts((step.before, step.after)), "effect"),
-        rows,
-        "narrow",
-    )
+    forms = map(blocks.Column, (step.before, step.after))
+    return blocks.table(caption, ("row | right answer", *forms, "effect"), rows, "narrow")
 
 
 def _answer(text: str | None) -> blocks.Cell:
-    return (
-        blocks.Muted("invalid output") if text is None else blocks.Code(crop(text, _LONGEST_ANSWER))
-    )
+    if text is None:
+        return blocks.Muted("invalid output")
+    return blocks.Code(crop(text, _LONGEST_ANSWER))
 
 
 def _effect(flip: Flip) -> str:

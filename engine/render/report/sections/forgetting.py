@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.evidence import Check, ForgettingResult, Metric, ProbeScores, Report
 from engine.render import blocks
-from engine.render.axes import around, ends_of
-from engine.render.labels import check_sentence, is_open
+from engine.render.axes import around
+from engine.render.labels import check_sentence, checks_of, is_open, undefined
 from engine.render.number_format import DASH, amount, count, interval, number, p_value, threshold
 from engine.render.report.sections import report_section
 
@@ -14,9 +14,7 @@ _LEAD = (
     "positive drop is a loss. Shift: how much likelier the right answer became, in nats a byte."
 )
 _KINDS = {"multiple_choice": "multiple choice", "minimal_pairs": "minimal pairs"}
-_COLUMNS = blocks.columns_of(
-    "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
-)
+_COLUMNS = "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
 
 
 @report_section("forgetting", at=100)
@@ -25,8 +23,8 @@ def forgetting(report: Report) -> blocks.Section | None:
     result = report.forgetting
     if result is None:
         return None
-    checks = report.gate.checks if report.gate else ()
-    check = next((check for check in checks if check.kind == "forgetting"), None)
+    checks = (check for check in checks_of(report.gate) if check.kind == "forgetting")
+    check = next(checks, None)
     gated: blocks.Cell = "The recipe sets no limit to the drop."
     if check:
         gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))
@@ -56,8 +54,8 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
     """Every set of probes, and all together last where there are several."""
     items = [*result.probes, result.overall] if len(result.probes) != 1 else [*result.probes]
     limit = check.bound if check else None
-    ends = [end for item in items for end in ends_of(item.drop.interval) or ()]
-    axis = around([*(item.drop.value for item in items), *ends, limit], has_zero=True)
+    drops = ((item.drop.value, item.drop.interval) for item in items)
+    axis = around(drops, limit, has_zero=True)
     rows = []
     for item in items:
         is_overall = item is result.overall
@@ -67,7 +65,7 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
             label=probe_line(item, result),
             axis=axis,
             value=item.drop.value,
-            ends=ends_of(item.drop.interval),
+            interval=item.drop.interval,
             threshold=limit,
             zero="zero",
             tone=_tone(item, limit) if is_gated else "plain",
@@ -88,13 +86,8 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
         if limit is not None
         else ""
     )
-    return blocks.Table(
-        caption="Share of right answers before minus after",
-        legend=line,
-        columns=_COLUMNS,
-        rows=tuple(rows),
-        layout="cards",
-    )
+    caption = "Share of right answers before minus after"
+    return blocks.table(caption, _COLUMNS, rows, "cards", legend=line)
 
 
 def _name(item: ProbeScores, result: ForgettingResult) -> str:
@@ -102,16 +95,13 @@ def _name(item: ProbeScores, result: ForgettingResult) -> str:
 
 
 def _drop(item: ProbeScores) -> blocks.Estimate:
-    return blocks.Estimate(
-        number(item.drop.value, signed=True), interval(item.drop.interval, signed=True)
-    )
+    ends = interval(item.drop.interval, signed=True)
+    return blocks.Estimate(number(item.drop.value, signed=True), ends)
 
 
 def _share(metric: Metric) -> str:
     """The share of questions answered right, or why there is none."""
-    if metric.value is None:
-        return f"not computed: {metric.undefined}" if metric.undefined else "not computed"
-    return number(metric.value)
+    return undefined(metric) if metric.value is None else number(metric.value)
 
 
 def _tone(item: ProbeScores, limit: float | None) -> str:

@@ -44,7 +44,7 @@ def learning_lines(
 ) -> list[str]:
     """One line a curve, and one for the folds."""
     lines = [f"learning curve: {curve.message}" for curve in curves]
-    return [*lines, *([_folds_line(folds, metric)] if folds else [])]
+    return lines + ([_folds_line(folds, metric)] if folds else [])
 
 
 def _folds_line(folds: Scores, metric: str) -> str:
@@ -57,50 +57,42 @@ def _folds_line(folds: Scores, metric: str) -> str:
 
 def _curve(curve: LearningCurve, metric: str) -> list[blocks.Block]:
     model = _MODELS.get(curve.model, curve.model)
-    message = blocks.Paragraph(blocks.Prose(blocks.capital(f"{curve.message}.")))
+    message = blocks.sentence(f"{curve.message}.")
     head = blocks.Heading(f"{model}, judged on {curve.judged_on}")
     if not curve.points:
         return [head, message]
-    names = [item.label for item in curve.points[-1].scores.classes]
+    names = (blocks.Code(item.label) for item in curve.points[-1].scores.classes)
     rows = [[_AVERAGES.get(metric, metric), *_values(curve, metric)]]
-    rows += [[blocks.Code(name), *_values(curve, f"f1.{name}")] for name in names]
+    rows += [[name, *_values(curve, f"f1.{name}")] for name in names]
     first = "F1 of" if metric in _AVERAGES else "metric"
     shares = (f"{point.share:.0%}: {count(point.rows)} rows" for point in curve.points)
     caption = f"{first.removesuffix(' of')} of the {model} by training rows"
     layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
-    numbers = blocks.table(
-        caption, blocks.columns_of(first, *blocks.numbers(shares), ">last gain"), rows, layout
-    )
+    columns = blocks.columns_of(first, *blocks.numbers(shares), ">last gain")
+    numbers = blocks.table(caption, columns, rows, layout)
     return [head, message, _chart(curve, metric, model), numbers]
 
 
 def _values(curve: LearningCurve, name: str) -> list[str]:
     """One metric at every share, and what the last step gained."""
     values = [_value(point, name) for point in curve.points]
-    before, after = (values[-2], values[-1]) if len(values) > 1 else (None, None)
-    gain = after - before if after is not None and before is not None else None
-    last = value_of(name, gain, signed=True) if gain is not None else DASH
+    before, after = values[-2:] if len(values) > 1 else (None, None)
+    last = DASH
+    if after is not None and before is not None:
+        last = value_of(name, after - before, signed=True)
     return [*(value_of(name, value) for value in values), last]
 
 
 def _chart(curve: LearningCurve, metric: str, model: str) -> blocks.LineChart:
     """The metric by share of the rows with its intervals."""
-    points = [(p.share, value) for p in curve.points if (value := _value(p, metric)) is not None]
-    metrics = [(point.share, find_metric(point.scores, metric)) for point in curve.points]
-    whiskers = [
-        (share, m.interval.low, m.interval.high) for share, m in metrics if m and m.interval
-    ]
-    ends = [end for _, *ends in whiskers for end in ends]
-    texts = (
-        f"{p.share:.0%} of the rows {value_of(metric, _value(p, metric))}" for p in curve.points
-    )
+    line = blocks.measured_curve((p.share, find_metric(p.scores, metric)) for p in curve.points)
+    values = ((f"{p.share:.0%}", value_of(metric, _value(p, metric))) for p in curve.points)
+    texts = (f"{share} of the rows {value}" for share, value in values)
     return blocks.LineChart(
         label=f"{metric} of the {model}: {', '.join(texts)}",
-        curves=(blocks.Curve(points=tuple(points), whiskers=tuple(whiskers)),),
+        curves=(line,),
         end=1.0,
-        span=(0.0, 1.0)
-        if is_share(metric)
-        else nice_range([*(value for _, value in points), *ends]),
+        span=(0.0, 1.0) if is_share(metric) else nice_range(line.heights),
         ticks=tuple((point.share, f"{point.share:.0%}") for point in curve.points),
         across="training rows",
     )
@@ -117,14 +109,8 @@ def _folds(report: Report, folds: Scores) -> list[blocks.Block]:
     if not has_classes(report):
         return parts
     words = class_words(report)
-    rows = [
-        [
-            blocks.Code(row.label),
-            estimate(find_metric(folds, f"f1.{row.label}")),
-            count(row.support),
-        ]
-        for row in folds.classes
-    ]
+    found = ((row, find_metric(folds, f"f1.{row.label}")) for row in folds.classes)
+    rows = [(blocks.Code(row.label), estimate(f1), count(row.support)) for row, f1 in found]
     columns = f"{words.singular} | >F1 | >{words.support}"
     layout = "tall" if len(rows) > _MANY_ROWS else "narrow"
     caption = f"Every {words.singular} on all {count(folds.rows)} rows"

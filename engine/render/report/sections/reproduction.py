@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.evidence import FactComparison, Report, Reproduction
 from engine.render import blocks
 from engine.render.metric_format import value_of
@@ -22,7 +20,7 @@ def reproduction(report: Report) -> blocks.Section | None:
     result = report.reproduction
     if result is None:
         return None
-    parts: list[blocks.Block] = [blocks.Paragraph(blocks.Prose(blocks.capital(result.summary)))]
+    parts: list[blocks.Block] = [blocks.sentence(result.summary)]
     if facts := _facts(result):
         parts.append(blocks.Facts(facts))
     if result.equivalence:
@@ -31,15 +29,11 @@ def reproduction(report: Report) -> blocks.Section | None:
         parts.append(blocks.table(caption, columns, _tested_rows(result), "narrow"))
     if result.compared:
         columns = "what | in the lock | in this run | "
-        parts.append(
-            blocks.table("The lock and this run", columns, _compared_rows(result), "narrow")
-        )
+        rows = _compared_rows(result)
+        parts.append(blocks.table("The lock and this run", columns, rows, "narrow"))
+    summary = (result.summary,) if result.summary else ()
     return blocks.Section(
-        title="Reproduction",
-        lead=_LEAD,
-        blocks=tuple(parts),
-        card=(result.summary,) if result.summary else (),
-        closing=(result.summary,) if result.summary else (),
+        title="Reproduction", lead=_LEAD, blocks=tuple(parts), card=summary, closing=summary
     )
 
 
@@ -62,17 +56,14 @@ def _compared_rows(result: Reproduction) -> list[list[str]]:
     rows: list[list[str]] = []
     for part in dict.fromkeys(item.part for item in result.compared):
         items = [item for item in result.compared if item.part == part]
-        rows += [
-            [_name(item), item.locked, item.found, "differs"] for item in items if not item.equal
-        ]
-        rows += _equal_row(part, [item for item in items if item.equal])
+        equal = [item for item in items if item.equal]
+        rows += [_compared_row(item) for item in items if not item.equal or len(equal) == 1]
+        rows += [[part, DASH, DASH, f"{len(equal)} equal"]] if len(equal) > 1 else []
     return rows
 
 
-def _equal_row(part: str, items: Sequence[FactComparison]) -> list[list[str]]:
-    if len(items) == 1:
-        return [[_name(item), item.locked, item.found, "equal"] for item in items]
-    return [[part, DASH, DASH, f"{len(items)} equal"]] if items else []
+def _compared_row(item: FactComparison) -> list[str]:
+    return [_name(item), item.locked, item.found, "equal" if item.equal else "differs"]
 
 
 def _name(item: FactComparison) -> str:

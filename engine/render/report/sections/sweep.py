@@ -6,13 +6,8 @@ from engine.evidence import Report, SweepResult, SweepSetting
 from engine.recipe.methods import ADAPTER_KEYS
 from engine.recipe.sweeps import setting_words, value_words
 from engine.render import blocks
-from engine.render.metric_format import (
-    column_name,
-    interval_of,
-    metric_text,
-    prose_name,
-    value_of,
-)
+from engine.render.labels import checks_of
+from engine.render.metric_format import column_name, interval_of, metric_text, prose_name, value_of
 from engine.render.number_format import DASH, count, duration, millions, number
 from engine.render.report.sections import report_section
 
@@ -35,28 +30,19 @@ def sweep(report: Report) -> blocks.Section | None:
         f">{column_name(result.metric)} on validation | >behind the best | >validation loss",
         ">trainable | >steps | >time | ",
     )
-    rows = [
-        [*(value_words(item.values[key]) if key in item.values else DASH for key in keys), *cells]
-        for at, item in enumerate(result.settings)
-        for cells in [_cells(item, is_chosen=at == result.chosen)]
-    ]
+    rows = []
+    for at, item in enumerate(result.settings):
+        values = (value_words(item.values[key]) if key in item.values else DASH for key in keys)
+        rows.append([*values, *_cells(item, is_chosen=at == result.chosen)])
+    sentences = map(blocks.sentence, sweep_sentences(report, result))
+    shown = blocks.table("Every setting on the validation rows", columns, rows, "narrow")
     return blocks.Section(
-        title="Sweep",
-        lead=_LEAD,
-        blocks=(
-            *(
-                blocks.Paragraph(blocks.Prose(blocks.capital(line)))
-                for line in sweep_sentences(report, result)
-            ),
-            blocks.table("Every setting on the validation rows", columns, rows, "narrow"),
-        ),
-        card=(choice_line(result),),
+        title="Sweep", lead=_LEAD, blocks=(*sentences, shown), card=(choice_line(result),)
     )
 
 
 def _cells(item: SweepSetting, *, is_chosen: bool) -> list[str]:
-    behind = item.behind
-    distance = DASH
+    behind, distance = item.behind, DASH
     if behind is not None and behind.value is not None:
         ends = interval_of(behind.name, behind.interval, signed=True)
         distance = f"{value_of(behind.name, behind.value)} {ends}".rstrip()
@@ -80,7 +66,7 @@ def _remark(item: SweepSetting) -> str:
 def sweep_sentences(report: Report, result: SweepResult) -> list[str]:
     """Which setting was chosen, how sure that is, what else that choice touches, and how to keep it."""
     lines = [f"{choice_line(result)}."]
-    if any(check.kind == "overfitting" for check in (report.gate.checks if report.gate else ())):
+    if any(check.kind == "overfitting" for check in checks_of(report.gate)):
         lines.append(
             "The overfitting gap is measured to the rows that chose the setting, so it is a little too small."
         )
@@ -124,7 +110,6 @@ def sweep_lines(result: SweepResult) -> list[str]:
     lines = [choice_line(result)]
     for at, item in enumerate(result.settings):
         mark, remark = ("*", "") if at == result.chosen else (" ", _remark(item))
-        lines.append(
-            f"{mark} {setting_words(item.values)}: {metric_text(item.metric)} {remark}".rstrip()
-        )
+        shown = f"{setting_words(item.values)}: {metric_text(item.metric)}"
+        lines.append(f"{mark} {shown} {remark}".rstrip())
     return lines

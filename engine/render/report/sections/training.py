@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.evidence import CheckpointScore, Report, Scores, TrainingSummary
+from engine.evidence import CheckpointScore, Report, TrainingSummary
 from engine.render import blocks
 from engine.render.axes import above, nice_range
-from engine.render.labels import estimate, find_metric, judged_by, main_metric, why_absent
+from engine.render.labels import absent, estimate, find_metric, judged_by, main_metric
 from engine.render.metric_format import direction, value_of
 from engine.render.number_format import (
     DASH,
@@ -31,9 +31,7 @@ def training(report: Report) -> blocks.Section:
     """The loss curves, what was trained, and how train, validation and holdout compare."""
     summary = report.training
     if summary is None:
-        return blocks.Section(
-            title="Training", blocks=(blocks.Absent(why_absent(report, "train")),)
-        )
+        return blocks.Section(title="Training", blocks=(absent(report, "train"),))
     parts = (
         _losses(summary),
         *_checkpoints(report.checkpoints, summary),
@@ -49,13 +47,10 @@ def _losses(summary: TrainingSummary) -> blocks.Block:
     validation = [(p.step, p.eval_loss) for p in summary.history if p.eval_loss is not None]
     if not (train or validation):
         return blocks.Absent("not computed: the trainer logged no losses")
-    means = thinned(train)
-    curves = (
-        blocks.Curve(points=tuple(means), kind="train"),
-        blocks.Curve(points=tuple(validation)),
-    )
+    thin = blocks.Curve(points=tuple(thinned(train)), kind="train")
+    curves = (thin, blocks.Curve(points=tuple(validation)))
     legend = (("training loss", "train"), ("validation loss", "validation"))
-    span = above([loss for _, loss in (*means, *validation)])
+    span = above([loss for curve in curves for loss in curve.heights])
     return _by_step(summary, curves, span=span, label=_loss_label(summary), legend=legend)
 
 
@@ -114,28 +109,25 @@ def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> 
     if not items:
         return []
     name = items[0].metric.name
-    known = [(item.step, item.metric.value, item.metric.interval) for item in items]
-    points = tuple((step, value) for step, value, _ in known if value is not None)
-    whiskers = tuple((step, b.low, b.high) for step, value, b in known if b and value is not None)
-    ends = [end for _, *ends in whiskers for end in ends]
+    curve = blocks.measured_curve((item.step, item.metric) for item in items)
     texts = (f"step {item.step} {value_of(name, item.metric.value)}" for item in items)
     chart = _by_step(
         summary,
-        (blocks.Curve(points=points, whiskers=whiskers),),
-        span=nice_range([*(value for _, value in points), *ends]),
+        (curve,),
+        span=nice_range(curve.heights),
         label=f"{name} on validation by checkpoint: {', '.join(texts)}; step {summary.kept_step} kept",
     )
-    columns = blocks.columns_of(
-        ">step | >epoch | >training loss | >validation loss",
-        blocks.Column(blocks.Code(name), "number"),
+    numbers = blocks.table(
+        "Checkpoints on the validation rows",
+        (
+            ">step | >epoch | >training loss | >validation loss",
+            *blocks.numbers([blocks.Code(name)]),
+        ),
+        [_checkpoint_row(item, summary.kept_step) for item in items],
+        "narrow",
     )
-    rows = [_checkpoint_row(item, summary.kept_step) for item in items]
     title = f"{name} on the validation rows, by checkpoint ({direction(name)})"
-    return [
-        blocks.Heading(title),
-        chart,
-        blocks.table("Checkpoints on the validation rows", columns, rows, "narrow"),
-    ]
+    return [blocks.Heading(title), chart, numbers]
 
 
 def _checkpoint_row(item: CheckpointScore, kept: int) -> list[blocks.Cell]:
@@ -171,19 +163,16 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
 
 def _generalisation(report: Report) -> blocks.Block:
     metric = main_metric(report)
-    sets: tuple[tuple[str, Scores | None], ...] = (
-        ("train", report.train_scores),
-        ("validation", report.validation_scores),
-        ("holdout", report.holdout),
-        ("holdout, free decoding", report.free),
-    )
-    rows: list[list[blocks.Cell]] = [
-        [name, estimate(find_metric(scores, metric)), count(scores.rows)]
-        for name, scores in sets
-        if scores
-    ]
+    sets = {
+        "train": report.train_scores,
+        "validation": report.validation_scores,
+        "holdout": report.holdout,
+        "holdout, free decoding": report.free,
+    }
+    known = ((name, scores) for name, scores in sets.items() if scores)
+    rows = [(name, estimate(find_metric(s, metric)), count(s.rows)) for name, s in known]
     if not rows:
-        return blocks.Absent(why_absent(report, "evaluate"))
-    columns = blocks.columns_of("rows of", blocks.Column(blocks.Code(metric), "number"), ">rows")
+        return absent(report, "evaluate")
+    columns = blocks.columns_of("rows of", *blocks.numbers([blocks.Code(metric)]), ">rows")
     caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
     return blocks.table(caption, columns, rows, "narrow")

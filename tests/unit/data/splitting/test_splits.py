@@ -10,14 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.checks.findings import Findings
 from engine.data.row_index import Assignment, Pool
-from engine.data.splitting.classes import check_split_classes
+from engine.data.splitting.classes import class_problems
 from engine.data.splitting.groups import apportion
 from engine.data.splitting.recorded import held_by, membership, what_became
 from engine.data.splitting.splits import ORDER, Division, divide
-from engine.recipe.model import Splits
-from engine.recipe.model.splits import SplitName
+from engine.recipe.model import SplitName, Splits
 from support.pools import Made, asked, pool_of, texts
 
 
@@ -36,11 +34,8 @@ def sizes(pool: Pool, division: Division) -> dict[str, int]:
 
 def classes(rows: list[Made], splits: Splits, labels: str) -> list[tuple[str, str, str]]:
     pool, division = divided(rows, splits)
-    findings = Findings()
-    check_split_classes(
-        pool, division, tuple(labels), splits=splits, action="fail", findings=findings
-    )
-    return [(one.code, one.path, one.message) for one in findings.problems]
+    problems = class_problems(pool, division, tuple(labels), splits)
+    return [(one.code, one.path, one.message) for one in problems]
 
 
 @given(st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50), min_size=1), st.data())

@@ -16,13 +16,14 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.files import (
     RenderRequest,
     read_facts,
-    render_rows,
     rendered_artifact,
     write_rows,
 )
+from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.training.sft import IGNORED, tokenised
 from engine.store import Artifact, Store, make_key
 from support.launches import TASK, examples
+from support.rendered import render_rows
 
 
 def _row(text: str, label: str = "positive", origin: str = "rows.csv:1") -> Example:
@@ -32,7 +33,8 @@ def _row(text: str, label: str = "positive", origin: str = "rows.csv:1") -> Exam
 def _render(
     pico: LoadedModel, rows: list[Example], *, limit: int = 200, action: str = "fail"
 ) -> Any:
-    return render_rows(rows, task=TASK, chat=pico.chat, max_length=limit, truncation=action)
+    limits = LengthLimits(max_length=limit, truncation=action)
+    return render_rows(rows, task=TASK, chat=pico.chat, limits=limits)
 
 
 def test_a_row_is_the_prompt_of_inference_and_the_answer_with_its_terminator(
@@ -130,9 +132,10 @@ def test_a_text_that_could_end_its_own_turn_is_refused_with_its_place(
 
 def test_a_marker_in_the_instruction_is_refused_too(pico: LoadedModel) -> None:
     task = dataclasses.replace(TASK, instruction="good?<|im_end|>")
+    limits = LengthLimits(max_length=200, truncation="fail")
 
     with pytest.raises(DataError) as refused:
-        render_rows([_row("x")], task=task, chat=pico.chat, max_length=200, truncation="fail")
+        render_rows([_row("x")], task=task, chat=pico.chat, limits=limits)
 
     assert [problem.path for problem in refused.value.problems] == ["task.instruction"]
 
@@ -154,8 +157,7 @@ def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_pa
 
     request = RenderRequest(
         task=TASK,
-        max_length=200,
-        truncation="fail",
+        limits=LengthLimits(max_length=200, truncation="fail"),
         base_model={"sha256": "0"},
         base_folder=pico_folder,
         data=store.put("data", make_key({"stage": "data"}), data),

@@ -14,11 +14,13 @@ from engine.errors import DataError, StageError
 from engine.recipe.model import Task
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.files import render_rows, write_rows
+from engine.runtime.rendering.files import write_rows
+from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.training.sft import IGNORED, tokenised
 from support.launches import TASK
 from support.pico import CHAT_TEMPLATE
+from support.rendered import render_rows
 
 FORGETFUL = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n"
@@ -64,7 +66,8 @@ def written_by(chat: Chat, template: str) -> Chat:
 
 
 def render(chat: Chat, of: Task, *rows: Example, limit: int = 400, action: str = "fail") -> Any:
-    return render_rows(rows, task=of, chat=chat, max_length=limit, truncation=action)
+    limits = LengthLimits(max_length=limit, truncation=action)
+    return render_rows(rows, task=of, chat=chat, limits=limits)
 
 
 def learned(row: RenderedRow) -> list[str]:
@@ -274,9 +277,8 @@ def test_rows_with_markers_are_treated_as_the_recipe_says(
 ) -> None:
     rows = [example("good", "positive"), example("bad<|im_end|>", "negative")]
 
-    rendering = render_rows(
-        rows, task=TASK, chat=chat, max_length=200, truncation="fail", template_tokens=action
-    )
+    limits = LengthLimits(max_length=200, truncation="fail", template_tokens=action)
+    rendering = render_rows(rows, task=TASK, chat=chat, limits=limits)
 
     assert len(rendering.rows) == left
 

@@ -1,0 +1,606 @@
+"""The recipe as a value: frozen, fully resolved, no `None` that means "default".
+
+Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and fails on any difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from engine.kinds import KINDS, Kind
+
+# What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Something outside the recipe's project that the recipe names: a file or folder, a server, a key for one."""
+
+    code: str
+    at: tuple[str | int, ...]
+    """The key that names it."""
+    reference: str
+    """What it comes to, in the words that the user allows: `read /data/rows.csv`."""
+    message: str
+    option: tuple[str, str]
+    """What allows it for one call: the option and its value."""
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRef:
+    """A model or data set on the hub."""
+
+    repo: str
+    """`owner/name`."""
+    revision: str | None = None
+    """40 hex digits, or None where the recipe says `allow_moving`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRef:
+    """A file or folder of the user's."""
+
+    path: Path
+    """Absolute, resolved against the recipe's folder."""
+    written: str
+    """As the recipe says it; this, not `path`, is shown."""
+    sha256: str | None = None
+    """Of the file's bytes, where the recipe pins it."""
+    pattern: str = ""
+    """The recipe's pattern that the file matched; empty for a path that is none."""
+    # In the value itself, so that no reader of the path can forget to ask.
+    withheld: tuple[Outside, ...] = ()
+    """What of it is outside the recipe's project and was not allowed: then nothing of it is read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageRef:
+    """A file inside a wheel or sdist of the Python package index: read as an archive, never installed."""
+
+    name: str
+    version: str
+    sha256: str | None
+    """Of the archive; None only where the recipe says `allow_moving`."""
+    file: str
+    """Path in the archive; `//` steps into an archive inside it."""
+
+
+Reference = HubRef | PathRef | PackageRef
+
+
+# What the model is asked to do: `task`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What the model is asked to do."""
+
+    kind: str
+    """A name of `engine.kinds.KINDS`; `spec` says what is known of it."""
+    instruction: str
+    """What is asked, before the text; empty for chat, text and preference."""
+    system: str
+    """System message; empty for none (the chat template's own default then applies)."""
+    input: str
+    """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal.
+
+    Empty where the shape of the rows says what is read: chat, preference, generation without
+    `data.answer`.
+    """
+    labels: tuple[str, ...]
+    """Classification and multilabel; empty elsewhere."""
+    schema: Json
+    """Extraction: the JSON Schema of an answer, None elsewhere."""
+    output: Literal["text", "json"]
+    out_of_scope: str = ""
+    """Classification: the label that means that no other one fits; empty for none."""
+    answer_pattern: str = ""
+    """Generation: what its last match holds is the answer; empty for the whole text."""
+    max_new_tokens: int = 0
+    """Of an answer when a model is asked; 0 for the longest training answer and a few more."""
+
+    @property
+    def spec(self) -> Kind:
+        """What is known of the task's kind; KeyError for a name that is none."""
+        return KINDS[self.kind]
+
+
+# Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """A numeric interval that stands for a label; both ends belong to it."""
+
+    label: str
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSpec:
+    """Where a row's label comes from."""
+
+    column: str
+    """Dotted path."""
+    relabel: tuple[tuple[str, str], ...]
+    """(value in the data, label); empty when values are labels already."""
+    bins: tuple[Bin, ...]
+    separator: str
+    """Multilabel: what stands between labels in a text value; lists need none."""
+
+    def in_order(self) -> LabelSpec:
+        """Return the same with its mappings sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            relabel=tuple(sorted(self.relabel)),
+            bins=tuple(sorted(self.bins, key=lambda one: one.label)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanSpec:
+    """Answers marked as character spans: a list of objects, each naming a field and its place."""
+
+    column: str
+    """Dotted path of the list."""
+    name: str
+    """In each item: the field's name."""
+    start: str
+    """In each item: first character, from 0; missing means 0."""
+    end: str
+    """In each item: one past the last character."""
+    of: str
+    """Column of the text that is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagSpec:
+    """Answers marked as BIO tags, one for each word of a text."""
+
+    column: str
+    of: str
+    """Column of the words, separated by white space as the tags are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSpec:
+    """Where the answer of an extraction or generation row comes from: exactly one way."""
+
+    column: str
+    """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another way."""
+    references: tuple[str, ...]
+    """Generation: columns of further right answers; a list counts as several."""
+    fields: tuple[tuple[str, str], ...]
+    """Extraction: (field of the answer, column)."""
+    spans: SpanSpec | None
+    tags: TagSpec | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesSpec:
+    """Where the turns of a chat are, for files of no known shape."""
+
+    column: str
+    """Dotted path of the list of turns."""
+    role: str
+    content: str
+    roles: tuple[tuple[str, str], ...]
+    """(value in the data, system, user, assistant or tool)."""
+    system: str
+    """Column of the system message; empty for none."""
+    tools: str
+    """Column of the tool definitions; empty for none."""
+
+    def in_order(self) -> MessagesSpec:
+        """Return the same with its mapping sorted: its order in the file says nothing."""
+        return replace(self, roles=tuple(sorted(self.roles)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSpec:
+    """Where a preference pair is, for files of no known shape."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+
+
+# Where rows come from, and what is checked of them: `data`.
+
+Shape = Literal[
+    "auto",
+    "columns",
+    "openai_messages",
+    "sharegpt",
+    "alpaca",
+    "prompt_completion",
+    "dpo",
+    "kto",
+]
+CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
+"""`mask` (personal data only): keep the row, with what was found put behind a placeholder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnFile:
+    """A file that is read line by line beside a source of format `lines`."""
+
+    column: str
+    written: str
+    """As the recipe says it: a path from the recipe's folder, in the archive, or in the repository."""
+    ref: Reference
+    """Where it is: the same folder, archive or repository as the source's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place rows come from."""
+
+    ref: Reference
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "text", "xml"]
+    header: tuple[str, ...]
+    """Column names of a file that has no header line; empty when it has one."""
+    encoding: str
+    quoting: Literal["auto", "double", "none"]
+    """`auto`: double quotes for csv, none for tsv."""
+    config: str
+    """Hub data sets: configuration name; empty for the only one."""
+    split: str
+    """Hub data sets: which split to read; empty elsewhere."""
+    hub_file: str
+    """Hub data sets: one file of the repository instead of a configuration; empty for none."""
+    records: str
+    """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
+    explode: str
+    """Column holding a list: one row for each item, in the place of the list; empty for none."""
+    columns: tuple[ColumnFile, ...]
+    """More files of format `lines`, read line by line beside this one."""
+    weight: float
+    """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
+    into: Literal["", "train", "validation", "holdout"] = ""
+    """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A seeded sample of the rows, drawn after labelling and cleaning."""
+
+    rows: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What to do about each kind of trouble in the data."""
+
+    duplicates: CheckAction
+    conflicting_labels: CheckAction
+    leakage: CheckAction
+    truncation: CheckAction
+    empty: CheckAction
+    unknown_labels: CheckAction
+    imbalance: CheckAction
+    near_duplicates: CheckAction
+    label_errors: CheckAction
+    missing_classes: CheckAction
+    output_format: CheckAction
+    schema_violations: CheckAction
+    mojibake: CheckAction
+    control_characters: CheckAction
+    personal_data: CheckAction
+    languages: CheckAction
+    template_tokens: CheckAction
+    label_in_input: CheckAction
+
+    @property
+    def keeps_splits_apart(self) -> bool:
+        """Whether nothing that training sees may stand, even nearly, among what judges."""
+        return self.leakage in ("fail", "drop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Rows in, examples out."""
+
+    sources: tuple[Source, ...]
+    """One for each file: a glob of the recipe stands here as the files it matched, sorted."""
+    shape: Shape
+    label: LabelSpec | None
+    """Classification and multilabel."""
+    answer: AnswerSpec | None
+    """Extraction and generation; None where the shape says it."""
+    messages: MessagesSpec | None
+    """Chat; None where the shape says it."""
+    pair: PairSpec | None
+    """Preference; None where the shape says it."""
+    sample: Sample | None
+    """None: every row."""
+    checks: Checks
+
+
+# How rows are divided: `splits`.
+
+SplitName = Literal["train", "validation", "holdout"]
+SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
+Size = int | float | Literal["all"]
+"""Rows, a fraction, or all that the files say (for train: all that is left)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """How the examples are divided; sizes are all rows (int) or all fractions (float)."""
+
+    by: SplitBy
+    column: str
+    """Of the group, the time or the split; empty for the other ways."""
+    train: Size = "all"
+    validation: Size = "all"
+    holdout: Size
+    """With folds: what one fold is, the fraction 1 / folds."""
+    folds: int
+    """Cross-validation: each row is in the holdout of one of so many trainings; 0 for none."""
+    seed: int
+
+
+# What the tuned model has to beat: `baselines`.
+
+BaselineKind = Literal[
+    "majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot", "model"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A model that an OpenAI-compatible server serves."""
+
+    url: str
+    model: str
+    """What the server calls it."""
+    api_key_env: str
+    """The environment variable that holds the key; empty for none."""
+    input_price: float
+    """Of a million tokens read."""
+    output_price: float
+    """Of a million tokens written."""
+    withheld: tuple[Outside, ...] = ()
+    """What asking it would send that was not allowed: then it is not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """Something that answers the holdout without the recipe's training."""
+
+    kind: BaselineKind
+    name: str
+    """What reports and files call it: the kind, or the name that the recipe gives a model."""
+    shots: int = 0
+    """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
+    ref: Reference | None = None
+    """model: a transformers model."""
+    gguf: PathRef | None = None
+    """model: a file that llama.cpp runs."""
+    endpoint: Endpoint | None = None
+
+
+# How, and by whom, the base model is trained: `method` and `backend`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """Stop after `patience` evaluations without a lower validation loss."""
+
+    patience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How the base model is trained."""
+
+    kind: Literal["lora", "qlora", "full"]
+    rank: int
+    alpha: int
+    dropout: float
+    target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
+    epochs: float
+    learning_rate: float
+    scheduler: Literal["cosine", "linear", "constant"]
+    warmup_ratio: float
+    weight_decay: float
+    batch_size: int
+    """Rows per optimizer step."""
+    micro_batch_size: int
+    """Rows per forward pass; divides `batch_size`."""
+    max_length: int
+    """Tokens, prompt and answer together."""
+    evaluations_per_epoch: int
+    early_stopping: EarlyStopping | None
+    """None: train all epochs."""
+    keep: Literal["best", "last"]
+    """Which checkpoint becomes the model; best is the lowest validation loss."""
+    gradient_checkpointing: bool
+    seed: int
+    seeds: tuple[int, ...] = ()
+    """Further seeds: the same training with each, for how much of a number is luck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """Who trains."""
+
+    name: str
+    precision: Literal["auto", "bf16", "fp16", "fp32"]
+    overrides: tuple[tuple[str, Json], ...]
+    """Extra backend keys, from its closed list."""
+
+
+# The settings that are tried before one becomes the model: `sweep`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Methods to choose from, by the validation rows."""
+
+    settings: tuple[Method, ...]
+    """In the order of the recipe; of a grid, the last key varies fastest."""
+    choose_by: str
+    """A metric of the kind of task."""
+
+
+# What must hold of the tuned model: `acceptance`, and the bounds that `export` shares.
+
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """One bound on one metric, such as `f1.negative` min 0.75."""
+
+    metric: str
+    direction: Direction
+    bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinGain:
+    """The tuned model must beat the best baseline on `metric` by `min_gain`, paired."""
+
+    metric: str
+    min_gain: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxDrop:
+    """The quantized file may lose at most `max_drop` of `metric` against the merged model."""
+
+    metric: str
+    max_drop: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A set of questions that have nothing to do with the task."""
+
+    name: str
+    kind: Literal["builtin", "multiple_choice", "cloze", "minimal_pairs"]
+    source: Source | None = None
+    """None for `builtin`."""
+    limit: int = 0
+    """Rows that are asked at most, drawn by seed; 0 for all."""
+    columns: tuple[tuple[str, str], ...] = ()
+    """(what it holds, column), where the names are not the usual ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgetting:
+    """What the model must still know after training."""
+
+    probes: tuple[Probe, ...]
+    max_drop: float
+    """Of the share of all probes answered right, before minus after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """What must hold on the holdout."""
+
+    confidence: float
+    decide_on: Literal["lower_bound", "point"]
+    metrics: tuple[Threshold, ...]
+    over_baselines: tuple[MinGain, ...]
+    max_overfitting_gap: float | None
+    """How far train may stand above validation in the kind's main metric; None: not gated."""
+    over_previous: tuple[MaxDrop, ...] = ()
+    """Paired, against the last accepted model of the recipe on the same holdout."""
+    forgetting: Forgetting | None = None
+    """None: not measured."""
+
+    def in_order(self) -> Acceptance:
+        """Return the same with its mappings sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            metrics=tuple(sorted(self.metrics, key=lambda one: (one.metric, one.direction))),
+            over_baselines=tuple(sorted(self.over_baselines, key=lambda one: one.metric)),
+            over_previous=tuple(sorted(self.over_previous, key=lambda one: one.metric)),
+        )
+
+
+# What leaves, and what it must keep: `export`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What leaves, and what the quantized file must still do."""
+
+    formats: tuple[Literal["safetensors", "gguf", "ollama"], ...]
+    quantizations: tuple[str, ...]
+    """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
+    max_drops: tuple[MaxDrop, ...]
+    """`after_quantization.<metric>.max_drop`."""
+    thresholds: tuple[Threshold, ...]
+    """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
+    importance_matrix: bool = False
+    """From the training split."""
+    min_parity: float = 0.98
+    """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
+
+    def in_order(self) -> Export:
+        """Return the same with its mappings and sets sorted: their order in the file says nothing."""
+        return replace(
+            self,
+            formats=tuple(sorted(self.formats)),
+            max_drops=tuple(sorted(self.max_drops, key=lambda one: one.metric)),
+            thresholds=tuple(sorted(self.thresholds, key=lambda one: (one.metric, one.direction))),
+        )
+
+    @property
+    def has_quantized_file(self) -> bool:
+        """One of the formats is, or runs, a quantized file."""
+        return not {"gguf", "ollama"}.isdisjoint(self.formats)
+
+
+# The whole recipe, and what it waives.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A way in which evidence got weaker, and that is meant."""
+
+    what: str
+    """The key that was changed, or the code of the finding."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that can change the model, and nothing else."""
+
+    name: str
+    description: str
+    file: Path
+    """Where the recipe was read."""
+    extends: str = ""
+    """The parent, as the recipe names it; what it says is merged in. Empty for none."""
+    allow_moving: bool
+    task: Task
+    base_model: Reference
+    data: Data
+    splits: Splits
+    baselines: tuple[Baseline, ...]
+    stop_if_baseline_passes: bool
+    learning_curve: bool
+    """Train on 25 and 50 % of the rows too."""
+    method: Method
+    """With a sweep: what its settings change."""
+    acceptance: Acceptance
+    export: Export
+    backend: Backend
+    sweep: Sweep | None = None
+    """None: `method` is the one that is trained."""
+    waivers: tuple[Waiver, ...] = ()
+    """They change nothing but what review and report say."""

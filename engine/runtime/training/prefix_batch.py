@@ -70,7 +70,10 @@ def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
     longest = max(lengths)
     ids = [*rows[0]["input_ids"][:prefix]]
     positions = [*range(prefix)]
-    places, kept, learned, labels = [], [], [], []
+    places: list[list[int]] = []
+    kept: list[int] = []
+    learned: list[int] = []
+    labels: list[int] = []
     for number, (row, length, start) in enumerate(zip(rows, lengths, starts, strict=False)):
         ids += row["input_ids"][prefix:]
         positions += range(prefix, prefix + length)
@@ -108,13 +111,17 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     unknown = [name for name in UNKNOWN if others.get(name) is not None]
     if unknown or dropout:
         raise UnsupportedModelError(", ".join(unknown or ["dropout of attention"]))
-    parts = []
+    parts = [_attend_rows(query[0], key[0], value[0], layout, scaling)]
     if prefix := layout.prefix:
-        start = (part[:, :, :prefix] for part in (query, key, value))
-        parts.append(
-            scaled_dot_product_attention(*start, is_causal=True, scale=scaling, enable_gqa=True)[0]
+        start = scaled_dot_product_attention(
+            query[:, :, :prefix],
+            key[:, :, :prefix],
+            value[:, :, :prefix],
+            is_causal=True,
+            scale=scaling,
+            enable_gqa=True,
         )
-    parts.append(_attend_rows(query[0], key[0], value[0], layout, scaling))
+        parts.insert(0, start[0])
     return torch.cat(parts, dim=1).transpose(0, 1).unsqueeze(0), None
 
 

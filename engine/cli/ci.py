@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from engine.cli.diff import FAIL_ON
+from engine.cli.diff import add_fail_on
 from engine.cli.output import show, show_json
 from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
@@ -19,6 +19,7 @@ from engine.errors import EngineError, EnvironmentProblem, ExitCode
 from engine.evidence.review import Comment
 from engine.files.reading import require_regular
 from engine.files.writing import refuse_link, write_text
+from engine.render.number_format import counted
 
 MOST = 200
 """Characters of a path that are shown."""
@@ -32,11 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, help="write the comment there")
     add_format(parser, "markdown", "json")
-    parser.add_argument(
-        "--fail-on",
-        choices=FAIL_ON,
-        help="exit with 1 where a gate got weaker, or may have, and no waiver says why",
-    )
+    add_fail_on(parser, "a gate")
     add_store(parser)
 
 
@@ -58,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.output is None:
         show(comment_markdown(comment))
     else:
-        show(_written_lines(comment, options.output))
+        show(f"{counted(len(comment.checked), 'changed recipe')}: {options.output}")
     if not all(one.is_valid for one in comment.checked):
         return ExitCode.USAGE
     fails = options.fail_on is not None and comment.fails
@@ -82,7 +79,9 @@ def _write(path: Path, text: str) -> None:
     # resolve() would follow links.
     place = Path(os.path.abspath(here / path))
     try:
-        _refuse_other(place)
+        refuse_link(place)
+        if os.path.lexists(place):
+            require_regular(place)
         if not place.is_relative_to(here):
             place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, text, below=here if place.is_relative_to(here) else None)
@@ -92,14 +91,3 @@ def _write(path: Path, text: str) -> None:
             "R027", f"the comment cannot be written to `{str(path)[:MOST]}`: {why}",
             hint="name a file with -o, or leave -o out",
         ) from error  # fmt: skip
-
-
-def _refuse_other(path: Path) -> None:
-    refuse_link(path)
-    if os.path.lexists(path):
-        require_regular(path)
-
-
-def _written_lines(comment: Comment, output: Path) -> str:
-    count = len(comment.checked)
-    return f"{count} changed {'recipe' if count == 1 else 'recipes'}: {output}"

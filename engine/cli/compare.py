@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from engine.cli.output import show, show_json
-from engine.cli.place import add_shared, store_of
-from engine.errors import ExitCode
+from engine.cli.output import show_result
+from engine.cli.place import add_flag, add_shared, store_of
 
 if TYPE_CHECKING:
     from engine.runs.compare import RunComparison
@@ -23,33 +23,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             name, metavar="RUN", help=f"{what}: a run folder, RECIPE/RUN, or a recipe's name for its last run"
         )  # fmt: skip
-    parser.add_argument(
-        "--all", action="store_true", help=f"list every turned row, not only {MOST}"
-    )
-    parser.add_argument(
-        "--shared", action="store_true",
-        help="where the holdouts differ, compare on the rows that both have",
-    )  # fmt: skip
+    add_flag(parser, "--all", f"list every turned row, not only {MOST}")
+    add_flag(parser, "--shared", "where the holdouts differ, compare on the rows that both have")
     add_shared(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the comparison; 0 whatever it says."""
     from engine.cli.report import find_run  # after the arguments are known good
     from engine.runs.compare import as_json, compare_runs, read_run
     from engine.store import Store
 
     store = Store(store_of(options))
-    first, second = (
-        read_run(find_run(name, options.store, trust=options.trust_store), store)
-        for name in (options.first, options.second)
-    )
+    names = (options.first, options.second)
+    first, second = (read_run(find_run(name, options), store) for name in names)
     found = compare_runs(first, second, shared_only=options.shared)
-    if options.format == "json":
-        show_json(as_json(found))
-    else:
-        show("\n".join(_lines(found, every=options.all)))
-    return ExitCode.ACCEPTED
+    show_result(options, as_json(found), "\n".join(_lines(found, every=options.all)))
 
 
 def _lines(found: RunComparison, *, every: bool) -> list[str]:
@@ -62,11 +51,8 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     for one in found.comparisons:
         if one.difference is None:
             continue
-        bounds = (
-            f"[{one.interval.low:+.3f}, {one.interval.high:+.3f}]"
-            if one.interval
-            else "too few rows"
-        )
+        ends = one.interval
+        bounds = f"[{ends.low:+.3f}, {ends.high:+.3f}]" if ends else "too few rows"
         p_value = "" if one.p_adjusted is None else f"{one.p_adjusted:.3g} ({one.test})"
         lines.append(f"  {one.metric:<22}{one.difference:>+11.3f}  {bounds:<20}{p_value}".rstrip())
     lines += ["", "more is better for the second run, of every metric"]
@@ -79,19 +65,14 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
 
 
 def _turned(found: RunComparison, *, every: bool) -> list[str]:
-    counts = {"wrong": 0, "right": 0, "another wrong one": 0}
-    for one in found.changed:
-        counts[one.became] += 1
+    counts = Counter(one.became for one in found.changed)
     became = f"{counts['right']} became right, {counts['wrong']} wrong"
-    lines = [
-        f"{len(found.changed):,} rows turned: {became}, and {counts['another wrong one']} another wrong one"
-    ]
+    other = f"{counts['another wrong one']} another wrong one"
+    lines = [f"{len(found.changed):,} rows turned: {became}, and {other}"]
     shown = found.changed if every else found.changed[:MOST]
     for one in shown:
-        text = _cut(one.text or one.id)
-        lines.append(
-            f"  {one.became:<17} {text}  {_cut(one.first)} -> {_cut(one.second)}, right is {_cut(one.target)}"
-        )
+        turn = f"{_cut(one.first)} -> {_cut(one.second)}, right is {_cut(one.target)}"
+        lines.append(f"  {one.became:<17} {_cut(one.text or one.id)}  {turn}")
     more = len(found.changed) - len(shown)
     return [*lines, f"  … and {more:,} more: --all"] if more else lines
 

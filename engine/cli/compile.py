@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import add_recipe, add_shared, read_recipe, store_of
+from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
-from engine.errors import ExitCode, RecipeError
+from engine.errors import RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_recipe(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="write it there")
-    parser.add_argument("--explain", action="store_true", help="say where each line comes from")
+    add_flag(parser, "--explain", "say where each line comes from")
     add_shared(parser, allow=True)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Compile, and print or write the result."""
     from engine.pipeline.plan import collect_inputs, plan_run
     from engine.stages.compile import compile_recipe
@@ -68,7 +68,6 @@ def run(options: argparse.Namespace) -> int:
         show("\n".join(f"{line['key']:<{width}}  {line['origin']}" for line in lines))
     else:
         show(config.text)
-    return ExitCode.ACCEPTED
 
 
 def _one_method(plan: Plan) -> tuple[Recipe, str]:
@@ -77,10 +76,8 @@ def _one_method(plan: Plan) -> tuple[Recipe, str]:
     if sweep is None:
         return plan.recipe, ""
     found = plan.trained or settled(plan.recipe, 0)
-    which = (
-        "the setting that the sweep chose"
-        if plan.trained
-        else f"setting 1 of {len(sweep.settings)}; which one is chosen is known after the sweep"
-    )
+    which = f"setting 1 of {len(sweep.settings)}; which one is chosen is known after the sweep"
+    if plan.trained:
+        which = "the setting that the sweep chose"
     words = setting_words(values_of(found.method, named(sweep, method)))
     return found, f"compiled is {which}: {words}"

@@ -5,24 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
-from typing import TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_recipe, add_shared, foreign_warnings, read_recipe, store_of
-from engine.cli.streams import others_to
-from engine.evidence import StageRecord
-from engine.recipe.model import Recipe
-from engine.render.progress import (
-    PlainProgress,
-    SilentProgress,
-    TerminalProgress,
-    columns,
-    has_colour,
-    is_live,
-    open_progress,
+from engine.cli.place import (
+    add_flag,
+    add_recipe,
+    add_shared,
+    foreign_warnings,
+    read_recipe,
+    store_of,
 )
-from engine.store import Artifact
+from engine.cli.streams import others_to
+from engine.cli.watch import Artifacts, Console
+from engine.evidence import StageRecord
+from engine.progress import Progress
+from engine.recipe.model import Recipe
+from engine.render.progress import columns, has_colour, is_live
 
 NARROWEST = 60
 """Columns below which lines are left to the terminal to wrap."""
@@ -42,14 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--row", metavar="ROW", default="",
         help="show this row as the model sees it: its id, or FILE:LINE (default: the first)",
     )  # fmt: skip
-    parser.add_argument(
-        "--no-tokens", action="store_true",
-        help="do not fetch the base model's tokenizer: count characters",
-    )  # fmt: skip
-    parser.add_argument(
-        "--repair-lock", action="store_true",
-        help="first mend a lock whose recorded rows cannot be read; its holdout stays",
-    )  # fmt: skip
+    add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
+    mend = "first mend a lock whose recorded rows cannot be read; its holdout stays"
+    add_flag(parser, "--repair-lock", mend)
     add_shared(parser, allow=True)
 
 
@@ -74,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:
-        live = _Live(terminal, quiet=as_json)
+        live = _Live(terminal, quiet=as_json or not is_live(terminal))
         mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
@@ -92,26 +85,17 @@ def run(options: argparse.Namespace) -> int:
     return looked.code
 
 
-class _Live:
+class _Live(Console):
     """Progress on a terminal while it happens, and nothing that stays: the view says what came of it."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool) -> None:
-        self._stream, self._quiet = stream, quiet or not is_live(stream)
-        self._open: TerminalProgress | PlainProgress | SilentProgress = SilentProgress()
-
-    def stage(self, name: str) -> TerminalProgress | PlainProgress | SilentProgress:
+    def stage(self, name: str) -> Progress:
         """Open the live line of a stage, in place of the one before."""
         self.close()
-        self._open = SilentProgress() if self._quiet else open_progress(name, self._stream)
-        return self._open
+        return super().stage(name)
 
-    def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:  # noqa: ARG002
+    def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:  # noqa: ARG002
         """Close the live line."""
         self.close()
-
-    def close(self) -> None:
-        """Erase the live line."""
-        self._open.close()
 
 
 def _number(text: str) -> int:

@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format, add_store, store_of
+from engine.cli.place import add_flag, add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError
 from engine.evidence.review import Gate, Review
 from engine.render.progress import columns, has_colour
-
-FAIL_ON = ("weaker-gate",)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,15 +27,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--to", metavar="REV", help="the new version (default: the file as it is now)"
     )
     add_format(parser, "text", "markdown", "json")
-    parser.add_argument(
-        "--exit-code", action="store_true", help="exit with 1 where the versions differ in meaning"
-    )
-    parser.add_argument(
-        "--fail-on",
-        choices=FAIL_ON,
-        help="exit with 1 where the gate got weaker, or may have, and no waiver says why",
-    )
+    add_flag(parser, "--exit-code", "exit with 1 where the versions differ in meaning")
+    add_fail_on(parser, "the gate")
     add_store(parser)
+
+
+def add_fail_on(parser: argparse.ArgumentParser, gate: str) -> None:
+    """Which outcome of a comparison is a failure."""
+    weaker = f"exit with 1 where {gate} got weaker, or may have, and no waiver says why"
+    parser.add_argument("--fail-on", choices=("weaker-gate",), help=weaker)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(review_text(found, colour=colour, width=width))
-    fails = options.fail_on == "weaker-gate" and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
+    fails = options.fail_on and found.gate in (Gate.WEAKER, Gate.UNKNOWN)
     differs = options.exit_code and not found.is_empty
     return ExitCode.REFUSED if fails or differs else ExitCode.ACCEPTED
 

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from engine import __version__
-from engine.cli.output import show, show_json
+from engine.cli.output import show_result
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import EXTRAS, detect_device, version_of
 from engine.errors import ExitCode
@@ -30,17 +30,12 @@ def run(options: argparse.Namespace) -> int:
     """Return 0 when everything a default run needs is there, else 3."""
     rows = [*_machine(options.store), *_extras(), *_llama_cpp()]
     missing = [row for row in rows if not row[1]]
-    if options.format == "json":
-        fields = [{"what": what, "ok": ok, "found": found} for what, ok, found in rows]
-        show_json({"schema": "doctor.v1", "ok": not missing, "checks": fields})
-    else:
-        width = max(len(what) for what, _, _ in rows)
-        show(
-            "\n".join(
-                f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows
-            )
-        )
-        show(f"\n{len(missing)} missing" if missing else "\neverything a run needs is there")
+    checks = [{"what": what, "ok": ok, "found": found} for what, ok, found in rows]
+    fields = {"schema": "doctor.v1", "ok": not missing, "checks": checks}
+    width = max(len(what) for what, _, _ in rows)
+    lines = [f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows]
+    end = f"{len(missing)} missing" if missing else "everything a run needs is there"
+    show_result(options, fields, "\n".join([*lines, "", end]))
     return ExitCode.FAILED if missing else ExitCode.ACCEPTED
 
 
@@ -65,11 +60,9 @@ def _extras() -> list[Row]:
     for extra, distributions in EXTRAS.items():
         found = {name: version_of(name) for name in distributions}
         absent = [name for name, version in found.items() if version is None]
-        text = (
-            f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
-            if absent
-            else ", ".join(f"{name} {version}" for name, version in found.items())
-        )
+        text = ", ".join(f"{name} {version}" for name, version in found.items())
+        if absent:
+            text = f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
         rows.append((f"extra [{extra}]", not absent, text))
     return rows
 
@@ -79,6 +72,5 @@ def _llama_cpp() -> list[Row]:
     if not configured:
         return [("llama.cpp", True, "the packaged one (set LLAMA_CPP_DIR to use your own)")]
     there = Path(configured).is_dir()
-    return [
-        ("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{'' if there else ': no such folder'}")
-    ]
+    lacks = "" if there else ": no such folder"
+    return [("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{lacks}")]

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from textwrap import indent
 
 from engine.cli.output import show
-from engine.errors import ExitCode, RecipeError
+from engine.errors import RecipeError
 from engine.recipe.pages import all_codes, code_page
 
 
@@ -16,11 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("code", metavar="CODE", nargs="?", help="such as R104; default: list them")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the page of one code, or the list of all."""
     if not options.code:
         show("\n".join(f"{code}  {page.title}" for code, page in all_codes().items()))
-        return ExitCode.ACCEPTED
+        return
     page = code_page(options.code)
     if page is None:
         near = get_close_matches(options.code.upper(), list(all_codes()), 3)
@@ -31,4 +31,3 @@ def run(options: argparse.Namespace) -> int:
         parts = (page.wrong.replace("▸", ""), page.right)
         wrong, right = (indent(part, "  ") for part in parts)
         show(f"\nwrong:\n\n{wrong}\n\nright:\n\n{right}")
-    return ExitCode.ACCEPTED

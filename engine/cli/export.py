@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from engine.cli.output import show, show_json
-from engine.cli.place import add_shared, read
+from engine.cli.output import show_result
+from engine.cli.place import add_flag, add_shared, recipe_name
 from engine.cli.report import find_run
-from engine.errors import ExitCode
 
 KINDS = ("bundle",)
-ENDINGS = (".yaml", ".yml")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +26,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--key", metavar="FILE", type=Path,
         help="an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
     )  # fmt: skip
-    parser.add_argument(
-        "--with-model", action="store_true", help="put the model's files into the bundle too"
-    )
+    add_flag(parser, "--with-model", "put the model's files into the bundle too")
     add_shared(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Write the bundle and say by which key it is signed."""
     from engine.bundle.build import make_bundle  # after the arguments are known good
     from engine.bundle.signing import key_place
 
-    folder = find_run(_named(options.run), options.store, trust=options.trust_store)
+    folder = find_run(recipe_name(options.run), options)
     target = options.output or Path(f"{folder.parent.name}.bundle.tar")
     made = make_bundle(folder, target, key=options.key, with_model=options.with_model)
-    if options.format == "json":
-        fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
-        show_json({"schema": "bundle.v1", **fields})
-        return ExitCode.ACCEPTED
+    fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
     size = made.file.stat().st_size
     lines = [
         f"{made.file}  {len(made.members)} files, {size / 1000:,.0f} kB",
@@ -55,14 +47,4 @@ def run(options: argparse.Namespace) -> int:
     if made.is_new_key:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {made.file}")
-    show("\n".join(lines))
-    return ExitCode.ACCEPTED
-
-
-def _named(reference: str) -> str:
-    """Return the name of the recipe that a file holds; anything else as it is."""
-    path = Path(reference)
-    # `os.path` returns False for a name that is too long, where `Path` raises.
-    if path.suffix in ENDINGS and os.path.isfile(path):
-        return read(path)[0].name
-    return reference
+    show_result(options, {"schema": "bundle.v1", **fields}, "\n".join(lines))

@@ -8,6 +8,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
+from engine.cli.place import add_flag
 from engine.cli.terminal import write
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 
@@ -20,11 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "recipes", metavar="FILE", nargs="+", type=Path,
         help="recipe files; `-` reads one from stdin and writes it to stdout",
     )  # fmt: skip
-    parser.add_argument(
-        "--check", action="store_true",
-        help="write nothing; exit 1 if a file would change",
-    )  # fmt: skip
-    parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    add_flag(parser, "--check", "write nothing; exit 1 if a file would change")
+    add_flag(parser, "--diff", "write nothing; show what would change")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,8 +60,7 @@ def _format(path: Path, options: argparse.Namespace) -> bool:
     new = formatted(old, source)
     if options.diff:
         lines = unified_diff(old.splitlines(), new.splitlines(), str(path), str(path), lineterm="")
-        text = "\n".join(lines)
-        if text:
+        if text := "\n".join(lines):
             show(text)
     elif path == STDIN and not options.check:
         write(new)

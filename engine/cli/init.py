@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from engine.cli.output import show
-from engine.errors import ExitCode, RecipeError, StoreError
+from engine.errors import RecipeError, StoreError
 from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.write import create
@@ -42,39 +42,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--encoding", default="utf-8", help="of the file (default: utf-8)")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Write one recipe, and the data that a shipped one names; never over a file that exists."""
     shipped = {path.stem: path for path in sorted(recipes_dir().glob("*.yaml"))}
     if not options.start:
         show("\n".join(f"{name:<28} {_purpose(path)}" for name, path in shipped.items()))
-        return ExitCode.ACCEPTED
+        return
     if options.start not in shipped or _is_data(options):
         # `os.path` returns False for a name that is too long, where `Path` raises.
         if os.path.exists(options.start):
-            return _draft(options)
+            _draft(options)
+            return
         near = get_close_matches(options.start, shipped, 1)
         hint = f"did you mean `{near[0]}`?" if near else "recipe init lists them"
-        what = (
-            "no file and no shipped recipe"
-            if _looks_like_a_path(options.start)
-            else "no shipped recipe"
-        )
-        raise _mistake("R004", f"{what} is called `{options.start}`", hint)
+        looks_like_a_path = "." in options.start or os.sep in options.start
+        what = "no file and no shipped recipe" if looks_like_a_path else "no shipped recipe"
+        raise RecipeError.one("R004", f"{what} is called `{options.start}`", hint=hint)
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
     show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
-    return ExitCode.ACCEPTED
 
 
 def _is_data(options: argparse.Namespace) -> bool:
     return any((options.kind, options.text, options.label, options.base_model))
 
 
-def _looks_like_a_path(text: str) -> bool:
-    return "." in text or os.sep in text
-
-
-def _draft(options: argparse.Namespace) -> int:
+def _draft(options: argparse.Namespace) -> None:
     from engine.drafting import DraftOptions, draft  # only for a data file
     from engine.drafting.draft import draft_message
     from engine.recipe import load_recipe
@@ -98,7 +91,6 @@ def _draft(options: argparse.Namespace) -> int:
     with suppress(StoreError):
         trust_as_it_stands(target)
     show(draft_message(found, file=str(file), target=str(target)))
-    return ExitCode.ACCEPTED
 
 
 def _copy(source: Path, target: Path) -> list[Path]:
@@ -122,7 +114,7 @@ def _refuse_taken(path: Path) -> None:
     # A link that leads nowhere takes the name as well.
     if os.path.lexists(path):
         hint = "choose another place with -o FILE"
-        raise _mistake("R005", f"`{path}` is already there", hint)
+        raise RecipeError.one("R005", f"`{path}` is already there", hint=hint)
 
 
 def _purpose(path: Path) -> str:
@@ -130,7 +122,3 @@ def _purpose(path: Path) -> str:
         if line.startswith("description:"):
             return line.partition(":")[2].strip().strip("\"'")
     return ""
-
-
-def _mistake(code: str, message: str, hint: str) -> RecipeError:
-    return RecipeError.one(code, message, hint=hint)

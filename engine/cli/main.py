@@ -93,7 +93,8 @@ def _run(words: Sequence[str]) -> int:
     verb.configure(parser)
     options = parser.parse_args(words[1:])
     try:
-        return int(verb.run(options))
+        code = verb.run(options)
+        return ExitCode.ACCEPTED if code is None else int(code)
     except EngineError as error:
         return _report_error(error, as_json=getattr(options, "format", "text") == "json")
 

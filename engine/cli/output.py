@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ def _encodable(text: str) -> str:
     """Return the text with what the stream's encoding lacks written as escapes."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def show_result(options: Namespace, value: Any, text: str) -> None:
+    """A result in the form that was asked for: JSON data, or text for people."""
+    if options.format == "json":
+        show_json(value)
+    else:
+        show(text)
 
 
 def show_json(value: Any) -> None:

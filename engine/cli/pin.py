@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_allow, add_format, allowed
+from engine.cli.place import add_allow, add_flag, add_format, allowed
 from engine.errors import EngineError, ExitCode, Problem
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.render.problems import problems_json
 from engine.sources.online import quieten
 from engine.trust.allowed import Allowed
 
@@ -25,10 +26,8 @@ SHOWN = 12
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipes", metavar="FILE", nargs="+", type=Path, help="recipe files")
-    parser.add_argument(
-        "--upgrade", action="store_true",
-        help="move pins that are there, too: to the newest commit, to the bytes as they are now",
-    )  # fmt: skip
+    upgrade = "move pins that are there, too: to the newest commit, to the bytes as they are now"
+    add_flag(parser, "--upgrade", upgrade)
     add_format(parser, "text", "json")
     add_allow(parser)
 
@@ -49,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
             problems += error.problems
             code = max(code, error.exit_code)
     if options.format == "json":
-        show_json(_json(found, problems))
+        recipes = [_json(path, pinned) for path, pinned in found.items()]
+        wrong = problems_json(problems)["problems"]
+        show_json({"schema": "pins.v1", "recipes": recipes, "problems": wrong})
     else:
         for path, pinned in found.items():
             show("\n".join(_lines(path, pinned)))
@@ -83,43 +84,28 @@ def _pin(path: Path, terminal: TextIO, *, upgrade: bool, given: Allowed) -> Pinn
 
 
 def _lines(path: Path, pinned: Pinned) -> list[str]:
-    done = not pinned.problems
     lines = [
         f"{path}: {pin.key}  {pin.old[:SHOWN] or 'none'} -> {pin.new[:SHOWN]}  "
         f"{pin.of} ({pin.about}{f'; {pin.note}' if pin.note else ''})"
         for pin in pinned.pins
     ]
     lines += [f"{path}: {note}" for note in pinned.notes]
-    if not done:
+    if pinned.problems:
         return [*lines, f"{path}: left as it was"]
-    count = len(pinned.pins)
-    outcome = "nothing to pin" if not count else f"{count} pinned"
-    return [*lines, f"{path}: {outcome}{f', {pinned.kept} pinned before' if pinned.kept else ''}"]
+    outcome = f"{len(pinned.pins)} pinned" if pinned.pins else "nothing to pin"
+    before = f", {pinned.kept} pinned before" if pinned.kept else ""
+    return [*lines, f"{path}: {outcome}{before}"]
 
 
-def _json(found: dict[Path, Pinned], problems: list[Problem]) -> dict[str, object]:
-    from engine.render.problems import problems_json
-
+def _json(path: Path, pinned: Pinned) -> dict[str, object]:
+    pins = [
+        {"path": pin.key, "of": pin.of, "old": pin.old or None, "new": pin.new, "about": pin.about}
+        for pin in pinned.pins
+    ]
     return {
-        "schema": "pins.v1",
-        "recipes": [
-            {
-                "file": str(path),
-                "written": bool(pinned.pins) and not pinned.problems,
-                "pins": [
-                    {
-                        "path": pin.key,
-                        "of": pin.of,
-                        "old": pin.old or None,
-                        "new": pin.new,
-                        "about": pin.about,
-                    }
-                    for pin in pinned.pins
-                ],
-                "kept": pinned.kept,
-                "notes": list(pinned.notes),
-            }
-            for path, pinned in found.items()
-        ],
-        "problems": problems_json(problems)["problems"],
+        "file": str(path),
+        "written": bool(pins) and not pinned.problems,
+        "pins": pins,
+        "kept": pinned.kept,
+        "notes": list(pinned.notes),
     }

@@ -50,16 +50,18 @@ def _take_over(root: Path) -> None:
     found = adopt(Store(root))
     if found.taken:
         sys.stderr.write(f"taken over, every digest right: {found.taken.words()}\n")
-    show_problems(
-        [
-            Problem(
-                code="E756",
-                message=f"not taken over: {why}",
-                severity=Severity.WARNING,
-            )
-            for why in found.refused
-        ]
-    )
+    messages = (f"not taken over: {why}" for why in found.refused)
+    show_problems([Problem(code="E756", message=m, severity=Severity.WARNING) for m in messages])
+
+
+def add_flag(parser: argparse._ActionsContainer, name: str, does: str) -> None:
+    """An option without a value."""
+    parser.add_argument(name, action="store_true", help=does)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Whether a long verb is shown while it happens."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +75,8 @@ def add_store(parser: argparse.ArgumentParser, *, uses_results: bool = True) -> 
         "--store", metavar="FOLDER", help="where results are kept (default: .recipe)"
     )
     if uses_results:
-        parser.add_argument(
-            "--trust-store", action="store_true",
-            help="take over what the store holds of others or of earlier versions, if its digests are right",
-        )  # fmt: skip
+        does = "take over what the store holds of others or of earlier versions, if its digests are right"
+        add_flag(parser, "--trust-store", does)
 
 
 def add_format(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -119,6 +119,13 @@ def read(path: Path, given: Allowed = NOTHING) -> tuple[Recipe, tuple[Problem, .
     from engine.recipe import load_recipe  # a verb that needs no recipe skips jsonschema
 
     return load_recipe(path, given=given)
+
+
+def recipe_name(given: str) -> str:
+    """The name of the recipe that a file holds; anything else as it is."""
+    # `os.path` returns False for a name that is too long, where `Path` raises.
+    is_recipe = Path(given).suffix in (".yaml", ".yml") and os.path.isfile(given)
+    return read(Path(given))[0].name if is_recipe else given
 
 
 def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...]]:

@@ -11,9 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
+from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_allow, add_recipe, add_shared, allowed, read_recipe, store_of
-from engine.cli.power_table import power_facts
+from engine.cli.place import (
+    add_allow,
+    add_flag,
+    add_recipe,
+    add_shared,
+    allowed,
+    read_recipe,
+    store_of,
+)
+from engine.cli.power_table import power_facts, under
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
@@ -39,8 +48,7 @@ from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
 from engine.render.blocks import Table
-from engine.render.cost_text import cost_of, cost_words, memory_words, parameter_words, token_words
-from engine.render.number_format import about, size
+from engine.render.number_format import about
 from engine.render.progress import columns, has_colour
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, load_stage, needs_of
@@ -70,16 +78,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="what an hour on a device costs (default: slm-recipe/prices.yaml in your config folder)",
     )
-    parser.add_argument(
-        "--probe", action="store_true", help="run 2 real training steps first, and estimate by them"
-    )
-    parser.add_argument(
-        "--explain", action="store_true", help="say how each number of the estimate was derived"
-    )
+    add_flag(parser, "--probe", "run 2 real training steps first, and estimate by them")
+    add_flag(parser, "--explain", "say how each number of the estimate was derived")
     add_allow(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read_recipe(options)
     root = store_of(options)
@@ -98,31 +102,27 @@ def run(options: argparse.Namespace) -> int:
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         show_json(_json(plan, found, root=root, outside=outside))
-        return ExitCode.ACCEPTED
+        return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
     rows = _rows(plan, found)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
-    facts: list[tuple[str, str | Table]] = [
-        ("rows", f"{name}: {shape}") for name, shape in shapes(recipe)
-    ]
+    facts: list[tuple[str, str | Table]] = []
+    facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
-    facts += [
-        ("" if number else "outside", text) for number, text in enumerate(_outside(recipe, outside))
-    ]
+    facts += under("outside", _outside(recipe, outside))
     facts += estimate_lines(found, explain=options.explain)
     facts += power_facts(_power(plan))
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
-    return ExitCode.ACCEPTED
 
 
 def _not_used(plan: Plan, root: Path) -> str:
@@ -163,11 +163,11 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecas
         age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
         why = f"built {about(age.total_seconds())} ago"
         return PlanRow(stage=stage.name, state="reuse", why=why)
+    cost = cost_words(found.stages.get(stage.name, StageForecast()), _exact(stage, plan))
     if _waits(stage.name, plan):
         after = " and ".join(load_stage(stage.name).AFTER)
         why = f"if the {after} passes" if after else ""
-        return PlanRow(stage=stage.name, state="wait", why=why, cost=_cost(stage, plan, found))
-    cost = _cost(stage, plan, found)
+        return PlanRow(stage=stage.name, state="wait", why=why, cost=cost)
     return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
 
 
@@ -177,17 +177,6 @@ def _waits(name: str, plan: Plan) -> bool:
     unanswered = any(plan.stage(before).reused is None for before in stage.AFTER)
     needs = needs_of(name, plan.recipe)
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
-
-
-def _cost(stage: PlannedStage, plan: Plan, found: Forecast) -> str:
-    """What a stage will take: estimates with a `~`, and what is exact before running."""
-    one = found.stages.get(stage.name, StageForecast())
-    return cost_words(
-        seconds=one.seconds,
-        memory=one.memory_bytes,
-        disk=one.disk_bytes,
-        exact=_exact(stage, plan),
-    )
 
 
 def _exact(stage: PlannedStage, plan: Plan) -> str:
@@ -212,11 +201,8 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
         at_most = "up to " if stage.name == SWEEP and plan.was_swept else ""
         return f"{at_most}{repeats[stage.name]} trainings"
     export = plan.recipe.export
-    return (
-        ", ".join(export.quantizations)
-        if stage.name == "quantize" and export.has_quantized_file
-        else ""
-    )
+    has_types = stage.name == "quantize" and export.has_quantized_file
+    return ", ".join(export.quantizations) if has_types else ""
 
 
 def _trained(plan: Plan) -> str:
@@ -254,10 +240,8 @@ def _power(plan: Plan) -> PowerEstimates:
 
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
-    text = [
-        f"{one.reference} ({'allowed' if one.allowed else 'not allowed: not read, and a run refuses it'})"
-        for one in found
-    ]
+    states = {True: "allowed", False: "not allowed: not read, and a run refuses it"}
+    text = [f"{one.reference} ({states[one.allowed]})" for one in found]
     served = [baseline.endpoint.url for baseline in recipe.baselines if baseline.endpoint]
     here = [url for url in dict.fromkeys(served) if parse_address(url).is_loopback]
     return [*text, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]
@@ -322,52 +306,3 @@ def run_probe(
     log = root / "logs" / f"probe-{os.getpid()}.log"
     with others_to(log) as terminal:
         probe(recipe, root=root, watcher=Console(terminal, quiet=False))
-
-
-def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
-    """Lines of what training takes, and of all stages together; with `explain` how each was derived."""
-    training, device = found.training, found.device
-    lines = []
-    if training.trainable_parameters is not None and training.total_parameters is not None:
-        parts = [parameter_words(training.trainable_parameters, training.total_parameters)]
-        if training.tokens is not None:
-            parts.append(token_words(training.tokens, exact=training.exact_tokens))
-        parts += [found.of] if found.of else []
-        lines.append(("trains", " · ".join(parts)))
-    if training.shared_start:
-        lines.append(("shared start", training.shared_start))
-    if training.memory_bytes is not None:
-        text = memory_words(
-            training.memory_bytes, device=device.name, has=device.memory_bytes, kind=device.kind
-        )
-        lines.append(("memory", text))
-    lines += _total(found)
-    lines += [("unknown", what) for what in training.unknown]
-    if explain:
-        return lines + [(what, how) for what, how in training.derived]
-    return lines
-
-
-def _total(found: Forecast) -> list[tuple[str, str]]:
-    text = []
-    if found.seconds is not None:
-        untimed = found.untimed
-        without = f" without {', '.join(untimed)}" if untimed else ""
-        text.append(f"~{about(found.seconds)}{without}")
-    if found.disk_bytes is not None:
-        text.append(f"{size(found.disk_bytes)} disk")
-    if found.cost is not None and found.price is not None:
-        price = found.price
-        text.append(cost_of(found.cost, price.currency, price.an_hour, price.source))
-    text.append(_basis_words(found.training.basis, known=found.training.seconds is not None))
-    parts = " · ".join(filter(None, text))
-    return [("in all", parts)] if parts else []
-
-
-def _basis_words(basis: str, *, known: bool) -> str:
-    if not known:
-        return ""
-    return {
-        "probe": "training measured by a probe on this machine",
-        "run": "training measured by a run on this machine",
-    }.get(basis, "training estimated, not measured: --probe measures 2 steps")

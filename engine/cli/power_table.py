@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from engine.metrics.power import OFTEN, SELDOM
 from engine.metrics.power_text import PowerEstimate, PowerEstimates
 from engine.render import blocks
-from engine.render.number_format import DASH, count
+from engine.render.number_format import DASH, count, counted
 
+Fact = str | blocks.Table
 _COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at | >rows for {OFTEN:.2f}"
 
 
-def power_facts(found: PowerEstimates) -> list[tuple[str, str | blocks.Table]]:
+def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
     """Return the facts named `power`; none where nothing is gated."""
     shown = [one for one in found.estimates if not one.note]
-    parts: list[str | blocks.Table] = []
+    parts: list[Fact] = []
     if shown:
         parts.append(blocks.table(_caption(shown), _COLUMNS, map(_cells, shown)))
     parts += [note for one in found.estimates for note in _notes(one)]
     parts += [found.note] if found.note else []
-    return [("" if number else "power", part) for number, part in enumerate(parts)]
+    return under("power", parts)
+
+
+def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
+    """Facts of one name, which stands at the first of them."""
+    return [("" if number else name, part) for number, part in enumerate(parts)]
 
 
 def _caption(shown: list[PowerEstimate]) -> str:
     """Say on how many rows, and which end of the interval decides."""
-    rows = shown[0].rows
     ends = {one.decided_on for one in shown}
     end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
-    return f"on {count(rows)} holdout row{'' if rows == 1 else 's'}, decided on the {end}"
+    return f"on {counted(shown[0].rows, 'holdout row')}, decided on the {end}"
 
 
 def _cells(one: PowerEstimate) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.cli.output import show, show_problems
-from engine.cli.place import add_format, add_store, store_root
-from engine.errors import ExitCode, Problem, Severity, StoreError
+from engine.cli.place import add_flag, add_format, add_store, store_of
+from engine.errors import Problem, Severity, StoreError
 from engine.runs import find
 from engine.store.runs import is_ours, read_file, read_record, require_ours
 
@@ -27,27 +27,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a run folder, a recipe's name for its latest run; default: the newest of all",
     )  # fmt: skip
     add_format(parser, *FILES, "text")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_flag(parser, "--open", "open the page in the browser")
     add_store(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print a report as it was written when the run ended."""
-    folder = find_run(options.run, options.store, trust=options.trust_store)
+    folder = find_run(options.run, options)
     if options.open:
         # A store may come with somebody else's folder, and a browser does what a page says.
         require_ours(folder, "its page is not opened in a browser")
         page = (folder / FILES["html"]).resolve()
         webbrowser.open(page.as_uri())
         show(f"opened {folder / FILES['html']}")
-        return ExitCode.ACCEPTED
+        return
     if not is_ours(read_record(folder)):
         show_problems([_not_made_here(folder)])
     if options.format == "text":
         show(_as_text(folder))
     else:
         show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
-    return ExitCode.ACCEPTED
 
 
 def _as_text(run: Path) -> str:
@@ -61,9 +60,8 @@ def _as_text(run: Path) -> str:
     # An older version or another hand may have written it, so any part may be missing or of another
     # type.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = (
-            f"`{run.parent.name}/{run.name}/{FILES['json']}` is no report that this version reads"
-        )
+        file = f"{run.parent.name}/{run.name}/{FILES['json']}"
+        what = f"`{file}` is no report that this version reads"
         hint = "--format markdown shows the report as it was written"
         raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
     columns = shutil.get_terminal_size((100, 24)).columns
@@ -81,16 +79,16 @@ def _not_made_here(run: Path) -> Problem:
     )
 
 
-def find_run(reference: str, store: str | None, *, trust: bool = False) -> Path:
-    """The run folder that `reference` means; with `trust` it is taken over where it was not made here.
+def find_run(reference: str, options: argparse.Namespace) -> Path:
+    """The run folder that `reference` means; with `--trust-store` it is taken over where it was not made here.
 
     Raises:
         RecipeError: there is none.
         StoreError: as `store_root`.
 
     """
-    folder = find.find_run(store_root(store, trust=trust), reference)
-    if trust and not is_ours(read_record(folder)):
+    folder = find.find_run(store_of(options), reference)
+    if options.trust_store and not is_ours(read_record(folder)):
         _take_over(folder)
     return folder
 

@@ -7,6 +7,8 @@ import sys
 
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_flag,
+    add_quiet,
     add_recipe,
     add_shared,
     foreign_warnings,
@@ -28,15 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="run this stage even if its result is there; may be repeated",
     )  # fmt: skip
     lock = parser.add_mutually_exclusive_group()
-    lock.add_argument(
-        "--frozen", action="store_true",
-        help="refuse whatever the lock does not cover: another recipe, other versions, what can move",
-    )  # fmt: skip
-    lock.add_argument(
-        "--update-lock", action="store_true",
-        help="compare nothing with the lock, and let an accepted run take its place",
-    )  # fmt: skip
-    parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+    frozen = (
+        "refuse whatever the lock does not cover: another recipe, other versions, what can move"
+    )
+    add_flag(lock, "--frozen", frozen)
+    update = "compare nothing with the lock, and let an accepted run take its place"
+    add_flag(lock, "--update-lock", update)
+    add_quiet(parser)
     add_shared(parser, allow=True)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
-from engine.cli.output import show, show_json
-from engine.cli.place import add_shared, store_of
-from engine.errors import ExitCode, RecipeError, StoreError
+from engine.cli.output import show_result
+from engine.cli.place import add_shared, recipe_name, store_of
+from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.recipe.metrics import primary
 from engine.store.runs import Runs, is_ours, read_file, read_record
@@ -24,32 +23,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the list, oldest first."""
     runs = Runs(store_of(options))
-    name = _name(options.recipe)
+    name = recipe_name(options.recipe)
     known = runs.names()
     if name and name not in known:
         hint = f"recipes with runs: {', '.join(known)}" if known else "recipe run RECIPE makes one"
         raise RecipeError.one("R006", f"there are no runs of `{name}`", hint=hint)
     found = [_summary(folder) for one in ([name] if name else known) for folder in runs.of(one)]
     found.sort(key=lambda one: str(one["started"]))
-    if options.format == "json":
-        show_json({"schema": "runs.v1", "runs": found})
-    else:
-        show("\n".join(_table(found)) if found else "there are no runs yet: recipe run RECIPE")
-    return ExitCode.ACCEPTED
-
-
-def _name(given: str) -> str:
-    path = Path(given)
-    # `os.path` returns False for a name that is too long, where `Path` raises.
-    is_file = os.path.isfile(path)
-    if path.suffix not in (".yaml", ".yml") or not is_file:
-        return given
-    from engine.recipe import load_recipe  # a name needs no recipe
-
-    return load_recipe(path)[0].name
+    text = "\n".join(_table(found)) if found else "there are no runs yet: recipe run RECIPE"
+    show_result(options, {"schema": "runs.v1", "runs": found}, text)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -94,8 +79,6 @@ def _table(found: list[dict[str, Any]]) -> list[str]:
         took = f"{one['seconds']:,.1f} s"
         outcome = one["outcome"] if one["made_here"] else f"{one['outcome']} (not made here)"
         rows.append((f"{one['recipe']}/{one['run']}", outcome, value, size, took))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ([*map(str.ljust, row, widths)] for row in rows)
+    return ["  ".join(cells).rstrip() for cells in padded]

@@ -7,24 +7,24 @@ import json
 from typing import Any
 
 from engine.cli.output import show
-from engine.errors import ExitCode, RecipeError
+from engine.cli.place import add_flag
+from engine.errors import RecipeError
 from engine.recipe.shipped import schema_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("key", metavar="KEY", nargs="?", help="such as method.rank; default: all")
-    parser.add_argument(
-        "--part", action="store_true",
-        help="the schema for editors of a parent, or of a recipe that extends one: nothing is required",
-    )  # fmt: skip
+    part = (
+        "the schema for editors of a parent, or of a recipe that extends one: nothing is required"
+    )
+    add_flag(parser, "--part", part)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print it."""
     text = schema_text("recipe-part.schema.json" if options.part else "recipe.schema.json")
     show(_explained(options.key, json.loads(text)) if options.key else text)
-    return ExitCode.ACCEPTED
 
 
 def _explained(key: str, root: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TextIO
 
+from engine.cli.terminal import point_at_nothing
 from engine.files.writing import open_new
 from engine.process import interrupts
 from engine.sources.online import quieten
@@ -64,9 +65,7 @@ class Terminal(io.TextIOWrapper):
 
     def _to_nothing(self) -> None:
         with contextlib.suppress(OSError):
-            nothing = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nothing, self.fileno())
-            os.close(nothing)
+            point_at_nothing(self.fileno())
 
 
 @contextlib.contextmanager
@@ -112,29 +111,36 @@ def _copy_of(stream: TextIO | None) -> TextIO:
 def _nothing_to_read() -> Iterator[None]:
     """Let no library's question be answered: standard input is empty."""
     before = sys.stdin
-    with open(os.devnull, encoding="utf-8") as nothing:  # noqa: PTH123 - a device
-        saved = os.dup(0)
-        os.dup2(nothing.fileno(), 0)
+    with (
+        open(os.devnull, encoding="utf-8") as nothing,  # noqa: PTH123 - a device
+        _pointed(0, nothing.fileno()),
+    ):
         sys.stdin = nothing
         try:
             yield
         finally:
             sys.stdin = before
-            os.dup2(saved, 0)
-            os.close(saved)
 
 
 @contextlib.contextmanager
 def _redirected(stream: TextIO, target: int) -> Iterator[None]:
-    number = stream.fileno()
     # What was printed before belongs to the old place, what was printed since to the new one.
     _flush(stream)
+    with _pointed(stream.fileno(), target):
+        try:
+            yield
+        finally:
+            _flush(stream)
+
+
+@contextlib.contextmanager
+def _pointed(number: int, target: int) -> Iterator[None]:
+    """Let a file descriptor lead to the same place as another one for a while."""
     saved = os.dup(number)
     os.dup2(target, number)
     try:
         yield
     finally:
-        _flush(stream)
         os.dup2(saved, number)
         os.close(saved)
 

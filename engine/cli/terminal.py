@@ -68,13 +68,18 @@ def _full(error: OSError) -> EnvironmentProblem:
     )
 
 
+def point_at_nothing(number: int) -> None:
+    """Let what is written to a file descriptor go nowhere."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, number)
+    os.close(nothing)
+
+
 def _discard(name: str) -> None:
     """Point a stream's descriptor at nothing, so that Python's own flush at the end succeeds."""
     stream = getattr(sys, name)
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, stream.fileno())
-        os.close(nothing)
+        point_at_nothing(stream.fileno())
         stream.flush()
         return
     setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the rest of the process

@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.output import show, show_json
-from engine.cli.place import add_format
-from engine.errors import ExitCode, RecipeError
+from engine.cli.output import show_result
+from engine.cli.place import add_flag, add_format
+from engine.errors import RecipeError
 from engine.trust.records import TrustRecord, forget, records
 
 
@@ -21,65 +21,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipe", metavar="RECIPE", nargs="?", type=Path, help="the recipe file")
     way = parser.add_mutually_exclusive_group()
-    way.add_argument("--list", action="store_true", help="show every recipe that you trust")
-    way.add_argument("--forget", action="store_true", help="take your word for this recipe back")
+    add_flag(way, "--list", "show every recipe that you trust")
+    add_flag(way, "--forget", "take your word for this recipe back")
     add_format(parser, "text", "json")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Keep, show or take back the user's word."""
-    if options.list:
-        return _list(options)
-    if options.recipe is None:
+    if not options.list and options.recipe is None:
         hint = "recipe trust RECIPE, or recipe trust --list"
         raise RecipeError.one("R314", "no recipe is named", hint=hint)
-    return _forget(options) if options.forget else _trust(options)
+    outcome = _list if options.list else _forget if options.forget else _trust
+    fields, text = outcome(options.recipe)
+    show_result(options, {"schema": "trust.v1", **fields}, text)
 
 
-def _trust(options: argparse.Namespace) -> int:
+def _trust(recipe: Path) -> tuple[dict[str, object], str]:
     from engine.recipe.outside import trust_as_it_stands  # reads a recipe
 
-    found = trust_as_it_stands(options.recipe)
-    references = sorted({one.reference for one in found})
-    if options.format == "json":
-        show_json({"schema": "trust.v1", "recipe": str(options.recipe), "references": references})
-    elif references:
-        lines = [
-            f"{options.recipe} may now, and until it names something else outside its project:"
-        ]
-        show("\n".join([*lines, *(f"  {one}" for one in references)]))
-    else:
-        show(f"{options.recipe} names nothing outside its project: nothing has to be trusted")
-    return ExitCode.ACCEPTED
+    references = sorted({one.reference for one in trust_as_it_stands(recipe)})
+    text = f"{recipe} names nothing outside its project: nothing has to be trusted"
+    if references:
+        text = f"{recipe} may now, and until it names something else outside its project:"
+    text = "\n  ".join([text, *references])
+    return {"recipe": str(recipe), "references": references}, text
 
 
-def _forget(options: argparse.Namespace) -> int:
-    was_there = forget(options.recipe)
-    if options.format == "json":
-        fields = {"schema": "trust.v1", "recipe": str(options.recipe), "forgotten": was_there}
-        show_json(fields)
-    else:
-        outcome = "is no longer trusted" if was_there else "was not trusted"
-        show(f"{options.recipe} {outcome}")
-    return ExitCode.ACCEPTED
+def _forget(recipe: Path) -> tuple[dict[str, object], str]:
+    was_there = forget(recipe)
+    outcome = "is no longer trusted" if was_there else "was not trusted"
+    return {"recipe": str(recipe), "forgotten": was_there}, f"{recipe} {outcome}"
 
 
-def _list(options: argparse.Namespace) -> int:
+def _list(_recipe: Path) -> tuple[dict[str, object], str]:
     found = records()
-    if options.format == "json":
-        listed = [
-            {
-                "recipe": str(one.recipe),
-                "sha256": one.sha256,
-                "trusted": one.trusted,
-                "references": list(one.references),
-            }
-            for one in found
-        ]
-        show_json({"schema": "trust.v1", "recipes": listed})
-    else:
-        show("\n".join(line for one in found for line in _lines(one)) or "no recipe is trusted")
-    return ExitCode.ACCEPTED
+    text = "\n".join(line for one in found for line in _lines(one))
+    listed = [
+        {
+            "recipe": str(one.recipe),
+            "sha256": one.sha256,
+            "trusted": one.trusted,
+            "references": list(one.references),
+        }
+        for one in found
+    ]
+    return {"recipes": listed}, text or "no recipe is trusted"
 
 
 def _lines(record: TrustRecord) -> list[str]:

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.output import show, show_json
+from engine.cli.output import show_result
 from engine.cli.place import add_shared
 from engine.cli.report import find_run
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
-from engine.errors import ExitCode
 from engine.kinds import KINDS, AnswerForm
 from engine.render.progress import SilentProgress
 from engine.runs.find import exported_gguf, is_model_file
@@ -31,36 +30,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> None:
     """Print the answer, and how sure the model is."""
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 
-    gguf = _gguf(options.model, options.store, trust=options.trust_store)
+    is_file = is_model_file(options.model)
+    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     with tempfile.TemporaryDirectory() as folder:
-        answer = answer_text(
-            gguf,
-            text,
-            threads=detect_device().cores,
-            workdir=Path(folder),
-            progress=SilentProgress(),
-        )
-    if options.format == "json":
-        fields = {
-            "schema": "answer.v1",
-            "label": answer.label,
-            "probability": answer.probability,
-            "free_text": answer.text,
-            "free_text_is_valid": answer.is_valid,
-        }
-        show_json(fields)
-        return ExitCode.ACCEPTED
-    show(_answer_lines(answer))
-    if answer.probability is not None:
+        work, cores = Path(folder), detect_device().cores
+        answer = answer_text(gguf, text, threads=cores, workdir=work, progress=SilentProgress())
+    fields = {
+        "schema": "answer.v1",
+        "label": answer.label,
+        "probability": answer.probability,
+        "free_text": answer.text,
+        "free_text_is_valid": answer.is_valid,
+    }
+    show_result(options, fields, _answer_lines(answer))
+    if options.format == "text" and answer.probability is not None:
         among = "labels'" if KINDS[answer.kind].answer is AnswerForm.LABEL else "allowed answers'"
         write_error(f"{answer.probability:.0%} of the {among} probability; free: {answer.text!r}\n")
-    return ExitCode.ACCEPTED
 
 
 def _answer_lines(answer: Answer) -> str:
@@ -68,9 +59,3 @@ def _answer_lines(answer: Answer) -> str:
     if answer.probability is None:
         return answer.text
     return answer.label if answer.label is not None else "no answer: it was cut off"
-
-
-def _gguf(reference: str, store: str | None, *, trust: bool) -> Path:
-    if is_model_file(reference):
-        return Path(reference)
-    return exported_gguf(find_run(reference, store, trust=trust))

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
-from engine.cli.output import show, show_json, show_problems
-from engine.cli.place import add_format
+from engine.cli.output import show, show_problems
+from engine.cli.place import add_flag, add_format
 from engine.errors import ExitCode, Problem, Severity
-from engine.render.problems import problems_json
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="+", type=Path, help="recipe files")
-    parser.add_argument(
-        "--parent", action="store_true",
-        help="the files are parents: what they leave open is no mistake; a file that another one "
-        "here extends is taken for a parent without being asked",
-    )  # fmt: skip
+    parent = (
+        "the files are parents: what they leave open is no mistake; a file that another one here "
+        "extends is taken for a parent without being asked"
+    )
+    add_flag(parser, "--parent", parent)
     add_format(parser, "text", "json")
 
 
@@ -35,14 +35,11 @@ def run(options: argparse.Namespace) -> int:
         found, line = _parent(path) if is_parent else _recipe(path)
         problems += found
         lines.append(line)
-    if options.format == "json":
-        show_json(problems_json(problems, source=str(options.recipes[0])))
-    else:
-        show_problems(problems)
-    wrong = any(problem.severity is Severity.ERROR for problem in problems)
-    if options.format == "text" and (line := "\n".join(line for line in lines if line)):
+    as_json = options.format == "json"
+    show_problems(problems, as_json=as_json, source=str(options.recipes[0]) if as_json else "")
+    if not as_json and (line := "\n".join(filter(None, lines))):
         show(line)
-    return ExitCode.USAGE if wrong else ExitCode.ACCEPTED
+    return ExitCode.USAGE if _is_wrong(problems) else ExitCode.ACCEPTED
 
 
 def _recipe(path: Path) -> tuple[tuple[Problem, ...], str]:
@@ -76,5 +73,5 @@ def _could_be(path: Path) -> str:
     )
 
 
-def _is_wrong(problems: tuple[Problem, ...]) -> bool:
+def _is_wrong(problems: Iterable[Problem]) -> bool:
     return any(problem.severity is Severity.ERROR for problem in problems)

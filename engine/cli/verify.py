@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.cli.output import show, show_json
+from engine.cli.output import show_result
 from engine.cli.place import add_format
 from engine.errors import ExitCode
 
@@ -32,10 +32,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
     found = check_bundle(options.bundle, model=options.model, key=options.key)
-    if options.format == "json":
-        show_json(checked_json(found))
-    else:
-        show(checked_text(found, name=options.bundle.name))
+    show_result(options, checked_json(found), checked_text(found, name=options.bundle.name))
     codes = {
         BundleVerdict.VERIFIED: ExitCode.ACCEPTED,
         BundleVerdict.CONSISTENT: ExitCode.UNKNOWN_SIGNER,

@@ -69,34 +69,37 @@ class Console:
 
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
         """Replace the live line by what the stage found."""
-        self._open.close()
+        self.close()
         if self._quiet:
             return
         if record.status is StageStatus.SKIPPED:
             self._skip(record)
             return
-        colour, width = has_colour(self._stream), columns(self._stream)
         found = record.stage in artifacts
         text = _LINES[record.stage](artifacts, recipe) if found else record.status.value
         if record.status is StageStatus.REUSED:
             text += f"\nreused: {record.reason}"
-        shown = stage_result(record.stage, text, seconds=record.seconds, colour=colour, width=width)
-        self._stream.write(shown)
+        self._write(record.stage, text, record.seconds)
         if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
+            colour, width = has_colour(self._stream), columns(self._stream)
             self._stream.write(check_lines(checks, stage="", colour=colour, width=width))
-        self._stream.flush()
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Erase the live line."""
+        self._open.close()
 
     def _skip(self, record: StageRecord) -> None:
         """Name all skipped stages, and why, in one line at the end."""
         self._skipped.append(record.stage)
         if record.stage == STAGES[-1]:
-            text = f"{', '.join(self._skipped)}: {record.reason}"
-            colour, width = has_colour(self._stream), columns(self._stream)
-            self._stream.write(
-                stage_result("skipped", text, seconds=None, colour=colour, width=width)
-            )
-            self._stream.flush()
+            self._write("skipped", f"{', '.join(self._skipped)}: {record.reason}", None)
+
+    def _write(self, stage: str, text: str, seconds: float | None) -> None:
+        colour, width = has_colour(self._stream), columns(self._stream)
+        self._stream.write(stage_result(stage, text, seconds=seconds, colour=colour, width=width))
+        self._stream.flush()
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -124,20 +127,16 @@ def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
 
 
 def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return training_line(
-        from_json(TrainingSummary, flow.read_json(artifacts["train"], "training.json"))
-    )
+    found = flow.read_json(artifacts["train"], "training.json")
+    return training_line(from_json(TrainingSummary, found))
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["evaluate"], "scores.json")
     metric = _main(recipe)
-    values = {
-        rows: find_metric(from_json(Scores, scores), metric)
-        for rows, scores in found.items()
-        if scores
-    }
-    parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
+    scores = ((rows, from_json(Scores, scores)) for rows, scores in found.items() if scores)
+    values = ((rows, find_metric(item, metric)) for rows, item in scores)
+    parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values if value]
     return f"{prose_name(metric)}: {' · '.join(parts)}"
 
 
@@ -162,10 +161,6 @@ def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
     return "" if found is None else seeds_line(found, _main(recipe))
 
 
-def _gate(artifacts: Artifacts, _recipe: Recipe) -> str:
-    return _verdict(artifacts, "gate")
-
-
 def _verdict(artifacts: Artifacts, stage: str) -> str:
     answer = flow.verdict(artifacts, stage)
     passed = sum(check.status is Status.PASS for check in answer.checks)
@@ -186,7 +181,7 @@ def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(VariantResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _exported_scores(found, recipe)
-    return "\n".join([*([shown] if shown else []), _verdict(artifacts, "verify")])
+    return "\n".join(filter(None, [shown, _verdict(artifacts, "verify")]))
 
 
 def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
@@ -194,7 +189,8 @@ def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
     if found["scores"]["quantized"] is None:
         return ""
     scores, metric = from_json(Scores, found["scores"]["quantized"]), _main(recipe)
-    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {metric_text(find_metric(scores, metric))}"
+    shown = metric_text(find_metric(scores, metric))
+    value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {shown}"
     if found["agreement"] is None:
         return value
     agreed = round(found["agreement"] * scores.rows)
@@ -210,7 +206,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "evaluate": _evaluate,
     "resample": _resample,
     "forgetting": _forgetting,
-    "gate": _gate,
+    "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
     "seeds": _seeds,
     "merge": _merge,
     "quantize": _quantize,

@@ -151,7 +151,7 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("steps", f"{count(summary.steps)} ({summary.epochs:g} epochs)"),
         ("rows", count(summary.rows)),
         ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
-        ("batches", _batches(summary.shared_start)),
+        *([("batches", _batches(summary.shared_start))] if summary.shared_start else []),
         ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
         ("kept step", f"{count(summary.kept_step)}{loss}"),
         ("stopped early", "yes" if summary.stopped_early else "no"),
@@ -162,9 +162,7 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
     )
 
 
-def _batches(start: SharedStart | None) -> str:
-    if start is None:
-        return "plain"
+def _batches(start: SharedStart) -> str:
     if not start.used:
         return f"plain: {start.reason}"
     return (

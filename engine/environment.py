@@ -154,25 +154,20 @@ def tool_versions() -> dict[str, str]:
 @cache
 def detect_device() -> Device:
     """The device that models will run on: the first NVIDIA GPU that CUDA may see, Apple's GPU, or the CPU."""
-    cores = (
-        # not all of the machine's: `taskset` and a container's cpuset give a process fewer
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     gpu = _nvidia(os.environ.get(CUDA_VISIBLE))
     if gpu is not None:
-        return Device(
-            kind="cuda",
-            name=gpu.name,
-            memory_bytes=gpu.memory_bytes,
-            cores=cores,
-            bf16=gpu.capability >= AMPERE,
-            visible=gpu.visible,
-        )
+        return gpu
+    memory, cores = _memory(), _cores()
     if platform.system() == "Darwin" and platform.machine() == "arm64":
-        return Device(kind="mps", name="Apple GPU", memory_bytes=_memory(), cores=cores, bf16=False)
-    return Device(
-        kind="cpu", name=_cpu_name(), memory_bytes=_memory(), cores=cores, bf16=_cpu_has_bf16()
-    )
+        return Device(kind="mps", name="Apple GPU", memory_bytes=memory, cores=cores, bf16=False)
+    bf16 = _cpu_has_bf16()
+    return Device(kind="cpu", name=_cpu_name(), memory_bytes=memory, cores=cores, bf16=bf16)
+
+
+def _cores() -> int:
+    # not all of the machine's: `taskset` and a container's cpuset give a process fewer
+    can_tell = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if can_tell else os.cpu_count() or 1
 
 
 CUDA_VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -206,43 +201,29 @@ _SMI_FIELDS = "uuid,name,memory.total,compute_cap"
 _SLICE = re.compile(r"^\s+MIG (?P<profile>\S+)\s.*UUID: (?P<uuid>MIG-[^)]+)\)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gpu:
-    uuid: str
-    name: str
-    memory_bytes: int
-    capability: float
-    visible: str = ""
-
-
-def _nvidia(visible: str | None) -> _Gpu | None:
+def _nvidia(visible: str | None) -> Device | None:
     """Return the first GPU that CUDA_VISIBLE_DEVICES lets be seen; None where there is none."""
     gpus = _smi_gpus()
     if visible is None:
-        first = gpus[0] if gpus else None
         # by UUID: by default CUDA counts the fastest GPU first, `nvidia-smi` by
         # bus
-        return _seen(first, first.uuid) if first else None
+        return gpus[0] if gpus else None
     entry = _first(visible)
     if entry.isdecimal():
         number = int(entry)
-        return _seen(gpus[number], entry) if number < len(gpus) else None
+        return replace(gpus[number], visible=entry) if number < len(gpus) else None
     if entry.startswith("MIG-"):
         return _smi_slice(entry, gpus)
-    named = [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.uuid.startswith(entry)]
-    return _seen(named[0], entry) if named else None
+    named = [gpu for gpu in gpus if entry.startswith("GPU-") and gpu.visible.startswith(entry)]
+    return replace(named[0], visible=entry) if named else None
 
 
 def _first(entries: str) -> str:
     return entries.partition(",")[0].strip()
 
 
-def _seen(gpu: _Gpu, visible: str) -> _Gpu:
-    return replace(gpu, visible=visible)
-
-
-def _smi_gpus() -> list[_Gpu]:
-    """Return the machine's NVIDIA GPUs in the order of their bus, as `nvidia-smi` counts them."""
+def _smi_gpus() -> list[Device]:
+    """Return the machine's NVIDIA GPUs in the order of their bus, as `nvidia-smi` counts them, named by UUID."""
     answer = _smi(f"--query-gpu={_SMI_FIELDS}", "--format=csv,noheader,nounits")
     try:
         return [_gpu(line) for line in answer.splitlines() if line.strip()]
@@ -250,14 +231,19 @@ def _smi_gpus() -> list[_Gpu]:
         return []
 
 
-def _gpu(line: str) -> _Gpu:
+def _gpu(line: str) -> Device:
     uuid, name, mebibytes, capability = (part.strip() for part in line.split(","))
-    return _Gpu(
-        uuid=uuid, name=name, memory_bytes=int(mebibytes) << 20, capability=float(capability)
+    return Device(
+        kind="cuda",
+        name=name,
+        memory_bytes=int(mebibytes) << 20,
+        cores=_cores(),
+        bf16=float(capability) >= AMPERE,
+        visible=uuid,
     )
 
 
-def _smi_slice(entry: str, gpus: list[_Gpu]) -> _Gpu | None:
+def _smi_slice(entry: str, gpus: list[Device]) -> Device | None:
     """Return a part of a GPU (MIG) with its own memory; None where no GPU has that part."""
     number = -1
     for line in _smi("-L").splitlines():

@@ -59,6 +59,15 @@ class Place:
     snippet: tuple[tuple[int, str], ...] = ()
     """Lines to show, as (number, text); the last one is the line of the problem."""
 
+    @property
+    def spot(self) -> str:
+        """`recipe.yaml:3:5`, as far as it is known."""
+        spot = [self.file]
+        if self.line is not None:
+            spot += [str(self.line)]
+            spot += [str(self.column)] if self.column is not None else []
+        return ":".join(spot)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -78,13 +87,8 @@ class Problem:
     def headline(self) -> str:
         """The one line that suffices: place, code, key, what is wrong."""
         subject = f"{self.path}: " if self.path else ""
-        if self.place is None:
-            return f"{self.code}  {subject}{self.message}"
-        spot = [self.place.file]
-        if self.place.line is not None:
-            spot += [str(self.place.line)]
-            spot += [str(self.place.column)] if self.place.column is not None else []
-        return f"{':'.join(spot)}  {self.code}  {subject}{self.message}"
+        spot = f"{self.place.spot}  " if self.place else ""
+        return f"{spot}{self.code}  {subject}{self.message}"
 
 
 class EngineError(Exception):

@@ -20,11 +20,10 @@ from engine.trust.redaction import redacted, secrets_of
 def report_bug(bug: BaseException, words: Sequence[str]) -> int:
     """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
-    text = (
+    text = _readable(
         f"recipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
-    text = _readable(text)
     kind = _readable(f"{type(bug).__name__}: {bug}".splitlines()[0])
     write_error(f"I900  this is a bug in the engine: {kind}\n")
     path = _write(text)

@@ -12,10 +12,9 @@ from engine.cli.place import (
     add_quiet,
     add_recipe,
     add_shared,
-    foreign_warnings,
     log_file,
     read_recipe,
-    store_of,
+    store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.render.progress import columns
@@ -45,8 +44,8 @@ def run(options: argparse.Namespace) -> None:
     refuse_outside(recipe, warnings)
     newer = named_model(options.base_model, Path.cwd())
     model_options = ChallengeOptions(base_model=newer, train=options.train)
-    root = store_of(options)
-    show_problems((*warnings, *foreign_warnings(root)))
+    root, warnings = store_and_warnings(options, warnings)
+    show_problems(warnings)
     with others_to(log_file(root, "challenge")) as terminal:
         watcher = Console(terminal, quiet=options.quiet or options.format == "json")
         result = challenge(recipe, model_options, root=root, watcher=watcher)

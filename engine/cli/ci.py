@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the comment, and say by the exit code what came out."""
-    from engine.render.review import comment_json, comment_markdown, failure_markdown
+    from engine.render.review.comment import comment_json, comment_markdown, failure_markdown
 
     try:
         comment = _checked(options)
@@ -87,7 +87,6 @@ def _write(path: Path, text: str) -> None:
         write_text(place, text, below=here if place.is_relative_to(here) else None)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise EnvironmentProblem.one(
-            "R027", f"the comment cannot be written to `{str(path)[:MOST]}`: {why}",
-            hint="name a file with -o, or leave -o out",
-        ) from error  # fmt: skip
+        what = f"the comment cannot be written to `{str(path)[:MOST]}`: {why}"
+        hint = "name a file with -o, or leave -o out"
+        raise EnvironmentProblem.one("R027", what, hint=hint) from error

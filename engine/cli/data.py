@@ -11,9 +11,8 @@ from engine.cli.place import (
     add_flag,
     add_recipe,
     add_shared,
-    foreign_warnings,
     read_recipe,
-    store_of,
+    store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Artifacts, Console
@@ -62,8 +61,7 @@ def run(options: argparse.Namespace) -> int:
         row=options.row,
         tokens=not options.no_tokens,
     )
-    root = store_of(options)
-    warnings = (*warnings, *foreign_warnings(root))
+    root, warnings = store_and_warnings(options, warnings)
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:

@@ -40,7 +40,9 @@ def add_fail_on(parser: argparse.ArgumentParser, gate: str) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the review; 1 where it was asked to be an answer, 2 where a version is not valid."""
-    from engine.render.review import review_json, review_markdown, review_text
+    from engine.render.review.json import review_json
+    from engine.render.review.markdown import review_markdown
+    from engine.render.review.text import review_text
 
     found = _review(options)
     if options.format == "json":
@@ -57,17 +59,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _review(options: argparse.Namespace) -> Review:
     from engine.review.review import review  # after the arguments are known good
-    from engine.review.version import Side
     from engine.store import Store
-
-    def with_allowed(side: Side) -> Side:
-        if options.format == "text":
-            show_problems(side.problems)
-        return side
 
     with _sides(options) as (old, new):
         store = Store(store_of(options))
-        return review(old, with_allowed(new), store=store, device=detect_device())
+        if options.format == "text":
+            show_problems(new.problems)
+        return review(old, new, store=store, device=detect_device())
 
 
 @contextmanager
@@ -83,17 +81,14 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         return
     path = options.old
     with Repository.around(path.parent) as repository:
-        commits = [repository.commit(options.since)]
-        commits += [repository.commit(options.to)] if options.to else []
-        new = commits[1] if options.to else None
-        moved = repository.moved(commits[0], new)
+        old = repository.commit(options.since)
+        new = repository.commit(options.to) if options.to else None
+        moved = repository.moved(old, new)
         changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
-        with revisions(repository, commits[0], new, changed) as (before, after):
+        with revisions(repository, old, new, changed) as (before, after):
             named = f"{path} at {options.to}" if options.to else str(path)
-            yield (
-                load_side(path, before, label=f"{path} at {options.since}"),
-                load_side(path, after, label=named),
-            )
+            first = load_side(path, before, label=f"{path} at {options.since}")
+            yield first, load_side(path, after, label=named)
 
 
 def _refuse(options: argparse.Namespace) -> None:

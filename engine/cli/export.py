@@ -40,10 +40,8 @@ def run(options: argparse.Namespace) -> None:
     made = make_bundle(folder, target, key=options.key, with_model=options.with_model)
     fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
     size = made.file.stat().st_size
-    lines = [
-        f"{made.file}  {len(made.members)} files, {size / 1000:,.0f} kB",
-        f"signed by key {made.key}",
-    ]
+    contents = f"{len(made.members)} files, {size / 1000:,.0f} kB"
+    lines = [f"{made.file}  {contents}", f"signed by key {made.key}"]
     if made.is_new_key:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {made.file}")

@@ -96,12 +96,9 @@ def _draft(options: argparse.Namespace) -> None:
 def _copy(source: Path, target: Path) -> list[Path]:
     """The recipe, and the sample data beside it that it names."""
     text = source.read_text(encoding="utf-8")
-    pairs = [(source, target)]
-    pairs += [
-        (path, target.parent / path.relative_to(source.parent))
-        for path in sorted((source.parent / "data").glob("*"))
-        if f"data/{path.name}" in text
-    ]
+    beside = sorted((source.parent / "data").glob("*"))
+    named = (path for path in beside if f"data/{path.name}" in text)
+    pairs = [(source, target), *((path, target.parent / "data" / path.name) for path in named)]
     # All of them before the first is written, so that no recipe stands there without its data.
     for _, copy in pairs:
         _refuse_taken(copy)

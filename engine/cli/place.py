@@ -34,14 +34,6 @@ def store_root(option: str | None, *, trust: bool = False) -> Path:
     return root
 
 
-def foreign_warnings(root: Path) -> tuple[Problem, ...]:
-    """What stands in the store and was not made here, as a warning with the words that take it over; or nothing."""
-    from engine.store.adopt import foreign_problem  # only verbs that build on results
-
-    found = foreign_problem(root)
-    return () if found is None else (found,)
-
-
 def _take_over(root: Path) -> None:
     from engine.cli.output import show_problems  # only where it is asked for
     from engine.store import Store
@@ -95,18 +87,15 @@ def add_shared(parser: argparse.ArgumentParser, *, allow: bool = False) -> None:
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """What the recipe may reach beyond its project, for this call."""
     group = parser.add_argument_group("beyond the recipe's project, for this call")
-    group.add_argument(
-        "--allow-read", metavar="PATH", action="append", default=[],
-        help="read this file, or what is in this folder; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-host", metavar="HOST", action="append", default=[],
-        help="send rows to this host, or HOST:PORT; may be repeated",
-    )  # fmt: skip
-    group.add_argument(
-        "--allow-key", metavar="NAME=HOST", action="append", default=[],
-        help="send the key in this environment variable to this host; may be repeated",
-    )  # fmt: skip
+    for what, value, does in (
+        ("read", "PATH", "read this file, or what is in this folder"),
+        ("host", "HOST", "send rows to this host, or HOST:PORT"),
+        ("key", "NAME=HOST", "send the key in this environment variable to this host"),
+    ):
+        repeated = f"{does}; may be repeated"
+        group.add_argument(
+            f"--allow-{what}", metavar=value, action="append", default=[], help=repeated
+        )
 
 
 def allowed(options: argparse.Namespace) -> Allowed:
@@ -136,6 +125,17 @@ def read_recipe(options: argparse.Namespace) -> tuple[Recipe, tuple[Problem, ...
 def store_of(options: argparse.Namespace) -> Path:
     """The store's folder that the options of `add_store` name; as `store_root`."""
     return store_root(options.store, trust=options.trust_store)
+
+
+def store_and_warnings(
+    options: argparse.Namespace, warnings: tuple[Problem, ...]
+) -> tuple[Path, tuple[Problem, ...]]:
+    """The same, and the warnings with one of what stands there and was not made here, if anything does."""
+    from engine.store.adopt import foreign_problem  # only verbs that build on results
+
+    root = store_of(options)
+    found = foreign_problem(root)
+    return root, warnings if found is None else (*warnings, found)
 
 
 def log_file(root: Path, verb: str) -> Path:

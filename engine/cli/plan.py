@@ -92,12 +92,8 @@ def run(options: argparse.Namespace) -> None:
     if options.probe:
         run_probe(recipe, warnings, root=root, elsewhere=options.device)
     price = price_of(device, options.prices)
-    plan = plan_run(
-        recipe,
-        store,
-        inputs=collect_inputs(recipe, store, device),
-        previous=Runs(root).payloads(recipe.name),
-    )
+    inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
+    plan = plan_run(recipe, store, inputs=inputs, previous=previous)
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":

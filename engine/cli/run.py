@@ -11,10 +11,9 @@ from engine.cli.place import (
     add_quiet,
     add_recipe,
     add_shared,
-    foreign_warnings,
     log_file,
     read_recipe,
-    store_of,
+    store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
@@ -55,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
-    root = store_of(options)
-    warnings = (*warnings, *foreign_warnings(root))
+    root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(

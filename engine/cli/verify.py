@@ -25,11 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when every claim holds and the signer is known, 6 when nobody knows who signed, else 1."""
+    # After the arguments are known good.
     from engine.bundle.report import checked_json, checked_text
-    from engine.bundle.verify import (  # after the arguments are known good
-        BundleVerdict,
-        check_bundle,
-    )
+    from engine.bundle.verify import BundleVerdict, check_bundle
 
     found = check_bundle(options.bundle, model=options.model, key=options.key)
     show_result(options, checked_json(found), checked_text(found, name=options.bundle.name))

@@ -83,7 +83,7 @@ class Console:
         if found and record.stage in JUDGES:
             checks = flow.verdict(artifacts, record.stage)
             colour, width = has_colour(self._stream), columns(self._stream)
-            self._stream.write(check_lines(checks, stage="", colour=colour, width=width))
+            self._stream.write(check_lines(checks, colour=colour, width=width))
             self._stream.flush()
 
     def close(self) -> None:

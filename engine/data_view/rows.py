@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,20 +94,18 @@ def shown(
     if picked is None:
         return None
     split, example = picked
+    row = ShownRow(id=example.id, origin=example.origin, split=split, segments=())
     if renderer is None:
-        segments = tuple(_turns(example, task))
-        return ShownRow(id=example.id, origin=example.origin, split=split, segments=segments)
+        return replace(row, segments=tuple(_turns(example, task)))
     from engine.runtime.rendering.segments import UnwritableError  # brings transformers
 
     try:
         first, *more = renderer.render(example)
     except (EngineError, UnwritableError) as error:
         why = str(error) or "the chat template does not write it as it is"
-        return ShownRow(id=example.id, origin=example.origin, split=split, segments=(), note=why)
-    return ShownRow(
-        id=example.id,
-        origin=example.origin,
-        split=split,
+        return replace(row, note=why)
+    return replace(
+        row,
         segments=_segments(first.segments),
         rejected=_segments(first.rejected),
         tokens=first.tokens,
@@ -234,9 +232,8 @@ def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str
     if more:
         remarks.append(f"the first of {more + 1} blocks of the document")
     if first.rewritten:
-        remarks.append(
-            "the chat template rewrites earlier turns, so only the last answer is learned"
-        )
+        rewrites = "the chat template rewrites earlier turns"
+        remarks.append(f"{rewrites}, so only the last answer is learned")
     if first.lost:
         remarks.append(f"the chat template leaves out {', '.join(first.lost)}")
     return "; ".join(remarks)

@@ -39,15 +39,8 @@ def write_text(path: Path, text: str, *, below: Path | None = None, durable: boo
     A link at `path` is replaced and not followed. With `below`, no folder from there down may be a link;
     missing ones are made. `durable` waits until the bytes are on the disk. Raises OSError.
     """
-    write_bytes(path, text.encode("utf-8"), below=below, durable=durable)
-
-
-def write_bytes(
-    path: Path, content: bytes, *, below: Path | None = None, durable: bool = False
-) -> None:
-    """Put bytes in the place of what stands at `path`, as `write_text` does."""
     with replacing(path, below=below, durable=durable) as stream:
-        stream.write(content)
+        stream.write(text.encode("utf-8"))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -192,16 +193,12 @@ def _on_alarm(_number: int, _frame: FrameType | None) -> None:
     raise_pending()
 
 
-def _take_alarm() -> Callable[[], None]:
+def _take_alarm() -> Callable[[], object]:
     """Have an overdue deferral raised; return what gives the alarm back to who had it."""
     if not hasattr(signal, "setitimer"):
         return lambda: None
     before = signal.signal(signal.SIGALRM, _on_alarm)
-    return lambda: _restore_alarm(before)
-
-
-def _restore_alarm(before: Callable[[int, FrameType | None], object] | int | None) -> None:
-    signal.signal(signal.SIGALRM, before)
+    return partial(signal.signal, signal.SIGALRM, before)
 
 
 def _set_timer(seconds: float) -> None:

@@ -55,12 +55,13 @@ def name_of(written: Any) -> str:
 def baseline(written: Any, folder: Path) -> Baseline:
     """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
+    gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
     return Baseline(
         kind=cast("BaselineKind", kind),
         name=name_of(written),
         shots=int(spec.get("shots", 0)),
         ref=reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None,
-        gguf=_gguf(spec, folder) if "gguf" in spec else None,
+        gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
         endpoint=_endpoint(spec) if "endpoint" in spec else None,
     )
 
@@ -78,13 +79,6 @@ def as_written(value: Baseline) -> Any:
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
-
-
-def _gguf(spec: Mapping[str, Any], folder: Path) -> PathRef:
-    found = reference({"path": spec["gguf"], "sha256": spec.get("sha256")}, folder)
-    if not isinstance(found, PathRef):
-        raise TypeError(found)
-    return found
 
 
 def _endpoint(spec: Mapping[str, Any]) -> Endpoint:

@@ -55,15 +55,9 @@ def conversation(
         case Turns.PREFERENCE:
             return _preference(task, payload)
         case Turns.QUESTION:
-            return _question_and_answer(task, input, target, payload)
-
-
-def _question_and_answer(
-    task: Task, text: str, target: str, payload: Mapping[str, Any]
-) -> Conversation:
-    asked = _asked(task, text, payload)
-    answer = {"role": "assistant", "content": answer_text(task, target)}
-    return Conversation(messages=(*asked, answer), trained=(len(asked),))
+            asked = _asked(task, input, payload)
+            answer = {"role": "assistant", "content": answer_text(task, target)}
+            return Conversation(messages=(*asked, answer), trained=(len(asked),))
 
 
 def _asked(task: Task, text: str, payload: Mapping[str, Any]) -> list[Message]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from engine.kinds import KINDS, MetricSpec
 from engine.kinds.metrics import LIKELIHOOD
+from engine.recipe.patterns import at_pointer
 
 FREE: Final = ("valid_output", "schema_validity", "type_errors")
 """Measured by free decoding: under a constraint they would say nothing."""
@@ -81,8 +82,6 @@ def _followed(node: Any, root: Any) -> Any:
     for _ in range(_DEEPEST):
         if not isinstance(node, Mapping) or not str(node.get("$ref", "")).startswith("#/"):
             return node
-        target: Any = root
-        for part in str(node["$ref"]).removeprefix("#/").split("/"):
-            target = target.get(part.replace("~1", "/").replace("~0", "~"), {})
-        node = target
+        target = at_pointer(root, str(node["$ref"]))
+        node = {} if target is None else target
     return {}

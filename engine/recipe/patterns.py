@@ -91,6 +91,18 @@ def _python(word: str, below: Any) -> Any:
     return with_python_patterns(below) if word in SINGLE else below
 
 
+def at_pointer(root: Any, reference: str) -> Any:
+    """Return what a reference such as `#/$defs/address` leads to (RFC 6901); None where there is nothing."""
+    found = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
 def python_pattern(pattern: str) -> str:
     """Return a `pattern` of JSON Schema as Python's `re` reads it."""
     return _TOKEN.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern)

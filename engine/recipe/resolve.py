@@ -5,7 +5,7 @@ Constant defaults come from the schema; those that depend on other keys stand in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
 from engine.recipe.text.extends import extended
-from engine.recipe.text.globs import listed_sources
+from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.trust.access import NOTHING, AccessCheck
@@ -84,19 +84,17 @@ def check_recipe(
         child = replace(read_source(path, read=read), given=given)
     except RecipeError as error:
         return None, error.problems
-    found = extended(child, read=read)
-    if found.problems:
-        return None, _alone(child, found.problems)
-    return _checked(found.source, on_disk=read is read_bytes)
+    source, problems = extended(child, read=read)
+    if problems:
+        return None, _alone(child, problems)
+    return _checked(source, on_disk=read is read_bytes)
 
 
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
     text = FilledText.of(source, with_defaults(source.value))
     structure = text.problems + check_structure(text)
     every = structure + check_rules(text, structure)
-    problems = tuple(
-        sorted((p for p in every if on_disk or p.code not in _OF_THE_DISK), key=_order(text))
-    )
+    problems = _in_order((p for p in every if on_disk or p.code not in _OF_THE_DISK), text)
     # What resolves may trust types and ranges: with an error, there is no recipe.
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
@@ -106,11 +104,11 @@ def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple
 def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
     """Return why a parent could not be merged, and what is wrong with the child whatever it says."""
     own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
-    return tuple(sorted((*own, *problems), key=_order(child)))
+    return _in_order((*own, *problems), child)
 
 
-def _order(source: SourceText) -> Callable[[Problem], tuple[bool, int, int, str]]:
-    """Return the order of problems: those of the file, then those of its parent, each by place."""
+def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem, ...]:
+    """Return the problems of the file, then those of its parent, each by place."""
 
     def position(problem: Problem) -> tuple[bool, int, int, str]:
         place = problem.place
@@ -118,7 +116,7 @@ def _order(source: SourceText) -> Callable[[Problem], tuple[bool, int, int, str]
             return (False, 0, 0, problem.code)
         return (place.file != source.file, place.line, place.column or 0, problem.code)
 
-    return position
+    return tuple(sorted(problems, key=position))
 
 
 def resolve(text: FilledText) -> Recipe:
@@ -142,22 +140,13 @@ def resolve(text: FilledText) -> Recipe:
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
-    sources = (
-        _source(one, folder)
-        for source in written["sources"]
-        for one in _files(source, folder, judge)
-    )
+    sources: list[Source] = []
+    for source in written["sources"]:
+        # A pattern that matches nothing now stands for itself.
+        itself = {**source, "pattern": source.get("path", "")}
+        files = listed_files(source, folder, judge) or [itself]
+        sources += (_source(one, folder) for one in files)
     return from_mapping(Data, written, sources=tuple(sources))
-
-
-def _files(written: Written, folder: Path, judge: AccessCheck) -> list[Written]:
-    """Return a source once for each file of its pattern; itself where that matches nothing now."""
-    try:
-        found = list(listed_sources([written], folder, judge=judge))
-    # Rule R250 reports it.
-    except (OSError, ValueError):
-        found = []
-    return found or [{**written, "pattern": written.get("path", "")}]
 
 
 def _source(written: Written, folder: Path) -> Source:

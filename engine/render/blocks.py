@@ -311,9 +311,9 @@ class Section:
     drawing_lead: str = ""
     """How its drawings are read, which only the page has."""
     card: tuple[str, ...] = ()
-    """Sentences that the model card takes from it."""
+    """Sentences that the model card takes from it; empty ones are none."""
     closing: tuple[str, ...] = ()
-    """Sentences that the last lines of a run take from it."""
+    """Sentences that the last lines of a run take from it; empty ones are none."""
 
 
 def numbers(names: Iterable[str]) -> tuple[Column, ...]:

@@ -31,19 +31,17 @@ def challenge_text(result: Challenge, *, file: str, written: str, width: int = 1
     from engine.render import terminal
 
     edit = "\n".join(f"  {line}" for line in result.edit.rstrip().splitlines())
-    shown = terminal.terminal_text(
-        [
-            terminal.text(f"{sentence(result)}."),
-            terminal.text(""),
-            *terminal.renderables(_table(result)),
-            terminal.text(""),
-            *(terminal.text(line) for line in (*result.costs, *result.notes)),
-            terminal.text(""),
-            terminal.text(f"To adopt it, write in {file}, then `recipe run {file}`:"),
-        ],
-        width=width,
-        colour=False,
-    )
+    gap, remarks = terminal.text(""), map(terminal.text, (*result.costs, *result.notes))
+    parts = [
+        terminal.text(f"{sentence(result)}."),
+        gap,
+        *terminal.renderables(_table(result)),
+        gap,
+        *remarks,
+        gap,
+        terminal.text(f"To adopt it, write in {file}, then `recipe run {file}`:"),
+    ]
+    shown = terminal.terminal_text(parts, width=width, colour=False)
     return f"{shown}{edit}\n\nreport: {written}"
 
 

@@ -15,34 +15,25 @@ from engine.render.progress import STAGE_WIDTH, WIDTH
 _COMPARED = {"over_baselines": "over baselines", "over_previous": "drop since accepted"}
 
 
-def check_lines(verdict: Verdict, *, stage: str, colour: bool, width: int = WIDTH) -> str:
-    """One aligned line a check: name, got, interval, required, status; below them, why not."""
-    stages = [stage, *[""] * len(verdict.checks)]
-    rows = [
-        [terminal.text(name.ljust(STAGE_WIDTH - 2), "strong"), *_cells(check, verdict.checks)]
-        for name, check in zip(stages, verdict.checks, strict=False)
-    ]
-    notes = (terminal.indented(part, STAGE_WIDTH + 2) for part in _notes(verdict.checks))
-    return terminal.terminal_text([terminal.grid(rows), *notes], width=width, colour=colour)
+def check_lines(verdict: Verdict, *, colour: bool, width: int = WIDTH) -> str:
+    """The checks below the line of their stage."""
+    rows = (terminal.indented(part, STAGE_WIDTH) for part in check_rows(verdict.checks))
+    return terminal.terminal_text(rows, width=width, colour=colour)
 
 
 def check_rows(checks: Sequence[Check]) -> Iterator[RenderableType]:
-    """The same without a stage, for a text that they are part of."""
+    """One aligned line a check: name, got, interval, required, status; below them, why not."""
     if checks:
         yield terminal.grid([_cells(check, checks) for check in checks])
-    yield from (terminal.indented(part) for part in _notes(checks))
+    for check in checks:
+        if check.note and check.status is not Status.PASS:
+            note = terminal.text(f"{_title(check, checks)}: {check.note}", "quiet")
+            yield terminal.indented(note)
 
 
 def _cells(check: Check, checks: Sequence[Check]) -> list[RenderableType]:
     words = (_title(check, checks), got_value(check), got_interval(check), _required(check))
     return [*map(terminal.text, words), terminal.text(check.status.value, check.status.value)]
-
-
-def _notes(checks: Sequence[Check]) -> Iterator[RenderableType]:
-    """Why a check does not hold."""
-    for check in checks:
-        if check.note and check.status is not Status.PASS:
-            yield terminal.text(f"{_title(check, checks)}: {check.note}", "quiet")
 
 
 def _title(check: Check, checks: Sequence[Check]) -> str:
@@ -58,8 +49,5 @@ def _required(check: Check) -> str:
     """The demand, with the p of the test; corrected for all tests where that was done."""
     if check.p_adjusted not in (None, check.p_value):
         return f"{required(check)}, Holm {p_value(check.p_adjusted)}"
-    return (
-        f"{required(check)}, {p_value(check.p_value)}"
-        if check.p_value is not None
-        else required(check)
-    )
+    tested = "" if check.p_value is None else f", {p_value(check.p_value)}"
+    return f"{required(check)}{tested}"

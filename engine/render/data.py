@@ -17,7 +17,9 @@ from engine.evidence.data_view import DataView
 from engine.render import blocks
 from engine.render.number_format import count
 from engine.render.problems import problems_json
+from engine.render.report.sections.data import gravity
 from engine.render.rowtext import row_lines
+from engine.render.stage_lines import dropped_words
 from engine.render.styled_text import pad, printable
 from engine.render.terminal import indented, rich_table, styled, terminal_text, text
 
@@ -29,7 +31,6 @@ MOST_SOURCES = 20
 MOST_PLACES = 3
 """Rows named under each finding; the JSON has them all."""
 PLACE_LINES = 3
-_GRAVITY = {"fail": 0, "drop": 1, "mask": 2, "warn": 3}
 
 
 def data_text(view: DataView, *, width: int, colour: bool) -> str:
@@ -53,8 +54,7 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[Renderabl
     summary = view.summary
     if summary is not None:
         yield "sources", _sources(summary)
-        dropped = [f"{count(rows)} {why}" for why, rows in summary.dropped.items() if rows]
-        yield "not used", map(text, [", ".join(dropped)] if dropped else [])
+        yield "not used", map(text, filter(None, [dropped_words(summary)]))
         is_divided = any(split.rows for split in summary.splits)
         if is_divided or any(finding.count for finding in summary.findings):
             yield "checks", _findings(summary, view.refusing, width)
@@ -99,7 +99,7 @@ def _findings(
     findings = [finding for finding in summary.findings if finding.count]
     if not findings:
         yield text("nothing found")
-    for finding in sorted(findings, key=lambda f: (_GRAVITY.get(f.action, 9), -f.count, f.check)):
+    for finding in sorted(findings, key=lambda one: (gravity(one), -one.count, one.check)):
         yield from _finding(finding, refuses=finding.check in refusing, width=width)
 
 
@@ -127,9 +127,8 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
         yield _table(" | >rows", [[split.name, count(split.rows)] for split in splits])
     yield from (text(note) for split in splits if (note := _split_note(split)))
     if summary.folds:
-        yield text(
-            f"{summary.folds} folds: every row is held out once; fold 0 is the holdout shown here"
-        )
+        held_out = "every row is held out once; fold 0 is the holdout shown here"
+        yield text(f"{summary.folds} folds: {held_out}")
 
 
 def _class_table(splits: Sequence[SplitSummary], labels: Sequence[str]) -> Iterator[RenderableType]:
@@ -172,9 +171,8 @@ def _recorded(summary: DataSummary) -> Iterator[RenderableType]:
     if kept is None:
         return
     new = ", ".join(f"{count(rows)} in {name}" for name, rows in (kept.new_rows or {}).items())
-    holdout = (
-        f"{count(kept.kept)} holdout rows kept, {count(kept.added)} added, {count(kept.gone)} gone"
-    )
+    stayed, added, gone = map(count, (kept.kept, kept.added, kept.gone))
+    holdout = f"{stayed} holdout rows kept, {added} added, {gone} gone"
     yield text(f"{holdout}; rows new since the record: {new}" if new else holdout)
 
 
@@ -182,14 +180,10 @@ def _lengths(view: DataView) -> Iterator[RenderableType]:
     if not view.lengths:
         return
     limit = f">over {count(view.max_length)}" if view.unit == "tokens" else ""
-    rows = [
-        [
-            item.split,
-            *map(count, (item.median, item.p95, item.longest)),
-            "" if item.over is None else count(item.over),
-        ]
-        for item in view.lengths
-    ]
+    rows = []
+    for item in view.lengths:
+        lengths = map(count, (item.median, item.p95, item.longest))
+        rows.append([item.split, *lengths, "" if item.over is None else count(item.over)])
     yield _table(f" | >median | >95th | >longest | {limit}", rows)
     sampled = [
         f"{count(item.measured)} of {count(item.rows)} {item.split} rows"
@@ -210,7 +204,7 @@ def _examples(view: DataView, width: int) -> Iterator[RenderableType]:
         yield indented(_one_line(text(_escaped(example.input))))
         if example.target and example.target != label:
             yield indented(
-                _one_line(text("→ ", "quiet").append(printable(_escaped(example.target))))
+                _one_line(text("→ ", "quiet").append_text(text(_escaped(example.target))))
             )
         for beside in example.beside:
             yield indented(_one_line(text(_escaped(beside), "quiet")), 4)

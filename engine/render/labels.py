@@ -17,13 +17,11 @@ from engine.evidence import (
     Verdict,
 )
 from engine.evidence.verdicts import DIFFERENCES
-from engine.kinds import AnswerForm
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
     interval_of,
     is_lower_better,
     kind_of,
-    metric_name,
     primary_of,
     threshold_of,
     value_of,
@@ -110,11 +108,6 @@ def has_classes(report: Report) -> bool:
     return bool(kind_of(report).counts_by)
 
 
-def has_confusion(report: Report) -> bool:
-    """Tell whether a row has one label, so that one can be taken for another."""
-    return kind_of(report).answer is AnswerForm.LABEL
-
-
 def is_difference(check: Check) -> bool:
     """Tell whether the check bounds a difference of two measurements: its number carries a sign."""
     return check.kind in _DIFFERENCES
@@ -136,7 +129,7 @@ def sign(direction: str) -> str:
 def required(check: Check) -> str:
     """What was demanded: `lower bound ≥ 0.80`, or only `≥ 0.05` where the point decides."""
     decided = "" if check.decided_on == "point" else f"{check.decided_on} "
-    return f"{decided}{sign(check.direction)} {threshold_of(_metric(check), check.bound)}"
+    return f"{decided}{sign(check.direction)} {threshold_of(check.name, check.bound)}"
 
 
 def got(check: Check) -> str:
@@ -146,16 +139,12 @@ def got(check: Check) -> str:
 
 def got_value(check: Check) -> str:
     """The number that was measured, with a sign where it is a difference."""
-    return value_of(_metric(check), check.got, signed=is_difference(check))
+    return value_of(check.name, check.got, signed=is_difference(check))
 
 
 def got_interval(check: Check) -> str:
     """Its interval; empty for none."""
-    return interval_of(_metric(check), check.interval, signed=is_difference(check))
-
-
-def _metric(check: Check) -> str:
-    return metric_name(check.name)
+    return interval_of(check.name, check.interval, signed=is_difference(check))
 
 
 def check_sentence(check: Check) -> str:

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Place, Problem, Severity
+from engine.render.number_format import counted
 from engine.render.styled_text import Line, cells, crop, line, printable, to_text
 
 MOST = 20
 """Problems shown; the rest are counted."""
 _GUTTER = 8
 _WIDTH = 100
+_PLACE = ("file", "line", "column", "width")
+"""What programs get of a place."""
 _CONTEXT = 40
 """Characters kept before a mark that stands far to the right."""
 
@@ -56,13 +59,9 @@ def count_line(problems: Sequence[Problem]) -> str:
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
     warnings = len(problems) - errors
     if errors and warnings:
-        both = f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}"
-        return f"{_counted(len(problems), 'problem')} ({both})"
-    return _counted(errors, "error") if errors else _counted(warnings, "warning")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        both = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}"
+        return f"{counted(len(problems), 'problem')} ({both})"
+    return counted(errors, "error") if errors else counted(warnings, "warning")
 
 
 def _position(problem: Problem) -> tuple[bool, bool, str, int, int, str]:
@@ -85,21 +84,11 @@ def _problem_lines(problem: Problem, source: str) -> list[Line]:
 
 
 def _headline(problem: Problem, message: str, source: str) -> Line:
-    spot = _spot(problem.place) or (source if problem.path else "")
+    spot = (problem.place.spot if problem.place else "") or (source if problem.path else "")
     style = "warning" if problem.severity is Severity.WARNING else "error"
     subject = f"{printable(problem.path)}: " if problem.path else ""
     place = ((printable(spot), "place"), ("  ", "")) if spot else ()
     return (*place, (problem.code, style), ("  " + subject + printable(message), ""))
-
-
-def _spot(place: Place | None) -> str:
-    if place is None:
-        return ""
-    parts = [place.file]
-    if place.line is not None:
-        parts.append(str(place.line))
-        parts += [str(place.column)] if place.column is not None else []
-    return ":".join(parts)
 
 
 def _snippet_lines(place: Place, hints: list[str]) -> list[Line]:
@@ -129,12 +118,5 @@ def _as_json(problem: Problem) -> dict[str, Any]:
         "path": problem.path,
         "message": problem.message,
         "hint": problem.hint,
-        "place": None
-        if place is None
-        else {
-            "file": place.file,
-            "line": place.line,
-            "column": place.column,
-            "width": place.width,
-        },
+        "place": place and {name: getattr(place, name) for name in _PLACE},
     }

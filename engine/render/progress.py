@@ -12,8 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from engine.render.number_format import about
 from engine.render.styled_text import Line, cells, crop, line, pad, printable, to_text
@@ -102,17 +101,6 @@ class _Progress:
             if not self._closed:
                 self._erase()
             self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _is_due(self, now: float, done: int, total: int, *, is_fresh: bool) -> bool:
         raise NotImplementedError

@@ -58,9 +58,14 @@ def stage_result(
     return terminal.terminal_text([row], width=width, colour=colour)
 
 
+def dropped_words(data: DataSummary) -> str:
+    """`12 duplicate, 3 empty`."""
+    return ", ".join(f"{count(rows)} {why}" for why, rows in data.dropped.items() if rows)
+
+
 def data_line(data: DataSummary) -> str:
     """`800 rows read, 700 used (12 duplicate, …); 0 in two splits (exact 0, near 0)`."""
-    dropped = ", ".join(f"{count(rows)} {why}" for why, rows in data.dropped.items() if rows)
+    dropped = dropped_words(data)
     used = f"{count(data.rows_read)} rows read, {count(data.rows_used)} used"
     overlap = data.overlap_exact + data.overlap_near
     proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
@@ -85,22 +90,19 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
 
 def _short(item: BaselineResult, metric: str) -> str:
     measured = find_metric(item.scores, metric)
-    if measured is None or measured.value is None:
-        return "not computed"
-    if is_share(metric):
-        return amount(measured.value, decimals=2)
-    return value_of(metric, measured.value)
+    value = measured.value if measured else None
+    return amount(value, decimals=2) if is_share(metric) else value_of(metric, value)
 
 
 def training_line(training: TrainingSummary) -> str:
     """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
     kept = training.kept_loss
+    loss = "" if kept is None else f" (validation loss {kept:.3f})"
+    rows = f"{count(training.rows)} rows{_unseen(training)}"
     parts = [
-        f"{training.steps} steps, {training.epochs:g} epochs on {count(training.rows)} rows"
-        + _unseen(training),
+        f"{training.steps} steps, {training.epochs:g} epochs on {rows}",
         f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
-        f"kept step {training.kept_step}"
-        + ("" if kept is None else f" (validation loss {kept:.3f})"),
+        f"kept step {training.kept_step}{loss}",
     ]
     if training.stopped_early:
         parts.append("stopped early")
@@ -119,14 +121,10 @@ def _unseen(training: TrainingSummary) -> str:
 def file_line(files: Sequence[ExportedFile]) -> str:
     """The quantized file: its size, effective bits and fallbacks; empty without one."""
     parts = []
-    for file in files:
-        if file.bits_per_weight is None:
-            continue
+    for file in (file for file in files if file.bits_per_weight is not None):
         fell = f" ({file.fallback_tensors} of {file.tensors} tensors fell back)"
-        shown = fell if file.fallback_tensors else ""
-        parts.append(
-            f"{file.name}, {size(file.bytes)}, {file.bits_per_weight:.1f} bits a weight{shown}"
-        )
+        bits = f"{file.bits_per_weight:.1f} bits a weight{fell if file.fallback_tensors else ''}"
+        parts.append(f"{file.name}, {size(file.bytes)}, {bits}")
     return _joined(parts, "; ")
 
 
@@ -136,24 +134,17 @@ def ladder_lines(ladder: Sequence[VariantResult], *, metric: str) -> str:
         return ""
     shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
     lines = [_joined(shown, " · ")]
-    lines += [
-        f"{rung.name} {rung_answer(rung)}: {'; '.join(check_sentence(check) for check in broken_checks(rung))}"
-        for rung in ladder
-        if broken_checks(rung)
-    ]
+    broken = ((rung, "; ".join(map(check_sentence, broken_checks(rung)))) for rung in ladder)
+    lines += [f"{rung.name} {rung_answer(rung)}: {why}" for rung, why in broken if why]
     taken = [rung for rung in ladder if rung.verdict is None or rung.verdict.status is Status.PASS]
     kept = ladder[-1] if taken and taken[-1] is ladder[-1] else None
-    if kept is not None and kept.agreement is not None and kept.agreement.value is not None:
-        rows = kept.agreement.n
-        same = round(kept.agreement.value * rows)
-        share = percent(kept.agreement.value)
-        lines.append(
-            f"{kept.name} agrees on {same} of {rows} rows ({share}), {count(len(kept.flips))} changed"
-        )
-    elif kept is not None and kept.mean_shift is not None:
-        lines.append(
-            f"{kept.name} moved log-probabilities by {kept.mean_shift:.4f} nats on average"
-        )
+    agreed = kept.agreement if kept else None
+    if kept and agreed and agreed.value is not None:
+        same = f"{round(agreed.value * agreed.n)} of {agreed.n} rows ({percent(agreed.value)})"
+        lines.append(f"{kept.name} agrees on {same}, {count(len(kept.flips))} changed")
+    elif kept and kept.mean_shift is not None:
+        shift = f"{kept.mean_shift:.4f} nats on average"
+        lines.append(f"{kept.name} moved log-probabilities by {shift}")
     return "\n".join(lines)
 
 
@@ -176,12 +167,10 @@ def plan_table(
     # a cost stays on one line where that leaves room for the reasons, which are sentences
     cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
     room = width - 4 - max((len(name) for name, _ in facts), default=0)
-    names = terminal.grid(
-        [[terminal.text(name, "quiet"), _shown(fact, room)] for name, fact in facts]
-    )
+    named = ((terminal.text(name, "quiet"), _shown(fact, room)) for name, fact in facts)
     gap = terminal.text("")
     parts = [terminal.text(title, "strong"), gap, terminal.indented(stages)]
-    parts += [gap, terminal.indented(names)] if facts else []
+    parts += [gap, terminal.indented(terminal.grid(named))] if facts else []
     parts += [gap, terminal.text(closing)] if closing else []
     return terminal.terminal_text(parts, width=width, colour=colour)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 Span = tuple[str, str]
 """Text and its style: a key of `STYLES`, or empty for none."""
@@ -33,7 +32,6 @@ _OBEYED = re.compile(
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 """A style as `to_text` writes it, or a single character."""
-INDENT = "  "
 ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
 
 
@@ -122,10 +120,3 @@ def _painted(span: Span) -> str:
         return text
     # `_OBEYED` knows the sequences of these colours only: others would be shown as escapes.
     return Style.parse(STYLES[style]).render(text, color_system=ColorSystem.STANDARD)
-
-
-def paragraph(text: str, width: int, *, indent: str = INDENT) -> Iterator[Line]:
-    """The text on as many lines as it takes; nothing for none."""
-    room = max(20, width - len(indent))
-    for part in textwrap.wrap(printable(text), room, break_on_hyphens=False):
-        yield line(indent + part)

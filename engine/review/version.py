@@ -37,7 +37,7 @@ class Side:
     def text(self) -> SourceText:
         """The file with its parent merged in, for how values are written."""
         child = read_source(self.path, read=self.tree.reader)
-        return extended(child, read=self.tree.reader).source
+        return extended(child, read=self.tree.reader)[0]
 
     @cached_property
     def drawing_lock(self) -> Lock | None:

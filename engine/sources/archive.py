@@ -69,16 +69,12 @@ def _extract_member(
                 _from_tar(stream, member, target, name=name)
         else:
             raise DataError.one("D346", f"`{name}` is not an archive of a known kind")
-    except BROKEN as error:
-        raise _damaged(name, error) from error
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, *BROKEN) as error:
+        # What decompressors raise as an OSError has no number.
+        if getattr(error, "errno", None) is not None:
             raise
-        raise _damaged(name, error) from error
-
-
-def _damaged(name: str, error: Exception) -> DataError:
-    return DataError.one("D346", f"`{name}` is damaged: {str(error).lower() or 'it ends early'}")
+        fault = str(error).lower() or "it ends early"
+        raise DataError.one("D346", f"`{name}` is damaged: {fault}") from error
 
 
 def _from_zip(archive: Path, member: str, target: Path, *, name: str, limits: StreamLimits) -> None:
@@ -155,11 +151,9 @@ def _no_member(member: str, names: Iterable[str], *, name: str) -> DataError:
     wanted = PurePosixPath(member).name
     same_name = [other for other in known if PurePosixPath(other).name == wanted]
     near = (same_name + difflib.get_close_matches(member, known, n=3, cutoff=0.5))[:3]
-    unique = list(dict.fromkeys(near))
-    hint = f"nearest: {', '.join(f'`{other}`' for other in unique)}" if unique else None
-    return DataError.one(
-        "D343", f"`{name}` has no file `{member}` ({len(known)} entries)", hint=hint
-    )
+    hint = f"nearest: {', '.join(f'`{other}`' for other in dict.fromkeys(near))}" if near else None
+    message = f"`{name}` has no file `{member}` ({len(known)} entries)"
+    return DataError.one("D343", message, hint=hint)
 
 
 def _link(member: str, name: str) -> DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 from engine.files.reading import read_json
@@ -22,11 +23,10 @@ class DigestMemory:
     def __init__(self, path: Path) -> None:
         """Remember in `path`, a JSON file that is made on the first new digest."""
         self._path = path
-        self._known: dict[str, list[str | int]] | None = None
 
     def sha256(self, path: Path) -> str:
         """Return the sha256 of the file at `path`; OSError when it cannot be read."""
-        known = self._load()
+        known = self._known
         stamp = _stamp(path)
         entry = known.get(str(path))
         if entry is not None and entry[1:] == stamp:
@@ -38,10 +38,9 @@ class DigestMemory:
             self._save(known)
         return digest
 
-    def _load(self) -> dict[str, list[str | int]]:
-        if self._known is None:
-            self._known = _read(self._path)
-        return self._known
+    @cached_property
+    def _known(self) -> dict[str, list[str | int]]:
+        return _read(self._path)
 
     def _save(self, known: dict[str, list[str | int]]) -> None:
         """Write aside and rename, so that a reader never sees half a memory."""

@@ -28,15 +28,10 @@ def fetch_hub_data(ref: HubRef, source: Source, *, cached: Cached, progress: Pro
     """
     if source.hub_file:
         return _fetch_file(ref, source.hub_file, progress)
-    payload = {
-        "repo": ref.repo,
-        "revision": ref.revision,
-        "config": source.config,
-        "split": source.split,
-    }
-    return cached(
-        "hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress)
-    ).file(ROWS)
+    commit = {"repo": ref.repo, "revision": ref.revision}
+    payload = {**commit, "config": source.config, "split": source.split}
+    rows = cached("hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress))
+    return rows.file(ROWS)
 
 
 def newest_commit(repo: str, kind: str) -> str:

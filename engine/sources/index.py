@@ -13,17 +13,19 @@ import re
 import ssl
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError, needs_extra
+from engine.files.digests import sha256_of
 from engine.progress import Progress
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
 
 if TYPE_CHECKING:
+    from packaging.version import Version
     from unearth import Package
     from unearth.fetchers import PyPIClient
 
@@ -62,7 +64,7 @@ def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
         unnamed = [file for file, digest in zip(files, published, strict=True) if digest is None]
         for file in unnamed:
             path = client.save(file, folder, pinned=None, progress=progress)
-            if _digest(path) == wanted.sha256:
+            if sha256_of(path) == wanted.sha256:
                 return path
             path.unlink()
     raise _no_such_archive(wanted, files)
@@ -92,7 +94,7 @@ def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
         if digest is None:
             with tempfile.TemporaryDirectory() as folder:
                 path = client.save(chosen, Path(folder), pinned=None, progress=progress)
-                digest = _digest(path)
+                digest = sha256_of(path)
         newest = client.newest(wanted)
     return Archive(name=_file_name(chosen.link.filename), sha256=digest, newest=newest)
 
@@ -173,14 +175,10 @@ class _Client:
 
     def newest(self, wanted: Wanted) -> str:
         """Return the newest usual version; that of `wanted` where there is none."""
-        from packaging.version import InvalidVersion, Version  # an extra
-
-        versions = [wanted.version]
-        for file in self.finder.find_all_packages(wanted.name, allow_yanked=False):
-            with suppress(InvalidVersion, TypeError):
-                if not Version(file.version).is_prerelease:
-                    versions.append(file.version)
-        return max(versions, key=_order)
+        found = self.finder.find_all_packages(wanted.name, allow_yanked=False)
+        known = {file.version: _version(file.version) for file in found}
+        usual: list[str] = [name for name, one in known.items() if one and not one.is_prerelease]
+        return max([wanted.version, *usual], key=_order)
 
     def _require_answers(self, wanted: Wanted) -> None:
         for host, status in self.answers:
@@ -259,13 +257,18 @@ def _file_name(name: str) -> str:
     return plain or "archive"
 
 
-def _same_version(found: str | None, wanted: str) -> bool:
+def _version(name: str | None) -> Version | None:
+    """Return a version that can be compared; None for a name that is none."""
     from packaging.version import InvalidVersion, Version  # an extra
 
     try:
-        return found is not None and Version(found) == Version(wanted)
+        return None if name is None else Version(name)
     except InvalidVersion:
-        return found == wanted
+        return None
+
+
+def _same_version(found: str | None, wanted: str) -> bool:
+    return (_version(found) or found) == (_version(wanted) or wanted)
 
 
 def _rank(name: str) -> int:
@@ -277,11 +280,6 @@ def _rank(name: str) -> int:
 def _sha256(file: Package) -> str | None:
     options: dict[str, list[str]] = file.link.hash_option or {}
     return next(iter(options.get("sha256", [])), None)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
@@ -298,12 +296,8 @@ def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
 
 
 def _order(version: str) -> tuple[Any, ...]:
-    from packaging.version import InvalidVersion, Version  # an extra
-
-    try:
-        return (1, Version(version))
-    except InvalidVersion:
-        return (0, version)
+    found = _version(version)
+    return (0, version) if found is None else (1, found)
 
 
 def _no_such_archive(wanted: Wanted, files: Sequence[Package]) -> DataError:

@@ -11,6 +11,7 @@ from engine.errors import DataError
 from engine.files.reading import require_data
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal
+from engine.recipe.text.paths import names_in
 from engine.recipe.validation.schema_errors import show
 from engine.sources.digest import DigestMemory
 from engine.store import sha256_of
@@ -58,19 +59,9 @@ def _require(ref: PathRef) -> None:
     except (OSError, ValueError) as error:
         raise _unreadable(ref, error) from None
     if not is_there:
-        near = difflib.get_close_matches(ref.path.name, _siblings(ref.path), n=1)
-        raise DataError.one(
-            "D320",
-            f"`{ref.written}` does not exist",
-            hint=f"did you mean `{near[0]}`?" if near else None,
-        )
-
-
-def _siblings(path: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in path.parent.iterdir())
-    except OSError:
-        return []
+        near = difflib.get_close_matches(ref.path.name, names_in(ref.path.parent), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else None
+        raise DataError.one("D320", f"`{ref.written}` does not exist", hint=hint)
 
 
 def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:

@@ -69,16 +69,8 @@ def fetching() -> Iterator[None]:
     from huggingface_hub import constants  # an extra, and slow to import
 
     _limit_time()
-    if not _Wish.allows:
+    with _online(constants) if _Wish.allows else contextlib.nullcontext():
         yield
-        return
-    before = constants.HF_HUB_OFFLINE
-    # The library reads the variable when it is imported; changing the environment comes too late.
-    constants.HF_HUB_OFFLINE = False
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 @contextlib.contextmanager
@@ -86,24 +78,20 @@ def loading_rows() -> Iterator[None]:
     """Let datasets, which fetches and reads in one call, speak to the hub as `fetching` does."""
     from datasets import config
 
-    with fetching():
-        if not _Wish.allows or "HF_DATASETS_OFFLINE" in os.environ:
-            yield
-            return
-        # A copy of the hub library's flag, made when datasets was imported.
-        before = config.HF_HUB_OFFLINE
-        config.HF_HUB_OFFLINE = False
-        try:
-            yield
-        finally:
-            config.HF_HUB_OFFLINE = before
+    allows = _Wish.allows and "HF_DATASETS_OFFLINE" not in os.environ
+    # It has a copy of the hub library's flag, made when datasets was imported.
+    with fetching(), _online(config) if allows else contextlib.nullcontext():
+        yield
 
 
-def is_offline() -> bool:
-    """Tell whether the hub may not be contacted now."""
-    from huggingface_hub import constants  # an extra, and slow to import
-
-    return bool(constants.HF_HUB_OFFLINE)
+@contextlib.contextmanager
+def _online(library: Any) -> Iterator[None]:
+    """Switch a library on: it reads the variable when it is imported, changing the environment comes too late."""
+    before, library.HF_HUB_OFFLINE = library.HF_HUB_OFFLINE, False
+    try:
+        yield
+    finally:
+        library.HF_HUB_OFFLINE = before
 
 
 def _limit_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from engine.progress import Progress
@@ -17,26 +16,19 @@ def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> P
     DataError as `engine.sources.index.download` and `engine.sources.archive.extract` raise it.
     """
     name = PurePosixPath(safe_steps(ref.file)[-1]).name
-    archive = _fetch_archive(ref, cached, progress)
+    archive, digest = _fetch_archive(ref, cached, progress)
     # By the bytes of the archive, not by its name: pinned or not, the same file is unpacked once.
-    payload = {"archive": archive.digest, "file": ref.file}
+    payload = {"archive": digest, "file": ref.file}
 
     def build(folder: Path) -> None:
-        progress.note(f"unpacking {name} from {archive.path.name}")
-        extract(archive.path, ref.file, folder / name)
+        progress.note(f"unpacking {name} from {archive.name}")
+        extract(archive, ref.file, folder / name)
 
     return cached("package_file", payload, build).file(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Archive:
-    """A fetched archive and the sha256 of its bytes."""
-
-    path: Path
-    digest: str
-
-
-def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> _Archive:
+def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> tuple[Path, str]:
+    """Return the fetched archive and the sha256 of its bytes."""
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
@@ -48,4 +40,4 @@ def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> _Arch
 
     artifact = cached("package", payload, build)
     entry = artifact.files[0]
-    return _Archive(path=artifact.file(entry.name), digest=entry.sha256)
+    return artifact.file(entry.name), entry.sha256

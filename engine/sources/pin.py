@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,9 @@ def pin_recipe(
     seeker = _Seeker(source=source, progress=progress, upgrade=upgrade)
     for at, written, kind in written_references(source.value):
         seeker.look(at, written, kind)
-    settings = tuple(
-        Edit(at=pin.path, value=pin.new, below=seeker.anchors[pin.path]) for pin in seeker.pins
-    )
-    new = with_edits(text, source, settings) if settings and not seeker.problems else text
+    edits = tuple(seeker.edits)
     return Pinned(
-        text=new,
+        text=with_edits(text, source, edits) if edits and not seeker.problems else text,
         pins=tuple(seeker.pins),
         kept=seeker.kept,
         notes=tuple(seeker.notes),
@@ -105,17 +102,22 @@ def _is_of_the_text(problem: Problem) -> bool:
     return problem.severity is Severity.ERROR and problem.code not in left_out
 
 
+_Finder = Callable[[], tuple[str, str, str]]
+"""Gives the pin, what it is about, and a note."""
+
+
+@dataclass(slots=True, kw_only=True)
 class _Seeker:
     """Looks references up, one after the other, and remembers what came of it."""
 
-    def __init__(self, *, source: SourceText, progress: Progress, upgrade: bool) -> None:
-        self._source, self._progress, self._upgrade = source, progress, upgrade
-        self._folder = source.path.parent
-        self.pins: list[Pin] = []
-        self.anchors: dict[KeyPath, str] = {}
-        self.notes: list[str] = []
-        self.problems: list[Problem] = []
-        self.kept = 0
+    source: SourceText
+    progress: Progress
+    upgrade: bool
+    pins: list[Pin] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    kept: int = 0
 
     def look(self, at: KeyPath, written: Mapping[str, Any], kind: str) -> None:
         """Find the pin of one reference."""
@@ -126,54 +128,37 @@ class _Seeker:
             ("gguf", "sha256", lambda: self._file(written, "gguf")),
         ):
             if isinstance(written.get(anchor), str):
-                self._pin((*at, key), written, anchor, find=find)
+                self._pin((*at, key), written, anchor, find)
                 return
         if "endpoint" in written:
             self.notes.append(f"{dotted(at)}: what a server serves cannot be pinned")
 
-    def _pin(
-        self,
-        path: KeyPath,
-        written: Mapping[str, Any],
-        anchor: str,
-        *,
-        find: Callable[[], tuple[str, str, str]],
-    ) -> None:
+    def _pin(self, path: KeyPath, written: Mapping[str, Any], anchor: str, find: _Finder) -> None:
         named, old = str(written[anchor]), str(written.get(str(path[-1]), ""))
-        if anchor == "path" and is_pattern(named, self._folder):
-            self.notes.append(
-                f"{dotted(path[:-1])}: `{named}` stands for several files; none of them is pinned"
-            )
+        at = dotted(path[:-1])
+        if anchor == "path" and is_pattern(named, self.source.path.parent):
+            self.notes.append(f"{at}: `{named}` stands for several files; none of them is pinned")
             return
-        if old and not self._upgrade:
+        if old and not self.upgrade:
             self.kept += 1
             return
         try:
             new, about, note = find()
         except EngineError as error:
-            place = self._source.place((*path[:-1], anchor))
-            self.problems += [
-                Problem(
-                    code=problem.code,
-                    message=problem.message,
-                    path=dotted(path[:-1]),
-                    hint=problem.hint,
-                    place=place,
-                )
-                for problem in error.problems
-            ]
+            place = self.source.place((*path[:-1], anchor))
+            self.problems += (replace(one, path=at, place=place) for one in error.problems)
             return
         if new == old:
             self.kept += 1
-            self.notes += [f"{dotted(path[:-1])}: {note}"] if note else []
+            self.notes += [f"{at}: {note}"] if note else []
             return
-        self.anchors[path] = anchor
+        self.edits.append(Edit(at=path, value=new, below=anchor))
         self.pins.append(Pin(path=path, of=named, old=old, new=new, about=about, note=note))
 
     def _hub(self, written: Mapping[str, Any], kind: str) -> tuple[str, str, str]:
         from engine.sources.hub import newest_commit  # only when something is asked
 
-        self._progress.note(f"asking the hub for {written['hub']}")
+        self.progress.note(f"asking the hub for {written['hub']}")
         repository = "model" if kind == "model" else "dataset"
         return newest_commit(written["hub"], repository), "the commit that `main` is at", ""
 
@@ -181,16 +166,16 @@ class _Seeker:
         from engine.sources.index import Wanted, find_archive
 
         name, version = written["package"].split("==")
-        self._progress.note(f"asking the package index for {name} {version}")
+        self.progress.note(f"asking the package index for {name} {version}")
         wanted = Wanted(name=name, version=version, sha256=None)
-        found = find_archive(wanted, str(written.get("file", "")), self._progress)
+        found = find_archive(wanted, str(written.get("file", "")), self.progress)
         newer = f"version {found.newest} is there" if found.newest != version else ""
         return found.sha256, found.name, newer
 
     def _file(self, written: Mapping[str, Any], key: str) -> tuple[str, str, str]:
-        path = absolute(written[key], self._folder)
-        if left := unread(self._source, written[key], key):
-            raise refusal(left, self._source.file)
+        path = absolute(written[key], self.source.path.parent)
+        if left := unread(self.source, written[key], key):
+            raise refusal(left, self.source.file)
         with tempfile.TemporaryDirectory() as folder:
             # An empty memory: a pin stands for the bytes as they are read now.
             memory = DigestMemory(Path(folder) / "digests.json")

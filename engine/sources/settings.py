@@ -39,16 +39,10 @@ def read_settings(environment: Mapping[str, str]) -> IndexSettings:
     """Return the settings in force for `environment` (usually `os.environ`)."""
     pip = {**_pip_files(environment), **_pip_variables(environment)}
     uv = _uv_files(environment)
-    main = (
-        environment.get("UV_DEFAULT_INDEX")
-        or environment.get("UV_INDEX_URL")
-        or environment.get("PIP_INDEX_URL")
-        or uv["default"]
-        or pip.get("index-url")
-    )
+    named = map(environment.get, ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"))
+    main = next(filter(None, named), None) or uv["default"] or pip.get("index-url")
     extra = [
-        *_words(environment.get("UV_INDEX")),
-        *_words(environment.get("UV_EXTRA_INDEX_URL")),
+        *_words(environment.get("UV_INDEX"), environment.get("UV_EXTRA_INDEX_URL")),
         *uv["extra"],
         *_words(pip.get("extra-index-url")),
     ]
@@ -62,10 +56,7 @@ def read_settings(environment: Mapping[str, str]) -> IndexSettings:
         indexes=tuple(dict.fromkeys(urls)),
         find_links=tuple(dict.fromkeys(links)),
         no_index=_true(pip.get("no-index")) or _true(environment.get("UV_NO_INDEX")),
-        trusted_hosts=(
-            *_words(pip.get("trusted-host")),
-            *_words(environment.get("UV_INSECURE_HOST")),
-        ),
+        trusted_hosts=tuple(_words(pip.get("trusted-host"), environment.get("UV_INSECURE_HOST"))),
         certificates=_certificates(environment, pip),
         timeout_seconds=_seconds(environment.get("UV_HTTP_TIMEOUT") or pip.get("timeout")),
         proxy=pip.get("proxy") or None,
@@ -73,12 +64,8 @@ def read_settings(environment: Mapping[str, str]) -> IndexSettings:
 
 
 def _certificates(environment: Mapping[str, str], pip: Mapping[str, str]) -> str | None:
-    named = (
-        pip.get("cert"),
-        environment.get("SSL_CERT_FILE"),
-        environment.get("REQUESTS_CA_BUNDLE"),
-        environment.get("CURL_CA_BUNDLE"),
-    )
+    variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    named = (pip.get("cert"), *map(environment.get, variables))
     return next((name for name in named if name and Path(name).exists()), None)
 
 
@@ -170,8 +157,8 @@ def _named(url: str, environment: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(netloc=netloc))
 
 
-def _words(text: str | None) -> Iterator[str]:
-    return iter((text or "").split())
+def _words(*texts: str | None) -> Iterator[str]:
+    return (word for text in texts for word in (text or "").split())
 
 
 def _true(text: str | None) -> bool:

@@ -51,10 +51,8 @@ class StreamLimits:
         if count > self.bytes:
             raise DataError.one("D345", f"`{name}` unpacks to more than {self.bytes:,} bytes")
         if count > self.free and count > self.ratio * packed:
-            message = (
-                f"`{name}` unpacks to more than {self.ratio} times its size ({packed:,} bytes)"
-            )
-            raise DataError.one("D345", message)
+            most = f"{self.ratio} times its size ({packed:,} bytes)"
+            raise DataError.one("D345", f"`{name}` unpacks to more than {most}")
 
 
 class Readable(Protocol):
@@ -101,7 +99,7 @@ class Guarded(io.RawIOBase):
         """Fill `buffer` and return how much was filled; 0 at the end."""
         chunk = self._read(len(buffer))
         self._count += len(chunk)
-        self._check()
+        self._limits.check(self._count, packed=self._packed, name=self._name)
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
@@ -122,9 +120,6 @@ class Guarded(io.RawIOBase):
         if closing is not None and not self.closed:
             closing()
         super().close()
-
-    def _check(self) -> None:
-        self._limits.check(self._count, packed=self._packed, name=self._name)
 
 
 def _open_zstd(path: Path) -> Readable:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.kinds import KINDS, AnswerForm
-from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern
+from engine.recipe.patterns import MAPS, UNREADABLE, at_pointer, compiled, python_pattern
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
@@ -162,20 +162,9 @@ def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
             yield f"{show(reference)} refers to itself and never ends"
             return
         seen.append(reference)
-        here = _found(reference, root)
+        here = at_pointer(root, reference)
         if here is None:
             yield f"{show(reference)} leads nowhere"
-
-
-def _found(reference: str, root: Mapping[str, Any]) -> object:
-    found: object = root
-    for part in reference.removeprefix("#").split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-            found = found[int(name)]
-        else:
-            found = found.get(name) if isinstance(found, Mapping) else None
-    return found
 
 
 @rule("task.schema", "data.answer")

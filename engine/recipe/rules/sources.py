@@ -11,7 +11,7 @@ from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.globs import is_pattern, listed_sources, match, start_of
+from engine.recipe.text.globs import is_pattern, listed_files, match, start_of
 from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import FilledText
@@ -82,11 +82,8 @@ def formats_are_known(recipe: FilledText) -> Problems:
 
 def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
     """Return the names of a source's files; none for a split of the hub."""
-    try:
-        listed = list(listed_sources([written], recipe.path.parent, judge=recipe.judge))
-    except (OSError, ValueError):  # R250 reports it
-        listed = []
-    names = [one.get("file", one.get("path")) for one in listed]
+    files = listed_files(written, recipe.path.parent, recipe.judge) or ()
+    names = [one.get("file", one.get("path")) for one in files]
     return [name for name in names if name is not None]
 
 
@@ -431,9 +428,6 @@ def _identities(written: Mapping[str, Any], recipe: FilledText) -> list[tuple[st
     folder = recipe.path.parent
     keys = ("hub", "package", "file", "config", "split", "records", "columns", "explode")
     own = tuple(str(written.get(key, "")) for key in keys)
-    try:
-        listed = list(listed_sources([written], folder, judge=recipe.judge))
-    except (OSError, ValueError):
-        listed = [written]
-    paths = (one.get("path", "") for one in listed)
+    files = listed_files(written, folder, recipe.judge)
+    paths = (one.get("path", "") for one in ([written] if files is None else files))
     return [(*own, str(absolute(path, folder)) if path else "") for path in paths]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -29,6 +29,9 @@ from engine.recipe.model import (
 from engine.recipe.sweeps import sweep_mapping
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
+
+_ANY_WIDTH: Final = 1 << 20
+"""Wider than any value: PyYAML would break a long text into several lines."""
 
 
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
@@ -56,14 +59,12 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
 
 def dump_resolved(recipe: Recipe) -> str:
     """Return the resolved recipe as block YAML that loads to the same recipe."""
-    text: str = yaml.dump(
-        resolved_mapping(recipe),
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=False,
-        width=100,
-    )
+    mapping = resolved_mapping(recipe)
+    return _dump(mapping, sort_keys=False, default_flow_style=False, width=100)
+
+
+def _dump(value: object, **style: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **style)
     return text
 
 
@@ -162,12 +163,9 @@ def _export(export: Export) -> dict[str, Any]:
 
 def spelled(value: object) -> str:
     """Return one value as YAML writes it on a line, quoted where it has to be."""
-    # Wider than any value: PyYAML would break a long text into several lines.
-    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, width=1 << 20)
     # PyYAML ends a document that is one plain value with `...`.
-    text = text.removesuffix("\n").removesuffix("\n...")
-    is_single = isinstance(value, str) and text.startswith("'")
-    return json.dumps(value, ensure_ascii=False) if is_single else text
+    text = _dump(value, width=_ANY_WIDTH).removesuffix("\n").removesuffix("\n...")
+    return _double_quoted(value, text)
 
 
 def spelled_in_flow(value: object) -> str:
@@ -179,10 +177,11 @@ def spelled_in_flow(value: object) -> str:
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(spelled_in_flow, value))}]"
-    text: str = yaml.dump(
-        [value], Dumper=_Dumper, allow_unicode=True, width=1 << 20, default_flow_style=True
-    )
-    text = text.strip()[1:-1]
+    text = _dump([value], width=_ANY_WIDTH, default_flow_style=True)
+    return _double_quoted(value, text.strip()[1:-1])
+
+
+def _double_quoted(value: object, text: str) -> str:
     is_single = isinstance(value, str) and text.startswith("'")
     return json.dumps(value, ensure_ascii=False) if is_single else text
 

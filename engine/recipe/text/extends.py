@@ -14,7 +14,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,32 +31,26 @@ _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://"
 _PLACES: Final = frozenset({"hub", "path", "package"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extended:
-    """A recipe with its parent merged in, if it has one."""
+def extended(
+    child: SourceText, *, read: Reader = read_bytes
+) -> tuple[SourceText, tuple[Problem, ...]]:
+    """Return `child` with the parent that it names merged in; or `child` alone, and why the parent could not be.
 
-    source: SourceText
-    problems: tuple[Problem, ...] = ()
-    """Why the parent could not be merged; then `source` is the child alone."""
-
-
-def extended(child: SourceText, *, read: Reader = read_bytes) -> Extended:
-    """Return `child` with the parent that it names merged in; one outside the project is read where that is allowed.
-
-    `read` gives the bytes of the parent, as it did those of the child: see `check_recipe`.
+    A parent outside the project is read where that is allowed. `read` gives the bytes of the parent, as it did
+    those of the child: see `check_recipe`.
     """
     named = child.value.get(KEY)
     if not isinstance(named, str) or not named:
-        return Extended(source=child)  # nothing, or a value that the schema reports
+        return child, ()  # nothing, or a value that the schema reports
     if unwanted := _unwanted(child, named):
-        return Extended(source=child, problems=unwanted)
+        return child, unwanted
     try:
         parent = read_source(absolute(named, Path(child.file).parent), read=read)
     except RecipeError as error:
-        return Extended(source=child, problems=tuple(_of_the_child(error, child, named)))
+        return child, tuple(_of_the_child(error, child, named))
     if KEY in parent.value:
-        return Extended(source=child, problems=(_extends_further(child, parent),))
-    return Extended(source=_merged_source(child, parent))
+        return child, (_extends_further(child, parent),)
+    return _merged_source(child, parent), ()
 
 
 def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -41,28 +41,32 @@ def start_of(written: str, folder: Path) -> Path | None:
     """Return the folder that a pattern starts from; None for a path without variable parts."""
     if _MAGIC.search(written) is None:
         return None
-    parts = written.split("/")
-    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
-    prefix = "/".join(parts[:first])
+    prefix, first, _ = _split(written)
     return absolute(f"{prefix}/" if prefix or first else ".", folder)
 
 
-def listed_sources(
-    written: Sequence[Mapping[str, Any]], folder: Path, *, judge: AccessCheck | None = None
-) -> Iterator[Mapping[str, Any]]:
-    """Yield the sources of a recipe, each pattern as one source for each file that it matches.
+def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
+    """Return what stands before the first variable part of a pattern, how many parts that is, and the others."""
+    parts = written.split("/")
+    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
+    return "/".join(parts[:first]), first, tuple(parts[first:])
+
+
+def listed_files(
+    source: Mapping[str, Any], folder: Path, judge: AccessCheck
+) -> list[Mapping[str, Any]] | None:
+    """Return a written source once for each file that its pattern matches; None where that cannot be read.
 
     Such a source keeps its `pattern` beside its `path`.
     """
-    for source in written:
-        path = source.get("path", "")
-        if path and is_pattern(path, folder):
-            yield from (
-                {**source, "path": file, "pattern": path}
-                for file in match(path, folder, judge=judge).files
-            )
-        else:
-            yield source
+    path = source.get("path", "")
+    if not path or not is_pattern(path, folder):
+        return [source]
+    try:
+        files = match(path, folder, judge=judge).files
+    except (OSError, ValueError):  # R250 reports it
+        return None
+    return [{**source, "path": file, "pattern": path} for file in files]
 
 
 def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Matches:
@@ -72,14 +76,12 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
     and hidden names that the pattern does not spell out, are left out; `**` follows no links.
     OSError where a folder cannot be read.
     """
-    parts = written.split("/")
-    first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
-    prefix = "/".join(parts[:first])
+    prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
     if judge is not None and not judge.may_list(start):
         return Matches(files=(), links=())
     search = _PathSearch(roots=(folder.resolve(), start.resolve()), start=start, judge=judge)
-    found = {*search.match(start, tuple(parts[first:]))}
+    found = {*search.match(start, variable)}
     return Matches(
         # A file system lists a folder in any order: unsorted, rows would differ between machines.
         files=tuple(_written(prefix, names, first) for names in sorted(found)),

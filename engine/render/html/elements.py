@@ -211,12 +211,9 @@ def _(cell: blocks.Details) -> Markup:
     return tag("details", tag("summary", cell.title), lines)
 
 
-for _kind, _draw in (
-    (blocks.Track, draw_track),
-    (blocks.Bar, draw_bar),
-    (blocks.Strip, draw_strip),
-):
-    inline.register(_kind, _draw)
+inline.register(blocks.Track, draw_track)
+inline.register(blocks.Bar, draw_bar)
+inline.register(blocks.Strip, draw_strip)
 
 
 @inline.register

@@ -20,22 +20,19 @@ _PROMISE = (
     "Every number above was measured by the run that made these files; the whole evidence is in "
     "`report.html` and `report.json` beside them."
 )
+_UNMEASURED = (
+    "Nothing else was measured: it was judged on this one task, and what it forgot of other tasks "
+    "is not known."
+)
 _HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
 """As `engine.pipeline.report.describe` writes models of the hub; hubs accept no other `base_model`."""
 
 
 def render_card(report: Report) -> str:
     """What the model is for, how good it is and on what, how to run it, and what it cannot."""
-    parts = [
-        _front_matter(report),
-        f"# {plain(report.recipe_name)}",
-        plain(report.description),
-        *_use(report),
-        *_evidence(report),
-        *_limits(report),
-        *_making(report),
-    ]
-    return joined(parts) + "\n"
+    head = [_front_matter(report), f"# {plain(report.recipe_name)}", plain(report.description)]
+    parts = [part for write in (_use, _evidence, _limits, _making) for part in write(report)]
+    return joined([*head, *parts]) + "\n"
 
 
 def _front_matter(report: Report) -> str:
@@ -45,16 +42,12 @@ def _front_matter(report: Report) -> str:
     base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
     entries: dict[str, Any] = {
         **base,
-        "pipeline_tag": _pipeline_tag(report),
+        "pipeline_tag": kind_of(report).hub_tag,
         "tags": ["slm-recipe", report.method.split(" ")[0]],
         **({"labels": list(report.labels)} if report.labels else {}),
     }
     lines = [f"{name}: {_json(value)}" for name, value in entries.items()]
     return "\n".join(["---", *lines, *_model_index(report, scores), "---"])
-
-
-def _pipeline_tag(report: Report) -> str:
-    return kind_of(report).hub_tag
 
 
 def _model_index(report: Report, scores: Scores | None) -> list[str]:
@@ -65,11 +58,8 @@ def _model_index(report: Report, scores: Scores | None) -> list[str]:
     if not measured:
         return []
     lines = ["model-index:", f"- name: {_json(report.recipe_name)}", "  results:"]
-    lines += [f"  - task: {{type: {_pipeline_tag(report)}}}"]
-    lines += [
-        f"    dataset: {{name: {_json('holdout of the recipe')}, type: holdout}}",
-        "    metrics:",
-    ]
+    lines += [f"  - task: {{type: {kind_of(report).hub_tag}}}"]
+    lines += ['    dataset: {name: "holdout of the recipe", type: holdout}', "    metrics:"]
     for item in measured:
         lines += [f"    - type: {item.name}", f"      value: {round(item.value or 0.0, 4)}"]
         if item.interval:
@@ -86,18 +76,10 @@ def _use(report: Report) -> list[str]:
     names = ", ".join(report.labels)
     instruction = str(report.task.get("instruction", "")).replace("{labels}", names)
     file = next((item for item in report.files if item.format == "gguf"), None)
-    parts = [
-        "## Use",
-        _answers_with(report),
-        *(
-            [
-                "It was trained and judged with this instruction, followed by a blank line and the text:",
-                fenced(instruction, "text"),
-            ]
-            if instruction
-            else []
-        ),
-    ]
+    parts = ["## Use", _answers_with(report)]
+    if instruction:
+        asked = "It was trained and judged with this instruction, followed by a blank line and the text:"
+        parts += [asked, fenced(instruction, "text")]
     commands = [f'recipe try {report.recipe_name} "…"']
     if file:
         commands += [f"llama-cli -m {file.name} --temp 0"]
@@ -122,17 +104,13 @@ def _evidence(report: Report) -> list[str]:
     """The checks, and what each section gives to the card."""
     parts = ["## Evidence"]
     if report.gate:
-        rows = (
-            "rows, each by the model that never saw it"
-            if report.folds
-            else "holdout rows it never saw"
-        )
+        folds = "rows, each by the model that never saw it"
+        rows = folds if report.folds else "holdout rows it never saw"
         caption = f"The tuned model on {rows}, {judged_by(report)}"
         parts.append(markdown(check_table(report.gate, caption)))
     sections = report_sections(report).values()
-    parts += [
-        markdown(block) for block in bullets([line for part in sections for line in part.card])
-    ]
+    lines = [line for part in sections for line in part.card if line]
+    parts += map(markdown, bullets(lines))
     if report.verify:
         caption = "The exported file, run with llama.cpp on the same rows"
         parts.append(markdown(check_table(report.verify, caption)))
@@ -141,10 +119,7 @@ def _evidence(report: Report) -> list[str]:
 
 def _unmeasured(report: Report) -> str:
     if report.forgetting is None:
-        return (
-            "Nothing else was measured: it was judged on this one task, and what it forgot of "
-            "other tasks is not known."
-        )
+        return _UNMEASURED
     asked = count(report.forgetting.overall.n)
     return f"Beside its task it was asked {asked} probe questions; nothing else was measured."
 
@@ -164,22 +139,17 @@ def _limits(report: Report) -> list[str]:
         limits.append(f"Quantization changed the answer to {changed} of the holdout rows.")
     limits += list(report.warnings)
     items = [f"- {plain(text)}" for text in limits]
-    items += [
-        f"- Its evidence was weakened, and that is meant: {code(item.what)}. {plain(item.why)}"
-        for item in report.waivers
-    ]
+    meant = "- Its evidence was weakened, and that is meant:"
+    items += [f"{meant} {code(item.what)}. {plain(item.why)}" for item in report.waivers]
     return ["## Limits", "\n".join(items)]
 
 
 def _making(report: Report) -> list[str]:
-    files = [
-        f"- {code(item.name)}, {size(item.bytes)}, sha256 {code(item.sha256)}"
-        for item in report.files
-    ]
-    made = f"{report.method}, base model {report.base_model}, {report.started}."
+    files = (f"- {code(f.name)}, {size(f.bytes)}, sha256 {code(f.sha256)}" for f in report.files)
+    made = plain(f"{report.method}, base model {report.base_model}, {report.started}.")
     return [
         "## Making",
-        plain(made),
+        made,
         "\n".join(files),
         "The recipe, whole; running it again makes this model:",
         fenced(report.recipe_text, "yaml"),

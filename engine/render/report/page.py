@@ -22,34 +22,28 @@ def render_html(report: Report) -> str:
     head = top(report)
     header = [
         tag("p", "Evidence report", class_="overline"),
-        tag("h1", head.name),
-        tag("p", head.description, class_="description") if head.description else Markup(""),
+        tag("h1", report.recipe_name),
+        tag("p", report.description, class_="description") if report.description else Markup(""),
         tag("p", join(head.made, Markup(' <span class="dot">·</span> ')), class_="spec"),
     ]
     return html_page(
-        title=f"{head.name} · {head.outcome.lower()}",
+        title=f"{report.recipe_name} · {head.outcome.lower()}",
         header=header,
-        top=_banner(head),
+        top=_banner(head, report.summary),
         sections=report_sections(report),
-        footer=[_PROMISE, f"{head.name} · {report.started}"],
+        footer=[_PROMISE, f"{report.recipe_name} · {report.started}"],
     )
 
 
-def _banner(head: Top) -> Markup:
-    answer = (
-        tag("span", GLYPHS[head.status], aria_hidden="true", class_="seal"),
-        tag(
-            "div",
-            tag("p", head.outcome, class_="outcome"),
-            tag("p", inline(Prose(head.summary)), class_="summary"),
-        ),
-    )
+def _banner(head: Top, sentence: str) -> Markup:
+    seal = tag("span", GLYPHS[head.status], aria_hidden="true", class_="seal")
+    outcome = tag("p", head.outcome, class_="outcome")
+    summary = tag("p", inline(Prose(sentence)), class_="summary")
     steps = tag("ul", *(tag("li", inline(step)) for step in head.next_steps))
     return tag(
         "section",
-        tag("div", *answer, class_="answer"),
+        tag("div", seal, tag("div", outcome, summary), class_="answer"),
         *map(element, head.checks),
-        element(head.figures),
         tag("div", tag("h2", head.next_title), steps, class_="next") if head.next_steps else "",
         class_=f"banner {head.status.value}",
         aria_label="Verdict",
@@ -60,11 +54,11 @@ def render_markdown(report: Report) -> str:
     """The whole report; a part that is absent says why."""
     head = top(report)
     parts = [
-        f"# {markdown.plain(head.name)}: {head.outcome}",
-        markdown.plain(head.description),
-        f"**{markdown.plain(head.summary)}**",
+        f"# {markdown.plain(report.recipe_name)}: {head.outcome}",
+        markdown.plain(report.description),
+        f"**{markdown.plain(report.summary)}**",
         markdown.plain(" · ".join(head.made)),
-        *map(markdown.markdown, (*head.checks, head.figures)),
+        *map(markdown.markdown, head.checks),
         "\n".join(f"- {markdown.inline(step)}" for step in head.next_steps),
         *map(markdown.section, report_sections(report).values()),
     ]
@@ -73,22 +67,18 @@ def render_markdown(report: Report) -> str:
 
 def render_terminal(report: Report, *, width: int, colour: bool) -> str:
     """The whole report for a terminal of `width` columns."""
-    head = top(report)
+    head, gap = top(report), terminal.text("")
+    outcome = terminal.text(head.outcome.upper(), head.status.value)
+    sections = report_sections(report).values()
     parts = [
-        terminal.text(head.outcome.upper(), head.status.value).append_text(
-            terminal.text(f"  {head.name}")
-        ),
-        terminal.text(head.summary),
+        outcome.append_text(terminal.text(f"  {report.recipe_name}")),
+        terminal.text(report.summary),
         terminal.text(" · ".join(head.made), "quiet"),
-        terminal.text(""),
-        *(part for block in (*head.checks, head.figures) for part in terminal.renderables(block)),
-        terminal.text(""),
-        *(terminal.inline(step) for step in head.next_steps),
-        terminal.text(""),
-        *(
-            part
-            for section in report_sections(report).values()
-            for part in terminal.section(section)
-        ),
+        gap,
+        *(part for block in head.checks for part in terminal.renderables(block)),
+        gap,
+        *map(terminal.inline, head.next_steps),
+        gap,
+        *(part for section in sections for part in terminal.section(section)),
     ]
     return terminal.terminal_text(parts, width=width, colour=colour)

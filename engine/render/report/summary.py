@@ -39,7 +39,7 @@ def closing_block(
 def _sentences(report: Report) -> Iterator[str]:
     """What the sections say, and what would help."""
     for section in report_sections(report).values():
-        yield from section.closing
+        yield from filter(None, section.closing)
     _, advice = commands_and_advice(report)
     if advice:
         lead = "what would help: " if report.gate and report.outcome != "accepted" else ""
@@ -52,11 +52,8 @@ def _places(report: Report) -> Iterator[list[RenderableType]]:
     commands, _ = commands_and_advice(report)
     rows: list[tuple[str, str]] = []
     if report.outcome == "accepted":
-        rows += [
-            ("model", f"{folder / file.name}   {size(file.bytes)}")
-            for file in report.files
-            if file.name.endswith(".gguf")
-        ]
+        files = (file for file in report.files if file.name.endswith(".gguf"))
+        rows += [("model", f"{folder / file.name}   {size(file.bytes)}") for file in files]
     if report.run_directory:
         rows.append(("report", str(folder / "report.html")))
     rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from engine.evidence import Metric, Report, Status
+from engine.evidence import Check, Metric, Report, Status
 from engine.render import blocks
 from engine.render.labels import (
     best_baseline,
@@ -30,16 +30,12 @@ from engine.render.number_format import DASH, count, duration, percent, size
 class Top:
     """The answer in one look."""
 
-    name: str
-    description: str
     made: tuple[str, ...]
     """Method, base model, and when."""
     status: Status
     outcome: str
-    summary: str
-    checks: tuple[blocks.Paragraph | blocks.Bullets, ...]
-    """Those that did not pass, or how many did."""
-    figures: blocks.Facts
+    checks: tuple[blocks.Block, ...]
+    """Those that did not pass, or how many did; then the main figures."""
     next_title: str
     next_steps: tuple[blocks.Cell, ...]
 
@@ -60,35 +56,26 @@ def top(report: Report) -> Top:
         ("wall time", blocks.Estimate(duration(report.seconds), trained)),
     )
     return Top(
-        name=report.recipe_name,
-        description=report.description,
         made=(report.method, report.base_model, when),
         status=status,
         outcome=outcome.capitalize(),
-        summary=report.summary,
-        checks=_checks(report),
-        figures=blocks.Facts(figures, kind="figures"),
+        checks=(*_checks(report), blocks.Facts(figures, kind="figures")),
         next_title="What would help" if advice else "Next",
         next_steps=(*map(blocks.Prose, advice), *map(blocks.Code, commands)),
     )
 
 
-def _checks(report: Report) -> tuple[blocks.Paragraph | blocks.Bullets, ...]:
+def _checks(report: Report) -> tuple[blocks.Block, ...]:
     checks = checks_of(report.gate, report.verify)
-    items: list[blocks.Cell] = [
-        (
-            blocks.status_badge(check.status),
-            " ",
-            blocks.Code(check_title(check.name)),
-            f" {got(check)}, required {required(check)}",
-        )
-        for check in checks
-        if is_open(check)
-    ]
-    if items:
-        return (blocks.Bullets(tuple(items), kind="open-checks"),)
+    if unmet := tuple(_open_check(check) for check in checks if is_open(check)):
+        return (blocks.Bullets(unmet, kind="open-checks"),)
     noun = "check passes" if len(checks) == 1 else "checks pass"
     return (blocks.Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
+
+
+def _open_check(check: Check) -> blocks.Cell:
+    numbers = f" {got(check)}, required {required(check)}"
+    return blocks.status_badge(check.status), " ", blocks.Code(check_title(check.name)), numbers
 
 
 def _tuned(report: Report, metric: Metric | None) -> blocks.Estimate:

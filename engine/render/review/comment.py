@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
 from engine.evidence.review import Checked, Comment, Effect, Gate
 from engine.recipe.outside import CODES as OUTSIDE
+from engine.render.blocks import capital
 from engine.render.markdown import code, plain, prose, table
+from engine.render.number_format import counted
 from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json
-from engine.render.review.markdown import MARKS, gate_table, rest_markdown, uncompared_markdown
-from engine.render.review.rows import TITLES, finding_row, gate_rows
+from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
+from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -40,7 +43,7 @@ def comment_markdown(comment: Comment) -> str:
     head = [MARKER, f"## {_title(comment)}"]
     if comment.checked:
         head.append(_summary(comment))
-    head += [prose(f"{note[:1].upper()}{note[1:]}.") for note in comment.notes]
+    head += [prose(f"{capital(note)}.") for note in comment.notes]
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
     # The gravest come first, so that what is left out for its length is the least of it.
@@ -62,12 +65,11 @@ def _title(comment: Comment) -> str:
     unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
-    recipes = "1 recipe" if count == 1 else f"{count} recipes"
     gates = Counter(_state(checked) for checked in comment.checked)
     parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
     parts += [UNSURE] if unsure else []
     mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else "🟢"
-    return f"{mark} {recipes} changed: {' · '.join(parts) or 'valid, and no gate got weaker'}"
+    return f"{mark} {counted(count, 'recipe')} changed: {' · '.join(parts) or 'valid, and no gate got weaker'}"
 
 
 def _state(checked: Checked) -> str:
@@ -92,7 +94,8 @@ def _alarms_first(comment: Comment) -> list[Checked]:
 
 def _summary_row(checked: Checked) -> list[str]:
     gate, again = _gate_cell(checked), "everything"
-    valid = "yes" if checked.is_valid else f"🔴 {_count(checked.problems)}"
+    errors = sum(problem.severity is Severity.ERROR for problem in checked.problems)
+    valid = "yes" if checked.is_valid else f"🔴 {counted(errors, 'error')}"
     if checked.status in _GONE:
         valid, again = "", ""
     elif not checked.is_valid:
@@ -111,19 +114,17 @@ def _again(stages: tuple[str, ...]) -> str:
 def _gate_cell(checked: Checked) -> str:
     if checked.review is None and not checked.findings:
         return _NOTHING
-    words = TITLES[checked.gate].removeprefix("The gate ")
-    rows = [
-        *map(finding_row, checked.findings),
-        *(gate_rows(checked.review) if checked.review else ()),
-    ]
-    weaker = sum(row.effect == Effect.WEAKER.value for row in rows)
+    gate = GATES[checked.gate]
+    weaker = sum(row.effect == Effect.WEAKER.value for row in _rows(checked))
     more = " · not all compared" if checked.uncompared else ""
-    return f"{MARKS[checked.gate]} {words}{f' ({weaker})' if weaker else ''}{more}"
+    words = f"{gate.title.removeprefix('The gate ')}{f' ({weaker})' if weaker else ''}"
+    return f"{gate.mark} {words}{more}"
 
 
-def _count(problems: tuple[Problem, ...]) -> str:
-    errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    return "1 error" if errors == 1 else f"{errors} errors"
+def _rows(checked: Checked) -> list[ChangedRow]:
+    """What is found of the gate without a comparison and with it."""
+    compared = gate_rows(checked.review) if checked.review else ()
+    return [*map(finding_row, checked.findings), *compared]
 
 
 def _part(checked: Checked) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _part(checked: Checked) -> Iterator[str]:
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:
         yield f"Its file is as before; what changed is {', '.join(map(prose, checked.why))}."
-    yield from (f"_{prose(note[:1].upper() + note[1:])}._" for note in checked.notes)
+    yield from (f"_{prose(capital(note))}._" for note in checked.notes)
     if checked.problems:
         yield _problems(checked.problems)
     yield from _of_gate(checked)
@@ -142,18 +143,15 @@ def _part(checked: Checked) -> Iterator[str]:
     for what, why in checked.waived:
         yield f"Waived: {code(what)}. {prose(why)}"
     if checked.plan:
-        listed = "\n".join(f"- {prose(sentence)}" for sentence in checked.plan)
-        yield _folded("The plan", listed)
+        yield _folded("The plan", "\n".join(f"- {prose(sentence)}" for sentence in checked.plan))
 
 
 def _of_gate(checked: Checked) -> Iterator[str]:
     """What became of the gate, and what could not be compared."""
-    rows = [
-        *map(finding_row, checked.findings),
-        *(gate_rows(checked.review) if checked.review else ()),
-    ]
+    rows = _rows(checked)
     if rows or checked.review is not None:
-        yield f"**{MARKS[checked.gate]} {TITLES[checked.gate]}**"
+        gate = GATES[checked.gate]
+        yield f"**{gate.mark} {gate.title}**"
     if rows:
         yield gate_table(rows)
     if checked.uncompared:
@@ -167,28 +165,19 @@ def _folded(title: str, text: str) -> str:
 def _problems(problems: tuple[Problem, ...]) -> str:
     # What a recipe would read and ask outside its project stands first: it is what a reviewer must see.
     ordered = sorted(in_order(problems), key=lambda problem: problem.code not in OUTSIDE)
-    rows = [
-        [
-            _place(problem),
-            code(problem.code),
-            code(problem.path),
-            prose(problem.message),
-            prose(problem.hint or ""),
-        ]
-        for problem in ordered[:MOST_PROBLEMS]
-    ]
+    rows = []
+    for problem in ordered[:MOST_PROBLEMS]:
+        names, texts = (problem.code, problem.path), (problem.message, problem.hint or "")
+        rows.append([_place(problem), *map(code, names), *map(prose, texts)])
     shown = table(["where", "code", "key", "what is wrong", "what to do"], rows)
     more = len(ordered) - MOST_PROBLEMS
     return f"{shown}\n\n{more} more: `recipe validate` tells them all." if more > 0 else shown
 
 
 def _place(problem: Problem) -> str:
-    warning = "⚠️ " if problem.severity is Severity.WARNING else ""
-    place = problem.place
-    if place is None:
-        return warning.strip()
-    line = f":{place.line}" if place.line is not None else ""
-    return f"{warning}{plain(f'{place.file}{line}')}"
+    warning = "⚠️" if problem.severity is Severity.WARNING else ""
+    spot = problem.place and replace(problem.place, column=None).spot
+    return f"{warning} {plain(spot)}".lstrip() if spot else warning
 
 
 def comment_json(comment: Comment) -> dict[str, Any]:

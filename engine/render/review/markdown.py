@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence.review import Gate, Review
+from engine.evidence.review import Review
+from engine.render.blocks import capital
 from engine.render.markdown import code, fenced, prose, table
-from engine.render.review.rows import TITLES, UNCOMPARED, ChangedRow, gate_rows, sections
-
-MARKS = {
-    Gate.WEAKER: "🔴",
-    Gate.UNKNOWN: "🟡",
-    Gate.WAIVED: "🟡",
-    Gate.STAYS: "⚪",
-    Gate.STRONGER: "🟢",
-}
-"""Beside words that say the same."""
+from engine.render.review.rows import GATES, UNCOMPARED, ChangedRow, gate_rows, sections
 
 
 def review_markdown(review: Review, *, level: int = 2) -> str:
     """The whole review; `level` is that of its headings."""
-    parts = [f"{'#' * level} {MARKS[review.gate]} {TITLES[review.gate]}"]
+    gate = GATES[review.gate]
+    parts = [f"{'#' * level} {gate.mark} {gate.title}"]
     if rows := gate_rows(review):
         parts.append(gate_table(rows))
     if review.uncompared:
@@ -31,19 +24,17 @@ def review_markdown(review: Review, *, level: int = 2) -> str:
 def rest_markdown(review: Review, *, level: int) -> str:
     """All but the gate and what was not compared: what else changes, what it costs, and what runs again."""
     mark = "#" * level
-    parts: list[str] = []
     merged: list[tuple[str, list[ChangedRow]]] = []
     for title, rows in sections(review):
         if title:
             merged.append((title, rows))
         else:  # what the changes before cost
             merged[-1][1].extend(rows)
-    for title, rows in merged:
-        parts += [f"{mark} {title}", _table(rows)]
+    parts = [part for title, rows in merged for part in (f"{mark} {title}", _table(rows))]
     parts += _config(review, mark)
     again = ", ".join(review.reruns) if review.reruns else "nothing"
     parts.append(f"**Reruns**: {again}")
-    parts += [prose(f"{note[:1].upper()}{note[1:]}.") for note in review.notes]
+    parts += [prose(f"{capital(note)}.") for note in review.notes]
     if review.is_empty:
         parts.append("Both versions mean the same.")
     return "\n\n".join(parts) + "\n"
@@ -57,11 +48,7 @@ def uncompared_markdown(names: Sequence[str]) -> str:
 def gate_table(rows: Sequence[ChangedRow]) -> str:
     """The findings, a row each."""
     columns = ["key", "before", "after", "evidence", "what it means"]
-    cells = [
-        [code(row.path), code(row.before), code(row.after), _effect(row), prose(row.says)]
-        for row in rows
-    ]
-    return table(columns, cells)
+    return table(columns, [[*_values(row), _effect(row), prose(row.says)] for row in rows])
 
 
 def _effect(row: ChangedRow) -> str:
@@ -70,20 +57,23 @@ def _effect(row: ChangedRow) -> str:
 
 
 def _table(rows: Sequence[ChangedRow]) -> str:
-    cells = [[code(row.path), code(row.before), code(row.after), prose(row.says)] for row in rows]
+    cells = [[*_values(row), prose(row.says)] for row in rows]
     return table(["key", "before", "after", ""], cells)
+
+
+def _values(row: ChangedRow) -> list[str]:
+    return [code(row.path), code(row.before), code(row.after)]
 
 
 def _config(review: Review, mark: str) -> list[str]:
     """A unified diff; the recipe's key stands behind each line."""
     if not review.config:
         return []
-    old, new = review.backends
     lines: list[str] = []
     for change in review.config:
         if change.before is not None:
             lines.append(f"- {change.key}: {change.before}")
         if change.after is not None:
             lines.append(f"+ {change.key}: {change.after}   # {change.origin}")
-    names = new if old == new else f"{old} to {new}"
+    names = " to ".join(dict.fromkeys(review.backends))
     return [f"{mark} The compiled config changes ({names})", fenced("\n".join(lines), "diff")]

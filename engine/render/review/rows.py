@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
 
-TITLES: Final = {
-    Gate.WEAKER: "The gate got weaker",
-    Gate.UNKNOWN: "The gate is not known to be as strong as before",
-    Gate.WAIVED: "The gate got weaker, as waived",
-    Gate.STAYS: "The gate stays",
-    Gate.STRONGER: "The gate got stronger",
+
+class GateWords(NamedTuple):
+    """How what became of a gate is shown: in words, by a mark beside them, and in a colour."""
+
+    title: str
+    mark: str
+    style: str
+
+
+GATES: Final = {
+    Gate.WEAKER: GateWords("The gate got weaker", "🔴", "fail"),
+    Gate.UNKNOWN: GateWords("The gate is not known to be as strong as before", "🟡", "warn"),
+    Gate.WAIVED: GateWords("The gate got weaker, as waived", "🟡", "warn"),
+    Gate.STAYS: GateWords("The gate stays", "⚪", "strong"),
+    Gate.STRONGER: GateWords("The gate got stronger", "🟢", "pass"),
 }
 AREAS: Final = {
     Area.GATE: "The gate changes besides",
@@ -52,47 +61,32 @@ class ChangedRow:
 def gate_rows(review: Review) -> list[ChangedRow]:
     """The findings: what weakens first, and what is waived with its reason."""
     # The finding that the holdout is redrawn says already how many rows were training rows.
-    redrawn = {finding.path for finding in review.findings if finding.code == "W201"}
-    return [
-        finding_row(finding)
-        for finding in review.findings
-        if not (finding.code == OVERLAP and finding.path in redrawn)
-    ]
+    redrawn = {(finding.path, OVERLAP) for finding in review.findings if finding.code == "W201"}
+    return [finding_row(one) for one in review.findings if (one.path, one.code) not in redrawn]
 
 
 def finding_row(finding: Finding) -> ChangedRow:
     """One finding; what is waived with its reason."""
-    effect = finding.effect.value
-    says = finding.says
-    if finding.waiver:
-        effect, says = "waived", "; ".join(filter(None, (says, f"waived: {finding.waiver}")))
-    return ChangedRow(
-        path=finding.path,
-        before=finding.before,
-        after=finding.after,
-        says=says,
-        effect=effect,
-        code=finding.code,
-    )
+    row = replace(_row(finding.path, finding), effect=finding.effect.value, code=finding.code)
+    if not finding.waiver:
+        return row
+    says = "; ".join(filter(None, (finding.says, f"waived: {finding.waiver}")))
+    return replace(row, effect="waived", says=says)
 
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
     """The other changes by what they decide; after those of the model what they cost, without a title."""
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
-        rows = [_change(change) for change in review.changes if change.area is area]
-        costs = [_cost(cost) for cost in review.costs] if area is Area.MODEL else []
+        rows = [_row(change.path, change) for change in review.changes if change.area is area]
+        costs = [_row(cost.name, cost) for cost in review.costs] if area is Area.MODEL else []
         found += [(title, rows)] if rows else []
         found += [("" if rows else COSTS, costs)] if costs else []
     return found
 
 
-def _cost(cost: Cost) -> ChangedRow:
-    return ChangedRow(path=cost.name, before=cost.before, after=cost.after, says=cost.says)
-
-
-def _change(change: Change) -> ChangedRow:
-    return ChangedRow(path=change.path, before=change.before, after=change.after, says=change.says)
+def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:
+    return ChangedRow(path=path, before=change.before, after=change.after, says=change.says)
 
 
 def weakened(review: Review) -> int:

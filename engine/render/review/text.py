@@ -5,24 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from engine.evidence.review import Gate, Review
+from engine.evidence.review import Review
 from engine.render.progress import WIDTH
-from engine.render.review.rows import TITLES, ChangedRow, gate_rows, sections
+from engine.render.review.rows import GATES, ChangedRow, gate_rows, sections
 from engine.render.styled_text import Line, cells, line, pad, printable, to_text
 
-_STYLES = {
-    Gate.WEAKER: "fail",
-    Gate.UNKNOWN: "warn",
-    Gate.WAIVED: "warn",
-    Gate.STAYS: "strong",
-    Gate.STRONGER: "pass",
-}
 _MOST_PATH, _MOST_CHANGE = 44, 34
 
 
 def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
     """The whole review; an empty one says so in one line."""
-    lines = [line((TITLES[review.gate], _STYLES[review.gate])), *_rows(gate_rows(review), width)]
+    gate = GATES[review.gate]
+    lines = [line((gate.title, gate.style)), *_rows(gate_rows(review), width)]
     for name, rows in sections(review):
         lines += [line((name, "strong"))] if name else []
         lines += _rows(rows, width)
@@ -71,20 +65,15 @@ def _row(row: ChangedRow, paths: int, changes: int, width: int) -> Iterator[Line
 def _config(review: Review) -> Iterator[Line]:
     if not review.config:
         return
-    old, new = review.backends
-    yield line(
-        (f"The compiled config changes ({new if old == new else f'{old} -> {new}'})", "strong")
-    )
-    width = max(len(f"{change.key}: {change.after or ''}") for change in review.config)
-    width = min(width, 60)
+    names = " -> ".join(dict.fromkeys(review.backends))
+    yield line((f"The compiled config changes ({names})", "strong"))
+    width = min(60, max(len(f"{one.key}: {one.after or ''}") for one in review.config))
     for change in review.config:
         if change.before is not None:
             yield line((printable(f"  - {change.key}: {change.before}"), "fail"))
         if change.after is not None:
-            written = printable(f"{change.key}: {change.after}")
-            yield line(
-                (f"  + {pad(written, width)}", "pass"), (f"   {printable(change.origin)}", "quiet")
-            )
+            written = pad(printable(f"{change.key}: {change.after}"), width)
+            yield line((f"  + {written}", "pass"), (f"   {printable(change.origin)}", "quiet"))
 
 
 def _wrapped(name: str, text: str, width: int) -> list[Line]:

@@ -174,9 +174,7 @@ def test_no_line_of_the_terminal_is_longer_than_it(make: Callable[[], Report]) -
     report = make()
     gates = [gate for gate in (report.gate, report.verify) if gate]
 
-    shown = closing(report) + "".join(
-        check_lines(gate, stage="gate", colour=False) for gate in gates
-    )
+    shown = closing(report) + "".join(check_lines(gate, colour=False) for gate in gates)
 
     assert max(map(len, shown.splitlines())) <= 100
 
@@ -192,4 +190,4 @@ def test_a_bound_carries_its_unit() -> None:
 def test_long_titles_are_cut_before_lines_break() -> None:
     verdict = reports.verdict_of("f1." + "a" * 90, low=0.45, got=0.5, high=0.55, bound=0.4)
 
-    assert max(map(len, check_lines(verdict, stage="gate", colour=False).splitlines())) <= 100
+    assert max(map(len, check_lines(verdict, colour=False).splitlines())) <= 100

@@ -116,10 +116,10 @@ def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
         stage_result("data", data_line(report.data), seconds=0.4, colour=False)
         + stage_result("baseline", baselines, seconds=31.2, colour=False)
         + stage_result("train", training_line(report.training), seconds=171.4, colour=False)
-        + check_lines(report.gate, stage="gate", colour=False)
+        + check_lines(report.gate, colour=False)
         + stage_result("quantize", file_line(report.files), seconds=5.2, colour=False)
         + stage_result("verify", verified, seconds=19.4, colour=False)
-        + check_lines(report.verify, stage="", colour=False)
+        + check_lines(report.verify, colour=False)
     )
 
     assert max(map(len, shown.splitlines())) <= 100

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_note_stays_above_the_live_line() -> None:
 
 def test_closing_erases_the_line_and_silences_it() -> None:
     stream = Terminal()
-    with TerminalProgress("data", stream, colour=False) as progress:
+    with closing(TerminalProgress("data", stream, colour=False)) as progress:
         progress.update(1, 2, "files")
     shown = stream.getvalue()
 

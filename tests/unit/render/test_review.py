@@ -20,8 +20,9 @@ from engine.evidence.review import (
     Gate,
     Review,
 )
-from engine.render.review import comment_markdown, review_markdown, review_text
-from engine.render.review.comment import MARKER, MOST
+from engine.render.review.comment import MARKER, MOST, comment_markdown
+from engine.render.review.markdown import review_markdown
+from engine.render.review.text import review_text
 from support.golden import Golden
 
 OVERLAP = "214 of 300 new holdout rows were training rows before"

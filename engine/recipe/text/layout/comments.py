@@ -7,7 +7,7 @@ next, unless it is indented like the block that ends there. A blank line belongs
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.recipe.text.layout.tree import At, Collection, Item, Parsed, ScalarSpan
 
@@ -82,7 +82,6 @@ class _CommentPlacer:
     comments: list[tuple[At, str]]
     blank: At | None = None
     """A blank line that has not been given to anything yet."""
-    attached: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         for at, text in self.comments:
@@ -106,7 +105,7 @@ class _CommentPlacer:
     def _give_blank(self) -> None:
         """A blank line goes before the item of the next line, if one stands there."""
         assert self.blank is not None  # noqa: S101 - its callers ask
-        following = self._next(self.blank[0])
+        following = self._below(self.blank[0])
         if following is not None and not self._inside(following, self.blank):
             following.item.before.append("")
         self.blank = None
@@ -114,16 +113,12 @@ class _CommentPlacer:
     def _inside(self, following: _Anchor, at: At) -> bool:
         return any(node.is_flow and node.start < at < node.end for node in following.within)
 
-    def _next(self, line: int) -> _Anchor | None:
+    def _below(self, line: int) -> _Anchor | None:
         return next((anchor for anchor in self.anchors if anchor.item.at[0] > line), None)
 
-    def _previous(self, at: At) -> _Anchor | None:
-        found = None
-        for anchor in self.anchors:
-            if anchor.item.at >= at:
-                break
-            found = anchor
-        return found
+    def _before(self, at: At) -> _Anchor | None:
+        # The anchors stand in the order of the text.
+        return next((anchor for anchor in reversed(self.anchors) if anchor.item.at < at), None)
 
     def _on_its_own(self, at: At, text: str) -> None:
         target = self._target(at)
@@ -133,7 +128,7 @@ class _CommentPlacer:
         target.append(text)
 
     def _target(self, at: At) -> list[str]:
-        previous, following = self._previous(at), self._next(at[0])
+        previous, following = self._before(at), self._below(at[0])
         inside = self._flow_around(at)
         if inside is not None:
             node, owner = inside
@@ -164,7 +159,7 @@ class _CommentPlacer:
     def _beside(self, at: At, text: str) -> None:
         lead = self.lines[at[0]][: at[1]].strip()
         item = self._item_before(at)
-        following = self._next_from(at)
+        following = next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
         if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
             following.before.append(text)
         elif item is None:
@@ -174,12 +169,9 @@ class _CommentPlacer:
         else:
             item.beside, item.column = text, at[1]
 
-    def _next_from(self, at: At) -> Item | None:
-        return next((anchor.item for anchor in self.anchors if anchor.item.at > at), None)
-
     def _item_before(self, at: At) -> Item | None:
         """Return the last item before a place; of a flow collection that has ended, its owner."""
-        previous = self._previous(at)
+        previous = self._before(at)
         if previous is None:
             return None
         for node, owner in zip(previous.within, previous.owners, strict=True):

@@ -22,17 +22,16 @@ def calibration(report: Report) -> blocks.Section | None:
         return None
     lines = _lines(result)
     bins = tuple(item for item in result.bins if item.rows)
-    if not bins:
-        return blocks.Section(title="Calibration", blocks=blocks.bullets(lines), card=(lines[0],))
-    columns = "probability | >rows | >mean probability | >right | >right minus probability"
-    numbers = blocks.table(
-        "The answers by their probability", columns, [_row(item) for item in bins], "narrow"
-    )
-    chart = blocks.ReliabilityChart(label=_label(bins), bins=bins)
+    shown: list[blocks.Block] = [*blocks.bullets(lines)]
+    if bins:
+        columns = "probability | >rows | >mean probability | >right | >right minus probability"
+        caption = "The answers by their probability"
+        shown.append(blocks.ReliabilityChart(label=_label(bins), bins=bins))
+        shown.append(blocks.table(caption, columns, map(_row, bins), "narrow"))
     return blocks.Section(
         title="Calibration",
-        drawing_lead=_DRAWING,
-        blocks=(*blocks.bullets(lines), chart, numbers),
+        drawing_lead=_DRAWING if bins else "",
+        blocks=tuple(shown),
         card=(lines[0],),
     )
 
@@ -56,9 +55,8 @@ def _confidence(result: Calibration) -> list[str]:
         return []
     mean = sum(item.rows * item.confidence for item in result.bins) / rows
     accuracy = sum(item.rows * item.accuracy for item in result.bins) / rows
-    numbers = (
-        f"a mean probability of {percent(mean)}, right on {percent(accuracy)} of {count(rows)} rows"
-    )
+    right = f"right on {percent(accuracy)} of {count(rows)} rows"
+    numbers = f"a mean probability of {percent(mean)}, {right}"
     if abs(mean - accuracy) < _CLOSE:
         return [f"neither over- nor underconfident on the whole: {numbers}"]
     return [f"{'over' if mean > accuracy else 'under'}confident on the whole: {numbers}"]
@@ -74,9 +72,8 @@ def _row(item: CalibrationBin) -> list[str]:
 
 
 def _label(bins: tuple[CalibrationBin, ...]) -> str:
+    rows = map(_row, bins)
     numbers = (
-        f"{_name(item)}: {count(item.rows)} rows, probability {number(item.confidence)}, "
-        f"right {number(item.accuracy)}"
-        for item in bins
+        f"{name}: {n} rows, probability {mean}, right {right}" for name, n, mean, right, _ in rows
     )
     return "Share of right answers by probability. " + "; ".join(numbers)

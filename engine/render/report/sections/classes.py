@@ -23,12 +23,10 @@ def classes(report: Report) -> blocks.Section | None:
     is_long = len(scores.classes) > _FEW_LABELS
     rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
     columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"
-    shown = blocks.table(
-        f"Every {words.singular} on the holdout, {'weakest first' if is_long else "in the recipe's order"}",
-        columns,
-        [_row(scores, item, words.support) for item in rows],
-        "tall" if is_long else "",
-    )
+    order, layout = ("weakest first", "tall") if is_long else ("in the recipe's order", "")
+    caption = f"Every {words.singular} on the holdout, {order}"
+    cells = (_row(scores, item, words.support) for item in rows)
+    shown = blocks.table(caption, columns, cells, layout)
     return blocks.Section(title=words.title, lead=words.lead, blocks=(shown,))
 
 

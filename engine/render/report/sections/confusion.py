@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from engine.evidence import Report, Scores
+from engine.kinds import AnswerForm
 from engine.render import blocks
-from engine.render.labels import absent, confused_pairs, has_confusion
+from engine.render.labels import absent, confused_pairs
+from engine.render.metric_format import kind_of
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
@@ -16,7 +18,8 @@ _DRAWING = "Shades are shares of the row: blue where it is right, red where it i
 @report_section("confusion", at=60)
 def confusion(report: Report) -> blocks.Section | None:
     """Nothing for kinds without one label a row."""
-    if not has_confusion(report):
+    # Where a row has one label, one can be taken for another.
+    if kind_of(report).answer is not AnswerForm.LABEL:
         return None
     scores, labels = report.holdout, report.labels
     if scores is None:
@@ -27,12 +30,8 @@ def confusion(report: Report) -> blocks.Section | None:
         answers=(*labels, "invalid output"),
         counts=scores.confusion,
     )
-    return blocks.Section(
-        title="Confusion",
-        lead=_LEAD,
-        drawing_lead=_DRAWING,
-        blocks=(matrix, _mistakes(scores, labels)),
-    )
+    shown = (matrix, _mistakes(scores, labels))
+    return blocks.Section(title="Confusion", lead=_LEAD, drawing_lead=_DRAWING, blocks=shown)
 
 
 def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
@@ -40,14 +39,9 @@ def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:
     if not pairs:
         return blocks.Paragraph("No holdout row was labelled wrongly.", "fine")
     support = {item.label: item.support for item in scores.classes}
-    rows = [
-        [
-            blocks.Code(target),
-            blocks.Code(answer),
-            count(rows),
-            f"{count(rows)} of {count(support[target])}",
-        ]
-        for target, answer, rows in pairs
-    ]
+    rows = []
+    for target, answer, wrong in pairs:
+        share = f"{count(wrong)} of {count(support[target])}"
+        rows.append([blocks.Code(target), blocks.Code(answer), count(wrong), share])
     columns = "true | answer | >rows | >of all rows of that label"
     return blocks.table("Most frequent mistakes", columns, rows, "narrow")

@@ -34,14 +34,14 @@ def data(report: Report) -> blocks.Section:
     if summary is None:
         missing = (absent(report, "data"),)
         return blocks.Section(title="Data", blocks=missing, closing=(*lengths, *used))
-    read, kept = ("rows read", count(summary.rows_read)), ("rows used", count(summary.rows_used))
+    read, taken = ("rows read", count(summary.rows_read)), ("rows used", count(summary.rows_used))
     dropped = ((f"not used: {why}", count(rows)) for why, rows in summary.dropped.items())
     parts: tuple[blocks.Block, ...] = (
         _overlap(summary),
         *blocks.bullets(firewall := _firewall_lines(summary, use)),
         _splits(summary, report.labels),
         *_lengths(report.lengths, lengths),
-        blocks.Facts((read, *dropped, kept)),
+        blocks.Facts((read, *dropped, taken)),
         *_sources(summary),
         *_findings(summary.findings),
     )
@@ -68,11 +68,8 @@ def _firewall_lines(summary: DataSummary, use: HoldoutUse | None) -> tuple[str, 
 def _firewall_line(proof: Firewall) -> str:
     """`…: 500 rows compared; found 2 equal and 1 near holdout rows, 3 rows left out; left 0 equal, 0 near`."""
     found = f"found {count(proof.found_exact)} equal and {count(proof.found_near)} near"
-    removed = (
-        f", {counted(proof.removed, 'row')} of train and validation left out"
-        if proof.removed
-        else ""
-    )
+    left_out = f", {counted(proof.removed, 'row')} of train and validation left out"
+    removed = left_out if proof.removed else ""
     left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
     return f"{proof.method}: {counted(proof.compared, 'row')} compared; {found}{removed}; {left_}"
 
@@ -148,18 +145,13 @@ def _lengths(lengths: Sequence[SplitLengths], lines: Sequence[str]) -> tuple[blo
     """Rows that were left out or cut for their length."""
     if not lengths:
         return ()
-    rows = [
-        [
-            item.split,
-            count(item.given),
-            count(item.used),
-            count(item.left_out + item.left_out_marked),
-            count(item.cut),
-            f"{count(item.longest)} tokens",
-            DASH if item.window is None else f"{count(item.over_window)} of {count(item.window)}",
-        ]
-        for item in lengths
-    ]
+    rows = []
+    for item in lengths:
+        left_out = item.left_out + item.left_out_marked
+        counts = map(count, (item.given, item.used, left_out, item.cut))
+        window = item.window
+        longer = DASH if window is None else f"{count(item.over_window)} of {count(window)}"
+        rows.append([item.split, *counts, f"{count(item.longest)} tokens", longer])
     names = "split | >rows of data | >used | >left out | >cut | >longest | >longer than the window"
     return blocks.table("Rows and the model's length", names, rows), *blocks.bullets(lines)
 
@@ -205,7 +197,7 @@ def _sources(summary: DataSummary) -> tuple[blocks.Block, ...]:
 
 def _findings(findings: Sequence[DataFinding]) -> tuple[blocks.Block, ...]:
     """The findings by what was done about them, checks that found nothing last."""
-    ordered = sorted(findings, key=_gravity)
+    ordered = sorted(findings, key=gravity)
     rows: list[list[blocks.Cell]] = [
         [blocks.Code(item.check), item.action, count(item.count), _message(item)]
         for item in ordered[:_MOST_FINDINGS]
@@ -223,6 +215,7 @@ def _message(item: DataFinding) -> blocks.Cell:
     return (message, blocks.Details("where", item.examples)) if item.examples else message
 
 
-def _gravity(finding: DataFinding) -> tuple[bool, int]:
+def gravity(finding: DataFinding) -> tuple[bool, int]:
+    """Sorts by what is done about a finding; checks that found nothing come last."""
     known = finding.action in _GRAVEST
     return not finding.count, _GRAVEST.index(finding.action) if known else len(_GRAVEST)

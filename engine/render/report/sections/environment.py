@@ -10,20 +10,10 @@ from engine.render.report.sections import report_section
 @report_section("environment", at=170)
 def environment(report: Report) -> Section:
     """Names and values."""
-    return Section(
-        title="Environment",
-        blocks=(
-            Heading("Machine"),
-            Facts(tuple(report.environment.items())),
-            Heading("Versions"),
-            Facts(tuple(report.versions.items())),
-            Heading("Run"),
-            Facts(
-                (
-                    ("started", report.started),
-                    ("folder", Code(report.run_directory)),
-                    ("report schema", Code(report.schema)),
-                )
-            ),
-        ),
-    )
+    machine = Facts(tuple(report.environment.items()))
+    versions = Facts(tuple(report.versions.items()))
+    folder, schema = Code(report.run_directory), Code(report.schema)
+    run = Facts((("started", report.started), ("folder", folder), ("report schema", schema)))
+    titled = (("Machine", machine), ("Versions", versions), ("Run", run))
+    parts = tuple(part for title, facts in titled for part in (Heading(title), facts))
+    return Section(title="Environment", blocks=parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Status, VariantResult
 from engine.recipe.metrics import OF_FILES
@@ -43,22 +42,12 @@ _TITLES = {
 _MOST_DELTAS, _MOST_FLIPS, _LONGEST_ANSWER = 12, 40, 160
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """The rows that one step changed, and the names of the forms before and after it."""
-
-    before: str
-    after: str
-    flips: tuple[Flip, ...]
-
-
 @report_section("export", at=140)
 def export(report: Report) -> blocks.Section:
     """The files, the ladder, the file judged again, and the rows that changed on the way."""
     verify, metric = report.verify, main_metric(report)
-    parts: list[blocks.Block] = [
-        _files(report.files) if report.files else absent(report, "quantize")
-    ]
+    files = _files(report.files) if report.files else absent(report, "quantize")
+    parts: list[blocks.Block] = [files]
     speed = speed_facts(report)
     if verify and speed:
         parts += [blocks.Heading(f"Size and speed, {machine(report)}"), blocks.Facts(tuple(speed))]
@@ -67,48 +56,36 @@ def export(report: Report) -> blocks.Section:
         parts.append(absent(report, "verify"))
     else:
         caption = "Checks on the exported file, run with llama.cpp"
-        parts += [
-            check_table(verify, caption),
-            *interval_methods(verify.checks),
-            *_before_and_after(report),
-        ]
+        parts += [check_table(verify, caption), *interval_methods(verify.checks)]
+        parts += _before_and_after(report)
     if report.agreement is not None:
         agreed = percent(report.agreement)
         text = f"The exported file agrees with the merged model on {agreed} of the holdout."
         parts.append(blocks.Paragraph(text, "fine"))
     summary = ladder_summary(report.ladder, metric)
-    is_refused = (
-        verify is not None and verify.status is not Status.PASS and report.outcome != "accepted"
-    )
+    is_judged_again = verify is not None and verify.status is not Status.PASS
+    is_refused = summary and is_judged_again and report.outcome != "accepted"
+    lead = "The file that leaves is judged again: same rows, the runtime it is made for."
     numbers = "; ".join(f"{name} {value}" for name, value in speed)
     return blocks.Section(
         title="Exported file",
-        lead="The file that leaves is judged again: same rows, the runtime it is made for."
-        if verify
-        else "",
+        lead=lead if verify else "",
         blocks=(*parts, *_flips(report)),
         card=(
-            *([f"{metric} from the adapter to the file: {summary}"] if summary else []),
-            *([f"{numbers} ({machine(report)})"] if numbers else []),
+            f"{metric} from the adapter to the file: {summary}" if summary else "",
+            f"{numbers} ({machine(report)})" if numbers else "",
         ),
-        closing=(f"{prose_name(metric)} from form to form: {summary}",)
-        if summary and is_refused
-        else (),
+        closing=(f"{prose_name(metric)} from form to form: {summary}",) if is_refused else (),
     )
 
 
 def _files(files: Sequence[ExportedFile]) -> blocks.Table:
-    rows: list[list[blocks.Cell]] = [
-        [
-            blocks.Code(file.name),
-            file.format,
-            size(file.bytes),
-            f"{file.bits_per_weight:.2f}" if file.bits_per_weight is not None else DASH,
-            f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH,
-            blocks.Digest(file.sha256),
-        ]
-        for file in files
-    ]
+    rows: list[list[blocks.Cell]] = []
+    for file in files:
+        bits = DASH if file.bits_per_weight is None else f"{file.bits_per_weight:.2f}"
+        fell = f"{file.fallback_tensors} of {file.tensors}" if file.tensors else DASH
+        stored = [size(file.bytes), bits, fell, blocks.Digest(file.sha256)]
+        rows.append([blocks.Code(file.name), file.format, *stored])
     columns = "file | format | >size | >bits a weight | >tensors that fell back | sha256"
     return blocks.table("Files", columns, rows)
 
@@ -146,14 +123,10 @@ def _ladder(report: Report, metric: str) -> list[blocks.Block]:
         (_rung_row(ladder, at, metric) for at in range(len(ladder))),
         "ladder",
     )
-    parts: list[blocks.Block] = [
-        blocks.Heading("From the adapter to the file"),
-        blocks.Paragraph(_LADDER, "lead"),
-        shown,
-    ]
-    if any(rung.mean_shift is not None for rung in ladder):
-        parts.append(blocks.Paragraph(_SHIFT, "fine"))
-    return [*parts, *_deltas(report)]
+    heading = blocks.Heading("From the adapter to the file")
+    has_shift = any(rung.mean_shift is not None for rung in ladder)
+    shift = [blocks.Paragraph(_SHIFT, "fine")] if has_shift else []
+    return [heading, blocks.Paragraph(_LADDER, "lead"), shown, *shift, *_deltas(report)]
 
 
 def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.Row:
@@ -264,10 +237,9 @@ def _before_and_after(report: Report) -> list[blocks.Block]:
         before, after = find_metric(report.holdout, name), find_metric(report.quantized, name)
         if before is None or after is None or before.value is None or after.value is None:
             continue
+        values = (value_of(name, metric.value) for metric in (before, after))
         change = value_of(name, after.value - before.value, signed=True)
-        rows.append(
-            [blocks.Code(name), value_of(name, before.value), value_of(name, after.value), change]
-        )
+        rows.append([blocks.Code(name), *values, change])
     columns = "metric | >tuned | >exported | >change"
     shown = blocks.table("Before and after, on the holdout", columns, rows, "narrow")
     return [shown] if rows else []
@@ -275,34 +247,32 @@ def _before_and_after(report: Report) -> list[blocks.Block]:
 
 def _flips(report: Report) -> list[blocks.Block]:
     """The rows that changed, step by step; of reports without a ladder those of quantization."""
-    changes = [
-        Changes(before=_before(report.ladder, at), after=rung.name, flips=rung.flips)
-        for at, rung in enumerate(report.ladder)
-        if rung.flips
-    ]
+    steps = [(_before(report.ladder, at), rung) for at, rung in enumerate(report.ladder)]
+    changes = [((before, rung.name), rung.flips) for before, rung in steps if rung.flips]
     if not report.ladder and report.flips:
         flips = (
             Flip(id=str(x["id"]), target=str(x["target"]), before=x["merged"], after=x["quantized"])
             for x in report.flips
         )
-        changes = [Changes(before="merged", after="quantized", flips=tuple(flips))]
+        changes = [(("merged", "quantized"), tuple(flips))]
     if not changes and (report.ladder or report.quantized) and not kind_of(report).by_likelihood:
         return [blocks.Paragraph("No row's answer changed on the way into the file.", "fine")]
-    return [_flip_table(report, step) for step in changes]
+    return [_flip_table(report, forms, flips) for forms, flips in changes]
 
 
-def _flip_table(report: Report, step: Changes) -> blocks.Table:
+def _flip_table(report: Report, forms: tuple[str, str], flips: Sequence[Flip]) -> blocks.Table:
+    """The rows that one step changed; `forms` are those of the model before and after it."""
     is_exact = kind_of(report).has_one_answer
-    shown = step.flips[:_MOST_FLIPS]
+    shown = flips[:_MOST_FLIPS]
     rows: list[list[blocks.Cell]] = []
     for flip in shown:
         answers = map(_answer, (flip.target, flip.before, flip.after))
         rows.append([blocks.Code(flip.id), *answers, _effect(flip) if is_exact else ""])
-    more = len(step.flips) - len(shown)
+    more = len(flips) - len(shown)
     counted = f" (the first {len(shown)}; {more} more in report.json)" if more else ""
-    caption = f"Rows whose answer changed from {step.before} to {step.after}{counted}"
-    forms = map(blocks.Column, (step.before, step.after))
-    return blocks.table(caption, ("row | right answer", *forms, "effect"), rows, "narrow")
+    caption = f"Rows whose answer changed from {' to '.join(forms)}{counted}"
+    columns = blocks.columns_of("row | right answer", *map(blocks.Column, forms), "effect")
+    return blocks.table(caption, columns, rows, "narrow")
 
 
 def _answer(text: str | None) -> blocks.Cell:

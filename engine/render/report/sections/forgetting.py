@@ -81,13 +81,10 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
         kind = "" if is_overall else f"{_KINDS.get(item.kind, item.kind) or DASH}, "
         shift = amount(item.shift, decimals=3, signed=True) if item.shift is not None else DASH
         rows.append(blocks.Row(cells=cells, note=f"{kind}log-probability {shift} nats a byte"))
-    line = (
-        f"the full line is the most that is accepted, {threshold(limit)}"
-        if limit is not None
-        else ""
-    )
+    line = "the full line is the most that is accepted"
+    legend = "" if limit is None else f"{line}, {threshold(limit)}"
     caption = "Share of right answers before minus after"
-    return blocks.table(caption, _COLUMNS, rows, "cards", legend=line)
+    return blocks.table(caption, _COLUMNS, rows, "cards", legend=legend)
 
 
 def _name(item: ProbeScores, result: ForgettingResult) -> str:

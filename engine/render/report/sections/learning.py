@@ -33,10 +33,8 @@ def learning(report: Report) -> blocks.Section | None:
     # the tuned model's curve says more of the recipe than the SVM's
     chosen = [curve for curve in curves if curve.model == "tuned"] or curves
     lines = tuple(learning_lines(chosen, folds=folds, metric=metric))
-    lead = _LEAD if curves else ""
-    return blocks.Section(
-        title="How much data", lead=lead, blocks=tuple(parts), card=lines, closing=lines
-    )
+    lead, shown = _LEAD if curves else "", tuple(parts)
+    return blocks.Section(title="How much data", lead=lead, blocks=shown, card=lines, closing=lines)
 
 
 def learning_lines(

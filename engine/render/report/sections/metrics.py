@@ -18,20 +18,15 @@ def metrics(report: Report) -> blocks.Section | None:
     if scores is None or not names:
         return None
     columns = "metric | >value | >free decoding | >rows | "
-    rows = [_row(scores, report.free, name) for name in names]
-    shown = blocks.table(
-        f"The tuned model on the holdout, {judged_by(report)}", columns, rows, "narrow"
-    )
+    rows = (_row(scores, report.free, name) for name in names)
+    caption = f"The tuned model on the holdout, {judged_by(report)}"
+    shown = blocks.table(caption, columns, rows, "narrow")
     return blocks.Section(title="Every metric", blocks=(shown,))
 
 
 def _row(scores: Scores, free: Scores | None, name: str) -> list[blocks.Cell]:
     own, other = find_metric(scores, name), find_metric(free, name)
-    measured = own or other
-    return [
-        blocks.Code(name),
-        estimate(own) if own else DASH,
-        value_of(name, other.value) if other and other.value is not None else DASH,
-        count(measured.n) if measured else DASH,
-        blocks.Muted(direction(name)),
-    ]
+    shown = estimate(own) if own else DASH
+    freely = value_of(name, other.value) if other and other.value is not None else DASH
+    rows = count(measured.n) if (measured := own or other) else DASH
+    return [blocks.Code(name), shown, freely, rows, blocks.Muted(direction(name))]

@@ -10,19 +10,12 @@ from engine.render.report.sections import report_section
 @report_section("notes", at=0)
 def notes(report: Report) -> blocks.Section | None:
     """Nothing where there are none."""
-    items: list[blocks.Cell] = [
-        (blocks.Strong("Warning"), " ", blocks.Prose(text)) for text in report.warnings
-    ]
-    items += [
-        (blocks.Strong("Waived"), " ", blocks.Code(item.what), ". ", item.why)
-        for item in report.waivers
-    ]
-    items += [blocks.Prose(text) for text in report.notes]
-    waived = (
-        f"waived in the recipe: `{item.what}`, because: {item.why}" for item in report.waivers
-    )
-    return (
-        blocks.Section(title="Notes", blocks=(blocks.Bullets(tuple(items)),), closing=tuple(waived))
-        if items
-        else None
-    )
+    warning, waived = blocks.Strong("Warning"), blocks.Strong("Waived")
+    items: list[blocks.Cell] = [(warning, " ", blocks.Prose(text)) for text in report.warnings]
+    items += [(waived, " ", blocks.Code(one.what), ". ", one.why) for one in report.waivers]
+    items += map(blocks.Prose, report.notes)
+    lines = (f"waived in the recipe: `{one.what}`, because: {one.why}" for one in report.waivers)
+    if not items:
+        return None
+    listed = blocks.Bullets(tuple(items))
+    return blocks.Section(title="Notes", blocks=(listed,), closing=tuple(lines))

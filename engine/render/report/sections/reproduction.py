@@ -31,7 +31,7 @@ def reproduction(report: Report) -> blocks.Section | None:
         columns = "what | in the lock | in this run | "
         rows = _compared_rows(result)
         parts.append(blocks.table("The lock and this run", columns, rows, "narrow"))
-    summary = (result.summary,) if result.summary else ()
+    summary = (result.summary,)
     return blocks.Section(
         title="Reproduction", lead=_LEAD, blocks=tuple(parts), card=summary, closing=summary
     )

@@ -51,9 +51,8 @@ def _rows(result: Seeds, metrics: list[str]) -> list[list[str]]:
         values = {metric.name: metric.value for metric in run.metrics}
         same = run.agreement.value if run.agreement else None
         agreed = DASH if same is None else percent(same)
-        rows.append(
-            [str(run.seed), agreed, *(value_of(name, values.get(name)) for name in metrics)]
-        )
+        shown = (value_of(name, values.get(name)) for name in metrics)
+        rows.append([str(run.seed), agreed, *shown])
     spread = {item.metric: item for item in result.spread}
     rows.append(["mean", "", *(value_of(name, spread[name].mean) for name in metrics)])
     rows.append(["deviation", "", *(f"{spread[name].deviation:.4f}" for name in metrics)])

@@ -14,11 +14,6 @@ def sources(report: Report) -> Section:
     config: Block = Absent("Backend config " + why_absent(report, "compile"))
     if report.backend_config:
         config = Listing(title="Backend config, compiled", text=report.backend_config)
-    return Section(
-        title="Recipe and config",
-        blocks=(
-            Listing(title="Recipe, as written", text=report.recipe_text, is_open=True),
-            Listing(title="Recipe, every default written out", text=report.resolved_recipe),
-            config,
-        ),
-    )
+    written = Listing(title="Recipe, as written", text=report.recipe_text, is_open=True)
+    whole = Listing(title="Recipe, every default written out", text=report.resolved_recipe)
+    return Section(title="Recipe and config", blocks=(written, whole, config))

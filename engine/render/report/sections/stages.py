@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from engine.evidence import Report, StageCost, StageRecord, StageStatus
 from engine.render import blocks
-from engine.render.number_format import DASH, duration, size
+from engine.render.number_format import DASH, MINUS, duration, size
 from engine.render.report.sections import report_section
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
@@ -29,10 +29,8 @@ def stages(report: Report) -> blocks.Section:
     for item in report.stages:
         rows.append(_row(item, start / total, total))
         start += _busy(item)
-    return blocks.Section(
-        title="Stages",
-        blocks=(blocks.table("Stages in order", columns, rows, "stages"), *_costs(report.costs)),
-    )
+    shown = blocks.table("Stages in order", columns, rows, "stages")
+    return blocks.Section(title="Stages", blocks=(shown, *_costs(report.costs)))
 
 
 def _busy(item: StageRecord) -> float:
@@ -42,11 +40,9 @@ def _busy(item: StageRecord) -> float:
 def _row(item: StageRecord, start: float, total: float) -> list[blocks.Cell]:
     is_idle = item.status in _IDLE
     # A short part is drawn wider than it is, and has to end within the bar.
-    left_ = min(100 * start, 100 - _NARROWEST)
-    drawn = blocks.Strip(
-        label=f"{item.stage} {item.status.value}, {duration(item.seconds)}",
-        parts=((left_, max(_NARROWEST, 100 * _busy(item) / total), item.status.value),),
-    )
+    left_, width = min(100 * start, 100 - _NARROWEST), max(_NARROWEST, 100 * _busy(item) / total)
+    label = f"{item.stage} {item.status.value}, {duration(item.seconds)}"
+    drawn = blocks.Strip(label=label, parts=((left_, width, item.status.value),))
     problems = (part for problem in item.problems for part in (" ", blocks.Failure(problem)))
     return [
         item.stage,
@@ -72,30 +68,21 @@ def _costs(costs: Sequence[StageCost]) -> tuple[blocks.Block, ...]:
     if train is None:
         return (shown,)
     basis = _BASES.get(train.basis, train.basis)
-    return shown, blocks.Paragraph(
-        blocks.Muted(f"Training was estimated {train.estimated}: {basis}.")
-    )
+    text = f"Training was estimated {train.estimated}: {basis}."
+    return shown, blocks.Paragraph(blocks.Muted(text))
 
 
 def _cost(cost: StageCost) -> list[str]:
     return [
         cost.stage,
-        DASH if cost.estimated_seconds is None else duration(cost.estimated_seconds),
-        duration(cost.seconds),
-        _error(cost.seconds_error),
-        _bytes(cost.estimated_memory_bytes),
-        _bytes(cost.memory_bytes),
-        _error(cost.memory_error),
-        _bytes(cost.estimated_disk_bytes),
-        size(cost.disk_bytes),
-        _error(cost.disk_error),
+        *_beside(duration, cost.estimated_seconds, cost.seconds, cost.seconds_error),
+        *_beside(size, cost.estimated_memory_bytes, cost.memory_bytes, cost.memory_error),
+        *_beside(size, cost.estimated_disk_bytes, cost.disk_bytes, cost.disk_error),
     ]
 
 
-def _error(error: float | None) -> str:
-    """How far an estimate was off: `+12 %` is too high."""
-    return DASH if error is None else f"{100 * error:+.0f} %".replace("-", "\N{MINUS SIGN}")
-
-
-def _bytes(value: int | None) -> str:
-    return DASH if value is None else size(value)
+def _beside(write: Callable[[float], str], *found: float | None) -> list[str]:
+    """An estimate, what it came to, and how far it was off: `+12 %` is too high."""
+    *amounts, error = found
+    shown = [DASH if amount is None else write(amount) for amount in amounts]
+    return [*shown, DASH if error is None else f"{100 * error:+.0f} %".replace("-", MINUS)]

@@ -32,12 +32,9 @@ def training(report: Report) -> blocks.Section:
     summary = report.training
     if summary is None:
         return blocks.Section(title="Training", blocks=(absent(report, "train"),))
-    parts = (
-        _losses(summary),
-        *_checkpoints(report.checkpoints, summary),
-        blocks.Facts(_facts(report, summary)),
-        _generalisation(report),
-    )
+    checkpoints = _checkpoints(report.checkpoints, summary)
+    facts = blocks.Facts(_facts(report, summary))
+    parts = (_losses(summary), *checkpoints, facts, _generalisation(report))
     return blocks.Section(title="Training", blocks=parts)
 
 
@@ -117,15 +114,10 @@ def _checkpoints(items: Sequence[CheckpointScore], summary: TrainingSummary) -> 
         span=nice_range(curve.heights),
         label=f"{name} on validation by checkpoint: {', '.join(texts)}; step {summary.kept_step} kept",
     )
-    numbers = blocks.table(
-        "Checkpoints on the validation rows",
-        (
-            ">step | >epoch | >training loss | >validation loss",
-            *blocks.numbers([blocks.Code(name)]),
-        ),
-        [_checkpoint_row(item, summary.kept_step) for item in items],
-        "narrow",
-    )
+    main = blocks.Column(blocks.Code(name), "number")
+    columns = blocks.columns_of(">step | >epoch | >training loss | >validation loss", main)
+    rows = (_checkpoint_row(item, summary.kept_step) for item in items)
+    numbers = blocks.table("Checkpoints on the validation rows", columns, rows, "narrow")
     title = f"{name} on the validation rows, by checkpoint ({direction(name)})"
     return [blocks.Heading(title), chart, numbers]
 
@@ -183,6 +175,6 @@ def _generalisation(report: Report) -> blocks.Block:
     rows = [(name, estimate(find_metric(s, metric)), count(s.rows)) for name, s in known]
     if not rows:
         return absent(report, "evaluate")
-    columns = blocks.columns_of("rows of", *blocks.numbers([blocks.Code(metric)]), ">rows")
+    columns = blocks.columns_of("rows of", blocks.Column(blocks.Code(metric), "number"), ">rows")
     caption = f"The tuned model on what it saw and what it never saw, {judged_by(report)}"
     return blocks.table(caption, columns, rows, "narrow")

@@ -19,6 +19,8 @@ os.environ.update(
     AXOLOTL_DO_NOT_TRACK="1",
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
+    # As `recipe` sets it: tests share the cores with each other.
+    OMP_WAIT_POLICY="PASSIVE",
 )
 
 

@@ -26,6 +26,7 @@ from typing import IO, Final, Literal, Self
 
 from engine.files.user import cache_folder
 from engine.process import interrupts
+from engine.process.waiting import PASSIVE
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -157,7 +158,7 @@ def environment(
     }
     # In this order: no variable of the user's switches the network or telemetry on again, and the caller has the last
     # word.
-    return {**kept, **SET_VARIABLES, **caches(), **(extra or {})}
+    return {**PASSIVE, **kept, **SET_VARIABLES, **caches(), **(extra or {})}
 
 
 def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.process import start as processes
+from engine.process import waiting
 from engine.runtime.tool_process import run_module
 
 FACTS = (
@@ -111,6 +112,21 @@ def test_search_paths_keep_their_absolute_parts_only(
     monkeypatch.setenv(name, f".{os.pathsep}/usr/bin{os.pathsep}{os.pathsep}bin")
 
     assert processes.environment()[name] == "/usr/bin"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_child_wait_asleep_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+
+    assert processes.environment()["OMP_WAIT_POLICY"] == expected
+
+    waiting.wait_passively()
+
+    assert os.environ["OMP_WAIT_POLICY"] == expected
 
 
 def test_caches_are_the_users_own_whatever_the_environment_says(

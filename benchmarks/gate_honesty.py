@@ -38,7 +38,7 @@ from engine.metrics.power import (
     macro_f1,
     pass_rate,
 )
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Sums
 from engine.metrics.verdict import judge_thresholds
@@ -383,7 +383,7 @@ def gain_scenario(
     def draw(random: Any, seed: int) -> Outcome:
         tuned, others = draw_models(random, rows, rivals)
         comparisons = compared(tuned, others, acceptance, seed)
-        (check,) = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
+        (check,) = judge_gains(comparisons, acceptance)
         gains = [tuned.astype(float) - other for other in others]
         best = min(gains, key=lambda gain: float(gain.mean()))
         low, high = bootstrap(best, random)
@@ -408,9 +408,9 @@ def compared(
 ) -> tuple[Comparison, ...]:
     """Compare as the gate does."""
     rivals = Rivals(
-        task=task_of("classification", ("a", "b")),
-        confidence=CONFIDENCE,
-        seed=seed,
+        judging=Judging(
+            task=task_of("classification", ("a", "b")), confidence=CONFIDENCE, seed=seed
+        ),
         baselines={f"b{place}": answers_of(other) for place, other in enumerate(others)},
     )
     return compare(answers_of(tuned), rivals, acceptance=acceptance, main="accuracy")
@@ -456,15 +456,13 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
         tuned, (other,) = draw_models(random, rows, [rival])
         earlier = Earlier(answers=answers_of(other), accepted="before")
         rivals = Rivals(
-            task=task_of("classification", ("a", "b")),
-            confidence=CONFIDENCE,
-            seed=seed,
+            judging=Judging(
+                task=task_of("classification", ("a", "b")), confidence=CONFIDENCE, seed=seed
+            ),
             earlier=earlier,
         )
         found = compare(answers_of(tuned), rivals, acceptance=acceptance, main="accuracy")
-        (check,) = judge_previous(
-            acceptance.over_previous, found, earlier=earlier, acceptance=acceptance
-        )
+        (check,) = judge_previous(found, acceptance, earlier=earlier)
         lost = other.astype(float) - tuned
         low, high = bootstrap(lost, random)
         return Outcome(

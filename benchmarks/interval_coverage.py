@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.metrics.families import labels as by_label
 from engine.metrics.families.classification import tabulate
 from engine.metrics.intervals import wilson, wilson_f1
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import draw, method, percentile_interval
 from engine.metrics.scoring import score
 from engine.recipe.model import Task
@@ -164,7 +164,11 @@ def groups(count: int, correlation: float, *, rate: float = 0.9, holdouts: int) 
             replace(row, label=row.target if row.label == "0" else "10"[int(row.target)])
             for row in grouped
         ]
-        interval = score(said, PAIR, confidence=CONFIDENCE, seed=seed).metric("accuracy").interval
+        interval = (
+            score(said, Judging(task=PAIR, confidence=CONFIDENCE, seed=seed))
+            .metric("accuracy")
+            .interval
+        )
         alone = wilson(int(right.sum()), right.size, confidence=CONFIDENCE)
         if interval and alone:
             found["groups"].append((interval.low, interval.high))
@@ -191,7 +195,11 @@ def fields(rows: int, rate: float, *, holdouts: int) -> None:
             Prediction(id=str(place), target=target, label=text, text=text, probability=None)
             for place, text in enumerate(said)
         ]
-        interval = score(made, FIELDS, confidence=CONFIDENCE, seed=seed).metric("field_f1").interval
+        interval = (
+            score(made, Judging(task=FIELDS, confidence=CONFIDENCE, seed=seed))
+            .metric("field_f1")
+            .interval
+        )
         if interval:
             pairs.append((interval.low, interval.high))
     line(f"{rows} rows of four fields", "field F1", pairs, true=2 * rate / (2 - (1 - rate) / 3))

@@ -147,3 +147,9 @@ def needs_extra(message: str, extra: str, *, instead: str = "", path: str = "") 
 
 class StoreError(EngineError):
     """The store is damaged, locked or cannot be written (E75x)."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says, in one line of a bearable length."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -6,9 +6,10 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from traceback import walk_tb
 from typing import Final
 
-from engine.errors import EngineError, EnvironmentProblem, StageError
+from engine.errors import EngineError, EnvironmentProblem, StageError, first_line
 from engine.store import storage_problem
 
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
@@ -110,11 +111,8 @@ def _of_a_library(error: BaseException) -> StageError | None:
 
 def library_of(error: BaseException) -> str | None:
     """Return which of `LIBRARIES` raised an error, if one did; what is written in Rust shows no frame of its own."""
-    names = [type(error).__module__.partition(".")[0]]
-    trace = error.__traceback__
-    while trace is not None:
-        names.append(str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
-        trace = trace.tb_next
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    names = [str(name).partition(".")[0] for name in (type(error).__module__, *frames)]
     if names[0] in LIBRARIES:
         return names[0]
     if names[-1] in LIBRARIES:
@@ -126,12 +124,6 @@ def library_of(error: BaseException) -> str | None:
 
 PANIC: Final = "PanicException"
 """Of a library written in Rust that gave up: no `Exception`, but no wish to end the process either."""
-
-
-def first_line(error: BaseException) -> str:
-    """Return what an error says, in one line of a bearable length."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]
 
 
 def _mentions(error: BaseException, texts: tuple[str, ...]) -> bool:

@@ -17,6 +17,7 @@ from engine.evidence import (
     BaselineResult,
     CheckpointScore,
     Comparison,
+    DataSummary,
     ForgettingResult,
     LearningCurve,
     Scores,
@@ -104,10 +105,27 @@ def read_json(artifact: Artifact, name: str) -> Any:
         raise DamagedError(artifact, f"`{name}` cannot be read ({error})") from error
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, *, indent: int = 1) -> None:
     """Write a JSON file of an artifact; ValueError for NaN and infinity, which are no JSON."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_as[T](kind: type[T], artifacts: Artifacts, stage: str, name: str) -> T | None:
+    """A JSON file of a stage, as a value of its type; None where the stage has left nothing. DamagedError."""
+    return from_json(kind, read_json(artifacts[stage], name)) if stage in artifacts else None
+
+
+def data_summary(data: Artifact) -> DataSummary:
+    """What the data stage counted."""
+    return from_json(DataSummary, read_json(data, "summary.json"))
+
+
+def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
+    """Scores of the trained model by the rows that were judged, or of its folds; empty before it is evaluated."""
+    file = ("resample", "folds.json") if folds else ("evaluate", "scores.json")
+    found = read_as(dict[str, Scores | None], artifacts, *file) or {}
+    return {name: judged for name, judged in found.items() if judged}
 
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
@@ -129,38 +147,27 @@ def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
 
 def folds(artifacts: Artifacts, recipe: Recipe) -> Scores | None:
     """The scores of a cross-validation; None without one."""
-    if not recipe.splits.folds or "resample" not in artifacts:
-        return None
-    return from_json(Scores, read_json(artifacts["resample"], "folds.json")["folds"])
+    return scores(artifacts, folds=True).get("folds") if recipe.splits.folds else None
 
 
 def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
     """The tuned model against baselines and the last accepted model; empty before the gate."""
-    if "gate" not in artifacts:
-        return ()
-    return from_json(tuple[Comparison, ...], read_json(artifacts["gate"], "comparisons.json"))
+    return read_as(tuple[Comparison, ...], artifacts, "gate", "comparisons.json") or ()
 
 
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
-    if "forgetting" not in artifacts:
-        return None
-    return from_json(ForgettingResult, read_json(artifacts["forgetting"], "forgetting.json"))
+    return read_as(ForgettingResult, artifacts, "forgetting", "forgetting.json")
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:
     """The kept checkpoints on the validation rows; none where none were kept."""
-    if "evaluate" not in artifacts:
-        return ()
-    found = read_json(artifacts["evaluate"], "checkpoints.json")
-    return tuple(from_json(CheckpointScore, item) for item in found)
+    return read_as(tuple[CheckpointScore, ...], artifacts, "evaluate", "checkpoints.json") or ()
 
 
 def sweep(artifacts: Artifacts) -> SweepResult | None:
     """The settings that were tried; None without a sweep, or before it is done."""
-    if "sweep" not in artifacts:
-        return None
-    return from_json(SweepResult, read_json(artifacts["sweep"], "sweep.json"))
+    return read_as(SweepResult, artifacts, "sweep", "sweep.json")
 
 
 def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
@@ -182,9 +189,7 @@ def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
 
 def seeds(artifacts: Artifacts) -> Seeds | None:
     """The recipe trained with several seeds; None where that was not asked for, or is not done."""
-    if "seeds" not in artifacts:
-        return None
-    return from_json(Seeds, read_json(artifacts["seeds"], "seeds.json"))
+    return read_as(Seeds, artifacts, "seeds", "seeds.json")
 
 
 def verdict(artifacts: Artifacts, name: str) -> Verdict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.data.examples.example import Example, read_examples
 from engine.data.membership import Membership
 from engine.environment import Device
 from engine.metrics.comparing import Earlier
@@ -60,6 +61,11 @@ class StageContext:
         """What models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
         return self.device.precision(self.recipe.backend.precision)
 
+    def examples(self, split: str) -> list[Example]:
+        """Read the rows of `train`, `validation` or `holdout`, of a stage that needs them."""
+        stage = "holdout" if split == "holdout" else "data"
+        return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
+
     def base_model_folder(self) -> Path:
         """Return the folder of the recipe's base model, fetched into the store if need be. StageError, DataError."""
         from engine.runtime.models.base_model import locate_base_model  # brings torch
@@ -68,25 +74,15 @@ class StageContext:
 
 
 class Stage(Protocol):
-    """A module in `engine.stages`."""
+    """A module in `engine.stages`; its name is the word used in commands, keys, folders and docs.
 
-    NAME: str
-    """The word used in commands, keys, folders and docs."""
+    It may say more: `AFTER`, `TOOLS`, `USES`, `applies`, `also_needs` and `references` (see `engine.stages`).
+    """
+
     REVISION: int
     """Bumped when the same inputs would now give another result."""
     NEEDS: tuple[str, ...]
     """Stages whose artifacts it reads; their keys are part of its key."""
-    AFTER: tuple[str, ...]
-    """Stages that must have passed first; not part of the key."""
-
-    TOOLS: tuple[str, ...]
-    """Distributions whose version can change the result."""
-    USES_SOURCES: bool
-    """Its result depends on the bytes of the data sources."""
-    USES_BASE_MODEL: bool
-    """Its result depends on the base model."""
-    USES_DEVICE: bool
-    """Its result depends on the kind of device and the precision."""
 
     def recipe_slice(self, recipe: Recipe) -> Payload:
         """The part of the recipe that can change the result, as JSON data."""

@@ -16,8 +16,8 @@ from engine.backends import events
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.resuming import train_on
-from engine.errors import EngineError, StageError
-from engine.failures import as_engine_error, first_line
+from engine.errors import EngineError, StageError, first_line
+from engine.failures import as_engine_error
 
 CONFIG = "config.yaml"
 OUTPUT = "output"

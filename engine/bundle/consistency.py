@@ -21,7 +21,7 @@ from engine.bundle.contents import (
     recipe_of,
     value_of,
 )
-from engine.bundle.scores import all_scores, unlike
+from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
@@ -66,11 +66,9 @@ def statement_problems(found: Contents) -> Iterator[str]:
 def recipe_problems(found: Contents) -> Iterator[str]:
     """Yield where recipe, report and lock speak of different recipes."""
     report, recipe, accepted, lock = found.report, found.recipe, found.accepted, found.lock
-    names = (("report", report.recipe_name), ("lock", lock.recipe))
-    yield from (
-        f"the {where} is of `{name}`, the recipe's name is `{recipe.name}`"
-        for where, name in names
-        if name != recipe.name
+    yield from unequal(
+        (report.recipe_name, recipe.name, "the report is of `{}`, the recipe's name is `{}`"),
+        (lock.recipe, recipe.name, "the lock is of `{}`, the recipe's name is `{}`"),
     )
     resolved = resolved_mapping(recipe)
     if resolved != found.resolved:
@@ -91,11 +89,8 @@ def recipe_problems(found: Contents) -> Iterator[str]:
 def _texts(found: Contents) -> Iterator[str]:
     """Yield the files that the report repeats otherwise."""
     report = found.report
-    for name, text in (
-        (WRITTEN, report.recipe_text),
-        (RESOLVED, report.resolved_recipe),
-        (CONFIG, report.backend_config),
-    ):
+    texts = {WRITTEN: report.recipe_text, RESOLVED: report.resolved_recipe}
+    for name, text in {**texts, CONFIG: report.backend_config}.items():
         if found.text(name) != text.replace("\r\n", "\n"):
             yield f"{name} is not the one in the report"
     config = found.members[CONFIG].data or b""
@@ -106,29 +101,20 @@ def _texts(found: Contents) -> Iterator[str]:
 def _repeated(found: Contents) -> Iterator[str]:
     """Yield what the report shows of the recipe, and the recipe does not say."""
     report, recipe = found.report, found.recipe
-    task = recipe.task
-    wanted: dict[str, Any] = {
-        "description": recipe.description,
-        "labels": task.labels,
-        "base_model": describe(recipe.base_model),
-        "task": {
-            "kind": task.kind,
-            "instruction": task.instruction,
-            "output": task.output,
-            "answer_pattern": task.answer_pattern,
-        },
-        "waivers": [asdict(one) for one in recipe.waivers],
+    keys = ("kind", "instruction", "output", "answer_pattern")
+    facts: dict[str, tuple[Any, Any]] = {
+        "description": (report.description, recipe.description),
+        "labels": (report.labels, recipe.task.labels),
+        "base_model": (report.base_model, describe(recipe.base_model)),
+        "task": (report.task, {key: getattr(recipe.task, key) for key in keys}),
+        "waivers": (list(map(asdict, report.waivers)), list(map(asdict, recipe.waivers))),
     }
     # with a sweep the report names the setting that was chosen, which the recipe does not say
     if not recipe.sweep:
-        wanted["method"] = describe_method(recipe)
-    shown = {name: getattr(report, name) for name in wanted}
-    shown["waivers"] = [asdict(one) for one in report.waivers]
-    yield from (
-        f"the report says another `{name}` than the recipe"
-        for name in wanted
-        if shown[name] != wanted[name]
-    )
+        facts["method"] = (report.method, describe_method(recipe))
+    for name, (shown, wanted) in facts.items():
+        if shown != wanted:
+            yield f"the report says another `{name}` than the recipe"
 
 
 def _written(found: Contents) -> Iterator[str]:
@@ -155,10 +141,9 @@ def model_problems(found: Contents) -> Iterator[str]:
     yield from _made_from(found)
     if len({file.name for file in report.files}) != len(report.files):
         yield "a file stands twice in the report"
-    formats = {file.format for file in report.files}
-    for wanted in found.recipe.export.formats:
-        if wanted != "ollama" and wanted not in formats:
-            yield f"no file is of the format {wanted}, which the recipe asks for"
+    formats = {"ollama", *(file.format for file in report.files)}
+    missing = [wanted for wanted in found.recipe.export.formats if wanted not in formats]
+    yield from (f"no file is of the format {one}, which the recipe asks for" for one in missing)
     if report.holdout is None:
         yield "the report has no scores of the holdout"
         return
@@ -191,21 +176,18 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
     # a reused training was made with the tools of an earlier day
     if not is_one or any(one.status is not StageStatus.RAN for one in trained):
         return
+    text = "{name} is {} in the report, {} in the lock"
     for name, version in accepted.versions.items():
-        if report.versions.get(name) != version:
-            here, there = report.versions.get(name), brief_text(version)
-            yield f"{name} is {here} in the report, {there} in the lock"
-    known = {"device": "kind", "name": "device", "cores": "cores"}
-    for name, shown in known.items():
-        locked = accepted.hardware.get(name)
-        if locked is not None and str(locked) != report.environment.get(shown):
-            here, there = report.environment.get(shown), _as_json(locked)
-            yield f"the machine's {name} is {here} in the report, {there} in the lock"
-    if report.training is not None:
-        for name in ("precision", "threads"):
-            here, there = getattr(report.training, name), getattr(accepted, name)
-            if here != there:
-                yield f"{name} is {here} in the report, {_as_json(there)} in the lock"
+        if (here := report.versions.get(name)) != version:
+            yield text.format(here, brief_text(version), name=name)
+    for name, shown in {"device": "kind", "name": "device", "cores": "cores"}.items():
+        locked, here = accepted.hardware.get(name), report.environment.get(shown)
+        if locked is not None and str(locked) != here:
+            yield text.format(here, _as_json(locked), name=f"the machine's {name}")
+    for name in ("precision", "threads") if report.training is not None else ():
+        here, there = getattr(report.training, name), getattr(accepted, name)
+        if here != there:
+            yield text.format(here, _as_json(there), name=name)
     if report.reproduction is None and accepted.finished < report.started:
         yield "the lock was accepted before the run began"
 
@@ -215,12 +197,9 @@ def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]
     for name, before in locked.items():
         metric = shown.get(name)
         interval = metric.interval if metric else None
-        facts = {
-            "value": metric.value if metric else None,
-            "low": interval.low if interval else None,
-            "high": interval.high if interval else None,
-        }
-        for part, value in facts.items():
+        ends = (interval.low, interval.high) if interval else (None, None)
+        values = (metric.value if metric else None, *ends)
+        for part, value in zip(("value", "low", "high"), values, strict=True):
             if not _near(value, before[part]):
                 here, there = _number(value), _number(before[part])
                 yield f"{part} of {name} is {here} in the report, {there} in the lock"
@@ -265,15 +244,11 @@ def run_problems(found: Contents) -> Iterator[str]:
         yield f"the report is a `{brief_text(report.schema)}`"
     if report.outcome != ACCEPTED:
         yield f"the run ended `{report.outcome}`"
-    done = {
-        one.stage for one in report.stages if one.status in (StageStatus.RAN, StageStatus.REUSED)
-    }
-    for stage in stages_of(found.recipe):
-        if stage not in done:
-            yield f"stage {stage} did not run"
-    for stage, count in Counter(one.stage for one in report.stages).items():
-        if count > 1:
-            yield f"stage {stage} stands twice"
+    ended = (StageStatus.RAN, StageStatus.REUSED)
+    done = {one.stage for one in report.stages if one.status in ended}
+    counts = Counter(one.stage for one in report.stages)
+    yield from (f"stage {one} did not run" for one in stages_of(found.recipe) if one not in done)
+    yield from (f"stage {stage} stands twice" for stage, count in counts.items() if count > 1)
     yield from contradictions_of_recipe(found.recipe, found.accepted)
     try:
         recorded_rows(found.recipe, found.lock)

@@ -21,15 +21,7 @@ from engine.store.runs import BUNDLED_LOCK
 
 RESOLVED, WRITTEN, CONFIG = "recipe.resolved.yaml", "recipe.yaml", "backend-config.yaml"
 REPORT = "report.json"
-EVIDENCE = (
-    "README.md",
-    "backend-config.yaml",
-    "recipe.resolved.yaml",
-    "recipe.yaml",
-    BUNDLED_LOCK,
-    "report.html",
-    "report.json",
-)
+EVIDENCE = ("README.md", CONFIG, RESOLVED, WRITTEN, BUNDLED_LOCK, "report.html", REPORT)
 """Files of a run folder that every bundle holds."""
 STATEMENT, KEY = "statement.dsse.json", "signer.pem"
 MODEL = "model"
@@ -64,8 +56,15 @@ class Contents:
 
 def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -> Contents:
     """Return what the members say. ContentsError for the first that cannot be read."""
-    report = _report(text_of(members, REPORT))
-    lock = _lock(text_of(members, BUNDLED_LOCK))
+    text = text_of(members, REPORT)
+    try:
+        report = read_json(text)
+    except ValueError as error:
+        raise ContentsError(f"{REPORT} is no report: {brief_text(str(error))}") from error
+    try:
+        lock = lock_from_text(Path(BUNDLED_LOCK), text_of(members, BUNDLED_LOCK))
+    except EngineError as error:
+        raise ContentsError(_first(error)) from error
     if lock.accepted is None:
         raise ContentsError(f"{BUNDLED_LOCK} holds no accepted run")
     resolved = value_of(members, RESOLVED)
@@ -121,20 +120,6 @@ def bytes_of(members: Mapping[str, Member], name: str) -> bytes:
     if member is None or member.data is None:
         raise ContentsError(f"{name} is missing")
     return member.data
-
-
-def _report(text: str) -> Report:
-    try:
-        return read_json(text)
-    except ValueError as error:
-        raise ContentsError(f"{REPORT} is no report: {brief_text(str(error))}") from error
-
-
-def _lock(text: str) -> Lock:
-    try:
-        return lock_from_text(Path(BUNDLED_LOCK), text)
-    except EngineError as error:
-        raise ContentsError(_first(error)) from error
 
 
 def _refuse_patterns(value: Mapping[str, Any], name: str) -> None:

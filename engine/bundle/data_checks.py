@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from engine.bundle.contents import Contents
+from engine.bundle.scores import unequal
 from engine.evidence import DataSummary, Firewall
 from engine.kinds import AnswerForm
 from engine.lock.file import LockedFirewall
@@ -18,50 +19,50 @@ def data_problems(found: Contents) -> Iterator[str]:
         yield "the report has no data"
         return
     digests = {split.name: split.digest for split in data.splits}
-    if digests != accepted.splits:
-        yield "report and accepted run have other rows in a split"
-    if digests != {name: split.digest for name, split in lock.splits.items()}:
-        yield "report and lock have other rows in a split"
+    locked = {name: split.digest for name, split in lock.splits.items()}
+    yield from unequal(
+        (digests, accepted.splits, "report and accepted run have other rows in a split"),
+        (digests, locked, "report and lock have other rows in a split"),
+    )
     for split in data.splits:
-        locked = lock.splits.get(split.name)
-        if locked is not None and locked.rows != split.rows:
-            yield f"{split.name} has {split.rows} rows in the report, {locked.rows} in the lock"
-        if (
-            found.recipe.task.spec.answer is AnswerForm.LABEL
-            and sum(split.labels.values()) != split.rows
-        ):
-            yield f"the labels of {split.name} are those of {sum(split.labels.values())} rows"
-    if data.rows_read != accepted.rows:
-        yield f"{data.rows_read} rows were read in the report, {accepted.rows} in the lock"
-    if [one.name for one in data.sources] != [one["name"] for one in accepted.sources]:
-        yield "report and lock have other sources"
-    yield from _dropped(found, data)
+        rows = lock.splits[split.name].rows if split.name in lock.splits else split.rows
+        text = "{name} has {} rows in the report, {} in the lock"
+        yield from unequal((split.rows, rows, text), name=split.name)
+        if found.recipe.task.spec.answer is AnswerForm.LABEL:
+            text, labels = "the labels of {name} are those of {} rows", sum(split.labels.values())
+            yield from unequal((labels, split.rows, text), name=split.name)
+    yield from _summed(found, data)
     yield from _counted(found, data)
     yield from _wear(found)
 
 
-def _dropped(found: Contents, data: DataSummary) -> Iterator[str]:
+def _summed(found: Contents, data: DataSummary) -> Iterator[str]:
     """Yield where the rows that were read are not those that were used and those that were dropped."""
+    names = ([one.name for one in data.sources], [one["name"] for one in found.accepted.sources])
+    yield from unequal(
+        (data.rows_read, found.accepted.rows, "{} rows were read in the report, {} in the lock"),
+        (*names, "report and lock have other sources"),
+    )
     dropped = sum(data.dropped.values())
     if data.rows_used + dropped != data.rows_read:
         yield f"{data.rows_used} rows were used and {dropped} dropped of {data.rows_read}"
-    if sum(source.rows_used for source in data.sources) != data.rows_used:
-        yield "the sources have other rows than were used"
-    if data.folds != found.recipe.splits.folds:
-        yield f"the data has {data.folds} folds, the recipe {found.recipe.splits.folds}"
-    if data.firewall and (data.overlap_exact, data.overlap_near) != (
-        data.firewall.left_exact,
-        data.firewall.left_near,
-    ):
-        yield "the overlap of the splits is not that of the firewall"
+    overlap, proof = (data.overlap_exact, data.overlap_near), data.firewall
+    left = (proof.left_exact, proof.left_near) if proof else overlap
+    used, read = (
+        sum(getattr(one, f"rows_{name}") for one in data.sources) for name in ("used", "read")
+    )
+    divided = sum(split.rows for split in data.splits)
+    yield from unequal(
+        (used, data.rows_used, "the sources have other rows than were used"),
+        (data.folds, found.recipe.splits.folds, "the data has {} folds, the recipe {}"),
+        (overlap, left, "the overlap of the splits is not that of the firewall"),
+        (data.rows_used, divided, "{} rows were used, the splits have {}"),
+        (read, data.rows_read, "the sources have other rows than were read"),
+    )
 
 
 def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
     report, splits = found.report, {split.name: split for split in data.splits}
-    if data.rows_used != sum(split.rows for split in data.splits):
-        yield f"{data.rows_used} rows were used, the splits have {sum(s.rows for s in data.splits)}"
-    if sum(source.rows_read for source in data.sources) != data.rows_read:
-        yield "the sources have other rows than were read"
     holdout = splits.get("holdout")
     if holdout is None or report.holdout is None or holdout.rows != report.holdout.rows:
         yield "the scores of the holdout are not of its rows"

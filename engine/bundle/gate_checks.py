@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.bundle.contents import Contents
-from engine.bundle.scores import by_name, rows_of, same, span
+from engine.bundle.scores import by_name, rows_of, same, unequal
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
@@ -32,9 +32,11 @@ def gate_problems(found: Contents) -> Iterator[str]:
         return
     right = tuple(_gate_again(report, recipe))
     asked = [check for check in report.gate.checks if check.name not in ENDINGS]
-    yield from _compared("gate", asked, right, loose=_loose(report, recipe))
+    # with folds, what only free decoding shows is not in a report
+    loose = FREE if recipe.splits.folds else ()
+    yield from _compared(asked, right, loose)
     yield from _endings(report, recipe)
-    if verdict(right).status is not Status.PASS and not _loose(report, recipe):
+    if verdict(right).status is not Status.PASS and not loose:
         yield f"gate is `{verdict(right).status.value}` by its numbers"
 
 
@@ -84,54 +86,33 @@ def by_itself(gate: str, check: Check) -> Iterator[str]:
 
 def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     """Yield the checks of the gate, judged again from the numbers of the report."""
-    acceptance = recipe.acceptance
-    chosen = report.folds if recipe.splits.folds else report.holdout
-    if chosen is None or report.train_scores is None or report.validation_scores is None:
-        chosen = chosen or Scores(rows=0, metrics=(), classes=(), confusion=())
-    yield from judge_thresholds(
-        acceptance.metrics,
-        named_metrics(chosen, free=report.free),
-        decide_on=acceptance.decide_on,
-    )
-    yield from judge_gains(acceptance.over_baselines, report.comparisons, acceptance=acceptance)
-    yield from _previous_again(report, recipe)
+    acceptance, compared = recipe.acceptance, report.comparisons
+    chosen = _judged(report, recipe) or Scores(rows=0, metrics=(), classes=(), confusion=())
+    metrics = named_metrics(chosen, free=report.free)
+    yield from judge_thresholds(acceptance.metrics, metrics, decide_on=acceptance.decide_on)
+    yield from judge_gains(compared, acceptance)
+    has_previous = any(one.name == PREVIOUS for one in compared)
+    # any text will do: only the note of a check says when it was accepted
+    earlier = Earlier(accepted="before") if has_previous else Earlier()
+    yield from judge_previous(compared, acceptance, earlier=earlier)
     if acceptance.max_overfitting_gap is not None:
-        yield from _gap_again(report, recipe)
+        yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
 
 
-def _previous_again(report: Report, recipe: Recipe) -> Iterator[Check]:
-    acceptance = recipe.acceptance
-    has_previous = any(one.name == PREVIOUS for one in report.comparisons)
-    yield from judge_previous(
-        acceptance.over_previous,
-        report.comparisons,
-        # any text will do: only the note of a check says when it was accepted
-        earlier=Earlier(accepted="before") if has_previous else Earlier(),
-        acceptance=acceptance,
-    )
+def _judged(report: Report, recipe: Recipe) -> Scores | None:
+    """Return the scores that the gate stands on."""
+    return report.folds if recipe.splits.folds else report.holdout
 
 
-def _gap_again(report: Report, recipe: Recipe) -> Iterator[Check]:
-    train, validation = report.train_scores, report.validation_scores
+def _gap_again(report: Report, recipe: Recipe, gap: float) -> Iterator[Check]:
+    train, validation, task = report.train_scores, report.validation_scores, recipe.task
     if train is None or validation is None:
         missing = Metric(name="overfitting", value=None, n=0, undefined="not measured")
-        gap = recipe.acceptance.max_overfitting_gap or 0.0
         yield judge(missing, direction="max", bound=gap, decide_on="point")
-        return
-    yield from judge_gap(
-        recipe.acceptance.max_overfitting_gap,
-        train=train,
-        validation=validation,
-        train_rows=train.rows,
-        task=recipe.task,
-    )
-
-
-def _loose(report: Report, recipe: Recipe) -> tuple[str, ...]:
-    """Return the checks whose numbers are not in a report: with folds, what only free decoding tells."""
-    del report
-    return FREE if recipe.splits.folds else ()
+    else:
+        rows = train.rows
+        yield from judge_gap(gap, train=train, validation=validation, train_rows=rows, task=task)
 
 
 def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
@@ -142,7 +123,7 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
     found = [check for check in report.gate.checks if check.name in ENDINGS] if report.gate else []
     for check in found:
         yield from by_itself("gate", check)
-    scores = report.folds if recipe.splits.folds else report.holdout
+    scores = _judged(report, recipe)
     is_known = recipe.task.spec.answer is AnswerForm.LABEL and not recipe.splits.folds
     if scores is None or report.free is None or not is_known:
         return
@@ -155,38 +136,42 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
 
 
 def _compared(
-    gate: str, checks: Sequence[Check], right: Sequence[Check], *, loose: Sequence[str]
+    checks: Sequence[Check], right: Sequence[Check], loose: Sequence[str]
 ) -> Iterator[str]:
     """Yield each check that is missing, that nobody asked for, or that is another one than its numbers give."""
     found = {(check.name, check.direction): check for check in checks}
     wanted = {(check.name, check.direction): check for check in right}
     if len(found) != len(checks):
-        yield f"{gate} has a check twice"
+        yield "gate has a check twice"
     for key in wanted.keys() - found.keys():
-        yield f"{gate} has no check of {key[0]}, which the recipe asks for"
+        yield f"gate has no check of {key[0]}, which the recipe asks for"
     for key in found.keys() - wanted.keys():
-        yield f"{gate} has a check of {key[0]}, which the recipe does not ask for"
+        yield f"gate has a check of {key[0]}, which the recipe does not ask for"
     for key in found.keys() & wanted.keys():
-        name = f"{gate}: {key[0]}"
+        name = f"gate: {key[0]}"
         yield from _unlike(name, found[key], wanted[key], is_loose=key[0] in loose)
 
 
 def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterator[str]:
-    if not same(check.bound, right.bound) or check.decided_on != right.decided_on:
+    yield from other_bound(name, check, right.bound, right.decided_on)
+    if not is_loose:
+        statuses = (check.status.value, right.status.value)
+        yield from unequal(
+            (check.got, right.got, "{name} got {}, the scores say {}"),
+            (check.interval, right.interval, "{name} has the interval {}, the scores say {}"),
+            (check.n, right.n, "{name} stands on {} rows, the scores on {}"),
+            (*statuses, "{name} is `{}`, its numbers say `{}`"),
+            name=name,
+        )
+
+
+def other_bound(name: str, check: Check, bound: float, decided_on: str) -> Iterator[str]:
+    """Yield that a check has another bound, or is decided on something else, than the recipe says."""
+    if not same(check.bound, bound) or check.decided_on != decided_on:
         yield (
             f"{name} is bound by {check.bound:g} on the {check.decided_on}, "
-            f"the recipe says {right.bound:g} on the {right.decided_on}"
+            f"the recipe says {bound:g} on the {decided_on}"
         )
-    if is_loose:
-        return
-    if not same(check.got, right.got):
-        yield f"{name} got {check.got}, the scores say {right.got}"
-    if check.interval != right.interval:
-        yield f"{name} has the interval {span(check.interval)}, the scores say {span(right.interval)}"
-    if check.n != right.n:
-        yield f"{name} stands on {check.n} rows, the scores on {right.n}"
-    if check.status is not right.status:
-        yield f"{name} is `{check.status.value}`, its numbers say `{right.status.value}`"
 
 
 def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
@@ -213,8 +198,7 @@ def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
 
 def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield the comparisons whose difference is not that of both models' scores."""
-    judged = report.folds if recipe.splits.folds else report.holdout
-    tuned = by_name(judged)
+    tuned = by_name(_judged(report, recipe))
     baselines = {one.name: by_name(one.scores) for one in report.baselines}
     for one in report.comparisons:
         mine, its = tuned.get(one.metric), baselines.get(one.name, {}).get(one.metric)
@@ -222,19 +206,19 @@ def _differences(report: Report, recipe: Recipe) -> Iterator[str]:
             yield f"a comparison is with `{one.name}`, which is no baseline"
         if mine is None or its is None or mine.value is None or its.value is None:
             continue
-        difference = mine.value - its.value
-        if is_lower_better(one.metric, recipe.task.kind):
-            # not `-difference`: that of 0 would be -0.0
-            difference = 0.0 - difference
-        has_likelihood = one.metric in (
-            "brier",
-            "ece",
-        )  # of answers where one model has no probabilities
-        if not has_likelihood and not same(one.difference, difference):
-            yield (
-                f"the gain in {one.metric} over {one.name} is {one.difference}, "
-                f"the scores say {difference:g}"
-            )
+        difference = gained(mine.value, its.value, one.metric, recipe)
+        # of answers where one model has no probabilities
+        has_likelihood = one.metric in ("brier", "ece")
+        if not has_likelihood:
+            fact = (one.difference, difference, "the gain in {name} is {}, the scores say {:g}")
+            yield from unequal(fact, name=f"{one.metric} over {one.name}")
+
+
+def gained(value: float, other: float, metric: str, recipe: Recipe) -> float:
+    """Return by how much a value of a metric is better than another."""
+    # not `-(value - other)`: that of 0 would be -0.0
+    is_less_better = is_lower_better(metric, recipe.task.kind)
+    return 0.0 - (value - other) if is_less_better else value - other
 
 
 def _corrected(comparisons: Sequence[Comparison], recipe: Recipe) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.coherence import OF_PROBABILITIES
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Recipe
@@ -21,15 +22,9 @@ LEAST_OFF = 0.01
 
 def all_scores(report: Report) -> Iterator[tuple[str, Scores]]:
     """Yield every scores of a report that are judged on the holdout or on other rows, by a name for people."""
-    named = {
-        "holdout": report.holdout,
-        "free": report.free,
-        "train": report.train_scores,
-        "validation": report.validation_scores,
-        "quantized": report.quantized,
-        "folds": report.folds,
-    }
-    yield from ((name, scores) for name, scores in named.items() if scores is not None)
+    for name in ("holdout", "free", "train_scores", "validation_scores", "quantized", "folds"):
+        if (scores := getattr(report, name)) is not None:
+            yield name.removesuffix("_scores"), scores
     yield from ((f"baseline {one.name}", one.scores) for one in report.baselines)
     for curve in report.learning_curves:
         yield from ((f"learning curve of {curve.model}", point.scores) for point in curve.points)
@@ -46,7 +41,10 @@ def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     if wrong:
         yield f"{name}: {wrong}"
         return
-    again = _scored_again(scores, recipe)
+    # any seed: these rows stand in another order than the run's, so resampled intervals only come
+    # near anyway
+    judging = Judging(task=recipe.task, confidence=recipe.acceptance.confidence, seed=0)
+    again = score(rows_of(scores, recipe), judging)
     yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
     yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
 
@@ -99,14 +97,6 @@ def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
         yield f"the confusion matrix counts {sum(cells)} of {scores.rows} rows"
 
 
-def _scored_again(scores: Scores, recipe: Recipe) -> Scores:
-    """Return the scores of rows that have that confusion matrix."""
-    rows = rows_of(scores, recipe)
-    # any seed: these rows stand in another order than the run's, so resampled intervals only come
-    # near anyway
-    return score(rows, recipe.task, confidence=recipe.acceptance.confidence, seed=0)
-
-
 def rows_of(scores: Scores, recipe: Recipe) -> list[Prediction]:
     """Return answers that have the confusion matrix of a classification."""
     labels = recipe.task.labels
@@ -136,7 +126,8 @@ def _unlike_metrics(scores: Scores, again: Scores, recipe: Recipe) -> Iterator[s
         # by group, whole groups are resampled, and a confusion matrix does not say which rows
         # belong together
         elif recipe.splits.by != "group" and not _alike(metric, right):
-            yield f"the interval of {name} is {_shown(metric)}, the confusion matrix gives {_shown(right)}"
+            ends = span(metric.interval), span(right.interval)
+            yield f"the interval of {name} is {ends[0]}, the confusion matrix gives {ends[1]}"
 
 
 def _alike(metric: Metric, right: Metric) -> bool:
@@ -151,10 +142,6 @@ def _alike(metric: Metric, right: Metric) -> bool:
     return abs(one.low - two.low) <= off and abs(one.high - two.high) <= off
 
 
-def _shown(metric: Metric) -> str:
-    return span(metric.interval)
-
-
 def span(interval: Interval | None) -> str:
     """Return an interval as text."""
     return "none" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
@@ -167,12 +154,26 @@ def _unlike_classes(classes: Sequence[ClassScores], again: Sequence[ClassScores]
         if one is None:
             yield f"the table has no row of `{right.label}`"
             continue
-        for name in ("precision", "recall", "f1", "support", "predicted"):
-            if not same(getattr(one, name), getattr(right, name)):
-                yield (
-                    f"{name} of `{right.label}` is {getattr(one, name)} in the table, "
-                    f"the confusion matrix gives {getattr(right, name)}"
-                )
+        for part in ("precision", "recall", "f1", "support", "predicted"):
+            text = f"{part} of `{{name}}` is {{}} in the table, the confusion matrix gives {{}}"
+            yield from unequal((getattr(one, part), getattr(right, part), text), name=right.label)
+
+
+def unequal(*facts: tuple[Any, Any, str], name: str = "") -> Iterator[str]:
+    """Yield of each two values that are not the same what the text beside them says.
+
+    In a text, `{}` stands for the values and `{name}` for what has them; it is never one of a bundle's own, which
+    could hold braces.
+    """
+    for here, there, text in facts:
+        is_number = isinstance(here, float) or isinstance(there, float)
+        if not (same(here, there) if is_number else here == there):
+            shown = map(span, (here, there)) if _has_interval(here, there) else (here, there)
+            yield text.format(*shown, name=name)
+
+
+def _has_interval(*values: object) -> bool:
+    return any(isinstance(value, Interval) for value in values)
 
 
 def same(one: float | None, other: float | None) -> bool:

@@ -23,10 +23,7 @@ from engine.files.reading import parse_json, read_bytes
 from engine.files.user import config_folder
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-        Ed25519PublicKey,
-    )
+    from cryptography.hazmat.primitives.asymmetric import ed25519
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 FILE = "signing-key.pem"
@@ -65,7 +62,7 @@ def known_signers() -> frozenset[str]:
     return frozenset(found)
 
 
-def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
+def own_key(path: Path | None) -> tuple[ed25519.Ed25519PrivateKey, bool]:
     """Return the key at `path`, or the user's own; whether it was made just now.
 
     Raises:
@@ -91,7 +88,7 @@ def own_key(path: Path | None) -> tuple[Ed25519PrivateKey, bool]:
     return key, False
 
 
-def public_key(data: bytes, name: str) -> Ed25519PublicKey:
+def public_key(data: bytes, name: str) -> ed25519.Ed25519PublicKey:
     """Return the public key of a PEM text. RecipeError X661 for anything else."""
     require("cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -108,14 +105,14 @@ def public_key(data: bytes, name: str) -> Ed25519PublicKey:
     return key
 
 
-def pem_of(key: Ed25519PublicKey) -> bytes:
+def pem_of(key: ed25519.Ed25519PublicKey) -> bytes:
     """Return a public key as PEM."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def key_id(key: Ed25519PublicKey) -> str:
+def key_id(key: ed25519.Ed25519PublicKey) -> str:
     """Return the sha256 of a public key (DER, SubjectPublicKeyInfo): what people compare."""
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -123,17 +120,17 @@ def key_id(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-def sign(payload: bytes, key: Ed25519PrivateKey) -> bytes:
+def sign(payload: bytes, key: ed25519.Ed25519PrivateKey) -> bytes:
     """Return a DSSE envelope: byte-equal for the same payload and key."""
     from securesystemslib.dsse import Envelope
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner, SSlibKey
 
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    envelope.sign(CryptoSigner(key, _library_key(key.public_key())))
+    envelope, public = Envelope(payload, PAYLOAD_TYPE, {}), key.public_key()
+    envelope.sign(CryptoSigner(key, SSlibKey.from_crypto(public, keyid=key_id(public))))
     return (json.dumps(envelope.to_dict(), indent=1, sort_keys=True) + "\n").encode()
 
 
-def checked(envelope: bytes, key: Ed25519PublicKey) -> Signed:
+def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> Signed:
     """Return what an envelope holds.
 
     Raises:
@@ -197,13 +194,7 @@ def require(*names: str) -> None:
         )
 
 
-def _library_key(key: Ed25519PublicKey) -> Any:
-    from securesystemslib.signer import SSlibKey
-
-    return SSlibKey.from_crypto(key, keyid=key_id(key))
-
-
-def _made(place: Path) -> Ed25519PrivateKey:
+def _made(place: Path) -> ed25519.Ed25519PrivateKey:
     """Make the user's own key; only the user may read it."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat

@@ -11,6 +11,7 @@ from engine.evidence import Check, Report, Verdict
 from engine.lock.file import Accepted
 
 TYPE = "https://in-toto.io/Statement/v1"
+_MADE_WITH = ("versions", "hardware", "threads", "precision")
 PREDICATE_TYPE = "urn:slm-recipe:accepted-model:v1"
 
 
@@ -44,12 +45,7 @@ def statement_of(
                 "sources": [dict(source) for source in accepted.sources],
                 "config": {"sha256": accepted.config},
             },
-            "made_with": {
-                "versions": dict(accepted.versions),
-                "hardware": dict(accepted.hardware),
-                "threads": accepted.threads,
-                "precision": accepted.precision,
-            },
+            "made_with": {name: getattr(accepted, name) for name in _MADE_WITH},
             "evidence": [
                 _named(name, hashlib.sha256(data).hexdigest())
                 for name, data in sorted(evidence.items())

@@ -6,22 +6,14 @@ first that fails does not hide the others, as far as they can still be looked at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from engine.bundle import consistency
 from engine.bundle.archive import ArchiveError, Member, read_archive
-from engine.bundle.consistency import (
-    model_problems,
-    page_problems,
-    recipe_problems,
-    run_problems,
-    score_problems,
-    statement_problems,
-    surrounding_problems,
-)
 from engine.bundle.contents import (
     EVIDENCE,
     KEY,
@@ -45,17 +37,17 @@ from engine.store.store import sha256_of
 
 MOST_KEY_BYTES: Final = 65_536
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
-    "report, lock and recipe speak of one recipe": recipe_problems,
-    "report and lock speak of one model": model_problems,
+    "report, lock and recipe speak of one recipe": consistency.recipe_problems,
+    "report and lock speak of one model": consistency.model_problems,
     "report and lock speak of the same rows": data_problems,
-    "the run was accepted, with every stage": run_problems,
-    "report and lock speak of one machine and the same tools": surrounding_problems,
-    "the scores agree with themselves": score_problems,
+    "the run was accepted, with every stage": consistency.run_problems,
+    "report and lock speak of one machine and the same tools": consistency.surrounding_problems,
+    "the scores agree with themselves": consistency.score_problems,
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,
     "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
-    "the pages for people say what the report says": page_problems,
-    "the statement says what report and lock say": statement_problems,
+    "the pages for people say what the report says": consistency.page_problems,
+    "the statement says what report and lock say": consistency.statement_problems,
 }
 """What the files of a bundle must say of each other."""
 
@@ -108,11 +100,9 @@ class Checking:
             return BundleVerdict.NOT_VERIFIED
         return BundleVerdict.VERIFIED if self.is_known else BundleVerdict.CONSISTENT
 
-    def claim(self, what: str, problems: Iterator[str]) -> bool:
+    def claim(self, what: str, problems: Iterable[str]) -> None:
         """Note a claim with everything that is wrong with it."""
-        found = "; ".join(problems)
-        self.claims.append(Claim(what=what, problem=found))
-        return not found
+        self.claims.append(Claim(what=what, problem="; ".join(problems)))
 
 
 def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = None) -> Checking:
@@ -129,7 +119,7 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
     try:
         members = {member.name: member for member in read_archive(bundle, is_large=_is_model)}
     except ArchiveError as error:
-        checking.claim("the file is a bundle, byte for byte", iter([str(error)]))
+        checking.claim("the file is a bundle, byte for byte", [str(error)])
         return checking
     except OSError as error:
         raise _unreadable(bundle, error) from error
@@ -161,14 +151,12 @@ def _content(
     try:
         found = read_contents(members, statement)
     except ContentsError as error:
-        checking.claim("report, lock and recipe can be read", iter([str(error)]))
+        checking.claim("report, lock and recipe can be read", [str(error)])
         return
     checking.recipe = found.recipe.name
-    included = [name for name in members if name.startswith(f"{MODEL}/")]
-    if included:
-        checking.claim(
-            "the model files are what was signed", _included(checking, members, found.report)
-        )
+    if any(map(_is_model, members)):
+        included = _included(checking, members, found.report)
+        checking.claim("the model files are what was signed", included)
     for what, problems in CLAIMS.items():
         checking.claim(what, _problems(problems, found))
 
@@ -195,9 +183,8 @@ def _members(members: Mapping[str, Member]) -> Iterator[str]:
     if missing := sorted(wanted - set(members)):
         yield f"{', '.join(missing)} is missing"
     # such a file is signed by nobody, and would still be taken for a part of the bundle
-    others = {name for name in members if not name.startswith(f"{MODEL}/")} - wanted
-    if others:
-        yield f"{', '.join(sorted(others))} does not belong in it"
+    if others := sorted(name for name in members if not _is_model(name) and name not in wanted):
+        yield f"{', '.join(others)} does not belong in it"
 
 
 def _signed(
@@ -205,31 +192,23 @@ def _signed(
 ) -> Mapping[str, Any] | None:
     """Check the signature by the key in the bundle, and that key by the one the caller trusts."""
     found: Mapping[str, Any] | None = None
-
-    def problems() -> Iterator[str]:
-        nonlocal found
-        try:
-            key = public_key(bytes_of(members, KEY), KEY)
-            signed = checked(bytes_of(members, STATEMENT), key)
-            found = _statement(signed.payload)
-        except RecipeError as error:
-            yield error.problems[0].message
-            return
-        except (KeyError, ValueError) as error:
-            # a KeyError shows its message in quotes
-            yield str(error).strip("'")
-            return
-        checking.signer = signed.key
-        checking.subjects = tuple(found["subject"])
-
-    checking.claim("the statement is signed by the key in the bundle", problems())
+    problem = ""
+    try:
+        key = public_key(bytes_of(members, KEY), KEY)
+        signed = checked(bytes_of(members, STATEMENT), key)
+        found = _statement(signed.payload)
+        checking.signer, checking.subjects = signed.key, tuple(found["subject"])
+    except RecipeError as error:
+        problem = error.problems[0].message
+    except (KeyError, ValueError) as error:
+        # a KeyError shows its message in quotes
+        problem = str(error).strip("'")
+    checking.claim("the statement is signed by the key in the bundle", [problem])
     if trusted is not None:
         known = key_id(public_key(trusted, "--key"))
-        other = [f"it is signed by {checking.signer or 'no key'}, the key named is {known}"]
+        other = f"it is signed by {checking.signer or 'no key'}, the key named is {known}"
         checking.is_known = checking.signer == known
-        checking.claim(
-            "the key is the one named by --key", iter([] if checking.is_known else other)
-        )
+        checking.claim("the key is the one named by --key", [] if checking.is_known else [other])
     return found
 
 
@@ -257,53 +236,47 @@ def _statement(payload: bytes) -> Mapping[str, Any]:
 
 def _evidence(members: Mapping[str, Member], signed: Mapping[str, str]) -> Iterator[str]:
     for name in EVIDENCE:
-        if name not in signed:
-            yield f"`{name}` is not signed"
-        elif name in members and members[name].sha256 != signed[name]:
-            yield f"`{name}` has the sha256 {members[name].sha256}, signed is {signed[name]}"
+        yield from _unsigned(name, members.get(name), signed.get(name))
+
+
+def _unsigned(name: str, member: Member | None, signed: str | None) -> Iterator[str]:
+    """Yield that a file was not signed, or is not the one that was."""
+    if signed is None:
+        yield f"`{name}` is not signed"
+    elif member is not None and member.sha256 != signed:
+        yield f"`{name}` has the sha256 {member.sha256}, signed is {signed}"
 
 
 def _included(checking: Checking, members: Mapping[str, Member], report: Report) -> Iterator[str]:
-    sizes = {file.name: file.bytes for file in report.files}
-    if missing := sorted(name for name in sizes if f"{MODEL}/{name}" not in members):
-        yield f"{', '.join(missing)} is missing"
-    signed = {one["name"]: one["digest"]["sha256"] for one in checking.subjects}
-    for name, member in members.items():
-        if not name.startswith(f"{MODEL}/"):
-            continue
-        of_model = name.removeprefix(f"{MODEL}/")
-        if of_model not in signed:
-            yield f"`{name}` is not signed"
-        elif signed[of_model] != member.sha256:
-            yield f"`{name}` has the sha256 {member.sha256}, signed is {signed[of_model]}"
-        if member.size != sizes.get(of_model):
-            yield f"`{name}` has {member.size:,} bytes, the report says {sizes.get(of_model)}"
+    sizes = {f"{MODEL}/{file.name}": file.bytes for file in report.files}
+    if missing := sorted(sizes.keys() - members.keys()):
+        yield f"{', '.join(name.removeprefix(f'{MODEL}/') for name in missing)} is missing"
+    signed = {f"{MODEL}/{one['name']}": one["digest"]["sha256"] for one in checking.subjects}
+    for name in filter(_is_model, members):
+        yield from _unsigned(name, members[name], signed.get(name))
+        if members[name].size != sizes.get(name):
+            yield f"`{name}` has {members[name].size:,} bytes, the report says {sizes.get(name)}"
 
 
 def _model(checking: Checking, model: Path) -> None:
     """Find a file, or every file of a folder, among those that were signed."""
     signed = {one["digest"]["sha256"]: one["name"] for one in checking.subjects}
-
-    def problems() -> Iterator[str]:
-        try:
-            is_folder = model.is_dir()
-            files = sorted(p for p in model.rglob("*") if p.is_file()) if is_folder else [model]
-            # by digest and not by name: people rename what they download
-            digests = {file: _sha256(file) for file in files}
-        except OSError as error:
-            raise _unreadable(model, error) from error
-        if not files:
-            yield "the folder is empty"
-        for file, digest in digests.items():
-            if digest not in signed:
-                yield f"`{file.name}` (sha256 {digest}) is none of the model's files"
-
-    checking.claim(f"`{model.name}` is a file of this model", problems())
-
-
-def _sha256(path: Path) -> str:
-    require_regular(path)
-    return sha256_of(path)
+    digests = {}
+    try:
+        # by digest and not by name: people rename what they download
+        files = sorted(p for p in model.rglob("*") if p.is_file()) if model.is_dir() else [model]
+        for file in files:
+            require_regular(file)
+            digests[file] = sha256_of(file)
+    except OSError as error:
+        raise _unreadable(model, error) from error
+    strange = [
+        f"`{file.name}` (sha256 {digest}) is none of the model's files"
+        for file, digest in digests.items()
+        if digest not in signed
+    ]
+    claim = f"`{model.name}` is a file of this model"
+    checking.claim(claim, strange if digests else ["the folder is empty"])
 
 
 def _read(path: Path) -> bytes:

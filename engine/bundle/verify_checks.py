@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.gate_checks import by_itself, status_problems
-from engine.bundle.scores import by_name, same, span
+from engine.bundle.gate_checks import by_itself, gained, other_bound, status_problems
+from engine.bundle.scores import by_name, same, span, unequal
 from engine.evidence import Check, Metric, Report, Scores, VariantResult
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
-from engine.recipe.metrics import FREE, OF_FILES, is_lower_better
-from engine.recipe.model import MaxDrop, Recipe, Threshold
+from engine.recipe.metrics import FREE, OF_FILES
+from engine.recipe.model import MaxDrop, Recipe
 
 AGREEMENT = "agreement"
 PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
@@ -25,6 +25,7 @@ MOST_SHIFT: Mapping[str, float] = {
     **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
 }
 """The widest bounds on how far probabilities may move."""
+_OF_RUNG = "verify: {name} got {}, the rung says {}"
 Wanted = tuple[str, str, float, str]
 """Of a check: its name, direction, bound and what decides."""
 
@@ -50,18 +51,14 @@ def verify_problems(found: Contents) -> Iterator[str]:
 def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
     names = {check.name for check in checks}
     export = recipe.export
-    wanted = ["parity.merged"]
+    wanted = ["parity.merged", "reload"]
     if export.has_quantized_file:
-        wanted += ["parity.f16"]
-        if not recipe.task.spec.by_likelihood:
-            wanted += ["token_parity"]
+        wanted = ["parity.merged", "parity.f16"]
+        wanted += [] if recipe.task.spec.by_likelihood else ["token_parity"]
         wanted += [bound.metric for bound in export.thresholds]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
-    else:
-        wanted += ["reload"]
-    for name in wanted:
-        if name not in names:
-            yield f"verify has no check of {name}, which the recipe asks for"
+    missing = [name for name in wanted if name not in names]
+    yield from (f"verify has no check of {name}, which the recipe asks for" for name in missing)
 
 
 def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
@@ -69,26 +66,17 @@ def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
     wanted = _wanted(recipe)
     by_key: dict[tuple[str, str], Wanted] = {(one[0], one[1]): one for one in wanted}
     for check in checks:
-        known = [one for one in wanted if one[0] == check.name]
         right = by_key.get((check.name, check.direction))
-        if not known:
-            continue
-        if right is None:
+        if right is not None:
+            yield from other_bound(f"verify: {check.name}", check, *right[2:])
+        elif any(one[0] == check.name for one in wanted):
             yield f"verify: {check.name} has another direction than the recipe's"
-        elif not same(check.bound, right[2]) or check.decided_on != right[3]:
-            yield (
-                f"verify: {check.name} is bound by {check.bound:g} on the {check.decided_on}, "
-                f"the recipe says {right[2]:g} on the {right[3]}"
-            )
 
 
 def _wanted(recipe: Recipe) -> list[Wanted]:
-    export = recipe.export
-    parity = (
-        ("max", 1 - export.min_parity)
-        if recipe.task.spec.by_likelihood
-        else ("min", export.min_parity)
-    )
+    export, parity = recipe.export, ("min", recipe.export.min_parity)
+    if recipe.task.spec.by_likelihood:
+        parity = ("max", 1 - export.min_parity)
     found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
@@ -103,12 +91,10 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
 
 def _shift(check: Check, report: Report) -> Iterator[str]:
     """Yield where probabilities moved otherwise than the rung says, or may move further than ever."""
-    rung = next((one for one in report.ladder if one.name == check.label), None)
-    moved = None
-    if rung is not None:
-        moved = rung.mean_shift if check.kind == "shift" else rung.largest_shift
-    if not same(check.got, moved):
-        yield f"verify: {check.name} got {check.got}, the rung says {moved}"
+    rungs = (one for one in report.ladder if one.name == check.label)
+    which = "mean_shift" if check.kind == "shift" else "largest_shift"
+    moved = getattr(next(rungs, None), which, None)
+    yield from unequal((check.got, moved, _OF_RUNG), name=check.name)
     if check.direction != "max" or check.bound > MOST_SHIFT.get(check.name, LARGEST_QUANTIZED):
         yield f"verify: {check.name} is bound by {check.bound:g}"
 
@@ -116,12 +102,8 @@ def _shift(check: Check, report: Report) -> Iterator[str]:
 def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
     rungs = {rung.name: rung for rung in report.ladder}
-    wanted = ["adapter", "merged"]
-    if recipe.export.has_quantized_file:
-        wanted.append("f16")
-    for name in wanted:
-        if name not in rungs:
-            yield f"the ladder has no rung `{name}`"
+    wanted = ("adapter", "merged", *(("f16",) if recipe.export.has_quantized_file else ()))
+    yield from (f"the ladder has no rung `{name}`" for name in wanted if name not in rungs)
     if not report.ladder or report.verify is None:
         return
     if report.holdout is not None and "adapter" in rungs:
@@ -149,8 +131,8 @@ def _between(
     checks = report.verify.checks if report.verify and rung.agreement is not None else ()
     for check in checks:
         agreement = rung.agreement.value if rung.agreement else None
-        if check.name == f"parity.{rung.name}" and not same(check.got, agreement):
-            yield f"verify: {check.name} got {check.got}, the rung says {agreement}"
+        if check.name == f"parity.{rung.name}":
+            yield from unequal((check.got, agreement, _OF_RUNG), name=check.name)
     earlier = {one.label: one.f1 for one in below.scores.classes}
     later = {one.label: one.f1 for one in rung.scores.classes}
     for label, delta in rung.class_deltas:
@@ -194,7 +176,7 @@ def _quantized(report: Report, recipe: Recipe) -> Iterator[str]:
 
 def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
     """Yield where the agreement with the merged model is not what the changed answers leave."""
-    merged = next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
+    merged = _merged(report)
     if report.agreement is None or merged is None:
         return
     most = 1 - len(report.flips) / max(scores.rows, 1)
@@ -204,29 +186,30 @@ def _agreement(report: Report, recipe: Recipe, scores: Scores) -> Iterator[str]:
         yield f"agreement is {report.agreement:g} although {changed}"
 
 
+def _merged(report: Report) -> Scores | None:
+    return next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
+
+
 def _of_file(report: Report, recipe: Recipe, metrics: Mapping[str, Metric]) -> Iterator[str]:
     checks = report.verify.checks if report.verify else ()
     for bound in recipe.export.thresholds:
         for check in checks:
-            if check.name == bound.metric and check.direction == bound.direction:
-                yield from _of_scores(check, bound, metrics, report)
-    merged = next((rung.scores for rung in report.ladder if rung.name == "merged"), None)
+            asked = (check.name, check.direction) == (bound.metric, bound.direction)
+            if asked and bound.metric not in FREE:
+                yield from _of_scores(check, metrics, report)
+    merged = _merged(report)
     for drop in recipe.export.max_drops:
         for check in checks:
             if check.name == f"drop.{drop.metric}" and drop.metric not in FREE:
                 yield from _of_drop(check, drop, by_name(merged), metrics, recipe)
 
 
-def _of_scores(
-    check: Check, bound: Threshold, metrics: Mapping[str, Metric], report: Report
-) -> Iterator[str]:
-    if bound.metric in FREE:
+def _of_scores(check: Check, metrics: Mapping[str, Metric], report: Report) -> Iterator[str]:
+    if check.name == AGREEMENT:
+        text = "verify: agreement got {}, the report says {}"
+        yield from unequal((check.got, report.agreement, text))
         return
-    if bound.metric == AGREEMENT:
-        if not same(check.got, report.agreement):
-            yield f"verify: agreement got {check.got}, the report says {report.agreement}"
-        return
-    metric = metrics.get(bound.metric)
+    metric = metrics.get(check.name)
     value = metric.value if metric else None
     if not same(check.got, value):
         yield f"verify: {check.name} got {check.got}, the scores of the file say {value}"
@@ -245,8 +228,6 @@ def _of_drop(
     if one is None or two is None or one.value is None or two.value is None:
         yield f"verify: {check.name} stands on scores that are not there"
         return
-    lost = one.value - two.value
-    # not `-lost`: that of 0 would be -0.0
-    lost = 0.0 - lost if is_lower_better(drop.metric, recipe.task.kind) else lost
+    lost = gained(one.value, two.value, drop.metric, recipe)
     if not same(check.got, lost):
         yield f"verify: {check.name} got {check.got}, the scores say {lost:g}"

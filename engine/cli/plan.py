@@ -51,7 +51,7 @@ from engine.render.blocks import Table
 from engine.render.number_format import about
 from engine.render.progress import columns, has_colour
 from engine.render.stage_lines import PlanRow, plan_table
-from engine.stages import PRODUCTS, load_stage, needs_of
+from engine.stages import PRODUCTS, after_of, needs_of
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
@@ -161,7 +161,7 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecas
         return PlanRow(stage=stage.name, state="reuse", why=why)
     cost = cost_words(found.stages.get(stage.name, StageForecast()), _exact(stage, plan))
     if _waits(stage.name, plan):
-        after = " and ".join(load_stage(stage.name).AFTER)
+        after = " and ".join(after_of(stage.name))
         why = f"if the {after} passes" if after else ""
         return PlanRow(stage=stage.name, state="wait", why=why, cost=cost)
     return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
@@ -169,8 +169,7 @@ def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecas
 
 def _waits(name: str, plan: Plan) -> bool:
     """A stage before it must say yes first, or one that it reads waits for that."""
-    stage = load_stage(name)
-    unanswered = any(plan.stage(before).reused is None for before in stage.AFTER)
+    unanswered = any(plan.stage(before).reused is None for before in after_of(name))
     needs = needs_of(name, plan.recipe)
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 

@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from engine.artifacts import results as flow
 from engine.evidence import (
-    DataSummary,
     ExportedFile,
     Scores,
     StageRecord,
@@ -103,7 +102,7 @@ class Console:
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
-    summary = from_json(DataSummary, flow.read_json(artifacts["data"], "summary.json"))
+    summary = flow.data_summary(artifacts["data"])
     sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
     warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
     return "\n".join([data_line(summary), sizes, *warned])
@@ -132,11 +131,9 @@ def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.read_json(artifacts["evaluate"], "scores.json")
     metric = _main(recipe)
-    scores = ((rows, from_json(Scores, scores)) for rows, scores in found.items() if scores)
-    values = ((rows, find_metric(item, metric)) for rows, item in scores)
-    parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values if value]
+    values = {rows: find_metric(scores, metric) for rows, scores in flow.scores(artifacts).items()}
+    parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
     return f"{prose_name(metric)}: {' · '.join(parts)}"
 
 

@@ -100,21 +100,28 @@ def membership_from_json(data: Mapping[str, str]) -> Membership:
 
 
 def _written(members: Mapping[RecordedName, frozenset[bytes]]) -> dict[str, str]:
-    # Sorted: the same rows give the same text and digest, in whatever order they were read.
-    return {
-        name: base64.b64encode(b"".join(sorted(members[name]))).decode() for name in sorted(members)
-    }
+    return {name: joined_parts(keys) for name, keys in sorted(members.items())}
 
 
 def keys_of(text: str) -> frozenset[bytes]:
     """Return the keys that base64 holds; ValueError where it is none, or not of whole keys."""
+    return frozenset(parts_of(text, KEY_BYTES, "keys"))
+
+
+def parts_of(text: str, size: int, what: str) -> list[bytes]:
+    """Return the parts of that size that base64 holds; ValueError where it is none, or not of whole parts."""
     # Without `validate`, foreign characters are skipped in silence and a damaged lock would be
     # read.
     joined = base64.b64decode(text, validate=True)
-    if len(joined) % KEY_BYTES:
-        message = f"{len(joined)} bytes are not a whole number of keys"
+    if len(joined) % size:
+        message = f"{len(joined)} bytes are not a whole number of {what}"
         raise ValueError(message)
-    return frozenset(joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES))
+    return [joined[at : at + size] for at in range(0, len(joined), size)]
+
+
+def joined_parts(parts: Iterable[bytes]) -> str:
+    """Return base64 of parts, sorted: the same rows give the same text, in whatever order they were read."""
+    return base64.b64encode(b"".join(sorted(parts))).decode()
 
 
 def _digest(written: Mapping[str, str]) -> str:

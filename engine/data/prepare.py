@@ -10,15 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.checks.all_rows import (
-    check_conflicts,
-    check_duplicates,
-    check_imbalance,
-    check_missing_classes,
-    check_near_duplicates,
-    check_traits,
-    count_labels,
-)
+from engine.data.checks import all_rows
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
 from engine.data.examples.candidates import collect_rows
@@ -131,19 +123,19 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     # Before the checks, which may drop one of two copies: what the files say of the splits is
     # counted as it was written.
     shared = shared_texts(work)
-    check_conflicts(work)
-    check_duplicates(work)
-    check_traits(work)
+    all_rows.check_conflicts(work)
+    all_rows.check_duplicates(work)
+    all_rows.check_traits(work)
     doubted = _sample_and_check(work)
-    labels = count_labels(pool, pool.living())
-    check_imbalance(work, labels)
+    labels = all_rows.count_labels(pool, pool.living())
+    all_rows.check_imbalance(work, labels)
     explained = bool(findings.problems)
     if not explained:
-        check_missing_classes(work, labels)
+        all_rows.check_missing_classes(work, labels)
     work.step("dividing the rows", len(pool))
     division = _divide(work, explained=explained)
     work.step("comparing training rows with the holdout", len(pool))
-    found, pairs = check_leakage(work, division, shared)
+    found, matches = check_leakage(work, division, shared)
     # After the division: only now it is known which doubted rows are in the holdout and must stay.
     if work.data.checks.label_errors == "drop":
         drop_doubted(division, doubted, findings)
@@ -156,7 +148,7 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
         division=division,
         repeats=repeats,
         again=occurrences(pool, division.places),
-        firewall=with_left(found, pairs, division),
+        firewall=with_left(found, matches, division),
         recorded=None if work.held is None else what_became(pool, division.places, work.held),
     )
     examples = {name: Examples(outcome, name) for name in IN_ORDER}
@@ -187,9 +179,7 @@ def _sample_and_check(work: Preparation) -> Iterable[int]:
     if left < sample.rows and not work.findings.problems:
         message = f"{sample.rows:,} rows asked for, {left:,} are left after the checks"
         hint = f"`rows: {left}` takes them all"
-        work.findings.problems.append(
-            Problem(code="D313", message=message, path="data.sample.rows", hint=hint)
-        )
+        work.findings.refuse("D313", message, "data.sample.rows", hint)
     _keep(work, sample.rows)
     return doubted
 
@@ -213,7 +203,7 @@ def _check_slowly(work: Preparation) -> Iterable[int]:
     checks = work.data.checks
     if _is_wanted(work, checks.near_duplicates):
         work.step("looking for near duplicates", len(work.pool))
-        check_near_duplicates(work)
+        all_rows.check_near_duplicates(work)
     if work.task.spec.answer is not AnswerForm.LABEL:
         return ()
     if _is_wanted(work, checks.label_in_input):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from engine.data.examples.template import MissingColumnError, lookup
 from engine.data.reading.readers import read_rows
-from engine.data.reading.row import SHOWN
+from engine.data.reading.row import SHOWN, Row
 from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
 from engine.progress import Progress
@@ -56,7 +56,13 @@ def probe_items(
         DataError: its file cannot be had or read, D36x a row that cannot be asked.
 
     """
-    items = _builtin() if probe.source is None else _read(probe, cached, progress)
+    if probe.source is None:
+        items = _builtin()
+    else:
+        name = source_names([probe.source])[0]
+        path = fetch_source(probe.source, cached, progress)
+        rows = read_rows(path, probe.source, name=name, progress=progress)
+        items = tuple(_items(probe.name, probe.kind, dict(probe.columns), rows))
     if not probe.limit or len(items) <= probe.limit:
         return items
     # By a seeded hash of the content: the order of the file decides nothing.
@@ -77,45 +83,34 @@ def _builtin() -> tuple[ProbeItem, ...]:
     items: list[ProbeItem] = []
     for kind in KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:
-            rows = [json.loads(line) for line in stream]
-        items += _items(BUILTIN, kind, {}, ((f"{kind}.jsonl", row) for row in rows))
+            rows = [Row(origin=f"{kind}.jsonl", values=json.loads(line)) for line in stream]
+        items += _items(BUILTIN, kind, {}, rows)
     return tuple(items)
 
 
-def _read(probe: Probe, cached: Cached, progress: Progress) -> tuple[ProbeItem, ...]:
-    source = probe.source
-    if source is None:
-        raise AssertionError(probe.name)
-    name = source_names([source])[0]
-    path = fetch_source(source, cached, progress)
-    rows = read_rows(path, source, name=name, progress=progress)
-    found = ((row.origin, row.values) for row in rows)
-    return tuple(_items(probe.name, probe.kind, dict(probe.columns), found))
-
-
 def _items(
-    name: str, kind: str, columns: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]]
+    name: str, kind: str, columns: Mapping[str, str], rows: Iterable[Row]
 ) -> list[ProbeItem]:
     """Return what rows ask, equal ones once. DataError with the first rows that cannot be asked."""
     items: dict[str, ProbeItem] = {}
     problems: list[Problem] = []
-    for origin, values in rows:
-        layout = layout_of(kind, columns, values)
+    for row in rows:
+        values, layout = row.values, layout_of(kind, columns, row.values)
         if layout is None:
             raise _no_columns(name, kind, values)
         try:
             options, gold = _ASKED[kind]({part: lookup(values, layout[part]) for part in layout})
         except (MissingColumnError, ValueError) as error:
             why = f"no `{error}`" if isinstance(error, MissingColumnError) else str(error)
-            message = f"probe `{name}`: {origin}: {why}"
+            message = f"probe `{name}`: {row.origin}: {why}"
             problems.append(Problem(code="D386", message=message))
             continue
         item = ProbeItem(probe=name, kind=kind, options=options, gold=gold)
         items.setdefault(item.id, item)
+    if (more := len(problems) - SHOWN) > 0:
+        problems[SHOWN:] = [Problem(code="D386", message=f"and {more:,} more rows")]
     if problems:
-        more = len(problems) - SHOWN
-        left_out = [Problem(code="D386", message=f"and {more:,} more rows")] if more > 0 else []
-        raise DataError([*problems[:SHOWN], *left_out])
+        raise DataError(problems)
     return list(items.values())
 
 

@@ -6,14 +6,13 @@ divided. Their order says nothing, so a file that was sorted anew has the same r
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from engine.data.membership import RECORDED_ROWS
+from engine.data.membership import RECORDED_ROWS, joined_parts, parts_of
 from engine.data.reading.row import Row
 
 BYTES = 4
@@ -38,7 +37,7 @@ class Fingerprints:
         """Return them as base64 of the sorted fingerprints; None for more rows than are recorded."""
         if self.rows > RECORDED_ROWS:
             return None
-        return base64.b64encode(b"".join(sorted(self._kept))).decode()
+        return joined_parts(self._kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +67,7 @@ def fingerprint(row: Row) -> bytes:
 
 def read_fingerprints(written: str) -> Counter[bytes]:
     """Return recorded fingerprints and how often each is there; ValueError for text that is none."""
-    joined = base64.b64decode(written, validate=True)
-    if len(joined) % BYTES:
-        message = f"{len(joined)} bytes are not a whole number of fingerprints"
-        raise ValueError(message)
-    return Counter(joined[at : at + BYTES] for at in range(0, len(joined), BYTES))
+    return Counter(parts_of(written, BYTES, "fingerprints"))
 
 
 def differing(rows: Iterable[Row], recorded: str) -> RowDifference:

@@ -37,14 +37,9 @@ SPAN: Final = 1 << 64
 """Places of texts and groups in a seeded order are below it."""
 
 
-def draw(purpose: str, seed: int, key: bytes) -> bytes:
-    """Return the rank of a text in a seeded order that depends on its content alone."""
-    return hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()
-
-
 def drawn(purpose: str, seed: int, key: bytes) -> int:
-    """Return the first 64 bits of `draw`: a place from 0 up to `SPAN`."""
-    return int.from_bytes(draw(purpose, seed, key)[:8])
+    """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()[:8])
 
 
 @dataclass(slots=True)

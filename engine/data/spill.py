@@ -11,13 +11,13 @@ import os
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 BLOCK = 1 << 20
-"""Bytes that are read at a time when all rows are read in order."""
+"""Bytes that are written at a time."""
 
 
 def close_quietly(file: IO[bytes]) -> None:
@@ -63,30 +63,14 @@ class Spill:
         self._is_flushed = False
 
     def __getitem__(self, row: int) -> SpilledRow:
-        self._flush()
-        start, end = self._starts[row], self._starts[row + 1]
-        # `pread` does not move the position of the file, at which `add` goes on writing.
-        return _record(os.pread(self._file.fileno(), end - start, start))
-
-    def __iter__(self) -> Iterator[SpilledRow]:
-        """Yield every record in the order they were written."""
-        self._flush()
-        first = 0
-        while first < len(self):
-            # One record at least: a single one may be larger than a block.
-            last = first + 1
-            while last < len(self) and self._starts[last] - self._starts[first] < BLOCK:
-                last += 1
-            start = self._starts[first]
-            block = os.pread(self._file.fileno(), self._starts[last] - start, start)
-            for row in range(first, last):
-                yield _record(block[self._starts[row] - start : self._starts[row + 1] - start])
-            first = last
-
-    def _flush(self) -> None:
         if not self._is_flushed:
             self._file.flush()
             self._is_flushed = True
+        start, end = self._starts[row], self._starts[row + 1]
+        # `pread` does not move the position of the file, at which `add` goes on writing.
+        line = os.pread(self._file.fileno(), end - start, start)
+        origin, text, target, labels, *more = json.loads(line)
+        return SpilledRow(origin, text, target, tuple(labels), *more)
 
 
 class Texts:
@@ -105,13 +89,3 @@ class Texts:
 
     def __iter__(self) -> Iterator[str]:
         return (self._spill[row].input for row in self._rows)
-
-
-def numbered(spill: Spill, rows: Iterable[int]) -> Iterator[tuple[int, str]]:
-    """Yield (row, text) of some rows."""
-    return ((row, spill[row].input) for row in rows)
-
-
-def _record(line: bytes) -> SpilledRow:
-    origin, text, target, labels, *more = json.loads(line)
-    return SpilledRow(origin, text, target, tuple(labels), *more)

@@ -19,7 +19,7 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
     work, firewall = outcome.work, outcome.firewall
     splits = tuple(_split(name, split, outcome) for name, split in examples.items())
     return DataSummary(
-        rows_read=outcome.collected.rows_read,
+        rows_read=outcome.collected.read_by_source.total(),
         rows_used=sum(split.rows for split in splits),
         dropped=dict(sorted(work.findings.dropped.items())),
         splits=splits,

@@ -26,7 +26,6 @@ from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView
-from engine.files.typed_json import from_json
 from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
@@ -199,7 +198,7 @@ def _read(state: RunState) -> _Found:
     data, holdout = state.artifacts["data"], state.artifacts["holdout"]
     files = {split: data.file(f"{split}.jsonl") for split in SEEN}
     return _Found(
-        summary=from_json(DataSummary, flow.read_json(data, "summary.json")),
+        summary=flow.data_summary(data),
         files={**files, "holdout": holdout.file("holdout.jsonl")},
     )
 

@@ -91,7 +91,7 @@ def draft(
         reasons=tuple(reasons(plan)),
         notes=tuple(notes(plan)),
         rows=profile.rows,
-        columns=tuple(name for name in profile.kept[0]) if profile.kept else (),
+        columns=tuple(profile.kept[0]),
     )
 
 

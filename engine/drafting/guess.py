@@ -6,27 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.data.examples.chat_formats import recognise
+from engine.drafting import roles
+from engine.drafting.objects import Spans, TurnColumns, spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
-from engine.drafting.roles import (
-    ANSWER_NAMES,
-    MOST_LABELS,
-    NOT_A_CLASS,
-    SEVERAL,
-    VERBATIM,
-    answer_columns,
-    come_again,
-    is_label,
-    label_column,
-    labels_of,
-    rank,
-    separator_of,
-    text_column,
-    verbatim,
-    why_text,
-)
-from engine.drafting.spans import Spans, spans_in
-from engine.drafting.turns import TurnColumns, turns_in
 from engine.errors import RecipeError
+from engine.kinds import KINDS
 from engine.recipe.model import Reference
 from engine.recipe.text.nearest import nearest
 
@@ -85,10 +69,10 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
         )
     if is_free and given.kind in ("", "chat") and (found := _by_turns(profile)):
         return _chosen(found, given)
-    text = columns[given.text] if given.text else text_column(profile, taken=given.label)
+    text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     if text is None:
         raise _cannot(profile, "no column holds text")
-    reason = CHOSEN if given.text else why_text(text, profile)
+    reason = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
         if given.kind in ("", kind) and (found := attempt(profile, text, given)):
             return _chosen(replace(found, text=text.name, why_text=reason), given)
@@ -134,38 +118,29 @@ def _shape(profile: Profile) -> str:
 
 
 def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None:
-    fits = {
-        "dpo": "preference", "kto": "preference", "openai_messages": "chat", "sharegpt": "chat",
-        "alpaca": "generation", "prompt_completion": "generation",
-    }  # fmt: skip
-    kind = fits.get(shape, "")
-    if not kind or (shape == "prompt_completion" and not given.kind and _repeats(profile)):
+    fitting = {
+        kind.name: kind.formats.index(shape) for kind in KINDS.values() if shape in kind.formats
+    }
+    answers = profile.columns.get("completion") or profile.columns.get("response")
+    # The answers to prompts are a few words that come again.
+    is_labelled = shape == "prompt_completion" and answers is not None and roles.is_label(answers)
+    if not fitting or (is_labelled and not given.kind) or given.kind not in ("", *fitting):
         return None
-    if given.kind == "chat" and kind == "generation":
-        kind = "chat"
-    if given.kind == "generation" and kind == "chat":
-        kind = "generation"
-    if given.kind not in ("", kind):
-        return None
+    # Each kind lists the shapes that are made for it first.
+    kind = given.kind or min(fitting, key=fitting.__getitem__)
     return _chosen(
         Guess(kind=kind, why_kind=f"its rows have the shape `{shape}`", shape=shape), given
     )
 
 
-def _repeats(profile: Profile) -> bool:
-    """Whether the answers to prompts are a few words that come again: labels."""
-    answers = profile.columns.get("completion") or profile.columns.get("response")
-    return answers is not None and is_label(answers)
-
-
 def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
-    column = profile.columns.get(given.label) or label_column(profile, text)
+    column = profile.columns.get(given.label) or roles.label_column(profile, text)
     if column is None:
         return None
     count = len(column.values)
-    if count < SEVERAL:
+    if count < roles.SEVERAL:
         raise _cannot(profile, f"`{column.name}` says the same in every row")
-    if column.is_number and count > NOT_A_CLASS:
+    if column.is_number and count > roles.NOT_A_CLASS:
         why = f"numbers from {min(map(float, column.values)):g} to {max(map(float, column.values)):g}, put into bins"
     else:
         rarest = min(column.values.values())
@@ -183,16 +158,16 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
     for column in profile.columns.values():
         if column.name == text.name or (given.label and column.name != given.label):
             continue
-        separator = separator_of(column)
+        separator = roles.separator_of(column)
         if (
             column.lists > 0.9 * column.filled
-            and 1 < len(column.values) <= MOST_LABELS
-            and come_again(column)
+            and 1 < len(column.values) <= roles.MOST_LABELS
+            and column.values.total() >= 2 * len(column.values)
         ):
             separator = ""
         elif separator is None:
             continue
-        count = len(labels_of(column, separator or None))
+        count = len(roles.labels_of(column, separator or None))
         return Guess(
             kind="multilabel",
             why_kind=f"`{column.name}` holds several labels a row",
@@ -214,14 +189,14 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
             spans=spans,
         )
     asked = [name for name in given.label.split(",") if name]
-    fields = tuple(asked or verbatim(profile, text))
+    fields = tuple(asked or roles.verbatim(profile, text))
     if len(fields) < (1 if given.kind else 2):
         return None
     return Guess(
         kind="extraction",
         why_kind=f"{len(fields)} columns stand word for word in `{text.name}`",
         label=", ".join(fields),
-        why_label=CHOSEN if given.label else f"in {VERBATIM:.0%} of the rows or more",
+        why_label=CHOSEN if given.label else f"in {roles.VERBATIM:.0%} of the rows or more",
         fields=fields,
     )
 
@@ -229,10 +204,10 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        others = answer_columns(profile, text)
+        others = roles.answer_columns(profile, text)
         if not others:
             return None
-        column = min(others, key=lambda c: (rank(c.name, ANSWER_NAMES), -c.mean_length))
+        column = min(others, key=lambda c: (roles.rank(c.name, roles.ANSWER_NAMES), -c.mean_length))
     return Guess(
         kind="generation",
         why_kind=f"`{column.name}` is a text too, and nothing sorts the rows",
@@ -242,7 +217,7 @@ def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 
 
 def _plain(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
-    if not given.kind and answer_columns(profile, text):
+    if not given.kind and roles.answer_columns(profile, text):
         return None
     return Guess(kind="text", why_kind="there is text, and nothing to answer")
 

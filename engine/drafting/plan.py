@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
@@ -14,10 +15,18 @@ from engine.drafting.guess import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
-from engine.drafting.sizes import BYTES_A_TOKEN, Sizes, max_length_for, reachable, threshold_for
+from engine.drafting.sizes import Sizes
 from engine.kinds import KINDS, AnswerForm, Kind
 
 MANY_CLASSES: Final = 12
+BYTES_A_TOKEN: Final = 3.0
+"""A cautious figure: English has four, other languages fewer."""
+TEMPLATE_TOKENS: Final = 64
+"""Of the chat template and its system message."""
+SHORTEST: Final = 128
+LONGEST: Final = 2048
+MANY_LABELS: Final = 10
+VERY_MANY_LABELS: Final = 50
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 MANY_ASKED: Final = 400
@@ -108,23 +117,34 @@ class DraftPlan:
         return "what the model is asked"
 
     def max_length(self) -> tuple[int, bool]:
-        """Return the tokens that the longest row needs, and whether that is enough."""
+        """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
         asked = self.instruction()
         listed = self._listed_bytes() if "{labels}" in asked else 0
-        return max_length_for(self.longest + _bytes(asked) + listed)
+        needed = (self.longest + _bytes(asked) + listed) / BYTES_A_TOKEN + TEMPLATE_TOKENS
+        length = SHORTEST
+        while length < needed and length < LONGEST:
+            length *= 2
+        return length, length >= needed
 
     def metrics(self) -> str:
         """Return the bounds that a model must keep, as they stand in braces; empty for none."""
         metric = self.kind.draft.metric
         if not metric:
             return ""
-        threshold = threshold_for(self.kind, len(self.labels()))
+        # A bound that a useful model might hold; a person must say what useful means.
+        threshold, labels = self.kind.draft.threshold, len(self.labels())
+        # The more labels there are, the harder it is to hit the one that is right.
+        if self.kind.answer is AnswerForm.LABEL and labels > MANY_LABELS:
+            threshold = 0.7 if labels <= VERY_MANY_LABELS else 0.6
         if self.kind.by_likelihood:
             return f"{{{metric}: {{max: {threshold:g}}}}}"
         found = f"{metric}: {{min: {threshold:.2f}}}"
         if self.kind.answer is AnswerForm.LABEL:
             rows = self.profile.by_split.get("holdout", self.sizes.holdout)
-            found += f", valid_output: {{min: {reachable(0.95, rows):.2f}}}"
+            # Less than 0.95 where even a faultless model's lower bound on so few rows is below it:
+            # the lower end of Wilson's interval when every row is right.
+            best = rows / (rows + NormalDist().inv_cdf(0.975) ** 2)
+            found += f", valid_output: {{min: {min(0.95, int(best * 100 - 1) / 100):.2f}}}"
         return f"{{{found}}}"
 
     def _listed_bytes(self) -> int:

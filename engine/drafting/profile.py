@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
 
 KEPT: Final = 20_000
@@ -67,13 +68,7 @@ class ColumnProfile:
                 self.objects += 1
             return
         # `true` as JSON and the reader write it, not Python's `True`.
-        text = (
-            value
-            if isinstance(value, str)
-            else str(value).lower()
-            if isinstance(value, bool)
-            else str(value)
-        )
+        text = str(value).lower() if isinstance(value, bool) else str(value)
         self.texts += isinstance(value, str)
         self.numbers += isinstance(value, int | float)
         self.characters += len(text)
@@ -96,6 +91,12 @@ class Profile:
     """The first rows, as they are."""
     by_split: Mapping[str, int]
     """Rows of each split, where the file says which."""
+
+    def objects(self, column: str, rows: int) -> list[Mapping[str, Any]]:
+        """Return the objects in the lists of a column, of so many rows."""
+        found = [found_at(values, column) for values in self.kept[:rows]]
+        lists = [value for value in found if isinstance(value, list)]
+        return [item for items in lists for item in items if isinstance(item, Mapping)]
 
 
 def profile_of(parts: Iterable[tuple[str, Iterable[Row]]]) -> Profile:

@@ -155,20 +155,16 @@ def _with_header(reading: Reading, head: str) -> Reading:
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     table = [row for row in table if row]
-    _refuse_other_divider(reading, table)
-    if not table[1:] or _names_columns(table[0], table[1:]):
-        return reading
-    header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
-    return replace(reading, header=header, why="the first row is data: the columns are named here")
-
-
-def _refuse_other_divider(reading: Reading, table: Sequence[Sequence[str]]) -> None:
-    if table and len(table[0]) == 1 and table[0][0].count(";") >= 1:
+    if table and len(table[0]) == 1 and ";" in table[0][0]:
         raise DataError.one(
             "D324",
             f"`{reading.path.name}` has its columns divided by `;`",
             hint="write it with `,` (csv) or tabs (tsv)",
         )
+    if not table[1:] or _names_columns(table[0], table[1:]):
+        return reading
+    header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
+    return replace(reading, header=header, why="the first row is data: the columns are named here")
 
 
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:

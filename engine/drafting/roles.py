@@ -67,7 +67,8 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ]  # fmt: skip
     # Else lines of a text file, a good part of them blank.
     found = [column for column in texts if everywhere(column, profile)] or texts
-    varied = [column for column in found if is_varied(column)] or found
+    # Else its texts are a choice among a few.
+    varied = [c for c in found if len(c.values) > 0.2 * min(c.filled, 1000)] or found
     named = [
         column
         for column in varied
@@ -81,11 +82,6 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
 def everywhere(column: ColumnProfile, profile: Profile) -> bool:
     """Whether every row has it, and nearly every one something in it."""
     return column.present == len(profile.kept) and column.filled > MOSTLY * column.present
-
-
-def is_varied(column: ColumnProfile) -> bool:
-    """Whether its texts differ: it is no choice among a few."""
-    return len(column.values) > 0.2 * min(column.filled, 1000)
 
 
 def why_text(column: ColumnProfile, profile: Profile) -> str:
@@ -140,11 +136,6 @@ def counts(column: ColumnProfile) -> bool:
     return len(column.values) >= 0.95 * column.filled and all(
         v.lstrip("-").isdigit() for v in column.values
     )
-
-
-def come_again(column: ColumnProfile) -> bool:
-    """Whether its values come again."""
-    return sum(column.values.values()) >= 2 * len(column.values)
 
 
 def separator_of(column: ColumnProfile) -> str | None:

@@ -12,5 +12,3 @@ from __future__ import annotations
 
 from engine.estimate.known import estimate_training
 from engine.estimate.training import TrainingEstimate
-
-__all__ = ["TrainingEstimate", "estimate_training"]

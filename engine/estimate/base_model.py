@@ -42,19 +42,15 @@ def _hub(ref: HubRef, store: Store) -> ModelShape | None:
 def _path(path: Path, identity: dict[str, Any], store: Store) -> ModelShape | None:
     if path.is_dir():
         return shape_of_folder(path)
-    if identity:
-        made = _product("base-model", {**identity, "made": REVISION}, store)
-        if made:
-            return shape_of_folder(made / FOLDER)
-    return shape_of_gguf(path)
+    made = _made(identity, store) if identity else None
+    return shape_of_folder(made) if made else shape_of_gguf(path)
 
 
 def _package(ref: PackageRef, store: Store) -> ModelShape | None:
     if ref.sha256 is not None:
         pins = {"name": ref.name, "version": ref.version, "sha256": ref.sha256, "file": ref.file}
-        made = _product("base-model", {**pins, "made": REVISION}, store)
-        if made:
-            return shape_of_folder(made / FOLDER)
+        if made := _made(pins, store):
+            return shape_of_folder(made)
     wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
     archive = store.get(product_key("package", wanted).digest)
     if archive is None:
@@ -63,6 +59,12 @@ def _package(ref: PackageRef, store: Store) -> ModelShape | None:
     folder = _product("package_file", unpacked, store)
     files = [path for path in folder.iterdir() if path.is_file()] if folder else []
     return shape_of_gguf(files[0]) if files else None
+
+
+def _made(identity: dict[str, Any], store: Store) -> Path | None:
+    """Return the folder of a base model that was made of another form."""
+    found = _product("base-model", {**identity, "made": REVISION}, store)
+    return found / FOLDER if found else None
 
 
 def _product(name: str, payload: dict[str, Any], store: Store) -> Path | None:

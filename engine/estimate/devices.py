@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.environment import Device
@@ -100,36 +100,29 @@ def named_device(name: str) -> Device:
 
 def facts_of(device: Device) -> DeviceFacts:
     """Return what is known of a device: of a named or a detected one."""
-    if device.kind == "cuda":
-        return _facts_of_gpu(device)
-    if device.kind == "cpu":
-        return _facts_of_cpu(device)
-    return DeviceFacts(
+    unknown = DeviceFacts(
         name=device.kind,
         kind=device.kind,
         memory_bytes=device.memory_bytes,
         source=f"nothing is known of how fast {device.name} is",
         native_bf16=device.bf16,
     )
+    if device.kind == "cuda":
+        source = f"no data sheet of {device.name} is known"
+        return _known_gpu(device) or replace(unknown, name=device.name, source=source)
+    return _facts_of_cpu(device, unknown) if device.kind == "cpu" else unknown
 
 
-def _facts_of_gpu(device: Device) -> DeviceFacts:
+def _known_gpu(device: Device) -> DeviceFacts | None:
     """Return the entry whose words all stand in the detected name, of the memory that is nearest."""
     if device.name in GPUS:
         return GPUS[device.name]
     words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
     fitting = [facts for facts in GPUS.values() if _model(facts.name) <= words]
-    if fitting:
-        # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not
-        # name it.
-        far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
-        return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]))
-    return DeviceFacts(
-        name=device.name,
-        memory_bytes=device.memory_bytes,
-        source=f"no data sheet of {device.name} is known",
-        native_bf16=device.bf16,
-    )
+    # Boards of one name differ in memory only (A100 of 40 and of 80 GB), and drivers do not
+    # name it.
+    far = {facts.name: abs(facts.memory_bytes - device.memory_bytes) for facts in fitting}
+    return min(fitting, key=lambda facts: (-len(_model(facts.name)), far[facts.name]), default=None)
 
 
 def _model(name: str) -> set[str]:
@@ -144,7 +137,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", name.lower())
 
 
-def _facts_of_cpu(device: Device) -> DeviceFacts:
+def _facts_of_cpu(device: Device, unknown: DeviceFacts) -> DeviceFacts:
     """Return cores times clock times products a cycle, from what the processor says."""
     cpuinfo = _cpuinfo()
     hertz = _hertz(cpuinfo)
@@ -153,15 +146,7 @@ def _facts_of_cpu(device: Device) -> DeviceFacts:
     source = f"no speed of {device.name} is known"
     if hertz:
         source = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
-    return DeviceFacts(
-        name="cpu",
-        kind="cpu",
-        memory_bytes=device.memory_bytes,
-        bf16=peak,
-        fp32=peak,
-        source=source,
-        native_bf16=device.bf16,
-    )
+    return replace(unknown, bf16=peak, fp32=peak, source=source)
 
 
 def _cpuinfo() -> str:

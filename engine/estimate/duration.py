@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate.memory import Batch, targets
+from engine.estimate.memory import Batch, trainable_parameters
 from engine.estimate.shape import ModelShape
 from engine.recipe.model import Method
 
@@ -84,45 +84,30 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     again = forward if method.gradient_checkpointing else 0.0
     if method.kind == "full":
         return 3 * forward + again
-    beside = sum(
-        method.rank * (one.inputs + one.outputs) * one.count for one in targets(shape, method)
-    )
-    return 2 * forward + again + 6.0 * beside * batch.tokens
+    return 2 * forward + again + 6.0 * trainable_parameters(shape, method) * batch.tokens
 
 
-def step_seconds(
-    shape: ModelShape, method: Method, course: Course, speed: DeviceSpeed, *, trained: int
-) -> float:
-    """Return the seconds of one optimizer step, computed from the shape."""
-    passing = operations(shape, method, course.batch, backward=True) / speed.operations
-    return course.passes * passing + STATE_BYTES * trained / speed.bandwidth
-
-
-def work(shape: ModelShape, method: Method, course: Course, *, trained: int) -> float:
+def work(shape: ModelShape, method: Method, course: Course) -> float:
     """Return the operations of a step; what the optimizer reads and writes counts as four for a byte.
 
     That is what a CPU computes in the time in which it moves one, and it only serves ratios.
     """
     passing = operations(shape, method, course.batch, backward=True)
-    return course.passes * passing + 4.0 * STATE_BYTES * trained
+    return course.passes * passing + 4.0 * STATE_BYTES * trainable_parameters(shape, method)
 
 
 def unmeasured_duration(
-    shape: ModelShape,
-    method: Method,
-    course: Course,
-    speed: DeviceSpeed,
-    *,
-    backend: str,
-    trained: int,
+    shape: ModelShape, method: Method, course: Course, speed: DeviceSpeed, *, backend: str
 ) -> Duration:
     """Return the duration of a training that nothing of this machine is known of."""
-    looked_at = course.evaluation_batch
+    trained, looked_at = trainable_parameters(shape, method), course.evaluation_batch
+    passing = operations(shape, method, course.batch, backward=True) / speed.operations
+    step = course.passes * passing + STATE_BYTES * trained / speed.bandwidth
     forward = operations(shape, method, looked_at, backward=False) / looked_at.tokens
     written = 12 * trained  # the trained numbers, and two of the optimizer's for each
     return Duration(
         starting=STARTING.get(backend, 10.0),
-        steps=course.steps * step_seconds(shape, method, course, speed, trained=trained),
+        steps=course.steps * step,
         evaluations=course.evaluations * course.evaluation_tokens * forward / speed.operations,
         saves=course.saves * written / CHECKPOINT_BYTES,
         ending=0.0,

@@ -11,6 +11,7 @@ from engine.environment import Device
 from engine.estimate import measured
 from engine.estimate.base_model import UNKNOWN, shape_of
 from engine.estimate.measured import Measurement
+from engine.estimate.memory import ready
 from engine.estimate.rows import counted_rows, workload_of
 from engine.estimate.training import (
     Known,
@@ -18,7 +19,6 @@ from engine.estimate.training import (
     estimate_from,
     learned_tokens,
     operations_of,
-    weights_of,
 )
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
@@ -87,5 +87,5 @@ def measurement(
         usage=usage,
         work=work,
         operations=operations_of(recipe.method, shape, usage, learned=learned) if shape else 0.0,
-        weights=weights_of(recipe, shape, work["precision"]) if shape else 0,
+        weights=ready(shape, recipe.method, work["precision"]) if shape else 0,
     )

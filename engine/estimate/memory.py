@@ -8,7 +8,7 @@ trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.model import Method
@@ -21,8 +21,6 @@ PROCESS = 1_120_000_000
 first pass has loaded its kernels; both backends came within 3 % of it."""
 KERNELS = 110_000_000
 """Of it, what comes only with the first pass."""
-CONTEXT = 600_000_000
-"""On a GPU, what CUDA and its libraries take beside what torch allocates; not measured here."""
 LOGITS = {"trl": 4.6, "axolotl": 4.1}
 """Copies of the 32-bit logits that are alive at once in the loss and its way back."""
 NF4 = 0.516
@@ -47,22 +45,12 @@ class Memory:
     @property
     def total(self) -> int:
         """Of all parts."""
-        return (
-            self.process + self.weights + self.adapter + self.optimizer
-            + self.activations + self.logits + self.gradients
-        )  # fmt: skip
+        return sum(asdict(self).values())
 
     def parts(self) -> Mapping[str, int]:
         """Return the parts by name, without those that are nothing."""
-        named = {
-            "the process": self.process,
-            "weights": self.weights,
-            "adapter": self.adapter,
-            "optimizer": self.optimizer,
-            "activations": self.activations,
-            "logits": self.logits,
-            "gradients": self.gradients,
-        }
+        named = {"the process": self.process, **asdict(self)}
+        del named["process"]
         return {name: size for name, size in named.items() if size}
 
 

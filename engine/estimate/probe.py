@@ -27,7 +27,7 @@ from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupt
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.preflight import require_backend
 from engine.progress import Progress
-from engine.recipe.model import Method, Recipe
+from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
@@ -114,7 +114,8 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
     try:
         setting = _write_rows(rows, rendered, base, context)
         backend = load_backend(recipe.backend.name)
-        quick = replace(recipe, method=_quick(recipe.method))
+        method = replace(recipe.method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
+        quick = replace(recipe, method=method)
         # In order: shuffled, the longest row would not be in the last step.
         config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
         launch = Launch(
@@ -129,15 +130,6 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
         return backend.train(launch).usage
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _quick(method: Method) -> Method:
-    """Return the method with the probe's steps, then an evaluation and a checkpoint.
-
-    Not between them: writing a checkpoint gives memory back, and the step that follows has to ask for it
-    again, which a full training of 135 M parameters took for half of its time.
-    """
-    return replace(method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
 
 
 def _write_rows(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.environment import Device
@@ -49,8 +49,7 @@ class Forecast:
     @property
     def seconds(self) -> float | None:
         """Of the stages whose time is known; None where none is."""
-        known = [one.seconds for one in self.stages.values() if one.seconds is not None]
-        return sum(known) if known else None
+        return _sum_of(one.seconds for one in self.stages.values())
 
     @property
     def untimed(self) -> tuple[str, ...]:
@@ -62,8 +61,7 @@ class Forecast:
     @property
     def disk_bytes(self) -> int | None:
         """Of the stages whose size is known; None where none is."""
-        known = [one.disk_bytes for one in self.stages.values() if one.disk_bytes is not None]
-        return sum(known) if known else None
+        return _sum_of(one.disk_bytes for one in self.stages.values())
 
     @property
     def cost(self) -> float | None:
@@ -71,6 +69,12 @@ class Forecast:
         if self.price is None or self.seconds is None:
             return None
         return self.price.of(self.seconds)
+
+
+def _sum_of[N: (int, float)](numbers: Iterable[N | None]) -> N | None:
+    """Add those that are known; None where none is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def forecast(
@@ -92,7 +96,7 @@ def forecast(
         if stage.name == "sweep":
             found[stage.name] = _sweep(plan, store)
         elif stage.name == "train":
-            found[stage.name] = SWEPT if plan.takes_swept else _train(training)
+            found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
         elif stage.name in ("resample", "seeds"):
             times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
             found[stage.name] = _again(training, times)
@@ -156,15 +160,6 @@ def _sweep(plan: Plan, store: Store) -> StageForecast:
     )
 
 
-def _train(training: TrainingEstimate) -> StageForecast:
-    return StageForecast(
-        seconds=training.seconds,
-        memory_bytes=training.memory_bytes,
-        disk_bytes=training.disk_bytes,
-        basis=training.basis,
-    )
-
-
 def _again(training: TrainingEstimate, times: int) -> StageForecast:
     """Return the other trainings as so many of the first: those on fewer rows take less."""
     return StageForecast(
@@ -173,6 +168,10 @@ def _again(training: TrainingEstimate, times: int) -> StageForecast:
         disk_bytes=None if training.disk_bytes is None else times * training.disk_bytes,
         basis=training.basis,
     )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def forecast_json(found: Forecast) -> dict[str, Any]:
@@ -189,7 +188,7 @@ def forecast_json(found: Forecast) -> dict[str, Any]:
         "fits": training.fits,
         "disk_bytes": found.disk_bytes,
         "scratch_bytes": training.scratch_bytes,
-        "seconds": None if found.seconds is None else round(found.seconds, 1),
+        "seconds": _rounded(found.seconds),
         "untimed": list(found.untimed),
         "cost": None if found.cost is None else round(found.cost, 4),
         "currency": found.price.currency if found.price else "",
@@ -198,12 +197,7 @@ def forecast_json(found: Forecast) -> dict[str, Any]:
         "derived": [{"what": what, "how": how} for what, how in training.derived],
         "unknown": list(training.unknown),
         "stages": {
-            name: {
-                "seconds": None if one.seconds is None else round(one.seconds, 1),
-                "memory_bytes": one.memory_bytes,
-                "disk_bytes": one.disk_bytes,
-                "basis": one.basis,
-            }
+            name: asdict(one) | {"seconds": _rounded(one.seconds)}
             for name, one in found.stages.items()
         },
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -225,7 +227,7 @@ def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]
 
 def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
     """Return the matrices within blocks; sizes are inputs, outputs."""
-    found: dict[tuple[str, int, int], int] = {}
+    found: Counter[tuple[str, int, int]] = Counter()
     for name, sizes in tensors.items():
         size = list(sizes)
         if len(size) != _MATRIX or not name.endswith(".weight") or not _BLOCK.search(name):
@@ -233,7 +235,7 @@ def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
         last = name.removesuffix(".weight").rpartition(".")[2]
         if "norm" in last or "ln_" in last:
             continue
-        found[last, size[0], size[1]] = found.get((last, size[0], size[1]), 0) + 1
+        found[last, size[0], size[1]] += 1
     return tuple(
         Linear(name=name, inputs=inputs, outputs=outputs, count=count)
         for (name, inputs, outputs), count in found.items()
@@ -241,10 +243,4 @@ def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
 
 
 def _elements(shapes: Iterable[Iterable[int]]) -> int:
-    total = 0
-    for shape in shapes:
-        count = 1
-        for size in shape:
-            count *= size
-        total += count
-    return total
+    return sum(map(math.prod, shapes))

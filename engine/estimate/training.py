@@ -109,7 +109,10 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
             ("parameters", _parameters_text(shape, method, trained)),
             ("memory", held.source),
             *([("time", took.source)] if took else []),
-            ("disk", _disk_text(left, besides)),
+            (
+                "disk",
+                f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more",
+            ),
         ),
     )
 
@@ -218,12 +221,7 @@ def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -
             source=f"not known: {facts_of(device).source}; `recipe plan --probe` measures it"
         )
     found = duration.unmeasured_duration(
-        shape,
-        recipe.method,
-        course,
-        speed,
-        backend=recipe.backend.name,
-        trained=memory.trainable_parameters(shape, recipe.method),
+        shape, recipe.method, course, speed, backend=recipe.backend.name
     )
     return _Estimate(seconds=found.total, source=_time_text(found, speed.source))
 
@@ -232,10 +230,9 @@ def measured_duration(
     method: Method, shape: ModelShape, course: Course, measured: Measurement
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
-    trained = memory.trainable_parameters(shape, method)
-    usual = duration.work(shape, method, course, trained=trained)
+    usual = duration.work(shape, method, course)
     there = replace(course, batch=_batch_of(method, measured.usage, learned=course.batch.learned))
-    was = duration.work(shape, method, there, trained=trained)
+    was = duration.work(shape, method, there)
     return duration.from_usage(measured.usage, course, usual / was)
 
 
@@ -257,11 +254,6 @@ def operations_of(method: Method, shape: ModelShape, usage: Usage, *, learned: i
 def learned_tokens(recipe: Recipe, work: Workload) -> int:
     """Return the tokens of a row that have logits, as in `Batch`."""
     return math.ceil(work.learned) if shares_prefix(recipe) else 0
-
-
-def weights_of(recipe: Recipe, shape: ModelShape, precision: str) -> int:
-    """Return the bytes of weights and adapter when a training is ready to begin."""
-    return memory.ready(shape, recipe.method, precision)
 
 
 def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
@@ -337,10 +329,6 @@ def _time_text(found: Duration, source: str) -> str:
     }
     spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
     return f"{spent}; {source}"
-
-
-def _disk_text(left: int, besides: int) -> str:
-    return f"{_size(left)} stays; until it is done, checkpoints take {_size(besides)} more"
 
 
 def _size(count: float) -> str:

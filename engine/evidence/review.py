@@ -157,10 +157,10 @@ class Checked:
     """Renamed: the old path."""
     why: tuple[str, ...]
     """What changed where the file itself did not."""
-    problems: tuple[Problem, ...]
-    plan: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    plan: tuple[str, ...] = ()
     """What a run would do, in sentences; empty where the recipe is not valid."""
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     review: Review | None = None
     """None where there is nothing to compare with."""
     waived: tuple[tuple[str, str], ...] = ()

@@ -10,6 +10,7 @@ import json
 import math
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -106,21 +107,17 @@ def _read_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
         return None
     others = [kind for kind in kinds if kind is not types.NoneType]
     for kind in others[:-1]:
-        try:
+        with suppress(JsonTypeError):
             return _read(kind, data, path)
-        except JsonTypeError:
-            continue
     # outside of the loop: where no kind fits, the error that is shown is that of the last one
     return _read(others[-1], data, path)
 
 
 def _read_items(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> list[Any]:
-    if origin is tuple and inner[-1] is not Ellipsis:
-        if len(data) != len(inner):
-            raise _wrong(data, path)
-        kinds = inner
-    else:
-        kinds = (inner[0],) * len(data)
+    has_one_each = origin is tuple and inner[-1] is not Ellipsis
+    kinds = inner if has_one_each else (inner[0],) * len(data)
+    if len(kinds) != len(data):
+        raise _wrong(data, path)
     pairs = zip(kinds, data, strict=True)
     return [_read(kind, item, _at(path, index)) for index, (kind, item) in enumerate(pairs)]
 
@@ -215,5 +212,8 @@ def brief(value: Any) -> str:
 
 def brief_text(text: str) -> str:
     """Return a text without what a terminal acts on, and not long."""
+    # names of fields and numbers of items: what nearly every text is, asked for each value that is read
+    if len(text) <= SHOWN and text.isascii() and text.replace("_", "").isalnum():
+        return text
     plain = json.dumps(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"

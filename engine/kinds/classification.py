@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind
-from engine.kinds.metrics import (
-    ABSTENTION,
-    ACCURACY,
-    AVERAGES,
-    CALIBRATION,
-    OF_LABELS,
-    VALID_OUTPUT,
-    plain,
-)
+from engine.kinds.metrics import ACCURACY, AVERAGES, JUDGED_LABELS, plain
 
 KIND = Kind(
     name="classification",
@@ -22,18 +14,14 @@ KIND = Kind(
     ),
     needs=("task.instruction", "task.labels", "data.label"),
     needs_threshold=True,
-    row_reader="engine.data.kinds.classification",
+    row_reader="engine.data.kinds.labels",
     answer=AnswerForm.LABEL,
     decoding=Decoding.LABEL_SCORING,
     metrics=(
         ACCURACY,
         *plain("balanced_accuracy"),
         *AVERAGES,
-        *plain("mcc"),
-        *CALIBRATION,
-        ABSTENTION,
-        VALID_OUTPUT,
-        *OF_LABELS,
+        *JUDGED_LABELS,
     ),
     metric_family="engine.metrics.families.classification",
     primary="macro_f1",

@@ -15,19 +15,22 @@ def plain(*names: str, of: Of = "") -> tuple[MetricSpec, ...]:
 ACCURACY: Final = MetricSpec(name="accuracy", is_row_share=True)
 EXACT_MATCH: Final = MetricSpec(name="exact_match", is_row_share=True)
 VALID_OUTPUT: Final = MetricSpec(name="valid_output", is_row_share=True)
-ABSTENTION: Final = MetricSpec(name="abstention", better="either", is_row_share=True)
 AVERAGES: Final = plain(
     *(
         f"{average}_{metric}"
         for average in ("macro", "micro", "weighted")
         for metric in ("f1", "precision", "recall")
-    )
+    ),
+    "mcc",
 )
-CALIBRATION: Final = (
+JUDGED_LABELS: Final = (
     MetricSpec(name="ece", better="lower"),
     MetricSpec(name="brier", better="lower", unit="points"),
+    MetricSpec(name="abstention", better="either", is_row_share=True),
+    VALID_OUTPUT,
+    *plain("precision", "recall", "f1", of="label"),
 )
-OF_LABELS: Final = plain("precision", "recall", "f1", of="label")
+"""Of tasks with labels: how sure the model is, whether it answers, and each label's own."""
 OF_FIELDS: Final = plain("precision", "recall", "f1", of="field")
 LIKELIHOOD: Final = (
     MetricSpec(name="perplexity", better="lower", unit="per token"),

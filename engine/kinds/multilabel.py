@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
-from engine.kinds.metrics import (
-    ABSTENTION,
-    ACCURACY,
-    AVERAGES,
-    CALIBRATION,
-    OF_LABELS,
-    VALID_OUTPUT,
-    plain,
-)
+from engine.kinds.metrics import ACCURACY, AVERAGES, JUDGED_LABELS
 
 KIND = Kind(
     name="multilabel",
@@ -21,18 +13,14 @@ KIND = Kind(
         *("task.max_new_tokens", "data.label", "data.label.separator"),
     ),
     needs=("task.instruction", "task.labels", "data.label"),
-    row_reader="engine.data.kinds.multilabel",
+    row_reader="engine.data.kinds.labels",
     answer=AnswerForm.LABELS,
     decoding=Decoding.GRAMMAR,
     metrics=(
         ACCURACY,
         *AVERAGES,
-        *plain("mcc"),
         MetricSpec(name="hamming_loss", better="lower"),
-        *CALIBRATION,
-        ABSTENTION,
-        VALID_OUTPUT,
-        *OF_LABELS,
+        *JUDGED_LABELS,
     ),
     metric_family="engine.metrics.families.multilabel",
     primary="macro_f1",

@@ -13,13 +13,12 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
 from engine.environment import Device
-from engine.evidence import Metric, Scores, Seeds
-from engine.files.typed_json import from_json
+from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
 from engine.lock.hardware import read_basis
-from engine.metrics.predictions import read_predictions
+from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import leaving_files
 from engine.recipe.digest import recipe_digest, section_digests
@@ -35,7 +34,7 @@ ROUND = 6
 
 def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepted:
     """Return what the lock says of a run that was accepted."""
-    data, train, evaluated = (artifacts[name] for name in ("data", "train", "evaluate"))
+    data, train = artifacts["data"], artifacts["train"]
     read, basis = facts_of_data(data), read_basis(train)
     training = read_json(train, "training.json")
     seeds = flow.seeds(artifacts)
@@ -56,19 +55,12 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         threads=int(training.get("threads", 0)) or device.threads,
         hardware=basis["hardware"],
         versions=used_versions(recipe, train.versions),
-        verdicts={
-            name: flow.verdict(artifacts, name).status.value
-            for name in ("gate", "verify")
-            if name in artifacts
-        },
+        verdicts=verdicts(artifacts),
         metrics=holdout_facts(recipe, artifacts),
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
-        answers=answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl"))),
-        predictions=prediction_digests(artifacts),
-        adapter=trained_digests(artifacts),
-        merged=merged_digests(artifacts),
-        files=file_digests(artifacts),
+        answers=answer_facts(holdout_answers(artifacts)),
+        **model_digests(artifacts),
     )
 
 
@@ -125,37 +117,40 @@ def config_digest(artifacts: Artifacts) -> str:
 
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     """Return what was measured on the holdout before any merge, by name."""
-    found = read_json(artifacts["evaluate"], "scores.json")
-    free: Scores | None = from_json(Scores, found["free"]) if found.get("free") else None
-    return named_metrics(from_json(Scores, found["holdout"]), free=free)
+    found = flow.scores(artifacts)
+    return named_metrics(found["holdout"], free=found.get("free"))
 
 
-def prediction_digests(artifacts: Artifacts) -> dict[str, str]:
-    """Return the sha256 of each file of answers to the holdout, by the form of the model that gave them."""
-    names = {"evaluate": ("holdout", "free"), "verify": ("merged", "quantized")}
+def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
+    """Return the sha256 of what a run has made so far, as `Accepted` names it.
+
+    Of the answers to the holdout by the form of the model that gave them, of the others by file.
+    """
+    answers = {"evaluate": ("holdout", "free"), "verify": ("merged", "quantized")}
     return {
-        name: entry.sha256
-        for stage, wanted in names.items()
-        if stage in artifacts
-        for name in wanted
-        for entry in artifacts[stage].files
-        if entry.name == f"predictions.{name}.jsonl"
+        "predictions": {
+            name: entry.sha256
+            for stage, wanted in answers.items()
+            if stage in artifacts
+            for name in wanted
+            for entry in artifacts[stage].files
+            if entry.name == f"predictions.{name}.jsonl"
+        },
+        "adapter": _below(artifacts.get("train"), ("adapter/", "model/")),
+        "merged": _below(artifacts.get("merge"), ("model/",)),
+        "files": {file.name: file.sha256 for _, file in leaving_files(artifacts)},
     }
 
 
-def trained_digests(artifacts: Artifacts) -> dict[str, str]:
-    """Return the sha256 of each file that was trained."""
-    return _below(artifacts.get("train"), ("adapter/", "model/"))
+def verdicts(artifacts: Artifacts) -> dict[str, str]:
+    """Return what `gate` and `verify` have decided so far."""
+    judges = [name for name in ("gate", "verify") if name in artifacts]
+    return {name: flow.verdict(artifacts, name).status.value for name in judges}
 
 
-def merged_digests(artifacts: Artifacts) -> dict[str, str]:
-    """Return the sha256 of each file of the merged model."""
-    return _below(artifacts.get("merge"), ("model/",))
-
-
-def file_digests(artifacts: Artifacts) -> dict[str, str]:
-    """Return the sha256 of each file that leaves."""
-    return {file.name: file.sha256 for _, file in leaving_files(artifacts)}
+def holdout_answers(artifacts: Artifacts) -> list[Prediction]:
+    """Return what the trained model answers to the holdout."""
+    return read_predictions(artifacts["evaluate"].file("predictions.holdout.jsonl"))
 
 
 def recorded_metrics(recipe: Recipe) -> frozenset[str]:

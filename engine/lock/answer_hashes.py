@@ -63,11 +63,9 @@ def match_answers(
     ordered = sorted(predictions, key=lambda row: row.id)
     if not has_entries(recorded) or recorded["rows"] != len(ordered):
         return None
-    joined = base64.b64decode(recorded["entries"])
-    entries = [joined[at : at + BYTES] for at in range(0, len(joined), BYTES)]
     # the lock holds no ids, which would take more room than the answers: place in the order of
     # ids is all that pairs them
-    pairs = list(zip(ordered, entries, strict=True))
+    pairs = list(zip(ordered, _entries(recorded), strict=True))
     if recorded["way"] == LIKELIHOODS:
         rebuilt = [replace(row, nats=struct.unpack("<f", entry)[0]) for row, entry in pairs]
         return LockedAnswers(same=(), rows=tuple(rebuilt))
@@ -103,11 +101,15 @@ def _hash(label: str | None, text: str) -> bytes:
 def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | None, int]:
     """Return how often recorded answers are each label; None counts those that are none of them."""
     names = {_hash(label, label): label for label in labels}
-    joined = base64.b64decode(recorded["entries"])
-    found = Counter(names.get(joined[at : at + BYTES]) for at in range(0, len(joined), BYTES))
+    found = Counter(map(names.get, _entries(recorded)))
     # every label stands in it, also with 0, since it is compared with the columns of a confusion
     # matrix
     return {label: found[label] for label in (*labels, None)}
+
+
+def _entries(recorded: AnswerFacts) -> list[bytes]:
+    joined = base64.b64decode(recorded["entries"])
+    return [joined[at : at + BYTES] for at in range(0, len(joined), BYTES)]
 
 
 def has_entries(recorded: AnswerFacts) -> bool:

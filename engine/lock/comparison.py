@@ -15,7 +15,6 @@ from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted
 from engine.lock.hardware import kind_of, read_basis
-from engine.metrics.predictions import read_predictions
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import reference_mapping
@@ -52,11 +51,12 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
     method = flow.trained(recipe, now).method
     yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
-    yield from _verdicts(locked, now)
+    for name, status in accepted_run.verdicts(now).items():
+        yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), status)
     yield from _files(locked, now)
     if "evaluate" in now:
         yield from _metrics(locked.metrics, accepted_run.holdout_facts(recipe, now))
-        yield _answers(locked, now["evaluate"])
+        yield _answers(locked, now)
     if "seeds" in now:
         yield from _seeds(recipe, locked, now)
 
@@ -112,21 +112,16 @@ def _facts(
         yield _fact(part, name, value, found.get(name))
 
 
-def _verdicts(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
-    for name in ("gate", "verify"):
-        if name in now:
-            found = flow.verdict(now, name).status.value
-            yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), found)
-
-
 def _files(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     groups = (
-        (locked.adapter, accepted_run.trained_digests(now), "train", ""),
-        (locked.predictions, accepted_run.prediction_digests(now), "verify", "answers of "),
-        (locked.merged, accepted_run.merged_digests(now), "merge", "merged "),
-        (locked.files, accepted_run.file_digests(now), "verify", ""),
+        ("adapter", "train", ""),
+        ("predictions", "verify", "answers of "),
+        ("merged", "merge", "merged "),
+        ("files", "verify", ""),
     )
-    for before, after, stage, called in groups:
+    found = accepted_run.model_digests(now)
+    for kind, stage, called in groups:
+        before, after = getattr(locked, kind), found[kind]
         for name in {**before, **after}:
             if stage in now or name in after:
                 yield _digest(NUMBERS, f"{called}{name}", before.get(name, ""), after.get(name, ""))
@@ -150,8 +145,8 @@ def _interval(metric: Mapping[str, Any]) -> str | None:
     return None if metric["low"] is None else f"{metric['low']} to {metric['high']}"
 
 
-def _answers(locked: Accepted, evaluated: Artifact) -> FactComparison:
-    found = answer_facts(read_predictions(evaluated.file("predictions.holdout.jsonl")))
+def _answers(locked: Accepted, now: Artifacts) -> FactComparison:
+    found = answer_facts(accepted_run.holdout_answers(now))
     both = (_sha256(_listed(answers)) for answers in (locked.answers, found))
     return _digest(NUMBERS, "answers", *both)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,9 @@ TOKENIZER = (
 """How the names of files begin that decide how text becomes tokens."""
 
 
-def basis_of(base: Path, device: Device) -> dict[str, Any]:
-    """Return the digests of a base model's files and what the machine is."""
-    return {"base_model": base_files(base), "hardware": hardware(device)}
-
-
-def write_basis(folder: Path, basis: Mapping[str, Any]) -> None:
-    """Write it into an artifact's folder."""
+def write_basis(folder: Path, base: Path, device: Device) -> None:
+    """Write the digests of a base model's files, and what the machine is, into an artifact's folder."""
+    basis = {"base_model": base_files(base), "hardware": hardware(device)}
     (folder / FILE).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
 
 

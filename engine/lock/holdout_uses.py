@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.files import writing
 from engine.files.reading import read_json
 from engine.store.runs import write_text
-from engine.store.store import Store, storage_problem
+from engine.store.store import Store
 
 SCHEMA = "holdout.v1"
 
@@ -45,7 +42,7 @@ class HoldoutUses:
             # a record that cannot be read is kept aside: overwritten, the count would start anew
             # without a trace
             if not old:
-                self._set_aside(path)
+                self._store.move_aside(path)
             looks = max(int(old.get("looks", 0)), known) + 1
             fields = {
                 "schema": SCHEMA,
@@ -56,16 +53,6 @@ class HoldoutUses:
             text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
             write_text(path, text, below=self._store.root)
         return looks
-
-    def _set_aside(self, path: Path) -> None:
-        """Move what is no record out of its place, never deleting it."""
-        if not os.path.lexists(path):
-            return
-        root = self._store.root
-        try:
-            writing.move(path, root / "damaged" / f"{path.name}-{time.time_ns()}", below=root)
-        except OSError as error:
-            raise storage_problem(error, root) from error
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"

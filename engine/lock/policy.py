@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,52 +162,37 @@ def _refuse_uncovered(policy: LockPolicy, path: Path) -> None:
         raise RecipeError(problems)
 
 
-def _uncovered(policy: LockPolicy, path: Path) -> list[tuple[str, str, str]]:
+def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]:
     """What the lock does not cover: the problem, its key and what to do."""
     recipe, accepted = policy.recipe, policy.accepted
-    found = [
-        (f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE")
-        for one in moving_references(recipe)
-    ]
+    for one in moving_references(recipe):
+        yield f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE"
     run = f"recipe run {recipe.file.name}"
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
-        return [*found, (f"`{path.name}` {what}", "", f"run it without --frozen first: {run}")]
-    wrong = list(contradictions_of_recipe(recipe, accepted)) if not policy.changed else []
-    found += [(f"`{path.name}` contradicts itself: {one}", "", TAKE_BACK) for one in wrong]
+        yield f"`{path.name}` {what}", "", f"run it without --frozen first: {run}"
+        return
     if policy.changed:
         changed = ", ".join(policy.changed)
         hint = f"take back the change, or accept the changed recipe: {run}"
-        found.append((f"`{path.name}` proves another recipe: {changed} changed since", "", hint))
+        yield f"`{path.name}` proves another recipe: {changed} changed since", "", hint
+    else:
+        for wrong in contradictions_of_recipe(recipe, accepted):
+            yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
     # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
     # the same model
-    if accepted.recipe["seed"] not in [method.seed for method in methods_of(recipe)]:
-        message = f"{recipe.method.seed} is not the lock's seed {accepted.recipe['seed']}"
-        found.append((message, "method.seed", f"write `seed: {accepted.recipe['seed']}`"))
-    return [
-        *found,
-        *_other_versions(accepted),
-        *_other_device(policy.device(detect_device()), accepted),
-    ]
-
-
-def _other_versions(accepted: Accepted) -> list[tuple[str, str, str]]:
+    seed = accepted.recipe["seed"]
+    if seed not in [method.seed for method in methods_of(recipe)]:
+        message = f"{recipe.method.seed} is not the lock's seed {seed}"
+        yield message, "method.seed", f"write `seed: {seed}`"
     now = tool_versions()
-    return [
-        (
-            f"{name} {now.get(name) or 'is not installed'}, the lock has {version}",
-            "",
-            f"pip install '{name}=={version}'" if name != "python" else f"use Python {version}",
-        )
-        for name, version in accepted.versions.items()
-        if now.get(name) != version
-    ]
-
-
-def _other_device(device: Device, accepted: Accepted) -> list[tuple[str, str, str]]:
-    locked = accepted.hardware.get("device")
-    if locked is not None and locked != device.kind:
-        return [
-            (f"this device is {device.kind}, the lock's is {locked}", "", f"run it on {locked}")
-        ]
-    return []
+    for name, version in accepted.versions.items():
+        if now.get(name) != version:
+            hint = (
+                f"pip install '{name}=={version}'" if name != "python" else f"use Python {version}"
+            )
+            found = now.get(name) or "is not installed"
+            yield f"{name} {found}, the lock has {version}", "", hint
+    device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
+    if locked is not None and locked != device:
+        yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"

@@ -57,10 +57,8 @@ class Previous:
     def identity(self) -> dict[str, Any]:
         """What stands for it in a key."""
         if self.locked is not None:
-            facts = {
-                name: getattr(self.locked, name) for name in ("finished", "metrics", "answers")
-            }
-            facts |= {"splits": self.locked.splits, "verdicts": self.locked.verdicts}
+            parts = ("finished", "metrics", "answers", "splits", "verdicts")
+            facts = {name: getattr(self.locked, name) for name in parts}
             return {"file": self.file, "lock": make_key(facts).digest}
         answers = self.answers.digest() if self.answers else None
         return {"file": self.file, "answers": answers}

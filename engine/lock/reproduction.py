@@ -26,7 +26,7 @@ from engine.lock.coherence import (
 from engine.lock.comparison import SURROUNDINGS, compared
 from engine.lock.file import Accepted
 from engine.metrics import equivalence
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Prediction
 from engine.recipe.metrics import FREE, LIKELIHOODS, primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -106,7 +106,7 @@ def _before(run: RepeatedRun) -> LockedAnswers | None:
     rows = accepted_run.split_digests(run.artifacts["data"])
     if rows.get("holdout") != run.accepted.splits.get("holdout"):
         return None
-    answers = read_predictions(run.artifacts["evaluate"].file("predictions.holdout.jsonl"))
+    answers = accepted_run.holdout_answers(run.artifacts)
     return match_answers(run.accepted.answers, answers, run.recipe.task)
 
 
@@ -228,13 +228,9 @@ def _only_reused(found: Reproduction, run: RepeatedRun) -> Reproduction:
 
 def _is_same_model(run: RepeatedRun) -> bool:
     """Whether every file of the model has the digest of the lock."""
-    locked, now = run.accepted, run.artifacts
-    return (
-        bool(locked.adapter)
-        and accepted_run.trained_digests(now) == locked.adapter
-        and accepted_run.merged_digests(now) == locked.merged
-        and accepted_run.file_digests(now) == locked.files
-    )
+    locked, now = run.accepted, accepted_run.model_digests(run.artifacts)
+    parts = ("adapter", "merged", "files")
+    return bool(locked.adapter) and all(getattr(locked, part) == now[part] for part in parts)
 
 
 def _change(one: FactComparison) -> str:
@@ -247,8 +243,7 @@ def _first(first: str) -> str:
 
 def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:
     """Ask whether the numbers are the same but for noise."""
-    file = run.artifacts["evaluate"].file("predictions.holdout.jsonl")
-    answers = read_predictions(file)
+    answers = accepted_run.holdout_answers(run.artifacts)
     # the test is paired: the lock's answers must be to the very rows of this run
     before = match_answers(run.accepted.answers, answers, run.recipe.task)
     if before is None:

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from engine.artifacts.results import read_json
+from engine.artifacts.results import data_summary, read_json
 from engine.data.membership import LEFT_OUT, membership_from_json
 from engine.errors import Problem
 from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus
-from engine.files.typed_json import from_json
 from engine.lock.draw import RECORDED, draw_of, inputs_of
 from engine.lock.file import (
     NONE,
@@ -124,7 +123,7 @@ class LockWriter:
 
 def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
     """The lock that records what a data artifact holds, with the wear of the one before carried on."""
-    summary, members = _summary(data), _written(data)
+    summary, members = data_summary(data), _written(data)
     splits = {
         split.name: LockedSplit(
             rows=split.rows,
@@ -224,12 +223,8 @@ def _firewall(summary: DataSummary) -> LockedFirewall | None:
     )
 
 
-def _summary(data: Artifact) -> DataSummary:
-    return from_json(DataSummary, read_json(data, "summary.json"))
-
-
 def _digest(data: Artifact) -> str | None:
-    found = (split.digest for split in _summary(data).splits if split.name == "holdout")
+    found = (split.digest for split in data_summary(data).splits if split.name == "holdout")
     return next(found, None)
 
 

@@ -10,69 +10,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Metric
-from engine.metrics.comparing import comparison_of, corrected
-from engine.metrics.predictions import Prediction
-from engine.metrics.scoring import score
+from engine.metrics.comparing import comparisons_with, corrected
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import values_of
 from engine.metrics.verdict import rows_to_decide
-from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Task
 
 MARGIN = 0.02
 """So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
 
 
-def lines(  # noqa: PLR0913 - one comparison, named
+def lines(
     accepted: Sequence[Prediction],
     candidates: Mapping[str, Sequence[Prediction]],
     metrics: Sequence[str],
+    judging: Judging,
     *,
     margins: Mapping[str, float],
-    task: Task,
-    confidence: float,
-    seed: int,
 ) -> tuple[ChallengeLine, ...]:
     """Compare each candidate with the accepted model on each metric, corrected over all of them.
 
     `margins` are by metric; `MARGIN` for those that have none.
     """
-    from engine.metrics.paired import difference, pair  # brings numpy
+    from engine.metrics.paired import pair  # brings numpy
 
-    def values(answers: Sequence[Prediction]) -> dict[str, float | None]:
-        scores = score(answers, task, confidence=confidence, seed=seed)
-        return {metric.name: metric.value for metric in scores.metrics}
-
-    before, differences, after = values(accepted), [], []
-    for name, answers in candidates.items():
-        models = pair(answers, accepted, task=task, confidence=confidence, seed=seed)
-        reached = values(answers)
-        for metric in metrics:
-            less = is_lower_better(metric, task.kind)
-            differences.append(
-                comparison_of(name, difference(metric, models), is_lower_better=less)
-            )
-            after.append(reached.get(metric))
-    return tuple(
-        _line(one, before, value, margins.get(one.metric, MARGIN), confidence)
-        for one, value in zip(corrected(differences), after, strict=True)
-    )
-
-
-def _line(
-    comparison: Comparison,
-    before: Mapping[str, float | None],
-    newcomer: float | None,
-    margin: float,
-    confidence: float,
-) -> ChallengeLine:
-    standing, rows = stand(comparison, margin=margin, confidence=confidence)
-    return ChallengeLine(
-        comparison=comparison,
-        standing=standing,
-        margin=margin,
-        accepted=before.get(comparison.metric),
-        newcomer=newcomer,
-        rows=rows,
-    )
+    before = values_of(accepted, judging.task)
+    after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
+    found = [
+        comparison
+        for name, answers in candidates.items()
+        for comparison in comparisons_with(name, pair(answers, accepted, judging), metrics)
+    ]
+    found_lines = []
+    for one in corrected(found):
+        margin = margins.get(one.metric, MARGIN)
+        standing, rows = stand(one, margin=margin, confidence=judging.confidence)
+        line = ChallengeLine(
+            comparison=one,
+            standing=standing,
+            margin=margin,
+            accepted=before.get(one.metric),
+            newcomer=after[one.name].get(one.metric),
+            rows=rows,
+        )
+        found_lines.append(line)
+    return tuple(found_lines)
 
 
 def stand(

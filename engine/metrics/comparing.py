@@ -10,18 +10,17 @@ interval does: the best one by its score need not be the one that is hardest to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from engine.evidence import Check, Comparison, Interval, Metric, Status
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import ROUNDING, hold_back, judge
-from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task
+from engine.recipe.model import Acceptance, Direction, MaxDrop, MinGain
 
 if TYPE_CHECKING:
-    from engine.metrics.paired import Difference
+    from engine.metrics.paired import PairedTables
 
 PREVIOUS = "previous"
 """What comparisons call the last accepted model of the recipe."""
@@ -57,9 +56,7 @@ class Earlier:
 class Rivals:
     """What the tuned model is compared with, and how."""
 
-    task: Task
-    confidence: float
-    seed: int
+    judging: Judging
     baselines: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
     earlier: Earlier = field(default_factory=Earlier)
 
@@ -72,20 +69,19 @@ def compare(
     On the `main` metric where the recipe asks for no gain, or for no comparison with that model; these
     are shown, not gated, and stand outside of the correction of those that are.
     """
+    from engine.metrics.paired import pair  # brings numpy
+
     gained = [gain.metric for gain in acceptance.over_baselines]
     kept = [drop.metric for drop in acceptance.over_previous]
-    over_baselines = [
-        comparison
-        for name, answers in rivals.baselines.items()
-        for comparison in _against(name, tuned, answers, metrics=gained or [main], rivals=rivals)
-    ]
-    earlier = rivals.earlier
+    over_baselines: list[Comparison] = []
+    for name, answers in rivals.baselines.items():
+        models = pair(tuned, answers, rivals.judging)
+        over_baselines += comparisons_with(name, models, gained or [main])
+    earlier, over_previous = rivals.earlier, list[Comparison]()
     known = [metric for metric in kept or [main] if metric not in earlier.why_not_by]
-    over_previous = (
-        _against(PREVIOUS, tuned, earlier.answers, metrics=known, rivals=rivals)
-        if earlier.is_comparable and known
-        else []
-    )
+    if earlier.is_comparable and known:
+        models = pair(tuned, earlier.answers, rivals.judging)
+        over_previous = comparisons_with(PREVIOUS, models, known)
     if gained and kept:
         return corrected([*over_baselines, *over_previous])
     return (*corrected(over_baselines), *corrected(over_previous))
@@ -101,9 +97,7 @@ def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     )
 
 
-def judge_gains(
-    gains: Sequence[MinGain], comparisons: Iterable[Comparison], *, acceptance: Acceptance
-) -> tuple[Check, ...]:
+def judge_gains(comparisons: Iterable[Comparison], acceptance: Acceptance) -> tuple[Check, ...]:
     """Compare the tuned model's gain over the baselines with `min_gain`, by metric.
 
     Shown is the best baseline, or the one that is not beaten for sure. On the lower bound its
@@ -113,16 +107,12 @@ def judge_gains(
     found = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
     return tuple(
         _judge_gain(gain, [x for x in found if x.metric == gain.metric], acceptance=acceptance)
-        for gain in gains
+        for gain in acceptance.over_baselines
     )
 
 
 def judge_previous(
-    drops: Sequence[MaxDrop],
-    comparisons: Iterable[Comparison],
-    *,
-    earlier: Earlier,
-    acceptance: Acceptance,
+    comparisons: Iterable[Comparison], acceptance: Acceptance, *, earlier: Earlier
 ) -> tuple[Check, ...]:
     """Compare what the tuned model loses against the last accepted one with `max_drop`, by metric.
 
@@ -131,35 +121,29 @@ def judge_previous(
     found = {x.metric: x for x in comparisons if x.name == PREVIOUS}
     return tuple(
         _judge_previous(drop, found.get(drop.metric), earlier=earlier, acceptance=acceptance)
-        for drop in drops
+        for drop in acceptance.over_previous
     )
 
 
-def _against(
-    name: str,
-    tuned: Sequence[Prediction],
-    answers: Sequence[Prediction],
-    *,
-    metrics: Sequence[str],
-    rivals: Rivals,
+def comparisons_with(
+    name: str, models: PairedTables, metrics: Iterable[str], *, tested: Container[str] | None = None
 ) -> list[Comparison]:
-    from engine.metrics.paired import difference, pair  # brings numpy
+    """Compare a model with the one of that name on each metric: more is better for the first.
 
-    models = pair(tuned, answers, task=rivals.task, confidence=rivals.confidence, seed=rivals.seed)
+    With `tested`, only those have p-values.
+    """
     return [
-        comparison_of(
-            name,
-            difference(metric, models),
-            is_lower_better=is_lower_better(metric, rivals.task.kind),
-        )
+        _comparison(name, metric, models, with_test=tested is None or metric in tested)
         for metric in metrics
     ]
 
 
-def comparison_of(name: str, found: Difference, *, is_lower_better: bool) -> Comparison:
-    """Return a difference as a comparison with a model of that name: more is better for the first."""
+def _comparison(name: str, metric: str, models: PairedTables, *, with_test: bool) -> Comparison:
+    from engine.metrics.paired import difference  # brings numpy
+
+    found = difference(metric, models, with_test=with_test)
     value, interval = found.metric.value, found.metric.interval
-    if is_lower_better:
+    if models.judging.is_lower_better(metric):
         # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
         value = None if value is None else 0.0 - value
         interval = turned(interval)
@@ -183,14 +167,26 @@ def turned(interval: Interval | None) -> Interval | None:
     return replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
 
 
-def _metric(comparison: Comparison, name: str) -> Metric:
-    return Metric(
-        name=name,
+def _judge_difference(
+    bound: MinGain | MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance
+) -> Check:
+    """Judge what is gained or lost; classes of few rows decide nothing."""
+    direction: Direction = "max"
+    if isinstance(bound, MinGain):
+        name, direction, limit = "over_baselines", "min", bound.min_gain
+    else:
+        name, limit = "over_previous", bound.max_drop
+    metric = Metric(
+        name=f"{name}.{bound.metric}",
         value=comparison.difference,
         n=comparison.n,
         interval=comparison.interval,
         undefined=comparison.note,
     )
+    note = f"against {against}, on the same rows; p: {comparison.test}"
+    check = judge(metric, direction, limit, decide_on=acceptance.decide_on, note=note)
+    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
+    return hold_back(check, bound.metric, n=comparison.n)
 
 
 def _judge_gain(
@@ -203,7 +199,7 @@ def _judge_gain(
     if not known:
         reason = comparisons[0].note if comparisons else "no baseline"
         missing = Metric(name=name, value=None, n=0, undefined=reason)
-        return judge(missing, direction="min", bound=gain.min_gain, decide_on=acceptance.decide_on)
+        return judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on)
     checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
     undecided = [check for check in checks if check.status is not Status.PASS]
     # A gain over the baselines is a claim about each of them: the first that is not beaten
@@ -218,15 +214,7 @@ def _over_one(
     which = (
         "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
     )
-    check = judge(
-        _metric(comparison, f"over_baselines.{gain.metric}"),
-        direction="min",
-        bound=gain.min_gain,
-        decide_on=acceptance.decide_on,
-        note=f"against `{comparison.name}`, {which}, on the same rows; p: {comparison.test}",
-    )
-    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    check = hold_back(check, gain.metric, n=comparison.n)
+    check = _judge_difference(gain, comparison, f"`{comparison.name}`, {which}", acceptance)
     if check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
@@ -244,7 +232,7 @@ def _judge_previous(
     if comparison is None:
         why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
         missing = Metric(name=name, value=None, n=0, undefined=why_not)
-        check = judge(missing, direction="max", bound=drop.max_drop, decide_on=acceptance.decide_on)
+        check = judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
         if not earlier.accepted:
             note = "no model of this recipe has been accepted before: nothing to compare with"
             # A warning lets pass: the first run of a recipe must be able to be accepted.
@@ -256,15 +244,7 @@ def _judge_previous(
         difference=None if comparison.difference is None else 0.0 - comparison.difference,
         interval=turned(comparison.interval),
     )
-    check = judge(
-        _metric(lost, name),
-        direction="max",
-        bound=drop.max_drop,
-        decide_on=acceptance.decide_on,
-        note=f"against {earlier.named}, on the same rows; p: {comparison.test}",
-    )
-    check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    return hold_back(check, drop.metric, n=comparison.n)
+    return _judge_difference(drop, lost, earlier.named, acceptance)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from engine.evidence import Check, Scores, Status
 from engine.kinds import AnswerForm, Decoding
 from engine.metrics.predictions import Prediction
+from engine.metrics.verdict import point_check
 from engine.recipe.metrics import primary
 from engine.recipe.model import Task
 
@@ -33,51 +34,28 @@ def judge_endings(
     """Compare free with constrained decoding (`free_output`); of free kinds, count ended answers (`ended`)."""
     if not task.spec.has_turns or not chosen:
         return ()
-    learned = _has_learned(task, chosen, scores)
     if free is None:
         ended = sum(row.ended for row in chosen)
         how = (
             "after the right answer" if task.spec.by_likelihood else "within the tokens it may have"
         )
         note = f"{ended} of {len(chosen)} answers end by themselves {how}"
-        return (
-            _check("ended", ended / len(chosen), 1.0, n=len(chosen), note=note, learned=learned),
+        name, got, reference, n = "ended", ended / len(chosen), 1.0, len(chosen)
+    else:
+        freely, constrained = free.metric("valid_output"), scores.metric("valid_output")
+        if not constrained.value:
+            return ()
+        name, got, reference, n = "free_output", freely.value or 0.0, constrained.value, freely.n
+        note = (
+            f"{got:.3f} of the answers are valid and end by themselves when nothing holds the model,"
+            f" {reference:.3f} when it is held to the task's form"
         )
-    freely, constrained = free.metric("valid_output"), scores.metric("valid_output")
-    if constrained.value is None or not constrained.value:
-        return ()
-    note = (
-        f"{freely.value or 0.0:.3f} of the answers are valid and end by themselves when nothing holds the model,"
-        f" {constrained.value:.3f} when it is held to the task's form"
-    )
-    return (
-        _check(
-            "free_output",
-            freely.value or 0.0,
-            constrained.value,
-            n=freely.n,
-            note=note,
-            learned=learned,
-        ),
-    )
-
-
-def _check(name: str, got: float, constrained: float, *, n: int, note: str, learned: bool) -> Check:
-    status, bound = Status.PASS, WARN * constrained
-    if got < WARN * constrained:
+    status, bound = Status.PASS, WARN * reference
+    if got < WARN * reference:
         status = Status.WARN
-    if got < FAIL * constrained and learned:
-        status, bound = Status.FAIL, FAIL * constrained
-    return Check(
-        name=name,
-        status=status,
-        got=got,
-        direction="min",
-        bound=bound,
-        decided_on="point",
-        n=n,
-        note=note,
-    )
+    if got < FAIL * reference and _has_learned(task, chosen, scores):
+        status, bound = Status.FAIL, FAIL * reference
+    return (point_check(name, status, got, n=n, note=note, bound=bound),)
 
 
 def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.evidence import Equivalence, Interval, Metric
 from engine.metrics.intervals import wilson
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Task
 
 LEVEL = 0.05
@@ -131,7 +131,7 @@ def _paired(
 
     # The lock keeps hashes of answers without probabilities: both sides must be scored alike.
     plain = [replace(row, probability=None, probabilities=()) for row in found]
-    models = pair(plain, before, task=asked.task, confidence=CONFIDENCE, seed=asked.seed)
+    models = pair(plain, before, Judging(task=asked.task, confidence=CONFIDENCE, seed=asked.seed))
     if asked.metric not in models.measures:
         return None
     return difference(asked.metric, models, with_test=False).metric.interval

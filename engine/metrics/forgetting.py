@@ -89,19 +89,14 @@ def judge_forgetting(
         return ()
     if result is None:
         missing = Metric(name="forgetting", value=None, n=0, undefined="not measured")
-        return (judge(missing, direction="max", bound=forgetting.max_drop, decide_on="point"),)
+        return (judge(missing, "max", forgetting.max_drop, decide_on="point"),)
     overall = result.overall
     note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
     worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
     if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
         note += f"; most lost in {worst.name} {worst.kind} ({worst.drop.value or 0.0:.3f})"
-    check = judge(
-        replace(overall.drop, name="forgetting"),
-        direction="max",
-        bound=forgetting.max_drop,
-        decide_on=acceptance.decide_on,
-        note=f"{note}; p: McNemar's exact test",
-    )
+    drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
+    check = judge(drop, "max", forgetting.max_drop, decide_on=acceptance.decide_on, note=note)
     return (replace(check, p_value=overall.p_value),)
 
 

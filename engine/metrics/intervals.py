@@ -13,6 +13,7 @@ a bootstrap's in up to 72 %.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 from engine.evidence import Interval, Metric
@@ -20,19 +21,27 @@ from engine.evidence import Interval, Metric
 
 def wilson(successes: float, trials: float, *, confidence: float) -> Interval | None:
     """Return Wilson's interval of a proportion, or None without trials."""
-    bounds = _wilson_bounds(successes, trials, confidence=confidence)
-    if bounds is None:
+    if trials <= 0:
         return None
-    return Interval(low=bounds[0], high=bounds[1], confidence=confidence, method="wilson")
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / trials
+    spread = z * z / trials
+    center = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
+    # In real numbers both ends are exact there; in floats they are off by a rounding, and a bound
+    # of 0 or 1 would fail.
+    low = 0.0 if successes == 0 else max(0.0, center - half)
+    high = 1.0 if successes == trials else min(1.0, center + half)
+    return Interval(low=low, high=high, confidence=confidence, method="wilson")
 
 
 def wilson_f1(right: int, wrong: int, *, confidence: float) -> Interval | None:
     """Return the interval of one class's F1 from its true positives and its FP + FN together."""
-    bounds = _wilson_bounds(right, right + wrong, confidence=confidence)
-    if bounds is None:
+    share = wilson(right, right + wrong, confidence=confidence)
+    if share is None:
         return None
-    low, high = (2 * share / (1 + share) for share in bounds)
-    return Interval(low=low, high=high, confidence=confidence, method="wilson on TP/(TP+FP+FN)")
+    low, high = (2 * end / (1 + end) for end in (share.low, share.high))
+    return replace(share, low=low, high=high, method="wilson on TP/(TP+FP+FN)")
 
 
 def independent_difference(first: Metric, second: Metric) -> Interval | None:
@@ -51,20 +60,3 @@ def independent_difference(first: Metric, second: Metric) -> Interval | None:
         confidence=one.confidence,
         method="of two independent samples, from the interval of each",
     )
-
-
-def _wilson_bounds(
-    successes: float, trials: float, *, confidence: float
-) -> tuple[float, float] | None:
-    if trials <= 0:
-        return None
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / trials
-    spread = z * z / trials
-    center = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    # In real numbers both ends are exact there; in floats they are off by a rounding, and a bound
-    # of 0 or 1 would fail.
-    low = 0.0 if successes == 0 else max(0.0, center - half)
-    high = 1.0 if successes == trials else min(1.0, center + half)
-    return low, high

@@ -17,10 +17,8 @@ from engine.evidence import (
     LearningCurve,
     Metric,
 )
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import is_lower_better, primary
-from engine.recipe.model import Task
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training rows; each holds the rows of the smaller ones."""
@@ -64,13 +62,7 @@ class Gain:
 
 
 def learning_curve(
-    model: str,
-    judged: Sequence[ShareResult],
-    *,
-    task: Task,
-    judged_on: str,
-    confidence: float,
-    seed: int,
+    model: str, judged: Sequence[ShareResult], judging: Judging, *, judged_on: str
 ) -> LearningCurve:
     """Return the curve of a model, its shares ascending, and whether its last step still gained.
 
@@ -80,27 +72,17 @@ def learning_curve(
     ten judged rows.
     """
     points = tuple(
-        CurvePoint(
-            share=item.share,
-            rows=item.rows,
-            scores=score(item.predictions, task, confidence=confidence, seed=seed),
-        )
+        CurvePoint(share=item.share, rows=item.rows, scores=score(item.predictions, judging))
         for item in judged
     )
-    metric = main_metric(task)
+    metric = judging.main
     reason = _why_unknown(points, metric)
     if reason:
-        return _unknown(model, points, judged_on=judged_on, reason=reason)
-    gain, classes = last_gains(
-        judged[-2].predictions,
-        judged[-1].predictions,
-        task=task,
-        confidence=confidence,
-        seed=seed,
-    )
+        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
+    gain, classes = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
     if gain is None:
         reason = f"{metric} is undefined for one of the last two"
-        return _unknown(model, points, judged_on=judged_on, reason=reason)
+        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
     rows = points[-1].scores.classes
     many = [row.label for row in rows if row.support >= FEW_ROWS]
     known = {label: classes[label] for label in many if label in classes}
@@ -114,23 +96,8 @@ def learning_curve(
     )
 
 
-def too_few_rows(model: str, *, judged_on: str, reason: str) -> LearningCurve:
-    """Return a curve without points, and why there are none."""
-    return _unknown(model, (), judged_on=judged_on, reason=reason)
-
-
-def main_metric(task: Task) -> str:
-    """Return the name of the metric that stands for the kind of task."""
-    return primary(task.kind, answer_pattern=task.answer_pattern)
-
-
 def last_gains(
-    smaller: Sequence[Prediction],
-    larger: Sequence[Prediction],
-    *,
-    task: Task,
-    confidence: float,
-    seed: int,
+    smaller: Sequence[Prediction], larger: Sequence[Prediction], judging: Judging
 ) -> tuple[Gain | None, dict[str, Gain]]:
     """Return what the larger part gained over the smaller: in the main metric, and in F1 by label.
 
@@ -139,10 +106,10 @@ def last_gains(
     """
     from engine.metrics.paired import difference, pair  # brings numpy
 
-    main = main_metric(task)
     # Turned around where less is better: a gain is then positive all the same.
-    parts = (smaller, larger) if is_lower_better(main, task.kind) else (larger, smaller)
-    models = pair(*parts, task=task, confidence=confidence, seed=seed)
+    main = judging.main
+    parts = (smaller, larger) if judging.is_lower_better(main) else (larger, smaller)
+    models = pair(*parts, judging)
     found = difference(main, models, with_test=False).metric
     classes = {
         name.partition(".")[2]: difference(name, models, with_test=False).metric
@@ -166,9 +133,10 @@ def _why_unknown(points: Sequence[CurvePoint], name: str) -> str:
     return metric.undefined if metric.value is None else ""
 
 
-def _unknown(
-    model: str, points: tuple[CurvePoint, ...], *, judged_on: str, reason: str
+def unknown_curve(
+    model: str, points: tuple[CurvePoint, ...] = (), *, judged_on: str, reason: str
 ) -> LearningCurve:
+    """Return a curve that decides nothing, and why; without points where nothing was trained."""
     return LearningCurve(
         model=model,
         judged_on=judged_on,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,16 @@ Of = Callable[[Sums], Floats]
 """What is read from sums: shape (…)."""
 
 
+def rows(sums: Sums) -> Floats:
+    """Read how many rows there are."""
+    return sums["rows"]
+
+
+def no_rows(sums: Sums) -> str:
+    """Say that there are no rows, where there are none."""
+    return "" if sums["rows"] > 0 else "no rows"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """One metric of a family."""
@@ -20,9 +30,9 @@ class Measure:
     name: str
     value: Of
     """For every leading entry of the sums; a ratio over nothing counts as 0, as in scikit-learn."""
-    n: Of
+    n: Of = rows
     """How many rows it stands on."""
-    undefined: Callable[[Sums], str] = lambda _sums: ""
+    undefined: Callable[[Sums], str] = no_rows
     """Why there is no value on these rows; empty where there is one."""
     share: tuple[Of, Of] | None = None
     """(hits, trials) of a plain proportion of independent trials: Wilson's interval holds."""
@@ -51,30 +61,13 @@ def above_rounding(value: Floats, whole: Floats) -> Floats:
     return np.where(value > 1e-12 * whole, value, 0.0)
 
 
-def rows(sums: Sums) -> Floats:
-    """Read how many rows there are."""
-    return sums["rows"]
-
-
-def no_rows(sums: Sums) -> str:
-    """Say that there are no rows, where there are none."""
-    return "" if sums["rows"] > 0 else "no rows"
-
-
-def share_of_rows(name: str, column: str, *, of: str = "rows", reason: str = "no rows") -> Measure:
-    """Return the share of rows (or of those counted by `of`) that the column counts."""
-    return Measure(
-        name=name,
-        value=lambda sums: ratio(sums[column], sums[of]),
-        n=lambda sums: sums[of],
-        undefined=lambda sums: "" if sums[of] > 0 else no_rows(sums) or reason,
-        share=(lambda sums: sums[column], lambda sums: sums[of]),
-        of_rows=column if of == "rows" else "",
+def share_of_rows(name: str, column: str) -> Measure:
+    """Return the share of rows that the column counts."""
+    return replace(
+        mean_of_rows(name, column), share=(lambda sums: sums[column], rows), of_rows=column
     )
 
 
 def mean_of_rows(name: str, column: str) -> Measure:
-    """Return the mean of a statistic over the rows."""
-    return Measure(
-        name=name, value=lambda sums: ratio(sums[column], sums["rows"]), n=rows, undefined=no_rows
-    )
+    """Return the mean of a column over the rows."""
+    return Measure(name=name, value=lambda sums: ratio(sums[column], sums["rows"]))

@@ -19,10 +19,9 @@ from scipy.special import bdtr
 from engine.evidence import Metric
 from engine.metrics.families import family_of
 from engine.metrics.measure import Measure
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
-from engine.recipe.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,45 +43,31 @@ class PairedTables:
     measures: dict[str, tuple[Measure, Measure]]
     drawn: tuple[Sums, ...]
     """One of leading shape (draws,) for each model; empty without rows."""
-    confidence: float
-    seed: int
+    judging: Judging
 
 
 def pair(
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    *,
-    task: Task,
-    confidence: float,
-    seed: int,
+    first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
 ) -> PairedTables:
     """Prepare two models' predictions for differences on any number of metrics."""
-    family = family_of(task)
+    family = family_of(judging.task)
     models = _alike(list(first), same_rows(first, second))
-    one, two = (family.tabulate(model, task) for model in models)
+    one, two = (family.tabulate(model, judging.task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     # One set of weights for both models: what they have in common cancels in each draw.
-    drawn = draw(one, two, seed=seed) if first else ()
+    drawn = draw(one, two, seed=judging.seed) if first else ()
     measures = {measures[0].name: measures for measures in named}
-    return PairedTables(
-        tables=(one, two), measures=measures, drawn=drawn, confidence=confidence, seed=seed
-    )
+    return PairedTables(tables=(one, two), measures=measures, drawn=drawn, judging=judging)
 
 
 def paired_difference(
-    name: str,
-    first: Sequence[Prediction],
-    second: Sequence[Prediction],
-    *,
-    task: Task,
-    confidence: float,
-    seed: int,
+    name: str, first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
 ) -> Difference:
     """Subtract `second` from `first` on the metric called `name`, over rows paired by id.
 
     KeyError for a metric that the kind of task does not have.
     """
-    return difference(name, pair(first, second, task=task, confidence=confidence, seed=seed))
+    return difference(name, pair(first, second, judging))
 
 
 def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Difference:
@@ -105,7 +90,7 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
     interval = percentile_interval(
         drawn[0] - drawn[1],
         point,
-        confidence=models.confidence,
+        confidence=models.judging.confidence,
         method=method(models.tables[0], paired=True),
     )
     metric = Metric(name=name, value=point, n=n, interval=interval if enough else None)
@@ -152,7 +137,7 @@ def _permutation(measures: tuple[Measure, Measure], models: PairedTables, *, poi
 
     (1 + hits) / (1 + draws), never 0: Phipson and Smyth (2010).
     """
-    swapped = swap(*models.tables, seed=models.seed)
+    swapped = swap(*models.tables, seed=models.judging.seed)
     first, second = (m.value(s) for m, s in zip(measures, swapped, strict=True))
     # With a tolerance: a swap back to the same counts may differ in the last bits of a float.
     hits = int((np.abs(first - second) >= abs(point) - 1e-9 * max(1.0, abs(point))).sum())

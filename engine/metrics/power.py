@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -190,9 +190,7 @@ def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
 def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = ROWS) -> float:
     """Return how often a model whose true value is `value` passes on so many rows."""
     trials = round(rows * spread.per_row(value))
-    mapped = ThresholdRule(
-        bound=spread.share(rule.bound), confidence=rule.confidence, on_interval=rule.on_interval
-    )
+    mapped = replace(rule, bound=spread.share(rule.bound))
     least = least_right(trials, mapped)
     return 0.0 if least is None else tail(least, trials, spread.share(value))
 
@@ -208,11 +206,9 @@ def passing_value(
     )
 
 
-def rows_to_pass(
-    value: float, rule: ThresholdRule, *, spread: Spread = ROWS, rate: float = OFTEN
-) -> int | None:
-    """Return about how many rows let a model of that true value pass so often; None for too many."""
-    return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= rate)
+def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) -> int | None:
+    """Return about how many rows let a model of that true value pass often; None for too many."""
+    return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= OFTEN)
 
 
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
@@ -250,20 +246,12 @@ def found_gain(
 
 
 def rows_to_find(
-    gain: float,
-    rule: ThresholdRule,
-    *,
-    discordance: float,
-    per_row: float = 1.0,
-    rate: float = OFTEN,
+    gain: float, rule: ThresholdRule, *, discordance: float, per_row: float = 1.0
 ) -> int | None:
-    """Return about how many rows find a true gain so often; None for too many."""
-
-    def is_enough(rows: int) -> bool:
-        found = gain_rate(gain, rule, rows=rows * per_row, discordance=discordance)
-        return found >= rate
-
-    return _enough_rows(is_enough)
+    """Return about how many rows find a true gain often; None for too many."""
+    return _enough_rows(
+        lambda rows: gain_rate(gain, rule, rows=rows * per_row, discordance=discordance) >= OFTEN
+    )
 
 
 def _smallest(holds: Callable[[float], bool], *, low: float, high: float) -> float:

@@ -42,9 +42,7 @@ class JudgingRows:
         """Return the share of each class; equal shares while they are not counted."""
         if not self.classes:
             return [1 / len(labels)] * len(labels)
-        few = (
-            0.5 / self.rows
-        )  # a class without rows: nothing can be computed, which is reported apart
+        few = 0.5 / self.rows  # a class without rows: nothing can be computed, as is reported
         return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
 
 
@@ -106,13 +104,8 @@ class PowerEstimate:
         over = " over a baseline" if self.kind == "min_gain" else ""
         rows = _count(self.rows, "holdout row")
         start = f"{self.metric} `{self.threshold}{end}`{over} on {rows}"
-        match self.kind:
-            case "threshold":
-                return f"{start}: {self._of_value()}."
-            case "min_gain":
-                return f"{start}: {self._of_gain()}."
-            case "max_drop":
-                return f"{start}: {self._of_drop()}."
+        says = {"threshold": self._of_value, "min_gain": self._of_gain, "max_drop": self._of_drop}
+        return f"{start}: {says[self.kind]()}."
 
     def _of_value(self) -> str:
         if self.passes_at is None:
@@ -172,16 +165,13 @@ def estimate_power(
 
     `discordance` between model and baseline is given once it has been measured.
     """
-    found = [
-        one
-        for threshold in acceptance.metrics
-        for one in _about_threshold(threshold, acceptance, task, judges)
-    ]
+    of = _Estimator(acceptance, task, judges)
     gains = acceptance.over_baselines if has_baselines else ()
     differ = BASELINE_DISCORDANCE if discordance is None else discordance
-    found += [_gain_power(gain, acceptance, task, judges, differ) for gain in gains]
-    found += [_previous_power(drop, acceptance, task, judges) for drop in acceptance.over_previous]
-    given = list(_taken_for_granted(acceptance, task, judges))
+    found = [one for threshold in acceptance.metrics for one in of.threshold(threshold)]
+    found += [of.gain(gain, differ) for gain in gains]
+    found += [of.drop(drop) for drop in acceptance.over_previous]
+    given = list(of.taken_for_granted())
     if gains:
         known = "a guess" if discordance is None else "measured"
         given.append(f"only one of model and baseline is right on {_rate(differ)} rows ({known})")
@@ -193,180 +183,172 @@ def estimate_power(
     return PowerEstimates(estimates=tuple(found), note=note)
 
 
-def _about_threshold(
-    threshold: Threshold, acceptance: Acceptance, task: Task, judges: JudgingRows
-) -> Iterator[PowerEstimate]:
-    note = _special_case(threshold.metric, task, judges)
-    spread = None if note else _spread(threshold.metric, task, judges)
-    if note or spread is not None:
-        yield _threshold_power(threshold, acceptance, judges, spread, note=note)
+@dataclass(frozen=True, slots=True)
+class _Estimator:
+    """What every estimate stands on."""
 
+    acceptance: Acceptance
+    task: Task
+    judges: JudgingRows
 
-def _special_case(metric: str, task: Task, judges: JudgingRows) -> str:
-    """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
-    name, _, label = metric.partition(".")
-    if name in UNFORESEEN:
-        return f"How many rows `{metric}` takes is known once there are answers."
-    missing = [x for x in task.labels if judges.classes and not judges.classes.get(x)]
-    if missing and (name in MACRO or label in missing):
-        where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
-        return f"{metric} cannot be computed: {where}, so it cannot pass."
-    few = _few_rows(label, task, judges) if label in task.labels else ""
-    return f"{few} {metric} cannot pass, only fail or stay undecided." if few else ""
+    def threshold(self, threshold: Threshold) -> Iterator[PowerEstimate]:
+        """Yield which true values pass how often, or why nothing can; nothing where nothing is known."""
+        note = self._special_case(threshold.metric)
+        spread = None if note else self._spread(threshold.metric)
+        is_max = threshold.direction == "max"
+        rule = self._rule(1 - threshold.bound if is_max else threshold.bound)
+        text = f"{threshold.direction} {_number(threshold.bound)}"
+        estimate = self._estimate(threshold.metric, text, rule, is_max=is_max, note=note)
+        if spread is None:
+            yield from [estimate] if note else ()
+            return
+        rows = self.judges.rows
+        better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
+        better = 1.0 if better > 1 - 0.5 / rows else better
+        lucky = power.passing_value(rule, rows=rows, spread=spread, rate=SELDOM)
+        if lucky is not None and lucky >= rule.bound:
+            lucky = None
 
+        def own(value: float | None) -> float | None:
+            # power is computed for values of which the larger is better
+            return 1 - value if is_max and value is not None else value
 
-def _few_rows(label: str, task: Task, judges: JudgingRows) -> str:
-    """Say that a class has too few rows to decide, and how many there would have to be of all."""
-    counted = bool(judges.classes)
-    rows = judges.classes[label] if counted else judges.rows / len(task.labels)
-    if rows >= FEW_ROWS:
-        return ""
-    enough = power.round_up(judges.rows * FEW_ROWS / max(rows, 1))
-    has = f"{rows}" if counted else f"about {rows:.0f}"
-    return (
-        f"`{label}` has {has} of {judges.rows:,} holdout rows; about {enough:,} holdout rows would "
-        f"bring it to {FEW_ROWS}, and with fewer"
-    )
-
-
-def _threshold_power(
-    threshold: Threshold,
-    acceptance: Acceptance,
-    judges: JudgingRows,
-    spread: Spread | None,
-    *,
-    note: str = "",
-) -> PowerEstimate:
-    """Return which true values pass how often; nothing but the `note` without a spread."""
-    is_max = threshold.direction == "max"
-    rule = _rule(1 - threshold.bound if is_max else threshold.bound, acceptance)
-    estimate = PowerEstimate(
-        metric=threshold.metric,
-        threshold=f"{threshold.direction} {_number(threshold.bound)}",
-        decided_on=_decided_on(rule, is_max=is_max),
-        rows=judges.rows,
-        is_max=is_max,
-        note=note,
-    )
-    if spread is None:
-        return estimate
-    better = rule.bound + min(BETTER_BY, (1 - rule.bound) / 2)
-    better = 1.0 if better > 1 - 0.5 / judges.rows else better
-    lucky = power.passing_value(rule, rows=judges.rows, spread=spread, rate=SELDOM)
-    if lucky is not None and lucky >= rule.bound:
-        lucky = None
-
-    def own(value: float | None) -> float | None:
-        # power is computed for values of which the larger is better
-        return 1 - value if is_max and value is not None else value
-
-    return replace(
-        estimate,
-        passes_at=own(power.passing_value(rule, rows=judges.rows, spread=spread)),
-        seldom_at=own(lucky),
-        asked_at=own(better),
-        power=power.pass_rate(better, rule, rows=judges.rows, spread=spread),
-        rows_needed=power.rows_to_pass(better, rule, spread=spread),
-    )
-
-
-def _gain_power(
-    gain: MinGain, acceptance: Acceptance, task: Task, judges: JudgingRows, discordance: float
-) -> PowerEstimate:
-    rule, per_row = _rule(gain.min_gain, acceptance), _paired_rows(gain.metric, task, judges)
-    rows, bigger = judges.rows * per_row, gain.min_gain + BETTER_BY
-    needed = power.found_gain(rule, rows=rows, discordance=discordance)
-    missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
-    return PowerEstimate(
-        metric=gain.metric,
-        kind="min_gain",
-        threshold=f"min_gain {_number(gain.min_gain)}",
-        decided_on=_decided_on(rule),
-        rows=judges.rows,
-        passes_at=None if missed is None else needed,
-        seldom_at=missed if missed is not None and missed > gain.min_gain else None,
-        asked_at=bigger,
-        power=power.gain_rate(bigger, rule, rows=rows, discordance=discordance),
-        rows_needed=power.rows_to_find(bigger, rule, discordance=discordance, per_row=per_row),
-    )
-
-
-def _previous_power(
-    drop: MaxDrop, acceptance: Acceptance, task: Task, judges: JudgingRows
-) -> PowerEstimate:
-    """Return how often a model that is as good as the previous one passes."""
-    rule, per_row = _rule(-drop.max_drop, acceptance), _paired_rows(drop.metric, task, judges)
-    differ = PREVIOUS_DISCORDANCE
-    return PowerEstimate(
-        metric=drop.metric,
-        kind="max_drop",
-        threshold=f"max_drop {_number(drop.max_drop)}",
-        decided_on=_decided_on(rule),
-        rows=judges.rows,
-        asked_at=0.0,
-        power=power.gain_rate(0.0, rule, rows=judges.rows * per_row, discordance=differ),
-        rows_needed=power.rows_to_find(0.0, rule, discordance=differ, per_row=per_row),
-    )
-
-
-def _decided_on(rule: ThresholdRule, *, is_max: bool = False) -> str:
-    if not rule.on_interval:
-        return "point"
-    return "upper bound" if is_max else "lower bound"
-
-
-def _spread(metric: str, task: Task, judges: JudgingRows) -> Spread | None:
-    """Return how a metric stands on the rows; None where it cannot be computed."""
-    name, _, label = metric.partition(".")
-    spec = spec_of(metric, task.kind)
-    if spec is None or name in UNFORESEEN or spec.of == "field":
-        return None
-    if spec.of == "label":
-        portion = dict(zip(task.labels, judges.portions(task.labels), strict=True)).get(label, 1.0)
-        return power.class_f1(portion) if name == "f1" else power.of_class(portion)
-    if name not in MACRO:
-        return ROWS
-    portions = judges.portions(task.labels)
-    if name == "macro_f1" and task.spec.answer is AnswerForm.LABEL:
-        return power.macro_f1(portions)
-    return power.macro_recall(portions)
-
-
-def _paired_rows(metric: str, task: Task, judges: JudgingRows) -> float:
-    """Return the effective rows of a difference for each row, as of classes that are equally good."""
-    spread = _spread(metric, task, judges)
-    if spread is None:
-        return 1.0
-    if metric.partition(".")[0] in MACRO:
-        return power.macro_recall(judges.portions(task.labels)).per_row(OFTEN)
-    return spread.per_row(OFTEN)
-
-
-def _taken_for_granted(acceptance: Acceptance, task: Task, judges: JudgingRows) -> Iterator[str]:
-    bounds: tuple[Threshold | MinGain | MaxDrop, ...] = (
-        *acceptance.metrics,
-        *acceptance.over_baselines,
-        *acceptance.over_previous,
-    )
-    names = {bound.metric.partition(".")[0] for bound in bounds}
-    if names & set(MACRO):
-        uncounted = " and equally large" if task.labels and not judges.classes else ""
-        yield f"classes are equally good{uncounted}"
-    elif not judges.classes and any("." in bound.metric for bound in bounds) and task.labels:
-        yield "classes are equally large"
-    specs = [spec_of(bound.metric, task.kind) for bound in bounds]
-    if any(x and not (x.is_row_share or x.of or x.name in (*MACRO, *UNFORESEEN)) for x in specs):
-        yield "scores of rows scatter as far as they can"
-    if judges.groups is not None and judges.groups < judges.rows:
-        yield (
-            f"rows of a group are no more alike than others (at worst {judges.rows} rows count as "
-            f"{judges.groups}, the number of groups)"
+        yield replace(
+            estimate,
+            passes_at=own(power.passing_value(rule, rows=rows, spread=spread)),
+            seldom_at=own(lucky),
+            asked_at=own(better),
+            power=power.pass_rate(better, rule, rows=rows, spread=spread),
+            rows_needed=power.rows_to_pass(better, rule, spread=spread),
         )
 
+    def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
+        """Return how often a gain over a baseline is found."""
+        rule, bigger = self._rule(gain.min_gain), gain.min_gain + BETTER_BY
+        rows = self.judges.rows * self._paired_rows(gain.metric)
+        needed = power.found_gain(rule, rows=rows, discordance=discordance)
+        missed = power.found_gain(rule, rows=rows, discordance=discordance, rate=SELDOM)
+        return replace(
+            self._difference(gain.metric, "min_gain", rule, at=bigger, discordance=discordance),
+            passes_at=None if missed is None else needed,
+            seldom_at=missed if missed is not None and missed > gain.min_gain else None,
+        )
 
-def _rule(bound: float, acceptance: Acceptance) -> ThresholdRule:
-    on_interval = acceptance.decide_on == "lower_bound"
-    return ThresholdRule(bound=bound, confidence=acceptance.confidence, on_interval=on_interval)
+    def drop(self, drop: MaxDrop) -> PowerEstimate:
+        """Return how often a model that is as good as the previous one passes."""
+        rule = self._rule(-drop.max_drop)
+        return self._difference(
+            drop.metric, "max_drop", rule, at=0.0, discordance=PREVIOUS_DISCORDANCE
+        )
+
+    def _difference(
+        self,
+        metric: str,
+        kind: Literal["min_gain", "max_drop"],
+        rule: ThresholdRule,
+        *,
+        at: float,
+        discordance: float,
+    ) -> PowerEstimate:
+        """Return how often a true difference of `at` passes."""
+        per_row = self._paired_rows(metric)
+        rows = self.judges.rows * per_row
+        return replace(
+            self._estimate(metric, f"{kind} {_number(rule.bound)}", rule),
+            kind=kind,
+            asked_at=at,
+            power=power.gain_rate(at, rule, rows=rows, discordance=discordance),
+            rows_needed=power.rows_to_find(at, rule, discordance=discordance, per_row=per_row),
+        )
+
+    def _estimate(
+        self, metric: str, text: str, rule: ThresholdRule, *, is_max: bool = False, note: str = ""
+    ) -> PowerEstimate:
+        end = "upper bound" if is_max else "lower bound"
+        return PowerEstimate(
+            metric=metric,
+            threshold=text,
+            decided_on=end if rule.on_interval else "point",
+            rows=self.judges.rows,
+            is_max=is_max,
+            note=note,
+        )
+
+    def _rule(self, bound: float) -> ThresholdRule:
+        on_interval = self.acceptance.decide_on == "lower_bound"
+        confidence = self.acceptance.confidence
+        return ThresholdRule(bound=bound, confidence=confidence, on_interval=on_interval)
+
+    def _special_case(self, metric: str) -> str:
+        """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
+        name, _, label = metric.partition(".")
+        if name in UNFORESEEN:
+            return f"How many rows `{metric}` takes is known once there are answers."
+        labels, judges = self.task.labels, self.judges
+        missing = [x for x in labels if judges.classes and not judges.classes.get(x)]
+        if missing and (name in MACRO or label in missing):
+            where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
+            return f"{metric} cannot be computed: {where}, so it cannot pass."
+        few = self._few_rows(label) if label in labels else ""
+        return f"{few} {metric} cannot pass, only fail or stay undecided." if few else ""
+
+    def _few_rows(self, label: str) -> str:
+        """Say that a class has too few rows to decide, and how many there would have to be of all."""
+        judges, counted = self.judges, bool(self.judges.classes)
+        rows = judges.classes[label] if counted else judges.rows / len(self.task.labels)
+        if rows >= FEW_ROWS:
+            return ""
+        enough = power.round_up(judges.rows * FEW_ROWS / max(rows, 1))
+        has = f"{rows}" if counted else f"about {rows:.0f}"
+        return (
+            f"`{label}` has {has} of {judges.rows:,} holdout rows; about {enough:,} holdout rows would "
+            f"bring it to {FEW_ROWS}, and with fewer"
+        )
+
+    def _spread(self, metric: str) -> Spread | None:
+        """Return how a metric stands on the rows; None where it cannot be computed."""
+        name, _, label = metric.partition(".")
+        task, spec = self.task, spec_of(metric, self.task.kind)
+        if spec is None or name in UNFORESEEN or spec.of == "field":
+            return None
+        if spec.of != "label" and name not in MACRO:
+            return ROWS
+        portions = self.judges.portions(task.labels)
+        if spec.of == "label":
+            portion = dict(zip(task.labels, portions, strict=True)).get(label, 1.0)
+            return power.class_f1(portion) if name == "f1" else power.of_class(portion)
+        if name == "macro_f1" and task.spec.answer is AnswerForm.LABEL:
+            return power.macro_f1(portions)
+        return power.macro_recall(portions)
+
+    def _paired_rows(self, metric: str) -> float:
+        """Return the effective rows of a difference for each row, as of classes that are equally good."""
+        spread = self._spread(metric)
+        if spread is None:
+            return 1.0
+        if metric.partition(".")[0] in MACRO:
+            spread = power.macro_recall(self.judges.portions(self.task.labels))
+        return spread.per_row(OFTEN)
+
+    def taken_for_granted(self) -> Iterator[str]:
+        """Yield what the estimates assume of rows and classes."""
+        task, judges, acceptance = self.task, self.judges, self.acceptance
+        given = (acceptance.metrics, acceptance.over_baselines, acceptance.over_previous)
+        bounds = [bound.metric for each in given for bound in each]
+        if {metric.partition(".")[0] for metric in bounds} & set(MACRO):
+            uncounted = " and equally large" if task.labels and not judges.classes else ""
+            yield f"classes are equally good{uncounted}"
+        elif not judges.classes and any("." in metric for metric in bounds) and task.labels:
+            yield "classes are equally large"
+        specs = [spec_of(metric, task.kind) for metric in bounds]
+        known = (*MACRO, *UNFORESEEN)
+        if any(x and not (x.is_row_share or x.of or x.name in known) for x in specs):
+            yield "scores of rows scatter as far as they can"
+        if judges.groups is not None and judges.groups < judges.rows:
+            yield (
+                f"rows of a group are no more alike than others (at worst {judges.rows} rows count as "
+                f"{judges.groups}, the number of groups)"
+            )
 
 
 def _number(value: float) -> str:
@@ -378,16 +360,9 @@ def _number(value: float) -> str:
 def _rounded(value: float | None, *, up: bool) -> str:
     if value is None:
         return ""
-    return _number(_up(value) if up else _down(value))
-
-
-def _up(value: float) -> float:
     # Rounded first: `(1 - 0.059) * 1000` is a little more than 941 in floats.
-    return math.ceil(round(value * 1000, 3)) / 1000
-
-
-def _down(value: float) -> float:
-    return math.floor(round(value * 1000, 3)) / 1000
+    thousandths = round(value * 1000, 3)
+    return _number((math.ceil(thousandths) if up else math.floor(thousandths)) / 1000)
 
 
 def _rate(share: float) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from engine.recipe.metrics import is_lower_better, primary
+from engine.recipe.model import Recipe, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,32 @@ class Prediction:
     """The model ended its answer by itself; for chat, it would end its turn after the right answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """How predictions are judged, whatever is measured of them."""
+
+    task: Task
+    confidence: float
+    """Of every interval."""
+    seed: int
+    """Of what is drawn for intervals and tests."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Judging:
+        """As the recipe's holdout is judged."""
+        confidence, seed = recipe.acceptance.confidence, recipe.splits.seed
+        return cls(task=recipe.task, confidence=confidence, seed=seed)
+
+    @property
+    def main(self) -> str:
+        """The metric that stands for the kind of task."""
+        return primary(self.task.kind, answer_pattern=self.task.answer_pattern)
+
+    def is_lower_better(self, metric: str) -> bool:
+        """Tell which way a metric is better, for this kind of task."""
+        return is_lower_better(metric, self.task.kind)
+
+
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """Write one JSON object a line, UTF-8, in the order given."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
@@ -53,18 +82,14 @@ def read_predictions(path: Path) -> list[Prediction]:
         return [_from_json(json.loads(line)) for line in file]
 
 
-_ALWAYS = ("id", "target", "label", "text", "probability")
+_DEFAULTS = {field.name: field.default for field in fields(Prediction)}
 _TUPLES = ("probabilities", "references")
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:
+    """Return what is not as it is by default."""
     given = asdict(prediction)
-    return {
-        name: value
-        for name, value in given.items()
-        if name in _ALWAYS
-        or (not value if name == "ended" else value or (name == "nats" and value is not None))
-    }
+    return {name: value for name, value in given.items() if value != _DEFAULTS[name]}
 
 
 def _from_json(data: dict[str, Any]) -> Prediction:

@@ -14,30 +14,38 @@ from typing import TYPE_CHECKING
 from engine.evidence import Interval, Metric, Scores
 from engine.kinds import AnswerForm
 from engine.metrics.intervals import wilson, wilson_f1
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.metrics import FREE
-from engine.recipe.model import Recipe, Task
+from engine.recipe.model import Task
 
 if TYPE_CHECKING:
     from engine.metrics.measure import Measure
     from engine.metrics.table import Sums, Table
 
 
-def score(predictions: Sequence[Prediction], task: Task, *, confidence: float, seed: int) -> Scores:
+def score(predictions: Sequence[Prediction], judging: Judging) -> Scores:
     """Judge one model's predictions by every metric of the task's kind.
 
     `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
     Where a number would stand on nothing it is None with the reason.
     """
-    from engine.metrics.families import calibration, classification, family_of  # brings numpy
+    from engine.metrics.families import (  # brings numpy
+        calibration,
+        classification,
+        family_of,
+        labels,
+    )
 
+    task = judging.task
     family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
     return Scores(
         rows=len(predictions),
-        metrics=metrics_of(table, family.measures(table), confidence=confidence, seed=seed),
-        classes=family.classes(sums, table.names),
+        metrics=metrics_of(
+            table, family.measures(table), confidence=judging.confidence, seed=judging.seed
+        ),
+        classes=labels.class_scores(sums, table.names) if table.names else (),
         confusion=classification.confusion(predictions, task)
         if task.spec.answer is AnswerForm.LABEL
         else (),
@@ -105,10 +113,8 @@ def agreement(
 
     An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
-    import numpy as np
-
     from engine.metrics.measure import share_of_rows  # brings numpy
-    from engine.metrics.table import make_table, same_rows
+    from engine.metrics.table import flags, make_table, same_rows
 
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):
@@ -118,13 +124,7 @@ def agreement(
         one.label == two.label and (one.label is not None or one.text == two.text)
         for one, two in pairs
     ]
-    every, none = np.ones(len(pairs)), np.zeros(len(pairs))
-    table = make_table(
-        first,
-        answered={"rows": every, "same": np.array(same, dtype=float)},
-        right={"same": every},
-        wrong={"same": none},
-    )
+    table = make_table(first, {"same": flags(same)})
     measure = share_of_rows("agreement", "same")
     (metric,) = metrics_of(table, (measure,), confidence=confidence, seed=seed)
     return metric
@@ -155,13 +155,3 @@ def _closed_form(
         right, wrong = (int(part(sums)) for part in measure.f1)
         return wilson_f1(right, wrong, confidence=confidence)
     return None
-
-
-def score_by(recipe: Recipe, predictions: Sequence[Prediction]) -> Scores:
-    """Score predictions as a recipe says: its task, its confidence, and the seed of its draws."""
-    return score(
-        predictions,
-        recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )

@@ -15,21 +15,13 @@ def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
     if len(runs) < TWO:
         return ()
     found: list[SeedSpread] = []
-    for metric in runs[0].metrics:
-        values = [_value(run, metric.name) for run in runs]
-        known = [value for value in values if value is not None]
+    for name in [metric.name for metric in runs[0].metrics]:
+        same = [metric for run in runs for metric in run.metrics if metric.name == name]
+        known = [metric.value for metric in same if metric.value is not None]
         if len(known) == len(runs):
+            mean, deviation = fmean(known), stdev(known)
+            low, high = min(known), max(known)
             found.append(
-                SeedSpread(
-                    metric=metric.name,
-                    mean=fmean(known),
-                    deviation=stdev(known),
-                    low=min(known),
-                    high=max(known),
-                )
+                SeedSpread(metric=name, mean=mean, deviation=deviation, low=low, high=high)
             )
     return tuple(found)
-
-
-def _value(run: SeedScores, name: str) -> float | None:
-    return next((metric.value for metric in run.metrics if metric.name == name), None)

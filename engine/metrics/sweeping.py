@@ -15,10 +15,8 @@ from typing import Any
 
 from engine.errors import StageError
 from engine.evidence import Metric, SweepResult, SweepSetting, TrainingSummary
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
-from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +36,14 @@ class SettingResult:
 class SweepCriterion:
     """How settings are compared."""
 
-    task: Task
+    judging: Judging
     metric: str
     """Of the task's kind."""
-    confidence: float
-    seed: int
-    """Of the draws behind intervals."""
 
     @property
     def lower_is_better(self) -> bool:
         """Whether less of the metric is better."""
-        return is_lower_better(self.metric, self.task.kind)
+        return self.judging.is_lower_better(self.metric)
 
 
 def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResult:
@@ -69,7 +64,8 @@ def choose(judged: Sequence[SettingResult], choice: SweepCriterion) -> SweepResu
         raise StageError.one("B419", message, path="sweep.choose_by")
     best = min(known, key=lambda number: _order(settings[number], choice))
     # One comparison for each setting but the best.
-    together = replace(choice, confidence=1 - (1 - choice.confidence) / max(1, len(known) - 1))
+    confidence = 1 - (1 - choice.judging.confidence) / max(1, len(known) - 1)
+    together = replace(choice, judging=replace(choice.judging, confidence=confidence))
     others = (
         replace(one, behind=_behind(judged[best], judged[number], together))
         if number != best and number in known
@@ -95,7 +91,7 @@ def _setting(one: SettingResult, choice: SweepCriterion) -> SweepSetting:
 def _metric(one: SettingResult, choice: SweepCriterion) -> Metric:
     if one.failed:
         return Metric(name=choice.metric, value=None, n=0, undefined=one.failed)
-    scores = score(one.predictions, choice.task, confidence=choice.confidence, seed=choice.seed)
+    scores = score(one.predictions, choice.judging)
     found = next((each for each in scores.metrics if each.name == choice.metric), None)
     return found or Metric(name=choice.metric, value=None, n=0, undefined="not measured")
 
@@ -114,5 +110,5 @@ def _behind(best: SettingResult, other: SettingResult, choice: SweepCriterion) -
     more, less = best.predictions, other.predictions
     if choice.lower_is_better:
         more, less = less, more
-    models = pair(more, less, task=choice.task, confidence=choice.confidence, seed=choice.seed)
+    models = pair(more, less, choice.judging)
     return difference(choice.metric, models, with_test=False).metric

@@ -7,7 +7,7 @@ and thousands of weighted sums give the interval. The matrices are sparse: a row
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,23 @@ Sparse = Any
 """A sparse matrix in rows, `scipy.sparse.csr_array`."""
 Block = Any
 """One statistic (rows,) or several of one name (rows, places), dense or sparse."""
-Blocks = Mapping[str, Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One statistic of every row: as it was answered, as if it had been answered right, and as if wrong."""
+
+    answered: Block
+    right: Block | None = None
+    """As answered where it is None, as `wrong` is."""
+    wrong: Block | None = None
+
+
+def flags(values: Iterable[object], *, right: bool = True) -> Column:
+    """Return a statistic that is 1 or 0, as `right` says for every right answer and not for any wrong one."""
+    answered = np.array([bool(value) for value in values], dtype=float)
+    yes, no = np.ones(answered.size), np.zeros(answered.size)
+    return Column(answered, yes, no) if right else Column(answered, no, yes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +96,21 @@ class Table:
 
 
 def make_table(
-    predictions: Sequence[Prediction],
-    *,
-    answered: Blocks,
-    right: Blocks,
-    wrong: Blocks,
-    names: Sequence[str] = (),
+    predictions: Sequence[Prediction], columns: Mapping[str, Column], *, names: Sequence[str] = ()
 ) -> Table:
-    """Put blocks of statistics side by side; a block that `right` or `wrong` lacks is as answered."""
-    columns, at = {}, 0
-    for name, block in answered.items():
-        width = None if block.ndim == 1 else int(block.shape[1])
-        columns[name] = (at, width)
+    """Put statistics side by side, the number of rows first."""
+    columns = {"rows": Column(np.ones(len(predictions))), **columns}
+    places: dict[str, tuple[int, int | None]] = {}
+    at = 0
+    for name, column in columns.items():
+        width = None if column.answered.ndim == 1 else int(column.answered.shape[1])
+        places[name] = (at, width)
         at += 1 if width is None else width
     return Table(
-        columns=columns,
-        answered=_beside(answered),
-        right=_beside({**answered, **right}),
-        wrong=_beside({**answered, **wrong}),
+        columns=places,
+        answered=_beside(one.answered for one in columns.values()),
+        right=_beside(one.answered if one.right is None else one.right for one in columns.values()),
+        wrong=_beside(one.answered if one.wrong is None else one.wrong for one in columns.values()),
         groups=group_numbers([prediction.group for prediction in predictions]),
         names=tuple(names),
     )
@@ -148,9 +161,9 @@ def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list
     return [by_id[key] for key in order]
 
 
-def _beside(blocks: Blocks) -> Sparse:
+def _beside(blocks: Iterable[Block]) -> Sparse:
     parts = []
-    for block in blocks.values():
+    for block in blocks:
         if isinstance(block, np.ndarray):
             numbers = block.astype(float)
             parts.append(sparse.csr_array(numbers if block.ndim > 1 else numbers[:, None]))

@@ -17,7 +17,7 @@ from typing import Literal
 from engine.evidence import Check, Metric, Scores, Status, Verdict
 from engine.metrics.intervals import independent_difference
 from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
@@ -57,13 +57,8 @@ def judge_thresholds(
     for threshold in thresholds:
         name = threshold.metric
         metric = metrics.get(name) or Metric(name=name, value=None, n=0, undefined="not measured")
-        check = judge(
-            metric,
-            direction=threshold.direction,
-            bound=threshold.bound,
-            decide_on=decide_on,
-            note=(notes or {}).get(name, ""),
-        )
+        note, bound = (notes or {}).get(name, ""), threshold.bound
+        check = judge(metric, threshold.direction, bound, decide_on=decide_on, note=note)
         checks.append(hold_back(check, name, n=metric.n, rows=rows))
     return tuple(checks)
 
@@ -90,9 +85,7 @@ def judge_drops(
     *,
     merged: Sequence[Prediction],
     quantized: Sequence[Prediction],
-    task: Task,
-    confidence: float,
-    seed: int,
+    judging: Judging,
 ) -> tuple[Check, ...]:
     """Compare what quantization lost, merged minus quantized on the same rows, with `max_drop`.
 
@@ -105,19 +98,12 @@ def judge_drops(
     checks = []
     for drop in max_drops:
         sides = [("merged", merged), ("quantized", quantized)]
-        if is_lower_better(drop.metric, task.kind):
+        if judging.is_lower_better(drop.metric):
             sides.reverse()
         (first, more), (second, less) = sides
-        difference = paired_difference(
-            drop.metric, more, less, task=task, confidence=confidence, seed=seed
-        )
-        check = judge(
-            difference.metric,
-            direction="max",
-            bound=drop.max_drop,
-            decide_on="point",
-            note=f"{first} minus {second}, on the same rows",
-        )
+        difference = paired_difference(drop.metric, more, less, judging)
+        note = f"{first} minus {second}, on the same rows"
+        check = judge(difference.metric, "max", drop.max_drop, decide_on="point", note=note)
         checks.append(replace(check, name=f"drop.{drop.metric}", p_value=difference.p_value))
     return tuple(checks)
 
@@ -150,7 +136,7 @@ def judge_gap(
         undefined="; ".join(missing),
     )
     note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
-    return (judge(gap, direction="max", bound=max_gap, decide_on="point", note=note),)
+    return (judge(gap, "max", max_gap, decide_on="point", note=note),)
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
@@ -162,7 +148,7 @@ def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
 
 
 def judge(
-    metric: Metric, *, direction: Direction, bound: float, decide_on: DecideOn, note: str = ""
+    metric: Metric, direction: Direction, bound: float, *, decide_on: DecideOn, note: str = ""
 ) -> Check:
     """Compare one metric with one bound; equal to the bound passes, undefined fails."""
     status, reason = _decide(metric, direction=direction, bound=bound, decide_on=decide_on)
@@ -177,6 +163,22 @@ def judge(
         n=metric.n,
         interval=metric.interval,
         note="; ".join(part for part in (reason, note) if part),
+    )
+
+
+def point_check(
+    name: str, status: Status, got: float | None, *, n: int, note: str, bound: float = 1.0
+) -> Check:
+    """A check of a point value that whoever measured it has judged: a share that must not be below the bound."""
+    return Check(
+        name=name,
+        status=status,
+        got=got,
+        direction="min",
+        bound=bound,
+        decided_on="point",
+        n=n,
+        note=note,
     )
 
 

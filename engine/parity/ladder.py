@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from engine.evidence import Check, Flip, Metric, Scores, Status, VariantResult, Verdict
 from engine.metrics.predictions import Prediction
 from engine.metrics.scoring import agreement
-from engine.metrics.verdict import judge, verdict
+from engine.metrics.verdict import judge, point_check, verdict
 from engine.recipe.model import Recipe
 
 if TYPE_CHECKING:
@@ -45,13 +46,6 @@ PLACES = {
     "template": "prompts that the chat template in the file writes as the model's own does",
     "users": "prompts as the file's own template and special tokens make them that training read, too",
 }
-CHECKS = {
-    "training": "token_parity.training",
-    "llama_cpp": "token_parity",
-    "ollama": "token_parity.ollama",
-    "template": "token_parity.template",
-    "users": "token_parity.users",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +73,8 @@ def variant_result(
         scores=variant.scores,
         agreement=None if same.value is None else same,
         class_deltas=tuple(_deltas(before.scores, variant.scores)),
-        flips=tuple(_flips(before.chosen, variant.chosen)),
-        mean_shift=math.fsum(shifts) / len(shifts) if shifts else None,
+        flips=tuple(flips(before.chosen, variant.chosen)),
+        mean_shift=fmean(shifts) if shifts else None,
         largest_shift=max(shifts, default=None),
         verdict=judged,
         note=f"compared with {before.name}",
@@ -93,17 +87,17 @@ def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
     same = agreement(before.chosen, variant.chosen, confidence=confidence)
     note = f"{before.name} → {variant.name}, where nothing should be lost"
     if same.value is not None:
-        changed = sum(1 for _ in _flips(before.chosen, variant.chosen))
+        changed = sum(1 for _ in flips(before.chosen, variant.chosen))
         note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
-        check = judge(same, direction="min", bound=bound, decide_on="point", note=note)
+        check = judge(same, "min", bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
-    bits = [_bits(one) for one in (before, variant)]
+    bits = [one.scores.metric("bits_per_byte").value for one in (before, variant)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
     metric = Metric(
         name="bits_per_byte", value=change, n=len(variant.chosen), undefined=same.undefined
     )
     note = f"{note}: relative change of bits per byte"
-    check = judge(metric, direction="max", bound=1 - bound, decide_on="point", note=note)
+    check = judge(metric, "max", 1 - bound, decide_on="point", note=note)
     return replace(check, name=f"parity.{variant.name}")
 
 
@@ -112,17 +106,11 @@ def shift_checks(variant: Variant, before: Variant, *, precision: str) -> Iterat
     shifts = [*_shifts(before.chosen, variant.chosen)]
     if not shifts:
         return
-    mean, largest = math.fsum(shifts) / len(shifts), max(shifts)
     note = f"{before.name} → {variant.name}, where nothing should be lost: nats that log-probabilities moved"
+    bounds = MEAN_SHIFT[precision], LARGEST_SHIFT[precision]
+    yield _shift(f"shift.{variant.name}", fmean(shifts), bounds[0], shifts, f"{note}, in the mean")
     yield _shift(
-        f"shift.{variant.name}", mean, MEAN_SHIFT[precision], shifts, f"{note}, in the mean"
-    )
-    yield _shift(
-        f"largest_shift.{variant.name}",
-        largest,
-        LARGEST_SHIFT[precision],
-        shifts,
-        f"{note}, at most",
+        f"largest_shift.{variant.name}", max(shifts), bounds[1], shifts, f"{note}, at most"
     )
 
 
@@ -134,21 +122,14 @@ def quantized_shift(variant: Variant, before: Variant) -> Iterator[Check]:
     short = variant.name if variant.name.startswith(("BF", "F")) else variant.name.removeprefix("I")
     limits = (limit for start, limit in QUANTIZED_SHIFT.items() if short.startswith(start))
     note = f"{before.name} → {variant.name}: nats that log-probabilities moved, in the mean"
-    mean = math.fsum(shifts) / len(shifts)
-    yield _shift(f"shift.{variant.name}", mean, next(limits, LARGEST_QUANTIZED), shifts, note)
+    bound = next(limits, LARGEST_QUANTIZED)
+    yield _shift(f"shift.{variant.name}", fmean(shifts), bound, shifts, note)
 
 
 def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: str) -> Check:
-    return Check(
-        name=name,
-        status=Status.PASS if got <= bound else Status.FAIL,
-        got=got,
-        direction="max",
-        bound=bound,
-        decided_on="point",
-        n=len(shifts),
-        note=note,
-    )
+    status = Status.PASS if got <= bound else Status.FAIL
+    check = point_check(name, status, got, n=len(shifts), note=note, bound=bound)
+    return replace(check, direction="max")
 
 
 def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> Check:
@@ -163,60 +144,38 @@ def weight_check(errors: Sequence[TensorError], other_facts: Sequence[str]) -> C
     if len(wrong) > SHOWN:
         notes.append(f"{len(wrong) - SHOWN} more like these")
     notes += [f"`{name}` is not that of the 16-bit file" for name in other_facts[:SHOWN]]
-    return Check(
-        name="weights",
-        status=Status.FAIL if wrong or other_facts or not errors else Status.PASS,
-        got=kept / len(errors) if errors else None,
-        direction="min",
-        bound=1.0,
-        decided_on="point",
+    return point_check(
+        "weights",
+        Status.FAIL if wrong or other_facts or not errors else Status.PASS,
+        kept / len(errors) if errors else None,
         n=len(errors),
         note="; ".join(notes) or "tensors that are those of the 16-bit file but for rounding",
     )
 
 
-def _useless_file(name: str, facts: Mapping[str, Any], note: str) -> Check:
-    return Check(
-        name=name,
-        status=Status.FAIL,
-        got=0.0,
-        direction="min",
-        bound=1.0,
-        decided_on="point",
-        n=facts["parity"]["llama_cpp"]["of"],
-        note=note,
-    )
-
-
 def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[Check]:
     """Yield a check for each place where prompts are read; Ollama's only warns where it was not asked for."""
+    rows = (facts["parity"].get("llama_cpp") or {}).get("of", 0)
     if not facts.get("is_finite", True):
         note = "the file computes what is not a number, so it answers nothing: a weight is damaged"
-        yield _useless_file("finite", facts, note)
+        yield point_check("finite", Status.FAIL, 0.0, n=rows, note=note)
     if not facts.get("is_ended", True):
         note = "the file does not name what ends a turn, so programs that run it go on past every answer"
-        yield _useless_file("ends_turn", facts, note)
+        yield point_check("ends_turn", Status.FAIL, 0.0, n=rows, note=note)
     for place, found in facts["parity"].items():
         if found is None:
             continue
         same, of, first = found["same"], found["of"], found["first_different"]
         is_warning = place == "ollama" and not ollama_leaves
         bad = Status.WARN if is_warning else Status.FAIL
-        note = PLACES[place]
-        yield Check(
-            name=CHECKS[place],
-            status=Status.PASS if same == of and of > 0 else bad,
-            got=same / of if of else None,
-            direction="min",
-            bound=1.0,
-            decided_on="point",
+        differs = "" if first is None else f"; the first that differs is row {first}"
+        yield point_check(
+            "token_parity" if place == "llama_cpp" else f"token_parity.{place}",
+            Status.PASS if same == of and of > 0 else bad,
+            same / of if of else None,
             n=of,
-            note=note if first is None else f"{note}; the first that differs is row {first}",
+            note=f"{PLACES[place]}{differs}",
         )
-
-
-def _bits(variant: Variant) -> float | None:
-    return variant.scores.metric("bits_per_byte").value
 
 
 def _largest(before: Variant, variant: Variant) -> str:
@@ -224,7 +183,8 @@ def _largest(before: Variant, variant: Variant) -> str:
     return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
 
 
-def _flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
+def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:
+    """Yield the answers that changed."""
     for one, two in zip(before, after, strict=True):
         if one.label != two.label:
             yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)

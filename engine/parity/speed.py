@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.evidence import Metric
+from engine.recipe.metrics import OF_FILES
 
 REVISION = 1
 PROMPTS, TOKENS = 5, 24
 """Prompts that are timed, and tokens that are generated for each."""
 FILE = "speed.json"
-NAMES = (
-    "file_megabytes",
-    "tokens_per_second",
-    "first_token_milliseconds",
-    "peak_memory_megabytes",
-)
+NAMES = tuple(spec.name for spec in OF_FILES if spec.unit)
+"""Metrics of a file as a thing: they have a unit and no interval."""
 
 
 def measured(
@@ -39,7 +38,8 @@ def measured(
             workdir=context.scratch,
             progress=context.progress,
         )
-        found = {"speed": _json(answers.speed), "peak_memory_bytes": answers.peak_memory_bytes}
+        timed = asdict(answers.speed) if answers.speed else None
+        found = {"speed": timed, "peak_memory_bytes": answers.peak_memory_bytes}
         (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
 
     payload = {
@@ -49,9 +49,7 @@ def measured(
         "device": context.device.name,
         "cores": context.device.cores,
     }
-    found = json.loads(
-        context.cached("speed", payload, build).file(FILE).read_text(encoding="utf-8")
-    )
+    found = read_json(context.cached("speed", payload, build), FILE)
     return {**found, "bytes": path.stat().st_size}
 
 
@@ -85,13 +83,10 @@ def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
         return {}
     here = f"llama.cpp on {cores} cores of this machine, {speed['prompts']} holdout prompts, one at a time"
     cached = speed["cached_seconds"]
-    warm = (
-        ""
-        if cached is None
-        else (
-            f"; {1e3 * cached:.0f} ms where the {speed['shared_tokens']} tokens that all prompts share are cached"
-        )
-    )
+    warm = ""
+    if cached is not None:
+        shared = f"the {speed['shared_tokens']} tokens that all prompts share"
+        warm = f"; {1e3 * cached:.0f} ms where {shared} are cached"
     return {
         "file_megabytes": "millions of bytes",
         "tokens_per_second": f"median, greedy decoding: {here}",
@@ -99,9 +94,3 @@ def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
         f"tokens read with nothing cached: {here}{warm}",
         "peak_memory_megabytes": f"most memory held by the process: {here}",
     }
-
-
-def _json(speed: Any) -> Any:
-    from dataclasses import asdict
-
-    return None if speed is None else asdict(speed)

@@ -19,11 +19,12 @@ from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
 from engine.failures import as_engine_error
+from engine.lock.input_check import InputCheck
 from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe.model import Recipe
-from engine.stages import load_stage, needs_of, references_of, stages_of
+from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.training.variants import discard
 
@@ -38,21 +39,12 @@ class Watcher(Protocol):
         """A stage ended; the artifacts hold what it found, if it left one. The recipe is `RunState.trained`."""
 
 
-class Inspector(Protocol):
-    """Who looks at the inputs of a run that repeats another: what it raises stops the run at that stage."""
-
-    def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
-        """A stage is about to run, or to be reused."""
-
-    def after(self, stage: str, artifacts: Mapping[str, Artifact], progress: Progress) -> None:
-        """A stage left its artifact."""
-
-
 @dataclass(slots=True, kw_only=True)
 class RunState:
     """One walk through the stages: what has been done so far. Only the pipeline appends to it."""
 
     recipe: Recipe
+    store: Store
     inputs: PlanInputs
     started: datetime
     trained: Recipe
@@ -64,6 +56,11 @@ class RunState:
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
 
+    @property
+    def outcome(self) -> str:
+        """As in `Report.outcome`."""
+        return self.stop.outcome if self.stop else "accepted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
@@ -72,7 +69,7 @@ class RunOptions:
     until: str | None = None
     force: tuple[str, ...] = ()
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    input_check: Inspector | None = None
+    input_check: InputCheck | None = None
     """Can stop a run, and changes nothing else."""
 
 
@@ -86,14 +83,16 @@ def run_stages(
     # before any library counts the GPUs: a trainer that sees several takes them all, and batches
     # are not the recipe's
     restrict_to(inputs.device)
-    state = RunState(recipe=recipe, trained=recipe, inputs=inputs, started=datetime.now(UTC))
+    state = RunState(
+        recipe=recipe, trained=recipe, store=store, inputs=inputs, started=datetime.now(UTC)
+    )
     with interrupts.uninterrupted():
-        _run_all(state, store, options=options, watcher=watcher)
+        _run_all(state, options, watcher)
     return state
 
 
-def _run_all(state: RunState, store: Store, *, options: RunOptions, watcher: Watcher) -> None:
-    recipe, inputs = state.recipe, state.inputs
+def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
+    recipe, store, inputs = state.recipe, state.store, state.inputs
     for name in stages_of(recipe):
         # Planned anew before each stage: keys of later ones stand on what earlier ones counted or
         # chose.
@@ -103,9 +102,10 @@ def _run_all(state: RunState, store: Store, *, options: RunOptions, watcher: Wat
         planned = plan.stage(name)
         if planned.key is not None:
             state.payloads[name] = planned.key.payload
-        record = _skip(planned, state) or _attempt(
-            planned, store, state, watcher=watcher, input_check=options.input_check
-        )
+        if state.stop is None:
+            record = _attempt(planned, state, watcher, options.input_check)
+        else:
+            record = _record(planned, StageStatus.SKIPPED, reason=state.stop.why)
         state.records.append(record)
         state.trained = flow.trained(recipe, state.artifacts)
         if state.stop is None:
@@ -132,31 +132,14 @@ def _until(name: str, options: RunOptions) -> flow.Stop | None:
     return None
 
 
-def _skip(planned: PlannedStage, state: RunState) -> StageRecord | None:
-    if state.stop is None:
-        return None
-    return StageRecord(
-        stage=planned.name,
-        status=StageStatus.SKIPPED,
-        key=planned.key.digest if planned.key else "",
-        reason=state.stop.why,
-        seconds=0.0,
-    )
-
-
 def _attempt(
-    planned: PlannedStage,
-    store: Store,
-    state: RunState,
-    *,
-    watcher: Watcher,
-    input_check: Inspector | None,
+    planned: PlannedStage, state: RunState, watcher: Watcher, input_check: InputCheck | None
 ) -> StageRecord:
     """Reuse or run one stage and record how it went."""
     if planned.key is None:
         raise AssertionError(planned.name)  # its needs have all run: see `plan_run`
     _require_passed(planned.name, state)
-    started = time.monotonic()
+    started, store = time.monotonic(), state.store
     planned = _with_whole(planned, store)
     reused = planned.reused
     try:
@@ -165,11 +148,11 @@ def _attempt(
             progress = watcher.stage(planned.name) if input_check or reused is None else None
             if input_check and progress:
                 input_check.before(planned.name, progress, reused=reused is not None)
-            artifact = reused or _run(planned, store, state, progress=progress)
+            artifact = reused or _run(planned, state, progress)
             if input_check and progress:
                 made = {**state.artifacts, planned.name: artifact}
                 input_check.after(planned.name, made, progress)
-            _take(planned, artifact, store=store, state=state)
+            _take(planned, artifact, state)
     # before the other errors: a run that was asked to end did not fail
     except KeyboardInterrupt as asked:
         state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
@@ -194,7 +177,7 @@ def _attempt(
 
 def _require_passed(name: str, state: RunState) -> None:
     """Hold the loop to `AFTER`: what must have passed is there, and its answer lets the run go on."""
-    for before in load_stage(name).AFTER:
+    for before in after_of(name):
         passed = before in state.artifacts
         if not passed or flow.after(before, state.artifacts, state.recipe) is not None:
             # A refusal stops the loop before this: whoever changes that must not merge a refused model.
@@ -211,18 +194,16 @@ def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
     return replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
 
 
-def _run(
-    planned: PlannedStage, store: Store, state: RunState, *, progress: Progress | None
-) -> Artifact:
+def _run(planned: PlannedStage, state: RunState, progress: Progress | None) -> Artifact:
     """Build the artifact of one stage; a forced one gets a key's place anew."""
-    key = planned.key
+    key, store = planned.key, state.store
     if key is None or progress is None:
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
     _require_whole(planned, store)
 
     def build(workdir: Path) -> None:
-        stage.run(_context(planned, store, state, workdir=workdir, progress=progress))
+        stage.run(_context(planned, key, state, workdir=workdir, progress=progress))
 
     # its bytes are those of its manifest, so `put` would hand it out again
     if (found := store.get(key.digest)) and not is_readable(planned.name, found):
@@ -245,20 +226,18 @@ def _lost_product(key: StageKey, name: str, store: Store) -> bool:
 
 
 def _context(
-    planned: PlannedStage, store: Store, state: RunState, *, workdir: Path, progress: Progress
+    planned: PlannedStage, key: StageKey, state: RunState, *, workdir: Path, progress: Progress
 ) -> StageContext:
-    key = planned.key.digest if planned.key else ""
-
-    needs = needs_of(planned.name, state.recipe)
+    store, needs = state.store, needs_of(planned.name, state.recipe)
     return StageContext(
         recipe=state.trained,
         device=state.inputs.device,
         artifacts={need: state.artifacts[need] for need in needs},
-        key=key,
+        key=key.digest,
         inputs={need: state.artifacts[need].key for need in needs},
         base_model=state.inputs.base_model,
         workdir=workdir,
-        scratch=store.scratch(key),
+        scratch=store.scratch(key.digest),
         progress=progress,
         cached=store.cached,
         scratch_for=store.scratch_for,
@@ -271,11 +250,11 @@ def _context(
     )
 
 
-def _take(planned: PlannedStage, artifact: Artifact, *, store: Store, state: RunState) -> None:
+def _take(planned: PlannedStage, artifact: Artifact, state: RunState) -> None:
     state.artifacts[planned.name] = artifact
     made = products(planned.name, planned.key) if planned.key else {}
     for product, key in made.items():
-        found = store.get(key)
+        found = state.store.get(key)
         if found is None:
             raise StageError.one("I901", f"stage {planned.name} made no {product}")
         state.artifacts[product] = found

@@ -8,10 +8,8 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
-from engine.artifacts.results import read_json
+from engine.artifacts.results import data_summary
 from engine.environment import Device, version_of
-from engine.evidence import DataSummary
-from engine.files.typed_json import from_json
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
@@ -20,8 +18,17 @@ from engine.recipe.model import Recipe, Reference, Source
 from engine.render.report.sections.data import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
-from engine.sources import DigestMemory, identity, source_identity
-from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
+from engine.sources import identity, source_identity
+from engine.sources.digest import DigestMemory
+from engine.stages import (
+    PRODUCTS,
+    load_stage,
+    needs_of,
+    references_of,
+    stages_of,
+    tools_of,
+    uses_of,
+)
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import TrainedRows, split_rows, trained_rows
@@ -73,12 +80,12 @@ class PlannedStage:
     """One stage: its key, and the artifact that is already there."""
 
     name: str
-    key: StageKey | None
+    key: StageKey | None = None
     """None: it depends on rows that have not been counted yet, or on a setting that has not been chosen yet."""
-    needs: Mapping[str, str]
+    needs: Mapping[str, str] = field(default_factory=dict)
     """Key of each need, by name."""
-    reused: Artifact | None
-    reason: str
+    reused: Artifact | None = None
+    reason: str = ""
     """Why it runs; empty for a reused one."""
     held: ExpectedDraw | None = None
     """Data: what the lock holds the splits to; None for the other stages."""
@@ -150,32 +157,29 @@ def plan_run(
 
     `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
     """
-    stages: list[PlannedStage] = []
+    planner = _Planner(recipe, store, inputs, previous or {}, force)
     trained: Recipe | None = recipe
     takes_swept = recipe.sweep is not None
     for name in stages_of(recipe):
-        if trained is None:
-            stages.append(_unsettled(name))
+        if trained is None:  # after a sweep that has not chosen yet
+            planner.stages[name] = PlannedStage(name=name)
             continue
-        stages.append(_plan_stage(name, trained, store, inputs=inputs, before=stages))
+        planner.stages[name] = planner.planned(name)
         if name == SWEEP:
-            made = None if name in force else stages[-1].reused
+            made = None if name in force else planner.stages[name].reused
             trained = flow.trained(recipe, {SWEEP: made}) if made else None
+            planner.recipe = trained or recipe
             takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
+    data = planner.stages["data"].reused
     return Plan(
         recipe=recipe,
         inputs=inputs,
-        stages=tuple(_explained(stage, stages, store, previous or {}, force) for stage in stages),
+        stages=tuple(map(planner.explained, planner.stages.values())),
         trained=trained,
         takes_swept=takes_swept,
-        counted=trained_rows(trained or recipe, store, stages[0].reused, inputs.base_model),
-        was_swept=SWEEP in (previous or {}),
+        counted=trained_rows(trained or recipe, store, data, inputs.base_model),
+        was_swept=SWEEP in planner.previous,
     )
-
-
-def _unsettled(name: str) -> PlannedStage:
-    """A stage after a sweep that has not chosen yet."""
-    return PlannedStage(name=name, key=None, needs={}, reused=None, reason="")
 
 
 def holdout_line(plan: Plan) -> str:
@@ -184,7 +188,7 @@ def holdout_line(plan: Plan) -> str:
     if data.held is None or data.held.match is LockMatch.NEW:
         return ""
     if data.reused is not None:
-        became = from_json(DataSummary, read_json(data.reused, "summary.json")).recorded
+        became = data_summary(data.reused).recorded
         return recorded_line(became) if became else about_holdout(data.held)
     if data.held.match is not LockMatch.KEPT or data.held.recorded is None:
         return ""
@@ -194,60 +198,175 @@ def holdout_line(plan: Plan) -> str:
     return recorded_line(outlook) if outlook else UNKNOWN
 
 
-def _plan_stage(
-    name: str, recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
-) -> PlannedStage:
-    needs = _needs(name, recipe, before, inputs)
-    payload = None if needs is None else _payload(name, recipe, needs=needs, inputs=inputs)
-    held = None
-    if payload is not None and name == "data":
-        held = bind_to_lock(recipe, inputs.lock, inputs_of(payload))
-        # after `inputs_of`, whose digest must not hold the record: it is what the record is
-        # looked up by
-        payload[RECORDED] = held.digest
-    previous = None
-    if payload is not None and name == "gate":
-        previous = _previous(recipe, store, inputs=inputs, before=before)
-        # in the key, so that a verdict is reached anew once another model has been accepted
-        payload[PAYLOAD] = previous.identity() if previous else None
-    key = None if payload is None else make_key(payload)
-    return PlannedStage(
-        name=name,
-        key=key,
-        needs=needs or {},
-        reused=_stored(name, key, store) if key is not None else None,
-        reason="",
-        held=held,
-        previous=previous,
-    )
+@dataclass(slots=True)
+class _Planner:
+    """What the plan of each stage stands on; `stages` are those that are planned."""
 
+    recipe: Recipe
+    """With the setting that its sweep chose, once that is known."""
+    store: Store
+    inputs: PlanInputs
+    previous: Mapping[str, Mapping[str, Any]]
+    force: Sequence[str]
+    stages: dict[str, PlannedStage] = field(default_factory=dict)
 
-def _previous(
-    recipe: Recipe, store: Store, *, inputs: PlanInputs, before: Sequence[PlannedStage]
-) -> Previous | None:
-    by_name = {stage.name: stage for stage in before}
-    train = by_name["train"].key
-    return find_previous(
-        recipe,
-        store,
-        inputs.accepted,
-        train=train.digest if train else "",
-        locked=inputs.lock.accepted if inputs.lock else None,
-        holdout=_holdout_digest(by_name["data"].reused),
-    )
+    def planned(self, name: str) -> PlannedStage:
+        """Plan the next stage; its reason is given by `explained`."""
+        needs = self._needs(name)
+        if needs is None:
+            return PlannedStage(name=name)
+        payload = self._payload(name, needs)
+        held = previous = None
+        if name == "data":
+            held = bind_to_lock(self.recipe, self.inputs.lock, inputs_of(payload))
+            # after `inputs_of`, whose digest must not hold the record: it is what the record is
+            # looked up by
+            payload[RECORDED] = held.digest
+        if name == "gate":
+            previous = self._previous_model()
+            # in the key, so that a verdict is reached anew once another model has been accepted
+            payload[PAYLOAD] = previous.identity() if previous else None
+        key = make_key(payload)
+        reused = self._stored(name, key)
+        return PlannedStage(
+            name=name, key=key, needs=needs, reused=reused, held=held, previous=previous
+        )
+
+    def explained(self, stage: PlannedStage) -> PlannedStage:
+        """Say why a stage runs, once all are planned."""
+        if stage.name in self.force:
+            return replace(stage, reason=FORCED, reused=None)
+        if stage.reused is not None:
+            return stage
+        if stage.key is None:
+            return replace(stage, reason=self._why_unknown())
+        changed = _changes(self.previous.get(stage.name), stage.key.payload)
+        needed = [
+            need for need, one in self.stages.items() if need in stage.needs and not one.reused
+        ]
+        meant = about_holdout(stage.held)
+        if stage.held and stage.held.match is LockMatch.REDRAWN:
+            # these are named with the redraw
+            changed = [line for line in changed if line not in stage.held.changed]
+        reason = self._unusable(stage, stage.key) or ", ".join(changed or needed)
+        if not reason and (not meant or stage.name not in self.previous):
+            reason = self._history(stage, stage.key)
+        return replace(stage, reason="; ".join(filter(None, (reason, meant))))
+
+    def _why_unknown(self) -> str:
+        sweep, compiled = self.stages.get(SWEEP), self.stages.get("compile")
+        if sweep and (SWEEP in self.force or not sweep.reused):
+            return "the setting is known after the sweep"
+        return ROWS_UNCOUNTED if compiled and compiled.key is not None else ROWS_UNKNOWN
+
+    def _previous_model(self) -> Previous | None:
+        train, lock = self.stages["train"].key, self.inputs.lock
+        return find_previous(
+            self.recipe,
+            self.store,
+            self.inputs.accepted,
+            train=train.digest if train else "",
+            locked=lock.accepted if lock else None,
+            holdout=_holdout_digest(self.stages["data"].reused),
+        )
+
+    def _stored(self, name: str, key: StageKey) -> Artifact | None:
+        """The artifact of a stage, if it and its inner products that others need are all there."""
+        found = self.store.get(key.digest)
+        complete = found and all(map(self.store.get, products(name, key).values()))
+        return found if found and complete and is_readable(name, found) else None
+
+    def _payload(self, name: str, needs: Mapping[str, str]) -> dict[str, Any]:
+        stage, inputs, uses = load_stage(name), self.inputs, uses_of(name)
+        payload: dict[str, Any] = {
+            "stage": name,
+            "revision": stage.REVISION,
+            "recipe": stage.recipe_slice(self.recipe),
+            "needs": dict(needs),
+            "versions": {tool: version_of(tool) for tool in tools_of(name)},
+        }
+        if "sources" in uses:
+            payload["sources"] = inputs.sources
+        if "base_model" in uses:
+            payload["base_model"] = inputs.base_model
+        if named := references_of(name, self.recipe):
+            payload["references"] = {one: dict(inputs.references[one]) for one in named}
+        if "device" in uses:
+            # Not the name of the device and not the cores: a store may be shared by machines, and the
+            # report names the one that made a result.
+            payload["device"] = {
+                "kind": inputs.device.kind,
+                "precision": inputs.device.precision(self.recipe.backend.precision),
+            }
+        return payload
+
+    def _needs(self, name: str) -> dict[str, str] | None:
+        """The keys of what a stage reads; None while one of them is unknown."""
+        needs: dict[str, str] = {}
+        for need in needs_of(name, self.recipe):
+            maker = self.stages[PRODUCTS.get(need, need)]
+            if maker.key is None:
+                return None
+            needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
+        if name == "compile" or "compile" in needs:
+            late = counts_after_rendering(self.recipe) and not self.inputs.nominal
+            text = self._compiled_text(late=late and name != "compile")
+            if text is None:
+                return None
+            # by its bytes: a compiler of another version that writes the same config trains nothing
+            # anew
+            needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
+            if late and name == "compile":
+                rendered = rendered_key(self.recipe, needs["data"], self.inputs.base_model)
+                needs["rendered"] = rendered.digest
+        return needs
+
+    def _compiled_text(self, *, late: bool) -> str | None:
+        """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
+
+        `late`: only the compile stage knows it, since it counts the rows that are trained.
+        """
+        from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
+
+        if late:
+            made = self.stages["compile"].reused
+            return made.file(CONFIG).read_text(encoding="utf-8") if made else None
+        rows = split_rows(self.recipe, self.stages["data"].reused)
+        if rows is None:
+            return None
+        train, validation = rows
+        return compile_recipe(
+            self.recipe, self.inputs.device, train_rows=train, validation_rows=validation
+        ).text
+
+    def _unusable(self, stage: PlannedStage, key: StageKey) -> str:
+        """Why what stands at the place of a key is not reused; empty where nothing stands there."""
+        stored = [
+            self.store.stored(one) for one in (key.digest, *products(stage.name, key).values())
+        ]
+        found = next((one for one in stored if one not in (Stored.WHOLE, Stored.ABSENT)), None)
+        if found is not None:
+            return UNUSABLE[found]
+        made = self.store.get(key.digest)
+        return UNUSABLE[Stored.DAMAGED] if made and not is_readable(stage.name, made) else ""
+
+    def _history(self, stage: PlannedStage, key: StageKey) -> str:
+        old, new = self.previous.get(stage.name), key.payload
+        if old is not None and old.get("needs") != new["needs"]:
+            config = "config" in stage.needs
+            return "the compiled config changed" if config else "what it reads changed"
+        if old is not None and old.get(RECORDED) != new.get(RECORDED):
+            return "the lock changed"
+        if old is not None and old.get(PAYLOAD) != new.get(PAYLOAD):
+            return "another model was accepted since"
+        begun = self.store.has_scratch(key.digest)
+        return "its last attempt did not finish" if begun or old is not None else "never built"
 
 
 def _holdout_digest(data: Artifact | None) -> str:
     """sha256 of the rows that are held out; empty while they are not drawn."""
-    splits = read_json(data, "summary.json")["splits"] if data else ()
-    return next((split["digest"] for split in splits if split["name"] == "holdout"), "")
-
-
-def _stored(name: str, key: StageKey, store: Store) -> Artifact | None:
-    """The artifact of a stage, if it and its inner products that others need are all there."""
-    complete = all(store.get(product) is not None for product in products(name, key).values())
-    found = store.get(key.digest) if complete else None
-    return found if found and is_readable(name, found) else None
+    splits = data_summary(data).splits if data else ()
+    return next((split.digest for split in splits if split.name == "holdout"), "")
 
 
 def products(name: str, key: StageKey) -> dict[str, str]:
@@ -259,115 +378,6 @@ def products(name: str, key: StageKey) -> dict[str, str]:
     }
 
 
-def _payload(
-    name: str, recipe: Recipe, *, needs: Mapping[str, str], inputs: PlanInputs
-) -> dict[str, Any]:
-    stage = load_stage(name)
-    payload: dict[str, Any] = {
-        "stage": name,
-        "revision": stage.REVISION,
-        "recipe": stage.recipe_slice(recipe),
-        "needs": dict(needs),
-        "versions": {tool: version_of(tool) for tool in stage.TOOLS},
-    }
-    if stage.USES_SOURCES:
-        payload["sources"] = inputs.sources
-    if stage.USES_BASE_MODEL:
-        payload["base_model"] = inputs.base_model
-    if named := references_of(name, recipe):
-        payload["references"] = {one: dict(inputs.references[one]) for one in named}
-    if stage.USES_DEVICE:
-        # Not the name of the device and not the cores: a store may be shared by machines, and the
-        # report names the one that made a result.
-        payload["device"] = {
-            "kind": inputs.device.kind,
-            "precision": inputs.device.precision(recipe.backend.precision),
-        }
-    return payload
-
-
-def _needs(
-    name: str, recipe: Recipe, before: Sequence[PlannedStage], inputs: PlanInputs
-) -> dict[str, str] | None:
-    """The keys of what a stage reads; None while one of them is unknown."""
-    by_name = {stage.name: stage for stage in before}
-    needs: dict[str, str] = {}
-    for need in needs_of(name, recipe):
-        maker = by_name[PRODUCTS.get(need, need)]
-        if maker.key is None:
-            return None
-        needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
-    if name == "compile" or "compile" in needs:
-        late = counts_after_rendering(recipe) and not inputs.nominal
-        text = _compiled_text(recipe, by_name, inputs, late=late and name != "compile")
-        if text is None:
-            return None
-        # by its bytes: a compiler of another version that writes the same config trains nothing
-        # anew
-        needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
-        if late and name == "compile":
-            data = by_name["data"].key
-            needs["rendered"] = rendered_key(
-                recipe, data.digest if data else "", inputs.base_model
-            ).digest
-    return needs
-
-
-def _compiled_text(
-    recipe: Recipe, stages: Mapping[str, PlannedStage], inputs: PlanInputs, *, late: bool
-) -> str | None:
-    """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
-
-    `late`: only the compile stage knows it, since it counts the rows that are trained.
-    """
-    from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
-
-    if late:
-        made = stages["compile"].reused
-        return made.file(CONFIG).read_text(encoding="utf-8") if made else None
-    rows = split_rows(recipe, stages["data"].reused)
-    if rows is None:
-        return None
-    train_rows, validation_rows = rows
-    return compile_recipe(
-        recipe, inputs.device, train_rows=train_rows, validation_rows=validation_rows
-    ).text
-
-
-def _explained(
-    stage: PlannedStage,
-    stages: Sequence[PlannedStage],
-    store: Store,
-    previous: Mapping[str, Mapping[str, Any]],
-    force: Sequence[str],
-) -> PlannedStage:
-    if stage.name in force:
-        return replace(stage, reason=FORCED, reused=None)
-    if stage.reused is not None:
-        return stage
-    if stage.key is None:
-        unsettled = any(
-            one.name == SWEEP and (one.name in force or not one.reused) for one in stages
-        )
-        known = "the setting is known after the sweep" if unsettled else _rows_unknown(stages)
-        return replace(stage, reason=known)
-    changed = _changes(previous.get(stage.name), stage.key.payload)
-    needed = [other.name for other in stages if other.name in stage.needs and not other.reused]
-    meant = about_holdout(stage.held)
-    if stage.held and stage.held.match is LockMatch.REDRAWN:
-        # these are named with the redraw
-        changed = [line for line in changed if line not in stage.held.changed]
-    reason = _unusable(stage, stage.key, store) or ", ".join(changed or needed)
-    if not reason and (not meant or stage.name not in previous):
-        reason = _history(stage, stage.key, store, previous)
-    return replace(stage, reason="; ".join(filter(None, (reason, meant))))
-
-
-def _rows_unknown(stages: Sequence[PlannedStage]) -> str:
-    compiles = any(one.name == "compile" and one.key is not None for one in stages)
-    return ROWS_UNCOUNTED if compiles else ROWS_UNKNOWN
-
-
 def about_holdout(held: ExpectedDraw | None) -> str:
     """What the inputs of this run mean for the holdout that the lock records; empty for nothing."""
     if held is None:
@@ -375,30 +385,6 @@ def about_holdout(held: ExpectedDraw | None) -> str:
     if held.match is LockMatch.REDRAWN:
         return f"the holdout is redrawn: {', '.join(held.changed)}"
     return "the recorded holdout keeps its rows" if held.match is LockMatch.KEPT else ""
-
-
-def _unusable(stage: PlannedStage, key: StageKey, store: Store) -> str:
-    """Why what stands at the place of a key is not reused; empty where nothing stands there."""
-    stored = [store.stored(one) for one in (key.digest, *products(stage.name, key).values())]
-    found = next((one for one in stored if one not in (Stored.WHOLE, Stored.ABSENT)), None)
-    if found is not None:
-        return UNUSABLE[found]
-    made = store.get(key.digest)
-    return UNUSABLE[Stored.DAMAGED] if made and not is_readable(stage.name, made) else ""
-
-
-def _history(
-    stage: PlannedStage, key: StageKey, store: Store, previous: Mapping[str, Mapping[str, Any]]
-) -> str:
-    old = previous.get(stage.name)
-    if old is not None and old.get("needs") != key.payload["needs"]:
-        return "the compiled config changed" if "config" in stage.needs else "what it reads changed"
-    if old is not None and old.get(RECORDED) != key.payload.get(RECORDED):
-        return "the lock changed"
-    if old is not None and old.get(PAYLOAD) != key.payload.get(PAYLOAD):
-        return "another model was accepted since"
-    begun = store.has_scratch(key.digest)
-    return "its last attempt did not finish" if begun or stage.name in previous else "never built"
 
 
 def _changes(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> list[str]:
@@ -418,17 +404,15 @@ def _differences(path: str, old: Any, new: Any) -> list[str]:
         return [
             line
             for key in keys
-            for line in _differences(_join(path, key), old.get(key), new.get(key))
+            for line in _differences(
+                key if path == "recipe" else f"{path}.{key}", old.get(key), new.get(key)
+            )
         ]
     if path == "sources":
         return ["a data source changed"]
     if isinstance(old, Mapping | list) or isinstance(new, Mapping | list):
         return [f"{path} changed"]
     return [f"{path} {_short(old)} -> {_short(new)}"]
-
-
-def _join(path: str, key: str) -> str:
-    return key if path == "recipe" else f"{path}.{key}"
 
 
 def _short(value: Any) -> str:

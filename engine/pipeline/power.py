@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.artifacts.results import read_json
+from engine.artifacts.results import data_summary
 from engine.evidence import DataSummary
-from engine.files.typed_json import from_json
 from engine.lock.previous import answers_of
 from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.metrics.predictions import read_predictions
@@ -21,20 +20,13 @@ from engine.store import Artifact
 UNCOUNTED = "What the holdout can show is known after data: its rows are not counted yet."
 
 
-def power_outlook(
-    recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
-) -> tuple[str, ...]:
-    """Return what the holdout can and cannot show, in sentences; nothing where nothing is gated."""
-    return power_estimates(recipe, data, discordance=discordance).lines
-
-
 def power_estimates(
     recipe: Recipe, data: Artifact | None, *, discordance: float | None = None
 ) -> PowerEstimates:
     """Return the power of each threshold on the holdout, or a note that its rows are not counted yet."""
     if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
         return PowerEstimates()
-    summary = None if data is None else from_json(DataSummary, read_json(data, "summary.json"))
+    summary = None if data is None else data_summary(data)
     judges = _judges(recipe, summary)
     if judges is None:
         return PowerEstimates(note=UNCOUNTED)

@@ -17,17 +17,10 @@ from engine.errors import (
 from engine.pipeline.loop import RunOptions
 from engine.recipe import moving_references
 from engine.recipe.metrics import primary
-from engine.recipe.model import HubRef, Recipe
+from engine.recipe.model import Recipe
 from engine.recipe.outside import refusal, withheld_of
 from engine.recipe.text.paths import absolute
 from engine.stages import stages_of
-
-
-def uses_hub(recipe: Recipe) -> bool:
-    """Whether a model or any data comes from the hub."""
-    models = [recipe.base_model, *(baseline.ref for baseline in recipe.baselines)]
-    refs = [*models, *(source.ref for source in recipe.data.sources)]
-    return any(isinstance(ref, HubRef) for ref in refs)
 
 
 def refuse_outside(recipe: Recipe, warnings: Sequence[Problem] = ()) -> None:

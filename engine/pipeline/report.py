@@ -10,20 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
-from engine.environment import Device
-from engine.errors import EngineError
+from engine.environment import Device, tool_versions
 from engine.evidence import (
     DataSummary,
-    HoldoutUse,
     Report,
-    Reproduction,
     Scores,
-    SplitLengths,
-    StageCost,
     StageRecord,
     StageStatus,
     TrainingSummary,
@@ -32,7 +26,9 @@ from engine.evidence import (
 )
 from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
-from engine.pipeline.power import measured_discordance, power_outlook
+from engine.pipeline.loop import RunState
+from engine.pipeline.power import measured_discordance, power_estimates
+from engine.recipe import dump_resolved
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
@@ -43,67 +39,44 @@ from engine.store.runs import write_text
 class ReportInputs:
     """What a walk through the stages left, as the report needs it."""
 
-    recipe: Recipe
+    state: RunState
     recipe_file: str
     """As commands name it."""
     recipe_text: str
-    resolved_recipe: str
-    device: Device
-    started: datetime
     run_folder: str
     """As shown to people."""
-    records: Sequence[StageRecord]
-    artifacts: Mapping[str, Artifact]
-    outcome: str
-    why: str
-    error: EngineError | None
     warnings: Sequence[str]
     notes: Sequence[str]
-    versions: Mapping[str, str]
-    holdout_use: HoldoutUse | None = None
-    reproduction: Reproduction | None = None
-    costs: tuple[StageCost, ...] = ()
-    lengths: tuple[SplitLengths, ...] = ()
 
 
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
-    recipe, artifacts = facts.recipe, facts.artifacts
-    scores, folds = _all_scores(artifacts), flow.folds(artifacts, recipe)
+    state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
+    scores, folds = flow.scores(artifacts), flow.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
         description=recipe.description,
-        outcome=facts.outcome,
+        outcome=facts.state.outcome,
         summary=_summary(facts),
         next_steps=_next_steps(facts),
-        started=facts.started.isoformat(timespec="seconds"),
-        seconds=round((datetime.now(UTC) - facts.started).total_seconds(), 1),
+        started=state.started.isoformat(timespec="seconds"),
+        seconds=round((datetime.now(UTC) - state.started).total_seconds(), 1),
         run_directory=facts.run_folder,
         labels=recipe.task.labels,
         task={
-            "kind": recipe.task.kind,
-            "instruction": recipe.task.instruction,
-            "output": recipe.task.output,
-            "answer_pattern": recipe.task.answer_pattern,
+            name: getattr(recipe.task, name)
+            for name in ("kind", "instruction", "output", "answer_pattern")
         },
         base_model=describe(recipe.base_model),
         method=describe_sweep(recipe)
         if recipe.sweep and "sweep" not in artifacts
         else describe_method(recipe),
-        stages=tuple(facts.records),
-        data=(
-            from_json(DataSummary, read_json(artifacts["data"], "summary.json"))
-            if "data" in artifacts
-            else None
-        ),
+        stages=tuple(state.records),
+        data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        training=(
-            from_json(TrainingSummary, read_json(artifacts["train"], "training.json"))
-            if "train" in artifacts
-            else None
-        ),
+        training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
         holdout=scores.get("holdout"),
         free=scores.get("free"),
         train_scores=scores.get("train"),
@@ -121,12 +94,11 @@ def assemble(facts: ReportInputs) -> Report:
         files=tuple(file for _, file in leaving_files(artifacts)),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
-        resolved_recipe=facts.resolved_recipe,
+        resolved_recipe=dump_resolved(state.recipe),
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
-        versions=dict(facts.versions),
-        environment=_environment(facts.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(facts.records)),
-        holdout_use=facts.holdout_use,
+        versions=tool_versions(),
+        environment=_environment(state.inputs.device),
+        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
@@ -136,9 +108,6 @@ def assemble(facts: ReportInputs) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
         seeds=flow.seeds(artifacts),
-        reproduction=facts.reproduction,
-        costs=facts.costs,
-        lengths=facts.lengths,
     )
 
 
@@ -205,30 +174,30 @@ def _model(ref: Reference) -> str:
 
 
 def _summary(facts: ReportInputs) -> str:
-    name = facts.recipe.name
-    also = ", and so does the quantized file" if facts.recipe.export.has_quantized_file else ""
+    recipe, why = facts.state.trained, facts.state.stop.why if facts.state.stop else ""
+    name = recipe.name
+    also = ", and so does the quantized file" if recipe.export.has_quantized_file else ""
     return {
         "accepted": f"{name} meets every threshold{also}",
-        "refused": f"{name} is not good enough to ship: {facts.why}",
-        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: "
-        f"{facts.why}",
-        "baseline_passes": f"no training needed: {facts.why}",
-        "failed": f"the run could not finish: {facts.why}",
-        "interrupted": f"the run was interrupted: {facts.why}",
-        "stopped": f"stopped as asked: {facts.why}",
-    }[facts.outcome]
+        "refused": f"{name} is not good enough to ship: {why}",
+        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
+        "baseline_passes": f"no training needed: {why}",
+        "failed": f"the run could not finish: {why}",
+        "interrupted": f"the run was interrupted: {why}",
+        "stopped": f"stopped as asked: {why}",
+    }[facts.state.outcome]
 
 
 def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
-    name, shown = facts.recipe.name, facts.recipe_file
-    if facts.outcome in ("failed", "interrupted"):
-        hints = [problem.hint for problem in (facts.error.problems if facts.error else ())]
+    name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
+    if facts.state.outcome in ("failed", "interrupted"):
+        hints = [problem.hint for problem in (error.problems if error else ())]
         return (*(hint for hint in hints if hint), f"recipe run {shown}")
-    if facts.outcome == "accepted":
+    if facts.state.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
-    if facts.outcome in ("refused", "inconclusive"):
+    if facts.state.outcome in ("refused", "inconclusive"):
         return (*_advice(facts), f"recipe report {name}")
-    if facts.outcome == "baseline_passes":
+    if facts.state.outcome == "baseline_passes":
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
@@ -237,31 +206,25 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
 
 
 def _power(facts: ReportInputs) -> tuple[str, ...]:
-    recipe, artifacts = facts.recipe, facts.artifacts
+    recipe, artifacts = facts.state.trained, facts.state.artifacts
     differ = measured_discordance(recipe, artifacts)
-    return power_outlook(recipe, artifacts.get("data"), discordance=differ)
+    return power_estimates(recipe, artifacts.get("data"), discordance=differ).lines
 
 
 def _advice(facts: ReportInputs) -> tuple[str, ...]:
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
-    scores = _all_scores(facts.artifacts)
-    gate = flow.verdict(facts.artifacts, "verify" if "verify" in facts.artifacts else "gate")
-    judged = flow.folds(facts.artifacts, facts.recipe) or scores["holdout"]
+    recipe, artifacts = facts.state.trained, facts.state.artifacts
+    scores = flow.scores(artifacts)
+    gate = flow.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    judged = flow.folds(artifacts, recipe) or scores["holdout"]
     beside = Beside(
-        curves=flow.curves(facts.artifacts),
-        comparisons=flow.comparisons(facts.artifacts),
+        curves=flow.curves(artifacts),
+        comparisons=flow.comparisons(artifacts),
         power=_power(facts),
         learned_from=scores.get("train"),
     )
-    return what_would_help(judged, gate, task=facts.recipe.task, beside=beside)
-
-
-def _all_scores(artifacts: Mapping[str, Artifact]) -> dict[str, Scores]:
-    if "evaluate" not in artifacts:
-        return {}
-    found: dict[str, Any] = read_json(artifacts["evaluate"], "scores.json")
-    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
+    return what_would_help(judged, gate, task=recipe.task, beside=beside)
 
 
 def _text(artifact: Artifact | None, name: str) -> str:

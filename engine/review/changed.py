@@ -1,4 +1,8 @@
-"""Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name."""
+"""Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name.
+
+A review compares the files as they are on the disk. Where a change was committed, or staged, and the disk says
+something else, what leaves with the commit was not compared; a sparse checkout has no file to compare at all.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,14 @@ from engine.errors import RecipeError
 from engine.files.reading import read_bytes
 from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import MAX_BYTES
-from engine.review.hidden import ABSENT, hidden_files
 from engine.review.listing import Moved
 from engine.review.recipe_file import ENDS, PLAIN, RecipeFile, dependencies, recipe_file
 from engine.review.repository import Repository
 
+COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
+STAGED = "what is staged is another version than the file on the disk, and was not compared"
+ABSENT = "it is not checked out here, so it was not compared"
+UNWATCHED = "git is configured not to look at it, and its file is not what is committed"
 IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
 """Share of lines from which a new recipe is taken for one that is gone; git itself pairs from a half on."""
@@ -143,7 +150,7 @@ def touched_recipes(
     search.read()
     recipes = [path for path in search.now if search.is_whole(path)]
     found = [one for path in recipes if (one := _touched(search, path)) is not None]
-    unseen = hidden_files(repository, commit)
+    unseen = _hidden_files(repository, commit)
     # A sparse checkout leaves files out of the working tree: that deletes no recipe.
     absent = {path for path, why in unseen.items() if why == ABSENT}
     gone = list(_gone(search, absent | set(recipes) | {one.was for one in found}))
@@ -154,6 +161,40 @@ def touched_recipes(
     listed += _hidden(search, recipes, {one.path for one in listed}, unseen)
     listed += _in_submodules(search)
     return tuple(sorted(listed, key=lambda one: one.path))
+
+
+def _hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:
+    """Return, by path, why a changed file of the repository is not compared as it counts."""
+    head = repository.commit("HEAD")
+    staged = names_of(repository.staged(commit))
+    committed, since = frozenset[str](), staged
+    if head != commit:
+        committed = names_of(repository.moved(commit, head))
+        since = names_of(repository.staged(head)) if committed else frozenset()
+    # Asked last and only if needed: git has to read the files for it.
+    unstaged = names_of(repository.unstaged()) if committed or staged else frozenset()
+    return {
+        **dict.fromkeys(sorted(staged & unstaged), STAGED),
+        **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
+        **dict(_unwatched(repository, head, committed | staged)),
+    }
+
+
+def _unwatched(
+    repository: Repository, head: str, changed: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    for path in repository.unwatched():
+        place = repository.root / path
+        if not place.is_file():
+            if path in changed:
+                yield path, ABSENT
+            continue
+        try:
+            is_same = read_bytes(place) == repository.content(head, path)
+        except (OSError, RecipeError):
+            is_same = False
+        if not is_same:
+            yield path, UNWATCHED
 
 
 def _unseen(search: _VersionFiles, unseen: Mapping[str, str], path: str, was: str = "") -> str:

@@ -13,7 +13,7 @@ from engine.environment import Device
 from engine.errors import DataError, Problem, RecipeError, Severity
 from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
-from engine.pipeline.power import power_outlook
+from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Recipe, Size
 from engine.recipe.text.source import Reader
@@ -64,19 +64,18 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
         )
     named, head = repository.commit(label), repository.commit("HEAD")
     bases = repository.merge_bases(named, head)
+    found = ReviewInputs(repository=repository, commit=named, label=label)
     if len(bases) == 1 and not _is_cut(repository, bases[0], named, head):
         notes = (IS_HEAD.format(label=label),) if bases[0] == head and since != "HEAD" else ()
-        return ReviewInputs(repository=repository, commit=bases[0], label=label, notes=notes)
+        return replace(found, commit=bases[0], notes=notes)
     # In a pull request, CI checks out a merge commit whose parent is the main branch: the
     # commit names it even where the clone is cut off right behind.
     if named in repository.parents(head):
         note = f"{NOT_REACHED}: compared with {label}, which HEAD names as its parent"
-        return ReviewInputs(repository=repository, commit=named, label=label, notes=(note,))
+        return replace(found, notes=(note,))
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
-    return ReviewInputs(
-        repository=repository, commit=named, label=label, notes=(note,), unknown=why
-    )
+    return replace(found, notes=(note,), unknown=why)
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
@@ -161,9 +160,6 @@ class _Check:
             status=touched.status.value,
             was=touched.was if touched.was != touched.path else "",
             why=touched.why,
-            problems=(),
-            plan=(),
-            notes=(),
         )
         if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
             return replace(found, findings=(_finding(GONE, Effect.WEAKER, IS_GONE),))
@@ -266,7 +262,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         steps = f" · {steps_of(recipe, splits.train)} steps{f' before {before}' if before else ''}"
     method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield f"{method} · {sized}{steps}"
-    yield from power_outlook(recipe, None)
+    yield from power_estimates(recipe, None).lines
     yield from moving(recipe)
 
 

@@ -155,10 +155,9 @@ def _same_file(old: object, new: object) -> bool:
 
 
 def _equal(old: Leaf, new: Leaf) -> bool:
-    if old.form == "export.formats[]" and isinstance(old.value, list):
-        return isinstance(new.value, list) and sorted(map(str, old.value)) == sorted(
-            map(str, new.value)
-        )
+    is_set = old.form == "export.formats[]"
+    if is_set and isinstance(old.value, list) and isinstance(new.value, list):
+        return sorted(map(str, old.value)) == sorted(map(str, new.value))
     # 1 and 1.0 are the same bound; `true` equals 1 in Python, but is another value.
     if _is_number(old.value) and _is_number(new.value):
         return old.value == new.value

@@ -66,6 +66,7 @@ def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:
 
 def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> Iterator[Cost]:
     why = "; ".join(dict.fromkeys((*old.unknown, *new.unknown)))
+    basis = " and ".join(dict.fromkeys((old.basis, new.basis)))
     parts: tuple[tuple[str, float | None, float | None, Callable[[int], str], str], ...] = (
         ("trainable parameters", old.trainable_parameters, new.trainable_parameters, millions, ""),
         ("steps", old.steps, new.steps, count, ""),
@@ -76,22 +77,10 @@ def _numbers(old: TrainingEstimate, new: TrainingEstimate, device: Device) -> It
         if before is None or after is None:
             yield Cost(name=name, before="", after="", says=f"{UNKNOWN}: {why or 'as the rows'}")
         elif before != after:
-            by = f", {how} for this {device.kind} ({_basis(old, new)})" if how else ""
-            yield Cost(
-                name=name,
-                before=words(int(before)),
-                after=words(int(after)),
-                says=f"{_signed(after - before, words)}{by}",
-            )
-
-
-def _basis(old: TrainingEstimate, new: TrainingEstimate) -> str:
-    return " and ".join(dict.fromkeys((old.basis, new.basis)))
-
-
-def _signed(difference: float, words: Callable[[int], str]) -> str:
-    sign = "+" if difference >= 0 else "-"
-    return f"{sign}{words(abs(int(difference)))}"
+            by = f", {how} for this {device.kind} ({basis})" if how else ""
+            shown, sign = (words(int(before)), words(int(after))), "+" if after >= before else "-"
+            says = f"{sign}{words(abs(int(after - before)))}{by}"
+            yield Cost(name=name, before=shown[0], after=shown[1], says=says)
 
 
 def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) -> Iterator[Cost]:
@@ -104,9 +93,6 @@ def _money(old: TrainingEstimate, new: TrainingEstimate, price: Price | None) ->
         return
     before, after = price.of(old.seconds), price.of(new.seconds)
     currency = f" {price.currency}" if price.currency else ""
-    yield Cost(
-        name="cost",
-        before=f"{before:.2f}{currency}",
-        after=f"{after:.2f}{currency}",
-        says=f"{after - before:+.2f}{currency} for the training, by {price.source}",
-    )
+    shown = [f"{value:.2f}{currency}" for value in (before, after)]
+    says = f"{after - before:+.2f}{currency} for the training, by {price.source}"
+    yield Cost(name="cost", before=shown[0], after=shown[1], says=says)

@@ -1,18 +1,27 @@
-"""The rows of a source that both versions have: what of it leads to others now."""
+"""The rows of a source that both versions have: what leads to others now, and what that does to those that judge."""
 
 from __future__ import annotations
 
+import codecs
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
-from engine.recipe.model import PathRef
-from engine.review.compare import ChangedKey, Versions, equal_bytes, same_content
-from engine.review.row_format import KEYS, read_as
+from engine.evidence.review import Finding
+from engine.recipe.formats import format_of
+from engine.recipe.model import HubRef, PathRef, Source
+from engine.review.compare import ChangedKey, Versions, equal_bytes, finding, same_content
+from engine.review.rows import RowDivider
 from engine.review.sources import ListedSource, Paired, references_in
 
 OF_ROWS: Final = (
     *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
     *("quoting", "records", "explode", "columns"),
 )
+READING = ("format", "encoding", "quoting")
+"""Keys of a source that say how its file is read."""
+MOST_COMPARED: Final = 50_000_000
+"""Of a file whose lines are compared where its rows cannot be divided here."""
 
 
 def changed_rows(versions: Versions, source: Paired) -> str | None:
@@ -34,8 +43,8 @@ def key_of(versions: Versions, source: Paired, one: ChangedKey) -> str:
     key = one.path.removeprefix(f"{source.path}.").partition(".")[0]
     if key == "path":
         return "" if same_bytes(versions, source) else key
-    if key in KEYS:
-        place = KEYS.index(key)
+    if key in READING:
+        place = READING.index(key)
         old, new = (read_as(listed.first)[place] for listed in (source.old, source.new))
         return "" if old == new else key
     return key
@@ -78,3 +87,69 @@ def part_of(versions: Versions, source: Paired) -> ChangedKey | None:
     pins = ("revision", "package", "sha256", "hub", "path")
     found = (one for one in versions.of_source(source) if key_of(versions, source, one) in OF_ROWS)
     return next((one for one in found if key_of(versions, source, one) not in pins), None)
+
+
+def other_content(
+    versions: Versions, rows: RowDivider, changed: Sequence[Paired], *, counted: bool
+) -> Iterator[Finding]:
+    """W206, W703: what became of the rows that judged, by the sources whose files changed.
+
+    `counted`: the rows that are gone are reported elsewhere.
+    """
+    judged = rows.judged(versions.old, versions.new)
+    if judged is None:
+        # Rows cannot be distinguished here: lines that are gone may be rows that judged.
+        says = "lines of it are gone or changed; whether such rows judged is not known here"
+        others = [one for one in changed if not _only_grew(versions, one)]
+        yield from (finding("W206", one.path, says) for one in others)
+        return
+    path = changed[0].path
+    if judged.gone and not counted:
+        says = f"{judged.gone} of {judged.rows} rows that judged no longer do"
+        yield finding("W206", path, says)
+    if judged.otherwise:
+        says = f"{judged.otherwise} of {judged.rows} rows that judge have another answer now"
+        yield finding("W703", path, says)
+
+
+def _only_grew(versions: Versions, source: Paired) -> bool:
+    """Return whether every line of the old files is still in the new ones."""
+    old, new = _files(versions, source, old=True), _files(versions, source)
+    if old is None or new is None:
+        return False
+    # Compared as a set: rows may stand in another order, or in another file of the source.
+    left = {line for path in new for line in path.read_bytes().splitlines()}
+    return all(line in left for path in old for line in path.read_bytes().splitlines())
+
+
+def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Path] | None:
+    """The files of a source on the disk; None where one is not here, or too large."""
+    tree, listed = (versions.old.tree, source.old) if old else (versions.new.tree, source.new)
+    found: list[Path] = []
+    for ref in (ref for file in (listed.files if listed else ()) for ref in references_in(file)):
+        path = tree.copy(ref.path) if isinstance(ref, PathRef) and not ref.withheld else None
+        if path is None or path.stat().st_size > MOST_COMPARED:
+            return None
+        found.append(path)
+    return found
+
+
+def read_as(source: Source) -> tuple[str | None, str, bool]:
+    """Return format, encoding and whether double quotes count, with what `auto` means for the file."""
+    found = format_of(_file_name(source), source.format)
+    quoted = source.quoting == "double" or (source.quoting == "auto" and found == "csv")
+    return found, _encoding(source.encoding), quoted
+
+
+def _file_name(source: Source) -> str:
+    ref = source.ref
+    if isinstance(ref, PathRef):
+        return ref.path.name
+    return (source.hub_file or "") if isinstance(ref, HubRef) else ref.file
+
+
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        return name

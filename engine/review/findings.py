@@ -9,12 +9,12 @@ from dataclasses import replace
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, baselines, pins, probes, validation
+from engine.review import answers, comparisons, pins, validation
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
 from engine.review.holdout import judge_holdout
-from engine.review.record import judge_record, lock_changes
+from engine.review.locks import judge_record, lock_changes
 from engine.review.rows import RowDivider
 from engine.review.sources import Paired
 from engine.review.version import waivers_of
@@ -43,8 +43,8 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
     found: dict[tuple[str, str], Finding] = {}
     for one in findings:
         found.setdefault((one.code, one.path), one)
-    if ("W201", probes.SEED) in found:
-        found.pop(("W114", probes.SEED), None)
+    if ("W201", comparisons.SEED) in found:
+        found.pop(("W114", comparisons.SEED), None)
     return list(found.values())
 
 
@@ -58,11 +58,11 @@ def _place(path: str) -> int:
 def _generic(versions: Versions) -> Iterator[Finding]:
     for one in versions.differing:
         known = weakenings().get(one.form)
-        effect = effect_of(known, one.before, one.after) if known else None
-        if known is None or effect is None or _of_no_file(one.form, versions) or decides(one):
+        weaker = weakens(known, one.before, one.after) if known else None
+        if known is None or weaker is None or _of_no_file(one.form, versions) or decides(one):
             continue
         code = known.gone if known.gone and None in (one.before, one.after) else known.code
-        yield finding_of(one, code, weaker=effect is Effect.WEAKER)
+        yield finding_of(one, code, weaker=weaker)
     if _bounds(versions.before) and not _bounds(versions.after):
         yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
 
@@ -83,38 +83,31 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
     ]
 
 
-def effect_of(key: Weakening, before: Json, after: Json) -> Effect | None:
-    """Return what a change of a key does to the evidence; None for nothing, or where a function says it."""
+def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
+    """Return whether a change of a key weakens the evidence; None for no effect, or where a function says it."""
     match key.weaker:
         case Weaker.CHANGED:
-            return Effect.WEAKER
+            return True
         case Weaker.OFF | Weaker.ON:
-            return Effect.WEAKER if after is (key.weaker is Weaker.ON) else Effect.STRONGER
+            return after is (key.weaker is Weaker.ON)
         case Weaker.RELAXED:
-            is_weaker = ORDER.index(str(after)) > ORDER.index(str(before))
-            return Effect.WEAKER if is_weaker else Effect.STRONGER
+            return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:
-            return _bound_effect(key, before, after)
+            # Without a bound everything passes.
+            if not isinstance(after, int | float):
+                return True
+            is_lower = key.weaker is Weaker.LOWER
+            return isinstance(before, int | float) and (after < before) is is_lower
         case _:
             return None
-
-
-def _bound_effect(key: Weakening, before: Json, after: Json) -> Effect | None:
-    # Without a bound everything passes.
-    if not isinstance(after, int | float):
-        return Effect.WEAKER
-    if not isinstance(before, int | float):
-        return Effect.STRONGER
-    is_lower = after < before
-    return Effect.WEAKER if is_lower is (key.weaker is Weaker.LOWER) else Effect.STRONGER
 
 
 def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from validation.judging(versions)
     yield from validation.choice_of_the_model(versions)
     yield from answers.answers(versions)
-    yield from baselines.baselines(versions)
-    yield from probes.probes(versions)
+    yield from comparisons.baselines(versions)
+    yield from comparisons.probes(versions)
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)
     yield from validation.overrides(versions)

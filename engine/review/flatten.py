@@ -91,10 +91,8 @@ def _probe(item: Any) -> Iterator[Leaf]:
 def _sweep(sweep: Mapping[str, Any]) -> Iterator[Leaf]:
     """All settings are one leaf: a grid and the list of its combinations are the same sweep."""
     yield Leaf(path="sweep", form="sweep.list[]", value=sweep["list"], at=("sweep",))
-    choose_by = sweep["choose_by"]
-    yield Leaf(
-        path="sweep.choose_by", form="sweep.choose_by", value=choose_by, at=("sweep", "choose_by")
-    )
+    at = ("sweep", "choose_by")
+    yield Leaf(path=".".join(at), form=".".join(at), value=sweep["choose_by"], at=at)
 
 
 def _below(path: str, value: Json, form: str | None = None, *, at: KeyPath = ()) -> Iterator[Leaf]:

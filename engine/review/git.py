@@ -97,10 +97,9 @@ def run_git(
         )
     except subprocess.TimeoutExpired:
         message = f"`git {words[0]}` took more than {SECONDS} s"
-        raise EnvironmentProblem.one("E731", message) from None
     except OSError as error:
         message = f"git cannot be started: {error.strerror or error}"
-        raise EnvironmentProblem.one("E731", message) from None
+    raise EnvironmentProblem.one("E731", message)
 
 
 def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -> Process:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from engine.evidence.review import Finding
 from engine.lock.draw import draw_of, needs_record
-from engine.recipe.model import Source, Splits
-from engine.review.changed_rows import other_content
+from engine.recipe.model import Recipe, Source, Splits
 from engine.review.compare import Versions, finding, finding_of
-from engine.review.files import bytes_changed, changed_rows, part_of, same_bytes
+from engine.review.files import bytes_changed, changed_rows, other_content, part_of, same_bytes
 from engine.review.locks import judge_locks
 from engine.review.rows import HoldoutOverlap, RowDivider
 from engine.review.sources import Paired
-from engine.review.validation import is_smaller
+from engine.review.validation import is_smaller, rows_of
 
 GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""
@@ -27,7 +27,8 @@ def judge_holdout(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """Yield what the change does to the rows that judge, and to the record of them."""
     yield from judge_locks(versions)
     yield from _sizes(versions)
-    moved = [*_moved_sources(versions), *_gone_rows(versions, rows)]
+    sources = (_moved_source(versions, source) for source in versions.sources)
+    moved = [*chain.from_iterable(sources), *_gone_rows(versions, rows)]
     yield from moved
     yield from _fewer_validation(versions, rows)
     yield from judge_content(versions, rows)
@@ -219,16 +220,11 @@ def _fewer_validation(versions: Versions, rows: RowDivider) -> Iterator[Finding]
                 yield finding("W204", source.path, "", str(was), str(now))
 
 
-def _moved_sources(versions: Versions) -> Iterator[Finding]:
-    """W206: sources that judge, and that are gone or others."""
-    for source in versions.sources:
-        yield from _moved_source(versions, source)
-
-
 def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
+    """W206: a source that judges, and that is gone or another one."""
     old, new = source.old, source.new
-    judged = old is not None and _judges(old.first, versions, old=True)
-    judges = new is not None and _judges(new.first, versions)
+    judged = old is not None and _judges(old.first, versions.old.recipe)
+    judges = new is not None and _judges(new.first, versions.new.recipe)
     if old is None or not (judged or judges):
         return
     if new is None:
@@ -248,9 +244,8 @@ def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
         yield finding_of(found, "W206", says) if found else finding("W206", changed, says)
 
 
-def _judges(source: Source, versions: Versions, *, old: bool = False) -> bool:
+def _judges(source: Source, recipe: Recipe) -> bool:
     """Return whether rows of a source may stand in the holdout."""
-    recipe = versions.old.recipe if old else versions.new.recipe
     return recipe.splits.by != "files" or source.into == "holdout"
 
 
@@ -264,15 +259,8 @@ def _sizes(versions: Versions) -> Iterator[Finding]:
     smaller = None if old.folds or new.folds else is_smaller(old.holdout, new.holdout)
     if size is not None and smaller is not None:
         yield finding_of(size, "W202", weaker=smaller)
-    yield from _sampled(versions)
-
-
-def _sampled(versions: Versions) -> Iterator[Finding]:
-    """A sample leaves fewer rows to judge where the holdout is a share of them."""
-    rows, new = versions.find("data.sample.rows"), versions.new.recipe
-    if rows is None or (isinstance(new.splits.holdout, int) and not new.splits.folds):
-        return
-    before, after = (
-        value if isinstance(value, int) else float("inf") for value in (rows.before, rows.after)
-    )
-    yield finding_of(rows, "W202", weaker=after < before)
+    # A sample leaves fewer rows to judge where the holdout is a share of them.
+    rows = versions.find("data.sample.rows")
+    if rows is not None and (new.folds or not isinstance(new.holdout, int)):
+        before, after = (rows_of(value) for value in (rows.before, rows.after))
+        yield finding_of(rows, "W202", weaker=after < before)

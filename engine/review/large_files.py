@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from engine.files.reading import open_regular
+from engine.store.store import sha256_of
 
 MOST: Final = 1024
 """Bytes of a pointer, by the specification of git-lfs."""
 _POINTER: Final = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
 )
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +28,9 @@ class Pointer:
         """Return whether a file has the bytes that are pointed to."""
         try:
             # The size first: to hash gigabytes would take long.
-            if path.stat().st_size != self.size:
-                return False
-            digest = hashlib.sha256()
-            with open_regular(path) as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
+            return path.stat().st_size == self.size and sha256_of(path) == self.sha256
         except OSError:
             return False
-        return digest.hexdigest() == self.sha256
 
 
 def pointer_of(content: bytes) -> Pointer | None:

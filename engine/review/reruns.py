@@ -23,7 +23,8 @@ from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Refer
 from engine.recipe.sweeps import settled
 from engine.review.compare import Versions
 from engine.review.version import Side
-from engine.sources import DigestMemory, identity
+from engine.sources import identity
+from engine.sources.digest import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.stages.compile import compile_recipe
 from engine.store import Store

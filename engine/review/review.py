@@ -9,10 +9,10 @@ from engine.evidence.review import Review
 from engine.review.compare import Versions
 from engine.review.costs import costs
 from engine.review.findings import judge
-from engine.review.record import record_notes
+from engine.review.locks import record_notes
+from engine.review.pins import uncompared
 from engine.review.reruns import config_changes, reruns
 from engine.review.rows import RowDivider
-from engine.review.uncompared import uncompared
 from engine.review.version import Side
 from engine.store import Store
 

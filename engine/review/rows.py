@@ -72,7 +72,6 @@ class RowDivider:
 
     room: int = MOST_BYTES
     """Bytes that may still be read."""
-    _known: dict[str, Divided | str] = field(default_factory=dict)
     _prepared: dict[str, Prepared | str] = field(default_factory=dict)
 
     def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
@@ -88,10 +87,11 @@ class RowDivider:
 
     def of(self, side: Side) -> Divided | str:
         """Return the splits of a version, or why they are not known."""
-        key = _key(side)
-        if key not in self._known:
-            self._known[key] = self._find(side)
-        return self._known[key]
+        # The lock first: it costs no reading, and knows rows whose files are not here.
+        if side.drawing_lock and (found := _of_lock(side.recipe, side.drawing_lock)) is not None:
+            return found
+        prepared = self._divided(side)
+        return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
 
     def gone(self, side: Side) -> tuple[int, int] | None:
         """Return how many recorded holdout rows are gone from a version's data, and how many there were.
@@ -119,13 +119,6 @@ class RowDivider:
             otherwise=sum(was[text] != now[text] for text in was.keys() & now.keys()),
             come=len(now.keys() - was.keys()),
         )
-
-    def _find(self, side: Side) -> Divided | str:
-        # The lock first: it costs no reading, and knows rows whose files are not here.
-        if side.drawing_lock and (found := _of_lock(side.recipe, side.drawing_lock)) is not None:
-            return found
-        prepared = self._divided(side)
-        return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
 
     def _divided(self, side: Side) -> Prepared | str:
         """The splits of local files as a run would draw them, or why they are not known."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.recipe.model import Export, Size
+from engine.recipe.model import Export, Json, Size
 from engine.review.compare import Versions, finding_of
 from engine.review.flatten import OVERRIDES
 
@@ -44,6 +44,11 @@ def is_smaller(old: Size, new: Size) -> bool | None:
         return True if isinstance(old, str) and isinstance(new, int) else None
     # Rows and shares cannot be compared without the data.
     return new < old if type(old) is type(new) else None
+
+
+def rows_of(limit: Json) -> float:
+    """Return how many rows a limit leaves at most; none, or 0, leaves all."""
+    return limit if isinstance(limit, int) and limit else float("inf")
 
 
 def choice_of_the_model(versions: Versions) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
 from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.pipeline.report import describe
@@ -102,16 +102,12 @@ class AcceptedModel:
 
 def challenger(recipe: Recipe, options: ChallengeOptions) -> Recipe:
     """Return the recipe with the newer base model; untouched, only with baselines that ask that model."""
+    # here a baseline that passes is no reason to stop: it may be the very answer
+    other = replace(recipe, base_model=options.base_model, stop_if_baseline_passes=False)
     if options.train:
-        # here a baseline that passes is no reason to stop: it may be the very answer
-        return replace(recipe, base_model=options.base_model, stop_if_baseline_passes=False)
+        return other
     asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
-    return replace(
-        recipe,
-        base_model=options.base_model,
-        baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),),
-        stop_if_baseline_passes=False,
-    )
+    return replace(other, baselines=asking or (Baseline(kind="zero_shot", name="zero_shot"),))
 
 
 def challenge(
@@ -131,16 +127,15 @@ def challenge(
         other,
         store,
         inputs=collect_inputs(other, store, detect_device()),
-        options=RunOptions(until=_last_stage(other, options)),
+        options=RunOptions(until=answers_of(other)[0] if options.train else "baseline"),
         watcher=_Watching(watcher),
     )
     if state.error is not None:
         raise state.error
     refuse_interrupted(state)
     _require_same_rows(accepted, state)
-    found = _judged(other, options, accepted, state)
     found = replace(
-        found,
+        _judged(other, options, accepted, state),
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begun, 1),
     )
@@ -171,10 +166,6 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
         )
     report = json.loads(read_file(run.folder, "report.json"))
     return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
-
-
-def _last_stage(recipe: Recipe, options: ChallengeOptions) -> str:
-    return answers_of(recipe)[0] if options.train else "baseline"
 
 
 def _require_pin(ref: Reference, recipe: Recipe) -> None:
@@ -210,11 +201,9 @@ def _candidates(options: ChallengeOptions, state: RunState) -> dict[str, list[Pr
 
 def _metrics(recipe: Recipe) -> list[str]:
     """Return what is compared: the gated metrics that constrained answers have."""
-    acceptance = recipe.acceptance
-    gated = [bound.metric for bound in acceptance.metrics]
-    gated += [gain.metric for gain in acceptance.over_baselines]
-    left_out = (*FREE, *PER_TOKEN)
-    kept = [name for name in dict.fromkeys(gated) if name not in left_out]
+    gated = [bound.metric for bound in recipe.acceptance.metrics]
+    gated += [gain.metric for gain in recipe.acceptance.over_baselines]
+    kept = [name for name in dict.fromkeys(gated) if name not in (*FREE, *PER_TOKEN)]
     return kept or [primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)]
 
 
@@ -228,10 +217,8 @@ def _judged(
         accepted.answers,
         candidates,
         _metrics(recipe),
+        Judging.of(recipe),
         margins={drop.metric: drop.max_drop for drop in recipe.acceptance.over_previous},
-        task=recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
     )
     best = judging.best_of(lines)
     standing = judging.overall([line for line in lines if line.comparison.name == best])
@@ -258,10 +245,10 @@ def _judged(
 
 def _count_look(found: Challenge, state: RunState, store: Store) -> None:
     """Count the decision on this holdout, unless all answers were there already."""
-    ran = [record for record in state.records if record.status is StageStatus.RAN]
+    ran = {record.stage for record in state.records if record.status is StageStatus.RAN}
     lock = state.inputs.lock
     known = lock.holdout.looks if lock is not None else 0
-    if not [record for record in ran if record.stage in JUDGED] or not found.holdout:
+    if ran.isdisjoint(JUDGED) or not found.holdout:
         return
     outcome = f"challenge by {found.base_model}: {found.standing}"
     look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
@@ -325,9 +312,8 @@ def base_model_yaml(ref: Reference, folder: Path) -> str:
 def notes(recipe: Recipe) -> Iterator[str]:
     """Yield what was not compared, and what is not pinned; `recipe` has the newer base model."""
     gated = {bound.metric for bound in recipe.acceptance.metrics}
-    if gated & set(FREE):
-        named = ", ".join(sorted(gated & set(FREE)))
-        yield f"{named} is not compared: an untouched model is held to the form of an answer"
+    if free := ", ".join(sorted(gated & set(FREE))):
+        yield f"{free} is not compared: an untouched model is held to the form of an answer"
     if gated & set(PER_TOKEN):
         yield "perplexity is not compared: it counts tokens, and other models cut text otherwise"
     if isinstance(recipe.base_model, HubRef) and recipe.base_model.revision is None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from engine.errors import RecipeError
 from engine.evidence import Comparison
 from engine.lock.previous import answers_of
-from engine.metrics.comparing import comparison_of, corrected
-from engine.metrics.paired import difference, pair
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.comparing import comparisons_with, corrected
+from engine.metrics.paired import pair
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
-from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
@@ -175,19 +175,11 @@ def _comparisons(
     recipe: Recipe, tuned: Sequence[Prediction], before: Sequence[Prediction]
 ) -> tuple[Comparison, ...]:
     """Return the differences on every metric and class; only those of bounds and the main one are tested."""
-    confidence = recipe.acceptance.confidence
-    models = pair(tuned, before, task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
-    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    judging = Judging.of(recipe)
+    models, main = pair(tuned, before, judging), judging.main
     # p-values are corrected for their number, so what nobody asked about is not tested
     gated = {main, *(bound.metric for bound in recipe.acceptance.metrics)}
-    found = [
-        comparison_of(
-            "first",
-            difference(name, models, with_test=name in gated),
-            is_lower_better=is_lower_better(name, recipe.task.kind),
-        )
-        for name in models.measures
-    ]
+    found = comparisons_with("first", models, models.measures, tested=gated)
     ordered = sorted(found, key=lambda one: (one.metric != main, one.metric not in gated))
     return corrected(ordered)
 
@@ -198,13 +190,10 @@ def _changed_answers(
     found = []
     for row in one:
         other = two[row.id]
-        answers = _answer(row), _answer(other)
-        if row.nats is not None or answers[0] == answers[1]:
+        answers, right = (_answer(row), _answer(other)), (_is_right(row), _is_right(other))
+        if row.nats is not None or answers[0] == answers[1] or all(right):
             continue
-        right = _is_right(row), _is_right(other)
         became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
-        if all(right):
-            continue
         found.append(
             ChangedAnswer(
                 id=row.id, text=texts.get(row.id, ""), target=row.target,
@@ -225,12 +214,10 @@ def _is_right(row: Prediction) -> bool:
 
 def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
     """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
-    files = list(report.get("files", ()))
-    packed = [file for file in files if file["format"] == "gguf"]
-    if packed:
-        smallest = min(packed, key=lambda file: int(file["bytes"]))
-        return str(smallest["name"]), int(smallest["bytes"])
-    return ("model", sum(int(file["bytes"]) for file in files)) if files else ("", 0)
+    files = [(int(file["bytes"]), file) for file in report.get("files", ())]
+    packed = [(size, str(file["name"])) for size, file in files if file["format"] == "gguf"]
+    size, name = min(packed, key=itemgetter(0), default=(sum(size for size, _ in files), "model"))
+    return (name, size) if files else ("", 0)
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:

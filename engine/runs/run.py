@@ -114,61 +114,51 @@ def run_recipe(
     refuse_unmeasured(recipe, until=options.until)
     refuse_absent(recipe, options)
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
-        return _run_recipe(
-            recipe, warnings, root, options=options, watcher=watcher, lock_options=lock_options
+        lock = lock_policy(recipe, lock_options)
+        device = lock.device(detect_device())
+        require_backend(recipe, device)
+        store, runs = Store(root, versions=tool_versions()), Runs(root)
+        # large local files are hashed here: a signal waits a little for that, and not to its end
+        with interrupts.deferred():
+            inputs = collect_inputs(recipe, store, device)
+        # read before the stages: the file may be edited while they run
+        text = _as_written(recipe)
+        options = replace(
+            options,
+            previous=runs.payloads(recipe.name),
+            input_check=lock.input_check(inputs.sources, store),
         )
-
-
-def _run_recipe(
-    recipe: Recipe,
-    warnings: Sequence[Problem],
-    root: Path,
-    *,
-    options: RunOptions,
-    watcher: Watcher,
-    lock_options: LockOptions,
-) -> RunResult:
-    lock = lock_policy(recipe, lock_options)
-    device = lock.device(detect_device())
-    require_backend(recipe, device)
-    store, runs = Store(root, versions=tool_versions()), Runs(root)
-    # large local files are hashed here: a signal waits a little for that, and not to its end
-    with interrupts.deferred():
-        inputs = collect_inputs(recipe, store, device)
-    # read before the stages: the file may be edited while they run
-    text = _as_written(recipe)
-    options = replace(
-        options,
-        previous=runs.payloads(recipe.name),
-        input_check=lock.input_check(inputs.sources, store),
-    )
-    keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
-    tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
-    tracker.begin()
-    watcher = _LockingWatcher(watcher, keeper, tracker)
-    state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
-    try:
-        costs = tracker.costs(state.records, state.artifacts)
-        ending = _Ending(keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs)
-        return _finish(state, store, ending)
-    except EngineError:
-        if state.error is not None:  # a disk that is full for a stage is full for its report
-            raise state.error from None
-        raise
+        keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
+        tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
+        tracker.begin()
+        watcher = _LockingWatcher(watcher, keeper, tracker)
+        state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
+        try:
+            costs = tracker.costs(state.records, state.artifacts)
+            ending = _Ending(
+                keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs
+            )
+            return _finish(state, store, ending)
+        except EngineError:
+            if state.error is not None:  # a disk that is full for a stage is full for its report
+                raise state.error from None
+            raise
 
 
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
-    outcome = state.stop.outcome if state.stop else "accepted"
-    code = state.stop.code if state.stop else ExitCode.ACCEPTED
+    outcome = state.outcome
     repeated = lock.verdict(state.artifacts, state.records, outcome=outcome, error=state.error)
     try:
         run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     except EngineError as error:
+        error = state.error or error
+        # it leaves no folder, so it is not done
         report = _report(state, ending, None, repeated=repeated)
-        return _unwritten(report, state.error or error)
+        report = replace(report, run_directory="", files=(), next_steps=())
+        return RunResult(code=error.exit_code, report=report, folder=None, error=error)
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)
         # before the uses are counted, which writes the lock once more, with what was accepted
@@ -183,25 +173,18 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     )
     report = _report(state, ending, run, repeated=repeated, use=use)
     write(report, run, state.artifacts, store)
-    if _stop_if_asked(state) and state.stop is not None:  # while the report was written
-        outcome, code = state.stop.outcome, state.stop.code
+    if _stop_if_asked(state):  # while the report was written
         report = _report(state, ending, run, repeated=repeated, use=use)
         runs.clear(run)
         write(report, run, state.artifacts, store)
-    code = lock.exit_code(code, repeated)
-    if outcome == "accepted" and keeper.now is not None:
+    code = lock.exit_code(state.stop.code if state.stop else ExitCode.ACCEPTED, repeated)
+    if state.outcome == "accepted" and keeper.now is not None:
         # before the record, which holds its digest
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return RunResult(
         code=code, report=report, folder=run, error=state.error, events=tuple(keeper.messages)
     )
-
-
-def _unwritten(report: Report, error: EngineError) -> RunResult:
-    """Tell what a run came to whose store cannot be written any more: it leaves no folder, so it is not done."""
-    report = replace(report, run_directory="", files=(), next_steps=())
-    return RunResult(code=error.exit_code, report=report, folder=None, error=error)
 
 
 def _report(
@@ -213,37 +196,28 @@ def _report(
     use: HoldoutUse | None = None,
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
-    return assemble(
-        ReportInputs(
-            recipe=state.trained,
-            recipe_file=_as_typed(recipe.file),
-            recipe_text=ending.text,
-            resolved_recipe=dump_resolved(recipe),
-            device=state.inputs.device,
-            started=state.started,
-            run_folder=run.as_posix() if run else "",
-            records=state.records,
-            artifacts=state.artifacts,
-            outcome=state.stop.outcome if state.stop else "accepted",
-            why=state.stop.why if state.stop else "",
-            error=state.error,
-            warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-            notes=[*moving(recipe), *keeper.notes],
-            versions=tool_versions(),
-            holdout_use=use,
-            reproduction=repeated,
-            costs=ending.costs,
-            lengths=row_lengths(
-                state.trained, keeper.store, state.artifacts, state.inputs.base_model
-            ),
-        )
+    facts = ReportInputs(
+        state=state,
+        recipe_file=_as_typed(recipe.file),
+        recipe_text=ending.text,
+        run_folder=run.as_posix() if run else "",
+        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
+        notes=[*moving(recipe), *keeper.notes],
+    )
+    trained, base = state.trained, state.inputs.base_model
+    return replace(
+        assemble(facts),
+        holdout_use=use,
+        reproduction=repeated,
+        costs=ending.costs,
+        lengths=row_lengths(trained, keeper.store, state.artifacts, base),
     )
 
 
 def _stop_if_asked(state: RunState) -> bool:
     """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
     number = interrupts.pending()
-    if number is None or (state.stop is not None and state.stop.outcome == flow.INTERRUPTED):
+    if number is None or state.outcome == flow.INTERRUPTED:
         return False
     state.stop = flow.interrupted("report", number)
     return True
@@ -258,16 +232,6 @@ def _as_written(recipe: Recipe) -> str:
     return with_parent_text(text, parent, named=recipe.extends)
 
 
-def _repeated(found: Reproduction | None) -> dict[str, str] | None:
-    if found is None:
-        return None
-    return {
-        "verdict": found.verdict.value,
-        "first_difference": found.first_difference,
-        "summary": found.summary,
-    }
-
-
 def _as_typed(file: Path) -> str:
     """The recipe's path from the current folder, or its name alone: reports hold no paths of a machine."""
     try:
@@ -277,13 +241,15 @@ def _as_typed(file: Path) -> str:
 
 
 def _record(state: RunState, report: Report, code: ExitCode) -> dict[str, object]:
+    repeated = report.reproduction
+    names = ("verdict", "first_difference", "summary")
     return {
         "recipe": report.recipe_name,
         "started": report.started,
         "seconds": report.seconds,
         "outcome": report.outcome,
         "exit_code": int(code),
-        "reproduction": _repeated(report.reproduction),
+        "reproduction": {name: getattr(repeated, name) for name in names} if repeated else None,
         "stages": {
             record.stage: {"status": record.status.value, "key": record.key}
             for record in state.records

@@ -16,15 +16,6 @@ from engine.sources.digest import DigestMemory
 from engine.sources.local import check_path, digest_of_path
 from engine.store import Cached
 
-__all__ = [
-    "DigestMemory",
-    "fetch",
-    "fetch_columns",
-    "fetch_source",
-    "identity",
-    "source_identity",
-]
-
 
 def fetch(ref: PathRef | PackageRef, cached: Cached, progress: Progress) -> Path:
     """Return the local file or folder that `ref` names, downloaded into the store if need be.

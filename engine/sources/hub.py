@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DataError, EngineError, needs_extra
+from engine.errors import DataError, EngineError, first_line, needs_extra
 from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
 from engine.sources.online import fetching, loading_rows
@@ -138,7 +138,7 @@ def _translate(error: Exception, at: str) -> DataError | None:
     # RuntimeError: the data set is a script. The library has errors of its own besides.
     known = isinstance(error, ValueError | RuntimeError | OSError)
     if known or type(error).__module__.startswith("datasets."):
-        return DataError.one("D347", f"{at}: {_first_line(_reason(error))}")
+        return DataError.one("D347", f"{at}: {first_line(_reason(error))}")
     return None
 
 
@@ -163,11 +163,6 @@ def is_of_the_connection(error: Exception) -> bool:
 def _offline(at: str, error: Exception) -> DataError:
     return DataError.one(
         "D348",
-        f"{at} cannot be fetched: {_first_line(error)}",
+        f"{at} cannot be fetched: {first_line(error)}",
         hint="check the network, HF_ENDPOINT and HF_HUB_OFFLINE",
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__

@@ -38,6 +38,24 @@ def load_stage(name: str) -> Stage:
     return cast("Stage", sys.modules.get(full) or importlib.import_module(full))
 
 
+def after_of(name: str) -> tuple[str, ...]:
+    """Which stages must have passed before it (`AFTER`); not part of its key."""
+    return tuple(getattr(load_stage(name), "AFTER", ()))
+
+
+def tools_of(name: str) -> tuple[str, ...]:
+    """Distributions whose version can change its result (`TOOLS`)."""
+    return tuple(getattr(load_stage(name), "TOOLS", ()))
+
+
+def uses_of(name: str) -> tuple[str, ...]:
+    """What else its result depends on (`USES`).
+
+    `sources`: the bytes of the data sources; `base_model`; `device`: the kind of device and the precision.
+    """
+    return tuple(getattr(load_stage(name), "USES", ()))
+
+
 def stages_of(recipe: Recipe) -> tuple[str, ...]:
     """The stages of a recipe's run, in order: all but those that its module's `applies` denies."""
     return tuple(name for name in STAGES if _applies(load_stage(name), recipe))

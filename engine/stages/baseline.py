@@ -16,28 +16,24 @@ from typing import Any
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
-from engine.data.splitting.subsets import Fold, folds_of
+from engine.data.splitting.subsets import Fold
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
 from engine.training.rendered import rendered_rows
+from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 
-NAME = "baseline"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "holdout")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "scikit-learn", "torch", "transformers", "vllm")
 
 FILE = "baselines.json"
 CURVE = "svm_curve.json"
@@ -81,25 +77,13 @@ def run(context: StageContext) -> None:
         write_json(context.workdir / CURVE, to_json(curve))
 
 
-def folds_in(context: StageContext) -> tuple[Fold, ...]:
-    """Return what is judged, and what may be learned from for it: one fold without cross-validation."""
-    data = context.artifacts["data"]
-    return folds_of(
-        read_examples(data.file("train.jsonl")),
-        read_examples(data.file("validation.jsonl")),
-        read_examples(context.artifacts["holdout"].file("holdout.jsonl")),
-        folds=context.recipe.splits.folds,
-        near=context.recipe.data.checks.keeps_splits_apart,
-    )
-
-
 def _judged(baseline: Baseline, asker: Asker, folds: Sequence[Fold]) -> dict[str, Any]:
     """Write one baseline's predictions, and return its entry in `baselines.json`."""
     context, recipe = asker.context, asker.context.recipe
     made = [asker.product(baseline, fold) for fold in folds]
     predictions = [row for one in made for row in read_predictions(one.file(predict.FILE))]
     write_predictions(context.workdir / f"predictions.{baseline.name}.jsonl", predictions)
-    scores = score_by(recipe, predictions)
+    scores = score(predictions, Judging.of(recipe))
     facts = facts_of(made)
     crossed = f"; {len(folds)} folds, each judged by what never saw it" if len(folds) > 1 else ""
     return {

@@ -6,9 +6,9 @@ blocks, the rows are rendered first: only the base model's tokenizer can count t
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, CompileInputs
@@ -19,14 +19,9 @@ from engine.training.rendered import rendered_rows
 from engine.training.train import setting_of
 from engine.training.trained_rows import split_rows
 
-NAME = "compile"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("data",)
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ()
+NEEDS = ("data",)
+USES = ("device",)
 
 CONFIG = "config.yaml"
 PROVENANCE = "provenance.json"
@@ -53,8 +48,7 @@ def run(context: StageContext) -> None:
         context.recipe, context.device, train_rows=train, validation_rows=validation
     )
     (context.workdir / CONFIG).write_text(config.text, encoding="utf-8")
-    provenance = json.dumps([asdict(line) for line in config.lines], indent=1, ensure_ascii=False)
-    (context.workdir / PROVENANCE).write_text(provenance + "\n", encoding="utf-8")
+    write_json(context.workdir / PROVENANCE, [asdict(line) for line in config.lines])
 
 
 def compile_recipe(

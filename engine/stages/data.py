@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.artifacts.results import READ
+from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.checks.findings import FILE, Findings
 from engine.data.examples.example import Example, write_examples
@@ -26,14 +25,9 @@ from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
 
-NAME = "data"
 REVISION = 3
 NEEDS: tuple[str, ...] = ()
-AFTER: tuple[str, ...] = ()
-TOOLS: tuple[str, ...] = ()
-USES_SOURCES = True
-USES_BASE_MODEL = False
-USES_DEVICE = False
+USES = ("sources",)
 
 HOLDOUT = "holdout"
 FINDINGS = "findings"
@@ -53,13 +47,10 @@ def recipe_slice(recipe: Recipe) -> Payload:
             source_slice(source, name)
             for source, name in zip(data.sources, source_names(data.sources), strict=True)
         ],
-        "shape": data.shape,
+        **{name: getattr(data, name) for name in ("shape", "answer", "pair", "sample")},
         # the order in which a mapping is written decides nothing
         "label": data.label.in_order() if data.label else None,
-        "answer": data.answer,
         "messages": data.messages.in_order() if data.messages else None,
-        "pair": data.pair,
-        "sample": data.sample,
         "checks": checks,
         "splits": recipe.splits,
     }
@@ -92,9 +83,11 @@ def run(context: StageContext) -> None:
         context.progress.note(f"every row of every finding: {listed}")
     write_examples(context.workdir / "train.jsonl", prepared.train)
     write_examples(context.workdir / "validation.jsonl", prepared.validation)
-    _write_json(context.workdir / "summary.json", to_json(prepared.summary))
-    _write_json(context.workdir / "membership.json", membership_to_json(prepared.membership))
-    _write_json(context.workdir / READ, _read(fetched, marks))
+    write_json(context.workdir / "summary.json", to_json(prepared.summary), indent=2)
+    write_json(
+        context.workdir / "membership.json", membership_to_json(prepared.membership), indent=2
+    )
+    write_json(context.workdir / READ, _read(fetched, marks), indent=2)
     _keep_holdout(context, prepared.holdout)
 
 
@@ -102,11 +95,6 @@ def _read(fetched: Sequence[Fetched], marks: Fingerprints) -> dict[str, object]:
     """Return what was read: the digest of each source, and the fingerprints of the rows."""
     sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
     return {"sources": sources, "rows": marks.rows, "fingerprints": marks.written()}
-
-
-def _write_json(path: Path, value: object) -> None:
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _keep_findings(context: StageContext, findings: Findings) -> str:

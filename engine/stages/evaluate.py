@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.sampling import judged_validation, sample_rows
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
@@ -32,20 +32,16 @@ from engine.training.variants import machine
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-NAME = "evaluate"
 REVISION = 5
-NEEDS: tuple[str, ...] = ("data", "holdout", "train")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout", "train")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Rows:
     """One set of rows that is asked."""
 
@@ -68,33 +64,24 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`."""
     recipe = context.recipe
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-    validation = read_examples(data.file("validation.jsonl"))
+    train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
     # loaded once, and not at all where every answer is in the store
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = predict.PredictionInputs.of(recipe, train)
+    sample = sample_rows(train, recipe.task, seed=recipe.splits.seed)
+    free = [_Rows("free", holdout, len(holdout))] if recipe.task.spec.is_constrained else []
     sets = [
-        _Rows(name="holdout", rows=holdout, of=len(holdout)),
-        *(
-            [_Rows(name="free", rows=holdout, of=len(holdout))]
-            if recipe.task.spec.is_constrained
-            else []
-        ),
-        _Rows(
-            name="train",
-            rows=sample_rows(train, recipe.task, seed=recipe.splits.seed),
-            of=len(train),
-        ),
-        _Rows(name="validation", rows=judged_validation(validation, recipe), of=len(validation)),
+        _Rows("holdout", holdout, len(holdout)),
+        *free,
+        _Rows("train", sample, len(train)),
+        _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
     scores: dict[str, object] = dict.fromkeys(SETS)
     for part in sets:
         made = _predictions(part, context, asked, loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)
-        scores[part.name] = to_json(score_by(recipe, read_predictions(file)))
+        scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)

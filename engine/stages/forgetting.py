@@ -30,14 +30,10 @@ from engine.training.train import load_trained
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-NAME = "forgetting"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("train",)
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("peft", "torch", "transformers")
+NEEDS = ("train",)
+USES = ("base_model", "device")
+TOOLS = ("peft", "torch", "transformers")
 
 ANSWERING = 1
 """Bumped when the same model and probes would now give other likelihoods."""
@@ -62,18 +58,15 @@ def references(recipe: Recipe) -> dict[str, Source]:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked, the seed that draws it, and the confidence of intervals."""
+    probes = probes_of(recipe)
     return {
         "acceptance": {
             "confidence": recipe.acceptance.confidence,
-            "forgetting": {"probes": [_probe_slice(probe) for probe in probes_of(recipe)]},
+            "forgetting": {"probes": [_probe_slice(probe) for probe in probes]},
         },
-        "splits": {"seed": recipe.splits.seed if _draws(recipe) else None},
+        "splits": {"seed": recipe.splits.seed if any(one.limit for one in probes) else None},
         "method": {"kind": recipe.method.kind},
     }
-
-
-def _draws(recipe: Recipe) -> bool:
-    return any(probe.limit for probe in probes_of(recipe))
 
 
 def _probe_slice(probe: Probe) -> dict[str, Any]:

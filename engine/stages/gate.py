@@ -15,24 +15,19 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Comparison, Scores, Verdict, to_json
-from engine.files.typed_json import from_json
+from engine.lock.previous import answers_of
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
-from engine.metrics.predictions import Prediction, read_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
-from engine.recipe.metrics import FREE, primary
+from engine.recipe.metrics import FREE
 from engine.recipe.model import Acceptance, Recipe
 
-NAME = "gate"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("evaluate", "baseline")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = False
-TOOLS: tuple[str, ...] = ("numpy",)
+NEEDS = ("evaluate", "baseline")
+TOOLS = ("numpy",)
 
 FILE = "verdict.json"
 COMPARISONS = "comparisons.json"
@@ -90,16 +85,9 @@ def run(context: StageContext) -> None:
 def _compare(
     context: StageContext, judged: _JudgedScores, since: Earlier
 ) -> tuple[Comparison, ...]:
-    recipe = context.recipe
-    rivals = Rivals(
-        task=recipe.task,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-        baselines=_baselines(context),
-        earlier=since,
-    )
-    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-    return compare(judged.predictions, rivals, acceptance=recipe.acceptance, main=main)
+    judging, acceptance = Judging.of(context.recipe), context.recipe.acceptance
+    rivals = Rivals(judging=judging, baselines=_baselines(context), earlier=since)
+    return compare(judged.predictions, rivals, acceptance=acceptance, main=judging.main)
 
 
 def _judge(
@@ -109,17 +97,15 @@ def _judge(
     since: Earlier,
 ) -> Verdict:
     recipe, acceptance = context.recipe, context.recipe.acceptance
-    scores = _scores(context)
+    scores = flow.scores(context.artifacts)
     thresholds = judge_thresholds(
         acceptance.metrics,
         named_metrics(judged.chosen, free=judged.free),
         decide_on=acceptance.decide_on,
         notes=dict.fromkeys(FREE, HOW_MEASURED),
     )
-    gains = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
-    kept = judge_previous(
-        acceptance.over_previous, comparisons, earlier=since, acceptance=acceptance
-    )
+    gains = judge_gains(comparisons, acceptance)
+    kept = judge_previous(comparisons, acceptance, earlier=since)
     gap = judge_gap(
         acceptance.max_overfitting_gap,
         train=scores["train"],
@@ -136,30 +122,17 @@ def _judge(
 
 def _judged(context: StageContext) -> _JudgedScores:
     """Return the holdout's answers; with folds those of all rows."""
-    evaluated = context.artifacts["evaluate"]
-    if not context.recipe.splits.folds:
-        scores = _scores(context)
-        predictions = read_predictions(evaluated.file("predictions.holdout.jsonl"))
-        return _JudgedScores(
-            chosen=scores["holdout"], free=scores.get("free"), predictions=predictions
-        )
-    found = flow.read_json(context.artifacts["resample"], "folds.json")
-    file = context.artifacts["resample"].file("predictions.folds.jsonl")
+    folds = bool(context.recipe.splits.folds)
+    stage, file = answers_of(context.recipe)
+    scores = flow.scores(context.artifacts, folds=folds)
     return _JudgedScores(
-        chosen=from_json(Scores, found["folds"]),
-        free=from_json(Scores, found["free"]) if found["free"] else None,
-        predictions=read_predictions(file),
+        chosen=scores["folds" if folds else "holdout"],
+        free=scores.get("free"),
+        predictions=read_predictions(context.artifacts[stage].file(file)),
     )
-
-
-def _scores(context: StageContext) -> dict[str, Scores]:
-    found = flow.read_json(context.artifacts["evaluate"], "scores.json")
-    return {name: from_json(Scores, scores) for name, scores in found.items() if scores}
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
     artifact = context.artifacts["baseline"]
-    names = [
-        item["name"] for item in flow.read_json(context.artifacts["baseline"], "baselines.json")
-    ]
+    names = [item["name"] for item in flow.read_json(artifact, "baselines.json")]
     return {name: read_predictions(artifact.file(f"predictions.{name}.jsonl")) for name in names}

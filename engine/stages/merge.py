@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
-from engine.sources import DigestMemory, identity
+from engine.sources import identity
+from engine.sources.digest import DigestMemory
 
-NAME = "merge"
 REVISION = 2
 NEEDS = ("train",)
 AFTER = ("gate",)
-TOOLS: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = False
+USES = ("base_model",)
 
 MODEL = "model"
 FACTS = "merge.json"
@@ -56,8 +53,7 @@ def run(context: StageContext) -> None:
     write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)
-    text = json.dumps(asdict(facts), indent=2, ensure_ascii=False)
-    (context.workdir / FACTS).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / FACTS, asdict(facts), indent=2)
 
 
 def _check_base(context: StageContext) -> None:

@@ -11,8 +11,8 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile, to_json
@@ -25,13 +25,8 @@ from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
 
-NAME = "quantize"
 REVISION = 3
 NEEDS = ("data", "merge")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = False
 
 FILES = "export.json"
 MODELFILE = "ollama"
@@ -56,16 +51,16 @@ def run(context: StageContext) -> None:
     export = context.recipe.export
     files: list[ExportedFile] = []
     if "safetensors" in in_order(export.formats):
-        spec = ExportSpec(
-            task=context.recipe.task,
-            quantization=export.quantizations[0],
-            threads=context.device.threads,
-        )
+        spec = _spec(context, export.quantizations[0])
         files += _export("safetensors", context, spec, context.workdir)
     if export.has_quantized_file:
         files += _quantized(context)
-    text = json.dumps([to_json(file) for file in files], indent=2, ensure_ascii=False)
-    (context.workdir / FILES).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / FILES, [to_json(file) for file in files], indent=2)
+
+
+def _spec(context: StageContext, quantization: str) -> ExportSpec:
+    task, threads = context.recipe.task, context.device.threads
+    return ExportSpec(task=task, quantization=quantization, threads=threads)
 
 
 def _has_matrix(recipe: Recipe) -> bool:
@@ -77,14 +72,11 @@ def _quantized(context: StageContext) -> list[ExportedFile]:
     export = context.recipe.export
     sixteen = sixteen_bit(context)
     matrix = _matrix(context, sixteen) if _has_matrix(context.recipe) else None
-    train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    answers = PredictionInputs.of(context.recipe, train).answers
+    answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
     files: dict[str, ExportedFile] = {}
     for quantization in export.quantizations:
-        spec = ExportSpec(
-            task=context.recipe.task,
-            quantization=quantization,
-            threads=context.device.threads,
+        spec = replace(
+            _spec(context, quantization),
             sixteen=sixteen.file(SIXTEEN),
             longest_answers=answers,
             importance=None if matrix is None else matrix.file(MATRIX),
@@ -141,8 +133,7 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         "versions": {tool: version_of(tool) for tool in TOOLS},
     }
     made = context.cached("gguf", payload, build)
-    described = json.loads(made.file(FILES).read_text(encoding="utf-8"))
-    files = from_json(list[ExportedFile], described)
+    files = from_json(list[ExportedFile], read_json(made, FILES))
     for file in files:
         target = context.workdir / file.name
         # `task.json` comes with every quantization, and is the same

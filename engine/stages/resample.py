@@ -13,26 +13,21 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
-from engine.data.splitting.subsets import Fold, folds_of, share
+from engine.data.splitting.subsets import Fold, share
 from engine.evidence import LearningCurve, to_json
 from engine.inference.sampling import judged_validation
-from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
-from engine.metrics.predictions import read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
-from engine.training.retraining import Part, answers, examples_left
+from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
-from engine.training.variants import backend_slice, variant
+from engine.training.variants import training_slice, variant
 
-NAME = "resample"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "evaluate")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "evaluate")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 CURVE = "curve.json"
 SCORES = "folds.json"
@@ -59,13 +54,10 @@ def trainings(recipe: Recipe) -> int:
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked for, what rows and answers depend on, and the backend."""
     return {
+        **training_slice(recipe),
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
-        "task": asdict(recipe.task),
         "method": asdict(replace(recipe.method, seeds=())),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "backend": backend_slice(recipe),
     }
 
 
@@ -79,29 +71,17 @@ def run(context: StageContext) -> None:
 
     """
     refuse_unready(context)
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    validation = read_examples(data.file("validation.jsonl"))
     if context.recipe.learning_curve:
-        write_json(context.workdir / CURVE, to_json(_curve(context, train, validation)))
+        write_json(context.workdir / CURVE, to_json(_curve(context)))
     if context.recipe.splits.folds:
-        holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-        folds = folds_of(
-            train,
-            validation,
-            holdout,
-            folds=context.recipe.splits.folds,
-            near=context.recipe.data.checks.keeps_splits_apart,
-        )
-        _cross_validate(context, folds)
+        _cross_validate(context, folds_in(context))
 
 
-def _curve(
-    context: StageContext, train: Sequence[Example], validation: Sequence[Example]
-) -> LearningCurve:
+def _curve(context: StageContext) -> LearningCurve:
     recipe = context.recipe
+    train, validation = context.examples("train"), context.examples("validation")
     if not validation:
-        return too_few_rows("tuned", judged_on="validation", reason="there are no validation rows")
+        return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
     judged, asked = [], judged_validation(validation, recipe)
     for part in SHARES[:-1]:
         rows = share(train, part, seed=recipe.splits.seed)
@@ -114,14 +94,7 @@ def _curve(
     rendered = variant(recipe.method, context, of="all rows").rendered
     trained_on = examples_left(len(train), rendered)
     judged.append(ShareResult(share=SHARES[-1], rows=trained_on, predictions=whole))
-    return learning_curve(
-        "tuned",
-        judged,
-        task=recipe.task,
-        judged_on="validation",
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    return learning_curve("tuned", judged, Judging.of(recipe), judged_on="validation")
 
 
 def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
@@ -142,5 +115,5 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     scores: dict[str, object] = dict.fromkeys(PREDICTIONS)
     for name, rows in predictions.items():
         write_predictions(context.workdir / PREDICTIONS[name], rows)
-        scores[name] = to_json(score_by(recipe, rows))
+        scores[name] = to_json(score(rows, Judging.of(recipe)))
     write_json(context.workdir / SCORES, scores)

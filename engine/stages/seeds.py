@@ -13,25 +13,22 @@ from pathlib import Path
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import agreement, score_by
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.training.train import load_weights, refuse_unready
-from engine.training.variants import backend_slice, trained, variant
+from engine.training.variants import trained, training_slice, variant
 
-NAME = "seeds"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("data", "holdout", "evaluate")
-AFTER: tuple[str, ...] = ("gate",)
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data", "holdout", "evaluate")
+AFTER = ("gate",)
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "seeds.json"
 PRODUCT = "seed"
@@ -44,14 +41,7 @@ def applies(recipe: Recipe) -> bool:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the seeds, what rows and answers depend on, and the backend."""
-    return {
-        "task": asdict(recipe.task),
-        "method": asdict(recipe.method),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "splits": {"seed": recipe.splits.seed},
-        "backend": backend_slice(recipe),
-    }
+    return {"method": asdict(recipe.method), **training_slice(recipe)}
 
 
 def run(context: StageContext) -> None:
@@ -66,7 +56,7 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     recipe = context.recipe
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
-    holdout = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
+    holdout = context.examples("holdout")
     runs = [_judged(recipe.method.seed, first, None, recipe)]
     for seed in recipe.method.seeds:
         predictions = _answers(seed, holdout, context)
@@ -80,7 +70,7 @@ def _judged(
     seed: int, predictions: Sequence[Prediction], first: Sequence[Prediction] | None, recipe: Recipe
 ) -> SeedScores:
     """Score a model's answers; what only free decoding shows is left out, since it was not asked."""
-    scores: Scores = score_by(recipe, predictions)
+    scores: Scores = score(predictions, Judging.of(recipe))
     empty = FREE if recipe.task.spec.is_constrained else ()
     metrics = tuple(metric for metric in scores.metrics if metric.name not in empty)
     same: Metric | None = None
@@ -94,8 +84,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     # the list stands in no training's key: a seed that is added trains only itself
     method = replace(context.recipe.method, seed=seed, seeds=())
     one = variant(method, context, of=f"seed {seed}")
-    train = read_examples(context.artifacts["data"].file("train.jsonl"))
-    asked = predict.PredictionInputs.of(one.context.recipe, train)
+    asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
     payload = {
         "revision": (REVISION, predict.REVISION),
         "holdout": context.inputs["holdout"],

@@ -16,13 +16,13 @@ from pathlib import Path
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.sampling import judged_validation
-from engine.metrics.predictions import read_predictions, write_predictions
+from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from engine.recipe.model import Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
@@ -30,22 +30,18 @@ from engine.store import Artifact
 from engine.training.train import SUMMARY, load_weights, refuse_unready
 from engine.training.variants import (
     TrainingVariant,
-    backend_slice,
     discard,
     is_trained,
     trained,
+    training_slice,
     variant,
     weights,
 )
 
-NAME = "sweep"
 REVISION = 1
-NEEDS: tuple[str, ...] = ("data",)
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("numpy", "peft", "torch", "transformers", "vllm")
+NEEDS = ("data",)
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "sweep.json"
 PRODUCT = "setting"
@@ -68,11 +64,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "settings": [asdict(replace(method, seeds=())) for method in sweep.settings],
         "named": named(sweep, recipe.method),
         "choose_by": sweep.choose_by,
-        "task": asdict(recipe.task),
-        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
-        "acceptance": {"confidence": recipe.acceptance.confidence},
-        "splits": {"seed": recipe.splits.seed},
-        "backend": backend_slice(recipe),
+        **training_slice(recipe),
     }
 
 
@@ -91,9 +83,8 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     sweep = _sweep(recipe)
     refuse_unready(context)
-    data = context.artifacts["data"]
-    train = read_examples(data.file("train.jsonl"))
-    rows = judged_validation(read_examples(data.file("validation.jsonl")), recipe)
+    train = context.examples("train")
+    rows = judged_validation(context.examples("validation"), recipe)
     variants = [_variant(number, context) for number in range(len(sweep.settings))]
     judged = []
     for number, one in enumerate(variants):
@@ -102,12 +93,7 @@ def run(context: StageContext) -> None:
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(predict.FILE), file)
-    choice = SweepCriterion(
-        task=recipe.task,
-        metric=sweep.choose_by,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    choice = SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by)
     found = choose(judged, choice)
     write_json(context.workdir / FILE, to_json(found))
     write_json(context.workdir / flow.LEFT, weights(variants[found.chosen]).name)

@@ -12,20 +12,16 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.lock.hardware import basis_of, write_basis
+from engine.lock.hardware import write_basis
 from engine.recipe.model import Recipe
 from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
-NAME = "train"
 REVISION = 3
-NEEDS: tuple[str, ...] = ("data", "compile")
-AFTER: tuple[str, ...] = ()
-USES_SOURCES = False
-USES_BASE_MODEL = True
-USES_DEVICE = True
-TOOLS: tuple[str, ...] = ("peft", "torch", "transformers")
+NEEDS = ("data", "compile")
+USES = ("base_model", "device")
+TOOLS = ("peft", "torch", "transformers")
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -61,7 +57,7 @@ def run(context: StageContext) -> None:
         result=context.workdir,
         keeps_checkpoints=True,
     )
-    write_basis(context.workdir, basis_of(base, context.device))
+    write_basis(context.workdir, base, context.device)
     # what a sweep has left was trained from these rows by this config: training again would make
     # nothing else
     if not _take_swept(context):

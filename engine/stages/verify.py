@@ -14,8 +14,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.examples.example import read_examples
 from engine.environment import version_of
 from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
@@ -27,9 +27,9 @@ from engine.inference.cached import (
     store_predictions,
 )
 from engine.metrics.endings import judge_endings
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
-from engine.metrics.verdict import judge_drops, judge_thresholds, verdict
+from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
 from engine.parity import files as parity_files
 from engine.parity import ladder, speed
 from engine.parity.ladder import Variant
@@ -40,14 +40,10 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-NAME = "verify"
 REVISION = 5
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
-AFTER: tuple[str, ...] = ()
 TOOLS = ("inferna",)
-USES_SOURCES = False
-USES_BASE_MODEL = False
-USES_DEVICE = True
+USES = ("device",)
 
 RESULT = "verify.json"
 WEIGHTS = "weights.json"
@@ -61,6 +57,8 @@ class _Tried:
     quantization: str
     predictions: Predictions
     free: Scores | None
+    agreement: float | None
+    """Share of the merged model's answers that it gives too."""
     result: VariantResult
 
     @property
@@ -89,8 +87,7 @@ def run(context: StageContext) -> None:
     chain.lossless()
     if context.recipe.export.has_quantized_file and not chain.is_over:
         chain.quantized()
-    text = json.dumps(chain.result(), indent=2, ensure_ascii=False, allow_nan=False)
-    (context.workdir / RESULT).write_text(f"{text}\n", encoding="utf-8")
+    write_json(context.workdir / RESULT, chain.result(), indent=2)
     for name, predictions in chain.predictions().items():
         write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 
@@ -100,9 +97,9 @@ class _ParityChain:
 
     def __init__(self, context: StageContext) -> None:
         self.context, self.recipe = context, context.recipe
-        self.examples = read_examples(context.artifacts["holdout"].file("holdout.jsonl"))
-        train = read_examples(context.artifacts["data"].file("train.jsonl"))
-        self.asked = predict.PredictionInputs.of(self.recipe, train)
+        self.judging = replace(Judging.of(self.recipe), seed=self.recipe.method.seed)
+        self.examples = context.examples("holdout")
+        self.asked = predict.PredictionInputs.of(self.recipe, context.examples("train"))
         self.results: list[VariantResult] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
@@ -152,18 +149,14 @@ class _ParityChain:
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
         checks += [check for check in read if check.status is Status.FAIL]
-        confidence = self.recipe.acceptance.confidence
-        self.results.append(
-            ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
-        )
+        self.results.append(self._result(variant, checks))
         self.checks += checks
         self._last = variant
 
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
         artifact = self.context.artifacts["quantize"]
-        described = json.loads(artifact.file("export.json").read_text(encoding="utf-8"))
-        digests = {item["name"]: item["sha256"] for item in described}
+        digests = {item["name"]: item["sha256"] for item in read_json(artifact, "export.json")}
         names = self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
         # the first that passes leaves, so the order is part of the result: ties go by the
@@ -177,7 +170,7 @@ class _ParityChain:
                 return
 
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
-        task, acceptance = self.recipe.task, self.recipe.acceptance
+        task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
         free = self._score(predictions.free) if task.spec.is_constrained else None
         prompts = [] if task.spec.by_likelihood else self._prompts()
@@ -185,7 +178,7 @@ class _ParityChain:
         scores = self._score(predictions.chosen)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
         variant = Variant(name=quantization, chosen=predictions.chosen, scores=whole)
-        same = agreement(self.merged.chosen, predictions.chosen, confidence=acceptance.confidence)
+        same = agreement(self.merged.chosen, predictions.chosen, confidence=self.judging.confidence)
         metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
         checks = [
@@ -197,10 +190,18 @@ class _ParityChain:
             *self._drops(predictions),
             *self._bounds(metrics, timed),
         ]
-        confidence = acceptance.confidence
         # `_last` stays the 16-bit file, which every quantization is made of
-        result = ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
-        return _Tried(quantization=quantization, predictions=predictions, free=free, result=result)
+        return _Tried(
+            quantization=quantization,
+            predictions=predictions,
+            free=free,
+            agreement=same.value,
+            result=self._result(variant, checks),
+        )
+
+    def _result(self, variant: Variant, checks: list[Check]) -> VariantResult:
+        confidence = self.judging.confidence
+        return ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
@@ -222,17 +223,11 @@ class _ParityChain:
             "revision": gguf_tensors.REVISION,
             "version": version_of("gguf"),
         }
-        made = self.context.cached("weights", payload, build)
-        found = json.loads(made.file(WEIGHTS).read_text(encoding="utf-8"))
+        found = read_json(self.context.cached("weights", payload, build), WEIGHTS)
         return [gguf_tensors.TensorError(**one) for one in found["errors"]], found["facts"]
 
     def _drops(self, predictions: Predictions) -> list[Check]:
-        judge = partial(
-            judge_drops,
-            task=self.recipe.task,
-            confidence=self.recipe.acceptance.confidence,
-            seed=self.recipe.method.seed,
-        )
+        judge = partial(judge_drops, judging=self.judging)
         drops = self.recipe.export.max_drops
         held = [drop for drop in drops if drop.metric not in FREE]
         loose = [drop for drop in drops if drop.metric in FREE]
@@ -314,17 +309,14 @@ class _ParityChain:
         )
 
     def _score(self, predictions: Sequence[Prediction]) -> Scores:
-        confidence = self.recipe.acceptance.confidence
-        return score(
-            predictions, self.recipe.task, confidence=confidence, seed=self.recipe.method.seed
-        )
+        return score(predictions, self.judging)
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
         kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
         if self.tried:
-            kept |= {QUANTIZED: self.tried[-1].predictions.chosen}
-            kept |= {"quantized_free": self.tried[-1].predictions.free}
+            last = self.tried[-1].predictions
+            kept |= {QUANTIZED: last.chosen, "quantized_free": last.free}
         return kept
 
     def result(self) -> dict[str, Any]:
@@ -333,27 +325,24 @@ class _ParityChain:
         checks = [*self.checks, *(last.verdict.checks if last else ())]
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
-        same = (
-            None
-            if last is None
-            else agreement(
-                self.merged.chosen,
-                last.predictions.chosen,
-                confidence=self.recipe.acceptance.confidence,
-            ).value
-        )
+        facts = last.predictions.facts if last else {}
+        parity = facts.get("parity")
+        flips = ladder.flips(self.merged.chosen, last.predictions.chosen) if last else ()
         return {
             "verdict": to_json(verdict(checks)),
-            "agreement": same,
+            "agreement": last.agreement if last else None,
             "scores": {
                 "merged": to_json(merged),
                 QUANTIZED: to_json(last.result.scores) if last else None,
             },
             "free": to_json(last.free) if last and last.free else None,
-            "flips": _flips(self.merged.chosen, last.predictions.chosen) if last else [],
-            "token_parity": last.predictions.facts["parity"]["llama_cpp"] if last else None,
-            "parity": last.predictions.facts["parity"] if last else None,
-            "llama_cpp": last.predictions.facts["version"] if last else None,
+            "flips": [
+                {"id": one.id, "target": one.target, "merged": one.before, QUANTIZED: one.after}
+                for one in flips
+            ],
+            "token_parity": parity["llama_cpp"] if parity else None,
+            "parity": parity,
+            "llama_cpp": facts.get("version"),
             "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
             "ladder": [to_json(one) for one in self.results],
@@ -364,18 +353,8 @@ def _prompt_check(others: int, rows: int) -> list[Check]:
     """Return a warning when `task.json` asks other than training did, for `recipe try` relies on it."""
     if not others:
         return []
-    return [
-        Check(
-            name="task_file",
-            status=Status.WARN,
-            got=(rows - others) / rows,
-            direction="min",
-            bound=1.0,
-            decided_on="point",
-            n=rows,
-            note=f"task.json asks {others} holdout rows in other words than training did",
-        )
-    ]
+    note = f"task.json asks {others} holdout rows in other words than training did"
+    return [point_check("task_file", Status.WARN, (rows - others) / rows, n=rows, note=note)]
 
 
 def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Check:
@@ -383,22 +362,11 @@ def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Che
     answered = {one.id for one in adapter if one.label is not None or one.nats is not None}
     again = [one for one in chosen if one.label is not None or one.nats is not None]
     kept = sum(one.id in answered for one in again)
-    return Check(
-        name="reload",
-        status=Status.PASS if chosen and kept == len(answered) else Status.FAIL,
-        got=kept / len(answered) if answered else None,
-        direction="min",
-        bound=1.0,
-        decided_on="point",
+    return point_check(
+        "reload",
+        Status.PASS if chosen and kept == len(answered) else Status.FAIL,
+        kept / len(answered) if answered else None,
         n=len(answered),
         note="rows that the adapter answers, and the exported folder after loading too; "
         "no quantized file was asked for",
     )
-
-
-def _flips(merged: Sequence[Prediction], quantized: Sequence[Prediction]) -> list[dict[str, Any]]:
-    return [
-        {"id": one.id, "target": one.target, "merged": one.label, "quantized": two.label}
-        for one, two in zip(merged, quantized, strict=True)
-        if one.label != two.label
-    ]

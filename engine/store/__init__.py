@@ -6,18 +6,3 @@ from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, canonical_json, make_key, product_key
 from engine.store.manifest import Stored
 from engine.store.store import Cached, Store, sha256_of, storage_problem
-
-__all__ = [
-    "Artifact",
-    "Cached",
-    "DamagedError",
-    "FileEntry",
-    "StageKey",
-    "Store",
-    "Stored",
-    "canonical_json",
-    "make_key",
-    "product_key",
-    "sha256_of",
-    "storage_problem",
-]

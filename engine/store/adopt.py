@@ -34,7 +34,7 @@ from engine.store.runs import (
     record_text,
     write_text,
 )
-from engine.store.store import SCRATCH, Store, sha256_of, storage_problem
+from engine.store.store import SCRATCH, Store, sha256_of, storage_errors
 
 WORDS: Final = "--trust-store"
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -137,11 +137,9 @@ def _adopt_artifact(store: Store, folder: Path, now: str) -> str:
     why = _why_not_whole(found)
     if why:
         return why
-    try:
+    with storage_errors(store.root):
         text = manifest_text(replace(found, adopted=now))
         writing.write_text(folder / MANIFEST, text, below=store.root)
-    except OSError as error:
-        raise storage_problem(error, store.root) from error
     return ""
 
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from engine.errors import Problem, StoreError
-from engine.store.store import storage_problem
+from engine.store.store import storage_errors, storage_problem
 
 
 def checked_root(root: Path, *, is_named: bool, is_trusted: bool) -> Path:
@@ -70,11 +70,8 @@ def _sudo_user() -> str:
 
 
 def _refuse_links(root: Path) -> None:
-    try:
-        with os.scandir(root) as entries:
-            links = sorted(entry.name for entry in entries if entry.is_symlink())
-    except OSError as error:
-        raise storage_problem(error, root) from error
+    with storage_errors(root), os.scandir(root) as entries:
+        links = sorted(entry.name for entry in entries if entry.is_symlink())
     if links:
         raise StoreError(
             [

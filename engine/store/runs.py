@@ -20,7 +20,7 @@ from engine.errors import StoreError
 from engine.files import writing
 from engine.files.reading import parse_json, read_bytes, read_json
 from engine.store.signature import Origin, origin_of, sign
-from engine.store.store import sha256_of, storage_problem
+from engine.store.store import sha256_of, storage_errors, storage_problem
 
 RECORD = "run.json"
 SCHEMA = "run.v1"
@@ -124,10 +124,8 @@ class Runs:
 
     def record(self, run: Path, fields: Mapping[str, Any]) -> None:
         """Write the run's signed record, last; its presence means that the run folder is complete."""
-        try:
+        with storage_errors(self._root):
             files = {name: sha256_of(run / name) for name in REPORTED if (run / name).is_file()}
-        except OSError as error:
-            raise storage_problem(error, self._root) from error
         write_text(run / RECORD, record_text({"schema": SCHEMA, **fields, "files": files}))
 
     def payloads(self, recipe_name: str) -> dict[str, Mapping[str, Any]]:
@@ -241,7 +239,5 @@ def write_text(path: Path, text: str, *, below: Path | None = None) -> None:
 
     StoreError, EnvironmentProblem: as `storage_problem`.
     """
-    try:
+    with storage_errors(path.parent):
         writing.write_text(path, text, below=below)
-    except OSError as error:
-        raise storage_problem(error, path.parent) from error

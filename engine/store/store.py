@@ -90,7 +90,7 @@ class Store:
         """
         path = self.root / SCRATCH / key
         if os.path.lexists(path) and not self.has_scratch(key):
-            self._move_to("foreign", path, f"{SCRATCH}-{key}")
+            self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
         self._make(path)
         if not (path / MARK).exists():
             self.adopt_scratch(key)
@@ -115,10 +115,8 @@ class Store:
     def adopt_scratch(self, key: str) -> None:
         """Sign a folder of work in progress: it is resumed from. StoreError, EnvironmentProblem as `put`."""
         text = json.dumps(sign(SCRATCH, {"schema": "scratch.v1", "key": key}))
-        try:
+        with storage_errors(self.root):
             writing.write_text(self.root / SCRATCH / key / MARK, text + "\n", below=self.root)
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
 
     def stored(self, key: str) -> Stored:
         """What stands at the place of `key`; of files larger than `SMALL` by size and time."""
@@ -134,15 +132,11 @@ class Store:
 
     def whole(self, key: str) -> Artifact | None:
         """As `get`, with every byte read: once, until something changes the file."""
-        artifact = self._found(key).artifact if self.stored(key) is Stored.WHOLE else None
+        artifact = self.get(key)
         if artifact is None:
             return None
         intact = all(self._is_intact(artifact, one, whole=True) for one in artifact.files)
         return artifact if intact else None
-
-    def is_damaged(self, key: str) -> bool:
-        """Something of this user's stands at the place of `key` that is not a complete artifact."""
-        return self.stored(key) is Stored.DAMAGED
 
     def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
@@ -171,9 +165,7 @@ class Store:
 
     def set_aside(self, key: str) -> None:
         """Move the artifact of `key`, which cannot be used, to `damaged/`; nothing where nothing stands."""
-        place = self._place(key)
-        if os.path.lexists(place):
-            self._move_to("damaged", place, place.name)
+        self.move_aside(self._place(key))
 
     def deliver(self, artifact: Artifact, name: str, target: Path) -> None:
         """Put a file or folder of an artifact into a run folder: hard links where the file system has them.
@@ -190,13 +182,11 @@ class Store:
             if entry.name != name and not entry.name.startswith(f"{name}/"):
                 continue
             to = target.parent / f"{target.name}{entry.name.removeprefix(name)}"
-            try:
+            with storage_errors(self.root):
                 writing.make_folder(to.parent, below=target.parent)
                 _link_file(artifact.path / entry.name, to)
                 # hashed where it arrived: a copy may fail half way, and a link shows what the store holds now
                 is_right = sha256_of(to) == entry.sha256
-            except OSError as error:
-                raise storage_problem(error, self.root) from error
             if not is_right:
                 self.set_aside(artifact.key)
                 raise DamagedError(artifact, f"`{entry.name}` does not have its digest")
@@ -211,11 +201,9 @@ class Store:
         # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted
         # by hand
         lock = FileLock(path)
-        try:
+        with storage_errors(self.root):
             _require_lock_file(path, below=self.root)
             lock.acquire()
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
         try:
             yield
         finally:
@@ -244,7 +232,8 @@ class Store:
         # step
         partial = self.root / "tmp" / key.digest
         self._make(partial.parent)
-        self._clear(partial)  # ours: the lock says nobody else builds it
+        with storage_errors(self.root):
+            writing.remove(partial, below=self.root)  # ours: the lock says nobody else builds it
         files = partial / FILES
         self._make(files)
         started = time.monotonic()
@@ -267,7 +256,7 @@ class Store:
     def _seal(self, stage: str, key: StageKey, *, partial: Path, seconds: float) -> Artifact:
         """Describe what was built, make it durable, and rename it into place."""
         final = self._place(key.digest)
-        try:
+        with storage_errors(self.root):
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,
@@ -283,8 +272,6 @@ class Store:
             self._make(final.parent)
             self._make_room(key.digest, final)
             writing.move(partial, final, below=self.root)
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
         return artifact
 
     def _make_room(self, key: str, place: Path) -> None:
@@ -295,23 +282,18 @@ class Store:
             writing.remove(place, below=self.root)
         else:
             folder = "foreign" if self.stored(key) is Stored.FOREIGN else "damaged"
-            self._move_to(folder, place, place.name)
+            self.move_aside(place, to=folder)
 
-    def _move_to(self, folder: str, path: Path, name: str) -> None:
-        try:
-            self._make(self.root / folder)
+    def move_aside(self, path: Path, *, to: str = "damaged", name: str = "") -> None:
+        """Move what cannot be used into the folder `to`, never deleting it; nothing where nothing stands."""
+        if not os.path.lexists(path):
+            return
+        with storage_errors(self.root):
+            self._make(self.root / to)
             # the time is in the name since one key can be damaged more than once, and neither
             # copy may be lost
-            target = self.root / folder / f"{name}-{time.time_ns()}"
+            target = self.root / to / f"{name or path.name}-{time.time_ns()}"
             writing.move(path, target, below=self.root)
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
-
-    def _clear(self, path: Path) -> None:
-        try:
-            writing.remove(path, below=self.root)
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
 
     def _is_intact(self, artifact: Artifact, entry: FileEntry, *, whole: bool = False) -> bool:
         """Tell whether a file has the bytes that the manifest names, as far as that is looked at."""
@@ -333,12 +315,10 @@ class Store:
         return known[1] == entry.sha256
 
     def _make(self, folder: Path) -> None:
-        try:
+        with storage_errors(self.root):
             writing.make_folder(folder, below=self.root)
             writing.create_text(self.root / "README.txt", README, below=self.root)
             writing.create_text(self.root / ".gitignore", "*\n", below=self.root)
-        except OSError as error:
-            raise storage_problem(error, self.root) from error
 
 
 def is_full(error: BaseException | None, folder: Path) -> bool:
@@ -359,6 +339,15 @@ def _names_full_disk(error: BaseException) -> bool:
     hints = [p.hint or "" for p in error.problems] if isinstance(error, EngineError) else []
     text = "\n".join([str(error), *hints]).lower()
     return any(words in text for words in FULL_DISK)
+
+
+@contextlib.contextmanager
+def storage_errors(root: Path) -> Iterator[None]:
+    """Report what the system refuses below `root` as `storage_problem` says it."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_problem(error, root) from error
 
 
 def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreError:

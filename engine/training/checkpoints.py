@@ -18,8 +18,8 @@ from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSumma
 from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
-from engine.metrics.scoring import score_by
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
+from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
 from engine.training.train import CHECKPOINTS, SUMMARY, load_trained
 from engine.training.variants import machine
@@ -103,7 +103,7 @@ def _score(
 ) -> CheckpointScore:
     recipe = context.recipe
     name = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-    scores = score_by(recipe, predictions)
+    scores = score(predictions, Judging.of(recipe))
     metric = next((one for one in scores.metrics if one.name == name), None)
     point = _last(summary.history, step)
     return CheckpointScore(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
+from engine.data.splitting.subsets import Fold, folds_of
 from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.store import Artifact
@@ -47,6 +48,15 @@ class SubsetPredictions:
     """By way of decoding."""
     trained_on: int
     """Examples of the part that were not left out for their length."""
+
+
+def folds_in(context: StageContext) -> tuple[Fold, ...]:
+    """Return what is judged, and what may be learned from for it: one fold without cross-validation."""
+    return folds_of(
+        *map(context.examples, ("train", "validation", "holdout")),
+        folds=context.recipe.splits.folds,
+        near=context.recipe.data.checks.keeps_splits_apart,
+    )
 
 
 def answers(

@@ -16,8 +16,8 @@ from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import LearningCurve
 from engine.inference import predict
-from engine.metrics.learning import SHARES, ShareResult, learning_curve, too_few_rows
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown_curve
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 
 MODEL = "tfidf_svm"
 REVISION = 1
@@ -33,7 +33,7 @@ def svm_curve(
     judged_on = "validation" if validation else f"{INNER_FOLDS}-fold inside the training rows"
     reason = _too_few(train, recipe.task.labels, crossed=not validation)
     if reason:
-        return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
+        return unknown_curve(MODEL, judged_on=judged_on, reason=reason)
     payload = {
         "revision": REVISION,
         "data": context.inputs["data"],
@@ -51,7 +51,7 @@ def svm_curve(
     # A hint never ends a run.
     except StageError as error:
         reason = error.problems[0].message
-        return too_few_rows(MODEL, judged_on=judged_on, reason=reason)
+        return unknown_curve(MODEL, judged_on=judged_on, reason=reason)
     judged = [
         ShareResult(
             share=part,
@@ -60,14 +60,7 @@ def svm_curve(
         )
         for part in SHARES
     ]
-    return learning_curve(
-        MODEL,
-        judged,
-        task=recipe.task,
-        judged_on=judged_on,
-        confidence=recipe.acceptance.confidence,
-        seed=recipe.splits.seed,
-    )
+    return learning_curve(MODEL, judged, Judging.of(recipe), judged_on=judged_on)
 
 
 def _file(part: float) -> str:

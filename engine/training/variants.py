@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,17 @@ def backend_slice(recipe: Recipe) -> dict[str, Any]:
         "name": backend.name,
         "version": load_backend(backend.name).version(),
         "overrides": [list(pair) for pair in backend.overrides],
+    }
+
+
+def training_slice(recipe: Recipe) -> dict[str, Any]:
+    """Return what trainings beside the model of the run, and the judging of them, depend on, for a stage's key."""
+    return {
+        "task": asdict(recipe.task),
+        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+        "backend": backend_slice(recipe),
     }
 
 

@@ -46,7 +46,7 @@ class Allowed:
         """Tell whether rows may be sent there: this machine needs nobody's word."""
         if self.everything or address.is_loopback:
             return True
-        names = {address.name, _bare(address), f"{_bare(address)}:{address.port}"}
+        names = {address.name, address.bare, f"{address.bare}:{address.port}"}
         return bool(names & self.hosts) or sending_rows(address) in self.references
 
     def may_send(self, variable: str, address: Address) -> bool:
@@ -58,9 +58,9 @@ class Allowed:
         # the name has the port where it is not 443: another port of that host is another server
         if HOSTS.get(variable) == address.name:
             return True
-        names = {address.name, f"{_bare(address)}:{address.port}"}
         # servers on this machine have any port
-        names |= {_bare(address)} if address.is_loopback else set()
+        any_port = (address.bare,) if address.is_loopback else ()
+        names = (address.name, f"{address.bare}:{address.port}", *any_port)
         return any((variable, name) in self.keys for name in names)
 
 
@@ -130,10 +130,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator or not name.isidentifier():
         raise ValueError(f"`{text}` is not NAME=HOST")
     return name, parse_host(host)
-
-
-def _bare(address: Address) -> str:
-    return f"[{address.host}]" if ":" in address.host else address.host
 
 
 def _no_settings(file: Path, why: str) -> RecipeError:

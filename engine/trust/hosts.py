@@ -56,11 +56,15 @@ class Address:
     port: int
 
     @property
+    def bare(self) -> str:
+        """The host as addresses write it, without its port."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def name(self) -> str:
         """What people call it: the host, and the port unless it is https at its own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
         is_usual = self.scheme == "https" and self.port == _PORTS[self.scheme]
-        return host if is_usual else f"{host}:{self.port}"
+        return self.bare if is_usual else f"{self.bare}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
@@ -94,8 +98,8 @@ def parse_host(text: str) -> str:
     if bare.count(":") > 1 and not bare.startswith("["):
         bare = f"[{bare}]"
     found = parse_address(f"https://{bare}")
-    host = f"[{found.host}]" if ":" in found.host else found.host
-    return f"{host}:{found.port}" if re.search(r":[0-9]+$", bare.rpartition("]")[2]) else host
+    has_port = re.search(r":[0-9]+$", bare.rpartition("]")[2])
+    return f"{found.bare}:{found.port}" if has_port else found.bare
 
 
 def is_ip(host: str) -> bool:

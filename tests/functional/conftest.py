@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from engine.cli.main import main
 from support.convert_server import served_converter
 from support.pico import make_pico_model
-from support.project import BASE, Outcome, Project, rows
-from support.shared import made_once
+from support.project import Outcome, Project, write_project
+from support.run_once import RunOnce, run_once
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,14 +25,6 @@ def converter() -> Iterator[None]:
 def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny base model, made once."""
     return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
-
-
-def write_project(folder: Path, pico: Path, **changes: Any) -> None:
-    (folder / "base").symlink_to(pico)
-    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([("text", "label"), *rows(140)])
-    fields = {**BASE, **changes}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
 
 
 @pytest.fixture
@@ -59,21 +47,25 @@ def project(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Project:
     return Project(folder=tmp_path, run=run)
 
 
+def _in_every_format(project: Project) -> None:
+    project.edit(export={"formats": ["safetensors", "gguf", "ollama"]})
+
+
 @pytest.fixture(scope="session")
-def accepted() -> Path:
-    """The folder of a project whose whole run was accepted, GGUF and all; never written again."""
+def accepted_run() -> RunOnce:
+    """A project whose whole run was accepted, GGUF and all."""
+    done = run_once("accepted", _in_every_format)
+    assert done.outcome.code == 0, done.outcome.err
+    return done
 
-    def build(folder: Path) -> None:
-        model = make_pico_model(folder.with_name("accepted-base"))
-        write_project(folder, model, export={"formats": ["safetensors", "gguf", "ollama"]})
-        code = main(["run", str(folder / "recipe.yaml"), "--store", str(folder / ".recipe")])
-        assert code == 0
 
-    return made_once("accepted", build)
+@pytest.fixture(scope="session")
+def accepted(accepted_run: RunOnce) -> Path:
+    """The folder of that project; never written again."""
+    return accepted_run.folder
 
 
 @pytest.fixture
-def finished(accepted: Path, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+def finished(accepted_run: RunOnce, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
     """A copy of the accepted project, in the current folder and free to be broken."""
-    shutil.copytree(accepted, tmp_path, symlinks=True, dirs_exist_ok=True)
-    return Project(folder=tmp_path, run=run)
+    return accepted_run.copy_to(tmp_path, run)

@@ -8,6 +8,7 @@ standard streams to a server that forks, and ends as the fork did. The tests of 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -39,16 +40,20 @@ def served_converter() -> Iterator[None]:
     import pytest
 
     from engine.process.start import Command, module, script
-    from support.shared import made_once
 
     def served(name: str) -> Command:
-        if name != NAME:
-            return module(name)
-        return script(made_once("convert-server", _start) / "convert.py")
+        return script(converter_script()) if name == NAME else module(name)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.runtime.gguf.convert.module", served)
         yield
+
+
+def converter_script() -> Path:
+    """Return the script that has the server convert; what starts it may change `sys.argv` before."""
+    from support.shared import made_once
+
+    return made_once("convert-server", _start) / "convert.py"
 
 
 def _start(folder: Path) -> None:
@@ -74,6 +79,7 @@ def serve(address: str) -> None:
     if os.fork() != 0:
         return
     worker = runpy.run_module(NAME, run_name=NAME)
+    gc.freeze()  # a fork that collects garbage would copy every page of these libraries
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that answer
     server.settimeout(2)
     while Path(address).exists():

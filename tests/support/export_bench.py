@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from engine.data.examples.example import Example
+from engine.data.examples.example import Example, read_examples
 from engine.environment import Device
 from engine.inference import predict as answering
 from engine.metrics.predictions import write_predictions
@@ -75,8 +75,13 @@ class Bench:
             self.built.append(name)
         return Folder(folder)
 
+    def examples(self, split: str) -> list[Example]:
+        artifact = self.artifacts["holdout" if split == "holdout" else "data"]
+        return read_examples(artifact.file(f"{split}.jsonl"))
+
     def run(self, stage: Any) -> Path:
-        workdir = self.root / stage.NAME
+        stage_name = stage.__name__.rpartition(".")[2]
+        workdir = self.root / stage_name
         shutil.rmtree(workdir, ignore_errors=True)
         scratch = self.root / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -93,10 +98,11 @@ class Bench:
                 progress=SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None),
                 cached=self.cached,
                 precision="fp32",
+                examples=self.examples,
                 base_model_folder=lambda: self.base,
             )
         )
-        self.artifacts[stage.NAME] = Folder(workdir)
+        self.artifacts[stage_name] = Folder(workdir)
         return workdir
 
     def recipe(self) -> Any:

@@ -5,6 +5,7 @@ Started once for many cases, so that a case costs a fork and not the imports; se
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -82,6 +83,7 @@ def main() -> None:
     warnings.simplefilter("ignore", DeprecationWarning)  # Arrow's threads are idle when we fork
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    gc.freeze()  # a child that collects garbage would copy every page of these libraries
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         replies.write(json.dumps(run(json.loads(line))) + "\n")

@@ -6,6 +6,7 @@ before the first fork, and no child shares a thread with another.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -17,7 +18,7 @@ from typing import Any
 
 from engine.artifacts.stage import StageContext
 from engine.cli.main import main
-from engine.stages import load_stage
+from engine.stages import STAGES, load_stage
 
 HEAVY = (
     "sklearn.svm",
@@ -27,6 +28,12 @@ HEAVY = (
     "engine.runtime.rendering.files",
     "engine.runtime.text.svm",
     "engine.runtime.training.sft",
+    "engine.estimate.actuals",
+    "engine.pipeline.report",
+    "engine.runtime.gguf.tensors",
+    "mistral_common.tokens.tokenizers.mistral",  # brought by transformers with the first tokenizer
+    "trackio",  # the same, by its trainer
+    *(f"engine.stages.{name}" for name in STAGES),
 )
 
 
@@ -104,6 +111,7 @@ def child(request: dict[str, Any]) -> int:
 def serve() -> None:
     for name in HEAVY:
         importlib.import_module(name)
+    gc.freeze()  # a child that collects garbage would copy every page of these libraries
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

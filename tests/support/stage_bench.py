@@ -74,11 +74,12 @@ class Bench:
 
     def run(self, stage: ModuleType) -> Artifact:
         """Run a stage and keep its artifact."""
+        name = stage.__name__.rpartition(".")[2]
         needs = {need: self.artifacts[need] for need in stage.NEEDS}
         payload = {
-            "stage": stage.NAME,
+            "stage": name,
             "recipe": stage.recipe_slice(self.recipe),
-            "needs": {name: artifact.key for name, artifact in needs.items()},
+            "needs": {need: artifact.key for need, artifact in needs.items()},
             "previous": self.previous.identity() if self.previous else None,
         }
         key = make_key(payload)
@@ -86,8 +87,8 @@ class Bench:
         def build(workdir: Path) -> None:
             stage.run(self._context(needs, key.digest, workdir))
 
-        self.artifacts[stage.NAME] = self.store.put(stage.NAME, key, build)
-        return self.artifacts[stage.NAME]
+        self.artifacts[name] = self.store.put(name, key, build)
+        return self.artifacts[name]
 
     def accept(self, **changes: Any) -> None:
         """Change what must hold."""

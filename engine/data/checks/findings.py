@@ -116,6 +116,10 @@ class Findings:
         if action == "fail":
             self.problems.append(refusal(_with_examples(finding, shown, ())))
 
+    def refuse(self, code: str, message: str, path: str, hint: str | None = None) -> None:
+        """Keep a problem that is no finding of a check."""
+        self.problems.append(Problem(code=code, message=message, path=path, hint=hint))
+
     def found(self, hidden: Container[int] = ()) -> tuple[DataFinding, ...]:
         """Return every finding; rows in `hidden` are named but not quoted."""
         return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._entries)

@@ -27,7 +27,7 @@ NAMED: Final = re.compile(
 )
 FASTTEXT: Final = "__label__"
 BRACKETS: Final = ("[]", "<>", "{}")
-BARE: Final = ("first", "last")
+BARE: Final = ("its first word", "its last word")
 TOPICAL: Final = 0.5
 """A bare name counts where it is the first or last word in so many of the label's rows: a topic's
 name stands there by chance, a joined column in every row."""
@@ -99,16 +99,12 @@ class MarkCounter:
         """Return the marks that give a label away, those of the most rows first."""
         giving = []
         for (label, mark), held in self._held.items():
-            rows, total = held[label], max(held.total(), 1)
-            share = rows / max(self._rows[label], 1)
-            least = (
-                TOPICAL if mark.endswith(tuple(f"its {place} word" for place in BARE)) else SHARE
-            )
-            if rows >= LEAST and share >= least and rows / total >= PRECISION:
+            rows = held[label]
+            share, precision = rows / max(self._rows[label], 1), rows / max(held.total(), 1)
+            least = TOPICAL if mark.endswith(BARE) else SHARE
+            if rows >= LEAST and share >= least and precision >= PRECISION:
                 giving.append(
-                    LabelMark(
-                        label=label, mark=mark, rows=rows, share=share, precision=rows / total
-                    )
+                    LabelMark(label=label, mark=mark, rows=rows, share=share, precision=precision)
                 )
         return sorted(giving, key=lambda one: (-one.rows, one.label, one.mark))
 

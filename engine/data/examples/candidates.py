@@ -30,7 +30,6 @@ from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds
 class CollectedRows:
     """How many rows were read for the candidates, and how they are laid out."""
 
-    rows_read: int = 0
     read_by_source: Counter[int] = field(default_factory=Counter)
     """Rows by number of their source."""
     formats: dict[int, str] = field(default_factory=dict)
@@ -62,7 +61,6 @@ class RowCollector:
 
     def add(self, row: Row) -> None:
         """Turn a row into a candidate, or count why it is none."""
-        self._collected.rows_read += 1
         self._collected.read_by_source[row.source] += 1
         self._unusable.note_columns(row)
         try:
@@ -82,7 +80,7 @@ class RowCollector:
 
     def finish(self) -> CollectedRows:
         """Report everything that was counted, and return the candidates."""
-        self._unusable.report(self._collected.rows_read)
+        self._unusable.report(self._collected.read_by_source.total())
         self._report_checks()
         return self._collected
 

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.data.examples.chat_formats import ANSWERS, TURNS, Values
 from engine.data.examples.template import MissingColumnError, as_text, lookup
-from engine.data.examples.turns import ROLES, Turn, malformed, read_tools, read_turns, with_system
+from engine.data.examples.turns import ROLES, Turn, read_tools, read_turns, turn_texts, with_system
+from engine.data.kinds.base import Filled, malformed
 from engine.recipe.model import MessagesSpec
+
+
+def filled_turns(
+    asked: list[Turn],
+    target: str,
+    payload: Mapping[str, Any],
+    *,
+    tools: Sequence[Mapping[str, Any]] = (),
+    lacks: bool,
+) -> Filled:
+    """Return the row whose input is what was asked; a blank target is none."""
+    return Filled(
+        input=turn_texts(asked),
+        target=target if target.strip() else "",
+        payload={**payload, **({"tools": tools} if tools else {})},
+        lacks=lacks,
+    )
 
 
 def first_column(values: Values, columns: tuple[str, ...]) -> str:

@@ -61,24 +61,6 @@ class Outcome:
     firewall: Firewall
     recorded: Recorded | None
 
-    def examples(self, rows: Iterable[int]) -> Iterator[Example]:
-        """Yield rows as examples; ids depend on the content and, among equals, on their number."""
-        folds = self.division.folds
-        is_grouped = self.work.splits.by == "group"
-        for row in rows:
-            record = self.work.pool.spill[row]
-            yield Example(
-                id=content_id(record.input, record.target, self.again.get(row, 0)),
-                origin=record.origin,
-                input=record.input,
-                target=record.target,
-                labels=record.labels,
-                payload=record.payload,
-                group=record.mark if is_grouped else "",
-                repeat=self.repeats.get(row, 1),
-                fold=folds[row] if folds else 0,
-            )
-
 
 class Examples:
     """The examples of a split in drawn order, read from the spill file each time they are iterated."""
@@ -92,7 +74,22 @@ class Examples:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Example]:
-        return self._outcome.examples(self._rows)
+        """Yield the rows as examples; ids depend on the content and, among equals, on their number."""
+        outcome = self._outcome
+        folds, is_grouped = outcome.division.folds, outcome.work.splits.by == "group"
+        for row in self._rows:
+            record = outcome.work.pool.spill[row]
+            yield Example(
+                id=content_id(record.input, record.target, outcome.again.get(row, 0)),
+                origin=record.origin,
+                input=record.input,
+                target=record.target,
+                labels=record.labels,
+                payload=record.payload,
+                group=record.mark if is_grouped else "",
+                repeat=outcome.repeats.get(row, 1),
+                fold=folds[row] if folds else 0,
+            )
 
     @property
     def rows(self) -> Sequence[int]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.data.kinds.base import RejectedError
+from engine.data.kinds.base import malformed
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import read_object
 
@@ -40,11 +40,6 @@ CALLS: Final = "function_call"
 _KEPT: Final = ("name", "tool_call_id", "reasoning_content")
 _WEIGHTS: Final = ("weight", "loss_weight", "train")
 """Keys that say with 0 or false that a turn is not learned from."""
-
-
-def malformed(what: str) -> RejectedError:
-    """Return the error of a row whose turns or pairs are not laid out as its shape says."""
-    return RejectedError("schema_violations", what)
 
 
 def read_turns(
@@ -77,8 +72,10 @@ def _turn(
         raise malformed(f"turn {number} is by `{excerpt(str(speaker))}`, which is none of {known}")
     text, calls = _content(item.get(content_key), number)
     if speaker == CALLS:
-        text, calls = "", _calls(_json(text, number), number)
-    calls = [*calls, *_listed_calls(item, number)]
+        text, calls = "", _parsed_calls(text, number)
+    # OpenAI's keys: `tool_calls`, or `function_call` as it was before.
+    for key in ("tool_calls", "function_call"):
+        calls += _calls(item.get(key) or [], number)
     turn: Turn = {"role": roles[speaker], "content": text}
     if calls:
         turn["tool_calls"] = calls
@@ -108,18 +105,14 @@ def _content(content: object, number: int) -> tuple[str, list[dict[str, Any]]]:
         if kind == "text" and isinstance(text, str):
             texts.append(text)
         elif kind == "tool_call" and isinstance(text, str):
-            calls += _calls(_json(text, number), number)
+            calls += _parsed_calls(text, number)
         else:
             raise malformed(f"turn {number} has a part of type `{kind}`; only texts can be read")
     return "".join(texts), calls
 
 
-def _listed_calls(item: Mapping[str, Any], number: int) -> list[dict[str, Any]]:
-    """Return the calls in OpenAI's keys: `tool_calls`, or `function_call` as it was before."""
-    return [
-        *_calls(item.get("tool_calls") or [], number),
-        *_calls(item.get("function_call") or [], number),
-    ]
+def _parsed_calls(text: str, number: int) -> list[dict[str, Any]]:
+    return _calls(_json(text, f"turn {number} has a tool call that is not JSON"), number)
 
 
 def _calls(found: object, number: int) -> list[dict[str, Any]]:
@@ -143,13 +136,13 @@ def _call(call: object, number: int) -> dict[str, Any]:
     return {**identity, "type": "function", "function": {"name": name, "arguments": {**arguments}}}
 
 
-def _json(text: str, number: int) -> object:
+def _json(text: str, fault: str) -> object:
     try:
         return json.loads(text)
     # The text of a row is a stranger's: nested deep enough, it makes the parser raise
     # RecursionError.
     except (ValueError, RecursionError):
-        raise malformed(f"turn {number} has a tool call that is not JSON") from None
+        raise malformed(fault) from None
 
 
 def read_tools(found: object) -> list[dict[str, Any]]:
@@ -159,12 +152,7 @@ def read_tools(found: object) -> list[dict[str, Any]]:
     """
     if found is None or (isinstance(found, str) and not found.strip()):
         return []
-    tools = found
-    if isinstance(found, str):
-        try:
-            tools = json.loads(found)
-        except (ValueError, RecursionError):
-            raise malformed("has tools that are not JSON") from None
+    tools = _json(found, "has tools that are not JSON") if isinstance(found, str) else found
     tools = [tools] if isinstance(tools, Mapping) else tools
     if not isinstance(tools, Sequence) or not all(isinstance(tool, Mapping) for tool in tools):
         raise malformed("has tools that are no list of objects")

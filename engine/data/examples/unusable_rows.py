@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from engine.data.checks.findings import Rejects, drop_reason, written
 from engine.data.checks.rows.texts import rows_that
-from engine.data.examples.columns import Unseen, columns_named, has_column
 from engine.data.examples.label import NoBinError, NoNumberError, meant
-from engine.data.examples.template import MissingColumnError, UnusableValueError, as_text, lookup
+from engine.data.examples.template import (
+    MissingColumnError,
+    UnusableValueError,
+    as_text,
+    found_at,
+    lookup,
+    parse_template,
+)
 from engine.data.kinds.base import Filled, RejectedError
 from engine.data.preparation import Preparation
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
-from engine.errors import Problem
 from engine.kinds import AnswerForm
+from engine.recipe.model import Data
 
 READING_ERRORS: Final = (
     NoBinError,
@@ -41,21 +48,28 @@ class UnusableRows:
         """Begin with no row; what is known of single rows goes into the findings at once."""
         self._task, self._data, self._work = work.task, work.data, work
         self._findings = work.findings
-        self._keys = dict(columns_named(work.task, work.data, work.splits))
-        self._unseen = Unseen(work.data)
+        self._keys = dict(columns_named(work))
+        self._optional = frozenset(_optional(work.data))
+        """Columns that a row may lack, such as those of an answer's fields, but not every row."""
+        self._unseen = set(self._optional)
+        """Those of them that no row had so far."""
+        self._first = ""
+        """Where the first row stands."""
         self._columns: list[str] = []
-        self._missing: dict[tuple[str, str], Rejects] = {}
+        self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
         self._empty, self._unanswered = Rejects(), Rejects()
-        self._rejected: dict[str, dict[str, Rejects]] = {}
+        self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
         self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
 
     def note_columns(self, row: Row) -> None:
         """Remember which columns the rows have; of every row, usable or not."""
-        if not self._columns:
-            self._columns = list(row.values)
-        self._unseen.look(row.origin, row.values)
+        self._columns = self._columns or list(row.values)
+        self._first = self._first or row.origin
+        # A misspelt one would leave its field out of every answer, and nothing else would tell.
+        if self._unseen:
+            self._unseen = {one for one in self._unseen if not has_column(row.values, one)}
 
     def add(self, row: Row, error: Exception) -> None:
         """Count a row by what its reader raised (`READING_ERRORS`)."""
@@ -74,14 +88,13 @@ class UnusableRows:
 
     def add_missing(self, row: Row, missing: str) -> None:
         """Count every column of the recipe that this row lacks, not only the first."""
-        if missing in self._unseen.optional:  # no field at all; `Unseen` has those that no row has
+        if missing in self._optional:  # no field at all; `_unseen` has those that no row has
             self._unanswered.add(f"{row.origin} has none of the answer's columns")
             return
-        needed = self._keys.keys() - self._unseen.optional
+        needed = self._keys.keys() - self._optional
         lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
-            key = (self._keys.get(column, "data"), column)
-            self._missing.setdefault(key, Rejects()).add(row.origin)
+            self._missing[self._keys.get(column, "data"), column].add(row.origin)
 
     def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
         """Count a row whose value in the column of the splits cannot be read."""
@@ -119,26 +132,19 @@ class UnusableRows:
             return True
 
     def _add_rejected(self, origin: str, error: RejectedError) -> None:
-        by_value = self._rejected.setdefault(error.check, {})
-        if error.value:
-            by_value.setdefault(error.value, Rejects()).add(origin)
-        else:
-            by_value.setdefault("", Rejects()).add(f"{origin} {error.what}")
+        place = origin if error.value else f"{origin} {error.what}"
+        self._rejected[error.check][error.value].add(place)
         self._findings.row(error.check, origin, what=error.what)
 
     def _report_missing(self, rows_read: int) -> None:
-        for column in self._unseen.left if rows_read else ():
-            nowhere = Rejects(count=rows_read, places=[self._unseen.first])
+        for column in self._unseen if rows_read else ():
+            nowhere = Rejects(count=rows_read, places=[self._first])
             self._missing.setdefault(("data.answer", column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
-            message = (
-                f"column `{column}` is missing in {rejects.count:,} of"
-                f" {rows_read:,} rows (first {rejects.places[0]}); columns are {columns}"
-            )
-            hint = self._column_hint(path, column)
-            problem = Problem(code="D301", message=message, path=path, hint=hint)
-            self._findings.problems.append(problem)
+            message = f"column `{column}` is missing in {rejects.count:,} of {rows_read:,} rows"
+            message += f" (first {rejects.places[0]}); columns are {columns}"
+            self._findings.refuse("D301", message, path, self._column_hint(path, column))
 
     def _column_hint(self, path: str, column: str) -> str | None:
         """Return what can be done where some rows, or all, have not got a column."""
@@ -159,9 +165,9 @@ class UnusableRows:
             (split_code, "splits.by", self._split_values, split_hint),
         ):
             if rejects.count:
-                message = f"{rejects.count:,} rows cannot be used: {'; '.join(map(written, rejects.places))}"
-                problem = Problem(code=code, message=message, path=path, hint=hint)
-                self._findings.problems.append(problem)
+                places = "; ".join(map(written, rejects.places))
+                message = f"{rejects.count:,} rows cannot be used: {places}"
+                self._findings.refuse(code, message, path, hint)
 
     def _report_empty(self) -> None:
         texts, answers = self._empty, self._unanswered
@@ -208,3 +214,33 @@ class UnusableRows:
             wrong = "an answer that does not fit task.schema"
             return f"has {wrong}", f"have {wrong}"
         return "is not laid out as its shape says", "are not laid out as their shape says"
+
+
+_NOTHING: Final = object()
+
+
+def has_column(values: Mapping[str, Any], column: str) -> bool:
+    """Tell whether a row has a column, or a value at its path."""
+    return found_at(values, column, _NOTHING) is not _NOTHING
+
+
+def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
+    """Yield (column, key of the recipe that names it)."""
+    label, answer = work.data.label, work.data.answer
+    if work.task.input:
+        yield from ((column, "task.input") for column in parse_template(work.task.input).columns)
+    if label is not None:
+        yield label.column, "data.label.column"
+    if answer is not None:
+        columns = (answer.column, *answer.references, *_optional(work.data))
+        yield from ((column, "data.answer") for column in columns if column)
+    if work.splits.column:
+        yield work.splits.column, "splits.by"
+
+
+def _optional(data: Data) -> tuple[str, ...]:
+    answer = data.answer
+    if answer is None:
+        return ()
+    spans = (answer.spans.column,) if answer.spans is not None else ()
+    return (*(column for _, column in answer.fields), *spans)

@@ -40,6 +40,11 @@ class RejectedError(Exception):
         """What rows with the same trouble share, such as the unknown label; they are reported together."""
 
 
+def malformed(what: str) -> RejectedError:
+    """Return the error of a row that is not laid out as its shape, the recipe or the schema says."""
+    return RejectedError("schema_violations", what)
+
+
 Fill = Callable[[Values], Filled]
 """Raises `MissingColumnError`, `UnusableValueError` (`engine.data.examples.template`), `NoNumberError`,
 `NoBinError` (`engine.data.examples.label`) or `RejectedError`."""

@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from engine.data.examples.dialogue import (
-    listed_turns,
-    named_tools,
-    named_turns,
-    shaped_tools,
-    shaped_turns,
-)
-from engine.data.examples.turns import (
-    Turn,
-    lacks_text,
-    malformed,
-    split_answer,
-    turn_text,
-    turn_texts,
-)
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples import dialogue
+from engine.data.examples.turns import Turn, lacks_text, split_answer, turn_text
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, Task
-
-_Read = Callable[[Values], tuple[list[Turn], list[dict[str, Any]]]]
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
     """Return what reads the turns and the tools; a chat ends with a turn of the assistant."""
     del task
-    read = _reader(data, shape)
 
     def fill(values: Values) -> Filled:
-        turns, tools = read(values)
+        turns, tools = _read(values, data, shape)
         asked, (answer,) = split_answer(turns)
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")
-        target = turn_text(answer)
-        return Filled(
-            input=turn_texts(asked),
-            target=target if target.strip() else "",
-            payload={"messages": turns, **({"tools": tools} if tools else {})},
-            lacks=lacks_text(turns),
+        lacks = lacks_text(turns)
+        return dialogue.filled_turns(
+            asked, turn_text(answer), {"messages": turns}, tools=tools, lacks=lacks
         )
 
     return fill
 
 
-def _reader(data: Data, shape: str) -> _Read:
-    spec = data.messages
-    if shape in ("openai_messages", "sharegpt"):
-        return lambda values: (listed_turns(values), shaped_tools(values))
+def _read(values: Values, data: Data, shape: str) -> tuple[list[Turn], list[dict[str, Any]]]:
     if shape != "columns":
-        return lambda values: (shaped_turns(values, shape), shaped_tools(values))
-    if spec is None:
+        return dialogue.shaped_turns(values, shape), dialogue.shaped_tools(values)
+    if data.messages is None:
         raise ValueError("a chat from columns without data.messages")
-    return lambda values: (named_turns(values, spec), named_tools(values, spec))
+    return dialogue.named_turns(values, data.messages), dialogue.named_tools(values, data.messages)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from engine.data.examples.answers import read_answer_object, read_fields
-from engine.data.examples.spans import read_spans, read_tags
+from engine.data.examples.answers import read_answer_object, read_fields, read_spans, read_tags
 from engine.data.examples.template import parse_template
-from engine.data.kinds.base import Fill, Filled, RejectedError, Values
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
@@ -60,8 +59,7 @@ def _written(answer: Mapping[str, Any], schema: Json) -> str:
     try:
         return write_object(answer, schema)
     except (TypeError, ValueError) as error:
-        what = f"has an answer with a value that JSON does not have: {error}"
-        raise RejectedError("schema_violations", what) from error
+        raise malformed(f"has an answer with a value that JSON does not have: {error}") from error
 
 
 def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
@@ -76,7 +74,7 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
             faults = "; ".join(
                 _fault_text(error.path, error.message) for error in errors[:_MOST_SHOWN]
             )
-            raise RejectedError("schema_violations", f"has an answer that does not fit: {faults}")
+            raise malformed(f"has an answer that does not fit: {faults}")
 
     return validate
 

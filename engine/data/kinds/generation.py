@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from engine.data.examples.dialogue import shaped_turns
+from engine.data.examples.dialogue import filled_turns, shaped_turns
 from engine.data.examples.template import as_text, lookup, parse_template
-from engine.data.examples.turns import Turn, lacks_text, malformed, split_answer, turn_texts
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.turns import lacks_text, split_answer
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import AnswerSpec, Data, Task
 
 
@@ -49,17 +46,9 @@ def _by_shape(shape: str) -> Fill:
             raise malformed("calls a tool; `kind: chat` keeps tool calls")
         if asked[-1]["role"] != "user":
             raise malformed("does not end with a turn of the user and an answer")
-        target = answer["content"]
-        return Filled(
-            input=turn_texts(asked),
-            target=target if target.strip() else "",
-            payload={"references": [target], **_own_turns(asked)},
-            lacks=lacks_text(asked),
-        )
+        payload = {"references": [answer["content"]]}
+        if len(asked) > 1:  # a question of more than one turn of the user
+            payload["messages"] = asked
+        return filled_turns(asked, answer["content"], payload, lacks=lacks_text(asked))
 
     return fill
-
-
-def _own_turns(asked: list[Turn]) -> Mapping[str, Any]:
-    """Return the turns where the question is more than one turn of the user."""
-    return {"messages": asked} if len(asked) > 1 else {}

@@ -9,27 +9,11 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
+from engine.data.examples import dialogue
 from engine.data.examples.chat_formats import THUMBS, TURNS
-from engine.data.examples.dialogue import (
-    asked_by_instruction,
-    asked_by_prompt,
-    listed_turns,
-    read_answer,
-    read_asked,
-    shaped_tools,
-    shaped_turns,
-    text_of,
-)
 from engine.data.examples.template import MissingColumnError, lookup
-from engine.data.examples.turns import (
-    Turn,
-    lacks_text,
-    malformed,
-    read_turns,
-    split_answer,
-    turn_texts,
-)
-from engine.data.kinds.base import Fill, Filled, Values
+from engine.data.examples.turns import Turn, lacks_text, read_turns, split_answer, turn_texts
+from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.recipe.model import Data, PairSpec, Task
 
 
@@ -47,9 +31,11 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
 
 def _by_columns(spec: PairSpec) -> Fill:
     def fill(values: Values) -> Filled:
-        asked = read_asked(lookup(values, spec.prompt))
+        asked = dialogue.read_asked(lookup(values, spec.prompt))
         chosen, rejected = lookup(values, spec.chosen), lookup(values, spec.rejected)
-        return _paired(asked, read_answer(chosen), read_answer(rejected), tools=[])
+        return _paired(
+            asked, dialogue.read_answer(chosen), dialogue.read_answer(rejected), tools=[]
+        )
 
     return fill
 
@@ -59,20 +45,20 @@ def _pair(values: Values) -> Filled:
         chosen = read_turns(values["chosen_messages"])
         rejected = read_turns(lookup(values, "rejected_messages"))
     else:
-        chosen = read_answer(lookup(values, "chosen"))
-        rejected = read_answer(lookup(values, "rejected"))
-    return _paired(_prompt(values), chosen, rejected, tools=shaped_tools(values))
+        chosen = dialogue.read_answer(lookup(values, "chosen"))
+        rejected = dialogue.read_answer(lookup(values, "rejected"))
+    return _paired(_prompt(values), chosen, rejected, tools=dialogue.shaped_tools(values))
 
 
 def _prompt(values: Values) -> list[Turn]:
     """Return the prompt of a pair; empty where the two answers are whole conversations."""
     if any(column in values for column in TURNS) and isinstance(values.get("chosen"), dict | str):
-        return listed_turns(values)
+        return dialogue.listed_turns(values)
     if "prompt" in values:
-        return asked_by_prompt(values)
+        return dialogue.asked_by_prompt(values)
     if "instruction" in values:
-        return asked_by_instruction(values)
-    return listed_turns(values) if any(column in values for column in TURNS) else []
+        return dialogue.asked_by_instruction(values)
+    return dialogue.listed_turns(values) if any(column in values for column in TURNS) else []
 
 
 def _paired(
@@ -94,12 +80,8 @@ def _paired(
     if chosen == rejected:
         raise malformed("has the same answer as chosen and as rejected")
     payload = {"messages": asked, "chosen": chosen, "rejected": rejected}
-    return Filled(
-        input=turn_texts(asked),
-        target=turn_texts(chosen) if turn_texts(chosen).strip() else "",
-        payload={**payload, **({"tools": tools} if tools else {})},
-        lacks=lacks_text(asked) or lacks_text(rejected),
-    )
+    lacks = lacks_text(asked) or lacks_text(rejected)
+    return dialogue.filled_turns(asked, turn_texts(chosen), payload, tools=tools, lacks=lacks)
 
 
 def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
@@ -113,22 +95,18 @@ def _shared(chosen: Sequence[Turn], rejected: Sequence[Turn]) -> list[Turn]:
 def _thumb(values: Values) -> Filled:
     turns, desirable = _judged(values), _is_wanted(values)
     asked, answer = split_answer(turns)
-    tools = shaped_tools(values)
+    tools = dialogue.shaped_tools(values)
     payload = {"messages": asked, "answer": answer, "desirable": desirable}
-    return Filled(
-        input=turn_texts(asked),
-        target=turn_texts(answer) if turn_texts(answer).strip() else "",
-        payload={**payload, **({"tools": tools} if tools else {})},
-        lacks=lacks_text(asked),
-    )
+    lacks = lacks_text(asked)
+    return dialogue.filled_turns(asked, turn_texts(answer), payload, tools=tools, lacks=lacks)
 
 
 def _judged(values: Values) -> list[Turn]:
     if any(column in values for column in TURNS):
-        return listed_turns(values)
+        return dialogue.listed_turns(values)
     if "instruction" in values:
-        return shaped_turns(values, "alpaca")
-    return shaped_turns(values, "prompt_completion")
+        return dialogue.shaped_turns(values, "alpaca")
+    return dialogue.shaped_turns(values, "prompt_completion")
 
 
 def _is_wanted(values: Values) -> bool:
@@ -139,6 +117,6 @@ def _is_wanted(values: Values) -> bool:
         # A guess (`1`, `"yes"`) could turn a rejected answer into a wanted one.
         if column in values:
             raise malformed(
-                f"has a `{column}` that is neither true nor false: `{text_of(values, column)}`"
+                f"has a `{column}` that is neither true nor false: `{dialogue.text_of(values, column)}`"
             )
     raise MissingColumnError(THUMBS[0])

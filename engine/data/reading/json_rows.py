@@ -12,7 +12,6 @@ from engine.data.reading.json_stream import DEEPEST, JsonStream
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import BLANK, StrictJsonError, kind_of_value, strict_json
 from engine.data.reading.text import chunks, lines
-from engine.errors import DataError
 from engine.recipe.model import Source
 from engine.recipe.text.nearest import nearest
 
@@ -147,7 +146,8 @@ class _ArraySearch:
         # Asked at the end: rows were already yielded, so callers may use none before the last.
         if self.found == 1 and (self.wanted or len(self.top) == 1):
             return
-        raise self._not_found(trouble) if self.wanted else self._not_one(trouble)
+        code, message, hint = self._not_found() if self.wanted else self._not_one()
+        raise trouble.stop(code, message, line=1, hint=hint)
 
     def _is_wanted(self, path: str, depth: int) -> bool:
         if self.wanted:
@@ -162,29 +162,28 @@ class _ArraySearch:
         if len(arrays) < SHOWN:
             arrays.append(path)
 
-    def _not_found(self, trouble: Trouble) -> DataError:
+    def _not_found(self) -> tuple[str, str, str | None]:
+        """Return code, message and hint where the wanted key path is not that of one array."""
         shown = f"`records: {excerpt(self.wanted)}`"
         if self.found:
-            return trouble.stop("D334", f"{shown} stands for {self.found} arrays", line=1)
+            return "D334", f"{shown} stands for {self.found} arrays", None
         if self.other:
-            return trouble.stop("D334", f"{shown} is {self.other}, not an array", line=1)
+            return "D334", f"{shown} is {self.other}, not an array", None
         known = self.top + self.below
         near = nearest(self.wanted, known)
         listed = f"arrays: {_listed(known)}" if known else None
-        hint = f"did you mean `{near}`?" if near else listed
-        return trouble.stop("D334", f"{shown} is not in the file", line=1, hint=hint)
+        return "D334", f"{shown} is not in the file", f"did you mean `{near}`?" if near else listed
 
-    def _not_one(self, trouble: Trouble) -> DataError:
+    def _not_one(self) -> tuple[str, str, str | None]:
+        """Return the same where the object does not hold one array."""
         if self.top:
-            message = f"holds {len(self.top)} arrays: {_listed(self.top)}"
             hint = f"say which one holds the rows: `records: {excerpt(self.top[0])}`"
-            return trouble.stop("D333", message, line=1, hint=hint)
+            return "D333", f"holds {len(self.top)} arrays: {_listed(self.top)}", hint
         message = "is an object without an array of rows in it"
         if not self.below:
-            return trouble.stop("D326", message, line=1)
+            return "D326", message, None
         message = f"{message}; further down there are {_listed(self.below)}"
-        hint = f"say where: `records: {excerpt(self.below[0])}`"
-        return trouble.stop("D333", message, line=1, hint=hint)
+        return "D333", message, f"say where: `records: {excerpt(self.below[0])}`"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ class JsonStream:
 
         The caller reads or skips the element before it goes on.
         """
-        return self._items("]", "array", self._element)
+        return self._items("]", "array", lambda: self.line)
 
     def members(self) -> Iterator[str]:
         """Stop at each value of the object that starts here and yield its key; otherwise the same."""
@@ -111,9 +111,6 @@ class JsonStream:
                 return
             if mark != ",":
                 raise self._expected(f"`,` or `{close}` expected after a value", mark)
-
-    def _element(self) -> int:
-        return self.line
 
     def _key(self, seen: set[str]) -> str:
         mark = self.peek()

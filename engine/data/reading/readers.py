@@ -54,13 +54,18 @@ def read_rows(
         raise trouble.stop("D321", "has no rows")
 
 
-def _rows(
-    path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
-) -> Iterator[Row]:
+def source_format(source: Source, name: str) -> str | None:
+    """Return the format of a source, of which the file has that name; None where it tells none."""
     # Rows of a hub split were written as Parquet when they were fetched, whatever the repository
     # holds.
     is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
-    format_ = "parquet" if is_hub_split else format_of(path.name, source.format)
+    return "parquet" if is_hub_split else format_of(name, source.format)
+
+
+def _rows(
+    path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
+) -> Iterator[Row]:
+    format_ = source_format(source, path.name)
     if format_ is None:
         raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
     if format_ == "lines":

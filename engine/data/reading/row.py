@@ -58,14 +58,10 @@ class Trouble:
 
     def error(self) -> DataError:
         """Return the error of all problems; the last one says how many are not shown."""
-        if self.count <= len(self.kept):
-            return DataError(self.kept)
         more = self.count - len(self.kept)
-        last = self.kept[-1]
-        message = f"and {more:,} more problems in this file"
-        return DataError(
-            [*self.kept, Problem(code=last.code, message=message, place=Place(file=self.file))]
-        )
+        message, place = f"and {more:,} more problems in this file", Place(file=self.file)
+        last = [Problem(code=self.kept[-1].code, message=message, place=place)] if more else []
+        return DataError([*self.kept, *last])
 
     def raise_any(self) -> None:
         """Raise what was found; nothing when nothing was."""

@@ -8,11 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.data.reading.readers import read_rows
+from engine.data.reading.readers import read_rows, source_format
 from engine.data.reading.row import Row
 from engine.errors import DataError, Problem
 from engine.progress import Progress
-from engine.recipe.formats import format_of
 from engine.recipe.model import HubRef, PackageRef, Source
 from engine.sources import fetch_columns, fetch_source
 from engine.store import Cached, sha256_of
@@ -56,7 +55,7 @@ def source_slice(source: Source, name: str) -> dict[str, Any]:
     return {
         **{one.name: getattr(source, one.name) for one in fields(source) if one.name != "ref"},
         "name": name,
-        "format": _format(source),
+        "format": source_format(source, _parts(source)[-1]),
         # The name without its folder: a file that is moved keeps the stage key; its bytes count
         # apart.
         "columns": {file.column: PurePosixPath(file.written).name for file in source.columns},
@@ -127,9 +126,3 @@ def _parts(source: Source) -> tuple[str, ...]:
 
 def _tail(parts: tuple[str, ...], length: int) -> str:
     return "/".join(part for part in parts[-length:] if part)
-
-
-def _format(source: Source) -> str | None:
-    if isinstance(source.ref, HubRef) and not source.hub_file:
-        return "parquet"
-    return format_of(_parts(source)[-1], source.format)

@@ -60,7 +60,7 @@ def _parse[Value](parse: Callable[[], Value], text: str) -> Value:
         return parse()
     except json.JSONDecodeError as error:
         near = excerpt(text[max(error.pos - 10, 0) : error.pos + 30].strip())
-        message = f"not JSON: {_lowered(error.msg)} near `{near}`"
+        message = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]} near `{near}`"
         # A text cut off within `true` or an escape fails a few characters before its end; an open
         # string fails at its first quote.
         at_end = error.pos + LONGEST_WORD > len(text) or error.msg.startswith("Unterminated")
@@ -81,10 +81,6 @@ def _check_surrogates(value: object, text: str, start: int, end: int) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise StrictJsonError("D326", "half a surrogate pair is no character", start) from error
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.recipe.model import Source
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SHOWN = 12
 """Names that are listed."""
+OLD_END = re.compile(r"(?<=\r)(?!\n)")
 Fields = tuple[int, list[str]]
 """A line number and the fields of the row that starts there."""
 
@@ -65,21 +67,7 @@ def old_line_ends(text: Iterator[str]) -> Iterator[str]:
     """Also end lines at a lone carriage return, as old spreadsheets write them."""
     # The csv module refuses a carriage return within a line that is not quoted.
     for line in text:
-        body = line.removesuffix("\r\n")
-        if "\r" in body:
-            yield from _split_cr(line)
-        else:
-            yield line
-
-
-def _split_cr(line: str) -> Iterator[str]:
-    start = 0
-    for at, char in enumerate(line):
-        if char == "\r" and line[at + 1 : at + 2] != "\n":
-            yield line[start : at + 1]
-            start = at + 1
-    if start < len(line):
-        yield line[start:]
+        yield from filter(None, OLD_END.split(line)) if "\r" in line else (line,)
 
 
 def _csv_fault(error: csv.Error) -> str:

@@ -124,11 +124,8 @@ class _RowHandlers:
             return
         known = [name for name, _ in self._seen.most_common(SHOWN)]
         near = nearest(self._records, known)
-        message = (
-            f"has no element `{excerpt(self._records)}`"
-            if self._records
-            else "`records` is not given"
-        )
+        wanted = excerpt(self._records)
+        message = f"has no element `{wanted}`" if wanted else "`records` is not given"
         listed = ", ".join(f"`{excerpt(name)}`" for name in known)
         hint = f"did you mean `{near}`?" if near else f"elements: {listed}"
         raise self._trouble.stop("D334", message, hint=hint)

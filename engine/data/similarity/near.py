@@ -73,18 +73,12 @@ def near_duplicates(
     result = NearDuplicates(iter(()))
     if len(texts) < MANY:
         result.pairs = _few(texts, similarity)
-    else:
-        result.pairs = _many(texts, similarity, scratch, result)
-    return result
-
-
-def _many(
-    texts: TextStore, similarity: float, scratch: Path | None, result: NearDuplicates
-) -> Iterator[Near]:
+        return result
     what = f"looking for near-duplicates among {len(texts):,} rows needs NumPy and numba"
     with needs_extra(what, "data", instead=", or write `near_duplicates: off`"):
         from engine.data.similarity.near_many import many  # NumPy and numba: an extra
-    return many(texts, similarity, scratch=scratch, result=result)
+    result.pairs = many(texts, similarity, scratch=scratch, result=result)
+    return result
 
 
 def _few(texts: TextStore, similarity: float) -> Iterator[Near]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,7 +14,6 @@ from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment, Pool, runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
-from engine.data.spill import Texts, numbered
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
 
@@ -23,8 +22,6 @@ METHOD: Final = (
     " folding and collapsing white space; near from a Jaccard similarity of 5-character shingles of"
     " 0.8"
 )
-Pair = tuple[int, int, bool]
-"""A row of the holdout, one of the others that matches it, and whether the texts are equal."""
 _OTHERS: Final = (Assignment.TRAIN, Assignment.VALIDATION)
 
 
@@ -74,39 +71,36 @@ def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
 
 def check_leakage(
     work: Preparation, division: Division, shared: Shared
-) -> tuple[Firewall, list[Pair]]:
+) -> tuple[Firewall, list[Match]]:
     """Compare the splits; `drop` takes rows out of train and validation, never out of the holdout.
 
-    Returns what was found, and each pair: later steps may leave rows out (see `with_left`).
+    Returns what was found, and each match by the rows of the pool: later steps may leave rows out (see `with_left`).
     Unless it is thorough, nothing is compared where no rows would be dropped.
     """
     pool, findings, drops = work.pool, work.findings, work.data.checks.leakage == "drop"
     holdout = division.rows(pool, "holdout")
     others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
-    strongest: dict[int, Match] = {}
-    exact: set[int] = set()
-    near: set[int] = set()
-    pairs: list[Pair] = []
-    for match in _matches(pool, holdout, others) if work.thorough or drops else ():
-        (exact if match.exact else near).add(match.holdout)
-        pairs.append((match.holdout, match.other, match.exact))
+    compared = holdout if work.thorough or drops else ()
+    texts = [pool.spill[row].input for row in compared]
+    found = leaks(texts, ((row, pool.spill[row].input) for row in others)) if texts else ()
+    matches = [replace(match, holdout=holdout[match.holdout]) for match in found]
+    for match in matches:
         if not (match.exact and pool.place):  # those are written down already
             _log(work, match)
-        # A row may match several of the holdout; it is reported once, by the strongest match.
-        known = strongest.get(match.other)
-        if known is None or match.similarity > known.similarity:
-            strongest[match.other] = match
+    ranked = sorted(matches, key=lambda one: (-one.similarity, pool.rank[one.other]))
+    # A row may match several of the holdout; it is reported once, by the strongest match.
+    strongest = {match.other: match for match in reversed(ranked)}
     # `shared` was counted before the checks; they may have dropped copies that are not compared
     # here.
-    found_exact, found_near = max(len(exact), shared.rows), len(near)
+    exact, found_near = _counted(matches)
+    found_exact = max(exact, shared.rows)
     steering = {row for row in division.rows(pool, "train") if row in shared.steering}
     # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
     if count or shared.rows:
         message = _message(shared, len(holdout), found_exact, found_near, len(steering))
-        ranked = sorted(strongest.values(), key=lambda one: (-one.similarity, pool.rank[one.other]))
-        examples = (_match_text(pool, match) for match in ranked)
+        examples = (_match_text(pool, one) for one in ranked if strongest[one.other] is one)
         work.report("leakage", count, message=message, examples=examples)
     if drops:
         findings.drop("near the holdout", division.leave_out(strongest))
@@ -118,26 +112,23 @@ def check_leakage(
         found_exact=found_exact,
         found_near=found_near,
         removed=len(strongest) if drops else 0,
-        left_exact=len(exact),
-        left_near=len(near),
+        left_exact=exact,
+        left_near=found_near,
     )
-    return firewall, pairs
+    return firewall, matches
 
 
-def with_left(firewall: Firewall, pairs: Iterable[Pair], division: Division) -> Firewall:
+def with_left(firewall: Firewall, matches: Iterable[Match], division: Division) -> Firewall:
     """Return the proof with the holdout rows counted of which a match is still trained on."""
-    left: dict[bool, set[int]] = {True: set(), False: set()}
-    for holdout, other, exact in pairs:
-        if division.places[other] != Assignment.NONE:
-            left[exact].add(holdout)
-    return replace(firewall, left_exact=len(left[True]), left_near=len(left[False]))
+    left = [match for match in matches if division.places[match.other] != Assignment.NONE]
+    exact, near = _counted(left)
+    return replace(firewall, left_exact=exact, left_near=near)
 
 
-def _matches(pool: Pool, holdout: array[int], others: array[int]) -> Iterator[Match]:
-    """Yield the pairs by row number."""
-    texts = list(Texts(pool.spill, holdout))
-    for match in leaks(texts, numbered(pool.spill, others)):
-        yield Match(holdout[match.holdout], match.other, match.similarity, match.exact)
+def _counted(matches: Iterable[Match]) -> tuple[int, int]:
+    """Return how many holdout rows have an equal text, and how many a similar one."""
+    counts = Counter(exact for _, exact in {(match.holdout, match.exact) for match in matches})
+    return counts[True], counts[False]
 
 
 def _log(work: Preparation, match: Match) -> None:

@@ -13,7 +13,6 @@ from engine.data.splitting.recorded import (
     JUDGING,
     RecordedDivision,
     RecordedSplits,
-    recorded_division,
 )
 from engine.errors import Problem
 from engine.recipe.model import Size, Splits
@@ -34,7 +33,7 @@ def divide_placed(
     for unit in range(len(units)):
         assigned[Assignment(units.place(unit))].append(unit)
     problems: list[Problem] = []
-    record = None if held is None else recorded_division(units, held, stratified=True)
+    record = None if held is None else RecordedDivision(units=units, held=held, stratified=True)
     from_train = not len(assigned[Assignment.VALIDATION]) and splits.validation != "all"
     if from_train:
         assigned[Assignment.VALIDATION] = assigned[Assignment.TRAIN]

@@ -61,12 +61,6 @@ class Units:
         """Return the rows of some units."""
         return sum(map(self.size, units))
 
-    def put(self, units: Iterable[int], place: Assignment, places: bytearray) -> None:
-        """Write the split of some units, row by row."""
-        for unit in units:
-            for row in self.of(unit):
-                places[row] = place
-
 
 def split_problem(code: str, message: str, split: str = "", hint: str | None = None) -> Problem:
     """Return what is wrong with the size of a split, or with `splits` as a whole."""

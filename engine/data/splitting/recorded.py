@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, cast
 
 from engine.data.checks.rows.personal_data import masked
@@ -36,10 +37,6 @@ class RecordedSplits:
     def of(self, key: int) -> int:
         """Return the recorded place of an identity, or FRESH."""
         return self.known.get(key, FRESH)
-
-    def count(self, place: Assignment) -> int:
-        """Return how many identities are recorded for a split."""
-        return sum(known == place for known in self.known.values())
 
     def gone(self, present: Iterable[int]) -> Counter[int]:
         """Return how many identities of each recorded split are no longer there."""
@@ -76,17 +73,31 @@ def know_again(pool: Pool, held: RecordedSplits) -> None:
             pool.known_as[row] = identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RecordedDivision:
     """A record, laid over the units that are there now."""
 
     units: Units
     held: RecordedSplits
-    gone: Mapping[int, int]
-    """Recorded identities that are no longer there, by the place recorded for them."""
-    slack: int
-    """Rows by which whole units can miss a size; a split that misses it by more has a new size."""
     stratified: bool
+
+    @cached_property
+    def gone(self) -> Mapping[int, int]:
+        """Recorded identities that are no longer there, by the place recorded for them."""
+        return self.held.gone(self.units.pool.identity(row) for row in self.units.rows)
+
+    @cached_property
+    def slack(self) -> int:
+        """Rows by which whole units can miss a size; a split that misses it by more has a new size."""
+        units = self.units
+        sizes: Iterable[int] = map(units.size, range(len(units)))
+        if units.by == "time":
+            sizes = Counter(units.pool.time[row] for row in units.rows).values()
+        largest = max(sizes, default=1)
+        strata = {units.stratum(unit) for unit in range(len(units))} if self.stratified else {()}
+        if largest > 1 and any(len(stratum) > 1 for stratum in strata):
+            return len(units.rows)  # iterative stratification gives no bound
+        return (largest - 1) * len(strata)
 
     def keep(self, among: Sequence[int], size: Size, place: Assignment) -> list[int]:
         """Return the units of holdout or validation: the recorded ones, as long as they are there.
@@ -99,7 +110,8 @@ class RecordedDivision:
         chosen = by_place.get(place, [])
         if size == "all":
             return chosen
-        rows = self.held.count(place) if isinstance(size, float) else size
+        recorded = self.held.known.values()
+        rows = sum(known == place for known in recorded) if isinstance(size, float) else size
         missing = rows - self.units.total(chosen)
         # Groups grow and times stay together: what they miss says nothing about a new size.
         can_change = self.units.by == "text"
@@ -147,30 +159,11 @@ class RecordedDivision:
         return take(self.units, among, rows, stratified=self.stratified)[0] if rows > 0 else ()
 
 
-def recorded_division(units: Units, held: RecordedSplits, *, stratified: bool) -> RecordedDivision:
-    """Return the record `held` for these units."""
-    sizes: Iterable[int] = map(units.size, range(len(units)))
-    if units.by == "time":
-        sizes = Counter(units.pool.time[row] for row in units.rows).values()
-    largest = max(sizes, default=1)
-    strata = {units.stratum(unit) for unit in range(len(units))} if stratified else {()}
-    slack = (largest - 1) * len(strata)
-    if largest > 1 and any(len(stratum) > 1 for stratum in strata):
-        slack = len(units.rows)  # iterative stratification gives no bound
-    return RecordedDivision(
-        units=units,
-        held=held,
-        gone=held.gone(units.pool.identity(row) for row in units.rows),
-        slack=slack,
-        stratified=stratified,
-    )
-
-
 def divide_held(
     units: Units, sizes: Mapping[Assignment, Size], held: RecordedSplits, *, stratified: bool
 ) -> Chosen:
     """Return the units of each split as `RecordedDivision` says; no unit is in two."""
-    record = recorded_division(units, held, stratified=stratified)
+    record = RecordedDivision(units=units, held=held, stratified=stratified)
     judged = record.by_place(range(len(units)))
     left: Sequence[int] = range(len(units))
     divided: Chosen = {}

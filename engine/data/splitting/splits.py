@@ -18,6 +18,7 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import Final
 
 from engine.data.row_index import SPAN, Assignment, Pool, runs
@@ -96,7 +97,8 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
         else:
             chosen = _by_rows(units, rows, splits)
     for place, members in chosen.items():
-        units.put(members, place, division.places)
+        for row in chain.from_iterable(map(units.of, members)):
+            division.places[row] = place
     # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":

@@ -30,7 +30,8 @@ def weigh(
     thinned = 0
     for row in division.rows(pool, "train"):
         # Drawn by content: the same rows are kept, in whatever order they were read.
-        times = _times(weights[pool.source[row]], pool.key[row], seed)
+        whole, share = divmod(weights[pool.source[row]], 1)
+        times = int(whole) + (drawn("weight", seed, pool.key[row].to_bytes(8)) < share * SPAN)
         if times == 0:
             division.places[row] = Assignment.NONE
             thinned += 1
@@ -38,13 +39,6 @@ def weigh(
             repeats[row] = times
     findings.drop("thinned by the weight of its source", thinned)
     return repeats
-
-
-def _times(weight: float, key: int, seed: int) -> int:
-    """Return the whole part of a weight, and one more for the share of rows that the rest says."""
-    whole = int(weight)
-    share = weight - whole
-    return whole + (drawn("weight", seed, key.to_bytes(8)) < share * SPAN)
 
 
 def seen(rows: Iterable[int], repeats: Mapping[int, int]) -> int:

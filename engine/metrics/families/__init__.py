@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 from engine.recipe.model import Task
 
 if TYPE_CHECKING:
-    from engine.evidence import ClassScores
     from engine.metrics.measure import Measure
     from engine.metrics.predictions import Prediction
-    from engine.metrics.table import Sums, Table
+    from engine.metrics.table import Table
 
 
 class Family(Protocol):
@@ -26,9 +25,6 @@ class Family(Protocol):
 
     def measures(self, table: Table) -> tuple[Measure, ...]:
         """Return the metrics of the kind, in the order in which they are shown."""
-
-    def classes(self, sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
-        """Return the table by label or by field; empty where there is none."""
 
 
 def family_of(task: Task) -> Family:

@@ -9,24 +9,26 @@ of squared errors over all labels where the probabilities of all are known, as i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from engine.evidence import Calibration, CalibrationBin
-from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.measure import Measure, mean_of_rows, no_rows, ratio
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Block, Floats, Sums, one_hot
+from engine.metrics.table import Column, Floats, Sums, one_hot
 
 BINS = 15
 _EDGES = np.arange(BINS + 1) / BINS
 
 
-def blocks(
+def columns(
     predictions: Sequence[Prediction], correct: Floats, *, targets: Floats | None = None
-) -> dict[str, Block]:
+) -> dict[str, Column]:
     """Return the statistics of rows that were answered right or not, at the probabilities given.
 
-    `targets`: label numbers, for the Brier score over all labels.
+    A row that is right, or wrong, is also sure of itself. `targets`: label numbers, for the Brier score over all
+    labels.
     """
     given = [row.probability for row in predictions]
     known = np.array([value is not None for value in given], dtype=bool)
@@ -34,27 +36,21 @@ def blocks(
     places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # (low, high], as Guo et al.
     # `one_hot` leaves out what is at place BINS: a row without a probability is in no bin.
     places = np.where(known, places, BINS)
-    every = _all_known(predictions, targets)
+    every = (
+        targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
+    )
     brier = (confidence - correct) ** 2 if not every else _over_labels(predictions, targets)
+    # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
+    worst = np.full(places.size, 2.0 if every else 1.0)
+    in_bins, nowhere = one_hot(places, BINS), one_hot(np.full(places.size, BINS), BINS)
     return {
-        "known": known.astype(float),
-        "brier": np.where(known, brier, 0.0),
-        # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
-        "worst_brier": np.full(len(predictions), 2.0 if every else 1.0),
-        "bin_rows": one_hot(places, BINS),
-        "bin_probability": one_hot(places, BINS, confidence),
-        "bin_right": one_hot(np.where(correct, places, BINS), BINS),
+        "known": Column(known.astype(float)),
+        "brier": Column(np.where(known, brier, 0.0), np.zeros(places.size), worst),
+        "worst_brier": Column(worst),
+        "bin_rows": Column(in_bins),
+        "bin_probability": Column(one_hot(places, BINS, confidence)),
+        "bin_right": Column(one_hot(np.where(correct, places, BINS), BINS), in_bins, nowhere),
     }
-
-
-def as_if(
-    predictions: Sequence[Prediction], given: dict[str, Block], *, right: bool
-) -> dict[str, Block]:
-    """Return the blocks as if every answer had been right, or wrong, and sure of itself."""
-    correct = np.full(len(predictions), right)
-    brier = np.zeros(len(predictions)) if right else given["worst_brier"]
-    found = blocks(predictions, correct)
-    return {"brier": brier, "bin_right": found["bin_right"]}
 
 
 def calibration(sums: Sums) -> Calibration | None:
@@ -90,12 +86,6 @@ def _unknown(sums: Sums) -> str:
     return "" if sums["known"] == sums["rows"] else "answers have no probabilities"
 
 
-def _all_known(predictions: Sequence[Prediction], targets: Floats | None) -> bool:
-    return (
-        targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
-    )
-
-
 def _over_labels(predictions: Sequence[Prediction], targets: Floats | None) -> Floats:
     """Sum the squared errors over all labels, row by row."""
     chances = np.array([row.probabilities for row in predictions], dtype=float)
@@ -105,11 +95,7 @@ def _over_labels(predictions: Sequence[Prediction], targets: Floats | None) -> F
 
 
 MEASURES = (
-    Measure(name="ece", value=_error, n=rows, undefined=_unknown),
-    Measure(
-        name="brier",
-        value=lambda sums: ratio(sums["brier"], sums["rows"]),
-        n=rows,
-        undefined=_unknown,
-    ),
+    Measure(name="ece", value=_error, undefined=_unknown),
+    replace(mean_of_rows("brier", "brier"), undefined=_unknown),
 )
+"""Metrics of every kind whose answers are labels."""

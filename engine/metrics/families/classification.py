@@ -12,12 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.metrics.families import calibration, labels
-from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, rows, share_of_rows
+from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, share_of_rows
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Floats, Sums, Table, make_table, one_hot
+from engine.metrics.table import Column, Floats, Sums, Table, flags, make_table, one_hot
 from engine.recipe.model import Task
-
-classes = labels.class_scores
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
@@ -27,36 +25,22 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     # A wrong label for each row, never its own, and turning from row to row: with one for all
     # rows, the added wrong rows would count against a single class.
     other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
-    probabilities = calibration.blocks(predictions, outputs == targets, targets=targets)
     abstained = {None, task.out_of_scope or None}
-    none, every = np.zeros(targets.size), np.ones(targets.size)
+    own = one_hot(targets, size)
     return make_table(
         predictions,
-        answered={
-            "rows": every,
-            "valid": (outputs < size).astype(float),
-            "correct": (outputs == targets).astype(float),
-            "abstained": np.array([row.label in abstained for row in predictions], dtype=float),
-            "support": one_hot(targets, size),
-            "predicted": one_hot(outputs, size),
-            "right": one_hot(np.where(outputs == targets, targets, size), size),
-            **probabilities,
-        },
-        right={
-            "valid": every,
-            "correct": every,
-            "abstained": none,
-            "predicted": one_hot(targets, size),
-            "right": one_hot(targets, size),
-            **calibration.as_if(predictions, probabilities, right=True),
-        },
-        wrong={
-            "valid": none,
-            "correct": none,
-            "abstained": every,
-            "predicted": one_hot(other, size),
-            "right": one_hot(np.full(targets.size, size), size),
-            **calibration.as_if(predictions, probabilities, right=False),
+        {
+            "valid": flags(outputs < size),
+            "correct": flags(outputs == targets),
+            "abstained": flags((row.label in abstained for row in predictions), right=False),
+            "support": Column(own),
+            "predicted": Column(one_hot(outputs, size), own, one_hot(other, size)),
+            "right": Column(
+                one_hot(np.where(outputs == targets, targets, size), size),
+                own,
+                one_hot(np.full(targets.size, size), size),
+            ),
+            **calibration.columns(predictions, outputs == targets, targets=targets),
         },
         names=task.labels,
     )
@@ -66,11 +50,9 @@ def measures(table: Table) -> tuple[Measure, ...]:
     """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
-        Measure(name="balanced_accuracy", value=_balanced, n=rows, undefined=no_rows),
-        *labels.averages(table.names, "macro"),
-        *labels.averages(table.names, "micro"),
-        *labels.averages(table.names, "weighted"),
-        Measure(name="mcc", value=_correlation, n=rows, undefined=_one_class(table.names)),
+        Measure(name="balanced_accuracy", value=_balanced),
+        *labels.averages(table.names),
+        Measure(name="mcc", value=_correlation, undefined=_one_class(table.names)),
         *calibration.MEASURES,
         share_of_rows("abstention", "abstained"),
         share_of_rows("valid_output", "valid"),

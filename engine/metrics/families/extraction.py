@@ -20,12 +20,10 @@ from engine.metrics.families import labels
 from engine.metrics.families.fields import Leaves, canonical, fits, leaves_of
 from engine.metrics.measure import Measure, ratio, rows, share_of_rows
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Floats, Sparse, Sums, Table, make_table, scattered
+from engine.metrics.table import Column, Floats, Sparse, Sums, Table, flags, make_table, scattered
 from engine.recipe.answer_json import read_object
 from engine.recipe.metrics import leaves
 from engine.recipe.model import Task
-
-classes = labels.class_scores
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
@@ -41,41 +39,24 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     more = sorted({field for found in held for field, _ in found} - set(known))
     names = (*known, *more)
     fit = [fits(row.text, task.schema) for row in predictions]
-    exact = [_same(*pair) for pair in zip(targets, outputs, strict=True)]
-    none, every = np.zeros(len(held)), np.ones(len(held))
+    pairs = zip(targets, outputs, strict=True)
+    none = np.zeros(len(held))
     support, nothing = _by_field(held, names), _by_field([Counter()] * len(held), names)
+    both = _by_field([a & b for a, b in zip(held, predicted, strict=True)], names)
+    unknown = np.array([_unknown(found, names) for found in predicted], dtype=float)
     return make_table(
         predictions,
-        answered={
-            "rows": every,
-            "valid": np.array([output is not None for output in outputs], dtype=float),
-            "exact": np.array(exact, dtype=float),
-            "fits": np.array([good for good, _ in fit], dtype=float),
-            "mistyped": np.array([bad for _, bad in fit], dtype=float),
+        {
+            "valid": flags(output is not None for output in outputs),
+            "exact": flags(_same(*pair) for pair in pairs),
+            "fits": flags(good for good, _ in fit),
+            "mistyped": flags((bad for _, bad in fit), right=False),
             # Counted as answers: a model that invents fields must lose precision.
-            "unknown": np.array([_unknown(found, names) for found in predicted], dtype=float),
-            "support": support,
-            "predicted": _by_field(predicted, names),
-            "right": _by_field([a & b for a, b in zip(held, predicted, strict=True)], names),
-        },
-        right={
-            "valid": every,
-            "exact": every,
-            "fits": every,
-            "mistyped": none,
-            "unknown": none,
-            "predicted": support,
-            "right": support,
-        },
-        wrong={
-            "valid": none,
-            "exact": none,
-            "fits": none,
-            "mistyped": every,
-            "unknown": none,
-            # As many values as the target has, and none of them right.
-            "predicted": support,
-            "right": nothing,
+            "unknown": Column(unknown, none, none),
+            "support": Column(support),
+            # Wrong are as many values as the target has, and none of them right.
+            "predicted": Column(_by_field(predicted, names), support, support),
+            "right": Column(both, support, nothing),
         },
         names=names,
     )
@@ -86,9 +67,9 @@ def measures(table: Table) -> tuple[Measure, ...]:
     once = _at_most_once(table)
     return (
         share_of_rows("exact_match", "exact"),
-        Measure(name="field_precision", value=_precision, n=rows, undefined=_nothing_answered),
-        Measure(name="field_recall", value=_recall, n=rows, undefined=labels.no_support),
-        Measure(name="field_f1", value=_f1, n=rows, undefined=labels.no_support),
+        Measure(name="field_precision", value=_precision, undefined=_nothing_answered),
+        Measure(name="field_recall", value=_recall, undefined=labels.no_support),
+        Measure(name="field_f1", value=_f1, undefined=labels.no_support),
         Measure(
             name="macro_field_f1",
             value=lambda sums: np.asarray(labels.f1(sums).mean(axis=-1)),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.evidence import ClassScores
-from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.measure import Measure, no_rows, ratio
 from engine.metrics.table import Floats, Sums
 
 Part = Callable[[Sums], Floats]
@@ -36,17 +36,18 @@ def f1(sums: Sums) -> Floats:
 PARTS: dict[str, Part] = {"f1": f1, "precision": precision, "recall": recall}
 
 
-def averages(names: Sequence[str], how: str) -> tuple[Measure, ...]:
-    """Return F1, precision and recall averaged one way: `macro`, `micro` or `weighted`."""
-    average = {"macro": _macro, "micro": _micro, "weighted": _weighted}[how]
+def averages(names: Sequence[str]) -> tuple[Measure, ...]:
+    """Return F1, precision and recall in each of their averages."""
+    ways = {"macro": _macro, "micro": _micro, "weighted": _weighted}
 
-    def undefined(part: str) -> Callable[[Sums], str]:
+    def undefined(how: str, part: str) -> Callable[[Sums], str]:
         if how == "macro":
             return lacking(names)
         return _no_answer if (how, part) == ("micro", "precision") else no_support
 
     return tuple(
-        Measure(name=f"{how}_{part}", value=average(part), n=rows, undefined=undefined(part))
+        Measure(name=f"{how}_{part}", value=average(part), undefined=undefined(how, part))
+        for how, average in ways.items()
         for part in PARTS
     )
 

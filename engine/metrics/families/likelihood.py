@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.evidence import ClassScores
-from engine.metrics.measure import Measure, no_rows, ratio, rows
+from engine.metrics.measure import Measure, no_rows, ratio
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Floats, Sums, Table, make_table
+from engine.metrics.table import Column, Floats, Sums, Table, make_table
 from engine.recipe.model import Task
 
 MOST_NATS = 700.0
@@ -32,15 +31,12 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     least, most = (rates.min(), rates.max()) if rates.size else (0.0, 0.0)
     return make_table(
         predictions,
-        answered={
-            "rows": np.ones(nats.size),
-            "known": np.array([row.nats is not None for row in predictions], dtype=float),
-            "nats": nats,
-            "tokens": tokens,
-            "bytes": sizes,
+        {
+            "known": Column(np.array([row.nats is not None for row in predictions], dtype=float)),
+            "nats": Column(nats, least * tokens, most * tokens),
+            "tokens": Column(tokens),
+            "bytes": Column(sizes),
         },
-        right={"nats": least * tokens},
-        wrong={"nats": most * tokens},
     )
 
 
@@ -51,26 +47,18 @@ def measures(table: Table) -> tuple[Measure, ...]:
         Measure(
             name="perplexity",
             value=_perplexity,
-            n=rows,
             undefined=lambda sums: _unknown(sums, "tokens"),
             least_units=2,
         ),
         Measure(
             name="bits_per_byte",
             value=lambda sums: ratio(sums["nats"], sums["bytes"]) / math.log(2),
-            n=rows,
             undefined=lambda sums: _unknown(sums, "bytes"),
             # The rows added to an interval are the easiest and the hardest seen: of one row, both
             # are the same.
             least_units=2,
         ),
     )
-
-
-def classes(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
-    """Return nothing: a likelihood has no classes."""
-    del sums, names
-    return ()
 
 
 def _perplexity(sums: Sums) -> Floats:

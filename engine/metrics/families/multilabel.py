@@ -11,13 +11,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from engine.metrics.families import calibration, labels
-from engine.metrics.measure import Measure, above_rounding, no_rows, ratio, rows, share_of_rows
+from engine.metrics.measure import (
+    Measure,
+    above_rounding,
+    mean_of_rows,
+    no_rows,
+    ratio,
+    share_of_rows,
+)
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Floats, Sparse, Sums, Table, make_table, scattered
+from engine.metrics.table import Column, Floats, Sparse, Sums, Table, flags, make_table, scattered
 from engine.recipe.model import Task
 from engine.recipe.prompt import split_labels
-
-classes = labels.class_scores
 
 Set = frozenset[int]
 
@@ -31,38 +36,19 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     pairs = list(zip(targets, outputs, strict=True))
     correct = np.array([target == output for target, output in pairs], dtype=bool)
     missed = [size if output is None else len(target ^ output) for target, output in pairs]
-    probabilities = calibration.blocks(predictions, correct)
-    none, every = np.zeros(len(targets)), np.ones(len(targets))
+    own, none = _ones(targets, size), np.zeros(len(targets))
+    both = _ones([a & b for a, b in zip(targets, given, strict=True)], size)
     return make_table(
         predictions,
-        answered={
-            "rows": every,
-            "valid": np.array([output is not None for output in outputs], dtype=float),
-            "correct": correct.astype(float),
-            "abstained": np.array([not output for output in outputs], dtype=float),
-            "missed": np.array(missed, dtype=float) / max(1, size),
-            "support": _ones(targets, size),
-            "predicted": _ones(given, size),
-            "right": _ones([a & b for a, b in zip(targets, given, strict=True)], size),
-            **probabilities,
-        },
-        right={
-            "valid": every,
-            "correct": every,
-            "abstained": none,
-            "missed": none,
-            "predicted": _ones(targets, size),
-            "right": _ones(targets, size),
-            **calibration.as_if(predictions, probabilities, right=True),
-        },
-        wrong={
-            "valid": none,
-            "correct": none,
-            "abstained": every,
-            "missed": every,
-            "predicted": _ones(wrong, size),
-            "right": _ones([frozenset()] * len(targets), size),
-            **calibration.as_if(predictions, probabilities, right=False),
+        {
+            "valid": flags(output is not None for output in outputs),
+            "correct": flags(correct),
+            "abstained": flags((not output for output in outputs), right=False),
+            "missed": Column(np.array(missed, dtype=float) / max(1, size), none, none + 1),
+            "support": Column(own),
+            "predicted": Column(_ones(given, size), own, _ones(wrong, size)),
+            "right": Column(both, own, _ones([frozenset()] * len(targets), size)),
+            **calibration.columns(predictions, correct),
         },
         names=task.labels,
     )
@@ -72,16 +58,9 @@ def measures(table: Table) -> tuple[Measure, ...]:
     """Return the metrics, those of single labels last."""
     return (
         share_of_rows("accuracy", "correct"),
-        *labels.averages(table.names, "macro"),
-        *labels.averages(table.names, "micro"),
-        *labels.averages(table.names, "weighted"),
-        Measure(name="mcc", value=_correlation, n=rows, undefined=_constant(table.names)),
-        Measure(
-            name="hamming_loss",
-            value=lambda sums: ratio(sums["missed"], sums["rows"]),
-            n=rows,
-            undefined=no_rows,
-        ),
+        *labels.averages(table.names),
+        Measure(name="mcc", value=_correlation, undefined=_constant(table.names)),
+        mean_of_rows("hamming_loss", "missed"),
         *calibration.MEASURES,
         share_of_rows("abstention", "abstained"),
         share_of_rows("valid_output", "valid"),

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Problem
-from engine.recipe.patterns import validator
+from engine.recipe.patterns import at_pointer, validator
 from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
@@ -71,11 +71,8 @@ def expand(schema: Schema) -> Schema:
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    found: Any = recipe_schema()
-    for part in str(reference).removeprefix("#/").split("/"):
-        found = found[part]
     beside = {word: value for word, value in schema.items() if word != "$ref"}
-    return {**expand(found), **beside}
+    return {**expand(at_pointer(recipe_schema(), reference)), **beside}
 
 
 def definition(name: str) -> Schema:
@@ -148,7 +145,8 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
     found: dict[tuple[str, KeyPath], Problem] = {}
     for violation in _validator().iter_errors(source.value):
         for error in schema_errors(violation):
-            if not _is_broken(error.path, source):
+            # Of a value that could not be read, nothing more is reported.
+            if not any(error.path[: len(at)] == at for at in source.broken if at):
                 problem = _problem(error, source)
                 found.setdefault((error.code, error.path), problem)
     # Of a value of the wrong type, its range and form say nothing new.
@@ -156,10 +154,6 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
     return tuple(
         problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
     )
-
-
-def _is_broken(path: KeyPath, source: SourceText) -> bool:
-    return any(path[: len(broken)] == broken for broken in source.broken if broken)
 
 
 def _problem(error: SchemaError, source: SourceText) -> Problem:

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EnvironmentProblem, StageError
-from engine.failures import first_line, library_errors
+from engine.errors import EnvironmentProblem, StageError, first_line
+from engine.failures import library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.start import working_folder
 from engine.progress import Progress

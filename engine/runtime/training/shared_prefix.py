@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from engine.failures import first_line
+from engine.errors import first_line
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.project import Project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, statuses
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
@@ -19,8 +21,7 @@ PAIRS = [
 ]
 
 
-@pytest.fixture
-def probed(project: Project) -> Project:
+def probing(project: Project) -> None:
     lines = "".join(json.dumps(pair) + "\n" for pair in PAIRS)
     (project.folder / "pairs.jsonl").write_text(lines, encoding="utf-8")
     probe = {"name": "own", "kind": "minimal_pairs", "path": "pairs.jsonl"}
@@ -29,18 +30,29 @@ def probed(project: Project) -> Project:
         baselines=["majority"],
         method__epochs=2,
     )
-    return project
+
+
+@pytest.fixture(scope="session")
+def probed_once() -> RunOnce:
+    """A project with probes after its run."""
+    return run_once("probed", probing, "--until", "gate")
+
+
+@pytest.fixture
+def probed(probed_once: RunOnce, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+    """A copy of that project."""
+    return probed_once.copy_to(tmp_path, run)
 
 
 def answers(root: Path) -> list[dict[str, Any]]:
     return [manifest for manifest in manifests(root) if manifest["stage"] == "probe_answers"]
 
 
-def test_probes_are_asked_before_and_after_and_the_base_model_only_once(probed: Project) -> None:
+def test_probes_are_asked_before_and_after_and_the_base_model_only_once(
+    probed: Project, probed_once: RunOnce
+) -> None:
     root = probed.folder / ".recipe"
-
-    first = probed.run("run", str(probed.recipe), "--until", "gate")
-    found = report(root)
+    first, found = probed_once.outcome, report(root)
 
     assert first.code == 0, first.err
     assert found["forgetting"]["overall"]["n"] == 5
@@ -72,13 +84,12 @@ def test_a_drop_above_the_bound_is_refused(probed: Project) -> None:
     assert found["gate"]["status"] in ("fail", "inconclusive")
 
 
-def test_a_recipe_without_the_bound_asks_nothing(project: Project) -> None:
-    project.edit(baselines=["majority"], method__epochs=1)
+def test_a_recipe_without_the_bound_asks_nothing(accepted: Path) -> None:
+    root = accepted / ".recipe"
 
-    project.run("run", str(project.recipe), "--until", "gate")
-
-    assert "forgetting" not in statuses(project.folder / ".recipe")
-    assert report(project.folder / ".recipe")["forgetting"] is None
+    assert "forgetting" not in statuses(root)
+    assert report(root)["forgetting"] is None
+    assert answers(root) == []
 
 
 def test_a_probe_that_cannot_be_asked_is_told(probed: Project) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from engine.lock.answer_hashes import answer_facts
 from engine.metrics.predictions import read_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe import load_recipe
-from support.project import Project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 
 
 def latest(project: Project) -> dict[str, Any]:
@@ -28,24 +31,33 @@ def gate(project: Project) -> str:
     return next(item["status"] for item in latest(project)["stages"] if item["stage"] == "gate")
 
 
-@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
-def test_a_model_is_compared_with_the_last_accepted_one_and_never_with_itself(
-    project: Project,
-) -> None:
+def comparing(project: Project) -> None:
     project.edit(
         data__checks={"leakage": "off"},
         acceptance={
             "decide_on": "point",
             "metrics": {"macro_f1": {"min": 0.01}},
-            "over_previous": {"macro_f1": {"max_drop": 1.0}},
+            "over_previous": {"macro_f1": {"max_drop": 0.05}},
         },
     )
 
-    first = project.run("run", str(project.recipe))
+
+@pytest.fixture(scope="session")
+def first_run() -> RunOnce:
+    """A project whose first model was accepted, with nothing to compare it with."""
+    return run_once("compared", comparing)
+
+
+@pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+def test_a_model_is_compared_with_the_last_accepted_one_and_never_with_itself(
+    first_run: RunOnce, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    project, first = first_run.copy_to(tmp_path, run), first_run.outcome
+
     alone = latest(project)
     again = project.run("run", str(project.recipe))
     reused = gate(project)
-    project.edit(method__seed=11)
+    project.edit(method__seed=11, acceptance__over_previous={"macro_f1": {"max_drop": 1.0}})
     second = project.run("run", str(project.recipe))
     followed = latest(project)
 
@@ -57,17 +69,11 @@ def test_a_model_is_compared_with_the_last_accepted_one_and_never_with_itself(
 
 
 @pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
-def test_in_a_fresh_store_the_model_of_the_lock_is_the_rival(project: Project) -> None:
-    project.edit(
-        data__checks={"leakage": "off"},
-        acceptance={
-            "decide_on": "point",
-            "metrics": {"macro_f1": {"min": 0.01}},
-            "over_previous": {"macro_f1": {"max_drop": 0.05}},
-        },
-    )
+def test_in_a_fresh_store_the_model_of_the_lock_is_the_rival(
+    first_run: RunOnce, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    project, first = first_run.copy_to(tmp_path, run), first_run.outcome
     store = ("--store", str(project.folder / ".recipe"))
-    first = project.run("run", str(project.recipe), *store)
     path = project.folder / "recipe.lock.json"
     lock = json.loads(path.read_text("utf-8"))
     lock["accepted"] |= all_right(project)

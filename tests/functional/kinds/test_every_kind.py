@@ -13,10 +13,10 @@ import pytest
 
 from engine.recipe.metrics import primary
 from support.project import BAD, GOOD, THINGS, Outcome, Project
+from support.run_once import RunOnce, run_once
 from support.runs import report
 
 COUNT = 90
-DRAW = random.Random(5)
 KINDS: dict[str, dict[str, Any]] = {
     "multilabel": {
         "task": {
@@ -64,10 +64,10 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def row(place: int) -> dict[str, Any]:
-    thing, good, bad = DRAW.choice(THINGS), DRAW.choice(GOOD), DRAW.choice(BAD)
-    count = DRAW.randrange(9)
-    is_good, is_long = DRAW.random() < 0.5, DRAW.random() < 0.5
+def row(place: int, draw: random.Random) -> dict[str, Any]:
+    thing, good, bad = draw.choice(THINGS), draw.choice(GOOD), draw.choice(BAD)
+    count = draw.randrange(9)
+    is_good, is_long = draw.random() < 0.5, draw.random() < 0.5
     text = f"row {place}: {count} times the {thing} was {good if is_good else bad}"
     text += " and that went on and on" if is_long else ""
     labels = ["good" if is_good else "bad", *(["long"] if is_long else [])]
@@ -83,10 +83,10 @@ def row(place: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def of_kind(project: Project) -> Callable[[str], Project]:
-    def of_kind(kind: str) -> Project:
-        lines = [json.dumps(row(place)) for place in range(COUNT)]
+def of_kind(kind: str) -> Callable[[Project], None]:
+    def prepare(project: Project) -> None:
+        draw = random.Random(5)
+        lines = [json.dumps(row(place, draw)) for place in range(COUNT)]
         (project.folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
         given = KINDS[kind]
         checks = dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off")
@@ -99,24 +99,22 @@ def of_kind(project: Project) -> Callable[[str], Project]:
             method__epochs=1,
             method__max_length=256,
         )
-        return project
 
-    return of_kind
-
-
-def run(project: Project) -> Outcome:
-    return project.run("run", str(project.recipe), "--store", str(project.folder / ".recipe"))
+    return prepare
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.fixture(params=KINDS)
+def done(request: pytest.FixtureRequest) -> tuple[str, RunOnce]:
+    """A kind, and a project of it after its whole run."""
+    return request.param, run_once(f"kind-{request.param}", of_kind(request.param))
+
+
 def test_a_whole_run_is_judged_by_the_metrics_of_its_kind(
-    kind: str, of_kind: Callable[[str], Project], root: Path
+    done: tuple[str, RunOnce], root: Path
 ) -> None:
-    project = of_kind(kind)
+    kind, project = done
 
-    outcome = run(project)
-
-    assert outcome.code == 0, outcome.err
+    assert project.outcome.code == 0, project.outcome.err
     found = report(project.folder / ".recipe")
     schema = json.loads((root / "schemas" / "report.v1.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(found, schema)
@@ -129,16 +127,16 @@ def test_a_whole_run_is_judged_by_the_metrics_of_its_kind(
     assert all(baseline["scores"]["rows"] == 30 for baseline in found["baselines"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_a_bound_that_is_missed_refuses_any_kind(
-    kind: str, of_kind: Callable[[str], Project]
+    done: tuple[str, RunOnce], tmp_path: Path, run: Callable[..., Outcome]
 ) -> None:
-    project = of_kind(kind)
+    kind, accepted = done
+    project = accepted.copy_to(tmp_path, run)
     name = primary(kind)
     bound = {"max": 1e-6} if name == "bits_per_byte" else {"min": 1}
     project.edit(acceptance__metrics={name: bound}, baselines=[])
 
-    outcome = run(project)
+    outcome = project.run("run", "recipe.yaml")
 
     assert outcome.code == 1, outcome.err
     assert "REFUSED" in outcome.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,16 +11,12 @@ from typing import Any
 
 import pytest
 
+from support.convert_server import converter_script
 from support.project import Outcome, Project
-from support.runs import report
+from support.runs import forget, report
 
-SOUND = {
-    "convert_hf_to_gguf.py": (
-        "import sys\ndel sys.path[0]\nfrom engine.runtime.gguf.convert_worker import main\nmain()\n"
-    ),
-    "llama-quantize": "from engine.runtime.gguf.quantize_worker import main\nmain()\n",
-}
-"""The packaged tools, as a llama.cpp of the user's."""
+QUANTIZER = "from engine.runtime.gguf.quantize_worker import main\nmain()\n"
+"""The packaged one, as the tool of a llama.cpp of the user's."""
 SCRAMBLE = """
 import sys
 from gguf import GGUFReader
@@ -58,16 +55,30 @@ def llama_cpp(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     def llama_cpp(*, before_converting: str = "", after_quantizing: str = "") -> None:
         folder = tmp_path / "llama.cpp"
         folder.mkdir()
-        for name, sound in SOUND.items():
-            before = before_converting if name.endswith(".py") else ""
-            after = "" if name.endswith(".py") else after_quantizing
+        converter = converter_script().read_text(encoding="utf-8")
+        tools = {
+            "convert_hf_to_gguf.py": before_converting + converter,
+            "llama-quantize": QUANTIZER + after_quantizing,
+        }
+        for name, text in tools.items():
             path = folder / name
-            path.write_text(f"#!{sys.executable}\n{before}{sound}{after}", encoding="utf-8")
+            path.write_text(f"#!{sys.executable}\n{text}", encoding="utf-8")
             path.chmod(0o755)
         monkeypatch.setenv("LLAMA_CPP_DIR", str(folder))
         monkeypatch.setenv("PYTHONPATH", str(root))
 
     return llama_cpp
+
+
+@pytest.fixture
+def trained(finished: Project) -> Project:
+    """A project that was trained and merged, of which no file was made and no run was accepted."""
+    root = finished.folder / ".recipe"
+    for stage in ("verify", "quantize"):
+        forget(root, stage)
+    shutil.rmtree(root / "runs")
+    (finished.folder / "recipe.lock.json").unlink()
+    return finished
 
 
 def run(project: Project, **changes: Any) -> tuple[Outcome, dict[str, Any]]:
@@ -93,29 +104,29 @@ def exported(project: Project) -> list[str]:
 
 
 def test_sound_tools_of_ones_own_are_accepted(
-    project: Project, llama_cpp: Callable[..., None]
+    trained: Project, llama_cpp: Callable[..., None]
 ) -> None:
     llama_cpp()
 
-    outcome, found = run(project)
+    outcome, found = run(trained)
 
     assert (outcome.code, refused(found)) == (0, {}), outcome.err
-    assert exported(project)
+    assert exported(trained)
 
 
 @pytest.mark.parametrize(("damage", "check"), [(REVERSED, "weights"), (NO_NUMBERS, "finite")])
 def test_a_damaged_tensor_is_refused_and_the_file_does_not_leave(
-    project: Project, llama_cpp: Callable[..., None], damage: str, check: str
+    trained: Project, llama_cpp: Callable[..., None], damage: str, check: str
 ) -> None:
     llama_cpp(after_quantizing=damage)
 
-    outcome, found = run(project)
+    outcome, found = run(trained)
 
     assert outcome.code == 1, outcome.err
     assert list(refused(found)) == ["Q8_0"]
     assert check in refused(found)["Q8_0"]
     assert "REFUSED" in outcome.out + outcome.err
-    assert exported(project) == []
+    assert exported(trained) == []
 
 
 def test_a_chat_models_damaged_tensor_is_refused_too(
@@ -145,12 +156,12 @@ def test_a_chat_models_damaged_tensor_is_refused_too(
 
 
 def test_another_chat_template_in_the_file_is_refused(
-    project: Project, llama_cpp: Callable[..., None]
+    trained: Project, llama_cpp: Callable[..., None]
 ) -> None:
     llama_cpp(before_converting=OTHER_TEMPLATE)
 
-    outcome, found = run(project)
+    outcome, found = run(trained)
 
     assert outcome.code == 1, outcome.err
     assert "token_parity.template" in next(iter(refused(found).values()))
-    assert exported(project) == []
+    assert exported(trained) == []

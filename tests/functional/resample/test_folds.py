@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from engine.backends import trl, trl_launch
 from engine.backends.base import Launch, Trained
 from engine.metrics.predictions import read_predictions
 from engine.store import Store
-from support.project import Project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, statuses
 
 FOLDS = 3
@@ -21,8 +23,7 @@ DECIDED = (0, 1)
 WORDS = ("run", "recipe.yaml", "--until", "gate")
 
 
-@pytest.fixture
-def folded(project: Project) -> Project:
+def folding(project: Project) -> None:
     project.edit(
         splits__train=None,
         splits__validation=0.1,
@@ -32,7 +33,27 @@ def folded(project: Project) -> Project:
         acceptance__over_baselines={"accuracy": {"min_gain": 0}},
         method__epochs=1,
     )
-    return project
+
+
+def watch_rows(patch: pytest.MonkeyPatch) -> list[list[object]]:
+    """See which rows each training is given."""
+    seen: list[list[object]] = []
+
+    def train(launch: Launch) -> Trained:
+        names = ("train.jsonl", "validation.jsonl")
+        seen.append([row["id"] for name in names for row in rows(launch.rows / name)])
+        return trl_launch.train(launch)
+
+    patch.setattr(trl, "train", train)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def folded() -> RunOnce:
+    """A project with folds after its run."""
+    done = run_once("folded", folding, "--until", "gate", watch=watch_rows)
+    assert done.outcome.code in DECIDED, done.outcome.err
+    return done
 
 
 def files(root: Path, stage: str) -> Path:
@@ -45,22 +66,10 @@ def rows(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_row_is_judged_once_by_a_model_that_did_not_see_it(
-    folded: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_row_is_judged_once_by_a_model_that_did_not_see_it(folded: RunOnce) -> None:
     root = folded.folder / ".recipe"
-    seen: list[set[object]] = []
+    seen = [set(ids) for ids in folded.seen]
 
-    def train(launch: Launch) -> Trained:
-        names = ("train.jsonl", "validation.jsonl")
-        seen.append({row["id"] for name in names for row in rows(launch.rows / name)})
-        return trl_launch.train(launch)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(trl, "train", train)
-        outcome = folded.run(*WORDS)
-
-    assert outcome.code in DECIDED, outcome.err
     data = files(root, "data")
     examples = [
         *rows(data / "train.jsonl"),
@@ -81,12 +90,12 @@ def test_every_row_is_judged_once_by_a_model_that_did_not_see_it(
         assert [row.id for row in crossed] == [row.id for row in said]
 
 
-def test_the_gate_stands_on_all_rows_and_the_report_says_so(folded: Project) -> None:
+def test_the_gate_stands_on_all_rows_and_the_report_says_so(
+    folded: RunOnce, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
     root = folded.folder / ".recipe"
+    outcome = folded.outcome
 
-    outcome = folded.run(*WORDS)
-
-    assert outcome.code in DECIDED, outcome.err
     found = report(root)
     count = found["folds"]["rows"]
     assert count > found["holdout"]["rows"]
@@ -95,5 +104,5 @@ def test_the_gate_stands_on_all_rows_and_the_report_says_so(folded: Project) -> 
     assert any(f"on {count} rows by {FOLDS} trainings" in note for note in found["notes"])
     assert f"on {count} rows" in " ".join(outcome.out.split())
 
-    assert folded.run(*WORDS).code in DECIDED
-    assert set(list(statuses(root).values())[:7]) == {"reused"}
+    assert folded.copy_to(tmp_path, run).run(*WORDS).code in DECIDED
+    assert set(list(statuses(tmp_path / ".recipe").values())[:7]) == {"reused"}

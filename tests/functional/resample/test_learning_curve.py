@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from engine.stages import load_stage
 from engine.store import Store
 from engine.training import retraining
 from engine.training.train import Training, train_rows
-from support.project import Project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 from support.runs import PLAIN, manifests, only, report, statuses
 
 
@@ -34,34 +36,51 @@ def products(root: Path, name: str) -> list[Path]:
     ]
 
 
-@pytest.fixture
-def curved(project: Project) -> Project:
+WORDS = ("run", "recipe.yaml", "--until", "gate")
+
+
+def curving(project: Project) -> None:
     project.edit(learning_curve=True, baselines=["majority", "tfidf_svm"], method__epochs=1)
-    return project
 
 
-def test_a_curve_has_three_points_and_never_meets_the_holdout(
-    curved: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = curved.folder / ".recipe"
-    given: dict[str, str] = {}
+def watch_inputs(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """See which artifacts the stage is given, and every file that a training is given."""
+    seen: dict[str, Any] = {"artifacts": [], "files": {}}
     module: Any = load_stage("resample")
     real = module.run
 
     def watched(context: Any) -> None:
         real(context)
-        assert set(context.artifacts) == {"data", "evaluate"}
+        seen["artifacts"].append(sorted(context.artifacts))
 
     def train(launch: Launch) -> Trained:
         for path in launch.rows.rglob("*"):
-            given[str(path)] = path.read_text(encoding="utf-8")
+            seen["files"][str(path)] = path.read_text(encoding="utf-8")
         return trl_launch.train(launch)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "run", watched)
-        patch.setattr(trl, "train", train)
-        outcome = curved.run("run", "recipe.yaml", "--until", "gate")
+    patch.setattr(module, "run", watched)
+    patch.setattr(trl, "train", train)
+    return seen
 
+
+@pytest.fixture(scope="session")
+def curved_once() -> RunOnce:
+    """A project with a learning curve after its run."""
+    return run_once("curved", curving, *WORDS[2:], watch=watch_inputs)
+
+
+@pytest.fixture
+def curved(project: Project) -> Project:
+    """The same project before its run."""
+    curving(project)
+    return project
+
+
+def test_a_curve_has_three_points_and_never_meets_the_holdout(curved_once: RunOnce) -> None:
+    root, outcome = curved_once.folder / ".recipe", curved_once.outcome
+    given: dict[str, str] = curved_once.seen["files"]
+
+    assert curved_once.seen["artifacts"] == [["data", "evaluate"]]
     assert outcome.code == 0, outcome.err
     found = report(root)
     svm, tuned = found["learning_curves"]
@@ -86,16 +105,17 @@ def test_a_curve_has_three_points_and_never_meets_the_holdout(
     assert [path for path, text in given.items() if any(row in text for row in texts)] == []
 
 
-def test_a_second_run_reuses_and_a_changed_confidence_trains_nothing(curved: Project) -> None:
-    root = curved.folder / ".recipe"
-    words = ("run", "recipe.yaml", "--until", "gate")
-    assert curved.run(*words).code == 0
+def test_a_second_run_reuses_and_a_changed_confidence_trains_nothing(
+    curved_once: RunOnce, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    project = curved_once.copy_to(tmp_path, run)
+    root = project.folder / ".recipe"
     made = len(products(root, "resampled"))
 
-    assert curved.run(*words).code == 0
+    assert project.run(*WORDS).code == 0
     again = statuses(root)
-    curved.edit(acceptance__confidence=0.9)
-    assert curved.run(*words).code == 0
+    project.edit(acceptance__confidence=0.9)
+    assert project.run(*WORDS).code == 0
 
     assert again["resample"] == "reused"
     assert statuses(root)["resample"] == "ran"
@@ -115,11 +135,10 @@ def test_a_curve_that_broke_off_goes_on_with_what_it_had(
             raise KeyboardInterrupt
         train_rows(training, context)
 
-    words = ("run", "recipe.yaml", "--until", "gate")
     monkeypatch.setattr(retraining, "train_rows", broken)
-    assert curved.run(*words).code == 130
+    assert curved.run(*WORDS).code == 130
     assert statuses(root)["resample"] == "interrupted"
-    assert curved.run(*words).code == 0
+    assert curved.run(*WORDS).code == 0
 
     assert begun[0] != begun[1] == begun[2]
     assert len(begun) == 3

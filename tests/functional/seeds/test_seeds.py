@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 
-from support.project import Project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, run_folders, statuses
 
 LOCK = "recipe.lock.json"
@@ -25,14 +28,17 @@ def macro_f1(run: dict[str, Any]) -> float:
     return value
 
 
+def seeding(project: Project) -> None:
+    project.edit(method__seeds=[8, 9])
+
+
 @pytest.fixture
-def seeded(finished: Project) -> Project:
+def seeded(accepted_run: RunOnce, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
     """An accepted project that was run with two further seeds."""
-    finished.edit(method__seeds=[8, 9])
-    outcome = finished.run("run", "recipe.yaml")
-    assert outcome.code == 0, outcome.err
-    assert "macro_f1 over 3 seeds (7, 8, 9): mean" in outcome.err
-    return finished
+    done = run_once("seeded", seeding, start=accepted_run)
+    assert done.outcome.code == 0, done.outcome.err
+    assert "macro_f1 over 3 seeds (7, 8, 9): mean" in done.outcome.err
+    return done.copy_to(tmp_path, run)
 
 
 def test_each_seed_is_trained_and_judged_and_only_its_answers_are_kept(seeded: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from engine.stages import load_stage
 from engine.store import Store
 from engine.training import variants
 from engine.training.train import train_rows
-from support.project import Project
-from support.runs import manifests, report, run_folders, statuses
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
+from support.runs import forget, manifests, report, run_folders, statuses
 
 GATE = ("run", "recipe.yaml", "--until", "gate")
+SWEEP = {"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]}
+"""Two settings, of which one learns nothing worth having."""
 
 
 def files_of(root: Path, stage: str) -> dict[str, str]:
@@ -34,13 +38,45 @@ def adapter(root: Path) -> dict[str, str]:
     return {name: digest for name, digest in files_of(root, "train").items() if "adapter/" in name}
 
 
+def sweeping(project: Project) -> None:
+    project.edit(baselines=["majority"], sweep=SWEEP)
+
+
+def watch_inputs(patch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """See which artifacts the stage is given, and every rank that is trained."""
+    seen: dict[str, list[Any]] = {"given": [], "ranks": []}
+    module: Any = load_stage("sweep")
+    real = module.run
+
+    def watched(context: Any) -> None:
+        seen["given"].append(sorted(context.artifacts))
+        real(context)
+
+    def train(launch: Launch) -> Trained:
+        seen["ranks"].append(launch.method.rank)
+        return trl_launch.train(launch)
+
+    patch.setattr(module, "run", watched)
+    patch.setattr(trl, "train", train)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def swept_once() -> RunOnce:
+    """A project whose sweep ended at the gate."""
+    return run_once("swept", sweeping, "--until", "gate", watch=watch_inputs)
+
+
 @pytest.fixture
-def swept(project: Project) -> Project:
-    """Two settings, of which one learns nothing worth having."""
-    project.edit(
-        baselines=["majority"],
-        sweep={"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]},
-    )
+def swept(swept_once: RunOnce, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+    """A copy of that project."""
+    return swept_once.copy_to(tmp_path, run)
+
+
+@pytest.fixture
+def unswept(project: Project) -> Project:
+    """The same project before its first run."""
+    sweeping(project)
     return project
 
 
@@ -58,22 +94,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
 
 
 def test_the_best_on_validation_becomes_the_model_and_the_holdout_is_never_read(
-    swept: Project, trained: list[Launch], monkeypatch: pytest.MonkeyPatch
+    swept_once: RunOnce,
 ) -> None:
-    root = swept.folder / ".recipe"
-    module: Any = load_stage("sweep")
-    real, given = module.run, []
-
-    def watched(context: Any) -> None:
-        given.append(set(context.artifacts))
-        real(context)
-
-    monkeypatch.setattr(module, "run", watched)
-    outcome = swept.run(*GATE)
+    root, outcome = swept_once.folder / ".recipe", swept_once.outcome
 
     assert outcome.code == 0, outcome.err
     found = report(root)["sweep"]
-    assert given == [{"data"}]
+    assert swept_once.seen["given"] == [["data"]]
     assert (found["chosen"], found["metric"], found["rows"]) == (1, "macro_f1", 20)
     first, second = found["settings"]
     assert second["metric"]["value"] >= first["metric"]["value"]
@@ -83,7 +110,7 @@ def test_the_best_on_validation_becomes_the_model_and_the_holdout_is_never_read(
     )
     assert second["behind"] is None
     assert second["values"]["rank"] == 8
-    assert len(trained) == 2  # `train` took what the sweep had made
+    assert sorted(swept_once.seen["ranks"]) == [4, 8]  # `train` took what the sweep had made
     assert report(root)["method"].startswith("lora r8")
     assert report(root)["validation_scores"]["rows"] == 20
     assert "r: 8" in report(root)["backend_config"]
@@ -97,14 +124,13 @@ def test_the_winner_written_into_method_is_the_same_model_and_nothing_is_trained
     swept: Project, trained: list[Launch]
 ) -> None:
     root = swept.folder / ".recipe"
-    assert swept.run(*GATE).code == 0
     whole = adapter(root)
 
     swept.edit(sweep=None, method__rank=8)
     again = swept.run(*GATE)
 
     assert again.code == 0, again.err
-    assert len(trained) == 2
+    assert trained == []
     assert statuses(root)["train"] == "reused"
     assert adapter(root) == whole != {}
 
@@ -113,20 +139,18 @@ def test_a_training_of_the_chosen_setting_alone_gives_the_same_bytes(
     swept: Project, trained: list[Launch]
 ) -> None:
     root = swept.folder / ".recipe"
-    assert swept.run(*GATE).code == 0
     whole = adapter(root)
 
     forced = swept.run(*GATE, "--force", "train")
 
     assert forced.code == 0, forced.err
-    assert len(trained) == 3
+    assert len(trained) == 1
     assert adapter(root) == whole
 
 
 def test_a_second_run_and_its_plan_reuse_everything(swept: Project, trained: list[Launch]) -> None:
     root = swept.folder / ".recipe"
-    before = swept.run("plan", "recipe.yaml")
-    assert swept.run(*GATE).code == 0
+    before = swept.run("plan", "recipe.yaml", "--store", "empty")
 
     assert swept.run(*GATE).code == 0
     after = swept.run("plan", "recipe.yaml")
@@ -134,14 +158,12 @@ def test_a_second_run_and_its_plan_reuse_everything(swept: Project, trained: lis
     assert "the setting is known after the sweep" in before.out
     assert "2 trainings" in before.out
     assert {name for name, status in statuses(root).items() if status == "ran"} == set()
-    assert len(trained) == 2
+    assert trained == []
     assert "the setting is known" not in after.out
     assert not [*(root / "scratch").glob("*/result")]
 
 
 def test_another_setting_trains_only_that(swept: Project, trained: list[Launch]) -> None:
-    assert swept.run(*GATE).code == 0
-
     swept.edit(
         sweep={
             "list": [
@@ -156,14 +178,14 @@ def test_another_setting_trains_only_that(swept: Project, trained: list[Launch])
 
     assert outcome.code == 0, outcome.err
     assert "up to 3 trainings" in before.out
-    assert [launch.method.learning_rate for launch in trained][2:] == [1e-6]
+    assert [launch.method.learning_rate for launch in trained] == [1e-6]
     assert statuses(swept.folder / ".recipe")["train"] == "reused"
 
 
 def test_a_killed_sweep_goes_on_with_what_it_had(
-    swept: Project, monkeypatch: pytest.MonkeyPatch
+    unswept: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = swept.folder / ".recipe"
+    root = unswept.folder / ".recipe"
     begun: list[float] = []
     real = train_rows
 
@@ -174,18 +196,18 @@ def test_a_killed_sweep_goes_on_with_what_it_had(
         real(training, context)
 
     monkeypatch.setattr(variants, "train_rows", broken)
-    assert swept.run(*GATE).code == 130
+    assert unswept.run(*GATE).code == 130
     assert statuses(root)["sweep"] == "interrupted"
-    assert swept.run(*GATE).code == 0
+    assert unswept.run(*GATE).code == 0
 
     assert begun[0] != begun[1] == begun[2]
     assert len(begun) == 3
 
 
 def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
-    swept: Project, monkeypatch: pytest.MonkeyPatch
+    unswept: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = swept.folder / ".recipe"
+    root = unswept.folder / ".recipe"
     real = train_rows
 
     def runs_away(training: Any, context: Any) -> None:
@@ -194,7 +216,7 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
         real(training, context)
 
     monkeypatch.setattr(variants, "train_rows", runs_away)
-    outcome = swept.run(*GATE)
+    outcome = unswept.run(*GATE)
 
     assert outcome.code == 0, outcome.err
     lost = report(root)["sweep"]["settings"][0]
@@ -204,32 +226,21 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
 
 
 def test_a_sweep_without_any_model_says_why(
-    swept: Project, monkeypatch: pytest.MonkeyPatch
+    unswept: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def runs_away(_training: Any, _context: Any) -> None:
         raise StageError.one("B414", "the loss of step 3 is not a number")
 
     monkeypatch.setattr(variants, "train_rows", runs_away)
-    outcome = swept.run(*GATE)
+    outcome = unswept.run(*GATE)
 
     assert outcome.code == 3
     assert "B419" in " ".join(outcome.err.split())
     assert "not a number" in " ".join(outcome.err.split())
 
 
-def test_an_accepted_sweep_is_reproduced_exactly(swept: Project) -> None:
-    assert swept.run("run", "recipe.yaml").code == 0
-
-    other = swept.run("run", "recipe.yaml", "--store", "other")
-
-    assert other.code == 0, other.err
-    found = report(swept.folder / "other")["reproduction"]
-    assert found["verdict"] == "reproduced exactly", found
-
-
 def test_the_answers_of_each_setting_are_kept(swept: Project) -> None:
     root = swept.folder / ".recipe"
-    assert swept.run(*GATE).code == 0
 
     kept = [one for one in manifests(root) if one["stage"] == "setting"]
     assert [sorted(file["name"] for file in one["files"]) for one in kept] == [
@@ -241,24 +252,22 @@ def test_the_answers_of_each_setting_are_kept(swept: Project) -> None:
 def test_the_winner_of_a_sweep_that_was_trained_before_leaves_no_weights(
     swept: Project, trained: list[Launch]
 ) -> None:
-    sweep = {"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]}
-    swept.edit(sweep=None, method__rank=8)
-    assert swept.run(*GATE).code == 0
+    root = swept.folder / ".recipe"
+    forget(root, "sweep")  # left is what a run of the winner alone would have made
 
-    swept.edit(sweep=sweep, method__rank=4)
     outcome = swept.run(*GATE)
 
     assert outcome.code == 0, outcome.err
-    root = swept.folder / ".recipe"
-    assert len(trained) == 3
+    assert len(trained) == 2
+    assert statuses(root)["sweep"] == "ran"
     assert statuses(root)["train"] == "reused"
     assert [*(root / "scratch").iterdir()] == []
 
 
 def test_plan_and_compile_say_whose_method_they_show(swept: Project) -> None:
     root = swept.folder / ".recipe"
-    before, first = (swept.run(verb, "recipe.yaml") for verb in ("plan", "compile"))
-    assert swept.run(*GATE).code == 0
+    empty = ("recipe.yaml", "--store", "empty")
+    before, first = (swept.run(verb, *empty) for verb in ("plan", "compile"))
     after, chosen = (swept.run(verb, "recipe.yaml") for verb in ("plan", "compile"))
     for folder in (root / "store").glob("*/*"):
         if json.loads((folder / "artifact.json").read_text("utf-8"))["stage"] == "train":
@@ -278,19 +287,19 @@ def test_plan_and_compile_say_whose_method_they_show(swept: Project) -> None:
     assert [*(root / "scratch").iterdir()] == []
 
 
-def test_a_run_that_chose_nothing_names_no_method(swept: Project) -> None:
-    outcome = swept.run("run", "recipe.yaml", "--until", "data")
+def test_a_run_that_chose_nothing_names_no_method(unswept: Project) -> None:
+    outcome = unswept.run("run", "recipe.yaml", "--until", "data")
 
     assert outcome.code == 0, outcome.err
-    assert report(swept.folder / ".recipe")["method"] == "2 settings of a sweep on base"
+    assert report(unswept.folder / ".recipe")["method"] == "2 settings of a sweep on base"
 
 
-def test_rows_have_to_fit_every_setting_and_not_a_method_that_none_has(swept: Project) -> None:
-    swept.edit(method__max_length=8, sweep={"grid": {"max_length": [96, 128]}})
-    fits = swept.run("run", "recipe.yaml", "--until", "baseline")
-    swept.edit(sweep={"grid": {"max_length": [8, 128]}}, method__max_length=128)
-    short = swept.run("run", "recipe.yaml", "--until", "baseline", "--force", "baseline")
-    shown = swept.run("data", "recipe.yaml")
+def test_rows_have_to_fit_every_setting_and_not_a_method_that_none_has(unswept: Project) -> None:
+    unswept.edit(method__max_length=8, sweep={"grid": {"max_length": [96, 128]}})
+    fits = unswept.run("run", "recipe.yaml", "--until", "baseline")
+    unswept.edit(sweep={"grid": {"max_length": [8, 128]}}, method__max_length=128)
+    short = unswept.run("run", "recipe.yaml", "--until", "baseline", "--force", "baseline")
+    shown = unswept.run("data", "recipe.yaml")
 
     assert fits.code == 0, fits.err
     assert "D390" in short.err
@@ -306,13 +315,15 @@ def test_until_the_sweep_of_a_recipe_without_one_says_what_would_give_it_one(
     assert "set sweep," in outcome.err
 
 
-def test_the_lock_has_the_seed_that_was_chosen(swept: Project) -> None:
-    swept.edit(sweep={"list": [{"seed": 9}, {"learning_rate": 1e-7, "epochs": 1, "seed": 8}]})
-    assert swept.run("run", "recipe.yaml").code == 0
-    lock = json.loads((swept.folder / "recipe.lock.json").read_text("utf-8"))
+def test_an_accepted_sweep_is_reproduced_exactly_with_the_seed_that_was_chosen(
+    unswept: Project,
+) -> None:
+    unswept.edit(sweep={"list": [{"seed": 9}, {"learning_rate": 1e-7, "epochs": 1, "seed": 8}]})
+    assert unswept.run("run", "recipe.yaml").code == 0
+    lock = json.loads((unswept.folder / "recipe.lock.json").read_text("utf-8"))
 
-    other = swept.run("run", "recipe.yaml", "--store", "other", "--frozen")
+    other = unswept.run("run", "recipe.yaml", "--store", "other", "--frozen")
 
     assert lock["accepted"]["recipe"]["seed"] == 9
     assert other.code == 0, other.err
-    assert report(swept.folder / "other")["reproduction"]["verdict"] == "reproduced exactly"
+    assert report(unswept.folder / "other")["reproduction"]["verdict"] == "reproduced exactly"

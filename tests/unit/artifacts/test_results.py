@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.artifacts.results import load_baselines
 from engine.evidence import to_json
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, Threshold
 from support.tasks import task
@@ -16,7 +16,9 @@ def test_whether_a_baseline_passes_is_judged_by_the_thresholds_of_today(tmp_path
         Prediction(id=str(place), target=label, label=label, text=label, probability=None)
         for place, label in enumerate(["a", "b"] * 50)
     ]
-    scores = score(rows, task("classification", labels=("a", "b")), confidence=0.95, seed=7)
+    scores = score(
+        rows, Judging(task=task("classification", labels=("a", "b")), confidence=0.95, seed=7)
+    )
     file = tmp_path / "baselines.json"
     result = {"name": "tfidf_svm", "scores": to_json(scores), "seconds": 1.5, "note": "how"}
     file.write_text(json.dumps([result]), encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 from engine.bundle.contents import Contents, recipe_of
 from engine.bundle.verify_checks import verify_problems
 from engine.evidence import Report, VariantResult
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.parity.ladder import Variant, variant_result
 from support.reports import rich
@@ -70,7 +70,7 @@ def report_of(answers: dict[str, str]) -> Report:
     below: Variant | None = None
     for name, given in answers.items():
         chosen = predictions(given)
-        scores = score(chosen, task, confidence=CONFIDENCE, seed=0)
+        scores = score(chosen, Judging(task=task, confidence=CONFIDENCE, seed=0))
         variant = Variant(name=name, chosen=chosen, scores=scores)
         rungs.append(variant_result(variant, below, confidence=CONFIDENCE, checks=()))
         if name in ("adapter", "merged", "f16"):

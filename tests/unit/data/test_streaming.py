@@ -16,8 +16,8 @@ import pytest
 from engine.data.reading.readers import read_rows
 from support.source_files import source
 
-ROWS = 60_000
-SENTENCE = "the quick brown fox jumps over the lazy dog, and it does so again and again " * 3
+ROWS = 16_000
+SENTENCE = "the quick brown fox jumps over the lazy dog, and it does so again and again " * 12
 MOST = 12 << 20
 """Bytes held at once, of files of 14 MB and more."""
 
@@ -84,7 +84,7 @@ def test_a_long_file_is_not_held(tmp_path: Path, name: str) -> None:
 
 
 def test_a_long_parquet_file_of_one_row_group_is_not_held(tmp_path: Path) -> None:
-    texts = [f"{number:09} " + SENTENCE * 8 for number in range(40_000)]
+    texts = [f"{number:09} " + SENTENCE * 2 for number in range(40_000)]
     table = pa.table({"text": texts})
     pq.write_table(
         table,

@@ -12,7 +12,7 @@ from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted
 from engine.lock.previous import GONE, LOCK, Previous, find_previous
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_previous
-from engine.metrics.predictions import Prediction, write_predictions
+from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe.model import MaxDrop
 from engine.store import make_key
@@ -197,11 +197,9 @@ def judged(bench: Bench, lock: Accepted, now: list[Prediction], metric: str = "a
     )
     recipe = replace(bench.recipe, acceptance=acceptance)
     since = of_lock(bench, lock).earlier(now, recipe=recipe)
-    rivals = Rivals(task=recipe.task, confidence=0.95, seed=7, earlier=since)
+    rivals = Rivals(judging=Judging(task=recipe.task, confidence=0.95, seed=7), earlier=since)
     comparisons = compare(now, rivals, acceptance=acceptance, main="accuracy")
-    (check,) = judge_previous(
-        acceptance.over_previous, comparisons, earlier=since, acceptance=acceptance
-    )
+    (check,) = judge_previous(comparisons, acceptance, earlier=since)
     return check
 
 

@@ -17,7 +17,7 @@ from engine.evidence import (
     Verdict,
 )
 from engine.metrics.advice import Beside, what_would_help
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.tasks import task
 
@@ -41,7 +41,7 @@ def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdi
 
 
 def advice(predictions: list[Prediction], verdict: Verdict) -> tuple[str, ...]:
-    scores = score(predictions, TASK, confidence=0.95, seed=7)
+    scores = score(predictions, Judging(task=TASK, confidence=0.95, seed=7))
     return what_would_help(scores, verdict, task=TASK)
 
 
@@ -104,7 +104,9 @@ def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> 
 
 
 def curve_advice(answers: Answers, *curves: LearningCurve) -> tuple[str, ...]:
-    scores = score(answers({"a": "a" * 40, "b": "b" * 40}), TASK, confidence=0.95, seed=7)
+    scores = score(
+        answers({"a": "a" * 40, "b": "b" * 40}), Judging(task=TASK, confidence=0.95, seed=7)
+    )
     return what_would_help(scores, refused("macro_f1"), task=TASK, beside=Beside(curves=curves))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison
 from engine.metrics.challenge import best_of, lines, overall, stand
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))
@@ -24,10 +24,10 @@ def answered(right: int, rows: int = 200) -> list[Prediction]:
 
 
 def compared(newcomer: int, accepted: int, **changes: Any) -> ChallengeLine:
-    given: dict[str, Any] = {"margins": {}, "task": TASK, "confidence": 0.95, "seed": 7}
-    (line,) = lines(
-        answered(accepted), {"zero_shot": answered(newcomer)}, ["accuracy"], **(given | changes)
-    )
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+    given: dict[str, Any] = {"margins": {}} | changes
+    candidates = {"zero_shot": answered(newcomer)}
+    (line,) = lines(answered(accepted), candidates, ["accuracy"], judging, **given)
     return line
 
 
@@ -77,9 +77,12 @@ def weighed(nats: float) -> list[Prediction]:
 
 def test_less_is_better_where_it_is() -> None:
     (line,) = lines(
-        weighed(30), {"zero_shot": weighed(20)}, ["bits_per_byte"],
-        margins={}, task=task("text"), confidence=0.95, seed=7,
-    )  # fmt: skip
+        weighed(30),
+        {"zero_shot": weighed(20)},
+        ["bits_per_byte"],
+        Judging(task=task("text"), confidence=0.95, seed=7),
+        margins={},
+    )
 
     assert line.standing is ChallengeOutcome.BETTER
     assert (line.comparison.difference or 0) > 0
@@ -92,8 +95,9 @@ def test_p_values_are_corrected_over_all_ways_and_metrics() -> None:
         answered(150),
         {"zero_shot": answered(160), "few_shot": answered(158)},
         ["accuracy", "macro_f1"],
-        margins={}, task=TASK, confidence=0.95, seed=7,
-    )  # fmt: skip
+        Judging(task=TASK, confidence=0.95, seed=7),
+        margins={},
+    )
 
     smallest = min(found, key=lambda line: line.comparison.p_value or 1).comparison
     assert smallest.p_value is not None

@@ -18,7 +18,7 @@ from engine.metrics.comparing import (
     judge_gains,
     judge_previous,
 )
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.recipe.model import Acceptance, MaxDrop, MinGain
 from support.tasks import task
 
@@ -49,8 +49,8 @@ def recorded_division(metric: str = "accuracy", drop: float = 0.05, **changes: A
 
 
 def rivals(**changes: Any) -> Rivals:
-    given: dict[str, Any] = {"task": TASK, "confidence": 0.95, "seed": 7}
-    return Rivals(**(given | changes))
+    judging = Judging(task=changes.pop("task", TASK), confidence=0.95, seed=7)
+    return Rivals(judging=judging, **changes)
 
 
 def compared(
@@ -75,7 +75,7 @@ def compared(
 
 def gain_over(*comparisons: Comparison, acceptance: Acceptance | None = None) -> Check:
     acceptance = acceptance or gaining()
-    (check,) = judge_gains(acceptance.over_baselines, comparisons, acceptance=acceptance)
+    (check,) = judge_gains(comparisons, acceptance)
     return check
 
 
@@ -83,9 +83,7 @@ def drop_from(
     *comparisons: Comparison, earlier: Earlier, acceptance: Acceptance | None = None
 ) -> Check:
     acceptance = acceptance or recorded_division()
-    (check,) = judge_previous(
-        acceptance.over_previous, comparisons, earlier=earlier, acceptance=acceptance
-    )
+    (check,) = judge_previous(comparisons, acceptance, earlier=earlier)
     return check
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.evidence import Status
 from engine.metrics.endings import judge_endings
-from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Task
 
@@ -44,8 +44,8 @@ def said(count: int, right: int, *, valid: int | None = None) -> list[Prediction
 def judged(
     task: Task, chosen: Sequence[Prediction], free: Sequence[Prediction] | None = None
 ) -> tuple[str, Status] | None:
-    scores = score(chosen, task, confidence=0.95, seed=7)
-    loose = None if free is None else score(free, task, confidence=0.95, seed=7)
+    scores = score(chosen, Judging(task=task, confidence=0.95, seed=7))
+    loose = None if free is None else score(free, Judging(task=task, confidence=0.95, seed=7))
     checks = judge_endings(task, chosen, scores=scores, free=loose)
     return (checks[0].name, checks[0].status) if checks else None
 

@@ -19,7 +19,7 @@ from engine.metrics.equivalence import (
     equivalence,
     margin_of,
 )
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.seeds import spread_of
 from engine.recipe.model import Task
@@ -41,7 +41,7 @@ def said(count: int, wrong: set[int]) -> list[Prediction]:
 
 
 def value(rows: list[Prediction], task: Task = TASK) -> float:
-    found = score(rows, task, confidence=0.95, seed=7).metric("macro_f1").value
+    found = score(rows, Judging(task=task, confidence=0.95, seed=7)).metric("macro_f1").value
     assert found is not None
     return found
 
@@ -169,7 +169,10 @@ def test_trainings_that_differ_only_by_luck_are_mostly_within_noise() -> None:
     for _ in range(60):
         hard = set(draw.sample(range(300), 60))
         runs = [said(300, {row for row in hard if draw.random() < 0.5}) for _ in range(5)]
-        scores = [score(run, TASK, confidence=0.95, seed=7).metric("macro_f1") for run in runs]
+        scores = [
+            score(run, Judging(task=TASK, confidence=0.95, seed=7)).metric("macro_f1")
+            for run in runs
+        ]
         seeds = [
             SeedScores(seed=number, metrics=(replace(one, interval=None),), agreement=None)
             for number, one in enumerate(scores[:4])

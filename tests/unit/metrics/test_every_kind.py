@@ -16,7 +16,7 @@ from engine.files.typed_json import from_json
 from engine.kinds import KINDS
 from engine.metrics import resampling
 from engine.metrics.paired import difference, pair
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.tasks import task
@@ -78,7 +78,7 @@ def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Predictio
 def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
     kind: str, data: st.DataObject
 ) -> None:
-    scores = score(data.draw(predictions(kind)), TASKS[kind], confidence=0.9, seed=3)
+    scores = score(data.draw(predictions(kind)), Judging(task=TASKS[kind], confidence=0.9, seed=3))
 
     for metric in scores.metrics:
         if metric.value is None:
@@ -99,7 +99,7 @@ def test_a_metric_is_a_number_inside_its_interval_or_nothing_with_a_reason(
 def test_a_model_differs_from_itself_by_nothing(kind: str, data: st.DataObject) -> None:
     rows = data.draw(predictions(kind, least=1))
 
-    both = pair(rows, rows[::-1], task=TASKS[kind], confidence=0.9, seed=3)
+    both = pair(rows, rows[::-1], Judging(task=TASKS[kind], confidence=0.9, seed=3))
 
     for name in both.measures:
         found = difference(name, both)

@@ -8,7 +8,7 @@ import pytest
 from engine.evidence import LearningCurve, to_json
 from engine.files.typed_json import from_json
 from engine.metrics.learning import ShareResult, last_gains, learning_curve
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
@@ -21,14 +21,16 @@ def curve(*parts: list[Prediction], model: str = "tfidf_svm") -> LearningCurve:
         ShareResult(share=share, rows=round(share * 100), predictions=part)
         for share, part in zip(shares, parts, strict=True)
     ]
-    return learning_curve(model, judged, task=TASK, judged_on="validation", confidence=0.95, seed=7)
+    return learning_curve(
+        model, judged, Judging(task=TASK, confidence=0.95, seed=7), judged_on="validation"
+    )
 
 
 def test_the_gain_is_the_difference_in_macro_f1_and_in_f1(answers: Answers) -> None:
     half = answers({"a": "aabb", "b": "bbbb"})
     whole = answers({"a": "aaab", "b": "bbbb"})
 
-    macro, classes = last_gains(half, whole, task=TASK, confidence=0.95, seed=7)
+    macro, classes = last_gains(half, whole, Judging(task=TASK, confidence=0.95, seed=7))
 
     assert macro is not None
     # a: 2*2/(2+4) = 2/3 and 2*3/(3+4) = 6/7; b: 2*4/(6+4) = 4/5 and 2*4/(5+4) = 8/9
@@ -135,7 +137,7 @@ def likelihoods(nats: float) -> list[Prediction]:
 
 def test_fewer_bits_are_a_gain() -> None:
     gain, classes = last_gains(
-        likelihoods(20.0), likelihoods(16.0), task=task("text"), confidence=0.95, seed=7
+        likelihoods(20.0), likelihoods(16.0), Judging(task=task("text"), confidence=0.95, seed=7)
     )
 
     assert gain is not None
@@ -162,7 +164,7 @@ def test_fields_of_answers_have_curves_of_their_own() -> None:
     judged = [ShareResult(share=0.5, rows=50, predictions=said(40))]
     judged.append(ShareResult(share=1.0, rows=100, predictions=said(80)))
     found = learning_curve(
-        "tuned", judged, task=asked, judged_on="validation", confidence=0.95, seed=7
+        "tuned", judged, Judging(task=asked, confidence=0.95, seed=7), judged_on="validation"
     )
 
     assert found.rising is True

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from engine.metrics.paired import Difference, mcnemar, paired_difference
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from support.examples import examples
 from support.tasks import task
 
@@ -20,7 +20,7 @@ TASK = task("classification", labels=("a", "b"))
 def difference(
     name: str, first: list[Prediction], second: list[Prediction], *, seed: int = 7
 ) -> Difference:
-    return paired_difference(name, first, second, task=TASK, confidence=0.95, seed=seed)
+    return paired_difference(name, first, second, Judging(task=TASK, confidence=0.95, seed=seed))
 
 
 def test_the_p_value_of_accuracy_is_mcnemars(answers: Answers) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.evidence import Interval
 from engine.metrics import resampling
 from engine.metrics.families import classification, labels
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
 from engine.metrics.scoring import score
 from engine.metrics.table import Table
@@ -99,7 +99,7 @@ def grouped(rows: list[Prediction], groups: int) -> list[Prediction]:
 
 
 def interval_of(rows: list[Prediction], name: str = "accuracy") -> Interval:
-    found = score(rows, TASK, confidence=0.95, seed=7).metric(name).interval
+    found = score(rows, Judging(task=TASK, confidence=0.95, seed=7)).metric(name).interval
     assert found is not None
     return found
 
@@ -130,7 +130,7 @@ def test_rows_that_are_all_right_in_few_groups_are_a_few_observations(answers: A
 def test_one_group_says_nothing_about_others(answers: Answers) -> None:
     rows = grouped(answers({"a": "aaab" * 20, "b": "bbba" * 20}), 1)
 
-    found = score(rows, TASK, confidence=0.95, seed=7).metric("accuracy")
+    found = score(rows, Judging(task=TASK, confidence=0.95, seed=7)).metric("accuracy")
 
     assert (found.value, found.interval) == (0.75, None)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from engine.evidence import Scores
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import agreement, named_metrics, score
 from support.tasks import task
 
@@ -12,7 +12,10 @@ Answers = Callable[[Mapping[str, str]], list[Prediction]]
 
 
 def judged(predictions: list[Prediction]) -> Scores:
-    return score(predictions, task("classification", labels=("a", "b")), confidence=0.95, seed=7)
+    return score(
+        predictions,
+        Judging(task=task("classification", labels=("a", "b")), confidence=0.95, seed=7),
+    )
 
 
 def test_valid_output_of_the_gate_comes_from_free_decoding(answers: Answers) -> None:

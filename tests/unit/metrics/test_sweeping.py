@@ -10,7 +10,7 @@ import pytest
 from engine.errors import StageError
 from engine.evidence import HistoryPoint, SweepResult, TrainingSummary, to_json
 from engine.files.typed_json import from_json
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
 from support.tasks import task
 
@@ -19,7 +19,7 @@ TASK = task("classification", labels=("a", "b"))
 
 
 def choice(metric: str = "macro_f1") -> SweepCriterion:
-    return SweepCriterion(task=TASK, metric=metric, confidence=0.95, seed=7)
+    return SweepCriterion(judging=Judging(task=TASK, confidence=0.95, seed=7), metric=metric)
 
 
 def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
@@ -88,7 +88,9 @@ def test_less_of_a_loss_is_better_and_behind_is_still_positive(answers: Answers)
     good, bad = (
         [replace(row, nats=nats, tokens=5, bytes=20) for row in rows] for nats in (4.0, 9.0)
     )
-    chat = SweepCriterion(task=task("chat"), metric="bits_per_byte", confidence=0.95, seed=7)
+    chat = SweepCriterion(
+        judging=Judging(task=task("chat"), confidence=0.95, seed=7), metric="bits_per_byte"
+    )
 
     found = choose([judged(bad), judged(good)], chat)
 

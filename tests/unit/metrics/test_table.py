@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import group_numbers, make_table, one_hot, same_rows, scattered
+from engine.metrics.table import Column, group_numbers, make_table, one_hot, same_rows, scattered
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
 
@@ -15,13 +15,10 @@ def test_sums_are_read_by_name(answers: Answers) -> None:
     rows = answers({"a": "aab"})
     made = make_table(
         rows,
-        answered={
-            "rows": np.ones(3),
-            "given": one_hot(np.array([0, 0, 1]), 2),
-            "weight": np.array([1.0, 2.0, 4.0]),
+        {
+            "given": Column(one_hot(np.array([0, 0, 1]), 2)),
+            "weight": Column(np.array([1.0, 2.0, 4.0]), right=np.zeros(3)),
         },
-        right={"weight": np.zeros(3)},
-        wrong={},
         names=("a", "b"),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engine.evidence import Check, Interval, Metric, Scores, Status
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import (
     baseline_passes,
@@ -238,8 +238,10 @@ def test_nothing_checked_is_nothing_passed() -> None:
 def test_overfitting_is_train_minus_validation(
     max_gap: float, expected: Status, answers: Answers
 ) -> None:
-    train = score(answers({"a": "aaaa", "b": "bbbb"}), TASK, confidence=0.95, seed=7)
-    validation = score(answers({"a": "aaab", "b": "bbba"}), TASK, confidence=0.95, seed=7)
+    train = score(answers({"a": "aaaa", "b": "bbbb"}), Judging(task=TASK, confidence=0.95, seed=7))
+    validation = score(
+        answers({"a": "aaab", "b": "bbba"}), Judging(task=TASK, confidence=0.95, seed=7)
+    )
 
     (check,) = judge_gap(max_gap, train=train, validation=validation, train_rows=400, task=TASK)
 
@@ -250,9 +252,12 @@ def test_overfitting_is_train_minus_validation(
 
 def test_the_overfitting_gap_has_an_interval_of_two_samples(answers: Answers) -> None:
     train = score(
-        answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100}), TASK, confidence=0.95, seed=7
+        answers({"a": "a" * 90 + "b" * 10, "b": "b" * 100}),
+        Judging(task=TASK, confidence=0.95, seed=7),
     )
-    validation = score(answers({"a": "aaab" * 10, "b": "b" * 40}), TASK, confidence=0.95, seed=7)
+    validation = score(
+        answers({"a": "aaab" * 10, "b": "b" * 40}), Judging(task=TASK, confidence=0.95, seed=7)
+    )
 
     (check,) = judge_gap(0.5, train=train, validation=validation, train_rows=200, task=TASK)
 
@@ -281,14 +286,14 @@ def test_where_less_is_better_the_gap_is_validation_minus_train() -> None:
 
 
 def test_overfitting_is_not_gated_without_a_bound(answers: Answers) -> None:
-    scores = score(answers({"a": "a", "b": "b"}), TASK, confidence=0.95, seed=7)
+    scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
 
     assert judge_gap(None, train=scores, validation=scores, train_rows=2, task=TASK) == ()
 
 
 def test_overfitting_that_cannot_be_measured_fails(answers: Answers) -> None:
-    train = score(answers({"a": "a", "b": "b"}), TASK, confidence=0.95, seed=7)
-    validation = score(answers({"a": "a"}), TASK, confidence=0.95, seed=7)
+    train = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+    validation = score(answers({"a": "a"}), Judging(task=TASK, confidence=0.95, seed=7))
 
     (check,) = judge_gap(0.5, train=train, validation=validation, train_rows=2, task=TASK)
 
@@ -302,11 +307,9 @@ def test_a_drop_is_merged_minus_quantized_on_the_point(
 ) -> None:
     (check,) = judge_drops(
         (MaxDrop(metric="accuracy", max_drop=max_drop),),
+        judging=Judging(task=TASK, confidence=0.95, seed=7),
         merged=answers({"a": "a" * 10, "b": "b" * 10}),
         quantized=answers({"a": "a" * 9 + "b", "b": "b" * 10}),
-        task=TASK,
-        confidence=0.95,
-        seed=7,
     )
 
     assert (check.name, check.status, check.decided_on) == ("drop.accuracy", expected, "point")
@@ -324,11 +327,9 @@ def test_where_less_is_better_a_drop_is_quantized_minus_merged(answers: Answers)
 
     (check,) = judge_drops(
         (MaxDrop(metric="brier", max_drop=0.1),),
+        judging=Judging(task=TASK, confidence=0.95, seed=7),
         merged=sure,
         quantized=unsure,
-        task=TASK,
-        confidence=0.95,
-        seed=7,
     )
 
     assert (check.status, check.direction) == (Status.FAIL, "max")
@@ -339,9 +340,7 @@ def test_where_less_is_better_a_drop_is_quantized_minus_merged(answers: Answers)
 def test_a_baseline_passes_by_the_rule_the_model_must_keep(answers: Answers) -> None:
     scores = score(
         answers({"a": "a" * 17 + "b" * 3, "b": "b" * 17 + "a" * 3}),
-        TASK,
-        confidence=0.95,
-        seed=7,
+        Judging(task=TASK, confidence=0.95, seed=7),
     )
 
     assert baseline_passes(scores, accepting(decide_on="point"))

@@ -8,7 +8,7 @@ import pytest
 
 from engine.evidence import DataSummary, SplitSummary, to_json
 from engine.metrics.predictions import Prediction, write_predictions
-from engine.pipeline.power import UNCOUNTED, measured_discordance, power_outlook
+from engine.pipeline.power import UNCOUNTED, measured_discordance, power_estimates
 from engine.recipe.model import Threshold
 from engine.store import make_key
 from support.stage_bench import Bench, make_bench
@@ -43,7 +43,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_the_classes_of_the_counted_holdout_are_used(bench: Bench) -> None:
     data = counted(bench, split("train", 400), split("holdout", 200, negative=20, positive=180))
 
-    [line] = power_outlook(bench.recipe, data)
+    [line] = power_estimates(bench.recipe, data).lines
 
     assert line.startswith("`negative` has 20 of 200 holdout rows; about 300 holdout rows would")
 
@@ -56,20 +56,20 @@ def test_with_folds_all_rows_judge(bench: Bench) -> None:
         split("holdout", 60, negative=30, positive=30),
     )
 
-    assert power_outlook(recipe, None) == (UNCOUNTED,)
-    line = power_outlook(recipe, data)[0]
+    assert power_estimates(recipe, None).lines == (UNCOUNTED,)
+    line = power_estimates(recipe, data).lines[0]
     assert line.startswith("f1.negative `min ")
     assert "on 300 holdout rows: power 0.80 at a true f1.negative of " in line
 
 
 def test_an_empty_holdout_shows_nothing(bench: Bench) -> None:
-    assert power_outlook(bench.recipe, counted(bench, split("holdout", 0))) == (UNCOUNTED,)
+    assert power_estimates(bench.recipe, counted(bench, split("holdout", 0))).lines == (UNCOUNTED,)
 
 
 def test_nothing_is_said_where_nothing_is_gated(bench: Bench) -> None:
     bench.accept(metrics=())
 
-    assert power_outlook(bench.recipe, None) == ()
+    assert power_estimates(bench.recipe, None).lines == ()
 
 
 def test_the_discordance_is_measured_once_both_have_answered(bench: Bench) -> None:

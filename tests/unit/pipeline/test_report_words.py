@@ -21,8 +21,8 @@ from engine.recipe.model import Export
 )
 def test_only_a_file_that_was_asked_for_is_praised(form: Any, told: str) -> None:
     export = Export(formats=(form,), quantizations=("Q4_K_M",), max_drops=(), thresholds=())
-    facts: Any = SimpleNamespace(
-        recipe=SimpleNamespace(name="tiny", export=export), outcome="accepted", why=""
-    )
+    recipe = SimpleNamespace(name="tiny", export=export)
+    state = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
+    facts: Any = SimpleNamespace(state=state)
 
     assert _summary(facts) == told

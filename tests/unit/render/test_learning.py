@@ -9,7 +9,7 @@ import pytest
 
 from engine.evidence import Report
 from engine.metrics.learning import ShareResult, learning_curve
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.render.blocks import Table
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
@@ -49,10 +49,8 @@ def report() -> Report:
         learning_curve(
             model,
             judged,
-            task=task("classification", labels=LABELS),
+            Judging(task=task("classification", labels=LABELS), confidence=0.95, seed=7),
             judged_on="validation",
-            confidence=0.95,
-            seed=7,
         )
         for model in ("tfidf_svm", "tuned")
     )

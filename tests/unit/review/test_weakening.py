@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from engine.codes import pages_of_areas
-from engine.evidence.review import Area, Effect
+from engine.evidence.review import Area
 from engine.recipe.validation.schema import expand, recipe_schema, walk
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review.findings import effect_of
+from engine.review.findings import weakens
 from engine.review.flatten import form_of
 
 KEYS = {form_of(path): schema for path, schema in walk(recipe_schema())}
@@ -60,26 +60,28 @@ def test_codes_of_findings_have_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weaker", "before", "after", "effect"),
+    ("weaker", "before", "after", "weakened"),
     [
-        (Weaker.LOWER, 0.8, 0.7, Effect.WEAKER),
-        (Weaker.LOWER, 0.7, 0.8, Effect.STRONGER),
-        (Weaker.LOWER, 0.7, None, Effect.WEAKER),
-        (Weaker.LOWER, None, 0.7, Effect.STRONGER),
-        (Weaker.HIGHER, 0.1, 0.2, Effect.WEAKER),
-        (Weaker.HIGHER, 0.2, 0, Effect.STRONGER),
-        (Weaker.HIGHER, 0.2, None, Effect.WEAKER),
-        (Weaker.ON, False, True, Effect.WEAKER),
-        (Weaker.ON, True, False, Effect.STRONGER),
-        (Weaker.OFF, True, False, Effect.WEAKER),
-        (Weaker.OFF, False, True, Effect.STRONGER),
-        (Weaker.CHANGED, "a", "b", Effect.WEAKER),
+        (Weaker.LOWER, 0.8, 0.7, True),
+        (Weaker.LOWER, 0.7, 0.8, False),
+        (Weaker.LOWER, 0.7, None, True),
+        (Weaker.LOWER, None, 0.7, False),
+        (Weaker.HIGHER, 0.1, 0.2, True),
+        (Weaker.HIGHER, 0.2, 0, False),
+        (Weaker.HIGHER, 0.2, None, True),
+        (Weaker.ON, False, True, True),
+        (Weaker.ON, True, False, False),
+        (Weaker.OFF, True, False, True),
+        (Weaker.OFF, False, True, False),
+        (Weaker.CHANGED, "a", "b", True),
         (Weaker.NEVER, 1, 2, None),
-        *((Weaker.RELAXED, one, two, Effect.WEAKER) for one, two in pairwise(ORDER)),
-        *((Weaker.RELAXED, two, one, Effect.STRONGER) for one, two in pairwise(ORDER)),
+        *((Weaker.RELAXED, one, two, True) for one, two in pairwise(ORDER)),
+        *((Weaker.RELAXED, two, one, False) for one, two in pairwise(ORDER)),
     ],
 )  # fmt: skip
 def test_each_direction_is_read_as_it_is_named(
-    weaker: Weaker, before: Any, after: Any, effect: Effect | None
+    weaker: Weaker, before: Any, after: Any, weakened: bool | None
 ) -> None:
-    assert effect_of(Weakening(area=Area.GATE, weaker=weaker, code="W101"), before, after) is effect
+    key = Weakening(area=Area.GATE, weaker=weaker, code="W101")
+
+    assert weakens(key, before, after) is weakened

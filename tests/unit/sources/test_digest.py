@@ -12,7 +12,8 @@ import pytest
 
 from engine.errors import DataError
 from engine.recipe.model import HubRef, PackageRef, PathRef
-from engine.sources import DigestMemory, fetch, identity
+from engine.sources import fetch, identity
+from engine.sources.digest import DigestMemory
 
 
 def sha256(content: bytes) -> str:

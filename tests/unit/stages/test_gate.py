@@ -10,7 +10,7 @@ from engine.artifacts import results as flow
 from engine.evidence import Status, Verdict, to_json
 from engine.files.typed_json import from_json
 from engine.lock.previous import Previous
-from engine.metrics.predictions import Prediction, write_predictions
+from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import MaxDrop, MinGain, Threshold
 from engine.stages import gate
@@ -36,7 +36,9 @@ def predictions(wrong: int, *, rows: int = 100, invalid: int = 0) -> list[Predic
 
 
 def judged(found: list[Prediction]) -> dict[str, Any]:
-    return to_json(score(found, task("classification", labels=LABELS), confidence=0.95, seed=7))
+    return to_json(
+        score(found, Judging(task=task("classification", labels=LABELS), confidence=0.95, seed=7))
+    )
 
 
 def put_results(

@@ -88,7 +88,7 @@ def test_a_changed_file_is_damage_and_is_moved_aside(tmp_path: Path) -> None:
     artifact.file("sub/rows.jsonl").write_text("two\n", encoding="utf-8")
 
     assert store.get(KEY.digest) is None
-    assert store.is_damaged(KEY.digest)
+    assert store.stored(KEY.digest) is Stored.DAMAGED
 
     store.put("data", KEY, write_rows)
     assert store.get(KEY.digest) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.data.checks.rows.base import Mask, RowCheck, TraitCheck
+from engine.data.checks.rows.base import RowCheck, TraitCheck
 from engine.data.checks.rows.control_characters import ControlCharactersCheck
 from engine.data.checks.rows.languages import LanguagesCheck
 from engine.data.checks.rows.mojibake import MojibakeCheck
@@ -33,6 +33,6 @@ def trait_checks(task: Task, checks: Checks) -> tuple[TraitCheck, ...]:
     return tuple(check for check in every if check.action != "off")
 
 
-def masks(checks: Checks) -> tuple[Mask, ...]:
-    """Return what rewrites rows."""
+def masks(checks: Checks) -> tuple[PersonalDataMask, ...]:
+    """Return what rewrites rows before anything else sees them; only `personal_data: mask` does."""
     return (PersonalDataMask(),) if checks.personal_data == "mask" else ()

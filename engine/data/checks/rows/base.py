@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
@@ -59,14 +59,3 @@ class TraitCheck:
     def shown(self, trait: str, counts: Mapping[str, int]) -> str:
         """Return what an odd trait means, in words, such as `begins with a small letter`."""
         raise NotImplementedError
-
-
-class Mask(Protocol):
-    """Rewrites a row before anything else sees it; only `personal_data: mask` does."""
-
-    @property
-    def name(self) -> str:
-        """The key in `data.checks`."""
-
-    def apply(self, filled: Filled) -> tuple[Filled, int]:
-        """Return the row with placeholders in every text of it, and how many there are."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from engine.errors import RecipeError
@@ -80,17 +83,8 @@ def _is_flow(text: str, path: KeyPath) -> bool:
 
 
 def _expected(value: Any, edits: tuple[Edit, ...]) -> Any:
+    found = deepcopy(value)
     for edit in edits:
-        value = _with(value, edit.at, edit.value)
-    return value
-
-
-def _with(value: Any, path: KeyPath, new: str) -> Any:
-    if not path:
-        return new
-    first, rest = path[0], path[1:]
-    if isinstance(value, list):
-        return [
-            _with(item, rest, new) if place == first else item for place, item in enumerate(value)
-        ]
-    return {**value, first: _with(value.get(first), rest, new)}
+        *holder, name = edit.at
+        reduce(getitem, holder, found)[name] = edit.value
+    return found

@@ -15,7 +15,8 @@ import pytest
 from engine.data.reading.sources import fetch_all, read_all, source_names, source_slice
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile, HubRef, PackageRef, PathRef, Reference, Source
-from engine.sources import DigestMemory, source_identity
+from engine.sources import source_identity
+from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store, make_key
 from support.source_files import source
 

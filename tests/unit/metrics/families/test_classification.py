@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.evidence import Scores
 from engine.kinds import KINDS
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.metric_values import values
@@ -25,7 +25,9 @@ MACRO = ("macro_f1", "macro_precision", "macro_recall")
 
 
 def judged(predictions: list[Prediction], labels: tuple[str, ...] = ("a", "b")) -> Scores:
-    return score(predictions, task("classification", labels=labels), confidence=0.95, seed=7)
+    return score(
+        predictions, Judging(task=task("classification", labels=labels), confidence=0.95, seed=7)
+    )
 
 
 def test_a_hand_computed_case(answers: Answers) -> None:
@@ -240,7 +242,10 @@ def test_the_label_for_none_of_these_counts_as_abstention(answers: Answers) -> N
     asked = task("classification", labels=("a", "b", "oos"), out_of_scope="oos")
     rows = [*answers({"a": "aa-", "b": "b"}), *predicted([("a", "oos"), ("oos", "oos")])]
 
-    assert score(rows, asked, confidence=0.95, seed=7).metric("abstention").value == 3 / 6
+    assert (
+        score(rows, Judging(task=asked, confidence=0.95, seed=7)).metric("abstention").value
+        == 3 / 6
+    )
 
 
 Chances = list[tuple[str, tuple[float, float, float]]]

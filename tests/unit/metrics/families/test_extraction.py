@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics.paired import paired_difference
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics, score
 from engine.recipe.prompt import parse_answer
 from support.examples import examples
@@ -45,7 +45,7 @@ def said(rows: list[tuple[Any, str]]) -> list[Prediction]:
 
 
 def judged(*rows: tuple[Any, str]) -> Scores:
-    return score(said(list(rows)), TASK, confidence=0.95, seed=7)
+    return score(said(list(rows)), Judging(task=TASK, confidence=0.95, seed=7))
 
 
 def test_a_hand_computed_case() -> None:
@@ -130,7 +130,7 @@ def test_no_rows_leave_everything_undefined() -> None:
 def test_a_schema_without_fields_is_still_judged_as_a_whole() -> None:
     open_task = task("extraction", schema={"type": "object"})
 
-    scores = score(said([({}, "{}")]), open_task, confidence=0.95, seed=7)
+    scores = score(said([({}, "{}")]), Judging(task=open_task, confidence=0.95, seed=7))
 
     assert scores.metric("exact_match").value == 1.0
     assert scores.metric("macro_field_f1").undefined == "there is nothing to average over"
@@ -167,7 +167,7 @@ def test_two_models_are_compared_field_by_field() -> None:
     poor = said([({"name": "a"}, '{"name":"b"}')] * 20)
 
     for name in ("exact_match", "field_f1", "f1.name"):
-        found = paired_difference(name, good, poor, task=TASK, confidence=0.95, seed=7)
+        found = paired_difference(name, good, poor, Judging(task=TASK, confidence=0.95, seed=7))
         assert found.metric.value == 1.0
         assert found.p_value is not None
         assert found.p_value < 0.01

@@ -16,7 +16,7 @@ from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics.families import overlap
 from engine.metrics.paired import paired_difference
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.metric_values import values
@@ -41,7 +41,10 @@ def said(rows: Rows) -> list[Prediction]:
 
 
 def judged(rows: Rows, pattern: str = "") -> Scores:
-    return score(said(rows), task("generation", answer_pattern=pattern), confidence=0.95, seed=7)
+    return score(
+        said(rows),
+        Judging(task=task("generation", answer_pattern=pattern), confidence=0.95, seed=7),
+    )
 
 
 def test_a_hand_computed_case() -> None:
@@ -108,7 +111,7 @@ def test_two_models_are_compared_by_wording() -> None:
     poor = said([("one two", ["one two three four five"])] * 20)
 
     for name in ("bleu", "chrf", "rouge_l"):
-        found = paired_difference(name, good, poor, task=TASK, confidence=0.95, seed=7)
+        found = paired_difference(name, good, poor, Judging(task=TASK, confidence=0.95, seed=7))
         assert found.metric.value is not None
         assert found.metric.value > 0.2
         assert found.p_value is not None

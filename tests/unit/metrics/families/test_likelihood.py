@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics.paired import paired_difference
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from support.examples import examples
 from support.metric_values import values
@@ -36,7 +36,7 @@ def said(rows: Rows) -> list[Prediction]:
 
 
 def judged(rows: Rows) -> Scores:
-    return score(said(rows), TASK, confidence=0.95, seed=7)
+    return score(said(rows), Judging(task=TASK, confidence=0.95, seed=7))
 
 
 def test_a_hand_computed_case() -> None:
@@ -50,7 +50,7 @@ def test_a_hand_computed_case() -> None:
 
 @pytest.mark.parametrize("kind", ["chat", "text"])
 def test_every_metric_that_recipes_may_name_is_computed(kind: str) -> None:
-    found = score(said([(1.0, 1, 1)]), task(kind), confidence=0.95, seed=7)
+    found = score(said([(1.0, 1, 1)]), Judging(task=task(kind), confidence=0.95, seed=7))
 
     assert [metric.name for metric in found.metrics] == [spec.name for spec in KINDS[kind].metrics]
 
@@ -80,7 +80,7 @@ def test_rows_without_a_likelihood_leave_it_undefined() -> None:
     rows = said([(1.0, 1, 1), (2.0, 2, 2)])
     rows[0] = Prediction(id="x", target="", label=None, text="", probability=None)
 
-    for metric in score(rows, TASK, confidence=0.95, seed=7).metrics:
+    for metric in score(rows, Judging(task=TASK, confidence=0.95, seed=7)).metrics:
         assert metric.undefined == "some rows have no likelihood"
 
 
@@ -117,7 +117,9 @@ def test_a_model_that_foresees_each_row_better_is_told_from_luck() -> None:
     before = said([(4.0 + place % 3, 4, 16) for place in range(30)])
     after = said([(3.5 + place % 3, 4, 16) for place in range(30)])
 
-    found = paired_difference("bits_per_byte", after, before, task=TASK, confidence=0.95, seed=7)
+    found = paired_difference(
+        "bits_per_byte", after, before, Judging(task=TASK, confidence=0.95, seed=7)
+    )
 
     assert found.metric.value == pytest.approx(-0.5 / 16 / math.log(2))
     assert found.p_value is not None

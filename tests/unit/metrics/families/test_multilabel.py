@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.evidence import Scores
 from engine.kinds import KINDS
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.prompt import joined_labels
 from support.examples import examples
@@ -36,7 +36,7 @@ def predicted(rows: Sets, probability: float | None = None) -> list[Prediction]:
 
 
 def judged(rows: Sets, probability: float | None = None) -> Scores:
-    return score(predicted(rows, probability), TASK, confidence=0.95, seed=7)
+    return score(predicted(rows, probability), Judging(task=TASK, confidence=0.95, seed=7))
 
 
 def test_a_hand_computed_case() -> None:

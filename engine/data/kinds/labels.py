@@ -1,29 +1,34 @@
-"""Any number of labels for each text, none among them."""
+"""One label for each text, or any number of them, none among them."""
 
 from __future__ import annotations
 
-from engine.data.examples.label import labels_of
+from engine.data.examples.label import label_of, labels_of
 from engine.data.examples.template import parse_template
 from engine.data.kinds.base import Fill, Filled, RejectedError, Values
 from engine.data.reading.row import excerpt
+from engine.kinds import AnswerForm
 from engine.recipe.model import Data, Task
 from engine.recipe.prompt import joined_labels
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
-    """Return what reads the labels and fills the template; labels stand in the task's order."""
+    """Return what reads the labels and fills the template; rows without their one label have no target."""
     del shape
     template, spec, known = parse_template(task.input), data.label, frozenset(task.labels)
     if spec is None:
-        raise ValueError("a multilabel task without data.label")
+        raise ValueError(f"a {task.kind} without data.label")
+    has_several = task.spec.answer is AnswerForm.LABELS
 
     def fill(values: Values) -> Filled:
-        found = labels_of(values, spec)
+        one = "" if has_several else label_of(values, spec)
+        found = labels_of(values, spec) if has_several else (one,) * bool(one)
         text, lacks = template.fill(values)
         for label in found:
             if label not in known:
                 what = f"has the label `{excerpt(label)}`, which is not one of the task's"
                 raise RejectedError("unknown_labels", what, value=label)
+        if not has_several:
+            return Filled(input=text, target=one, labels=found, lacks=lacks)
         # In the task's order: one set of labels must always be one target text.
         labels = tuple(label for label in task.labels if label in found)
         return Filled(input=text, target=joined_labels(task, labels), labels=labels, lacks=lacks)

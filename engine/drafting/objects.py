@@ -1,0 +1,125 @@
+"""Columns that hold lists of objects: marked stretches of the text, or the turns of a conversation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.drafting.profile import Profile, leaves_of
+
+STARTS: Final = (
+    "start",
+    "startindex",
+    "begin",
+    "from",
+    "start_index",
+    "start_char",
+    "exclusive_start",
+)
+ENDS: Final = ("end", "endindex", "stop", "to", "end_index", "end_char", "exclusive_end")
+MOST_NAMES: Final = 60
+SPAN_ROWS: Final = 5000
+"""Rows that are looked at for spans."""
+
+SPEAKERS: Final = ("speaker", "role", "from", "author", "sender", "who", "agent")
+SAYINGS: Final = ("utterance", "content", "text", "value", "message", "body", "said")
+ROLES: Final = {
+    "user": "user", "human": "user", "customer": "user", "client": "user", "guest": "user",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "agent": "assistant",
+    "system": "assistant", "operator": "assistant",
+}  # fmt: skip
+"""Where two people speak, one of them called `system`, that is the one who answers."""
+TWO: Final = 2
+TURN_ROWS: Final = 2000
+"""Rows that are looked at for turns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """Where the stretches stand in a row."""
+
+    column: str
+    name: str
+    start: str
+    end: str
+    names: tuple[str, ...]
+    """What stretches are called, the commonest first."""
+
+
+def spans_in(profile: Profile, text: str) -> Spans | None:
+    """Return the column of stretches of a text; None where there is none."""
+    for column in profile.columns.values():
+        is_of_one_item = any(part.isdigit() for part in column.name.split("."))
+        if not column.objects or column.name == text or is_of_one_item:
+            continue
+        found = _spans(column.name, profile.objects(column.name, SPAN_ROWS))
+        if found is not None:
+            return found
+    return None
+
+
+def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
+    leaves = [dict(leaves_of(item)) for item in items]
+    # By type and not by `isinstance`: `bool` is an `int` in Python.
+    whole = {name for leaf in leaves for name, value in leaf.items() if type(value) is int}
+    start = next((name for name in sorted(whole) if _last(name) in STARTS), "")
+    end = next((name for name in sorted(whole) if _last(name) in ENDS), "")
+    if not start or not end:
+        return None
+    counts: dict[str, Counter[str]] = {}
+    for leaf in leaves:
+        for name, value in leaf.items():
+            if isinstance(value, str):
+                counts.setdefault(name, Counter())[value] += 1
+    few = {name: seen for name, seen in counts.items() if len(seen) <= MOST_NAMES}
+    if not few:
+        return None
+    name = min(few, key=lambda one: len(few[one]))
+    names = tuple(value for value, _ in few[name].most_common())
+    return Spans(column=column, name=name, start=start, end=end, names=names)
+
+
+def _last(path: str) -> str:
+    return path.lower().rsplit(".", 1)[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnColumns:
+    """Where the turns of a row stand."""
+
+    column: str
+    role: str
+    content: str
+    roles: tuple[tuple[str, str], ...]
+    """(name of a speaker, role)."""
+
+
+def turns_in(profile: Profile) -> TurnColumns | None:
+    """Return the column of turns between two speakers; None where there is none."""
+    for column in profile.columns.values():
+        if not column.objects or "." in column.name:
+            continue
+        turns = profile.objects(column.name, TURN_ROWS)
+        role = next((name for name in SPEAKERS if turns and name in turns[0]), "")
+        content = next((name for name in SAYINGS if turns and name in turns[0]), "")
+        if not role or not content:
+            continue
+        names = Counter(str(turn.get(role)) for turn in turns)
+        first = str(turns[0].get(role))
+        if first.lower() == "system":
+            # An instruction and a question; the answer stands elsewhere.
+            continue
+        if len(names) == TWO and len(turns) > len(profile.kept[:TURN_ROWS]):
+            return TurnColumns(
+                column=column.name, role=role, content=content, roles=_roles(list(names), first)
+            )
+    return None
+
+
+def _roles(names: list[str], first: str) -> tuple[tuple[str, str], ...]:
+    known = {name: ROLES.get(name.lower(), "") for name in names}
+    if set(known.values()) != {"user", "assistant"}:
+        known = {name: "user" if name == first else "assistant" for name in names}
+    return tuple(known.items())

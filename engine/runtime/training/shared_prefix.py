@@ -30,9 +30,10 @@ CHECKED_TOKENS = 4096
 """Rows that are computed both ways: at most so many, and two of any length."""
 LEAST_ROWS = 2
 LARGEST_DIFFERENCE = 1e-3
-"""Of loss and gradients in 32 bits, relative to the plain ones; a wrong mask gives about 1."""
-LARGEST_ROUNDED = 5e-2
-"""The same where products are of 16 bits."""
+"""Of loss and gradients in 32 bits, relative to the plain ones; 2e-6 was measured of a model of 135 M parameters."""
+LARGEST_ROUNDED = 0.2
+"""The same where products are of 16 bits: 0.03 was measured of that model, whose plain gradients lie 0.04 from those
+in 32 bits; rows that see each other gave 0.4 to 1.9."""
 
 
 class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here

@@ -8,7 +8,11 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: lint types docs coverage slow
+ci: checks coverage slow
+
+# what reads the code and the docs without running tests
+[parallel]
+checks: lint types docs
 
 # write the code as the formatter does, and mend what can be mended
 format:
@@ -35,9 +39,13 @@ test *words:
 coverage:
     uv run pytest --cov
 
+# Slow tests that take one processor each; the others train on all of them, one after the other.
+light := "tests/functional tests/browser"
+
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words:
-    uv run pytest -m slow {{ words }}
+    uv run pytest -m slow {{ if words == "" { light } else { words } }}
+    {{ if words == "" { "uv run pytest -m slow --ignore " + replace(light, " ", " --ignore ") } else { "" } }}
 
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:

@@ -65,6 +65,8 @@ open_shared_folder()
 GZIP = b"\x1f\x8b"
 """How a gzip file begins; its time of making stands in the ten bytes of its head."""
 ROOT = Path(__file__).parents[1]
+LIGHT = ("tests/functional", "tests/browser")
+"""Folders whose slow tests take one processor each, as the justfile says too."""
 
 
 @pytest.fixture
@@ -102,11 +104,12 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """As many workers as processors, four at most: each takes a gigabyte.
 
-    None for files that are named, and for slow tests: their trainings use every processor.
+    None for files that are named, and for slow tests whose trainings use every processor.
     """
     if all(word.partition("::")[0].endswith(".py") for word in config.args):
         return 0
-    if config.getoption("markexpr") == "slow":
+    is_light = all(word.startswith(LIGHT) for word in config.args)
+    if config.getoption("markexpr") == "slow" and not is_light:
         return 0
     return min(4, os.cpu_count() or 1)
 

@@ -36,7 +36,6 @@ KIND = Kind(
         metric="field_f1",
         threshold=0.7,
         instruction="Take the text apart into its fields.",
-        short_instruction="Take the text apart into its fields.",
         target="fields",
     ),
 )

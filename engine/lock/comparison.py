@@ -176,13 +176,9 @@ def _sha256(text: str) -> str:
 
 
 def _digest(part: str, name: str, locked: str, found: str) -> FactComparison:
-    return FactComparison(
-        part=part,
-        name=name,
-        equal=locked == found,
-        locked=locked[:DIGITS] or "none",
-        found=found[:DIGITS] or "none",
-    )
+    """Compare digests, of which the first digits are shown."""
+    fact = _fact(part, name, locked[:DIGITS] or None, found[:DIGITS] or None)
+    return replace(fact, equal=locked == found)
 
 
 def _fact(part: str, name: str, locked: object, found: object) -> FactComparison:

@@ -6,8 +6,6 @@ Of a list of quantizations every file is made; `verify` says which one leaves.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
 from engine.store import Artifact
+from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
 
 REVISION = 3
@@ -138,13 +137,5 @@ def _large(context: StageContext, spec: ExportSpec, *, matrix: str) -> list[Expo
         target = context.workdir / file.name
         # `task.json` comes with every quantization, and is the same
         if not target.exists():
-            _link(made.file(file.name), target)
+            link_file(made.file(file.name), target)
     return files
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        # a model has gigabytes; a copy only where the file system has no hard links
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -85,11 +85,20 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     train = context.examples("train")
     rows = judged_validation(context.examples("validation"), recipe)
-    variants = [_variant(number, context) for number in range(len(sweep.settings))]
+    names = named(sweep, recipe.method)
+    # what a setting is called by, and what has to be written into `method` to keep it
+    values = [values_of(method, names) for method in sweep.settings]
+    variants = [
+        variant(
+            replace(method, seeds=()), context, of=f"setting {number} of {len(values)} ({words})"
+        )
+        for number, method in enumerate(sweep.settings, 1)
+        for words in [setting_words(values[number - 1])]
+    ]
     judged = []
     for number, one in enumerate(variants):
         made = _judged(one, (train, rows), context)
-        judged.append(_read(made, _values(number, recipe)))
+        judged.append(_read(made, values[number]))
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
             shutil.copyfile(made.file(predict.FILE), file)
@@ -107,20 +116,6 @@ def _sweep(recipe: Recipe) -> Sweep:
     if recipe.sweep is None:
         raise AssertionError(recipe.name)  # see `applies`
     return recipe.sweep
-
-
-def _values(number: int, recipe: Recipe) -> Payload:
-    """Return what a setting is called by, and what has to be written into `method` to keep it."""
-    sweep = _sweep(recipe)
-    return values_of(sweep.settings[number], named(sweep, recipe.method))
-
-
-def _variant(number: int, context: StageContext) -> TrainingVariant:
-    sweep = _sweep(context.recipe)
-    values = _values(number, context.recipe)
-    method = replace(sweep.settings[number], seeds=())
-    of = f"setting {number + 1} of {len(sweep.settings)} ({setting_words(values)})"
-    return variant(method, context, of=of)
 
 
 def _read(made: Artifact, values: Payload) -> SettingResult:

@@ -16,7 +16,9 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,15 +122,12 @@ class Store:
 
     def stored(self, key: str) -> Stored:
         """What stands at the place of `key`; of files larger than `SMALL` by size and time."""
-        found = self._found(key)
-        if found.stored is not Stored.WHOLE or found.artifact is None:
-            return found.stored
-        intact = all(self._is_intact(found.artifact, one) for one in found.artifact.files)
-        return Stored.WHOLE if intact else Stored.DAMAGED
+        return self._looked_through(key).stored
 
     def get(self, key: str) -> Artifact | None:
         """The complete artifact of `key` that this user made, or None; see `stored`."""
-        return self._found(key).artifact if self.stored(key) is Stored.WHOLE else None
+        found = self._looked_through(key)
+        return found.artifact if found.stored is Stored.WHOLE else None
 
     def whole(self, key: str) -> Artifact | None:
         """As `get`, with every byte read: once, until something changes the file."""
@@ -184,7 +183,7 @@ class Store:
             to = target.parent / f"{target.name}{entry.name.removeprefix(name)}"
             with storage_errors(self.root):
                 writing.make_folder(to.parent, below=target.parent)
-                _link_file(artifact.path / entry.name, to)
+                link_file(artifact.path / entry.name, to)
                 # hashed where it arrived: a copy may fail half way, and a link shows what the store holds now
                 is_right = sha256_of(to) == entry.sha256
             if not is_right:
@@ -208,6 +207,14 @@ class Store:
             yield
         finally:
             lock.release()
+
+    def _looked_through(self, key: str) -> ArtifactFolder:
+        """As `_found`, with its files looked at as `stored` says."""
+        found = self._found(key)
+        if found.stored is not Stored.WHOLE or found.artifact is None:
+            return found
+        intact = all(self._is_intact(found.artifact, one) for one in found.artifact.files)
+        return found if intact else replace(found, stored=Stored.DAMAGED)
 
     def _found(self, key: str) -> ArtifactFolder:
         usual = self.folder(key)
@@ -384,9 +391,9 @@ def _existing(path: Path) -> Path:
 
 def _is_plain_folder(start: Path, folder: Path) -> bool:
     """Tell whether no folder from `start` down to `folder` is a link."""
-    parts = folder.relative_to(start).parts
-    ones = [start.joinpath(*parts[:count]) for count in range(len(parts) + 1)]
-    return not any(one.is_symlink() or one.is_junction() for one in ones)
+    # texts and no paths, since this is asked a thousand times in a run
+    ones = accumulate((os.fspath(start), *folder.relative_to(start).parts), os.path.join)
+    return not any(os.path.islink(one) or os.path.isjunction(one) for one in ones)
 
 
 def _require_lock_file(path: Path, *, below: Path) -> None:
@@ -429,7 +436,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _link_file(source: Path, target: Path) -> None:
+def link_file(source: Path, target: Path) -> None:
+    """Put a file where nothing stands, as a hard link: models have gigabytes; else as a copy."""
     try:
         os.link(source, target)
     # the name is taken: the copy below would overwrite what stands there

@@ -32,7 +32,6 @@ HEAVY = (
     "engine.pipeline.report",
     "engine.runtime.gguf.tensors",
     "mistral_common.tokens.tokenizers.mistral",  # brought by transformers with the first tokenizer
-    "trackio",  # the same, by its trainer
     *(f"engine.stages.{name}" for name in STAGES),
 )
 

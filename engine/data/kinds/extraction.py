@@ -13,7 +13,6 @@ from engine.recipe.answer_json import write_object
 from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator
 
-_Read = Callable[[Values], dict[str, Any] | None]
 _MOST_SHOWN = 3
 
 
@@ -25,12 +24,12 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
     """
     del shape
     template, validate = parse_template(task.input), _validator(task.schema)
-    if data.answer is None:
+    spec = data.answer
+    if spec is None:
         raise ValueError("an extraction without data.answer")
-    read = _reader(data.answer, task.schema)
 
     def fill(values: Values) -> Filled:
-        answer = read(values)
+        answer = _answer(values, spec, task.schema)
         text, lacks = template.fill(values)
         if answer is None:
             return Filled(input=text, target="", lacks=lacks)
@@ -43,16 +42,15 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
     return fill
 
 
-def _reader(spec: AnswerSpec, schema: Json) -> _Read:
-    """Return what gathers a row's answer the one way that the recipe names (R242)."""
-    spans, tags = spec.spans, spec.tags
-    if spans is not None:
-        return lambda values: read_spans(values, spans, schema)
-    if tags is not None:
-        return lambda values: read_tags(values, tags, schema)
+def _answer(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:
+    """Return a row's answer, gathered the one way that the recipe names (R242)."""
+    if spec.spans is not None:
+        return read_spans(values, spec.spans, schema)
+    if spec.tags is not None:
+        return read_tags(values, spec.tags, schema)
     if spec.fields:
-        return lambda values: read_fields(values, spec.fields, schema)
-    return lambda values: read_answer_object(values, spec.column)
+        return read_fields(values, spec.fields, schema)
+    return read_answer_object(values, spec.column)
 
 
 def _written(answer: Mapping[str, Any], schema: Json) -> str:

@@ -127,7 +127,9 @@ class _ArraySearch:
         for key in stream.members():
             path, opening = f"{prefix}{key}", stream.peek()
             if opening == "[":
-                self._note(path, depth)
+                arrays = self.below if depth else self.top
+                if len(arrays) < SHOWN:
+                    arrays.append(path)
                 if self._is_wanted(path, depth):
                     self.found += 1
                     yield from _elements(stream)
@@ -156,11 +158,6 @@ class _ArraySearch:
 
     def _leads_on(self, path: str) -> bool:
         return not self.wanted or self.wanted.startswith(f"{path}.")
-
-    def _note(self, path: str, depth: int) -> None:
-        arrays = self.below if depth else self.top
-        if len(arrays) < SHOWN:
-            arrays.append(path)
 
     def _not_found(self) -> tuple[str, str, str | None]:
         """Return code, message and hint where the wanted key path is not that of one array."""

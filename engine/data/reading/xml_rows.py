@@ -7,7 +7,7 @@ read another one, is refused (as the library defusedxml does).
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,7 +54,8 @@ class _Element:
 
     def __init__(self, attributes: Mapping[str, str], depth: int) -> None:
         self.depth = depth
-        self.values: dict[str, Any] = {f"@{name}": value for name, value in attributes.items()}
+        self.attributes = {f"@{name}": value for name, value in attributes.items()}
+        self.children: dict[str, list[str]] = defaultdict(list)
         self.parts: list[str] = []
         self.size = 0
         self._child_start = 0
@@ -67,15 +68,11 @@ class _Element:
         self._child_start = len(self.parts)
 
     def close_child(self, tag: str) -> None:
-        text = "".join(self.parts[self._child_start :])
-        before = self.values.get(tag)
-        if tag not in self.values:
-            self.values[tag] = text
-        else:
-            self.values[tag] = [*before, text] if isinstance(before, list) else [before, text]
+        self.children[tag].append("".join(self.parts[self._child_start :]))
 
     def columns(self) -> dict[str, Any]:
-        return {COLUMN: " ".join("".join(self.parts).split()), **self.values}
+        own = {tag: texts if texts[1:] else texts[0] for tag, texts in self.children.items()}
+        return {COLUMN: " ".join("".join(self.parts).split()), **self.attributes, **own}
 
 
 class _RowHandlers:

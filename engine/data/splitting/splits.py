@@ -15,6 +15,7 @@ stay together.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -168,21 +169,18 @@ def _by_time(units: Units, sizes: Sizes) -> Chosen:
 
 
 def _by_fraction(units: Units, sizes: Sizes) -> Chosen:
-    bounds: list[tuple[Assignment, int]] = []
+    bounds: list[int] = []
     upper = Fraction(0)
-    for place, size in sizes.items():
+    for size in sizes.values():
         upper = Fraction(1) if size == "all" else upper + Fraction(str(size))
         # Whole numbers, rounded up: a float has 53 bits and would put ranks beside the cut into
         # the other split.
-        bounds.append((place, -(-upper.numerator * SPAN // upper.denominator)))
-    divided = {place: array("I") for place in sizes}
+        bounds.append(-(-upper.numerator * SPAN // upper.denominator))
+    # The last part is what no split asks for.
+    parts = [array("I") for _ in range(len(bounds) + 1)]
     for unit in range(len(units)):
-        position = units.position(unit)
-        for place, bound in bounds:
-            if position < bound:
-                divided[place].append(unit)
-                break
-    return dict(divided)
+        parts[bisect_right(bounds, units.position(unit))].append(unit)
+    return dict(zip(sizes, parts, strict=False))
 
 
 def _part(pool: Pool, places: bytearray) -> int:

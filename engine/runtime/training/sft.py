@@ -119,6 +119,8 @@ def train(
     # Progress goes through `Watch`; these two would write to the terminal as well.
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)
+    # TRL would write a card into the output folder with each checkpoint; nobody reads it.
+    trainer.create_model_card = lambda **_: None
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
         trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)

@@ -96,13 +96,20 @@ def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+    folder = tmp_path_factory.mktemp("words") / "project"
+    make_project(folder, pico)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_word_that_is_hardly_a_name_ends_typed(
-    command: str, verbs: Verbs, tmp_path: Path, pico: Path
+    command: str, verbs: Verbs, whole: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
-    make_project(folder, pico)
+    shutil.copytree(whole, folder, symlinks=True)
     found: list[str] = []
 
     for word in WORDS:

@@ -47,12 +47,9 @@ def _space(answer: str) -> str:
 def _quotes(answer: str) -> str:
     inner = answer.strip()
     pair = inner[:1] + inner[-1:]
-    return "quoted" if len(inner) > 1 and pair in QUOTES and _one_pair(inner) else "bare"
-
-
-def _one_pair(answer: str) -> bool:
-    """Whether nothing between the quotes is a quote: `"a" and "b"` is not quoted as a whole."""
-    return not {answer[0], answer[-1]} & set(answer[1:-1])
+    # With a quote between them, as in `"a" and "b"`, it is not quoted as a whole.
+    is_one = len(inner) > 1 and set(pair).isdisjoint(inner[1:-1])
+    return "quoted" if is_one and pair in QUOTES else "bare"
 
 
 def _fence(answer: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,8 +53,13 @@ def some_texts(rows: int, seed: int) -> list[str]:
     return texts
 
 
+@lru_cache(maxsize=4096)
+def shingles_of(text: str) -> Any:
+    return shingles(normalised(text))
+
+
 def jaccard(one: str, other: str) -> float:
-    return similarity_of(shingles(normalised(one)), shingles(normalised(other)), 0.0)
+    return similarity_of(shingles_of(one), shingles_of(other), 0.0)
 
 
 def every_pair(texts: list[str], similarity: float) -> set[tuple[int, int, float, bool]]:

@@ -110,7 +110,8 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     """Return [1, T, heads, size] for queries [1, heads, T, size], keys and values [1, groups, T, size]."""
     unknown = [name for name in UNKNOWN if others.get(name) is not None]
     if unknown or dropout:
-        raise UnsupportedModelError(", ".join(unknown or ["dropout of attention"]))
+        asked = ", ".join(unknown or ["dropout"])
+        raise UnsupportedModelError(f"the model's attention asks for {asked}")
     parts = [_attend_rows(query[0], key[0], value[0], layout, scaling)]
     if prefix := layout.prefix:
         start = scaled_dot_product_attention(

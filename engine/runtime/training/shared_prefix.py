@@ -23,7 +23,7 @@ from engine.runtime.training.gradients import (
     on_device,
     undisturbed,
 )
-from engine.runtime.training.prefix_batch import NAME, Row, shared_batch
+from engine.runtime.training.prefix_batch import NAME, Row, UnsupportedModelError, shared_batch
 
 CHECKED_ROWS = 4
 CHECKED_TOKENS = 4096
@@ -63,6 +63,8 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         found: dict[str, Any] = {}
         try:
             found["difference"] = self._difference(model, rows, args)
+        except UnsupportedModelError as error:
+            found["reason"] = str(error)
         # Models refuse what they do not know with errors of every type, and plain batches are always right.
         except Exception as error:  # noqa: BLE001
             found["reason"] = f"{type(error).__name__}: {first_line(error)}"

@@ -1,73 +1,62 @@
 """Training steps whose rows share their common start, beside the plain way: `python benchmarks/train.py`.
 
-Both train the same rows of the same recipe with the same base model (the quickstart's) on one core: ours as
-compiled by default, all rows of a step at once; the plain way as before, eight rows at once, padded, which a
-writer gets by saying `attn_implementation`. Processor seconds of the steps after the first are compared, since
-other work on the machine changes wall clocks; the goal is 85 % of the ratio of tokens.
+Both train the same rows with the same base model (the quickstart's) on one core, each in a process of its own: ours
+as compiled by default, all rows of a step at once; the plain way as before, eight rows at once, padded, which
+`attn_implementation: sdpa` asks for. Processor seconds of the steps after the first are compared, since other work on
+the machine changes wall clocks; the goal is 85 % of the ratio of tokens.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+from evaluate_cases import load_case
 
-from engine.backends.usage import Usage
-from engine.evidence import TrainingSummary, from_json
-from engine.training.train import SUMMARY, USAGE
+from engine.backends import load_backend
+from engine.backends.base import CompileInputs, Launch
+from engine.data.examples.example import Example, content_id
+from engine.environment import detect_device
+from engine.recipe import load_recipe
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import LengthLimits
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data"
-QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
-BATCH, STEPS, VALIDATION, HOLDOUT = 16, 4, 16, 40
+CASES = ("banking77", "snips", "headlines")
+BATCH, STEPS, VALIDATION = 16, 4, 16
 GOAL = 0.85
 HEADS = (
     "rows", "backend", "tokens a step, plain", "shared", "times fewer", "CPU s a step, plain", "shared",
     "times less", "of the tokens' ratio", "peak MB, plain", "shared", "gradients, off", "loss, off",
 )  # fmt: skip
 
-Pair = tuple[str, str]
-"""A text and its label."""
+
+class Silent:
+    """Takes progress."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Take it."""
+
+    def note(self, text: str) -> None:
+        """Take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """Rows, and how they are asked about."""
+class Job:
+    """One training."""
 
-    name: str
-    instruction: Callable[[list[str]], str] = lambda _: ""
-    rows: Callable[[], Iterator[Pair]] | None = None
-    """None: those of the quickstart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What one training took, and what it says of itself."""
-
-    usage: Usage
-    summary: TrainingSummary
-
-    @property
-    def tokens(self) -> float:
-        """Of a step after the first."""
-        return self.usage.steps.tokens / self.usage.steps.count
-
-    @property
-    def seconds(self) -> float:
-        """Of all threads' processors, in a step after the first."""
-        return self.usage.steps.cpu_seconds / self.usage.steps.count
+    case: str
+    backend: str
+    way: str
+    precision: str
+    root: Path
 
 
 def main() -> int:
@@ -76,138 +65,134 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--backend", action="append", choices=("trl", "axolotl"))
     parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
-    parser.add_argument("--store", type=Path, help="a store to keep (default: a temporary one)")
+    parser.add_argument("--store", type=Path, default=ROOT / ".recipe", help="of the base model")
+    parser.add_argument(
+        "--one", nargs=3, metavar=("CASE", "BACKEND", "WAY"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
+    if options.one:
+        case, backend, way = options.one
+        job = Job(
+            case=case, backend=backend, way=way, precision=options.precision, root=options.store
+        )
+        _say(json.dumps(_train(job)))
+        return 0
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     _say(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
-    shares = []
-    with tempfile.TemporaryDirectory() as temporary:
-        store = options.store or Path(temporary) / "store"
-        for case in CASES:
-            if options.only not in case.name:
-                continue
-            for backend in options.backend or ("trl", "axolotl"):
-                folder = Path(temporary) / f"{case.name.split()[0]}-{backend}"
-                plain, shared = (
-                    _train(case, folder / way, store, backend, options.precision, way)
-                    for way in ("plain", "shared")
-                )
-                shares.append(_line(case.name, backend, plain, shared))
+    shares = [
+        _line(
+            case, backend, *(_process(options, case, backend, way) for way in ("plain", "shared"))
+        )
+        for case in CASES
+        if options.only in case
+        for backend in options.backend or ("trl", "axolotl")
+    ]
     return 0 if shares and min(shares) >= GOAL else 1
 
 
-def _line(name: str, backend: str, plain: Trained, shared: Trained) -> float:
+def _process(options: argparse.Namespace, case: str, backend: str, way: str) -> dict[str, Any]:
+    words = (
+        "--precision",
+        options.precision,
+        "--store",
+        str(options.store),
+        "--one",
+        case,
+        backend,
+        way,
+    )
+    ended = subprocess.run(
+        [sys.executable, __file__, *words],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def _line(case: str, backend: str, plain: dict[str, Any], shared: dict[str, Any]) -> float:
     """Print a line of the table; return which share of the tokens' ratio the processor time reached."""
-    tokens, seconds = plain.tokens / shared.tokens, plain.seconds / shared.seconds
-    start = shared.summary.shared_start
-    off = "plain" if start is None or not start.used else f"{start.difference:.1e}"
-    pairs = zip(_losses(plain), _losses(shared), strict=True)
-    apart = max(abs(one - other) / one for one, other in pairs)
+    tokens, seconds = (plain[name] / shared[name] for name in ("tokens", "seconds"))
+    losses = zip(plain["losses"], shared["losses"], strict=True)
     cells = (
-        name, backend, f"{plain.tokens:.0f}", f"{shared.tokens:.0f}", f"{tokens:.2f}",
-        f"{plain.seconds:.2f}", f"{shared.seconds:.2f}", f"{seconds:.2f}", f"{seconds / tokens:.0%}",
-        f"{plain.usage.peak_bytes / 1e6:.0f}", f"{shared.usage.peak_bytes / 1e6:.0f}", off, f"{apart:.1e}",
+        case, backend, f"{plain['tokens']:.0f}", f"{shared['tokens']:.0f}", f"{tokens:.2f}",
+        f"{plain['seconds']:.2f}", f"{shared['seconds']:.2f}", f"{seconds:.2f}", f"{seconds / tokens:.0%}",
+        f"{plain['peak'] / 1e6:.0f}", f"{shared['peak'] / 1e6:.0f}", f"{shared['difference']:.1e}",
+        f"{max(abs(one - other) / one for one, other in losses):.1e}",
     )  # fmt: skip
     _say(f"| {' | '.join(cells)} |")
-    return seconds / tokens
+    return float(seconds / tokens)
 
 
-def _losses(trained: Trained) -> list[float]:
-    return [point.loss for point in trained.summary.history if point.loss is not None]
-
-
-def _train(
-    case: Case, folder: Path, store: Path, backend: str, precision: str, way: str
-) -> Trained:
-    folder.mkdir(parents=True)
-    recipe = _recipe(case, folder, backend, precision, way)
-    file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    command = ["-m", "engine", "run", str(file), "--store", str(store), "--until", "train", "-q"]
-    subprocess.run([sys.executable, *command], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    found = max(store.glob(f"store/*/*/files/{USAGE}"), key=lambda path: path.stat().st_mtime_ns)
-    summary = found.with_name(SUMMARY).read_text(encoding="utf-8")
-    return Trained(
-        usage=from_json(Usage, json.loads(found.read_text(encoding="utf-8"))),
-        summary=from_json(TrainingSummary, json.loads(summary)),
-    )
-
-
-def _recipe(case: Case, folder: Path, backend: str, precision: str, way: str) -> dict[str, Any]:
-    """Return the quickstart's recipe with a training of `STEPS` steps, on the rows of the case."""
-    recipe: dict[str, Any] = yaml.safe_load(QUICKSTART.read_text(encoding="utf-8"))
-    plain = {"overrides": {"attn_implementation": "sdpa"}} if way == "plain" else {}
-    sizes = {"train": BATCH * STEPS, "validation": VALIDATION, "holdout": HOLDOUT}
-    if case.rows is not None:
-        drawn = random.Random(7)  # noqa: S311 - a choice of rows, no secret
-        rows = drawn.sample(sorted(set(case.rows())), sum(sizes.values()))
-        with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows([("text", "label"), *rows])
-        labels = sorted({label for _, label in rows})
-        recipe["task"] |= {"instruction": case.instruction(labels), "labels": labels}
-        recipe["data"] = {"sources": [{"path": "rows.csv"}], "label": {"column": "label"}}
-    checks = ("duplicates", "conflicting_labels", "leakage", "imbalance")
-    recipe["data"]["checks"] = dict.fromkeys(checks, "warn")
-    method = {
-        "kind": "lora",
-        "rank": 16,
-        "alpha": 32,
-        "dropout": 0.0,
-        "epochs": 1,
-        "max_length": 1024,
-    }
-    micro = BATCH // 2 if way == "plain" else BATCH
-    return recipe | {
-        "name": f"shared-start-{way}",
-        "splits": {"by": "random", **sizes, "seed": 7},
-        "baselines": ["majority"],
-        "method": method | {"batch_size": BATCH, "micro_batch_size": micro},
-        "acceptance": {"metrics": {"accuracy": {"min": 0.5}}},
-        "export": {"formats": ["safetensors"]},
-        "backend": {"name": backend, "precision": precision, **plain},
+def _train(job: Job) -> dict[str, Any]:
+    """Train, and return what a step after the first took, and what the trainer says of its batches."""
+    with tempfile.TemporaryDirectory() as folder:
+        trained = load_backend(job.backend).train(_launch(job, Path(folder)))
+    steps = trained.usage.steps
+    return {
+        "tokens": steps.tokens / steps.count,
+        "seconds": steps.cpu_seconds / steps.count,
+        "peak": trained.usage.peak_bytes,
+        "losses": [point.loss for point in trained.history if point.loss is not None],
+        # SystemExit rather than a table of plain steps beside plain steps.
+        "difference": trained.facts["shared_prefix"]["difference"] if job.way == "shared" else None,
     }
 
 
-def _banking() -> Iterator[Pair]:
-    with (DATA / "banking77" / "train.csv").open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            yield row["text"], row["category"]
+def _launch(job: Job, folder: Path) -> Launch:
+    """Write the rows of a case and compile a training of `STEPS` steps."""
+    from evaluate_model import base_model
 
+    from engine.runtime.rendering.chat import load_chat
+    from engine.runtime.rendering.files import write_rows
+    from engine.runtime.rendering.render_stats import RenderStats
+    from engine.runtime.rendering.renderer import Renderer
 
-def _snips() -> Iterator[Pair]:
-    texts, labels = (
-        (DATA / "snips" / "train" / name).read_text(encoding="utf-8").splitlines()
-        for name in ("seq.in", "label")
+    base, case = base_model(job.root), load_case(job.case)
+    recipe = _recipe(job)
+    chat, device = load_chat(base), detect_device()
+    sizes = {"train": BATCH * STEPS, "validation": VALIDATION}
+    for number, (split, count) in enumerate(sizes.items()):
+        rows = case.train[number * BATCH * STEPS :][:count]
+        examples = [
+            Example(id=content_id(text, label), origin=f"{split}:{place}", input=text, target=label)
+            for place, (text, label) in enumerate(rows)
+        ]
+        limits = LengthLimits(max_length=recipe.method.max_length, truncation="fail")
+        rendered = Renderer(chat, case.task, limits).rendered(examples, RenderStats())
+        write_rows(folder / f"{split}.jsonl", rendered)
+    setting = CompileInputs(
+        device=device,
+        precision=job.precision,
+        train_rows=sizes["train"],
+        validation_rows=sizes["validation"],
     )
-    yield from zip(texts, labels, strict=True)
-
-
-def _headlines() -> Iterator[Pair]:
-    with gzip.open(
-        DATA / "sarcasm_headlines" / "headlines.jsonl.gz", "rt", encoding="utf-8"
-    ) as lines:
-        for line in lines:
-            row = json.loads(line)
-            yield row["text"], ("serious", "sarcastic")[int(row["label"])]
-
-
-def _listed(labels: list[str]) -> str:
-    return (
-        f"Which of these does the customer ask for? Answer with one of them: {', '.join(labels)}."
+    return Launch(
+        config=load_backend(job.backend).compile(recipe, setting).text,
+        rows=folder,
+        base_model=base,
+        folder=folder / "launch",
+        method=recipe.method,
+        setting=setting,
+        progress=Silent(),
     )
 
 
-CASES = (
-    Case(name="banking77, labels listed", instruction=_listed, rows=_banking),
-    Case(name="snips", instruction=lambda _: "What does the user want?", rows=_snips),
-    Case(name="snippets of the quickstart"),
-    Case(
-        name="headlines",
-        instruction=lambda _: "Is this headline sarcastic or serious?",
-        rows=_headlines,
-    ),
-)
+def _recipe(job: Job) -> Recipe:
+    """Return the quickstart's recipe with the training of a job."""
+    recipe, _ = load_recipe(ROOT / "recipes" / "quickstart.yaml")
+    plain = job.way == "plain"
+    micro = BATCH // 2 if plain else BATCH
+    method = replace(
+        recipe.method, epochs=1.0, batch_size=BATCH, micro_batch_size=micro, max_length=1024
+    )
+    overrides = (("attn_implementation", "sdpa"),) if plain else ()
+    backend = replace(
+        recipe.backend, name=job.backend, precision=job.precision, overrides=overrides
+    )
+    return replace(recipe, method=method, backend=backend)
 
 
 def _say(text: str) -> None:

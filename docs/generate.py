@@ -23,7 +23,7 @@ from typing import Any
 from engine.cli.main import VERBS
 from engine.codes import AREAS, Code
 from engine.errors import ExitCode
-from engine.recipe.pages import all_codes
+from engine.recipe.rules import all_codes
 from engine.recipe.shipped import schema_text
 from engine.recipe.validation.schema import part_schema, recipe_schema
 

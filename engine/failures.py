@@ -113,10 +113,8 @@ def library_of(error: BaseException) -> str | None:
     """Return which of `LIBRARIES` raised an error, if one did; what is written in Rust shows no frame of its own."""
     frames = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
     names = [str(name).partition(".")[0] for name in (type(error).__module__, *frames)]
-    if names[0] in LIBRARIES:
-        return names[0]
-    if names[-1] in LIBRARIES:
-        return names[-1]
+    if found := [name for name in (names[0], names[-1]) if name in LIBRARIES]:
+        return found[0]
     # `tokenizers` raises a bare `Exception`, and its frames are not Python's
     is_bare = type(error) is Exception or type(error).__name__ == PANIC
     return "the tokenizer" if is_bare else None

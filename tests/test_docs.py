@@ -199,7 +199,7 @@ def test_every_key_of_the_schema_stands_in_the_reference() -> None:
 
 
 def test_every_error_code_has_a_heading_to_link_to() -> None:
-    from engine.recipe.pages import all_codes
+    from engine.recipe.rules import all_codes
 
     text = (ROOT / "docs" / "reference" / "errors.md").read_text("utf-8")
 

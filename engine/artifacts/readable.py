@@ -56,14 +56,25 @@ READ: Mapping[str, Mapping[str, Any]] = {
 """The JSON files of each stage that are read after it, and their types; files that a stage may leave out included."""
 
 
+_READ_BACK: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+"""What could be read, by stage and by the digests of its files: a run plans again after each of its stages."""
+
+
 def is_readable(stage: str, artifact: Artifact) -> bool:
-    """Tell whether every JSON file that is there can be read back; what cannot is built again."""
-    names = {entry.name for entry in artifact.files}
+    """Tell whether every JSON file that is there can be read back; what cannot is built again.
+
+    Its bytes are those of its digests: whoever asks has the artifact from `Store.get`.
+    """
+    kinds = READ.get(stage, {})
+    # a stage leaves some of them out, such as the curve where the recipe asks for none
+    there = {entry.name: entry.sha256 for entry in artifact.files if entry.name in kinds}
+    known = (stage, frozenset(there.items()))
+    if known in _READ_BACK:
+        return True
     try:
-        for name, kind in READ.get(stage, {}).items():
-            # a stage leaves some of them out, such as the curve where the recipe asks for none
-            if name in names:
-                from_json(kind, read_json(artifact, name))
+        for name in there:
+            from_json(kinds[name], read_json(artifact, name))
     except (StoreError, OSError, ValueError):
         return False
+    _READ_BACK.add(known)
     return True

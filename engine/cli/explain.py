@@ -8,7 +8,7 @@ from textwrap import indent
 
 from engine.cli.output import show
 from engine.errors import RecipeError
-from engine.recipe.pages import all_codes, code_page
+from engine.recipe.rules import all_codes, code_page
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -128,8 +128,7 @@ def character_lengths(files: Files) -> tuple[Lengths, ...]:
 
 def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     """Return the lengths in tokens, and the problems and notes that training would have."""
-    from engine.runtime.rendering.lengths import token_lengths, training_stats  # transformers
-    from engine.runtime.rendering.render_stats import together  # beside what fills it
+    from engine.runtime.rendering.render_stats import RenderStats, together  # beside what fills it
     from engine.runtime.rendering.windows import length_stats  # beside it
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
@@ -138,8 +137,9 @@ def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
     for split, path in files.items():
         rows, total = drawn(path)
         try:
-            found = token_lengths(renderer, rows)
-            ledger = training_stats(renderer, rows)
+            found, ledger = renderer.lengths(rows), RenderStats()
+            for _ in renderer.rendered(rows, ledger):
+                pass
         except EngineError as error:  # the template refuses the rows
             problems += [one for one in error.problems if one not in problems]
             continue

@@ -154,13 +154,11 @@ class DraftPlan:
 
 def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
     """Bytes of the longest row that the model will see, without what is asked."""
-    return max((_row_bytes(guess, row) for row in rows), default=0)
-
-
-def _row_bytes(guess: Guess, row: Mapping[str, Any]) -> int:
     if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
-        return _bytes(str(row))
-    return sum(_bytes(str(found_at(row, name) or "")) for name in (guess.text, guess.label) if name)
+        return max((_bytes(str(row)) for row in rows), default=0)
+    names = [name for name in (guess.text, guess.label) if name]
+    sizes = (sum(_bytes(str(found_at(row, name) or "")) for name in names) for row in rows)
+    return max(sizes, default=0)
 
 
 def _bytes(text: str) -> int:

@@ -38,17 +38,12 @@ class Price:
         return self.an_hour * seconds / 3600
 
 
-def default_file() -> Path:
-    """Return where prices are looked for when no file is named."""
-    return config_folder() / FILE
-
-
 def price_of(device: Device, file: Path | None) -> Price | None:
     """Return the price of a device; None where no file says it.
 
     RecipeError R041 for a file that cannot be read or says something else than prices, with every problem.
     """
-    path = file or default_file()
+    path = file or config_folder() / FILE
     # The default file need not be there; one that was named must be.
     if file is None and not path.is_file():
         return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.errors import Problem, StageError
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
+from engine.exporters.go_template import GOES_ON
 from engine.progress import Progress
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 NAME = "ollama"
 REQUIRES: tuple[str, ...] = ("gguf",)
 FILE = "Modelfile"
-GOES_ON = "lt 1 (len (slice $.Messages $i))"
-"""Another turn follows this one."""
 STAND_INS = ("qXoneXq", "qXtwoXq", "qXthreeXq", "qXfourXq")
 
 

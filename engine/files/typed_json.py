@@ -90,7 +90,10 @@ def _read_generic(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> 
     if origin is NotRequired:
         return _read(inner[0], data, path)
     if origin is Annotated:
-        return _require(_read(inner[0], data, path), inner[1:], path)
+        value = _read(inner[0], data, path)
+        if not all(condition(value) for condition in inner[1:]):
+            raise _wrong(value, path)
+        return value
     if origin in (types.UnionType, Union):
         return _read_union(inner, data, path)
     if origin in (dict, Mapping) and isinstance(data, dict):
@@ -155,12 +158,6 @@ def _required(kind: Any) -> frozenset[str]:
         for field in fields(kind)
         if field.default is MISSING and field.default_factory is MISSING
     )
-
-
-def _require(value: Any, conditions: tuple[Callable[[Any], bool], ...], path: str) -> Any:
-    if not all(condition(value) for condition in conditions):
-        raise _wrong(value, path)
-    return value
 
 
 def _is_text(data: Any) -> bool:

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.data.examples.example import Example
-from engine.environment import VLLM, version_of
+from engine.environment import VLLM, version_of, vllm_python
 from engine.errors import DataError
 from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
@@ -26,10 +26,11 @@ from engine.recipe.prompt import answer_text, messages, parse_answer
 from engine.runtime.rendering.key import LengthLimits, written_task
 
 if TYPE_CHECKING:
-    from engine.runtime.generation.generate import GeneratedText
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
+    from engine.runtime.scoring.label_search import LabelChoice
+    from engine.runtime.scoring.likelihood import Likelihood
 
 REVISION = 4
 """Bumped when the same model and rows would now give other predictions."""
@@ -104,24 +105,27 @@ def chosen(
     examples: Sequence[Example],
     *,
     progress: Progress,
-    shots: Sequence[Shot] | Sequence[Sequence[Shot]] = (),
-    distribution: bool = True,
+    shots: Sequence[Sequence[Shot]] = (),
 ) -> list[Prediction]:
     """Return what the model is judged by, for each row.
 
-    `shots` stand before each row as answered questions: the same before all rows, or those of each
-    row. `distribution`: with the probability of every label (classification).
+    `shots` are the answered questions before each row, none where there are none at all.
     """
     if not examples:
         return []
     kind = asked.task.spec
     if kind.by_likelihood:
         return _likelihoods(loaded, asked, examples, progress=progress)
-    prompts = _prompts(loaded.chat, asked.task, examples, shots)
+    turns = zip(examples, shots or [()] * len(examples), strict=True)
+    prompts = [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
     if kind.decoding is Decoding.LABEL_SCORING:
-        return _labelled(
-            loaded, asked.task, examples, prompts, progress=progress, distribution=distribution
-        )
+        from engine.runtime.scoring.label_scoring import choose  # brings torch
+
+        ending = loaded.chat.terminator
+        # with what ends the turn: `no` alone would never be less probable than `none`
+        answers = [answer_text(asked.task, label) + ending for label in asked.task.labels]
+        choices = choose(loaded, prompts, answers, progress=progress, distribution=True)
+        return choice_predictions(asked.task, examples, choices)
     grammar = answer_grammar(asked.task) if kind.is_constrained else None
     return _generate(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
@@ -132,12 +136,11 @@ def free(
     examples: Sequence[Example],
     *,
     progress: Progress,
-    shots: Sequence[Shot] | Sequence[Sequence[Shot]] = (),
 ) -> list[Prediction]:
     """Return what greedy decoding says by itself, and the answer that is, if it is one."""
     if not examples or asked.task.spec.by_likelihood:
         return []
-    prompts = _prompts(loaded.chat, asked.task, examples, shots)
+    prompts = [loaded.chat.prompt(asked_turns(asked.task, row)) for row in examples]
     return _generate(loaded, asked, examples, prompts, grammar=None, progress=progress)
 
 
@@ -155,6 +158,46 @@ def label_predictions(examples: Sequence[Example], labels: Sequence[str]) -> lis
     return [
         predicted(row, label=label, text=label) for row, label in zip(examples, labels, strict=True)
     ]
+
+
+def choice_predictions(
+    task: Task, examples: Sequence[Example], choices: Sequence[LabelChoice]
+) -> list[Prediction]:
+    """Return the predictions of a classification: of each row the label that was chosen."""
+    return [
+        predicted(
+            row,
+            label=task.labels[choice.index],
+            text=answer_text(task, task.labels[choice.index]),
+            probability=choice.probability,
+            probabilities=choice.probabilities,
+        )
+        for row, choice in zip(examples, choices, strict=True)
+    ]
+
+
+def likelihood_predictions(
+    examples: Sequence[Example],
+    rendered: Sequence[Sequence[RenderedRow]],
+    likelihoods: Iterable[Likelihood],
+) -> list[Prediction]:
+    """Return how probable what is learned of each row is; a document is rendered as several rows."""
+    found, predictions = iter(likelihoods), []
+    for row, parts in zip(examples, rendered, strict=True):
+        sums = [next(found) for _ in parts]
+        learned = [one.text for part in parts for one in part.segments if one.supervised]
+        predictions.append(
+            predicted(
+                row,
+                nats=sum(one.nll for one in sums),
+                ended=sums[-1].ends,
+                tokens=sum(one.tokens for one in sums),
+                # likelihoods are judged per byte: other tokenizers make other numbers of tokens
+                # of the same text
+                bytes=len("".join(learned).encode()),
+            )
+        )
+    return predictions
 
 
 def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> list[Prediction]:
@@ -181,56 +224,6 @@ def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Ma
     return [*turns[:first], *answered, *turns[first:]]
 
 
-def _prompts(
-    chat: Chat,
-    task: Task,
-    examples: Sequence[Example],
-    shots: Sequence[Shot] | Sequence[Sequence[Shot]],
-) -> list[str]:
-    return [
-        chat.prompt(asked_turns(task, row, own))
-        for row, own in zip(examples, _by_row(shots, len(examples)), strict=True)
-    ]
-
-
-def _by_row(
-    shots: Sequence[Shot] | Sequence[Sequence[Shot]], rows: int
-) -> Sequence[Sequence[Shot]]:
-    """Return the shots of each row; a shot is a pair of texts, a row's shots are none."""
-    parts = [part for shot in shots for part in shot]
-    if all(isinstance(part, str) for part in parts):
-        return [shots if parts else ()] * rows  # type: ignore[list-item]
-    return shots  # type: ignore[return-value]
-
-
-def _labelled(
-    loaded: LoadedModel,
-    task: Task,
-    examples: Sequence[Example],
-    prompts: Sequence[str],
-    *,
-    progress: Progress,
-    distribution: bool,
-) -> list[Prediction]:
-    """Return the label that is most probable among the task's."""
-    from engine.runtime.scoring.label_scoring import choose  # brings torch
-
-    texts = [answer_text(task, label) for label in task.labels]
-    # with what ends the turn: `no` alone would never be less probable than `none`
-    answers = [text + loaded.chat.terminator for text in texts]
-    choices = choose(loaded, prompts, answers, progress=progress, distribution=distribution)
-    return [
-        predicted(
-            row,
-            label=task.labels[choice.index],
-            text=texts[choice.index],
-            probability=choice.probability,
-            probabilities=choice.probabilities,
-        )
-        for row, choice in zip(examples, choices, strict=True)
-    ]
-
-
 def _generate(
     loaded: LoadedModel,
     asked: PredictionInputs,
@@ -243,35 +236,36 @@ def _generate(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm, is_configured
+    from engine.runtime.served.vllm import generate_with_vllm
 
     chat, room = loaded.chat, asked.room(loaded.chat)
     # labels and grammars stay in the engine, which needs fewer tokens for them than any server
-    if grammar is None and is_configured():
+    if grammar is None and vllm_python() is not None:
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
         answers = generate(
             loaded, prompts, max_new_tokens=room, progress=progress, constraint=constraint or None
         )
+    shows_probability = grammar is not None or asked.task.spec.decoding is Decoding.FREE
     return [
-        _answered(asked.task, row, answer, is_constrained=grammar is not None)
+        generated(
+            asked.task,
+            row,
+            answer.text,
+            ended=answer.finished,
+            probability=answer.probability if shows_probability else None,
+        )
         for row, answer in zip(examples, answers, strict=True)
     ]
 
 
-def _answered(
-    task: Task, row: Example, answer: GeneratedText, *, is_constrained: bool
+def generated(
+    task: Task, row: Example, text: str, *, ended: bool, probability: float | None = None
 ) -> Prediction:
     """Return what a text answers; a text that was cut off is no answer where answers have a form."""
-    label = (
-        parse_answer(task, answer.text) if answer.finished or not task.spec.is_constrained else None
-    )
-    shows_probability = is_constrained or task.spec.decoding is Decoding.FREE
-    probability = answer.probability if shows_probability else None
-    return predicted(
-        row, label=label, text=answer.text, probability=probability, ended=answer.finished
-    )
+    label = parse_answer(task, text) if ended or not task.spec.is_constrained else None
+    return predicted(row, label=label, text=text, probability=probability, ended=ended)
 
 
 def _likelihoods(
@@ -283,25 +277,7 @@ def _likelihoods(
     renderer = asked.renderer(loaded.chat)
     made = [_rendered(renderer, row) for row in examples]
     parts = [one.segments for rows in made for one in rows]
-    found = iter(likelihood(loaded, parts, progress=progress))
-    predictions = []
-    for row, rows in zip(examples, made, strict=True):
-        sums = [next(found) for _ in rows]
-        learned = "".join(
-            segment.text for one in rows for segment in one.segments if segment.supervised
-        )
-        predictions.append(
-            predicted(
-                row,
-                nats=sum(one.nll for one in sums),
-                ended=sums[-1].ends,
-                tokens=sum(one.tokens for one in sums),
-                # likelihoods are judged per byte: other tokenizers make other numbers of tokens
-                # of the same text
-                bytes=len(learned.encode()),
-            )
-        )
-    return predictions
+    return likelihood_predictions(examples, made, likelihood(loaded, parts, progress=progress))
 
 
 def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:

@@ -30,23 +30,17 @@ def opening_problem(chat: Chat) -> Problem | None:
     missing = CLOSED.sub("", between).strip()
     edit = "in chat_template.jinja of the base model"
     if tag := chat.left_open():
-        return Problem(
-            code="X671",
-            message=f"the chat template opens every answer with `{tag}`, which the answers of the data do not close",
-            path="base_model",
-            hint=f"take `{tag}` out of the generation prompt {edit}, or use a base model without it",
+        what = f"opens every answer with `{tag}`, which the answers of the data do not close"
+        hint = f"take `{tag}` out of the generation prompt {edit}, or use a base model without it"
+    elif missing:
+        what = f"writes {missing!r} before an answer, and leaves it out where one is asked for"
+        text = repr(between.removeprefix(prompt.removeprefix(shared)))
+        hint = (
+            f"add `{{% if add_generation_prompt %}}{{{{ {text} }}}}{{% endif %}}` at the end {edit}"
         )
-    if missing:
-        return Problem(
-            code="X671",
-            message=f"the chat template writes {missing!r} before an answer, and leaves it out where one is asked for",
-            path="base_model",
-            hint="add `{% if add_generation_prompt %}{{ "
-            + repr(between.removeprefix(prompt.removeprefix(shared)))
-            + " }}{% endif %}` at the end "
-            + edit,
-        )
-    return None
+    else:
+        return None
+    return Problem(code="X671", message=f"the chat template {what}", path="base_model", hint=hint)
 
 
 def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind
-from engine.kinds.metrics import ACCURACY, AVERAGES, JUDGED_LABELS, plain
+from engine.kinds.metrics import ACCURACY, AVERAGES, LABEL_METRICS, plain
 
 KIND = Kind(
     name="classification",
@@ -21,7 +21,7 @@ KIND = Kind(
         ACCURACY,
         *plain("balanced_accuracy"),
         *AVERAGES,
-        *JUDGED_LABELS,
+        *LABEL_METRICS,
     ),
     metric_family="engine.metrics.families.classification",
     primary="macro_f1",

@@ -23,14 +23,14 @@ AVERAGES: Final = plain(
     ),
     "mcc",
 )
-JUDGED_LABELS: Final = (
+LABEL_METRICS: Final = (
     MetricSpec(name="ece", better="lower"),
     MetricSpec(name="brier", better="lower", unit="points"),
     MetricSpec(name="abstention", better="either", is_row_share=True),
     VALID_OUTPUT,
     *plain("precision", "recall", "f1", of="label"),
 )
-"""Of tasks with labels: how sure the model is, whether it answers, and each label's own."""
+"""Of tasks with labels beside the averages: calibration, whether the model answers, and those of each label."""
 OF_FIELDS: Final = plain("precision", "recall", "f1", of="field")
 LIKELIHOOD: Final = (
     MetricSpec(name="perplexity", better="lower", unit="per token"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec
-from engine.kinds.metrics import ACCURACY, AVERAGES, JUDGED_LABELS
+from engine.kinds.metrics import ACCURACY, AVERAGES, LABEL_METRICS
 
 KIND = Kind(
     name="multilabel",
@@ -20,7 +20,7 @@ KIND = Kind(
         ACCURACY,
         *AVERAGES,
         MetricSpec(name="hamming_loss", better="lower"),
-        *JUDGED_LABELS,
+        *LABEL_METRICS,
     ),
     metric_family="engine.metrics.families.multilabel",
     primary="macro_f1",

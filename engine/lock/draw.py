@@ -53,13 +53,11 @@ class ExpectedDraw:
     """Redrawn: what differs, such as `splits.seed 7 -> 8`."""
 
 
-def draw_of(recipe: Recipe) -> dict[str, Any]:
-    """What defines which rows are held out, by recipe key; long values as digests."""
-    return _draw(recipe, sorted_=True)
+def draw_of(recipe: Recipe, *, sorted_: bool = True) -> dict[str, Any]:
+    """What defines which rows are held out, by recipe key; long values as digests.
 
-
-def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
-    """`draw_of`; not sorted, as locks wrote it while the order of mappings still counted."""
+    Not sorted, as locks wrote it while the order of mappings still counted.
+    """
     splits, data, task = recipe.splits, recipe.data, recipe.task
     # the order of labels moves no row
     labels, label, messages = list(task.labels), data.label, data.messages
@@ -85,7 +83,7 @@ def _draw(recipe: Recipe, *, sorted_: bool) -> dict[str, Any]:
 def is_drawn_by(lock: Lock, recipe: Recipe) -> bool:
     """Whether a lock records the draw of a recipe."""
     # older versions recorded mappings in the order of the recipe
-    return any(lock.draw == _draw(recipe, sorted_=sorted_) for sorted_ in (True, False))
+    return any(lock.draw == draw_of(recipe, sorted_=sorted_) for sorted_ in (True, False))
 
 
 def inputs_of(payload: Mapping[str, Any]) -> str:

@@ -52,17 +52,13 @@ class ThresholdRule:
     """By the worse end of the interval, not by the value itself."""
 
 
-def _same(value: float) -> float:
-    return value
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """A metric from 0 to 1, better when higher, seen as a share of effective rows."""
 
     per_row: Callable[[float], float]
     """Effective rows that one row of the holdout stands for, by the metric's true value."""
-    share: Callable[[float], float] = _same
+    share: Callable[[float], float] = lambda value: value
     """The share that the gate's interval is one of, by the metric's value; increasing."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +37,7 @@ def measured(
             workdir=context.scratch,
             progress=context.progress,
         )
-        timed = asdict(answers.speed) if answers.speed else None
-        found = {"speed": timed, "peak_memory_bytes": answers.peak_memory_bytes}
+        found = {"speed": answers.speed, "peak_memory_bytes": answers.peak_memory_bytes}
         (folder / FILE).write_text(json.dumps(found), encoding="utf-8")
 
     payload = {

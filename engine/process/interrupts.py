@@ -189,15 +189,11 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
     _write(f"\n{name_of(number)}: ending in order; a second signal ends at once\n")
 
 
-def _on_alarm(_number: int, _frame: FrameType | None) -> None:
-    raise_pending()
-
-
 def _take_alarm() -> Callable[[], object]:
     """Have an overdue deferral raised; return what gives the alarm back to who had it."""
     if not hasattr(signal, "setitimer"):
         return lambda: None
-    before = signal.signal(signal.SIGALRM, _on_alarm)
+    before = signal.signal(signal.SIGALRM, lambda _number, _frame: raise_pending())
     return partial(signal.signal, signal.SIGALRM, before)
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from engine.kinds import KINDS
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
 from engine.recipe.references import reference
 from engine.recipe.text.compose import KeyPath
 
-BASELINES: Final = (
-    *("majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot"),
-    "model",
-)
+BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""

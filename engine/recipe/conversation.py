@@ -74,8 +74,8 @@ def _chat(task: Task, payload: Mapping[str, Any]) -> Conversation:
     # The task's system message, where the row has none, moves every position by one.
     added = len(turns) - len(payload["messages"])
     trained = tuple(
-        position + added
-        for position, turn in enumerate(payload["messages"])
+        position
+        for position, turn in enumerate(payload["messages"], start=added)
         if turn["role"] == "assistant" and turn.get("trained", True)
     )
     return Conversation(messages=tuple(turns), trained=trained, tools=_tools(payload))
@@ -86,11 +86,8 @@ def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
     # A row of DPO has two answers; one of KTO has a single answer and says whether it is desirable.
     is_pair = "chosen" in payload
     answer = _plain(payload["chosen"] if is_pair else payload["answer"])
-    trained = (
-        len(prompt) + position
-        for position, turn in enumerate(answer)
-        if turn["role"] == "assistant"
-    )
+    turns = enumerate(answer, start=len(prompt))
+    trained = (position for position, turn in turns if turn["role"] == "assistant")
     return Conversation(
         messages=(*prompt, *answer),
         trained=tuple(trained),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.kinds import KINDS, Kind
 
@@ -113,7 +113,7 @@ class Task:
 # Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Bin:
     """A numeric interval that stands for a label; both ends belong to it."""
 
@@ -136,11 +136,7 @@ class LabelSpec:
 
     def in_order(self) -> LabelSpec:
         """Return the same with its mappings sorted: their order in the file says nothing."""
-        return replace(
-            self,
-            relabel=tuple(sorted(self.relabel)),
-            bins=tuple(sorted(self.bins, key=lambda one: one.label)),
-        )
+        return _in_order(self, "relabel", "bins")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +195,7 @@ class MessagesSpec:
 
     def in_order(self) -> MessagesSpec:
         """Return the same with its mapping sorted: its order in the file says nothing."""
-        return replace(self, roles=tuple(sorted(self.roles)))
+        return _in_order(self, "roles")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -457,7 +453,7 @@ class Sweep:
 Direction = Literal["min", "max"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Threshold:
     """One bound on one metric, such as `f1.negative` min 0.75."""
 
@@ -466,7 +462,7 @@ class Threshold:
     bound: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class MinGain:
     """The tuned model must beat the best baseline on `metric` by `min_gain`, paired."""
 
@@ -474,7 +470,7 @@ class MinGain:
     min_gain: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class MaxDrop:
     """The quantized file may lose at most `max_drop` of `metric` against the merged model."""
 
@@ -522,12 +518,7 @@ class Acceptance:
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
-        return replace(
-            self,
-            metrics=tuple(sorted(self.metrics, key=lambda one: (one.metric, one.direction))),
-            over_baselines=tuple(sorted(self.over_baselines, key=lambda one: one.metric)),
-            over_previous=tuple(sorted(self.over_previous, key=lambda one: one.metric)),
-        )
+        return _in_order(self, "metrics", "over_baselines", "over_previous")
 
 
 # What leaves, and what it must keep: `export`.
@@ -551,12 +542,7 @@ class Export:
 
     def in_order(self) -> Export:
         """Return the same with its mappings and sets sorted: their order in the file says nothing."""
-        return replace(
-            self,
-            formats=tuple(sorted(self.formats)),
-            max_drops=tuple(sorted(self.max_drops, key=lambda one: one.metric)),
-            thresholds=tuple(sorted(self.thresholds, key=lambda one: (one.metric, one.direction))),
-        )
+        return _in_order(self, "formats", "max_drops", "thresholds")
 
     @property
     def has_quantized_file(self) -> bool:
@@ -604,3 +590,11 @@ class Recipe:
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()
     """They change nothing but what review and report say."""
+
+
+def _in_order[Section: (LabelSpec, MessagesSpec, Acceptance, Export)](
+    section: Section, *names: str
+) -> Section:
+    """Return a section with the lists of these names sorted: by their keys in the file, which come first in an item."""
+    found: dict[str, Any] = {name: tuple(sorted(getattr(section, name))) for name in names}
+    return replace(section, **found)

@@ -37,21 +37,18 @@ def outside_text(text: FilledText) -> Iterator[Outside]:
     judge, folder = text.judge, text.path.parent
     if text.parent is not None and isinstance(named := text.value.get("extends"), str):
         yield from _of_path(judge, named, absolute(named, folder), ("extends",))
-    found = (
-        one
-        for at, written in _written_paths(text.filled)
-        for one in _of_text(judge, written, folder, at)
-    )
-    # Many files that a pattern matches may lead to one folder outside: it is named once.
-    yield from {(one.at, one.reference): one for one in found}.values()
+    found: dict[tuple[KeyPath, str], Outside] = {}
+    for at, written in _written_paths(text.filled):
+        # Many files that a pattern matches may lead to one folder outside: it is named once.
+        found |= {(one.at, one.reference): one for one in _of_text(judge, written, folder, at)}
+    yield from found.values()
     for at, url, variable in written_endpoints(text.filled):
         yield from _of_server(judge, url, variable, at)
 
 
 def parent_outside(child: SourceText, named: str) -> Iterator[tuple[Outside, str]]:
     """Yield what reading a parent would read outside without being allowed to, and the words that allow it."""
-    place = absolute(named, child.path.parent)
-    for one in _not_allowed(_of_path(child.judge, named, place, ("extends",))):
+    for one in unread(child, named, "extends"):
         yield one, _hint([one], Path(child.file))
 
 

@@ -42,10 +42,8 @@ def check_parent(path: Path) -> Parent:
     found = as_parent(check_recipe(path)[1])
     if _named_by(path) is None:
         return found
-    message = "a parent cannot extend another recipe"
-    further = read_source(path).problem(
-        "R124", message, at=(KEY,), key=True, hint="delete this line"
-    )
+    message, hint = "a parent cannot extend another recipe", "delete this line"
+    further = read_source(path).problem("R124", message, at=(KEY,), key=True, hint=hint)
     return replace(found, problems=(*found.problems, further))
 
 

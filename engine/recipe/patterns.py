@@ -39,13 +39,12 @@ def in_time(key: str, what: str) -> Iterator[None]:
     try:
         with processor_time(SECONDS):
             yield
-    except TooSlowError as error:
-        message = f"takes more than {SECONDS:g} s on {what}"
-        hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
-        raise DataError.one("D425", message, path=key, hint=hint) from error
-    except RecursionError as error:
+    except (TooSlowError, RecursionError) as error:
         message = f"refers to itself without end on {what}"
         hint = "write `$ref` below a property or an item only"
+        if isinstance(error, TooSlowError):
+            message = f"takes more than {SECONDS:g} s on {what}"
+            hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
         raise DataError.one("D425", message, path=key, hint=hint) from error
 
 

@@ -162,11 +162,8 @@ def _source(written: Written, folder: Path) -> Source:
 
 def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
     """Return a file beside a source: from the same folder of recipes, archive or repository."""
-    if "path" in source:
-        ref = reference({"path": file}, folder)
-    else:
-        ref = reference({**source, **({"file": file} if "package" in source else {})}, folder)
-    return ColumnFile(column=name, written=file, ref=ref)
+    place = {"path": file} if "path" in source else {**source, "file": file}
+    return ColumnFile(column=name, written=file, ref=reference(place, folder))
 
 
 def _splits(written: Written) -> Splits:

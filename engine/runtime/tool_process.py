@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import IO
 
 from engine.errors import StageError
 from engine.process import start as processes
-from engine.process.start import Child, Command
+from engine.process.start import Command
 
 LAST_LINES = 8
 SHOWN_CHARACTERS = 1200
 ERROR_BYTES = 65_536
 """Of the end of its error output, which its last lines are taken from."""
-
-
-def run_module(
-    module: str,
-    arguments: Sequence[str],
-    *,
-    code: str,
-    tool: str,
-    on_line: Callable[[str], None] = lambda _line: None,
-) -> None:
-    """Run a module as `python -m` would, by `run_tool`."""
-    run_tool(processes.module(module)(*arguments), code=code, tool=tool, on_line=on_line)
 
 
 def run_tool(
@@ -45,40 +31,23 @@ def run_tool(
     """
     # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
-        child = _started(command, tool, code=code, folder=folder, errors=errors, kept=variables)
+        try:
+            child = processes.start(
+                command,
+                folder=folder,
+                variables=processes.environment(prefixes=variables),
+                out=processes.PIPE,
+                errors=errors,
+            )
+        except OSError as error:
+            raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
         with child:
             for line in child.lines():
                 on_line(line)
             status = child.wait()
         if status != 0:
-            raise _failure(code, tool, status=status, log=_end_of(errors))
-
-
-def _started(
-    command: Command,
-    tool: str,
-    *,
-    code: str,
-    folder: Path,
-    errors: IO[bytes],
-    kept: Sequence[str],
-) -> Child:
-    try:
-        return processes.start(
-            command,
-            folder=folder,
-            variables=processes.environment(prefixes=kept),
-            out=processes.PIPE,
-            errors=errors,
-        )
-    except OSError as error:
-        raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
-
-
-def _end_of(stream: IO[bytes]) -> bytes:
-    size = stream.seek(0, 2)
-    stream.seek(max(0, size - ERROR_BYTES))
-    return stream.read()
+            errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))
+            raise _failure(code, tool, status=status, log=errors.read())
 
 
 def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:

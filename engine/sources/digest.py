@@ -35,18 +35,15 @@ class DigestMemory:
         # A file that was written to meanwhile: its digest is right for this call only.
         if _stamp(path) == stamp:
             known[str(path)] = [digest, *stamp]
-            self._save(known)
+            text = json.dumps({"version": VERSION, "files": known})
+            with suppress(OSError):
+                # Renamed into its place, so that a reader never sees half a memory.
+                write_text(self._path, text, below=self._path.parent)
         return digest
 
     @cached_property
     def _known(self) -> dict[str, list[str | int]]:
         return _read(self._path)
-
-    def _save(self, known: dict[str, list[str | int]]) -> None:
-        """Write aside and rename, so that a reader never sees half a memory."""
-        text = json.dumps({"version": VERSION, "files": known})
-        with suppress(OSError):
-            write_text(self._path, text, below=self._path.parent)
 
 
 def _stamp(path: Path) -> list[str | int]:

@@ -12,7 +12,7 @@ import os
 import re
 import ssl
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,11 @@ def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     """
     with _client(read_settings(os.environ)) as client:
         files = client.files(wanted)
-        published = [_sha256(file) for file in files]
-        for file, digest in zip(files, published, strict=True):
+        published = [(file, _sha256(file)) for file in files]
+        for file, digest in published:
             if wanted.sha256 in (None, digest):
                 return client.save(file, folder, pinned=wanted.sha256 or digest, progress=progress)
-        unnamed = [file for file, digest in zip(files, published, strict=True) if digest is None]
-        for file in unnamed:
+        for file in (file for file, digest in published if digest is None):
             path = client.save(file, folder, pinned=None, progress=progress)
             if sha256_of(path) == wanted.sha256:
                 return path
@@ -240,15 +239,12 @@ def _translated_errors(subject: object) -> Iterator[None]:
     except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as error:
         request = getattr(error, "_request", None)
         host = f"`{request.url.host}`" if request is not None else "the package index"
+        fault = re.sub(r"://[^/@\s]+@", "://", str(error)).lower()  # credentials are not shown
         raise DataError.one(
             "D342",
-            f"{subject}: {host} cannot be reached: {_without_credentials(str(error)).lower()}",
+            f"{subject}: {host} cannot be reached: {fault}",
             hint="check the network, or PIP_INDEX_URL, UV_DEFAULT_INDEX and the proxy variables",
         ) from None
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"://[^/@\s]+@", "://", text)
 
 
 def _file_name(name: str) -> str:
@@ -287,11 +283,12 @@ def _no_such_version(wanted: Wanted, found: Sequence[Package]) -> DataError:
     if not versions:
         return DataError.one("D341", f"the package index has no package `{wanted.name}`")
     near = difflib.get_close_matches(wanted.version, versions, n=3, cutoff=0.3) or versions[-3:]
+    nearest = ", ".join(f"`{name}`" for name in near)
     return DataError.one(
         "D341",
         f"the package index has no version `{wanted.version}` of `{wanted.name}`"
         f" ({len(versions)} others)",
-        hint=f"nearest: {_listed(near)}; newest: `{versions[-1]}`",
+        hint=f"nearest: {nearest}; newest: `{versions[-1]}`",
     )
 
 
@@ -309,7 +306,3 @@ def _no_such_archive(wanted: Wanted, files: Sequence[Package]) -> DataError:
         f" {'; '.join(shown)}{more}",
         hint="pin the sha256 of the archive you mean",
     )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -21,7 +21,7 @@ def check_path(ref: PathRef) -> Path:
     """Return the path of `ref`; DataError when it is missing, unreadable, or has another sha256."""
     _require(ref)
     if ref.sha256 is not None:
-        _check_pin(ref, _digest(ref, sha256_of))
+        _digest(ref, sha256_of)
     elif not ref.path.is_dir():
         try:
             require_data(ref.path)
@@ -36,10 +36,7 @@ def digest_of_path(ref: PathRef, memory: DigestMemory) -> str:
     A pin in the recipe is compared, so that a changed file stops a run before it begins.
     """
     _require(ref)
-    digest = _digest(ref, memory.sha256)
-    if ref.sha256 is not None:
-        _check_pin(ref, digest)
-    return digest
+    return _digest(ref, memory.sha256)
 
 
 def wrong_sha256(subject: str, *, pinned: str, got: str) -> DataError:
@@ -65,6 +62,14 @@ def _require(ref: PathRef) -> None:
 
 
 def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
+    """Return the digest of what stands there; DataError where it is another than the pinned one."""
+    got = _digest_now(ref, hashed)
+    if ref.sha256 not in (None, got):
+        raise wrong_sha256(ref.written, pinned=str(ref.sha256), got=got)
+    return got
+
+
+def _digest_now(ref: PathRef, hashed: Callable[[Path], str]) -> str:
     try:
         if not ref.path.is_dir():
             require_data(ref.path)
@@ -82,8 +87,3 @@ def _digest(ref: PathRef, hashed: Callable[[Path], str]) -> str:
 def _unreadable(ref: PathRef, error: OSError | ValueError) -> DataError:
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return DataError.one("D320", f"{show(ref.written)} cannot be read: {reason}")
-
-
-def _check_pin(ref: PathRef, got: str) -> None:
-    if got != ref.sha256:
-        raise wrong_sha256(ref.written, pinned=str(ref.sha256), got=got)

@@ -254,7 +254,9 @@ class _ParityChain:
         modelfile = self._modelfile(name)
 
         def build(folder: Path) -> None:
-            file = predict_gguf.GgufFile(
+            asker = predict_gguf.GgufAsker(
+                asked=self.asked,
+                examples=self.examples,
                 path=path,
                 chat=self.chat,
                 modelfile=modelfile,
@@ -262,7 +264,7 @@ class _ParityChain:
                 workdir=self.context.scratch,
                 progress=self.context.progress,
             )
-            predictions = predict_gguf.ask(file, self.asked, self.examples, free=free)
+            predictions = asker.ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
             facts = {**predictions.facts, "other_prompts": others}

@@ -196,7 +196,7 @@ def read_file(run: Path, name: str) -> bytes:
     except OSError as error:
         raise _not_as_left(run, name, error.strerror or str(error)) from error
     # a stranger's record can name whatever digests fit, so comparing with it would prove nothing
-    if is_ours(record) and _sha256(content) != record.get("files", {}).get(name):
+    if is_ours(record) and hashlib.sha256(content).hexdigest() != record.get("files", {}).get(name):
         raise _not_as_left(run, name, "its bytes changed since the run ended")
     return content
 
@@ -220,10 +220,6 @@ def require_exported(run: Path, names: Iterable[str]) -> None:
             raise _not_as_left(run, name, error.strerror or str(error)) from error
         if not is_right:
             raise _not_as_left(run, name, "its bytes are not those of its report")
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _not_as_left(run: Path, name: str, why: str) -> StoreError:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
+from engine.inference import predict
 from engine.inference.predict import label_predictions
 from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
@@ -28,14 +29,13 @@ def majority(fold: Fold, task: Task) -> list[Prediction]:
 
 def svm(fold: Fold, task: Task, *, seed: int) -> list[Prediction]:
     """Return what a linear machine over TF-IDF says; with several labels, one machine each. G510."""
-    from engine.runtime.text.svm import tfidf_svm, tfidf_svm_of_each  # brings scikit-learn
+    from engine.runtime.text.svm import tfidf_svm_of_each  # brings scikit-learn
 
+    if task.spec.answer is AnswerForm.LABEL:
+        return predict.svm(fold.train, fold.judged, seed=seed)
     if not fold.judged:
         return []
     texts, judged = [row.input for row in fold.train], [row.input for row in fold.judged]
-    if task.spec.answer is AnswerForm.LABEL:
-        labels = [row.target for row in fold.train]
-        return label_predictions(fold.judged, tfidf_svm(texts, labels, judged, seed=seed))
     sets = [frozenset(row.labels) for row in fold.train]
     found = tfidf_svm_of_each(texts, sets, judged, labels=task.labels, seed=seed)
     return label_predictions(fold.judged, [joined_labels(task, sorted(labels)) for labels in found])

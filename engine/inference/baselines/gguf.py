@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import asked_turns, predicted
-from engine.kinds import AnswerForm
+from engine.inference.predict import choice_predictions, predicted
+from engine.kinds import Decoding
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
-from engine.recipe.answer_grammar import answer_grammar
-from engine.recipe.prompt import answer_text, parse_answer
+from engine.recipe.prompt import parse_answer
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import GgufAnswers
@@ -29,51 +28,27 @@ def ask_file(
     from engine.runtime.llama.chat import load_gguf_chat  # brings transformers
     from engine.runtime.llama.client import Request, ask_gguf  # only where a file is asked
 
-    chat, task, rows = load_gguf_chat(gguf), question.task, question.fold.judged
-    is_choice = task.spec.answer is AnswerForm.LABEL
-    grammar = "" if is_choice else answer_grammar(task) or ""
-    longest = question.longest_answer() // (1 if grammar else PROSE_BYTES)
-    room = task.max_new_tokens or longest + SPARE_TOKENS
-    request = Request(
-        prompts=[
-            chat.prompt(asked_turns(task, row, own))
-            for row, own in zip(rows, question.shots, strict=True)
-        ],
+    chat, task = load_gguf_chat(gguf), question.task
+    is_prose = task.spec.decoding is not Decoding.GRAMMAR
+    longest = question.longest_answer() // (PROSE_BYTES if is_prose else 1)
+    request = Request.for_task(
+        task,
+        [chat.prompt(turns) for turns in question.turns()],
+        terminator=chat.terminator,
+        room=task.max_new_tokens or longest + SPARE_TOKENS,
         # a file of others is asked as its users ask it: with the special tokens that it names
         adds_special=True,
-        answers=[text + chat.terminator for text in _choices(question)],
-        distribution=is_choice,
-        grammar=grammar,
-        grammar_tokens=room if grammar else 0,
-        max_new_tokens=0 if is_choice or grammar else room,
-        terminator=chat.terminator,
+        distribution=True,
     )
     answers = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
     facts = {"version": answers.version, "bytes": gguf.stat().st_size}
     return BaselinePredictions(predictions=_predictions(question, answers), facts=facts)
 
 
-def _choices(question: Question) -> list[str]:
-    """Return all answers of a classification, in its form of output."""
-    task = question.task
-    if task.spec.answer is not AnswerForm.LABEL:
-        return []
-    return [answer_text(task, label) for label in task.labels]
-
-
 def _predictions(question: Question, answers: GgufAnswers) -> list[Prediction]:
     task, rows = question.task, question.fold.judged
-    if choices := _choices(question):
-        return [
-            predicted(
-                row,
-                label=task.labels[choice.index],
-                text=choices[choice.index],
-                probability=choice.probability,
-                probabilities=choice.probabilities,
-            )
-            for row, choice in zip(rows, answers.choices, strict=True)
-        ]
+    if task.spec.decoding is Decoding.LABEL_SCORING:
+        return choice_predictions(task, rows, answers.choices)
     if answers.constrained:
         return [
             predicted(

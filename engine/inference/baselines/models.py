@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
-from engine.inference.baselines.shots import Shot
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import PredictionInputs, asked_turns, chosen
+from engine.inference.predict import PredictionInputs, Shot, asked_turns, chosen
 from engine.progress import Progress
+from engine.runtime.rendering.windows import WINDOWS
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
-
-WINDOWS = ("max_position_embeddings", "n_positions", "seq_length")
-"""What configurations call the longest text that a model reads."""
 
 
 def ask_model(
@@ -41,25 +38,14 @@ def ask_model(
 def _fitting(
     loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
 ) -> Sequence[Shot]:
-    window = _window(loaded.model.config)
+    # models that also read images keep it in an inner configuration
+    text = loaded.model.config.get_text_config()
+    lengths = (getattr(text, name, None) for name in WINDOWS)
+    window = next((length for length in lengths if isinstance(length, int)), None)
     if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
-    kept = list(shots)
-    while kept and _tokens(loaded, asked, row, kept) > room:
+    kept, chat = list(shots), loaded.chat
+    while kept and len(chat.token_ids(chat.prompt(asked_turns(asked.task, row, kept)))) > room:
         kept = kept[1:]
     return kept
-
-
-def _tokens(
-    loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
-) -> int:
-    return len(loaded.chat.token_ids(loaded.chat.prompt(asked_turns(asked.task, row, shots))))
-
-
-def _window(config: Any) -> int | None:
-    """Return how many tokens the model reads at most; None where its configuration does not say."""
-    # models that also read images keep it in an inner configuration
-    text = config.get_text_config()
-    found = [getattr(text, name, None) for name in WINDOWS]
-    return next((length for length in found if isinstance(length, int)), None)

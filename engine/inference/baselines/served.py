@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import asked_turns, predicted
+from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Endpoint, Task
@@ -27,10 +27,12 @@ def ask_served(
     from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
 
     task, rows = question.task, question.fold.judged
+    labels = task.labels if task.spec.answer is AnswerForm.LABEL else ()
+    choices = tuple(answer_text(task, label) for label in labels)
     served = ask_endpoint(
         endpoint,
-        [asked_turns(task, row, own) for row, own in zip(rows, question.shots, strict=True)],
-        form=Form(schema=_schema(task), choices=_choices(task)),
+        question.turns(),
+        form=Form(schema=_schema(task), choices=choices),
         max_tokens=task.max_new_tokens or question.longest_answer() + SPARE_TOKENS,
         kept=work_dir / KEPT,
         progress=progress,
@@ -64,7 +66,7 @@ def note_of(endpoint: Endpoint, facts: Mapping[str, Any], *, shots: int) -> str:
     """Return how the server was asked, what it cost, and that it is not pinned."""
     by = f"constrained by {facts['constrained']}" if facts["constrained"] else "not constrained"
     owner = f" ({facts['owner']})" if facts["owner"] else ""
-    parts = [f"`{endpoint.model}` at {endpoint.url}{owner}, {_shots(shots)}, {by}"]
+    parts = [f"`{endpoint.model}` at {endpoint.url}{owner}, {shots or 'no'} shots, {by}"]
     if facts["uncounted"]:
         parts.append("the server does not count all tokens")
     else:
@@ -74,26 +76,15 @@ def note_of(endpoint: Endpoint, facts: Mapping[str, Any], *, shots: int) -> str:
     return "; ".join([*parts, *facts["remarks"], "not pinned: what a server serves can change"])
 
 
-def _shots(count: int) -> str:
-    return f"{count} shots" if count else "no shots"
-
-
-def _choices(task: Task) -> tuple[str, ...]:
-    """Return all answers of a classification, in its form of output."""
-    if task.spec.answer is not AnswerForm.LABEL:
-        return ()
-    return tuple(answer_text(task, label) for label in task.labels)
-
-
 def _schema(task: Task) -> Mapping[str, Any] | None:
     """Return the JSON Schema of an answer; labels are then in an object, whatever the output is."""
     if task.spec.answer is AnswerForm.OBJECT and isinstance(task.schema, Mapping):
         return task.schema
+    label = {"type": "string", "enum": list(task.labels)}
     if task.spec.answer is AnswerForm.LABEL:
-        return _object(JSON_KEY, {"type": "string", "enum": list(task.labels)})
+        return _object(JSON_KEY, label)
     if task.spec.answer is AnswerForm.LABELS:
-        items = {"type": "string", "enum": list(task.labels)}
-        return _object(JSON_LIST_KEY, {"type": "array", "items": items})
+        return _object(JSON_LIST_KEY, {"type": "array", "items": label})
     return None
 
 

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
+from engine.inference.predict import Shot
 from engine.kinds import AnswerForm
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import NO_LABEL
-
-Shot = tuple[str, str]
-"""(text, target)."""
 
 MOST_SHOTS = 16
 SHOTS_PER_LABEL = 2
@@ -54,7 +52,9 @@ def pick_shots(
     wanted = count or _usual(len(task.labels))
     # by content: another order of the rows in the file draws the same shots
     ranked = sorted(train, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest())
-    chosen = _evenly(_short_ones_first(ranked), task, wanted, seed=seed)
+    # short texts in their order, then the others from the shortest on
+    ranked.sort(key=lambda row: max(len(row.input), SHOT_CHARACTERS))
+    chosen = _evenly(ranked, task, wanted, seed=seed)
     shots = [(row.input, row.target) for row in chosen]
     random.Random(seed).shuffle(shots)  # noqa: S311 - a reproducible order, no secret
     return tuple(shots[:wanted])
@@ -91,15 +91,6 @@ def _usual(labels: int) -> int:
         return SHOTS
     each = SHOTS_PER_LABEL if SHOTS_PER_LABEL * labels <= MOST_SHOTS else 1
     return min(MOST_SHOTS, each * labels)
-
-
-def _short_ones_first(ranked: Sequence[Example]) -> list[Example]:
-    """Return short texts in their order, then the others from the shortest on."""
-    short = [row for row in ranked if len(row.input) <= SHOT_CHARACTERS]
-    long = sorted(
-        (row for row in ranked if len(row.input) > SHOT_CHARACTERS), key=lambda row: len(row.input)
-    )
-    return [*short, *long]
 
 
 def _evenly(rows: Sequence[Example], task: Task, wanted: int, *, seed: int) -> list[Example]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.data.splitting.subsets import Fold
-from engine.inference.baselines.shots import Shot
-from engine.inference.predict import PredictionInputs
+from engine.inference.predict import PredictionInputs, Shot, asked_turns
 from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
@@ -29,6 +28,11 @@ class Question:
     def task(self) -> Task:
         """What the rows are asked for."""
         return self.asked.task
+
+    def turns(self) -> list[list[Mapping[str, Any]]]:
+        """Return the turns that ask for the answer to each row."""
+        pairs = zip(self.fold.judged, self.shots, strict=True)
+        return [asked_turns(self.task, row, own) for row, own in pairs]
 
     def longest_answer(self) -> int:
         """Return the bytes of the longest right answer: no tokenizer makes more tokens of it."""

@@ -10,12 +10,13 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
 
+from engine.codes import Code, merged, pages_of_areas
 from engine.errors import Problem
-from engine.recipe.rules.rule import RULES
+from engine.recipe.rules.rule import RULES, pages_of
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import FilledText
 
-__all__ = ["RULES", "check_rules"]
+__all__ = ["RULES", "all_codes", "check_rules", "code_page"]
 
 # A rule registers itself when its module is imported, so importing all of them is the whole list.
 for _module in iter_modules(__path__):
@@ -35,6 +36,16 @@ def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Probl
         if not any(_overlap(key, at) for key in rule.reads for at in blocked)
         for problem in rule.check(recipe)
     )
+
+
+def all_codes() -> dict[str, Code]:
+    """Return the pages of all rules and areas, sorted by code: what `recipe explain` and the reference show."""
+    return merged((pages_of_areas(), *(pages_of(rule.check) for rule in RULES)))
+
+
+def code_page(code: str) -> Code | None:
+    """Return the page of `code` (any case), or None when there is no such code."""
+    return all_codes().get(code.upper())
 
 
 def _overlap(key: str, at: str) -> bool:

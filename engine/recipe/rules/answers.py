@@ -98,12 +98,10 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     from jsonschema import Draft202012Validator  # tens of milliseconds
 
     checker = Draft202012Validator(Draft202012Validator.META_SCHEMA)
-    seen: set[KeyPath] = set()
+    first: dict[KeyPath, Any] = {}
     for error in checker.iter_errors(schema):
-        at = (*_SCHEMA, *error.path)
-        if at in seen:
-            continue
-        seen.add(at)
+        first.setdefault((*_SCHEMA, *error.path), error)
+    for at, error in first.items():
         found = show(error.instance) if isinstance(error.instance, str) else "this"
         if at[-1] == "type":
             yield at, f"no such type: {found}; types are {', '.join(_TYPES)}"

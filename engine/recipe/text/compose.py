@@ -216,7 +216,6 @@ class Composer:
         span = self._span(event)
         snippet = ((span.line, self.lines[span.line - 1]),)
         place = Place(file=self.file, **asdict(span), snippet=snippet)
-        self.problems.append(
-            Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
-        )
+        problem = Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
+        self.problems.append(problem)
         self.broken.add(path)

@@ -89,11 +89,9 @@ def _nearby(child: SourceText, named: str) -> str | None:
 def _extends_further(child: SourceText, parent: SourceText) -> Problem:
     further = parent.value[KEY]
     is_cycle = isinstance(further, str) and absolute(further, parent.path.parent) == child.path
-    message = (
-        f"this is the parent of `{child.path.name}`, and names that as its own parent: a cycle"
-        if is_cycle
-        else f"this is the parent of `{child.path.name}`, and a parent cannot extend another recipe"
-    )
+    fault = "names that as its own parent: a cycle"
+    fault = fault if is_cycle else "a parent cannot extend another recipe"
+    message = f"this is the parent of `{child.path.name}`, and {fault}"
     hint = "delete this line" if is_cycle else "move what is shared into one parent"
     return parent.problem("R124", message, at=(KEY,), key=True, hint=hint)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -120,9 +120,7 @@ class SourceText:
         is_above = parent is not None and parent.line == span.line - 1
         numbers = (span.line - 1, span.line) if is_above else (span.line,)
         lines = tuple((number, self.lines[number - 1]) for number in numbers)
-        return Place(
-            file=self.file, line=span.line, column=span.column, width=span.width, snippet=lines
-        )
+        return Place(file=self.file, **asdict(span), snippet=lines)
 
     def problem(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
@@ -181,7 +179,13 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
     RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
     mapping); lesser mistakes stand in `SourceText.problems`, to be reported with all the others.
     """
-    return parse_source(_content(path, read, str(path)), path)
+    try:
+        content = read(path)
+    except FileNotFoundError:
+        raise _of_file("R103", "no such file", str(path)) from None
+    if len(content) > MAX_BYTES:
+        raise _too_large(str(path), len(content))
+    return parse_source(content, path)
 
 
 def parse_source(content: bytes, path: Path) -> SourceText:
@@ -221,16 +225,6 @@ def _not_a_mapping(value: Json, *, file: str, lines: tuple[str, ...]) -> RecipeE
     place = Place(file=file, line=1, column=1, snippet=((1, lines[0]),) if lines[0] else ())
     message = f"a recipe must be a mapping of keys, not a {kind}"
     return RecipeError.one("R106", message, place=place)
-
-
-def _content(path: Path, read: Reader, file: str) -> bytes:
-    try:
-        content = read(path)
-    except FileNotFoundError:
-        raise _of_file("R103", "no such file", file) from None
-    if len(content) > MAX_BYTES:
-        raise _too_large(file, len(content))
-    return content
 
 
 def _of_file(code: str, why: str, file: str, *, hint: str | None = None) -> RecipeError:
@@ -310,9 +304,8 @@ def _place(mark: yaml.Mark | None, file: str, lines: tuple[str, ...]) -> Place:
     if mark is None or mark.line >= len(lines):
         return Place(file=file)
     number = mark.line + 1
-    return Place(
-        file=file, line=number, column=mark.column + 1, snippet=((number, lines[mark.line]),)
-    )
+    snippet = ((number, lines[mark.line]),)
+    return Place(file=file, line=number, column=mark.column + 1, snippet=snippet)
 
 
 def _plain(text: str) -> str:

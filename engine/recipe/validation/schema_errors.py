@@ -74,13 +74,15 @@ def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
         for inner in chosen:
             yield from schema_errors(inner)
         return
+    above = list(error.absolute_schema_path)
+    is_dependent = "dependentSchemas" in above
     broken = _Broken(
         path=tuple(error.absolute_path),
         word=str(error.validator),
         rule=error.validator_value,
         schema=error.schema if isinstance(error.schema, Mapping) else _NOTHING,
         value=error.instance,
-        beside=_companion(list(error.absolute_schema_path)),
+        beside=str(above[above.index("dependentSchemas") + 1]) if is_dependent else "",
     )
     yield from _WORDS.get(broken.word, _wrong_form)(broken)
 
@@ -100,12 +102,6 @@ def _chosen(error: ValidationError) -> Iterator[ValidationError]:
     if name in types:
         meant = types.index(name)
         yield from (inner for inner in error.context or () if inner.schema_path[0] == meant)
-
-
-def _companion(schema_path: list[Any]) -> str:
-    if "dependentSchemas" not in schema_path:
-        return ""
-    return str(schema_path[schema_path.index("dependentSchemas") + 1])
 
 
 def show(value: object) -> str:

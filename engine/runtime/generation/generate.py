@@ -6,33 +6,15 @@ The most probable of given answers is not decoded but searched for: `engine.runt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import exp
 
+import numpy as np
 import torch
 
 from engine.progress import Progress
-from engine.runtime.generation.grammar import Grammar
+from engine.runtime.generation.grammar import WORD, Grammar
 from engine.runtime.generation.packed_decoding import decode
-from engine.runtime.generation.sequence import (
-    AnswerDecoding,
-    ConstrainedDecoding,
-    FreeDecoding,
-    best_tokens,
-)
-from engine.runtime.models.load import LoadedModel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedText:
-    """What a model generated for one prompt."""
-
-    text: str
-    """Without what ends the turn."""
-    probability: float
-    """Of the text and its ending: by each token's share among those that might have come."""
-    finished: bool
-    """It ended its turn by itself, and was not cut off."""
+from engine.runtime.generation.sequence import AnswerDecoding, GeneratedText, answer_tokens
+from engine.runtime.models.load import LoadedModel, not_a_number
 
 
 def generate(
@@ -48,16 +30,13 @@ def generate(
     With a `constraint` only what fits it is generated, and tokens that it forces cost no forward pass.
     Without one, the probability is among all tokens.
     """
-    decodings: list[AnswerDecoding] = [
-        FreeDecoding(loaded.chat)
-        if constraint is None
-        else ConstrainedDecoding(constraint, loaded.chat)
+    answer = answer_tokens(loaded.chat)
+    decodings = [
+        AnswerDecoding(answer, constraint.matcher() if constraint is not None else None)
         for _ in prompts
     ]
     pairs = zip(prompts, decodings, strict=True)
-    prompt_ids = [
-        [*loaded.chat.token_ids(prompt), *decoding.forced_start()] for prompt, decoding in pairs
-    ]
+    prompt_ids = [[*loaded.chat.token_ids(prompt), *decoding.tokens] for prompt, decoding in pairs]
     open_rows = [index for index, decoding in enumerate(decodings) if not decoding.finished]
 
     def step(logits: torch.Tensor, members: Sequence[int]) -> list[list[int]]:
@@ -70,9 +49,39 @@ def generate(
 
     rows = [prompt_ids[index] for index in open_rows]
     decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
-    return [
-        GeneratedText(
-            text=decoding.text(), probability=exp(-decoding.nll), finished=decoding.finished
-        )
-        for decoding in decodings
-    ]
+    return [decoding.result() for decoding in decodings]
+
+
+def best_tokens(
+    logits: torch.Tensor, decodings: Sequence[AnswerDecoding], grammar: Grammar | None
+) -> tuple[list[int], list[float]]:
+    """Return the most probable token of each row, `logits` [n, V], and how improbable it is in nats.
+
+    Among the tokens that the grammar allows there, where there is one. StageError X612.
+    """
+    # Sums over a vocabulary lose digits in 16 bits.
+    scores = logits.float()
+    if grammar is not None:
+        bits = np.zeros((len(decodings), grammar.words), dtype=np.int32)
+        for place, decoding in enumerate(decodings):
+            if decoding.matcher is not None:
+                decoding.matcher.fill(bits, place)
+        scores = scores.masked_fill(~_spread(torch.from_numpy(bits), logits), -torch.inf)
+    best, tokens = scores.max(dim=-1)
+    nll = scores.logsumexp(dim=-1) - best
+    if not bool(nll.isfinite().all()):
+        raise not_a_number("X612", "the model's answer is not a number")
+    return tokens.tolist(), nll.tolist()
+
+
+def _spread(bits: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Return bits [n, words] as truth values in the shape of the logits [n, V]."""
+    places = torch.arange(WORD, dtype=torch.int32, device=logits.device)
+    spread = ((bits.to(logits.device).unsqueeze(-1) >> places) & 1).bool().flatten(1)
+    # Models often pad their vocabulary, so logits have more columns than there are tokens.
+    missing = logits.shape[-1] - spread.shape[-1]
+    return (
+        torch.nn.functional.pad(spread, (0, missing))
+        if missing > 0
+        else spread[:, : missing or None]
+    )

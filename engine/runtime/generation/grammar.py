@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from itertools import groupby
 from typing import Any, Final, Self
 
 import numpy as np
@@ -56,20 +56,6 @@ class Grammar:
         settings |= {"padding": None, "truncation": None}
         eos = tokenizer.eos_token_id
         return cls(LLTokenizer(json.dumps(settings), eos_token=eos), answer, terminator)
-
-    @classmethod
-    def read(cls, model_dir: Path, answer: str, terminator: str) -> Self:
-        """Return the grammar for a model folder, without transformers. StageError X614, X615."""
-        file = model_dir / "tokenizer.json"
-        try:
-            vocabulary = LLTokenizer(str(file))
-        except ValueError as error:
-            raise StageError.one(
-                "X615",
-                f"the tokenizer cannot be read for constrained answers: {_reason(str(error))}",
-                hint="the model folder needs tokenizer.json",
-            ) from error
-        return cls(vocabulary, answer, terminator)
 
     @property
     def words(self) -> int:
@@ -125,8 +111,7 @@ def check_grammar(task: Task) -> None:
 
     Needs no model, so it is asked before anything is spent.
     """
-    problems = list(grammar_problems(task))
-    if problems:
+    if problems := list(grammar_problems(task)):
         raise StageError(problems)
 
 
@@ -197,17 +182,11 @@ def _ending(vocabulary: LLTokenizer, terminator: str) -> Iterator[str]:
     if len(tokens) == 1 and twice == tokens * 2:
         yield f"<[{tokens[0]}]>"
         return
-    plain: list[int] = []
-    for token in tokens:
-        if not vocabulary.is_special_token(token):
-            plain.append(token)
-            continue
-        if plain:
-            yield json.dumps(vocabulary.decode_str(plain), ensure_ascii=False)
-            plain = []
-        yield f"<[{token}]>"
-    if plain:
-        yield json.dumps(vocabulary.decode_str(plain), ensure_ascii=False)
+    for is_special, part in groupby(tokens, vocabulary.is_special_token):
+        if is_special:
+            yield from (f"<[{token}]>" for token in part)
+        else:
+            yield json.dumps(vocabulary.decode_str(list(part)), ensure_ascii=False)
 
 
 def _reason(message: str) -> str:

@@ -28,6 +28,7 @@ from engine.runtime.scoring.packed_cache import (
     UnsupportedModelError,
     attending,
     bytes_per_token,
+    feed,
     prefill,
 )
 
@@ -76,14 +77,8 @@ def _alone(loaded: LoadedModel, row: Sequence[int], member: int, step: Step) -> 
     state: Any = None
     waiting = list(row)
     while waiting:
-        output = loaded.model(
-            input_ids=torch.tensor([waiting], device=loaded.device),
-            past_key_values=state,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        state = output.past_key_values
-        (waiting,) = step(output.logits[:, -1], [member])
+        state, logits = feed(loaded, state, waiting)
+        (waiting,) = step(logits, [member])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,11 +99,11 @@ class _Packed:
         """Compute the shared start, with the longest row behind it."""
         self._loaded, self._rows, self._room = loaded, rows, room
         self._prefix = common_prefix(rows)
-        order = sorted(range(len(rows)), key=lambda index: (-len(rows[index]), index))
-        self._order = deque(order)
-        states, (self._plain,) = prefill(loaded, rows[order[0]])
+        self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
+        longest = self._order[0]
+        states, (self._plain,) = prefill(loaded, rows[longest])
         count = max(
-            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(order[0])
+            STORE_BYTES[loaded.device.type] // bytes_per_token(states), self._needs(longest)
         )
         self._slots, self._free = count, list(range(count))
         self._cache = PackedCache(states, prefix=self._prefix, slots=count)
@@ -126,13 +121,11 @@ class _Packed:
                     self._check(logits[0])
                     is_checked = True
                 following = step(logits, [entry.member for entry in active])
-                remaining = []
                 for entry, tokens in zip(active, following, strict=True):
                     entry.waiting = tokens
-                    if tokens:
-                        remaining.append(entry)
-                    else:
+                    if not tokens:
                         self._free += entry.slots
+                remaining = [entry for entry in active if entry.waiting]
                 if len(remaining) < len(active):
                     done += len(active) - len(remaining)
                     progress.update(done, len(self._rows), "rows")

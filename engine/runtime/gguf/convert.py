@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,6 @@ class GgufFacts:
     """Tensors whose rows do not fit the blocks of the type asked for, stored in another."""
     types: dict[str, int]
     """How many tensors are stored in each type."""
-    chat_template: str | None
-    """The template that programs find in the file."""
 
 
 def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTools:
@@ -143,13 +142,12 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         reader = GGUFReader(path)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise StageError.one("X634", f"`{path.name}` cannot be read back: {error}") from error
-    types: dict[str, int] = {}
+    types: Counter[str] = Counter()
     stored = weights = fallbacks = 0
     block = _block(quantization)
-    template = reader.get_field("tokenizer.chat_template")
     for tensor in reader.tensors:
         kind = tensor.tensor_type.name
-        types[kind] = types.get(kind, 0) + 1
+        types[kind] += 1
         stored += int(tensor.n_bytes)
         weights += int(tensor.n_elements)
         # Norms and biases stay in F32 in every file, and are no fallback.
@@ -161,7 +159,6 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         tensors=len(reader.tensors),
         fallback_tensors=int(fallbacks),
         types=dict(sorted(types.items())),
-        chat_template=None if template is None else template.contents(),
     )
 
 

@@ -7,21 +7,25 @@ its last words, not the end of the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from math import exp
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.kinds import Decoding
+from engine.process.start import module
 from engine.progress import Progress
+from engine.recipe import prompt
 from engine.recipe.answer_grammar import answer_grammar
+from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer
+from engine.runtime.generation.sequence import GeneratedText
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
-from engine.runtime.tool_process import run_module
+from engine.runtime.tool_process import run_tool
 
 WORKER = "engine.runtime.llama.worker"
 
@@ -45,7 +49,7 @@ class Request:
     """The most that a free answer may have; 0 for none."""
     terminator: str = ""
     """Text that ends the turn: of constrained answers, and of free ones where it is several tokens."""
-    learned: Sequence[LearnedRow] = ()
+    learned: Sequence[TokenRow] = ()
     """Rows to compute the likelihood of."""
     read: Sequence[str] = ()
     """Other texts to tokenise."""
@@ -54,42 +58,32 @@ class Request:
     timed: int = 0
     """Tokens to say after each prompt, one prompt at a time, against the clock; 0 for no clock."""
 
+    @classmethod
+    def for_task(
+        cls,
+        task: Task,
+        prompts: Sequence[str],
+        *,
+        terminator: str,
+        room: int,
+        free: bool = False,
+        **others: Any,
+    ) -> Self:
+        """Return what asks for an answer of at most `room` tokens, held to the task's form if it has one.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedRow:
-    """Token ids, and which of them are judged."""
-
-    ids: Sequence[int]
-    learned: Sequence[int]
-    """0 or 1 for each."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseSpeed:
-    """How fast one person is answered: medians over prompts, on this machine."""
-
-    prompts: int
-    prompt_tokens: float
-    shared_tokens: int
-    """What all of them begin with."""
-    first_token_seconds: float
-    """The whole prompt is read, nothing of it is in the cache."""
-    cached_seconds: float | None
-    """The same where what all prompts share is in the cache."""
-    tokens_per_second: float
-    tokens: int
-    """Generated for each prompt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConstrainedText:
-    """A text constrained by a grammar."""
-
-    text: str
-    probability: float
-    """Product of each token's share among those that the grammar allowed."""
-    finished: bool
-    """It was not cut off."""
+        `free`: for one that nothing holds besides.
+        """
+        is_label = task.spec.decoding is Decoding.LABEL_SCORING
+        labels = task.labels if is_label else ()
+        return cls(
+            prompts=prompts,
+            answers=[prompt.answer_text(task, label) + terminator for label in labels],
+            grammar="" if is_label else answer_grammar(task) or "",
+            grammar_tokens=room,
+            max_new_tokens=room if free or not task.spec.is_constrained else 0,
+            terminator=terminator,
+            **others,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +91,13 @@ class GgufAnswers:
     """The answers of a GGUF file; lists are by prompt, and empty for what was not requested."""
 
     choices: list[LabelChoice]
-    constrained: list[ConstrainedText]
-    texts: list[str]
+    constrained: list[GeneratedText]
+    """By a grammar."""
+    texts: list[str] = field(default_factory=list)
     """Free greedy text."""
-    ended: list[bool]
+    ended: list[bool] = field(default_factory=list)
     """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
-    likelihoods: list[float]
+    likelihoods: list[float] = field(default_factory=list)
     """Nats of the learned tokens, by row."""
     token_ids: list[list[int]]
     """Of each prompt, as llama.cpp read it."""
@@ -112,11 +107,10 @@ class GgufAnswers:
     """Tokens of each text as programs send it."""
     is_ended: bool
     """The file itself stops at what ends a turn, so that every program does."""
-    speed: ResponseSpeed | None
+    speed: Mapping[str, Any] | None = None
+    """As `engine.runtime.llama.speed.measure_speed` measures it."""
     peak_memory_bytes: int
     """The most that the process held."""
-    expanded: int
-    """Tokens looked into behind all prompts for `choices`."""
     version: str
     """Of llama.cpp."""
     is_finite: bool = True
@@ -137,15 +131,26 @@ def ask_gguf(
             "llama.cpp is not installed",
             hint="pip install 'slm-recipe[gguf]'",
         )
-    total = max(len(request.prompts), len(request.learned))
-    found = _ask(
-        {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)},
-        workdir,
-        total=total,
-        progress=progress,
-    )
-    answers = _read(found)
+    asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
     wanted = len(request.prompts)
+    total = max(wanted, len(request.learned))
+    # The worker runs in a folder of its own.
+    workdir = workdir.absolute()
+    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
+    # What an earlier call left must not be taken for the answer of a worker that failed.
+    result_file.unlink(missing_ok=True)
+    request_file.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
+    try:
+        run_tool(
+            module(WORKER)(str(request_file), str(result_file)),
+            code="X641",
+            tool="llama.cpp",
+            on_line=lambda line: _report_line(line, total, progress),
+        )
+        answers = _read(json.loads(result_file.read_text(encoding="utf-8")))
+    finally:
+        request_file.unlink(missing_ok=True)
+        result_file.unlink(missing_ok=True)
     if answers.is_finite and request.answers and len(answers.choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
     return answers
@@ -154,28 +159,10 @@ def ask_gguf(
 def _read(found: dict[str, Any]) -> GgufAnswers:
     choices = [
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
-        for item in found.get("choices", ())
+        for item in found.pop("choices", ())
     ]
-    speed = found.get("speed")
-    return GgufAnswers(
-        choices=choices,
-        constrained=[
-            ConstrainedText(text=text, probability=exp(-nll), finished=finished)
-            for text, nll, finished in found.get("bound", ())
-        ],
-        texts=found.get("texts", []),
-        ended=found.get("ended", []),
-        likelihoods=found.get("likelihoods", []),
-        token_ids=found["token_ids"],
-        read=found["read"],
-        sent=found["sent"],
-        is_ended=found["ends"],
-        speed=ResponseSpeed(**speed) if speed else None,
-        peak_memory_bytes=found["peak_memory_bytes"],
-        expanded=found.get("expanded", 0),
-        version=found["version"],
-        is_finite=found.get("finite", True),
-    )
+    constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
+    return GgufAnswers(**found, choices=choices, constrained=constrained)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,16 +192,16 @@ def answer_text(
     it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
-    is_constrained = task.task.spec.decoding is Decoding.GRAMMAR
-    request = Request(
-        prompts=[task.prompt(text)],
-        adds_special=not task.task.spec.has_turns,
-        answers=task.answers,
-        grammar=(answer_grammar(task.task) or "") if is_constrained else "",
-        grammar_tokens=task.max_new_tokens,
+    request = Request.for_task(
+        task.task,
+        [task.prompt(text)],
         terminator=task.terminator,
-        max_new_tokens=task.max_new_tokens,
+        room=task.max_new_tokens,
+        free=True,
+        adds_special=not task.task.spec.has_turns,
     )
+    # the file's own: those of version 1 end the turn, and it does not say how
+    request = replace(request, answers=task.answers)
     answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
     if not answers.is_finite:
         raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
@@ -235,27 +222,6 @@ def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | Non
         label = parse_answer(task.task, constrained.text) if constrained.finished else None
         return label, constrained.probability
     return None, None
-
-
-def _ask(request: dict[str, Any], workdir: Path, *, total: int, progress: Progress) -> Any:
-    # The worker runs in a folder of its own.
-    workdir = workdir.absolute()
-    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
-    # What an earlier call left must not be taken for the answer of a worker that failed.
-    result_file.unlink(missing_ok=True)
-    request_file.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
-    try:
-        run_module(
-            WORKER,
-            [str(request_file), str(result_file)],
-            code="X641",
-            tool="llama.cpp",
-            on_line=lambda line: _report_line(line, total, progress),
-        )
-        return json.loads(result_file.read_text(encoding="utf-8"))
-    finally:
-        request_file.unlink(missing_ok=True)
-        result_file.unlink(missing_ok=True)
 
 
 def _report_line(line: str, total: int, progress: Progress) -> None:

@@ -98,16 +98,12 @@ class Engine:
         pieces = (self.vocab.token_to_piece_bytes(token, 0, special) for token in tokens)
         return b"".join(pieces).decode("utf-8", errors="replace")
 
-    def context(self, *, cells: int, batch: int, lanes: int) -> Context:
-        """Return a cache of so many tokens for so many sequences."""
-        return Context(self, cells=cells, batch=batch, lanes=lanes)
-
 
 class Context:
     """A cache, and a batch to fill it with."""
 
     def __init__(self, engine: Engine, *, cells: int, batch: int, lanes: int) -> None:
-        """Take the memory."""
+        """Take the memory of so many tokens for so many sequences."""
         params = llama_cpp.LlamaContextParams()
         params.n_ctx = cells
         params.n_batch = batch
@@ -125,12 +121,11 @@ class Context:
         self._used = 0
 
     def add(self, lane: int, start: int, tokens: Sequence[int], *, wanted: Sequence[bool]) -> int:
-        """Put tokens into the batch; return the place of the first."""
-        first = self._used
+        """Put tokens into the batch; return the place of the last."""
         for offset, (token, want) in enumerate(zip(tokens, wanted, strict=True)):
             self._batch.add(token, start + offset, [lane], want)
         self._used += len(tokens)
-        return first
+        return self._used - 1
 
     def decode(self) -> None:
         """Run the batch and begin a new one; its logits can be read until the next."""
@@ -199,7 +194,7 @@ class PrefixedRows:
         self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
         # Lane 0 holds the shared start; a row takes one, and each place that is looked into behind it another.
         lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
-        self._context = engine.context(cells=self._cells, batch=self._room, lanes=lanes)
+        self._context = Context(engine, cells=self._cells, batch=self._room, lanes=lanes)
         self._context.feed(0, 0, rows[0][: self._prefix])
         self._free = list(range(lanes - 1, 0, -1))
 
@@ -241,8 +236,7 @@ class PrefixedRows:
         for row in rows:
             tokens = self._rows[row.member][self._prefix :]
             wanted = [False] * (len(tokens) - 1) + [True]
-            first = self._context.add(row.lane, self._prefix, tokens, wanted=wanted)
-            ends.append(first + len(tokens) - 1)
+            ends.append(self._context.add(row.lane, self._prefix, tokens, wanted=wanted))
         self._context.decode()
         for row, end in zip(rows, ends, strict=True):
             row.job.begin(self._context.logits(end))
@@ -309,8 +303,7 @@ class PrefixedRows:
         for request in path:
             asked = request is path[-1]
             wanted = [asked and request.every] * (len(request.tokens) - 1) + [asked]
-            first = self._context.add(lane, position, request.tokens, wanted=wanted)
-            end = first + len(request.tokens) - 1
+            end = self._context.add(lane, position, request.tokens, wanted=wanted)
             position += len(request.tokens)
             row.used += len(request.tokens)
         row.known[path[-1].node] = path[-1]

@@ -8,35 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.runtime.generation.sequence import TAIL, AnswerDecoding, AnswerTokens
 from engine.runtime.llama.engine import START, Engine, FeedRequest, Job, Logits
 from engine.runtime.scoring.label_search import AnswerTree, Search
+
+if TYPE_CHECKING:
+    from engine.runtime.generation.grammar import Matcher
 
 FORCED = 0
 """Node of a search at the end of what all answers begin with; branch b is node b + 1."""
 MOST_TOKENS = 512
 """Cache cells of a search, where the tree has more nodes."""
-
-
-class TokenMatcher(Protocol):
-    """One row's way through a grammar, as `engine.runtime.generation.grammar` has it."""
-
-    @property
-    def is_done(self) -> bool:
-        """The answer and its terminator are complete."""
-
-    def forced(self) -> list[int]:
-        """Return the tokens that must come next, and take them."""
-
-    def allowed(self) -> NDArray[np.int64]:
-        """Return the tokens that may come next, rising."""
-
-    def accept(self, token: int) -> None:
-        """Take a token that the model chose."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -60,11 +48,8 @@ class SearchJob:
         self._tree = tree
         self.search = Search(tree, distribution=distribution)
         whole = len(tree.forced) + sum(len(branch.tokens) for branch in tree.branches)
-        longest = len(tree.forced) + max(
-            (branch.depth + len(branch.tokens) for branch in tree.branches), default=0
-        )
         # At least one whole path has to fit: a search that cannot get to an answer's end would never end itself.
-        self.cells = max(longest, min(whole, MOST_TOKENS))
+        self.cells = max(len(tree.forced) + tree.depth, min(whole, MOST_TOKENS))
         self._started = not tree.forced or not tree.branches
 
     def begin(self, logits: Logits) -> None:
@@ -105,24 +90,12 @@ class SearchJob:
 class DecodingJob:
     """Greedy text, free or constrained by a grammar."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        most: int,
-        terminator: str = "",
-        matcher: TokenMatcher | None = None,
-    ) -> None:
-        """Start with no token; at most `most` tokens."""
-        self._engine, self._most, self._matcher = engine, most, matcher
-        self._terminator = terminator
-        self._tail = _tail(engine, terminator) if matcher is None else 0
-        self._tokens: list[int] = matcher.forced() if matcher is not None else []
-        self._pending: list[int] = list(self._tokens)
-        self.nll = 0.0
-        """Negative log-likelihood in nats, by each token's share among the allowed ones."""
-        self.finished = matcher is not None and matcher.is_done
-        self.cells = most + len(self._tokens) + 1
+    def __init__(self, answer: AnswerTokens, *, most: int, matcher: Matcher | None = None) -> None:
+        """Start with what the grammar forces; at most `most` tokens."""
+        self.decoding = AnswerDecoding(answer, matcher)
+        self._most = most
+        self._pending = list(self.decoding.tokens)
+        self.cells = most + len(self._pending) + 1
 
     def begin(self, logits: Logits) -> None:
         """Say the first token, unless some are forced."""
@@ -131,9 +104,9 @@ class DecodingJob:
 
     def requests(self) -> Sequence[FeedRequest]:
         """Return the last lines of the output."""
-        if self.finished or not self._pending:
+        if self.decoding.finished or not self._pending:
             return ()
-        node = len(self._tokens)
+        node = len(self.decoding.tokens)
         behind = node - len(self._pending)
         return (
             FeedRequest(node=node, behind=behind or START, tokens=tuple(self._pending), moves=True),
@@ -143,81 +116,66 @@ class DecodingJob:
         """Say the next token."""
         self._step(logits[-1])
 
-    def text(self) -> str:
-        """Return the text without its ending."""
-        if self._matcher is None:
-            text = self._engine.text(self._tokens)
-            return text.partition(self._terminator)[0] if self._tail else text
-        text = self._engine.text(self._tokens, special=True)
-        return text.removesuffix(self._terminator) if self.finished else text
-
     def _step(self, logits: Logits) -> None:
-        if self._matcher is not None:
-            self._step_constrained(self._matcher, logits)
-            return
-        token = int(logits.argmax())
-        self.nll += normaliser(logits) - float(logits[token])
-        self.finished = bool(self._engine.vocab.is_eog(token))
-        if self.finished:
-            return
-        self._tokens.append(token)
-        self.finished = self._ends_in_text()
-        self._pending = [token] if len(self._tokens) < self._most else []
-
-    def _step_constrained(self, matcher: TokenMatcher, logits: Logits) -> None:
-        allowed = matcher.allowed()
-        allowed = allowed[allowed < len(logits)]
-        scores = logits[allowed]
-        best = int(scores.argmax())
-        self.nll += normaliser(scores) - float(scores[best])
-        token = int(allowed[best])
-        matcher.accept(token)
-        self._pending = [token, *matcher.forced()]
-        self._tokens += self._pending
-        self.finished = matcher.is_done
-        if len(self._tokens) >= self._most:
-            self._pending = []
-
-    def _ends_in_text(self) -> bool:
-        """Return whether the text ends with a terminator of several tokens, which no stop token catches."""
-        if not self._tail:
-            return False
-        return self._terminator in self._engine.text(self._tokens[-self._tail :], special=True)
+        matcher, scores = self.decoding.matcher, logits
+        if matcher is None:
+            best = token = int(logits.argmax())
+        else:
+            allowed = matcher.allowed()
+            allowed = allowed[allowed < len(logits)]
+            scores = logits[allowed]
+            best = int(scores.argmax())
+            token = int(allowed[best])
+        # By each token's share among the allowed ones.
+        nll = normaliser(scores) - float(scores[best])
+        self._pending = self.decoding.step(token, nll, most=self._most)
 
 
-def _tail(engine: Engine, terminator: str) -> int:
-    """Return how many last tokens are looked at for the terminator's text; 0 where one token is it."""
-    tokens = engine.tokens(terminator) if terminator else []
-    return 2 * len(tokens) + 8 if len(tokens) > 1 else 0
+def answer_tokens(engine: Engine, terminator: str) -> AnswerTokens:
+    """Return how the answers of a GGUF file are read."""
+    ending = len(engine.tokens(terminator)) if terminator else 0
+
+    def up_to_terminator(tokens: Sequence[int]) -> str:
+        return engine.text(tokens).partition(terminator)[0]
+
+    return AnswerTokens(
+        terminator=terminator,
+        tail=2 * ending + TAIL if ending > 1 else 0,
+        is_stop=engine.vocab.is_eog,
+        text=up_to_terminator if ending > 1 else engine.text,
+        whole=partial(engine.text, special=True),
+    )
 
 
 class CombinedJob:
-    """Two jobs behind one prompt, which is read once."""
+    """Jobs behind one prompt, which is read once."""
 
-    def __init__(self, first: Job, second: Job) -> None:
-        """Give the first the even names of nodes, the second the odd ones."""
-        self._jobs = (first, second)
-        self.cells = first.cells + second.cells
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Give each job names of nodes of its own: 0, 3, 6 and so on for the first of three."""
+        self._jobs = jobs
+        self.cells = sum(job.cells for job in jobs)
 
     def begin(self, logits: Logits) -> None:
-        """Begin both."""
+        """Begin all."""
         for job in self._jobs:
             job.begin(logits)
 
     def requests(self) -> Sequence[FeedRequest]:
-        """Return what both ask."""
+        """Return what all ask."""
         return [
-            _renamed(request, times=2, plus=turn)
+            self._renamed(request, turn)
             for turn, job in enumerate(self._jobs)
             for request in job.requests()
         ]
 
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         """Hand the logits to the one that asked."""
-        turn = request.node % 2
-        self._jobs[turn].take(replace(request, node=(request.node - turn) // 2), logits)
+        node, turn = divmod(request.node, len(self._jobs))
+        self._jobs[turn].take(replace(request, node=node), logits)
 
-
-def _renamed(request: FeedRequest, *, times: int, plus: int) -> FeedRequest:
-    behind = START if request.behind == START else times * request.behind + plus
-    return replace(request, node=times * request.node + plus, behind=behind)
+    def _renamed(self, request: FeedRequest, turn: int) -> FeedRequest:
+        node, behind = (
+            START if name == START else len(self._jobs) * name + turn
+            for name in (request.node, request.behind)
+        )
+        return replace(request, node=node, behind=behind)

@@ -27,7 +27,7 @@ def likelihoods(
     # No scored token may be in the shared part: its logits are read once for each row.
     prefix = min(common_prefix(ids), first)
     cells = max(map(len, ids)) + TOKENS
-    context = engine.context(cells=cells, batch=TOKENS, lanes=2)
+    context = Context(engine, cells=cells, batch=TOKENS, lanes=2)
     context.feed(0, 0, ids[0][:prefix])
     results = []
     for done, row in enumerate(rows, start=1):

@@ -19,12 +19,13 @@ STATUS = Path("/proc/self/status")
 def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[str, Any]:
     """Return medians over prompts asked one after the other, each read from its first token on.
 
-    `first_token_seconds` is from the prompt to the first token; `cached_seconds` the same where what all
-    prompts share is in the cache (None for models that cannot go back to it); `tokens_per_second` is of
-    the `tokens` that follow, generated greedily and past any ending.
+    `shared_tokens` is what all of them begin with. `first_token_seconds` is from the prompt to the first
+    token; `cached_seconds` the same where what all prompts share is in the cache (None for models that
+    cannot go back to it); `tokens_per_second` is of the `tokens` that follow, generated greedily and past
+    any ending.
     """
     longest = max(map(len, rows))
-    context = engine.context(cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
+    context = Context(engine, cells=longest + tokens + TOKENS, batch=TOKENS, lanes=2)
     prefix = common_prefix(rows)
     # A first pass warms memory and caches, and is not timed.
     context.feed(0, 0, rows[0][:TOKENS])

@@ -17,11 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.runtime.llama.engine import Engine, Job, PrefixedRows
-from engine.runtime.llama.jobs import CombinedJob, DecodingJob, NotFiniteError, SearchJob
+from engine.runtime.llama.engine import Engine, PrefixedRows
+from engine.runtime.llama.jobs import (
+    CombinedJob,
+    DecodingJob,
+    NotFiniteError,
+    SearchJob,
+    answer_tokens,
+)
 from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
-from engine.runtime.scoring.label_search import AnswerTree, make_tree
+from engine.runtime.scoring.label_search import make_tree
 
 if TYPE_CHECKING:
     from engine.runtime.generation.grammar import Grammar
@@ -30,15 +36,17 @@ if TYPE_CHECKING:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a request."""
     engine = Engine(request["gguf"], threads=request["threads"])
+    adds, bos = request["adds_special"], [engine.vocab.token_bos()]
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [
-            engine.tokens(prompt, as_sent=request["adds_special"] and not _has_bos(engine, prompt))
+            # Where the chat template wrote the BOS already, programs add none.
+            engine.tokens(prompt, as_sent=adds and engine.tokens(prompt)[:1] != bos)
             for prompt in request["prompts"]
         ],
         "read": [engine.tokens(text) for text in request["read"]],
         "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
-        "ends": _ends(engine, request["terminator"]),
+        "is_ended": _ends(engine, request["terminator"]),
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
@@ -49,15 +57,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             result["ended"] = [ends for _, ends in found]
     # No failure: the prompts were read, so that their tokens can still be compared.
     except NotFiniteError:
-        result["finite"] = False
+        result["is_finite"] = False
     if request["timed"]:
         result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
     return {**result, "peak_memory_bytes": peak_memory()}
-
-
-def _has_bos(engine: Engine, prompt: str) -> bool:
-    """Return whether the chat template wrote the BOS already; programs then add none."""
-    return engine.tokens(prompt)[:1] == [engine.vocab.token_bos()]
 
 
 def _ends(engine: Engine, terminator: str) -> bool:
@@ -68,53 +71,35 @@ def _ends(engine: Engine, terminator: str) -> bool:
 
 def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
     """Return the choices, the texts constrained by a grammar, and the free texts."""
-    count, free = len(rows), request["max_new_tokens"]
-    searches = [*_searches(engine, request, count)]
-    constrained = _constrained_jobs(engine, request, count)
-    free_jobs = [
-        DecodingJob(engine, most=free, terminator=request["terminator"])
-        for _ in range(count if free else 0)
-    ]
-    jobs = [
-        _together(parts)
-        for parts in zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
-    ]
+    tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
+    searches, constrained = list[SearchJob](), list[DecodingJob]()
+    if request["answers"]:
+        tree = make_tree([engine.tokens(text) for text in request["answers"]])
+        searches = [SearchJob(tree, distribution=request["distribution"]) for _ in rows]
+    if request["grammar"]:
+        grammar, most = _grammar(engine, request), request["grammar_tokens"]
+        constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
+    free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
+    parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
+        jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
         PrefixedRows(engine, rows, jobs).run(_tell)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
-        "bound": [[job.text(), job.nll, job.finished] for job in constrained],
-        "texts": [job.text() for job in free_jobs],
-        "ended": [job.finished for job in free_jobs],
-        "expanded": sum(job.search.expanded for job in searches),
+        "constrained": [asdict(job.decoding.result()) for job in constrained],
+        "texts": [job.decoding.result().text for job in free_jobs],
+        "ended": [job.decoding.finished for job in free_jobs],
     }
 
 
-def _searches(engine: Engine, request: dict[str, Any], count: int) -> list[SearchJob]:
-    if not request["answers"]:
-        return []
-    tree: AnswerTree = make_tree([engine.tokens(text) for text in request["answers"]])
-    return [SearchJob(tree, distribution=request["distribution"]) for _ in range(count)]
-
-
-def _constrained_jobs(engine: Engine, request: dict[str, Any], count: int) -> list[DecodingJob]:
-    if not request["grammar"]:
-        return []
-    grammar = _grammar(engine, request["grammar"], request["terminator"])
-    most = request["grammar_tokens"]
-    return [
-        DecodingJob(engine, most=most, terminator=request["terminator"], matcher=grammar.matcher())
-        for _ in range(count)
-    ]
-
-
-def _grammar(engine: Engine, answer: str, terminator: str) -> Grammar:
+def _grammar(engine: Engine, request: dict[str, Any]) -> Grammar:
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
     from llguidance import LLTokenizer, TokenizerWrapper  # only where answers are bound
 
     from engine.runtime.generation.grammar import Grammar
 
-    return Grammar(LLTokenizer(TokenizerWrapper(_Vocabulary(engine))), answer, terminator)
+    vocabulary = LLTokenizer(TokenizerWrapper(_Vocabulary(engine)))
+    return Grammar(vocabulary, request["grammar"], request["terminator"])
 
 
 class _Vocabulary:
@@ -133,11 +118,6 @@ class _Vocabulary:
         if not isinstance(text, str):
             raise TypeError("text")
         return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
-
-
-def _together(jobs: Sequence[Job]) -> Job:
-    first, *others = jobs
-    return CombinedJob(first, _together(others)) if others else first
 
 
 def _tell(done: int) -> None:

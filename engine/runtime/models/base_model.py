@@ -60,23 +60,7 @@ def locate_base_model(ref: Reference, cached: Cached, progress: Progress) -> Pat
     EnvironmentProblem X608 when the hub cannot be reached, StageError X606, X607, X609, X610 when what
     came is no usable model, DataError when a package or path cannot be fetched.
     """
-    if isinstance(ref, HubRef):
-        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-        if ref.revision is None:
-            # What a moving reference gives is in no store: its key would not say what came. Nothing is taken out of
-            # its settings either, as the folder is the hub's cache, which other programs share.
-            return _validated(_snapshot(ref, None, progress), require_settings)
-        built = cached("base-model", payload, lambda folder: _fetch_hub(ref, folder, progress))
-        return built.file(FOLDER)
-    path = fetch(ref, cached, progress)
-    if path.is_dir():
-        return _validated(path)
-    built = cached(
-        "base-model",
-        {**_identity(ref, path), "made": REVISION},
-        lambda folder: _dequantize(path, folder / FOLDER, progress),
-    )
-    return built.file(FOLDER)
+    return _located(ref, cached, progress, weights=True)
 
 
 def locate_tokenizer(ref: Reference, cached: Cached, progress: Progress) -> Path:
@@ -85,18 +69,39 @@ def locate_tokenizer(ref: Reference, cached: Cached, progress: Progress) -> Path
     Of a hub repository none are fetched either; a package is one archive and comes whole. The
     tokenizer is the one that `locate_base_model` gives. Raises the same errors.
     """
+    return _located(ref, cached, progress, weights=False)
+
+
+def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: bool) -> Path:
+    """Return the folder of the whole model, or of what reads and writes its text."""
     if isinstance(ref, HubRef):
+        files = FILES if weights else TOKENIZER_FILES
         if ref.revision is None:
-            return require_settings(_snapshot(ref, None, progress, TOKENIZER_FILES))
-        payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-        built = cached("tokenizer", payload, lambda folder: _fetch_tokenizer(ref, folder, progress))
-        return built.file(FOLDER)
-    path = fetch(ref, cached, progress)
-    if path.is_dir():
-        return require_data(path)
-    payload = {**_identity(ref, path), "made": REVISION}
-    built = cached("tokenizer", payload, lambda folder: _gguf_tokenizer(path, folder / FOLDER))
-    return built.file(FOLDER)
+            # What a moving reference gives is in no store: its key would not say what came. Nothing is taken out of
+            # its settings either, as the folder is the hub's cache, which other programs share.
+            folder = _snapshot(ref, None, progress, files)
+            return _validated(folder, require_settings) if weights else require_settings(folder)
+        payload: Mapping[str, Any] = {"hub": ref.repo, "revision": ref.revision}
+    else:
+        path = fetch(ref, cached, progress)
+        if path.is_dir():
+            return _validated(path) if weights else require_data(path)
+        payload = _identity(ref, path)
+
+    def build(folder: Path) -> None:
+        target = folder / FOLDER
+        if isinstance(ref, HubRef):
+            _snapshot(ref, target, progress, files)
+            _strip_all(target)
+        elif weights:
+            _dequantize(path, target, progress)
+        else:
+            _gguf_tokenizer(path, target)
+        if weights:
+            _validated(target)
+
+    product = "base-model" if weights else "tokenizer"
+    return cached(product, {**payload, "made": REVISION}, build).file(FOLDER)
 
 
 def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
@@ -105,22 +110,7 @@ def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
     return {"sha256": sha256_of(path)}
 
 
-def _fetch_hub(ref: HubRef, folder: Path, progress: Progress) -> None:
-    target = folder / FOLDER
-    _snapshot(ref, target, progress)
-    _strip_all(target)
-    _validated(target)
-
-
-def _fetch_tokenizer(ref: HubRef, folder: Path, progress: Progress) -> None:
-    target = folder / FOLDER
-    _snapshot(ref, target, progress, TOKENIZER_FILES)
-    _strip_all(target)
-
-
-def _snapshot(
-    ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str] = FILES
-) -> Path:
+def _snapshot(ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download  # only where the hub is used
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -177,23 +167,15 @@ def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> 
 def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     """Write a GGUF file as a folder of bfloat16 safetensors; what quantization lost stays lost."""
     import torch  # only where a GGUF comes in
-    from transformers import AutoModelForCausalLM, GgufConfig
+    from transformers import GgufConfig
 
-    from engine.runtime.models.load import whole_model
+    from engine.runtime.models.load import load_whole
 
-    _check_gguf(gguf)
-    progress.note(f"dequantizing {gguf.name} to bfloat16")
-    with _alone(gguf) as (folder, name), _reading(gguf):
-        model = whole_model(
-            *AutoModelForCausalLM.from_pretrained(
-                folder,
-                gguf_file=name,
-                quantization_config=GgufConfig(dequantize=True),
-                dtype=torch.bfloat16,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+    with _alone(gguf) as (folder, name):
+        progress.note(f"dequantizing {gguf.name} to bfloat16")
+        dequantizing = GgufConfig(dequantize=True)
+        model = load_whole(
+            folder, gguf_file=name, quantization_config=dequantizing, dtype=torch.bfloat16
         )
         tokenizer = _read_tokenizer(folder, name)
     if hasattr(model.config, "quantization_config"):
@@ -201,48 +183,38 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    _validated(target)
 
 
 def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    _check_gguf(gguf)
-    with _alone(gguf) as (folder, name), _reading(gguf):
+    with _alone(gguf) as (folder, name):
         tokenizer = _read_tokenizer(folder, name)
     tokenizer.save_pretrained(target)
 
 
 def _read_tokenizer(folder: Path, name: str) -> Any:
-    from transformers import AutoTokenizer  # only where a GGUF comes in
+    from gguf import GGUFReader  # only where a GGUF comes in
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
         folder, gguf_file=name, local_files_only=True, trust_remote_code=False
     )
-    _split_digits(tokenizer, _pre_tokenizer(folder / name))
+    # llama.cpp's name of how text is split before byte pairs are merged.
+    field = GGUFReader(folder / name).get_field("tokenizer.ggml.pre")
+    _split_digits(tokenizer, "" if field is None else str(field.contents()))
     return tokenizer
 
 
 @contextlib.contextmanager
 def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
-    """Yield a folder that holds nothing but a link to the file: transformers reads settings that stand beside one."""
-    with working_folder() as folder:
+    """Yield a folder with nothing but a link to the file: transformers reads settings that stand beside one. X610."""
+    _check_gguf(gguf)
+    what = f"`{gguf.name}` cannot be dequantized"
+    errors = library_errors("X610", what, path="base_model.file", hint=GGUF_HINT)
+    with working_folder() as folder, errors:
         link = folder / "model.gguf"
         link.symlink_to(gguf.resolve())
         yield folder, link.name
-
-
-def _reading(gguf: Path) -> contextlib.AbstractContextManager[None]:
-    return library_errors(
-        "X610", f"`{gguf.name}` cannot be dequantized", path="base_model.file", hint=GGUF_HINT
-    )
-
-
-def _pre_tokenizer(gguf: Path) -> str:
-    """Return llama.cpp's name of how text is split before byte pairs are merged."""
-    from gguf import GGUFReader  # only where a GGUF comes in
-
-    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
-    return "" if field is None else str(field.contents())
 
 
 def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:

@@ -56,7 +56,10 @@ def require_data(folder: Path) -> Path:
     for path in files:
         if path.suffix == ".py" and path.name != "__init__.py":
             raise _code(f"`{path.relative_to(folder).as_posix()}`")
-        _require_file(path)
+        try:
+            require_regular(path)
+        except OSError as error:
+            raise unreadable(path, error.strerror or str(error)) from error
     if (folder / "custom_generate").exists():
         raise _code("`custom_generate`")
     if (folder / ADAPTER).exists():
@@ -66,18 +69,12 @@ def require_data(folder: Path) -> Path:
             path="base_model",
             hint="merge it into its base model, and name the folder that this gives",
         )
-    _require_settings(folder, files)
-    return folder
+    return require_settings(folder, files)
 
 
-def require_settings(folder: Path) -> Path:
-    """Return the folder when no settings file of it makes a library run code. StageError X609, X694."""
-    _require_settings(folder, _files(folder))
-    return folder
-
-
-def _require_settings(folder: Path, files: Iterable[Path]) -> None:
-    for path in files:
+def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
+    """Return the folder when none of its settings files makes a library run code. StageError X609, X694."""
+    for path in files or _files(folder):
         if path.suffix != ".json" or path.name in UNREAD:
             continue
         found = next(iter(findings(read_settings(path))), None)
@@ -89,6 +86,7 @@ def _require_settings(folder: Path, files: Iterable[Path]) -> None:
                 path="base_model",
                 hint=f"take `{key}` out of {path.name}, if the model works without its own code",
             )
+    return folder
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -107,13 +105,6 @@ def _files(folder: Path) -> Iterator[Path]:
                     hint="name the folder that `save_pretrained` wrote",
                 )
             yield Path(parent) / name
-
-
-def _require_file(path: Path) -> None:
-    try:
-        require_regular(path)
-    except OSError as error:
-        raise unreadable(path, error.strerror or str(error)) from error
 
 
 def read_settings(path: Path) -> Any:

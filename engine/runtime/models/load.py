@@ -44,6 +44,12 @@ class LoadedModel:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def vocabulary(self) -> int:
+        """Logits of one position."""
+        size: int = self.model.get_output_embeddings().weight.shape[0]
+        return size
+
 
 def load_model(
     model_dir: Path, *, device: Device, precision: str, adapter: Path | None = None
@@ -59,17 +65,8 @@ def load_model(
         # Sums over another number of threads can round otherwise in bf16, and turn answers near a tie.
         torch.set_num_threads(device.threads)
     with library_errors("X604", "the model cannot be loaded", hint=LOADABLE):
-        model = whole_model(
-            *AutoModelForCausalLM.from_pretrained(
-                model_dir,
-                dtype=DTYPES[precision],
-                local_files_only=True,
-                trust_remote_code=False,
-                # transformers would otherwise also take pickled weights, which can run code.
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        )
+        # transformers would otherwise also take pickled weights, which can run code.
+        model = load_whole(model_dir, dtype=DTYPES[precision], use_safetensors=True)
     if adapter is not None:
         # PEFT imports what `auto_mapping` of an adapter's configuration names.
         require_settings(adapter)
@@ -85,6 +82,19 @@ def load_model(
     model = model.to(torch.device(device.kind)).eval()
     return LoadedModel(
         model=model, chat=chat, folder=model_dir, adapter=adapter, precision=precision
+    )
+
+
+def load_whole(folder: Path, **options: Any) -> Any:
+    """Return the causal language model of a folder. StageError X692 where a weight is missing."""
+    return whole_model(
+        *AutoModelForCausalLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
     )
 
 
@@ -122,6 +132,12 @@ def wants_single_rows(config: Any, length: int) -> bool:
         return True
     window = getattr(config, "sliding_window", None)
     return "sliding_attention" in kinds and window is not None and length > window
+
+
+def not_a_number(code: str, what: str) -> StageError:
+    """Return the error of a model that computes NaN or infinity."""
+    hint = "train again at a lower learning rate, or set `backend.precision: fp32`"
+    return StageError.one(code, what, hint=hint)
 
 
 def causal_model(model: Any) -> Any:

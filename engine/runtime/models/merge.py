@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import check_target_module_exists
-from safetensors import safe_open
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
@@ -54,21 +54,20 @@ EMPTY = (
 """Settings that must be absent or empty."""
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """Settings that say which modules have a pair."""
-CHUNK = 16 << 20
 INDEX = "model.safetensors.index.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class MergeFacts:
-    """What the merge did to the weights."""
+    """What the merge did to the weights; counted while the files are written."""
 
-    changed: int
+    changed: int = 0
     """Tensors whose stored bytes differ from the base's."""
-    expected: int
+    expected: int = 0
     """Tensors that the adapter moves at all."""
     total: int
     """Tensors of the model."""
-    max_abs_delta: float
+    max_abs_delta: float = 0.0
     """The largest change of a single weight."""
     note: str = ""
 
@@ -100,9 +99,10 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
     _check_fit(base, pairs, {tensor.name: tensor for file in files for tensor in file.tensors})
     _check_targets(base, adapter, pairs)
     copy_beside(base, out)
-    tally = _Tally(total=sum(len(file.tensors) for file in files))
+    facts = MergeFacts(total=sum(len(file.tensors) for file in files))
+    tally = _Tally(facts=facts, progress=progress)
     for file in files:
-        _merge_file(file, pairs, out / file.path.name, tally=tally, progress=progress)
+        _merge_file(file, pairs, out / file.path.name, tally)
     # Read back: a file that was cut short is noticed here and not by whoever loads the model.
     weight_files(out)
     # By the names in the adapter's file, not by the pairs that were read: one that was missed in reading is missing
@@ -112,17 +112,12 @@ def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -
         raise StageError.one(
             "X624",
             f"what the adapter changes in `{tally.lost[0]}` is lost in rounding "
-            f"({len(tally.lost)} of {tally.expected} tensors)",
+            f"({len(tally.lost)} of {facts.expected} tensors)",
             hint="train longer or with a higher learning rate",
         )
-    if not tally.changed:
+    if not facts.changed:
         raise StageError.one("X624", "the adapter changes nothing: every update is zero")
-    return MergeFacts(
-        changed=tally.changed,
-        expected=tally.expected,
-        total=tally.total,
-        max_abs_delta=tally.max_abs_delta,
-    )
+    return facts
 
 
 def copy_model(base: Path, model: Path, out: Path) -> MergeFacts:
@@ -140,13 +135,8 @@ def copy_model(base: Path, model: Path, out: Path) -> MergeFacts:
     for file in files:
         shutil.copyfile(file.path, out / file.path.name)
     total = sum(len(file.tensors) for file in files)
-    return MergeFacts(
-        changed=0,
-        expected=0,
-        total=total,
-        max_abs_delta=0.0,
-        note="full fine-tuning: nothing to merge, the trained model is copied",
-    )
+    note = "full fine-tuning: nothing to merge, the trained model is copied"
+    return MergeFacts(total=total, note=note)
 
 
 def copy_beside(model: Path, out: Path) -> None:
@@ -159,13 +149,11 @@ def copy_beside(model: Path, out: Path) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Tally:
-    """Counts while the files are written."""
+    """What is known while the files are written."""
 
-    total: int
+    facts: MergeFacts
+    progress: Progress
     done: int = 0
-    changed: int = 0
-    expected: int = 0
-    max_abs_delta: float = 0.0
     lost: list[str] = field(default_factory=list)
     """Tensors the adapter moves by less than their type can hold."""
     merged: set[str] = field(default_factory=set)
@@ -176,10 +164,7 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     """Return the adapter's factors by the name of the weight they change."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     _check_plain(config)
-    tensors: dict[str, torch.Tensor] = {}
-    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118 - not a mapping
-            tensors[key] = file.get_tensor(key)
+    tensors = load_file(adapter / "adapter_model.safetensors")
     pairs = {}
     for key in sorted(key for key in tensors if key.endswith(".lora_A.weight")):
         stem = key.removesuffix(".lora_A.weight")
@@ -269,31 +254,23 @@ def _left_out(names: Sequence[str]) -> StageError:
     )
 
 
-def _merge_file(
-    file: WeightFile,
-    pairs: Mapping[str, _Pair],
-    target: Path,
-    *,
-    tally: _Tally,
-    progress: Progress,
-) -> None:
+def _merge_file(file: WeightFile, pairs: Mapping[str, _Pair], target: Path, tally: _Tally) -> None:
     """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
     with file.path.open("rb") as source, target.open("wb") as out:
         # The header is copied as bytes, so names, types, order and offsets are those of the base.
         out.write(file.header)
         for tensor in file.tensors:
             source.seek(tensor.begin)
-            if tensor.name in pairs:
-                out.write(_merged(source, tensor, pairs[tensor.name], tally))
-            else:
-                _copy(source, out, tensor.end - tensor.begin)
+            # Writable, as torch warns of any buffer that is not.
+            raw = bytearray(source.read(tensor.end - tensor.begin))
+            pair = pairs.get(tensor.name)
+            out.write(raw if pair is None else _merged(raw, tensor, pair, tally))
             tally.done += 1
-            progress.update(tally.done, tally.total, "tensors")
+            tally.progress.update(tally.done, tally.facts.total, "tensors")
 
 
-def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:
-    # Writable, as torch warns of any buffer that is not.
-    raw = bytearray(source.read(tensor.end - tensor.begin))
+def _merged(raw: bytearray, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:
+    facts = tally.facts
     before = torch.frombuffer(raw, dtype=DTYPES[tensor.dtype]).reshape(tensor.shape)
     delta = pair.delta()
     # In float32: in 16 bit a small change would be rounded away before it is added.
@@ -302,20 +279,13 @@ def _merged(source: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally) -> byt
         raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
     moved = (after.float() - before.float()).abs().max().item()
     tally.merged.add(tensor.name)
-    tally.expected += bool(delta.any())
-    tally.changed += moved > 0
-    tally.max_abs_delta = max(tally.max_abs_delta, moved)
+    facts.expected += bool(delta.any())
+    facts.changed += moved > 0
+    facts.max_abs_delta = max(facts.max_abs_delta, moved)
     if delta.any() and not moved:
         tally.lost.append(tensor.name)
     # As bytes, because NumPy has no bfloat16.
     return after.contiguous().view(torch.uint8).numpy().tobytes()
-
-
-def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
-    while size:
-        chunk = source.read(min(size, CHUNK))
-        out.write(chunk)
-        size -= len(chunk)
 
 
 def _unfit(name: str, why: str) -> StageError:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular, parse_json, read_json
@@ -44,7 +45,11 @@ class WeightFile:
 
 def read_weight_file(path: Path) -> WeightFile:
     """Read the header and compare it with the file's size. StageError X607 when they differ."""
-    with _opened(path) as file:
+    try:
+        opened = open_regular(path)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    with opened as file:
         # Of the open file: the name may be given to another one meanwhile.
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
@@ -55,7 +60,10 @@ def read_weight_file(path: Path) -> WeightFile:
         entries: dict[str, Any] = parse_json(text)
         entries.pop("__metadata__", None)
         tensors = tuple(
-            sorted((_tensor(name, entry, length) for name, entry in entries.items()), key=_begin)
+            sorted(
+                (_tensor(name, entry, length) for name, entry in entries.items()),
+                key=attrgetter("begin"),
+            )
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, "its header is not readable") from error
@@ -69,13 +77,6 @@ def read_weight_file(path: Path) -> WeightFile:
         raise _damaged(path, f"it has {size} bytes, its header speaks of {end}")
     header = length.to_bytes(LENGTH_BYTES, "little") + text
     return WeightFile(path=path, header=header, tensors=tensors)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return open_regular(path)
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
 
 
 def weight_files(folder: Path) -> tuple[WeightFile, ...]:
@@ -120,10 +121,6 @@ def _tensor(name: str, entry: dict[str, Any], length: int) -> Tensor:
         begin=base + int(begin),
         end=base + int(end),
     )
-
-
-def _begin(tensor: Tensor) -> int:
-    return tensor.begin
 
 
 def _damaged(path: Path, why: str) -> StageError:

@@ -9,7 +9,7 @@ gets a fixed one. Templates run in the sandboxed jinja environment of transforme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,52 @@ class Chat:
 
     def prompt(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
         """Return what users send: the text with the assistant's turn opened. StageError X603."""
-        return _written(self.tokenizer, messages, tools, add_generation_prompt=True)
+        return self._written(messages, tools, add_generation_prompt=True)
 
     def before_answer(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
         """Return what the template writes before an answer that it knows. StageError X603."""
-        return _around_answer(self.tokenizer, messages, tools)[0]
+        return self.around_answer(messages, tools)[0]
 
     def whole(self, messages: Sequence[Message], tools: Sequence[Message] = ()) -> str:
         """Return the text of a whole conversation. StageError X603 when the template refuses."""
-        return _written(self.tokenizer, messages, tools)
+        return self._written(messages, tools)
+
+    def around_answer(
+        self, messages: Sequence[Message], tools: Sequence[Message] = ()
+    ) -> tuple[str, str]:
+        """Return what the template writes before an answer that it knows, and after it. StageError X603."""
+        answered = [*messages, {"role": "assistant", "content": STAND_IN}]
+        # The last one: a text of the conversation may hold the same letters.
+        before, found, after = self._written(answered, tools).rpartition(STAND_IN)
+        if not found:
+            raise StageError.one(
+                "X603", "the chat template of the base model leaves the assistant's answer out"
+            )
+        return before, after
+
+    def _written(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Message],
+        *,
+        add_generation_prompt: bool = False,
+    ) -> str:
+        try:
+            return within_limits(
+                lambda: self.tokenizer.apply_chat_template(
+                    [dict(message) for message in messages],
+                    tools=[dict(tool) for tool in tools] or None,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                )
+            )
+        # A template that adds a text to nothing: TypeError.
+        except (TemplateError, TypeError) as error:
+            raise StageError.one(
+                "X603",
+                f"the chat template of the base model refuses the conversation: {_first_line(error)}",
+                hint="templates without a system turn need `task.system` left out",
+            ) from error
 
     def left_open(self) -> str:
         """Return the tag, such as `<think>`, that every prompt leaves open; "" for none. StageError X603."""
@@ -101,9 +138,10 @@ def chat_of(tokenizer: Any) -> Chat:
             "the base model has no chat template, so there is no agreed way to ask it a question",
             hint="use the instruct version of the model",
         )
-    tail = _around_answer(tokenizer, [{"role": "user", "content": "text"}])[1].rstrip()
+    chat = Chat(tokenizer=tokenizer, terminator="")
+    tail = chat.around_answer([{"role": "user", "content": "text"}])[1].rstrip()
     ending = _first_special(tokenizer, tail) or tail or tokenizer.eos_token or ""
-    return Chat(tokenizer=tokenizer, terminator=ending)
+    return replace(chat, terminator=ending)
 
 
 def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None:
@@ -124,46 +162,6 @@ def _first_special(tokenizer: Any, tail: str) -> str:
     ]
     # The longest: one special token may begin with another.
     return max((token for token in special if tail.startswith(token)), key=len, default="")
-
-
-def _around_answer(
-    tokenizer: Any,
-    messages: Sequence[Message],
-    tools: Sequence[Message] = (),
-) -> tuple[str, str]:
-    answered = [*messages, {"role": "assistant", "content": STAND_IN}]
-    # The last one: a text of the conversation may hold the same letters.
-    before, found, after = _written(tokenizer, answered, tools).rpartition(STAND_IN)
-    if not found:
-        raise StageError.one(
-            "X603", "the chat template of the base model leaves the assistant's answer out"
-        )
-    return before, after
-
-
-def _written(
-    tokenizer: Any,
-    messages: Sequence[Message],
-    tools: Sequence[Message],
-    *,
-    add_generation_prompt: bool = False,
-) -> str:
-    try:
-        text = within_limits(
-            lambda: tokenizer.apply_chat_template(
-                [dict(message) for message in messages],
-                tools=[dict(tool) for tool in tools] or None,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-            )
-        )
-    except (TemplateError, TypeError) as error:  # a template that adds a text to nothing: TypeError
-        raise StageError.one(
-            "X603",
-            f"the chat template of the base model refuses the conversation: {_first_line(error)}",
-            hint="templates without a system turn need `task.system` left out",
-        ) from error
-    return text
 
 
 def _first_line(error: Exception) -> str:

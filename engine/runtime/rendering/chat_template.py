@@ -29,7 +29,7 @@ def with_fixed_date(template: str) -> str:
     """
     # Answered as transformers would, which gives every template this function.
     fixed = IS_DEFINED.sub(lambda match: "false" if match[1] else "true", template)
-    fixed = CALL.sub(lambda match: _literal(match[1] or match[2] or ""), fixed)
+    fixed = CALL.sub(lambda match: json.dumps(DATE.strftime(match[1] or match[2] or "")), fixed)
     if (found := CHANGING.search(fixed)) is not None:
         raise StageError.one(
             "X670",
@@ -50,7 +50,3 @@ def left_open(opening: str, template: str) -> str:
         if re.search(closing, template) and not re.search(closing, opening):
             return f"<{name}>"
     return ""
-
-
-def _literal(form: str) -> str:
-    return json.dumps(DATE.strftime(form))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -113,6 +114,14 @@ class Renderer:
             for one in made:
                 yield from self._counted(one, row.repeat, stats)
 
+    def lengths(self, rows: Iterable[RenderableRow]) -> list[int]:
+        """Return the tokens of every row uncut, documents whole; rows that cannot be written are left out."""
+        found = []
+        for row in rows:
+            with suppress(UnwritableError):
+                found.append(sum(one.tokens for one in self.render(row)))
+        return found
+
     def marked(self, row: RenderableRow) -> tuple[str, ...]:
         """Return the tokens of the chat template that stand in any text of the row, sorted."""
         texts = (row.input, row.target, *strings(row.payload))
@@ -158,12 +167,11 @@ class Renderer:
 
     def _counted(self, one: RenderedRow, repeat: int, stats: RenderStats) -> Iterator[RenderedRow]:
         """Yield the row as often as it is seen, the second time with `-2` after its id."""
-        learned = [segment for segment in one.segments if segment.supervised]
         # Every text ends with an empty ending, and a model that never ends its turn would pass.
         ends = bool(self.ending) and (
             not self.task.spec.has_turns or one.answer.endswith(self.ending)
         )
-        if not learned or one.supervised == 0 or not ends:
+        if not one.supervised or not ends:
             stats.unsupervised.append(one.origin)
         if one.rewritten:
             stats.rewritten.append(one.origin)

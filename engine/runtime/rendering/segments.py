@@ -27,6 +27,25 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRow:
+    """A row as tokens, and which of them are learned."""
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+
+
+def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
+    """Return segments as training reads them: each tokenised apart."""
+    ids: list[int] = []
+    learned: list[bool] = []
+    for segment in segments:
+        tokens = chat.token_ids(segment.text)
+        ids += tokens
+        learned += [segment.supervised] * len(tokens)
+    return TokenRow(ids=tuple(ids), learned=tuple(learned))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """A conversation in pairs of segments: not learned from, learned from."""
 
@@ -53,16 +72,13 @@ def cut_turns(chat: Chat, conversation: Conversation) -> Cut:
         _turn(chat, conversation.messages[: at + 1], tools=conversation.tools)
         for at in conversation.trained
     ]
-    segments, done = list[Segment](), ""
-    rewritten = False
+    segments, done, rewritten = list[Segment](), "", False
     for before, answer in learned:
         if not before.startswith(done):
-            rewritten = True
+            segments, rewritten = _pair(*learned[-1]), True
             break
         segments += _pair(before[len(done) :], answer)
         done = before + answer
-    if rewritten:
-        segments = _pair(*learned[-1])
     kept = conversation.messages[: conversation.trained[-1] + 1] if learned else ()
     lost = tuple(dict.fromkeys(_left_out(chat, kept, conversation.tools)))
     return Cut(segments=tuple(segments), rewritten=rewritten, lost=lost)

@@ -94,13 +94,12 @@ def read_task_file(folder: Path) -> TaskFile:
     path = folder / FILE
     try:
         data = read_json(path)
-        _check_version(data.pop("version"))
-        task = data.pop("task")
+        version, task = data.pop("version"), data.pop("task")
         labels = tuple(task.pop("labels"))
         task_file = TaskFile(
             **{**data, "answers": tuple(data["answers"])}, task=Task(**task, labels=labels)
         )
-        _check_types(task_file)
+        _check(version, task_file)
     # The file may come from anybody: whatever shape it has, the answer is the same.
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StageError.one(
@@ -111,8 +110,10 @@ def read_task_file(folder: Path) -> TaskFile:
     return task_file
 
 
-def _check_types(task_file: TaskFile) -> None:
-    """Raise ValueError or TypeError for a file whose values are not of the types that asking needs."""
+def _check(version: object, task_file: TaskFile) -> None:
+    """Raise ValueError or TypeError for a file whose values are not what asking needs."""
+    if version not in READABLE:
+        raise ValueError(version)
     task = task_file.task
     texts = (
         *(
@@ -133,8 +134,3 @@ def _check_types(task_file: TaskFile) -> None:
         raise ValueError("max_new_tokens")
     if not isinstance(task.schema, dict | None) or not isinstance(task_file.strips, bool):
         raise TypeError("schema or strips")
-
-
-def _check_version(version: object) -> None:
-    if version not in READABLE:
-        raise ValueError(version)

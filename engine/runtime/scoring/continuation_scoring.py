@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.rendering.chat import Chat
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import common_prefix
-from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, TokenRow, likelihood
+from engine.runtime.scoring.likelihood import LOGIT_BYTES, TOKENS_PER_PASS, likelihood
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
     Piece,
@@ -68,18 +70,15 @@ def continuations(
 def _row(chat: Chat, context: str, choice: str) -> TokenRow:
     before, whole = context.rstrip(), context + choice
     if not before:
-        ids, start = [_first_token(chat), *chat.token_ids(whole)], 1
+        # What texts of this model begin with: its own token for that, or the one that ends them.
+        known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
+        first = next((int(token) for token in known if token is not None), 0)
+        ids, start = [first, *chat.token_ids(whole)], 1
     else:
         ids = chat.token_ids(whole)
         # At least one token is scored, also where the tokenizer joins the whole choice to the context.
         start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
     return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
-
-
-def _first_token(chat: Chat) -> int:
-    """Return the token that texts of this model begin with: its own, or the one that ends them."""
-    known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
-    return next((int(token) for token in known if token is not None), 0)
 
 
 @torch.inference_mode()
@@ -98,142 +97,101 @@ def _sums(
 def _packed(
     loaded: LoadedModel, rows: Sequence[Sequence[TokenRow]], *, progress: Progress
 ) -> list[list[float]]:
-    trees = [_Tree.of(own) for own in rows]
-    sums: list[list[float]] = [[] for _ in rows]
-    batches = list(_batches(loaded, trees))
+    items = [
+        _Item(choices=own, shared=max(common_prefix([list(row.ids) for row in own]), 1))
+        for own in rows
+    ]
+    batches = list(_batches(loaded, items))
     if not batches:
-        return sums
-    slots = max(sum(trees[index].size for index in batch) for batch in batches)
+        return [[] for _ in rows]
+    slots = max(sum(items[index].size for index in batch) for batch in batches)
     # Only the shapes of the states are used: items share no prefix.
     states, _ = prefill(loaded, [0])
     cache = PackedCache(states, prefix=0, slots=slots)
-    done = 0
+    sums: dict[int, list[float]] = {}
     for batch in batches:
         with attending(loaded, cache):
-            nlls = _forward(loaded, cache, [trees[index] for index in batch])
+            nlls = _forward(loaded, cache, [items[index] for index in batch])
         # Outside of `attending`: the plain way needs the model's own attention.
-        if not done:
+        if not sums:
             _check(loaded, rows[batch[0]][0], nlls[0][0])
-        for index, nll in zip(batch, nlls, strict=True):
-            sums[index] = nll
-        done += len(batch)
-        progress.update(done, len(rows), "items")
-    return sums
+        sums.update(zip(batch, nlls, strict=True))
+        progress.update(len(sums), len(rows), "items")
+    return [sums[index] for index in range(len(rows))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tree:
-    """An item: what its choices share at the start, and what each has of its own."""
+class _Item:
+    """The choices of a context, each a row with it."""
 
-    shared: tuple[int, ...]
-    own: tuple[tuple[int, ...], ...]
-    starts: tuple[int, ...]
-    """Of each choice: the place of its first token that counts."""
-
-    @classmethod
-    def of(cls, rows: Sequence[TokenRow]) -> _Tree:
-        """Return the tree of an item's rows."""
-        count = common_prefix([list(row.ids) for row in rows])
-        return cls(
-            shared=rows[0].ids[: max(count, 1)],
-            own=tuple(row.ids[max(count, 1) :] for row in rows),
-            starts=tuple(row.learned.index(True) for row in rows),
-        )
+    choices: Sequence[TokenRow]
+    shared: int
+    """Tokens that all of them begin with."""
 
     @property
     def size(self) -> int:
-        """Tokens that go through the model."""
-        return len(self.shared) + sum(max(len(own) - 1, 0) for own in self.own)
+        """Tokens that go through the model: a choice's last one is only predicted, never fed."""
+        return self.shared + sum(max(len(row.ids) - self.shared - 1, 0) for row in self.choices)
 
     @property
     def scored(self) -> int:
-        """Tokens that are scored, at most."""
-        return sum(
-            len(self.shared) + len(own) - start
-            for own, start in zip(self.own, self.starts, strict=True)
-        )
+        """Tokens that are scored."""
+        return sum(sum(row.learned) for row in self.choices)
 
 
-def _batches(loaded: LoadedModel, trees: Sequence[_Tree]) -> Iterator[list[int]]:
+def _batches(loaded: LoadedModel, items: Sequence[_Item]) -> Iterator[list[int]]:
     """Yield places of items, the longest first, within the tokens and logits of a pass."""
     kind = loaded.device.type
-    most = LOGIT_BYTES[kind] // (4 * loaded.model.get_output_embeddings().weight.shape[0])
+    most = LOGIT_BYTES[kind] // (4 * loaded.vocabulary)
     batch: list[int] = []
     size = scored = 0
-    for index in sorted(range(len(trees)), key=lambda index: (-trees[index].size, index)):
-        tree = trees[index]
-        if batch and (size + tree.size > TOKENS_PER_PASS[kind] or scored + tree.scored > most):
+    for index in sorted(range(len(items)), key=lambda index: -items[index].size):
+        item = items[index]
+        if batch and (size + item.size > TOKENS_PER_PASS[kind] or scored + item.scored > most):
             yield batch
             batch, size, scored = [], 0, 0
         batch.append(index)
-        size, scored = size + tree.size, scored + tree.scored
+        size, scored = size + item.size, scored + item.scored
     if batch:
         yield batch
 
 
-def _forward(loaded: LoadedModel, cache: PackedCache, trees: Sequence[_Tree]) -> list[list[float]]:
-    """Return the nats of each choice of each item, in one pass."""
-    pass_ = _Pass()
-    for tree in trees:
-        pass_.add(tree)
-    scored = sorted(set(pass_.where))
-    logits = cache.forward(loaded, pass_.pieces, at=scored).float()
-    places = {at: row for row, at in enumerate(scored)}
-    at = torch.tensor([places[where] for where in pass_.where], device=loaded.device)
-    targets = torch.tensor(pass_.targets, device=loaded.device)
-    nll = (logits.logsumexp(-1)[at] - logits[at, targets]).double().tolist()
-    parts = iter(nll)
-    return [[sum(next(parts) for _ in range(count)) for count in tree] for tree in pass_.counts]
+def _forward(loaded: LoadedModel, cache: PackedCache, items: Sequence[_Item]) -> list[list[float]]:
+    """Return the nats of each choice of each item, laid one behind another in one pass."""
+    pieces: list[Piece] = []
+    # In the sequence: the token that decides the next one that counts, and that one.
+    where, targets = list[int](), list[int]()
+    end = 0
 
-
-class _Pass:
-    """Items laid one behind another, and where each of their tokens is decided."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self.pieces: list[Piece] = []
-        self.tokens: list[int] = []
-        self.where: list[int] = []
-        """In the sequence: the token that decides the next one that counts."""
-        self.targets: list[int] = []
-        self.counts: list[list[int]] = []
-        """Tokens that count, by item and choice."""
-
-    def add(self, tree: _Tree) -> None:
-        """Lay out an item: what is shared, and each choice behind it."""
-        shared = self._piece(tree.shared, 0, ())
-        counts = []
-        for own, start in zip(tree.own, tree.starts, strict=True):
-            before = len(tree.shared)
-            # A choice's last token is only predicted, never fed.
-            mine = self._piece(own[:-1], before, shared) if len(own) > 1 else ()
-            line = [*shared, *mine]
-            ids = [*tree.shared, *own]
-            self.where += line[start - 1 : len(ids) - 1]
-            self.targets += ids[start:]
-            counts.append(len(ids) - start)
-        self.counts.append(counts)
-
-    def _piece(self, tokens: Sequence[int], position: int, seen: Sequence[int]) -> tuple[int, ...]:
+    def slots_of(tokens: Sequence[int], position: int, seen: Sequence[int]) -> list[int]:
         """Add a piece; its slots are its places in the sequence."""
-        slots = tuple(range(len(self.tokens), len(self.tokens) + len(tokens)))
-        self.pieces.append(
-            Piece(tokens=tokens, position=position, slots=slots, seen=seen, scored=len(tokens))
-        )
-        self.tokens += tokens
+        nonlocal end
+        slots = [*range(end, end + len(tokens))]
+        if tokens:
+            pieces.append(
+                Piece(tokens=tokens, position=position, slots=slots, seen=seen, scored=len(tokens))
+            )
+        end += len(tokens)
         return slots
+
+    for item in items:
+        shared = slots_of(item.choices[0].ids[: item.shared], 0, ())
+        for row in item.choices:
+            line = [*shared, *slots_of(row.ids[item.shared : -1], item.shared, shared)]
+            start = row.learned.index(True)
+            where += line[start - 1 : len(row.ids) - 1]
+            targets += row.ids[start:]
+    scored = sorted(set(where))
+    logits = cache.forward(loaded, pieces, at=scored).float()
+    places = {at: row for row, at in enumerate(scored)}
+    at = torch.tensor([places[place] for place in where], device=loaded.device)
+    wanted = torch.tensor(targets, device=loaded.device)
+    nlls = iter((logits.logsumexp(-1)[at] - logits[at, wanted]).double().tolist())
+    return [[sum(islice(nlls, sum(row.learned))) for row in item.choices] for item in items]
 
 
 def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:
     """Hold the first choice, packed, to the same one read plainly."""
-    (plain,) = likelihood(loaded, [row], progress=_Quiet())
+    (plain,) = likelihood(loaded, [row], progress=None)
     if not abs(plain.nll - nll) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nll / 10):
         raise UnsupportedModelError
-
-
-class _Quiet:
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Nothing to tell: one row of many."""
-
-    def note(self, text: str) -> None:
-        """Nothing to tell."""

@@ -14,9 +14,8 @@ here go one row at a time.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import torch
 
@@ -24,7 +23,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, wants_single_rows
 from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
-from engine.runtime.scoring.packed_cache import UnsupportedModelError
+from engine.runtime.scoring.packed_cache import UnsupportedModelError, feed
 from engine.runtime.scoring.packed_search import (
     Done,
     PackedSearch,
@@ -58,13 +57,10 @@ def choose(
             hint="rename one of the labels",
         ) from error
     choices: dict[int, LabelChoice] = {}
-    counted = 0
 
     def done(row: int, search: Search) -> None:
-        nonlocal counted
         choices[row] = search.choice
-        counted += 1
-        progress.update(counted, len(prompts), "rows")
+        progress.update(len(choices), len(prompts), "rows")
 
     search_rows(
         loaded, prompts, tree, make=lambda: Search(tree, distribution=distribution), done=done
@@ -89,7 +85,7 @@ def search_rows(
     if not prompts:
         return
     rows = PromptTokens.of(loaded, prompts, tree.forced)
-    if not wants_single_rows(loaded.model.config, rows.longest + _depth(tree)):
+    if not wants_single_rows(loaded.model.config, rows.longest + tree.depth):
         # raised by the first pass, before any row is done, so `done` is called for each row once
         with suppress(UnsupportedModelError):
             PackedSearch(loaded, rows, tree).run(make, done)
@@ -98,46 +94,19 @@ def search_rows(
         done(row, _alone(loaded, rows.whole(row), tree, make()))
 
 
-def _depth(tree: AnswerTree) -> int:
-    return max(branch.depth + len(branch.tokens) for branch in tree.branches)
-
-
 def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
     """Run one row's search the way `generate` would: a cache of its own, and token by token."""
-    state, logits = _step(loaded, None, row)
-    take(search, 0, log_probabilities(logits, [[*tree.branches[0].allowed]]))
+    state, logits = feed(loaded, None, row)
+    take(search, 0, log_probabilities(logits, tree.branches[0].scored))
     while wanted := search.wanted():
         for number in wanted:
-            branch = tree.branches[number]
-            path = list(_path(tree, number))
+            path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
             # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
             after, outputs = copy.deepcopy(state), []
             for token in path:
-                after, logits = _step(loaded, after, [token])
+                after, logits = feed(loaded, after, [token])
                 outputs.append(logits)
-            scored_tokens = [*([token] for token in branch.tokens[1:]), [*branch.allowed]]
-            take(
-                search,
-                number,
-                log_probabilities(torch.cat(outputs[-len(scored_tokens) :]), scored_tokens),
-            )
+            scored = tree.branches[number].scored
+            logits = torch.cat(outputs[-len(scored) :])
+            take(search, number, log_probabilities(logits, scored))
     return search
-
-
-def _path(tree: AnswerTree, number: int) -> Iterator[int]:
-    """Yield the tokens from the end of the prompt to the end of a branch."""
-    branch = tree.branches[number]
-    if branch.parent >= 0:
-        yield from _path(tree, branch.parent)
-    yield from branch.tokens
-
-
-def _step(
-    loaded: LoadedModel,
-    state: Any,
-    tokens: Sequence[int],
-) -> tuple[Any, torch.Tensor]:
-    """Feed tokens behind `state`; return the new state and the last logits, [1, V]."""
-    ids = torch.tensor([tokens], device=loaded.device)
-    output = loaded.model(input_ids=ids, past_key_values=state, use_cache=True, logits_to_keep=1)
-    return output.past_key_values, output.logits[0]

@@ -23,7 +23,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""
@@ -98,6 +98,14 @@ class Branch:
     first: int
     """The lowest answer that it leads to."""
 
+    @property
+    def scored(self) -> list[list[int]]:
+        """The tokens that are scored behind each fed one: the one that follows; behind the last all allowed ones.
+
+        Of the first branch, which feeds none, the latter alone.
+        """
+        return [*([token] for token in self.tokens[1:]), [*self.allowed]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerTree:
@@ -109,6 +117,18 @@ class AnswerTree:
     """What every answer begins with: belongs to the prompt, and is not scored."""
     branches: tuple[Branch, ...]
     """None where there is one answer only."""
+
+    @property
+    def depth(self) -> int:
+        """The most tokens that are fed behind a prompt to come to the end of a branch."""
+        return max((branch.depth + len(branch.tokens) for branch in self.branches), default=0)
+
+    def path(self, number: int) -> list[int]:
+        """Return the branches from the first one to this one."""
+        found = [number]
+        while (parent := self.branches[found[0]].parent) >= 0:
+            found.insert(0, parent)
+        return found
 
 
 def make_tree(answers: Sequence[Sequence[int]]) -> AnswerTree:
@@ -148,12 +168,10 @@ def _add(
         else:
             chain, end = _chain((token,), child)
             following.append(_add(chain, end, number, depth + len(tokens), branches))
-    branches[number] = Branch(
-        tokens=tokens,
+    branches[number] = replace(
+        branches[number],
         allowed=tuple(node.children),
         following=tuple(following),
-        parent=parent,
-        depth=depth,
         first=min(~to if to < 0 else branches[to].first for to in following),
     )
     return number
@@ -189,9 +207,7 @@ class Search:
         if self._tolerance == 0.0:
             return tuple(sorted(self._open))
         best = self._best()
-        if self._tolerance is None:
-            return (best,) if best >= 0 else ()
-        needed = self._needed(self._tolerance)
+        needed = () if self._tolerance is None else self._needed(self._tolerance)
         return needed or ((best,) if best >= 0 else ())
 
     def take(self, number: int, log_probabilities: Sequence[float]) -> None:
@@ -215,7 +231,9 @@ class Search:
         """The answer, once nothing is wanted any more. Ties: the first one."""
         index = ~self._best()
         if self._tolerance is None:
-            shares = _shares([self.scores[index], *self._others(index)])
+            # those of the other answers reached, and of what may hold more of them
+            others = [score for answer, score in self.scores.items() if answer != index]
+            shares = _shares([self.scores[index], *others, *self._open.values()])
             return LabelChoice(index=index, probability=shares[0])
         shares = _shares(self.scores.values())
         found = dict(zip(self.scores, shares, strict=True))
@@ -235,11 +253,6 @@ class Search:
         while (code := self._heap[0][2]) >= 0 and code not in self._open:
             heapq.heappop(self._heap)
         return code
-
-    def _others(self, index: int) -> list[float]:
-        """Return the scores of the other answers reached, and of what may hold more of them."""
-        reached = [score for answer, score in self.scores.items() if answer != index]
-        return [*reached, *self._open.values()]
 
     def _needed(self, tolerance: float) -> tuple[int, ...]:
         """Return the largest open branches that cannot all be left closed; none when the rest is little."""

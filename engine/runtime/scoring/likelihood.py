@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.models.load import LoadedModel, causal_model
-from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.segments import Segment
+from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
+from engine.runtime.rendering.segments import Segment, TokenRow, token_row
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
 """Padded tokens in one forward pass, unless one row has more."""
@@ -37,79 +35,44 @@ class Likelihood:
     """The last learned token, which ends the answer, is the one that the model finds most probable there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRow:
-    """A row as tokens, and which of them are learned."""
-
-    ids: tuple[int, ...]
-    learned: tuple[bool, ...]
-
-
+@torch.inference_mode()
 def likelihood(
-    loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress
+    loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress | None
 ) -> list[Likelihood]:
-    """Return the negative log-likelihood of what is learned in each row.
+    """Return the negative log-likelihood of what is learned in each row; None says nothing of how far it is.
 
     The first token of a row has nothing before it and is never counted. StageError X616 when the
     model's numbers are not finite.
     """
     token_rows = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
-    results = _sums(loaded, token_rows, progress=progress)
-    counts = [sum(row.learned[1:]) for row in token_rows]
-    return [
-        Likelihood(nll=nll, tokens=count, ends=ends)
-        for (nll, ends), count in zip(results, counts, strict=True)
-    ]
-
-
-def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
-    """Return segments as training reads them: each tokenised apart."""
-    ids: list[int] = []
-    learned: list[bool] = []
-    for segment in segments:
-        tokens = chat.token_ids(segment.text)
-        ids += tokens
-        learned += [segment.supervised] * len(tokens)
-    return TokenRow(ids=tuple(ids), learned=tuple(learned))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pack:
-    """Rows that go through the model together."""
-
-    members: list[int]
-    rows: list[TokenRow]
-
-
-@torch.inference_mode()
-def _sums(
-    loaded: LoadedModel, rows: Sequence[TokenRow], *, progress: Progress
-) -> list[tuple[float, bool]]:
-    """Return the nats of the learned tokens of each row, and whether the last is the most probable."""
     results = [(0.0, False)] * len(rows)
     done = 0
-    longest = max(rows, key=lambda row: len(row.ids), default=None)
+    longest = max(token_rows, key=lambda row: len(row.ids), default=None)
     in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
     # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
     budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
-    for pack in _packs(rows, budget):
-        sums = _of_pack(loaded, pack.rows, in_parts=in_parts)
-        for member, sums_of_row in zip(pack.members, sums, strict=True):
+    for members, pack in _packs(token_rows, budget):
+        sums = _sums(loaded, pack, in_parts=in_parts)
+        for member, sums_of_row in zip(members, sums, strict=True):
             results[member] = sums_of_row
-        done += len(pack.members)
-        progress.update(done, len(rows), "rows")
-    return results
+        done += len(members)
+        if progress is not None:
+            progress.update(done, len(rows), "rows")
+    return [
+        Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
+        for row, (nll, ends) in zip(token_rows, results, strict=True)
+    ]
 
 
-def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[_Pack]:
-    """Yield rows of like length, the longest first, cut behind their last learned token."""
+def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[tuple[list[int], list[TokenRow]]]:
+    """Yield places and rows that go through the model together: the longest first, cut behind what is learned."""
     cut = [_cut(row) for row in rows]
     order = sorted(range(len(rows)), key=lambda index: (-len(cut[index].ids), index))
     start = 0
     while start < len(order):
         count = max(1, budget // max(len(cut[order[start]].ids), 1))
         members = order[start : start + count]
-        yield _Pack(members=members, rows=[cut[member] for member in members])
+        yield members, [cut[member] for member in members]
         start += count
 
 
@@ -119,10 +82,13 @@ def _cut(row: TokenRow) -> TokenRow:
     return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
 
 
-def _of_pack(
+def _sums(
     loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool
 ) -> list[tuple[float, bool]]:
-    """Return what `_sums` does of rows padded at their ends, where a causal model does not look."""
+    """Return the nats of the learned tokens of each row, and whether the last is the most probable.
+
+    The rows are padded at their ends, where a causal model does not look.
+    """
     # One less: the last token of a row is only predicted.
     width = max((len(row.ids) for row in rows), default=0) - 1
     if width < 1:
@@ -141,23 +107,15 @@ def _of_pack(
     where = torch.tensor([(index, at) for index, at, _ in scored], device=loaded.device)
     if in_parts:
         hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
-        nll, best = (
-            torch.cat(parts).cpu()
-            for parts in zip(*_in_parts(loaded, hidden, targets), strict=True)
-        )
+        parts = [*_in_parts(loaded, hidden, targets)]
     else:
         logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
-        nll, best = (
-            results.cpu() for results in _target_scores(logits[where[:, 0], where[:, 1]], targets)
-        )
+        parts = [_target_scores(logits[where[:, 0], where[:, 1]], targets)]
+    nll, best = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
     sums = torch.zeros(len(rows), dtype=torch.float64)
     sums.index_add_(0, torch.tensor([index for index, _, _ in scored]), nll.double())
     if not bool(sums.isfinite().all()):
-        raise StageError.one(
-            "X616",
-            "the model's likelihood of a row is not a number",
-            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
-        )
+        raise not_a_number("X616", "the model's likelihood of a row is not a number")
     ends = {index: hit for (index, _, _), hit in zip(scored, best.tolist(), strict=True)}
     return [(value, ends.get(index, False)) for index, value in enumerate(sums.tolist())]
 

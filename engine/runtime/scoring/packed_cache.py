@@ -204,13 +204,15 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
 def prefill(loaded: LoadedModel, tokens: Sequence[int]) -> tuple[States, torch.Tensor]:
     """Run one row the plain way; return its keys and values by layer, and its last logits, [1, V]."""
     cache: Any = DynamicCache()
-    output = loaded.model(
-        input_ids=torch.tensor([tokens], device=loaded.device),
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    )
-    return [(layer.keys, layer.values) for layer in cache.layers], output.logits[0]
+    _, logits = feed(loaded, cache, tokens)
+    return [(layer.keys, layer.values) for layer in cache.layers], logits
+
+
+def feed(loaded: LoadedModel, state: Any, tokens: Sequence[int]) -> tuple[Any, torch.Tensor]:
+    """Run tokens of one row behind `state` the plain way; return the new state and the last logits, [1, V]."""
+    ids = torch.tensor([tokens], device=loaded.device)
+    output = loaded.model(input_ids=ids, past_key_values=state, use_cache=True, logits_to_keep=1)
+    return output.past_key_values, output.logits[0]
 
 
 def bytes_per_token(states: States) -> int:

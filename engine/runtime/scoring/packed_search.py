@@ -10,6 +10,7 @@ something else packed is one whose attention is of a kind not known here.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,8 +18,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine.errors import StageError
-from engine.runtime.models.load import LoadedModel
+from engine.runtime.models.load import LoadedModel, not_a_number
 from engine.runtime.scoring.label_search import AnswerTree, Search
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
@@ -107,9 +107,7 @@ class PackedSearch:
         """Compute the shared prefix, with the longest row behind it."""
         self._loaded, self._rows, self._tree = loaded, rows, tree
         kind = loaded.device.type
-        self._order = deque(
-            sorted(range(len(rows.own)), key=lambda row: (-len(rows.own[row]), row))
-        )
+        self._order = deque(sorted(range(len(rows.own)), key=lambda row: -len(rows.own[row])))
         self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
         self._branch_slots = sum(
             len(branch.tokens)
@@ -119,10 +117,10 @@ class PackedSearch:
         longest = len(rows.own[self._order[0]])
         self._tokens = max(PASS_TOKENS[kind], longest, *(len(b.tokens) for b in tree.branches))
         self._scored = max(
-            LOGIT_BYTES[kind] // (4 * _vocabulary(loaded)), *(len(b.tokens) for b in tree.branches)
+            LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
         )
         states, logits = prefill(loaded, rows.whole(self._order[0]))
-        self._plain = log_probabilities(logits, [[*tree.branches[0].allowed]])
+        self._plain = log_probabilities(logits, tree.branches[0].scored)
         per_token = bytes_per_token(states)
         everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
@@ -136,19 +134,20 @@ class PackedSearch:
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Run every row to its end."""
         active: list[_SearchInFlight] = []
-        checked = False
         with attending(self._loaded, self._cache):
             while active or self._order:
                 feeds = self._next_feeds(active, make)
-                log_probs = self._forward(feeds)
-                if not checked:
+                logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
+                scored = [one for feed in feeds for one in feed.scored_tokens]
+                log_probs = log_probabilities(logits, scored)
+                if self._plain:
                     self._check(log_probs)
-                    checked = True
+                    self._plain = []
                 self._deliver(feeds, log_probs)
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
-                        self._release(entry)
+                        self._free += itertools.chain.from_iterable(entry.slots.values())
                         done(entry.row, entry.search)
                 active = remaining
 
@@ -170,7 +169,7 @@ class PackedSearch:
                 # At least one feed a pass, so that one larger than the budget goes through alone.
                 if feeds and (tokens + count > self._tokens or scored + count > self._scored):
                     return feeds
-                feeds.append(self._branch_feed(entry, number))
+                feeds.append(self._feed(entry, number))
                 tokens, scored = tokens + count, scored + count
         used = sum(self._needs(entry.row) for entry in active)
         while self._order:
@@ -181,7 +180,7 @@ class PackedSearch:
                 break
             self._order.popleft()
             active.append(_SearchInFlight(row=row, search=make()))
-            feeds.append(self._row_feed(active[-1]))
+            feeds.append(self._feed(active[-1], 0))
             tokens, scored, used = tokens + count, scored + 1, used + self._needs(row)
         return feeds
 
@@ -189,44 +188,22 @@ class PackedSearch:
         """Return the slots that a row may come to hold."""
         return len(self._rows.own[row]) + self._branch_slots
 
-    def _row_feed(self, entry: _SearchInFlight) -> _Feed:
-        tokens = self._rows.own[entry.row]
-        slots = entry.slots[0] = [self._free.pop() for _ in tokens]
-        return _Feed(
-            entry=entry,
-            number=0,
-            piece=Piece(
-                tokens=tokens, position=len(self._rows.prefix), slots=slots, seen=(), scored=1
-            ),
-            scored_tokens=[[*self._tree.branches[0].allowed]],
+    def _feed(self, entry: _SearchInFlight, number: int) -> _Feed:
+        """Return what is fed of a branch; of the first one, the row itself."""
+        branch, own = self._tree.branches[number], self._rows.own[entry.row]
+        tokens: Sequence[int] = branch.tokens if number else own
+        slots = [self._free.pop() for _ in tokens]
+        *before, _ = self._tree.path(number)
+        scored = branch.scored
+        piece = Piece(
+            tokens=tokens,
+            position=len(self._rows.prefix) + (len(own) + branch.depth if number else 0),
+            slots=slots,
+            seen=[slot for at in before for slot in entry.slots[at]],
+            scored=len(scored),
         )
-
-    def _branch_feed(self, entry: _SearchInFlight, number: int) -> _Feed:
-        branch = self._tree.branches[number]
-        slots = entry.slots[number] = [self._free.pop() for _ in branch.tokens]
-        seen: list[int] = []
-        parent = branch.parent
-        while parent >= 0:
-            seen = [*entry.slots[parent], *seen]
-            parent = self._tree.branches[parent].parent
-        start = len(self._rows.prefix) + len(self._rows.own[entry.row])
-        return _Feed(
-            entry=entry,
-            number=number,
-            piece=Piece(
-                tokens=branch.tokens,
-                position=start + branch.depth,
-                slots=slots,
-                seen=seen,
-                scored=len(branch.tokens),
-            ),
-            scored_tokens=[*([token] for token in branch.tokens[1:]), [*branch.allowed]],
-        )
-
-    def _forward(self, feeds: Sequence[_Feed]) -> list[float]:
-        """Return the log-probabilities of the scored tokens, feed by feed."""
-        logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
-        return log_probabilities(logits, [one for feed in feeds for one in feed.scored_tokens])
+        entry.slots[number] = slots
+        return _Feed(entry=entry, number=number, piece=piece, scored_tokens=scored)
 
     def _deliver(self, feeds: Sequence[_Feed], log_probs: Sequence[float]) -> None:
         """Hand the searches their numbers; give slots back that nobody will look at again."""
@@ -239,26 +216,13 @@ class PackedSearch:
             if not self._deeper[feed.number]:
                 self._free += feed.entry.slots.pop(feed.number)
 
-    def _release(self, entry: _SearchInFlight) -> None:
-        for slots in entry.slots.values():
-            self._free += slots
-
-
-def _vocabulary(loaded: LoadedModel) -> int:
-    size: int = loaded.model.get_output_embeddings().weight.shape[0]
-    return size
-
 
 def take(search: Search, number: int, log_probs: Sequence[float]) -> None:
     """Hand the log-probabilities to the search; StageError X612 for NaN."""
     try:
         search.take(number, log_probs)
     except ValueError as error:
-        raise StageError.one(
-            "X612",
-            f"the model's answer is not a number: {error}",
-            hint="train again at a lower learning rate, or set `backend.precision: fp32`",
-        ) from error
+        raise not_a_number("X612", f"the model's answer is not a number: {error}") from error
 
 
 def log_probabilities(logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]) -> list[float]:

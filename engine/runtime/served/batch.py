@@ -22,10 +22,10 @@ from engine.files.reading import open_regular
 from engine.progress import Progress
 from engine.runtime.served.http_client import (
     NOT_FOUND,
-    PATH,
     ChatServer,
     RequestRefusedError,
     UnansweredError,
+    server_problem,
 )
 from engine.store.store import storage_problem
 from engine.trust.redaction import redacted_value
@@ -90,18 +90,11 @@ def patiently(
             if first and not reached:
                 break
     if first and not reached:
-        raise StageError.one(
-            "E721",
-            f"`{server.url}` cannot be reached: {reason}",
-            path=PATH,
-            hint=f"start the server, or correct `endpoint`; {BASE}",
-        )
-    raise StageError.one(
-        "E725",
-        f"`{server.url}` did not answer in {ATTEMPTS} attempts: {reason}",
-        path=PATH,
-        hint="run the same command again later: answers that came are kept",
-    )
+        hint = f"start the server, or correct `endpoint`; {BASE}"
+        raise server_problem("E721", f"`{server.url}` cannot be reached: {reason}", hint)
+    hint = "run the same command again later: answers that came are kept"
+    what = f"`{server.url}` did not answer in {ATTEMPTS} attempts: {reason}"
+    raise server_problem("E725", what, hint)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,7 +194,7 @@ class ServerBatch:
             found = self.known.get(asked)
         if found is None:
             answer = patiently(
-                lambda: self.server.post("/chat/completions", body),
+                lambda: self.server.call("POST", "/chat/completions", json=body),
                 self.server,
                 # `wait` returns true once the batch is stopped, so no thread sleeps on through Ctrl-C.
                 pause=self.pause or self.stop.wait,
@@ -230,17 +223,14 @@ class ServerBatch:
 
     def _final(self, error: RequestRefusedError) -> StageError:
         if error.status == NOT_FOUND and "model" in error.message.lower():
-            message = f"the server has no model `{self.model}`: {error.message}"
-            return StageError.one("E723", message, path=PATH)
+            what = f"the server has no model `{self.model}`: {error.message}"
+            return server_problem("E723", what)
         return self._unwanted(str(error))
 
     def _unwanted(self, what: str) -> StageError:
-        return StageError.one(
-            "E724",
-            f"`{self.server.url}` refuses what it is asked: {what}",
-            path=PATH,
-            hint=f"fewer shots, a longer context on the server, or another `endpoint`; {BASE}",
-        )
+        hint = f"fewer shots, a longer context on the server, or another `endpoint`; {BASE}"
+        message = f"`{self.server.url}` refuses what it is asked: {what}"
+        return server_problem("E724", message, hint)
 
 
 def digest(body: Mapping[str, Any]) -> str:
@@ -259,25 +249,19 @@ def _reply(answer: Any, asked: str) -> Reply:
         usage = answer.get("usage") or {}
         tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise StageError.one(
-            "E726",
-            "the server's answer is no chat completion",
-            path=PATH,
-            hint=f"`endpoint` must be OpenAI-compatible; {BASE}",
-        ) from None
+        hint = f"`endpoint` must be OpenAI-compatible; {BASE}"
+        what = "the server's answer is no chat completion"
+        raise server_problem("E726", what, hint) from None
     read, written = (count if isinstance(count, int) else None for count in tokens)
+    text = THOUGHT.sub("", content) if isinstance(content, str) else ""
     return Reply(
         asked=asked,
-        text=_encodable(THOUGHT.sub("", content)) if isinstance(content, str) else "",
+        # Half a surrogate pair, which JSON can spell, is no character, and no file can hold it.
+        text=text.encode("utf-8", errors="replace").decode("utf-8"),
         input_tokens=read,
         output_tokens=written,
         cut_off=cut_off,
     )
-
-
-def _encodable(text: str) -> str:
-    """Return a text that a file can hold: half a surrogate pair, which JSON can spell, is no character."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _read_kept(path: Path) -> dict[str, Reply]:

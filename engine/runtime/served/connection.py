@@ -9,11 +9,10 @@ from __future__ import annotations
 import ssl
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from socket import SOCK_STREAM, gaierror, getaddrinfo
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -39,13 +38,6 @@ class UnreadableError(Exception):
     """An answer that is not read: too long, too slow, or packed in a way that has no limit."""
 
 
-class Clock(Protocol):
-    """Seconds that only go forward."""
-
-    def __call__(self) -> float:
-        """Return the time."""
-
-
 @contextmanager
 def connected(
     address: Address, headers: dict[str, str], timeout: httpx.Timeout
@@ -56,27 +48,22 @@ def connected(
     verify: ssl.SSLContext | bool = (
         httpx.create_ssl_context() if address.scheme == "https" else False
     )
-    if _has_proxy(address):
-        try:
-            client = httpx.Client(
-                headers=headers, timeout=timeout, verify=verify, follow_redirects=False
-            )
-        except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
-            raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
-    else:
-        transport = _PinnedTransport(address=address, verify=verify)
-        client = httpx.Client(
-            # No proxy of the environment: it would resolve the name again, and lead elsewhere than to what was
-            # judged.
-            headers=headers, timeout=timeout, transport=transport, trust_env=False,
-            follow_redirects=False,
-        )  # fmt: skip
+    # Else no proxy of the environment: it would resolve the name again, and lead elsewhere than to what was judged.
+    way: dict[str, Any] = (
+        {"verify": verify}
+        if _has_proxy(address)
+        else {"transport": _PinnedTransport(address, verify), "trust_env": False}
+    )
+    try:
+        client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, **way)
+    except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
+        raise httpx.ProxyError(f"the proxy of the environment: {error}") from None
     with client:
         yield client
 
 
 def read_answer(
-    response: httpx.Response, *, seconds: float, clock: Clock = time.monotonic
+    response: httpx.Response, *, seconds: float, clock: Callable[[], float] = time.monotonic
 ) -> bytes:
     """Return the body of an answer that is being streamed, unpacked. UnreadableError past the limits."""
     end = clock() + seconds
@@ -114,25 +101,20 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
         raise UnreadableError("the answer cannot be unpacked: it ends early")
 
 
-@dataclass(kw_only=True)
-class _PinnedTransport(httpx.BaseTransport):
+class _PinnedTransport(httpx.HTTPTransport):
     """Sends every request to an address of the server that was looked at first."""
 
-    address: Address
-    verify: ssl.SSLContext | bool
-    _inner: httpx.HTTPTransport = field(init=False)
-    _places: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        self._inner = httpx.HTTPTransport(verify=self.verify, trust_env=False)
+    def __init__(self, address: Address, verify: ssl.SSLContext | bool) -> None:  # noqa: FBT001 - httpx's own
+        super().__init__(verify=verify, trust_env=False)
+        self._address, self._places = address, tuple[str, ...]()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the first address that takes a connection. UnsafeAddressError, httpx.ConnectError."""
-        places = self._places or places_of(self.address)
+        places = self._places or places_of(self._address)
         failure: httpx.ConnectError | httpx.ConnectTimeout | None = None
         for place in places:
             try:
-                answer = self._inner.handle_request(self._at(request, place))
+                answer = super().handle_request(self._at(request, place))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
                 continue
@@ -141,15 +123,11 @@ class _PinnedTransport(httpx.BaseTransport):
             return answer
         raise failure or httpx.ConnectError("the name has no address", request=request)
 
-    def close(self) -> None:
-        """End all connections."""
-        self._inner.close()
-
     def _at(self, request: httpx.Request, place: str) -> httpx.Request:
         extensions: dict[str, Any] = dict(request.extensions)
-        if not is_ip(self.address.host):
+        if not is_ip(self._address.host):
             # The request goes to a bare address, but the certificate is made out to the name.
-            extensions["sni_hostname"] = self.address.host
+            extensions["sni_hostname"] = self._address.host
         return httpx.Request(
             request.method,
             request.url.copy_with(host=place),

@@ -15,13 +15,19 @@ from pathlib import Path
 from time import sleep
 from typing import Any
 
-from engine.errors import EnvironmentProblem, RecipeError, StageError
+from engine.errors import EnvironmentProblem, RecipeError
 from engine.progress import Progress
 from engine.recipe.model import Endpoint
 from engine.recipe.outside import refusal
 from engine.recipe.text.nearest import nearest
 from engine.runtime.served.batch import ADAPTED, Message, Pause, Reply, ServerBatch, patiently
-from engine.runtime.served.http_client import PATH, ChatServer, RequestRefusedError, open_server
+from engine.runtime.served.http_client import (
+    PATH,
+    ChatServer,
+    RequestRefusedError,
+    open_server,
+    server_problem,
+)
 from engine.trust.keys import is_never_sent
 
 MOST_NAMED = 5
@@ -108,7 +114,7 @@ def read_key(endpoint: Endpoint) -> str:
 def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
     """Return who runs the model; StageError E721, E723. A server without a list is taken as it is."""
     try:
-        listed = patiently(lambda: server.get("/models"), server, pause=pause, first=True)
+        listed = patiently(lambda: server.call("GET", "/models"), server, pause=pause, first=True)
     except RequestRefusedError:
         return ""
     found = listed.get("data") if isinstance(listed, Mapping) else None
@@ -122,12 +128,8 @@ def _find_model(server: ChatServer, name: str, *, pause: Pause) -> str:
     if models and known is None:
         near = nearest(name, models)
         some = ", ".join(f"`{model}`" for model in sorted(models)[:MOST_NAMED])
-        raise StageError.one(
-            "E723",
-            f"the server has no model `{name}`",
-            path=PATH,
-            hint=f"did you mean `{near}`?" if near else f"it has {some}",
-        )
+        hint = f"did you mean `{near}`?" if near else f"it has {some}"
+        raise server_problem("E723", f"the server has no model `{name}`", hint)
     return models[known] if known else ""
 
 

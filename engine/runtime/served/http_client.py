@@ -29,6 +29,11 @@ BAD_REQUEST, NOT_FOUND, SERVER_ERROR, NOT_IMPLEMENTED = 400, 404, 500, 501
 SUCCESS, REDIRECTION = 200, 300
 
 
+def server_problem(code: str, message: str, hint: str | None = None) -> StageError:
+    """Return the error of a server that cannot be asked."""
+    return StageError.one(code, message, path=PATH, hint=hint)
+
+
 class UnansweredError(Exception):
     """No answer this time; the next attempt may have one."""
 
@@ -58,22 +63,11 @@ class ChatServer:
     url: str
     key: str
 
-    def get(self, path: str) -> Any:
-        """Return what stands at a path; raises as `post`."""
-        return self._call("GET", path)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the answer to a body.
+    def call(self, method: str, path: str, **sent: Any) -> Any:
+        """Return the answer to a request; `json=` is its body.
 
         UnansweredError and RequestRefusedError as they say; StageError E722 for a key that is not accepted.
         """
-        return self._call("POST", path, json=dict(body))
-
-    def close(self) -> None:
-        """End it, also while others wait for an answer."""
-        self.http.close()
-
-    def _call(self, method: str, path: str, **sent: Any) -> Any:
         status, body, after = self._send(method, path, **sent)
         text = body.decode("utf-8", errors="replace")
         if SUCCESS <= status < REDIRECTION:
@@ -81,7 +75,8 @@ class ChatServer:
                 payload = redacted_value(parse_json(text))
             except ValueError:
                 raise RequestRefusedError(status, "the answer is no JSON") from None
-            if not _is_error(payload):
+            # Some providers' answers claim success and say otherwise.
+            if not isinstance(payload, Mapping) or "error" not in payload or "choices" in payload:
                 return payload
             status = _code(payload)
         message = self._shown(_message(text))
@@ -108,9 +103,9 @@ class ChatServer:
                 return response.status_code, body, response.headers.get("Retry-After")
         except UnsafeAddressError as error:
             hint = "if that is meant, name the address itself in `endpoint`, and allow it"
-            raise StageError.one("E761", str(error), path=PATH, hint=hint) from None
+            raise server_problem("E761", str(error), hint) from None
         except UnreadableError as error:
-            raise StageError.one("E763", f"`{self.url}`: {error}", path=PATH) from None
+            raise server_problem("E763", f"`{self.url}`: {error}") from None
         except (
             httpx.HTTPError,
             httpx.InvalidURL,
@@ -122,15 +117,12 @@ class ChatServer:
             raise UnansweredError(self._shown(reason), reached=False) from None
 
     def _denied(self, status: int, message: str) -> StageError:
+        if not self.key:
+            hint = "name the variable that holds it: api_key_env: NAME"
+            return server_problem("E722", f"`{self.url}` wants a key (HTTP {status})", hint)
+        answer = f"HTTP {status}: {message}" if message else f"HTTP {status}"
         hint = "look at the key in the variable that `api_key_env` names"
-        return StageError.one(
-            "E722",
-            f"`{self.url}` refuses the key (HTTP {status}{f': {message}' if message else ''})"
-            if self.key
-            else f"`{self.url}` wants a key (HTTP {status})",
-            path=PATH,
-            hint=hint if self.key else "name the variable that holds it: api_key_env: NAME",
-        )
+        return server_problem("E722", f"`{self.url}` refuses the key ({answer})", hint)
 
     def _shown(self, text: str) -> str:
         """Return a server's words: one line, not too long, without the key."""
@@ -162,7 +154,7 @@ def open_server(url: str, key: str) -> Iterator[ChatServer]:
         try:
             http = stack.enter_context(connected(address, headers, timeout))
         except httpx.ProxyError as error:
-            raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
+            raise server_problem("E721", f"`{url}` cannot be reached: {error}") from None
         yield ChatServer(http=http, url=url.rstrip("/"), key=key)
 
 
@@ -171,7 +163,7 @@ def _address(url: str, key: str) -> Address:
     try:
         address = parse_address(url)
     except ValueError as error:
-        raise StageError.one("E721", f"`{url}` cannot be reached: {error}", path=PATH) from None
+        raise server_problem("E721", f"`{url}` cannot be reached: {error}") from None
     if key and address.scheme != "https" and not address.is_loopback:
         message = f"the key is not sent to `{url}`: it would cross the network unencrypted"
         raise RecipeError.one("R311", message, path=PATH, hint=f"https://{address.name}")
@@ -188,11 +180,6 @@ def _message(text: str) -> str:
         if isinstance(payload, Mapping) and key in payload:
             payload = payload[key]
     return payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-
-
-def _is_error(payload: object) -> bool:
-    """Return whether an answer that claims success says otherwise, as some providers' answers do."""
-    return isinstance(payload, Mapping) and "error" in payload and "choices" not in payload
 
 
 def _code(payload: Mapping[str, Any]) -> int:

@@ -11,26 +11,23 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from math import exp
 from pathlib import Path
-from typing import Any
 
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import program
 from engine.progress import Progress
-from engine.runtime.generation.generate import GeneratedText
-from engine.runtime.generation.sequence import FreeDecoding
+from engine.runtime.generation.sequence import (
+    AnswerDecoding,
+    AnswerTokens,
+    GeneratedText,
+    answer_tokens,
+)
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-
-
-def is_configured() -> bool:
-    """Return whether the user names a vLLM."""
-    return vllm_python() is not None
 
 
 def generate_with_vllm(
@@ -57,24 +54,30 @@ def generate_with_vllm(
         "max_new_tokens": max_new_tokens,
         "stops": sorted(loaded.chat.stop_ids()),
     }
-    answers = _ask(request)
+    with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
+        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
+        request_file.write_text(json.dumps(request), encoding="utf-8")
+        # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
+        vllm = program(str(vllm_python()))
+        command = vllm("-I", str(WORKER), str(request_file), str(answers_file))
+        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
+        answers = json.loads(answers_file.read_text(encoding="utf-8"))
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")
     progress.update(len(prompts), len(prompts), "rows")
-    return [_to_text(loaded, answer, most=max_new_tokens) for answer in answers]
+    reading = answer_tokens(loaded.chat)
+    return [_to_text(reading, answer, most=max_new_tokens) for answer in answers]
 
 
 def _to_text(
-    loaded: LoadedModel, answer: Sequence[tuple[int, float]], *, most: int
+    reading: AnswerTokens, answer: Sequence[tuple[int, float]], *, most: int
 ) -> GeneratedText:
     """Return the text of tokens, each with its negative log-probability in nats."""
-    decoding = FreeDecoding(loaded.chat)
+    decoding = AnswerDecoding(reading)
     for token, nll in answer:
         if not decoding.step(token, nll, most=most):
             break
-    return GeneratedText(
-        text=decoding.text(), probability=exp(-decoding.nll), finished=decoding.finished
-    )
+    return decoding.result()
 
 
 def _rank(adapter: Path | None) -> int:
@@ -84,18 +87,3 @@ def _rank(adapter: Path | None) -> int:
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     largest = max([int(config["r"]), *map(int, config.get("rank_pattern", {}).values())])
     return max(8, 1 << (largest - 1).bit_length())
-
-
-def _ask(request: dict[str, Any]) -> list[list[tuple[int, float]]]:
-    with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
-        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
-        request_file.write_text(json.dumps(request), encoding="utf-8")
-        # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
-        command = program(str(vllm_python()))(
-            "-I", str(WORKER), str(request_file), str(answers_file)
-        )
-        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
-        answers: list[list[tuple[int, float]]] = json.loads(
-            answers_file.read_text(encoding="utf-8")
-        )
-        return answers

@@ -138,7 +138,7 @@ def test_each_row_may_have_shots_of_its_own(loaded: Any, recipe: Recipe) -> None
     said = answering.chosen(loaded, asked, rows, progress=Quiet(), shots=own)
 
     alone = [
-        answering.chosen(loaded, asked, [row], progress=Quiet(), shots=shots)[0]
+        answering.chosen(loaded, asked, [row], progress=Quiet(), shots=[shots])[0]
         for row, shots in zip(rows, own, strict=True)
     ]
     assert [one.label for one in said] == [one.label for one in alone]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DataError
-from engine.lock.draw import LockMatch, _draw, bind_to_lock, draw_of, inputs_of, recorded_rows
+from engine.lock.draw import LockMatch, bind_to_lock, draw_of, inputs_of, recorded_rows
 from engine.lock.file import NONE, Lock, LockedSplit
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
@@ -162,8 +162,8 @@ def test_the_order_of_labels_and_bins_is_no_redraw(recipe: Recipe) -> None:
         task=replace(recipe.task, labels=recipe.task.labels[::-1]),
         data=replace(recipe.data, label=replace(label, bins=label.bins[::-1])),
     )
-    as_before = replace(lock(turned), draw=_draw(turned, sorted_=False))
+    as_before = replace(lock(turned), draw=draw_of(turned, sorted_=False))
 
-    assert _draw(turned, sorted_=False) != draw_of(turned)
+    assert draw_of(turned, sorted_=False) != draw_of(turned)
     assert bind_to_lock(turned, lock(recipe), ELSE).match is LockMatch.KEPT
     assert bind_to_lock(turned, as_before, ELSE).match is LockMatch.KEPT

@@ -15,7 +15,7 @@ import pytest
 
 from engine.process import start as processes
 from engine.process import waiting
-from engine.runtime.tool_process import run_module
+from engine.runtime.tool_process import run_tool
 
 FACTS = (
     "import json, os, sys; print(json.dumps({'cwd': os.listdir('.'), 'here': os.getcwd(), "
@@ -152,7 +152,8 @@ def test_a_module_of_ours_is_found_and_not_the_strangers(
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / "__init__.py").write_text("open('ran', 'w')", encoding="utf-8")
 
-    run_module("timeit", ["-n1", "-r1", "pass"], code="X641", tool="it", on_line=lines.append)
+    command = processes.module("timeit")("-n1", "-r1", "pass")
+    run_tool(command, code="X641", tool="it", on_line=lines.append)
 
     assert "1 loop" in lines[0]
     assert not (tmp_path / "ran").exists()

@@ -16,8 +16,7 @@ import pytest
 from engine.errors import RecipeError
 from engine.recipe import check_recipe, dump_resolved, load_recipe
 from engine.recipe.outside import CODES
-from engine.recipe.pages import all_codes
-from engine.recipe.rules import RULES
+from engine.recipe.rules import RULES, all_codes
 from engine.recipe.rules.rule import pages_of
 from engine.recipe.validation.schema_errors import show
 from support.paths import EXAMPLES

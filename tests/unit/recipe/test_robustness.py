@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.recipe import check_recipe, dump_resolved
-from engine.recipe.pages import all_codes
+from engine.recipe.rules import all_codes
 from support.paths import EXAMPLES
 from support.project import BASE
 

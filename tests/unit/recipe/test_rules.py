@@ -11,8 +11,7 @@ import pytest
 
 from engine.errors import Problem
 from engine.recipe import check_recipe
-from engine.recipe.pages import all_codes
-from engine.recipe.rules import RULES
+from engine.recipe.rules import RULES, all_codes
 from engine.recipe.rules.rule import pages_of
 from support.paths import EXAMPLES, ROOT
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import reduce
+from itertools import count
 from operator import getitem
 from typing import Any
 
@@ -73,12 +74,9 @@ def _spelled(value: str) -> str:
 def _is_flow(text: str, path: KeyPath) -> bool:
     node: Any = parse(text).root
     for part in path:
-        item = next(
-            item
-            for place, item in enumerate(node.items)
-            if (place if node.is_list else "".join(item.key.lines).strip("\"'")) == part
-        )
-        node = item.value
+        names = ("".join(item.key.lines).strip("\"'") for item in node.items)
+        items = dict(zip(count() if node.is_list else names, node.items, strict=False))
+        node = items[part].value
     return isinstance(node, Collection) and node.is_flow
 
 

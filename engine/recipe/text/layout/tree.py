@@ -123,9 +123,11 @@ class Builder:
         assert header is not None  # noqa: S101 - the parser has read it
         digit = re.search(r"\d", header["rest"])
         keeps = "+" in header["rest"]
-        indent = parent + int(digit[0]) if digit else self._content_indent(line + 1)
+        below = self.lines[line + 1 :]
+        first = next((text for text in below if text.strip(" ")), "")
+        indent = parent + int(digit[0]) if digit else len(first) - len(first.lstrip(" "))
         content = []
-        for text in self.lines[line + 1 :]:
+        for text in below:
             if text.strip(" ") and len(text) - len(text.lstrip(" ")) < max(indent, parent + 1):
                 break
             content.append(text[indent:])
@@ -137,12 +139,6 @@ class Builder:
         self.spans.append(ScalarSpan(start=start, end=end, header_end=(line, header.end())))
         chomping = header["rest"].strip("0123456789")
         return Scalar(lines=tuple(content), header=header["style"] + chomping)
-
-    def _content_indent(self, line: int) -> int:
-        for text in self.lines[line:]:
-            if text.strip(" "):
-                return len(text) - len(text.lstrip(" "))
-        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

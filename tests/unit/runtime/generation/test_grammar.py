@@ -20,6 +20,7 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, joined_labels, parse_answer
 from engine.runtime.generation.grammar import Grammar, check_grammar, grammar_problems
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.chat import load_chat
 from support.examples import examples
 
 LABELS = ("late", "late again", "broken", 'so-"called"', "日本")
@@ -136,14 +137,14 @@ def test_a_model_folder_gives_the_grammar_that_its_tokenizer_gives(
     answer = answer_grammar(_task("multilabel"))
     assert answer is not None
 
-    grammar = Grammar.read(pico_folder, answer, END)
+    grammar = Grammar.of(load_chat(pico_folder).tokenizer, answer, END)
 
     assert _accepts(grammar, pico, f"late, 日本{END}")
 
 
-def test_a_folder_without_a_tokenizer_is_an_error(tmp_path: Path) -> None:
+def test_a_tokenizer_that_is_not_a_fast_one_is_an_error() -> None:
     with pytest.raises(StageError) as caught:
-        Grammar.read(tmp_path, 'answer: "a"', END)
+        Grammar.of(object(), 'answer: "a"', END)
 
     assert caught.value.problems[0].code == "X615"
 

@@ -10,8 +10,9 @@ import torch
 
 import engine.runtime.generation.packed_decoding as module
 from engine.recipe.answer_grammar import object_grammar
-from engine.runtime.generation.generate import GeneratedText, generate
+from engine.runtime.generation.generate import generate
 from engine.runtime.generation.grammar import Grammar
+from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 

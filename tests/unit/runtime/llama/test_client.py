@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from engine.errors import EnvironmentProblem, StageError
+from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
-from engine.runtime.llama.client import LearnedRow, Request, ask_gguf
+from engine.runtime.llama.chat import file_tokenizer
+from engine.runtime.llama.client import Request, ask_gguf
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.tool_process import run_module, run_tool
+from engine.runtime.rendering.segments import TokenRow
+from engine.runtime.tool_process import run_tool
 from support.gguf_labels import choose_gguf
 from support.pico import pico_gguf
 
@@ -78,7 +81,10 @@ def test_the_likelihood_is_that_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
     ids = [pico.chat.token_ids(prompt) for prompt in prompts]
-    rows = [LearnedRow(ids=row, learned=[0, 0, 0, *[1] * (len(row) - 3)]) for row in ids]
+    rows = [
+        TokenRow(ids=tuple(row), learned=tuple(place >= 3 for place in range(len(row))))
+        for row in ids
+    ]
 
     said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
 
@@ -100,8 +106,8 @@ def test_speed_and_memory_are_measured(
     said = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
 
     assert said.speed is not None
-    assert (said.speed.prompts, said.speed.tokens) == (3, 4)
-    assert said.speed.tokens_per_second > 0 < said.speed.first_token_seconds
+    assert (said.speed["prompts"], said.speed["tokens"]) == (3, 4)
+    assert said.speed["tokens_per_second"] > 0 < said.speed["first_token_seconds"]
     assert said.peak_memory_bytes > gguf.stat().st_size
 
 
@@ -159,8 +165,10 @@ def test_without_llama_cpp_the_extra_is_named(
 
 
 def test_a_killed_tool_is_told_by_its_signal() -> None:
+    command = module("timeit")("-n1", "import os; os.kill(os.getpid(), 9)")
+
     with pytest.raises(StageError) as caught:
-        run_module("timeit", ["-n1", "import os; os.kill(os.getpid(), 9)"], code="X641", tool="it")
+        run_tool(command, code="X641", tool="it")
 
     assert caught.value.problems[0].message == "it was ended by signal 9"
 
@@ -168,10 +176,11 @@ def test_a_killed_tool_is_told_by_its_signal() -> None:
 def test_facts_count_what_the_file_stores(gguf: Path, pico: LoadedModel) -> None:
     facts = read_facts(gguf, "F16")
 
-    assert (20, 0, pico.chat.tokenizer.chat_template) == (
+    template = pico.chat.tokenizer.chat_template
+    assert (20, 0, template) == (
         facts.tensors,
         facts.fallback_tensors,
-        facts.chat_template,
+        file_tokenizer(gguf).chat_template,
     )
     assert facts.bits_per_weight == pytest.approx(16, abs=0.2)
 

@@ -10,8 +10,8 @@ import torch
 import engine.runtime.scoring.likelihood as module
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.segments import Segment
-from engine.runtime.scoring.likelihood import TokenRow, likelihood, token_row
+from engine.runtime.rendering.segments import Segment, TokenRow, token_row
+from engine.runtime.scoring.likelihood import likelihood
 
 ROWS = [
     [("is this good?\n", False), ("not bad at all<|im_end|>", True)],

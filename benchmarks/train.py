@@ -16,7 +16,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaluate_cases import load_case
 
@@ -55,7 +55,7 @@ class Job:
     case: str
     backend: str
     way: str
-    precision: str
+    precision: Literal["bf16", "fp32"]
     root: Path
 
 

@@ -145,7 +145,7 @@ def _foretold(file: Path, store: Store) -> dict[str, float]:
     inputs = collect_inputs(recipe, store, device)
     data = plan_run(recipe, store, inputs=inputs).stage("data").reused
     known = known_of(recipe, store, device, inputs.base_model, data)
-    course = course_of(recipe.method, known.workload)
+    course = course_of(recipe, known.workload)
     if known.measured is None or known.shape is None or course is None:
         raise SystemExit(f"no probe is known of {file}")
     computed = dataclasses.replace(known.measured, usage=_computed(known.measured.usage))

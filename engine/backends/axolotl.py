@@ -21,6 +21,7 @@ from engine.backends.base import (
     accumulation,
     keeps_best,
     schedule,
+    shares_prefix,
     to_config,
 )
 from engine.backends.checks import device_problems
@@ -81,7 +82,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
         raise RecipeError(problems)
     overrides = dict(recipe.backend.overrides)
     lines = []
-    for key, value, origin in _lines(recipe.method, setting):
+    for key, value, origin in _lines(recipe, setting):
         if key in overrides:
             lines.append(_overridden(key, overrides.pop(key)))
         else:
@@ -100,8 +101,10 @@ def _overridden(key: str, value: Json) -> ConfigLine:
     return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
 
 
-def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    yield from _model(method, setting)
+def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    method = recipe.method
+    yield from _model(method)
+    yield "plugins", _plugins(recipe, setting), "default: progress is recorded; see each of them"
     yield from _rows(method, setting)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
@@ -109,7 +112,7 @@ def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield from _reproducibility(method, setting)
 
 
-def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
+def _model(method: Method) -> Iterator[Line]:
     yield "base_model", "base_model", "base_model"
     yield "trust_remote_code", False, "default: a recipe is data, never code"
     yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
@@ -127,7 +130,6 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
                 False,
                 "default: triton kernels are not deterministic and need a GPU",
             )
-    yield "plugins", _plugins(method, setting), "default: the engine's own recorder of progress"
 
 
 def _targets(method: Method) -> Line:
@@ -137,9 +139,11 @@ def _targets(method: Method) -> Line:
     return "lora_target_modules", list(names), "method.target_modules"
 
 
-def _plugins(method: Method, setting: CompileInputs) -> list[Json]:
-    """Return the recorder, one for the CPU, one for 32-bit weights in full bf16, one for 4-bit weights on a CPU."""
-    names = ["Recorder"]
+def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
+    """Return the recorder, and those for shared batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it."""
+    method = recipe.method
+    names = ["ShareStart"] if shares_prefix(recipe) else []
+    names.append("Recorder")
     if setting.device.kind == "cpu":
         names.append("OnCpu")
     if _mixed_full(method, setting):

@@ -165,6 +165,28 @@ def keeps_best(method: Method, *, validation_rows: int) -> bool:
     return method.keep == "best" and validation_rows > 0
 
 
+SHARED = (
+    "default: rows share the computation of their common start; exact, as nothing is dropped out"
+)
+"""Why `shares_prefix`."""
+PLAIN_ONLY = frozenset(
+    {
+        "attn_implementation",
+        "neftune_noise_alpha",
+        "pad_to_sequence_len",
+        "torch_compile",
+    }
+)
+"""Overrides that speak of batches as they are by themselves, or draw other numbers for each row."""
+
+
+def shares_prefix(recipe: Recipe) -> bool:
+    """Return whether the rows of a batch may share their common start; not where each drops out other units."""
+    method = recipe.method
+    drops_out = method.kind != "full" and method.dropout > 0
+    return not drops_out and PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+
+
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:
     """Return the config with some keys set; those that it has keep their place."""
     lines = [replace(line, value=keys.get(line.key, line.value)) for line in config.lines]

@@ -73,6 +73,10 @@ class TrainingMonitor:
         if kind == "start":
             self._facts |= event
             self._refuse_another_training(event)
+        elif kind == "shared_prefix":
+            self._facts[kind] = {key: value for key, value in event.items() if key != "event"}
+            if not event["used"]:
+                self._progress.note(f"batches are plain: {event['reason']}")
         elif kind == "gradients":
             refuse_other_gradients(float(event["cosine"]))
         elif kind == "nonfinite":

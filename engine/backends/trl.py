@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from engine.backends import trl_launch
 from engine.backends.base import (
+    SHARED,
     BackendConfig,
     CompileInputs,
     ConfigLine,
@@ -19,6 +20,7 @@ from engine.backends.base import (
     accumulation,
     keeps_best,
     schedule,
+    shares_prefix,
     to_config,
 )
 from engine.backends.checks import device_problems
@@ -121,7 +123,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
         raise RecipeError(problems)
     overrides = dict(recipe.backend.overrides)
     lines = []
-    for key, value, origin in _lines(recipe.method, setting):
+    for key, value, origin in _lines(recipe, setting):
         given = overrides.pop(key, None)
         lines.append(
             ConfigLine(key=key, value=value, origin=origin)
@@ -141,8 +143,11 @@ def train(launch: Launch) -> Trained:
     return trl_launch.train(launch)
 
 
-def _lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
+def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    method = recipe.method
     yield from _model(method, setting)
+    if shares_prefix(recipe):
+        yield "shared_prefix", True, SHARED
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield "seed", method.seed, "method.seed"

@@ -78,7 +78,7 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     """
     head = shape.vocabulary * shape.hidden
     attention = 4.0 * shape.hidden * batch.length * shape.layers
-    forward = batch.tokens * (2.0 * (shape.linear_parameters + head) + attention)
+    forward = batch.tokens * (2.0 * shape.linear_parameters + attention) + batch.logits * 2.0 * head
     if not backward:
         return forward
     again = forward if method.gradient_checkpointing else 0.0

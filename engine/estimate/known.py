@@ -12,8 +12,14 @@ from engine.estimate import measured
 from engine.estimate.base_model import UNKNOWN, shape_of
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import ready
-from engine.estimate.rows import workload_of
-from engine.estimate.training import Known, TrainingEstimate, estimate_from, operations_of
+from engine.estimate.rows import counted_rows, workload_of
+from engine.estimate.training import (
+    Known,
+    TrainingEstimate,
+    estimate_from,
+    learned_tokens,
+    operations_of,
+)
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
@@ -72,11 +78,14 @@ def measurement(
 ) -> Measurement:
     """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
     shape = shape_of(recipe.base_model, store)
+    rendered = store.get(work["rendered"])
+    rows = counted_rows(rendered) if rendered else None
+    learned = learned_tokens(recipe, rows) if rows else 0
     return Measurement(
         by=by,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         usage=usage,
         work=work,
-        operations=operations_of(recipe.method, shape, usage) if shape else 0.0,
+        operations=operations_of(recipe.method, shape, usage, learned=learned) if shape else 0.0,
         weights=ready(shape, recipe.method, work["precision"]) if shape else 0,
     )

@@ -61,11 +61,20 @@ class Batch:
     rows: int
     length: int
     """Tokens of each row, padding included."""
+    shared: int = 0
+    """Tokens of each row that are computed once for all of them."""
+    learned: int = 0
+    """Tokens of each row that have logits; 0 where every token has."""
 
     @property
     def tokens(self) -> int:
         """Of all rows."""
-        return self.rows * self.length
+        return self.rows * (self.length - self.shared) + self.shared
+
+    @property
+    def logits(self) -> int:
+        """Tokens of all rows that have logits."""
+        return self.rows * self.learned or self.tokens
 
 
 def trainable_parameters(shape: ModelShape, method: Method) -> int:
@@ -102,7 +111,7 @@ def peak(
     trained = trainable_parameters(shape, method)
     adapter = 0 if method.kind == "full" else 4 * trained
     kept = _activations(shape, method, batch, precision=precision)
-    logits = round(4 * LOGITS.get(backend, 4.6) * batch.tokens * shape.vocabulary)
+    logits = round(4 * LOGITS.get(backend, 4.6) * batch.logits * shape.vocabulary)
     gradients = 4 * trained
     largest = 4 * shape.embedding_parameters if method.kind == "full" else 0
     back, step = kept + logits + largest, gradients + largest

@@ -41,12 +41,12 @@ def workload_of(
     rows = split_rows(recipe, data) or (None, None)
     if data is not None:
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
-        counted = _counted(rendered) if rendered else None
+        counted = counted_rows(rendered) if rendered else None
         return counted or _from_examples(recipe, data, rows)
     return _from_sources(recipe, rows)
 
 
-def _counted(rendered: Artifact) -> Workload | None:
+def counted_rows(rendered: Artifact) -> Workload | None:
     """Return what the tokenizer counted; None for rows that were rendered before lengths were kept."""
     facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
     lengths = {
@@ -62,6 +62,8 @@ def _counted(rendered: Artifact) -> Workload | None:
         train=lengths["train"],
         validation=lengths["validation"],
         exact=True,
+        shared=facts["train"].get("shared_tokens", 0),
+        learned=facts["train"]["supervised_tokens"] / rows if rows else 0.0,
         source=f"{rows} training rows{_left_out(facts['train'])} of {tokens:,} tokens, counted by the"
         " base model's tokenizer; "
         f"the longest has {facts['train']['longest']}",
@@ -79,6 +81,7 @@ def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int |
         train=guessed("train"),
         validation=guessed("validation"),
         exact=False,
+        shared=_guessed_start(recipe),
         source=f"{rows[0]} training rows{_before(recipe)}; their tokens are an estimate from characters, "
         f"{CHARACTERS:g} to a token (`--probe` or a run counts them)",
     )
@@ -111,6 +114,7 @@ def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Worklo
         train=lengths,
         validation=lengths,
         exact=False,
+        shared=_guessed_start(recipe),
         source=known,
         at_most=not texts,
     )
@@ -165,6 +169,15 @@ def _filled(recipe: Recipe, rows: Iterable[Mapping[str, Any]]) -> Iterator[int]:
 
 
 def _guessed(recipe: Recipe, characters: Iterable[int]) -> Lengths:
-    asked = len(recipe.task.instruction) + len(recipe.task.system)
+    asked = _asked(recipe)
     counted = Counter(AROUND + math.ceil((length + asked) / CHARACTERS) for length in characters)
     return capped(lengths_of(counted), recipe.method.max_length)
+
+
+def _guessed_start(recipe: Recipe) -> int:
+    """Return the tokens of the instruction and the system message, which stand before what rows differ in."""
+    return math.floor(_asked(recipe) / CHARACTERS)
+
+
+def _asked(recipe: Recipe) -> int:
+    return len(recipe.task.instruction) + len(recipe.task.system)

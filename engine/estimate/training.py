@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-from engine.backends.base import Schedule, accumulation, schedule
+from engine.backends.base import Schedule, accumulation, schedule, shares_prefix
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
@@ -13,7 +14,7 @@ from engine.estimate.duration import Course, DeviceSpeed, Duration
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, Memory
 from engine.estimate.shape import ModelShape
-from engine.estimate.workload import Workload, padded
+from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.model import Method, Recipe
 
 KEPT_ADAPTERS = 8
@@ -33,6 +34,8 @@ class TrainingEstimate:
     """Of an epoch, without padding."""
     exact_tokens: bool = False
     """They were counted by the base model's tokenizer."""
+    shared_start: str = ""
+    """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
     trainable_parameters: int | None = None
     total_parameters: int | None = None
     memory_bytes: int | None = None
@@ -73,10 +76,14 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     derived = [("rows", work.source)]
     if plan:
         derived.append(("steps", _steps_text(method, work, plan)))
+    shared = ""
+    if work.shared and not work.at_most and shares_prefix(recipe):
+        shared = _shared_text(recipe, work)
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
+        shared_start=shared,
         unknown=known.missing,
         derived=tuple(derived),
     )
@@ -125,26 +132,40 @@ def _plan(method: Method, work: Workload) -> Schedule | None:
     return schedule(method, train_rows=work.train_rows, validation_rows=work.validation_rows or 0)
 
 
-def course_of(method: Method, work: Workload) -> Course | None:
+def course_of(recipe: Recipe, work: Workload) -> Course | None:
     """Return how often what happens; None while rows or their lengths are not known."""
+    method = recipe.method
     plan = _plan(method, work)
     if plan is None or not work.train:
         return None
     rows, micro = work.validation_rows or 0, method.micro_batch_size
-    usual = max(1, round(padded(work.train, micro)))
-    looked_at = max(1, round(padded(work.validation or work.train, micro)))
+    looked_at = _usual(recipe, work, work.validation or work.train, min(micro, max(1, rows)))
     # One before the first step: both backends set `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
         steps=min(plan.steps, method.epochs * (work.train_rows or 0) / method.batch_size),
         passes=accumulation(method),
-        batch=Batch(rows=micro, length=usual),
+        batch=_usual(recipe, work, work.train, micro),
         evaluations=evaluations,
-        evaluation_tokens=rows * looked_at,
-        evaluation_batch=Batch(rows=min(micro, max(1, rows)), length=looked_at),
+        evaluation_tokens=rows / looked_at.rows * looked_at.tokens,
+        evaluation_batch=looked_at,
         # Rounded up: the last step writes a checkpoint too.
         saves=-(-plan.steps // plan.save_every),
     )
+
+
+def _usual(recipe: Recipe, work: Workload, lengths: Lengths, rows: int) -> Batch:
+    """Return a usual batch of so many rows: unpadded behind their common start, or padded to the longest."""
+    if not shares_prefix(recipe):
+        return Batch(rows=rows, length=max(1, round(padded(lengths, rows))))
+    return _shared(work, rows, max(1, round(mean(lengths))))
+
+
+def _shared(work: Workload, rows: int, length: int) -> Batch:
+    # The token before the first learned one is each row's own, whatever all begin with.
+    learned = math.ceil(work.learned)
+    shared = min(work.shared, length - min(length, learned + 1))
+    return Batch(rows=rows, length=length, shared=shared, learned=learned)
 
 
 def _memory(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate:
@@ -168,10 +189,11 @@ def computed_memory(recipe: Recipe, device: Device, known: Known, shape: ModelSh
     """Return the computed parts of the peak, at the longest rows."""
     work = known.workload
     rows = min(recipe.method.micro_batch_size, work.train_rows or recipe.method.micro_batch_size)
+    shares = shares_prefix(recipe)
     return memory.peak(
         shape,
         recipe.method,
-        Batch(rows=rows, length=work.longest),
+        _shared(work, rows, work.longest) if shares else Batch(rows=rows, length=work.longest),
         precision=device.precision(recipe.backend.precision),
         backend=recipe.backend.name,
         process=_process(device, known.like),
@@ -187,7 +209,7 @@ def _process(device: Device, like: Measurement | None) -> int:
 
 
 def _duration(recipe: Recipe, device: Device, known: Known, shape: ModelShape) -> _Estimate | None:
-    course = course_of(recipe.method, known.workload)
+    course = course_of(recipe, known.workload)
     if course is None:
         return None
     if known.measured:
@@ -209,22 +231,29 @@ def measured_duration(
 ) -> Duration:
     """Return the duration by a measurement, scaled from its rows to the usual ones."""
     usual = duration.work(shape, method, course)
-    there = replace(course, batch=_batch_of(method, measured.usage))
+    there = replace(course, batch=_batch_of(method, measured.usage, learned=course.batch.learned))
     was = duration.work(shape, method, there)
     return duration.from_usage(measured.usage, course, usual / was)
 
 
-def _batch_of(method: Method, usage: Usage) -> Batch:
+def _batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
     """Return what went through the model at once in a measured step after the first."""
     spent = usage.steps if usage.steps.count else usage.first
     each = spent.tokens / max(1, spent.count * method.batch_size)
-    return Batch(rows=method.micro_batch_size, length=max(1, round(each)))
+    return Batch(rows=method.micro_batch_size, length=max(1, round(each)), learned=learned)
 
 
-def operations_of(method: Method, shape: ModelShape, usage: Usage) -> float:
-    """Return the operations of all measured steps after the first."""
-    passing = duration.operations(shape, method, _batch_of(method, usage), backward=True)
+def operations_of(method: Method, shape: ModelShape, usage: Usage, *, learned: int) -> float:
+    """Return the operations of all measured steps after the first; `learned` as in `Batch`."""
+    passing = duration.operations(
+        shape, method, _batch_of(method, usage, learned=learned), backward=True
+    )
     return usage.steps.count * accumulation(method) * passing
+
+
+def learned_tokens(recipe: Recipe, work: Workload) -> int:
+    """Return the tokens of a row that have logits, as in `Batch`."""
+    return math.ceil(work.learned) if shares_prefix(recipe) else 0
 
 
 def _speed(recipe: Recipe, device: Device, like: Measurement | None) -> DeviceSpeed | None:
@@ -270,6 +299,17 @@ def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     return (
         f"{work.train_rows} rows in batches of {method.batch_size}, {method.epochs:g} epochs: "
         f"{plan.steps}{least}"
+    )
+
+
+def _shared_text(recipe: Recipe, work: Workload) -> str:
+    rows, length = recipe.method.micro_batch_size, round(work.mean)
+    batch = _shared(work, rows, length)
+    fewer = rows * padded(work.train, rows) / batch.tokens
+    about = "" if work.exact else "about "
+    return (
+        f"prompts begin with the same {about}{batch.shared} of {length} tokens: "
+        f"{fewer:.1f} times fewer to compute in a batch of {rows}"
     )
 
 

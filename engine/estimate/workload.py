@@ -24,6 +24,10 @@ class Workload:
     """Counted by the base model's tokenizer."""
     source: str
     """How lengths are known."""
+    shared: int = 0
+    """Tokens that all training rows begin with."""
+    learned: float = 0.0
+    """Tokens of a training row that are learned from; 0 where that is not known."""
     at_most: bool = False
     """Nothing is known of lengths: every row is taken as long as `max_length` allows."""
 

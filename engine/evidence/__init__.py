@@ -45,6 +45,7 @@ from engine.evidence.training import (
     HistoryPoint,
     LearningCurve,
     ProbeScores,
+    SharedStart,
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Check, Comparison, Status, Verdict

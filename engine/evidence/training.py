@@ -20,6 +20,17 @@ class HistoryPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedStart:
+    """Whether the rows of a batch shared the computation of the tokens that they all begin with."""
+
+    used: bool
+    difference: float | None = None
+    """Of loss and gradients to those of plain batches, relative, on a few rows before the first step."""
+    reason: str = ""
+    """Why batches were plain after all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSummary:
     """How the training went, read from the trainer's own state."""
 
@@ -52,6 +63,8 @@ class TrainingSummary:
     """Rows of an epoch that the data stage gave and training did not see; None where they were not counted."""
     rows_cut: int | None = None
     """Rows of an epoch that were shortened to `method.max_length`; None where they were not counted."""
+    shared_start: SharedStart | None = None
+    """None where batches were to be plain from the outset."""
 
     @property
     def kept_loss(self) -> float | None:

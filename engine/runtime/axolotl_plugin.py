@@ -1,6 +1,7 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
-`Recorder` writes what happens to `events.jsonl` in the launch folder; `OnCpu` and `MixedPrecision`
+`Recorder` writes what happens to `events.jsonl` in the launch folder; `ShareStart` has the rows of a batch share
+their common start; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
@@ -20,6 +21,7 @@ from engine.process import interrupts
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
 EVENTS = "events.jsonl"
@@ -44,6 +46,14 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
                 trainer.remove_callback(callback)
                 trainer.add_callback(Patience(callback.early_stopping_patience))
         return [Watch(_write), KeepAdapters(), SaveAndStop()]
+
+
+class ShareStart(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Batches hold the tokens that their rows begin with once, where that gives the same loss and gradients."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        """Change the batches of the trainer that Axolotl built."""
+        return [SharedPrefix(trainer, _write)]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -15,7 +15,7 @@ from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import TrainingSummary, to_json
+from engine.evidence import SharedStart, TrainingSummary, from_json, to_json
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         else adapter_norm(training.result / ADAPTER, flowed=flowed)
     )
     facts = read_facts(training.rendered)["train"]
+    shared = trained.facts.get("shared_prefix")
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
@@ -217,4 +218,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
         rows_left_out=facts.left_out + facts.left_out_marked,
         rows_cut=facts.cut,
+        shared_start=from_json(SharedStart, shared) if shared else None,
     )

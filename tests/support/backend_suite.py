@@ -160,6 +160,28 @@ class TrainSuite:
     def test_the_adapter_is_finite_and_moved(self, finished: tuple[Launch, Trained]) -> None:
         assert adapter_norm(finished[1].folder) > 0
 
+    def test_rows_share_their_common_start_and_train_as_rows_by_themselves(
+        self, finished: tuple[Launch, Trained], tmp_path: Path, pico_model: Path
+    ) -> None:
+        _, shared = finished
+        # One who says which attention to take gets it, and plain batches.
+        recipe = make_recipe(self.name, overrides=[("attn_implementation", "sdpa")])
+        plain = load_backend(self.name).train(make_launch(recipe, tmp_path, pico_model))
+
+        assert shared.facts["shared_prefix"]["used"], shared.facts["shared_prefix"]
+        assert "shared_prefix" not in plain.facts
+        assert shared.usage.steps.tokens < 0.7 * plain.usage.steps.tokens
+        for name in ("loss", "eval_loss"):
+            losses, expected = (
+                [
+                    getattr(point, name)
+                    for point in trained.history
+                    if getattr(point, name) is not None
+                ]
+                for trained in (shared, plain)
+            )
+            assert losses == pytest.approx(expected, rel=1e-3)
+
     def test_parameters_and_precision_are_measured(self, finished: tuple[Launch, Trained]) -> None:
         _, trained = finished
 

@@ -38,7 +38,10 @@ def ask_model(
 def _fitting(
     loaded: LoadedModel, asked: PredictionInputs, row: Example, shots: Sequence[Shot]
 ) -> Sequence[Shot]:
-    window = _window(loaded.model.config)
+    # models that also read images keep it in an inner configuration
+    text = loaded.model.config.get_text_config()
+    lengths = (getattr(text, name, None) for name in WINDOWS)
+    window = next((length for length in lengths if isinstance(length, int)), None)
     if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
     room = window - asked.room(loaded.chat)
@@ -46,11 +49,3 @@ def _fitting(
     while kept and len(chat.token_ids(chat.prompt(asked_turns(asked.task, row, kept)))) > room:
         kept = kept[1:]
     return kept
-
-
-def _window(config: Any) -> int | None:
-    """Return how many tokens the model reads at most; None where its configuration does not say."""
-    # models that also read images keep it in an inner configuration
-    text = config.get_text_config()
-    found = [getattr(text, name, None) for name in WINDOWS]
-    return next((length for length in found if isinstance(length, int)), None)

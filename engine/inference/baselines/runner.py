@@ -66,13 +66,14 @@ def who_answers(baseline: Baseline) -> str:
     return "model" if is_model else "floor"
 
 
+@dataclass(slots=True)
 class Models:
     """The model that is in memory: one at a time, so that the largest decides what it takes."""
 
-    def __init__(self, context: StageContext, base: Callable[[], Path]) -> None:
-        """`base` gives the folder of the recipe's base model."""
-        self._context, self._base = context, base
-        self._held: tuple[Reference | None, LoadedModel] | None = None
+    context: StageContext
+    base: Callable[[], Path]
+    """Gives the folder of the recipe's base model."""
+    _held: tuple[Reference | None, LoadedModel] | None = None
 
     def of(self, ref: Reference | None) -> LoadedModel:
         """Return a model, None for the recipe's own."""
@@ -86,9 +87,9 @@ class Models:
         from engine.runtime.models.base_model import locate_base_model  # brings torch
         from engine.runtime.models.load import load_model
 
-        context = self._context
+        context = self.context
         cached, progress = context.cached, context.progress
-        folder = self._base() if ref is None else locate_base_model(ref, cached, progress)
+        folder = self.base() if ref is None else locate_base_model(ref, cached, progress)
         return load_model(folder, device=context.device, precision=context.precision)
 
 

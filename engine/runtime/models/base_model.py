@@ -193,12 +193,15 @@ def _gguf_tokenizer(gguf: Path, target: Path) -> None:
 
 
 def _read_tokenizer(folder: Path, name: str) -> Any:
-    from transformers import AutoTokenizer  # only where a GGUF comes in
+    from gguf import GGUFReader  # only where a GGUF comes in
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
         folder, gguf_file=name, local_files_only=True, trust_remote_code=False
     )
-    _split_digits(tokenizer, _pre_tokenizer(folder / name))
+    # llama.cpp's name of how text is split before byte pairs are merged.
+    field = GGUFReader(folder / name).get_field("tokenizer.ggml.pre")
+    _split_digits(tokenizer, "" if field is None else str(field.contents()))
     return tokenizer
 
 
@@ -212,14 +215,6 @@ def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
         link = folder / "model.gguf"
         link.symlink_to(gguf.resolve())
         yield folder, link.name
-
-
-def _pre_tokenizer(gguf: Path) -> str:
-    """Return llama.cpp's name of how text is split before byte pairs are merged."""
-    from gguf import GGUFReader  # only where a GGUF comes in
-
-    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
-    return "" if field is None else str(field.contents())
 
 
 def _split_digits(tokenizer: Any, pre_tokenizer: str) -> None:

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from engine.errors import StageError
 from engine.files.reading import open_regular, parse_json, read_json
@@ -45,7 +45,11 @@ class WeightFile:
 
 def read_weight_file(path: Path) -> WeightFile:
     """Read the header and compare it with the file's size. StageError X607 when they differ."""
-    with _opened(path) as file:
+    try:
+        opened = open_regular(path)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error)) from error
+    with opened as file:
         # Of the open file: the name may be given to another one meanwhile.
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
@@ -73,13 +77,6 @@ def read_weight_file(path: Path) -> WeightFile:
         raise _damaged(path, f"it has {size} bytes, its header speaks of {end}")
     header = length.to_bytes(LENGTH_BYTES, "little") + text
     return WeightFile(path=path, header=header, tensors=tensors)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return open_regular(path)
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from error
 
 
 def weight_files(folder: Path) -> tuple[WeightFile, ...]:

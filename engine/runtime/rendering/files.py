@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,23 @@ class RenderRequest:
     """The data stage's artifact: `train.jsonl`, `validation.jsonl`."""
 
 
+@dataclass(slots=True)
+class CommonStart:
+    """The text that all rows so far begin with, as far as none of them learns from it."""
+
+    text: str = ""
+    _rows: int = 0
+
+    def take(self, row: RenderedRow) -> RenderedRow:
+        """Take one more row, and return it."""
+        first = row.segments[0] if row.segments else None
+        text = first.text if first is not None and not first.supervised else ""
+        # The place of the first difference, character by character: these are no paths.
+        self.text = commonprefix([self.text, text]) if self._rows else text  # noqa: RUF071
+        self._rows += 1
+        return row
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitFacts:
     """Counts of one split, as `rendering.json` keeps them; the tuples hold places."""
@@ -79,6 +97,8 @@ class SplitFacts:
     """Rows of an epoch that are left out for a marker of the template."""
     cut: int = 0
     """Rows of an epoch that are cut."""
+    shared_tokens: int = 0
+    """Of the text that all rows begin with; 0 as well where that was not counted yet."""
     lengths: tuple[tuple[int, int], ...] = ()
     """(tokens, rows that have so many), shortest first."""
 
@@ -105,16 +125,21 @@ def rendered_artifact(
     def build(folder: Path) -> None:
         renderer = _renderer(request)
         stats_by_split = {split: RenderStats() for split in SPLITS}
+        starts = {split: CommonStart() for split in SPLITS}
         for split, stats in stats_by_split.items():
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
-            write_rows(folder / f"{split}.jsonl", rows)
+            write_rows(folder / f"{split}.jsonl", map(starts[split].take, rows))
         problems = [
             *together(stats_by_split.values()).problems(request.limits),
             *stats_by_split["train"].nothing_left("train"),
         ]
         if problems:
             raise DataError(problems)
-        facts = {split: _facts(stats, request.limits) for split, stats in stats_by_split.items()}
+        facts = {
+            split: _facts(stats, request.limits)
+            | {"shared_tokens": len(renderer.chat.token_ids(starts[split].text))}
+            for split, stats in stats_by_split.items()
+        }
         (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     return cached(PRODUCT, payload, build)
@@ -201,7 +226,7 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
 
 def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
     """Return the JSON data of `SplitFacts`, whose fields have the names that they have in `stats`."""
-    facts = {one.name: getattr(stats, one.name) for one in fields(SplitFacts)}
+    facts = {one.name: getattr(stats, one.name, None) for one in fields(SplitFacts)}
     return facts | {
         "marked": [place for place, _ in stats.marked],
         "notes": [problem.headline() for problem in stats.notes(limits)],

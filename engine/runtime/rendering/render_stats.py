@@ -105,7 +105,9 @@ class RenderStats:
     def _marked(self, action: str) -> Iterator[Problem]:
         """Texts with markers could end their turn and speak as the assistant."""
         ours = action not in ("drop", "warn", "off")
-        found = [item for item in self.marked if ours or (_is_key(item[0]) and action == "drop")]
+        # No row can be left out for a text of the recipe's own.
+        own = ("task.", "label ") if action == "drop" else ()
+        found = [item for item in self.marked if ours or item[0].startswith(own)]
         for place, markers in found[:SHOWN]:
             yield Problem(
                 code="D392",
@@ -159,11 +161,6 @@ def together(ledgers: Iterable[RenderStats]) -> RenderStats:
     # The recipe's own texts are in every split.
     whole.marked = list(dict.fromkeys(whole.marked))
     return whole
-
-
-def _is_key(place: str) -> bool:
-    """The text is the recipe's own, so that no row can be left out for it."""
-    return place.startswith(("task.", "label "))
 
 
 def _listed(places: Sequence[str]) -> str:

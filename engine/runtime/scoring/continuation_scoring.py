@@ -70,18 +70,15 @@ def continuations(
 def _row(chat: Chat, context: str, choice: str) -> TokenRow:
     before, whole = context.rstrip(), context + choice
     if not before:
-        ids, start = [_first_token(chat), *chat.token_ids(whole)], 1
+        # What texts of this model begin with: its own token for that, or the one that ends them.
+        known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
+        first = next((int(token) for token in known if token is not None), 0)
+        ids, start = [first, *chat.token_ids(whole)], 1
     else:
         ids = chat.token_ids(whole)
         # At least one token is scored, also where the tokenizer joins the whole choice to the context.
         start = max(1, min(len(chat.token_ids(before)), len(ids) - 1))
     return TokenRow(ids=tuple(ids), learned=tuple(index >= start for index in range(len(ids))))
-
-
-def _first_token(chat: Chat) -> int:
-    """Return the token that texts of this model begin with: its own, or the one that ends them."""
-    known = (chat.tokenizer.bos_token_id, chat.tokenizer.eos_token_id)
-    return next((int(token) for token in known if token is not None), 0)
 
 
 @torch.inference_mode()
@@ -195,14 +192,6 @@ def _forward(loaded: LoadedModel, cache: PackedCache, items: Sequence[_Item]) ->
 
 def _check(loaded: LoadedModel, row: TokenRow, nll: float) -> None:
     """Hold the first choice, packed, to the same one read plainly."""
-    (plain,) = likelihood(loaded, [row], progress=_Quiet())
+    (plain,) = likelihood(loaded, [row], progress=None)
     if not abs(plain.nll - nll) <= CLOSE[loaded.model.dtype] * max(1.0, plain.nll / 10):
         raise UnsupportedModelError
-
-
-class _Quiet:
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Nothing to tell: one row of many."""
-
-    def note(self, text: str) -> None:
-        """Nothing to tell."""

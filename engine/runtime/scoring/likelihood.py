@@ -37,9 +37,9 @@ class Likelihood:
 
 @torch.inference_mode()
 def likelihood(
-    loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress
+    loaded: LoadedModel, rows: Sequence[Sequence[Segment] | TokenRow], *, progress: Progress | None
 ) -> list[Likelihood]:
-    """Return the negative log-likelihood of what is learned in each row.
+    """Return the negative log-likelihood of what is learned in each row; None says nothing of how far it is.
 
     The first token of a row has nothing before it and is never counted. StageError X616 when the
     model's numbers are not finite.
@@ -56,7 +56,8 @@ def likelihood(
         for member, sums_of_row in zip(members, sums, strict=True):
             results[member] = sums_of_row
         done += len(members)
-        progress.update(done, len(rows), "rows")
+        if progress is not None:
+            progress.update(done, len(rows), "rows")
     return [
         Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
         for row, (nll, ends) in zip(token_rows, results, strict=True)

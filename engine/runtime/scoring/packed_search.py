@@ -134,16 +134,15 @@ class PackedSearch:
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Run every row to its end."""
         active: list[_SearchInFlight] = []
-        checked = False
         with attending(self._loaded, self._cache):
             while active or self._order:
                 feeds = self._next_feeds(active, make)
                 logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
                 scored = [one for feed in feeds for one in feed.scored_tokens]
                 log_probs = log_probabilities(logits, scored)
-                if not checked:
+                if self._plain:
                     self._check(log_probs)
-                    checked = True
+                    self._plain = []
                 self._deliver(feeds, log_probs)
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:

@@ -223,8 +223,8 @@ class ServerBatch:
 
     def _final(self, error: RequestRefusedError) -> StageError:
         if error.status == NOT_FOUND and "model" in error.message.lower():
-            message = f"the server has no model `{self.model}`: {error.message}"
-            return server_problem("E723", message)
+            what = f"the server has no model `{self.model}`: {error.message}"
+            return server_problem("E723", what)
         return self._unwanted(str(error))
 
     def _unwanted(self, what: str) -> StageError:
@@ -253,18 +253,15 @@ def _reply(answer: Any, asked: str) -> Reply:
         what = "the server's answer is no chat completion"
         raise server_problem("E726", what, hint) from None
     read, written = (count if isinstance(count, int) else None for count in tokens)
+    text = THOUGHT.sub("", content) if isinstance(content, str) else ""
     return Reply(
         asked=asked,
-        text=_encodable(THOUGHT.sub("", content)) if isinstance(content, str) else "",
+        # Half a surrogate pair, which JSON can spell, is no character, and no file can hold it.
+        text=text.encode("utf-8", errors="replace").decode("utf-8"),
         input_tokens=read,
         output_tokens=written,
         cut_off=cut_off,
     )
-
-
-def _encodable(text: str) -> str:
-    """Return a text that a file can hold: half a surrogate pair, which JSON can spell, is no character."""
-    return text.encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _read_kept(path: Path) -> dict[str, Reply]:

@@ -75,7 +75,8 @@ class ChatServer:
                 payload = redacted_value(parse_json(text))
             except ValueError:
                 raise RequestRefusedError(status, "the answer is no JSON") from None
-            if not _is_error(payload):
+            # Some providers' answers claim success and say otherwise.
+            if not isinstance(payload, Mapping) or "error" not in payload or "choices" in payload:
                 return payload
             status = _code(payload)
         message = self._shown(_message(text))
@@ -179,11 +180,6 @@ def _message(text: str) -> str:
         if isinstance(payload, Mapping) and key in payload:
             payload = payload[key]
     return payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-
-
-def _is_error(payload: object) -> bool:
-    """Return whether an answer that claims success says otherwise, as some providers' answers do."""
-    return isinstance(payload, Mapping) and "error" in payload and "choices" not in payload
 
 
 def _code(payload: Mapping[str, Any]) -> int:

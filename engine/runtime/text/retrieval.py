@@ -45,9 +45,8 @@ def nearest(
             path="baselines",
             hint="remove retrieved_few_shot from baselines",
         ) from error
-    kept_away = barred or {}
     return [
-        _best(similar, count, kept_away.get(place, ()))
+        _best(similar, count, (barred or {}).get(place, ()))
         for place, similar in enumerate(_similarities(vectorizer, rows, texts))
     ]
 

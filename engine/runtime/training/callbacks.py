@@ -19,10 +19,11 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from engine.files.digests import write_digests
 from engine.runtime.training import usage
-from engine.runtime.training.gradients import agreement
+from engine.runtime.training.gradients import agreement, autocast_dtype
 
 Event = Mapping[str, Any]
-"""`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`.
+"""`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
+before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -54,7 +55,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
         # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
         self._report({"event": "start", **facts, **start, **self._taken()})
-        found = agreement(model, given["train_dataloader"].dataset, autocast=_autocast(args))
+        loader = given["train_dataloader"]
+        found = agreement(model, loader.dataset, loader.collate_fn, autocast=autocast_dtype(args))
         if found is not None:
             self._report({"event": "gradients", "cosine": found})
         self._watch_first_product(model)
@@ -184,10 +186,3 @@ def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any
 def device_name(device: torch.device) -> str | None:
     """Return what the driver calls a GPU; None for any other device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else None
-
-
-def _autocast(args: TrainingArguments) -> torch.dtype | None:
-    """Return what the trainer casts products to; None where it casts nothing."""
-    if args.bf16:
-        return torch.bfloat16
-    return torch.float16 if args.fp16 else None

@@ -1,4 +1,4 @@
-"""Whether a model's gradients are the same after it has been evaluated, asked before anything is trained.
+"""Gradients compared before anything is trained: after an evaluation, and between two forms of the same batch.
 
 bitsandbytes 0.50.2 repacks 4-bit weights in place on CPUs with AVX512-BF16 when it first runs without gradients
 (`Linear4bit.forward`); the backward pass then reads them in the old order, and the gradients are wrong while
@@ -8,13 +8,27 @@ every loss looks healthy. `keep_unpacked` prevents that, `agreement` proves it o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import TrainingArguments
+
+Batch = Mapping[str, Any]
+Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]
 
 TOKENS = 64
 """Of one row, from its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradients:
+    """What one batch teaches: its loss, and a gradient for each trained weight."""
+
+    loss: float
+    tensors: list[torch.Tensor]
 
 
 def keep_unpacked(model: torch.nn.Module) -> None:
@@ -31,49 +45,86 @@ def has_4bit_weights(model: torch.nn.Module) -> bool:
 
 
 def agreement(
-    model: torch.nn.Module,
-    rows: Any,
-    *,
-    autocast: torch.dtype | None = None,
+    model: torch.nn.Module, rows: Any, collate: Collator, *, autocast: torch.dtype | None = None
 ) -> float | None:
     """Return the cosine of the gradients of one row before and after an evaluation of that row.
 
-    `rows[0]` has `input_ids`. None without 4-bit weights, and where gradients are not finite from the start.
-    Weights, gradients, random states and modes are left as they were.
+    `rows[0]` is made a batch by `collate`, as the trainer does. None without 4-bit weights, and where gradients are
+    not finite from the start. Weights, gradients, random states and modes are left as they were.
     """
     if not has_4bit_weights(model):
         return None
-    device = next(model.parameters()).device
-    ids = torch.tensor([list(rows[0]["input_ids"])[-TOKENS:]], device=device)
     # Every token counts as learned: which loss it is does not matter, only that it is the same twice.
-    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
-    casting = torch.autocast(device.type, dtype=autocast, enabled=autocast is not None)
-    with _undisturbed(model), casting:
-        before = _gradients(model, given)
+    ids = list(rows[0]["input_ids"])[-TOKENS:]
+    batch = on_device(model, collate([{"input_ids": ids, "labels": ids}]))
+    with undisturbed(model), casting(model, autocast):
+        before = gradients_of(model, batch).tensors
         model.eval()
         with torch.no_grad():
-            model(**given)
-        after = _gradients(model, given)
+            model(**batch)
+        after = gradients_of(model, batch).tensors
     # Broken from the start: the first loss says so with a better hint (B414).
-    if not bool(torch.isfinite(before).all()):
+    if not all(bool(torch.isfinite(gradient).all()) for gradient in before):
         return None
-    if torch.equal(before, after):
+    if all(map(torch.equal, before, after)):
         return 1.0
-    return float(torch.nn.functional.cosine_similarity(before, after, dim=0))
+    norms = math.sqrt(_dot(before, before) * _dot(after, after))
+    return _dot(before, after) / norms if norms else math.nan
 
 
-def _gradients(model: torch.nn.Module, given: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the gradients of all trained weights in one row, of the same dropout each time."""
+def difference(one: Gradients, other: Gradients) -> float:
+    """Return how far two losses or their gradients lie apart, relative to those of `one`: the larger of both.
+
+    Infinite where only one of them is 0, NaN where a number is not finite.
+    """
+    squares = (
+        float((a.double() - b.double()).square().sum())
+        for a, b in zip(one.tensors, other.tensors, strict=True)
+    )
+    norm = math.sqrt(_dot(one.tensors, one.tensors))
+    apart = (
+        _relative(math.sqrt(sum(squares)), norm),
+        _relative(abs(one.loss - other.loss), abs(one.loss)),
+    )
+    return math.nan if any(map(math.isnan, apart)) else max(apart)
+
+
+def gradients_of(model: torch.nn.Module, batch: Batch) -> Gradients:
+    """Return the loss of a batch and the gradients of all trained weights, of the same dropout each time."""
     torch.manual_seed(0)
     model.train()
     model.zero_grad()
-    model(**given).loss.backward()
-    found = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    return torch.cat([gradient.detach().flatten().double() for gradient in found])
+    loss = model(**batch).loss
+    loss.backward()
+    tensors = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    model.zero_grad()
+    return Gradients(loss=float(loss.detach()), tensors=tensors)
+
+
+def on_device(model: torch.nn.Module, batch: Batch) -> dict[str, Any]:
+    """Return the batch where the model is."""
+    device = next(model.parameters()).device
+    return {
+        name: value.to(device) if hasattr(value, "to") else value for name, value in batch.items()
+    }
+
+
+def casting(model: torch.nn.Module, dtype: torch.dtype | None) -> torch.autocast:
+    """Return the cast of products that a trainer works under; None casts nothing."""
+    kind = next(model.parameters()).device.type
+    return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
+
+
+def autocast_dtype(args: TrainingArguments) -> torch.dtype | None:
+    """Return what the trainer casts products to; None where it casts nothing."""
+    if args.bf16:
+        return torch.bfloat16
+    return torch.float16 if args.fp16 else None
 
 
 @contextlib.contextmanager
-def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
+def undisturbed(model: torch.nn.Module) -> Iterator[None]:
+    """Leave weights' gradients, the modes of modules and random states as they were."""
     modes = [(module, module.training) for module in model.modules()]
     try:
         with torch.random.fork_rng():
@@ -82,3 +133,13 @@ def _undisturbed(model: torch.nn.Module) -> Iterator[None]:
         model.zero_grad()
         for module, training in modes:
             module.training = training
+
+
+def _dot(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> float:
+    return sum(float((a.double() * b.double()).sum()) for a, b in zip(one, other, strict=True))
+
+
+def _relative(apart: float, size: float) -> float:
+    if size:
+        return apart / size
+    return 0.0 if apart == 0 else math.inf

@@ -16,6 +16,8 @@ from transformers import (
     BitsAndBytesConfig,
     PrinterCallback,
     ProgressCallback,
+    Trainer,
+    TrainerCallback,
     set_seed,
 )
 from transformers.utils import logging as transformers_logging
@@ -29,10 +31,10 @@ from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.prefix_batch import IGNORED
+from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
-IGNORED = -100
-"""The label of tokens that are not learned from."""
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(
     {
@@ -41,6 +43,7 @@ NOT_ARGUMENTS = frozenset(
         "adapter",
         "load_in_4bit",
         "repack_4bit",
+        "shared_prefix",
         "lora_r",
         "lora_alpha",
         "lora_dropout",
@@ -61,6 +64,14 @@ class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
     def n_gpu(self) -> int:
         """One GPU, or none."""
         return min(1, int(super().n_gpu))
+
+
+class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
+    """Computes the loss and nothing beside it: TRL's entropies and accuracies pass over all logits twice more."""
+
+    def compute_loss(self, model: Any, inputs: Any, **options: Any) -> Any:
+        """Return what transformers' own trainer returns."""
+        return Trainer.compute_loss(self, model, inputs, **options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +98,24 @@ def train(
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
     validation = tokenised(folders.rows / "validation.jsonl", chat)
-    trainer = SFTTrainer(
+    trainer = LeanTrainer(
         model=_model(config, folders.base_model, device),
         args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
         train_dataset=tokenised(folders.rows / "train.jsonl", chat),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
         peft_config=_lora(config),
-        callbacks=[Watch(report), KeepAdapters(), SaveAndStop(), *_patience(config)],
     )
+    callbacks: list[TrainerCallback] = [
+        Watch(report),
+        KeepAdapters(),
+        SaveAndStop(),
+        *_patience(config),
+    ]
+    if config.get("shared_prefix"):
+        callbacks.insert(0, SharedPrefix(trainer, report))
+    for callback in callbacks:
+        trainer.add_callback(callback)
     # Progress goes through `Watch`; these two would write to the terminal as well.
     trainer.remove_callback(ProgressCallback)
     trainer.remove_callback(PrinterCallback)

@@ -26,7 +26,7 @@ START: dict[str, Any] = {
 }
 
 
-def monitor() -> TrainingMonitor:
+def monitor(progress: Told | None = None) -> TrainingMonitor:
     """Of 24 rows in steps of 8, twice."""
     launch = Launch(
         config="",
@@ -35,7 +35,7 @@ def monitor() -> TrainingMonitor:
         folder=Path(),
         method=METHOD,
         setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
-        progress=Told(),
+        progress=progress or Told(),
     )
     return TrainingMonitor(launch, UsageMeter(began=0.0))
 
@@ -51,6 +51,16 @@ def test_the_planned_training_may_begin() -> None:
     told.handle(START)
 
     assert told.facts["world_size"] == 1
+
+
+def test_why_batches_are_plain_after_all_is_kept_and_shown() -> None:
+    progress = Told()
+    watched = monitor(progress)
+    watched.handle({"event": "shared_prefix", "used": False, "reason": "sliding_window"})
+    watched.handle(START)
+
+    assert watched.facts["shared_prefix"] == {"used": False, "reason": "sliding_window"}
+    assert progress.notes == ["batches are plain: sliding_window"]
 
 
 @pytest.mark.parametrize("changes", [{"world_size": 2, "rows_per_step": 8}, {"devices": 2}])

@@ -14,7 +14,7 @@ from engine.estimate.devices import named_device
 from engine.estimate.duration import operations
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, peak, trainable_parameters
-from engine.estimate.training import Known, estimate_from
+from engine.estimate.training import Known, course_of, estimate_from
 from engine.estimate.workload import Workload
 from engine.recipe.model import Method, Recipe
 from engine.store import Store
@@ -209,3 +209,47 @@ def test_a_faster_device_is_told_to_take_less_and_to_be_assumed(tmp_path: Path) 
     spent, _, source = dict(h200.derived)["time"].partition("; ")
     assert spent.startswith("start 3 s, steps ")
     assert "is assumed" in source
+
+
+def test_tokens_that_all_rows_begin_with_are_computed_once_in_a_batch(tmp_path: Path) -> None:
+    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    shared, plain = (
+        course_of(recipe_in(tmp_path, dropout=dropout, batch_size=8), work)
+        for dropout in (0.0, 0.1)
+    )
+
+    assert shared is not None
+    assert plain is not None
+    # The mean row has 30 tokens, and the longest of eight drawn rows nearly 60.
+    assert shared.batch == Batch(rows=8, length=30, shared=12, learned=2)
+    assert (shared.batch.tokens, shared.batch.logits) == (12 + 8 * 18, 16)
+    assert plain.batch.tokens == plain.batch.logits == 8 * plain.batch.length
+    assert plain.batch.length > 50
+    assert shared.evaluation_tokens == 20 / 8 * (12 + 8 * 18)
+
+
+def test_each_row_keeps_what_it_learns_and_the_token_before(tmp_path: Path) -> None:
+    work = dataclasses.replace(EXACT, train=((10, 40),), validation=(), shared=10, learned=3.0)
+    course = course_of(recipe_in(tmp_path, dropout=0.0), work)
+
+    assert course is not None
+    assert course.batch.shared == 10 - (3 + 1)
+
+
+def test_what_sharing_saves_is_said_of_rows_whose_lengths_are_known(tmp_path: Path) -> None:
+    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8)
+    found = {
+        name: estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_start
+        for name, work in {
+            "counted": work,
+            "guessed": dataclasses.replace(work, exact=False),
+            "unknown": dataclasses.replace(work, at_most=True),
+        }.items()
+    }
+
+    assert found["counted"].startswith(
+        "prompts begin with the same 12 of 30 tokens: 2.9 times fewer"
+    )
+    assert "about 12 of 30" in found["guessed"]
+    assert found["unknown"] == ""

@@ -17,7 +17,8 @@ from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import RenderedRow
-from engine.runtime.training.sft import IGNORED, tokenised
+from engine.runtime.training.prefix_batch import IGNORED
+from engine.runtime.training.sft import tokenised
 from support.launches import TASK
 from support.pico import CHAT_TEMPLATE
 from support.rendered import render_rows

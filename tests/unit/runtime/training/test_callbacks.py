@@ -48,7 +48,9 @@ def told(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
     )
     state = SimpleNamespace(global_step=0, max_steps=2, is_world_process_zero=is_first)
     given = (args, state, SimpleNamespace())
-    watch.on_train_begin(*given, model=model, train_dataloader=SimpleNamespace(dataset=[]))
+    watch.on_train_begin(
+        *given, model=model, train_dataloader=SimpleNamespace(dataset=[], collate_fn=None)
+    )
     model(input_ids=torch.zeros(1, 3, dtype=torch.long))
     watch.on_evaluate(*given)
     for step, passes in ((1, 2), (2, 1)):

@@ -10,6 +10,14 @@ import pytest
 from engine.runtime.training.gradients import agreement, keep_unpacked
 from support.pico import make_pico_model
 
+
+def collated(rows: Any) -> Any:
+    """One row as a batch."""
+    import torch
+
+    return {name: torch.tensor([rows[0][name]]) for name in ("input_ids", "labels")}
+
+
 ROWS = [{"input_ids": list(range(3, 40))}]
 
 
@@ -36,14 +44,14 @@ def loaded(base: Path, *, four_bit: bool, dropout: float = 0.5) -> Any:
 
 
 def test_a_model_without_4bit_weights_is_not_asked(base: Path) -> None:
-    assert agreement(loaded(base, four_bit=False), ROWS) is None
+    assert agreement(loaded(base, four_bit=False), ROWS, collated) is None
 
 
 def test_weights_that_stay_unpacked_keep_their_gradients(base: Path) -> None:
     model = loaded(base, four_bit=True)
     keep_unpacked(model)
 
-    assert agreement(model, ROWS) == 1.0
+    assert agreement(model, ROWS, collated) == 1.0
 
 
 @pytest.mark.filterwarnings("ignore:.*an autograd kernel was not registered")
@@ -52,7 +60,7 @@ def test_weights_that_are_repacked_do_not(base: Path) -> None:
 
     if not has_avx512bf16():
         pytest.skip("this CPU has no AVX512-BF16")
-    cosine = agreement(loaded(base, four_bit=True), ROWS)
+    cosine = agreement(loaded(base, four_bit=True), ROWS, collated)
 
     assert cosine is not None
     assert cosine < 0.9
@@ -66,7 +74,7 @@ def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Pat
     modes = [module.training for module in model.modules()]
     state = torch.random.get_rng_state()
 
-    agreement(model, ROWS)
+    agreement(model, ROWS, collated)
 
     assert [module.training for module in model.modules()] == modes
     assert torch.random.get_rng_state().equal(state)

@@ -1,0 +1,204 @@
+"""Training steps whose rows share their common start, beside the plain way: `python benchmarks/train.py`.
+
+Both train the same rows with the same base model (the quickstart's) on one core, each in a process of its own: ours
+as compiled by default, all rows of a step at once; the plain way as before, eight rows at once, padded, which
+`attn_implementation: sdpa` asks for. Processor seconds of the steps after the first are compared, since other work on
+the machine changes wall clocks; the goal is 85 % of the ratio of tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluate_cases import load_case
+
+from engine.backends import load_backend
+from engine.backends.base import CompileInputs, Launch
+from engine.data.examples.example import Example, content_id
+from engine.environment import detect_device
+from engine.recipe import load_recipe
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import LengthLimits
+
+ROOT = Path(__file__).resolve().parents[1]
+CASES = ("banking77", "snips", "headlines")
+BATCH, STEPS, VALIDATION = 16, 4, 16
+GOAL = 0.85
+HEADS = (
+    "rows", "backend", "tokens a step, plain", "shared", "times fewer", "CPU s a step, plain", "shared",
+    "times less", "of the tokens' ratio", "peak MB, plain", "shared", "gradients, off", "loss, off",
+)  # fmt: skip
+
+
+class Silent:
+    """Takes progress."""
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Take it."""
+
+    def note(self, text: str) -> None:
+        """Take it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One training."""
+
+    case: str
+    backend: str
+    way: str
+    precision: Literal["bf16", "fp32"]
+    root: Path
+
+
+def main() -> int:
+    """Train the chosen cases both ways and print a table; 1 where a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--backend", action="append", choices=("trl", "axolotl"))
+    parser.add_argument("--precision", default="bf16", choices=("bf16", "fp32"))
+    parser.add_argument("--store", type=Path, default=ROOT / ".recipe", help="of the base model")
+    parser.add_argument(
+        "--one", nargs=3, metavar=("CASE", "BACKEND", "WAY"), help=argparse.SUPPRESS
+    )
+    options = parser.parse_args()
+    if options.one:
+        case, backend, way = options.one
+        job = Job(
+            case=case, backend=backend, way=way, precision=options.precision, root=options.store
+        )
+        _say(json.dumps(_train(job)))
+        return 0
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    _say(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
+    shares = [
+        _line(
+            case, backend, *(_process(options, case, backend, way) for way in ("plain", "shared"))
+        )
+        for case in CASES
+        if options.only in case
+        for backend in options.backend or ("trl", "axolotl")
+    ]
+    return 0 if shares and min(shares) >= GOAL else 1
+
+
+def _process(options: argparse.Namespace, case: str, backend: str, way: str) -> dict[str, Any]:
+    words = (
+        "--precision",
+        options.precision,
+        "--store",
+        str(options.store),
+        "--one",
+        case,
+        backend,
+        way,
+    )
+    ended = subprocess.run(
+        [sys.executable, __file__, *words],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    return found
+
+
+def _line(case: str, backend: str, plain: dict[str, Any], shared: dict[str, Any]) -> float:
+    """Print a line of the table; return which share of the tokens' ratio the processor time reached."""
+    tokens, seconds = (plain[name] / shared[name] for name in ("tokens", "seconds"))
+    losses = zip(plain["losses"], shared["losses"], strict=True)
+    cells = (
+        case, backend, f"{plain['tokens']:.0f}", f"{shared['tokens']:.0f}", f"{tokens:.2f}",
+        f"{plain['seconds']:.2f}", f"{shared['seconds']:.2f}", f"{seconds:.2f}", f"{seconds / tokens:.0%}",
+        f"{plain['peak'] / 1e6:.0f}", f"{shared['peak'] / 1e6:.0f}", f"{shared['difference']:.1e}",
+        f"{max(abs(one - other) / one for one, other in losses):.1e}",
+    )  # fmt: skip
+    _say(f"| {' | '.join(cells)} |")
+    return float(seconds / tokens)
+
+
+def _train(job: Job) -> dict[str, Any]:
+    """Train, and return what a step after the first took, and what the trainer says of its batches."""
+    with tempfile.TemporaryDirectory() as folder:
+        trained = load_backend(job.backend).train(_launch(job, Path(folder)))
+    steps = trained.usage.steps
+    return {
+        "tokens": steps.tokens / steps.count,
+        "seconds": steps.cpu_seconds / steps.count,
+        "peak": trained.usage.peak_bytes,
+        "losses": [point.loss for point in trained.history if point.loss is not None],
+        # SystemExit rather than a table of plain steps beside plain steps.
+        "difference": trained.facts["shared_prefix"]["difference"] if job.way == "shared" else None,
+    }
+
+
+def _launch(job: Job, folder: Path) -> Launch:
+    """Write the rows of a case and compile a training of `STEPS` steps."""
+    from evaluate_model import base_model
+
+    from engine.runtime.rendering.chat import load_chat
+    from engine.runtime.rendering.files import write_rows
+    from engine.runtime.rendering.render_stats import RenderStats
+    from engine.runtime.rendering.renderer import Renderer
+
+    base, case = base_model(job.root), load_case(job.case)
+    recipe = _recipe(job)
+    chat, device = load_chat(base), detect_device()
+    sizes = {"train": BATCH * STEPS, "validation": VALIDATION}
+    for number, (split, count) in enumerate(sizes.items()):
+        rows = case.train[number * BATCH * STEPS :][:count]
+        examples = [
+            Example(id=content_id(text, label), origin=f"{split}:{place}", input=text, target=label)
+            for place, (text, label) in enumerate(rows)
+        ]
+        limits = LengthLimits(max_length=recipe.method.max_length, truncation="fail")
+        rendered = Renderer(chat, case.task, limits).rendered(examples, RenderStats())
+        write_rows(folder / f"{split}.jsonl", rendered)
+    setting = CompileInputs(
+        device=device,
+        precision=job.precision,
+        train_rows=sizes["train"],
+        validation_rows=sizes["validation"],
+    )
+    return Launch(
+        config=load_backend(job.backend).compile(recipe, setting).text,
+        rows=folder,
+        base_model=base,
+        folder=folder / "launch",
+        method=recipe.method,
+        setting=setting,
+        progress=Silent(),
+    )
+
+
+def _recipe(job: Job) -> Recipe:
+    """Return the quickstart's recipe with the training of a job."""
+    recipe, _ = load_recipe(ROOT / "recipes" / "quickstart.yaml")
+    plain = job.way == "plain"
+    micro = BATCH // 2 if plain else BATCH
+    method = replace(
+        recipe.method, epochs=1.0, batch_size=BATCH, micro_batch_size=micro, max_length=1024
+    )
+    overrides = (("attn_implementation", "sdpa"),) if plain else ()
+    backend = replace(
+        recipe.backend, name=job.backend, precision=job.precision, overrides=overrides
+    )
+    return replace(recipe, method=method, backend=backend)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Batches change from plain to shared once they were checked, and stay plain, with a reason, where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+from engine.runtime.training.prefix_batch import NAME
+from engine.runtime.training.shared_prefix import CHECKED_ROWS, SharedPrefix
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 50,
+    "initializer_range": 0.4,
+}
+START = [3, 9, 4, 4, 7, 1]
+ROWS = [
+    {"input_ids": [*START, number, 5, 6], "labels": [-100] * 8 + [6]} for number in range(10, 20)
+]
+
+
+def plain(rows: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, torch.Tensor]:
+    """Rows of one length as they are."""
+    return {name: torch.tensor([row[name] for row in rows]) for name in ("input_ids", "labels")}
+
+
+class Trainer:
+    """What of a trainer is looked at, with a model of its own."""
+
+    def __init__(self, model: Any, collate: Any = plain) -> None:
+        self.model = model
+        self.data_collator = collate
+        self.eval_data_collator = collate
+        self.events: list[Mapping[str, Any]] = []
+        self.sharing = SharedPrefix(self, self.events.append)
+
+    def begin(self) -> Mapping[str, Any]:
+        """Training begins; return what is reported."""
+        loader = SimpleNamespace(dataset=ROWS)
+        self.sharing.on_train_begin(*self.given(), model=self.model, train_dataloader=loader)
+        return self.events[-1]
+
+    def end(self) -> None:
+        self.sharing.on_train_end(*self.given(), model=self.model)
+
+    def given(self) -> Any:
+        return SimpleNamespace(bf16=False, fp16=False), SimpleNamespace(), SimpleNamespace()
+
+
+def llama() -> Any:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**SIZES))
+
+
+def test_batches_are_shared_from_the_start_of_training_to_its_end() -> None:
+    trainer = Trainer(llama())
+    before = trainer.data_collator(ROWS)
+
+    event = trainer.begin()
+
+    assert event["used"], event
+    assert event["difference"] < 1e-5
+    assert before["input_ids"].shape == (10, 9)
+    for collate in (trainer.data_collator, trainer.eval_data_collator):
+        assert collate(ROWS)["input_ids"].shape == (1, 6 + 10 * 3)
+    assert trainer.model.config._attn_implementation == NAME
+    trainer.end()
+    assert trainer.model.config._attn_implementation == "sdpa"
+    assert trainer.data_collator(ROWS)["input_ids"].shape == (10, 9)
+
+
+def test_a_few_rows_are_computed_both_ways_and_leave_no_trace() -> None:
+    seen: list[int] = []
+
+    def collate(rows: Any) -> Any:
+        seen.append(len(rows))
+        return plain(rows)
+
+    trainer = Trainer(llama(), collate)
+    state = torch.random.get_rng_state()
+    trainer.begin()
+
+    assert seen == [CHECKED_ROWS]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_a_model_that_asks_for_a_sliding_window_is_trained_plainly() -> None:
+    trainer = Trainer(MistralForCausalLM(MistralConfig(**SIZES, sliding_window=4)))
+
+    event = trainer.begin()
+
+    assert not event["used"]
+    assert event["reason"] == "the model's attention asks for sliding_window"
+    assert trainer.model.config._attn_implementation == "sdpa"
+    assert trainer.data_collator(ROWS)["input_ids"].shape == (10, 9)
+
+
+@pytest.mark.parametrize("wrong", [2.0, float("nan")])
+def test_batches_with_another_loss_are_not_used(wrong: float) -> None:
+    model = llama()
+    forward = model.forward
+
+    def changed(*given: Any, **named: Any) -> Any:
+        found = forward(*given, **named)
+        if "layout" in named:
+            found.loss = found.loss * wrong
+        return found
+
+    model.forward = changed
+    trainer = Trainer(model)
+
+    event = trainer.begin()
+
+    assert not event["used"]
+    assert event["reason"] == "loss or gradients are not those of plain batches"
+    assert trainer.data_collator(ROWS)["input_ids"].shape == (10, 9)

@@ -40,7 +40,7 @@ coverage:
     uv run pytest --cov
 
 # Slow tests that take one processor each; the others train on all of them, one after the other.
-light := "tests/functional tests/browser"
+light := "tests/functional tests/browser tests/slow/test_axolotl.py"
 
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words:

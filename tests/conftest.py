@@ -65,8 +65,8 @@ open_shared_folder()
 GZIP = b"\x1f\x8b"
 """How a gzip file begins; its time of making stands in the ten bytes of its head."""
 ROOT = Path(__file__).parents[1]
-LIGHT = ("tests/functional", "tests/browser")
-"""Folders whose slow tests take one processor each, as the justfile says too."""
+LIGHT = ("tests/functional", "tests/browser", "tests/slow/test_axolotl.py")
+"""Where slow tests take one processor each, as the justfile says too: importing Axolotl takes ten seconds of one."""
 
 
 @pytest.fixture

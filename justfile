@@ -31,13 +31,13 @@ lint:
 types:
     uv run mypy
 
-# the default tests, which download nothing: just test tests/unit -k gate
+# the default tests, which download nothing and take two minutes: just test tests/unit -k gate
 test *words:
     uv run pytest {{ words }}
 
-# the default tests with the share of lines that they run, which has a floor in pyproject.toml
+# the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
 coverage:
-    uv run pytest --cov
+    uv run pytest --cov -m "not slow and not exhaustive"
 
 # Slow tests that take one processor each; the others train on all of them, one after the other.
 light := "tests/functional tests/browser tests/slow/test_axolotl.py"

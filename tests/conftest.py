@@ -101,6 +101,12 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Run the thorough tests of files and folders that are named: who names them wants what they hold."""
+    if config.args_source is config.ArgsSource.ARGS:
+        config.option.markexpr = config.option.markexpr.replace("not thorough and ", "")
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """As many workers as processors, four at most: each takes a gigabyte.
 

@@ -33,6 +33,8 @@ from support.examples import examples
 from support.project import Outcome, Project
 from support.runs import run_folders
 
+pytestmark = pytest.mark.thorough
+
 Run = Callable[..., Outcome]
 
 

@@ -34,6 +34,8 @@ from support.json_mutation import mutated
 from support.project import Outcome
 from support.runs import run_folders
 
+pytestmark = pytest.mark.thorough
+
 Run = Callable[..., Outcome]
 
 

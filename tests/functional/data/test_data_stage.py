@@ -17,6 +17,8 @@ from engine.store import canonical_json, make_key
 from support.data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
 from support.project import BASE
 
+pytestmark = pytest.mark.thorough
+
 
 def test_train_and_validation_are_the_artifact_and_the_holdout_is_elsewhere(
     tmp_path: Path,

@@ -14,6 +14,8 @@ import yaml
 
 from support.project import THINGS, Outcome, rows
 
+pytestmark = pytest.mark.thorough
+
 Run = Callable[..., Outcome]
 MOST_LINES = 25
 

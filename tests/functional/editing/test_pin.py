@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
+pytestmark = pytest.mark.thorough
+
 MODEL, ROWS = "a" * 40, "b" * 40
 WHEEL, SDIST = b"the wheel", b"the sdist"
 RECIPE = """\

@@ -17,6 +17,8 @@ from engine.stages import load_stage
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
+pytestmark = pytest.mark.thorough
+
 WHOLE = ("quantize", "verify")
 """Stages whose slow products are left in place here."""
 

@@ -13,6 +13,8 @@ from engine.stages import load_stage
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.parametrize("stage", PLAIN)
 def test_ctrl_c_in_a_stage_keeps_what_was_finished(

@@ -18,6 +18,8 @@ from engine.recipe import load_recipe
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 
+pytestmark = pytest.mark.thorough
+
 
 def latest(project: Project) -> dict[str, Any]:
     folders = (project.folder / ".recipe" / "runs" / "tiny").iterdir()

@@ -16,6 +16,8 @@ import pytest
 from support.project import Outcome, Project, rows
 from support.runs import report, statuses
 
+pytestmark = pytest.mark.thorough
+
 LOCK = "recipe.lock.json"
 
 

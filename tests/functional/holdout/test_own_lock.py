@@ -20,6 +20,8 @@ from engine.data.membership import keys_of
 from support.paths import ROOT
 from support.project import BASE, Outcome, rows
 
+pytestmark = pytest.mark.thorough
+
 LOCK = "recipe.lock.json"
 Row = dict[str, str]
 Run = Callable[..., Outcome]

@@ -11,6 +11,8 @@ import pytest
 from support.forked_verbs import Verbs
 from support.hostile_files import EVERY, PLACES, THINGS, make_project, put, remove
 
+pytestmark = pytest.mark.thorough
+
 CASES = [(place, thing) for place in PLACES for thing in THINGS]
 EACH, SPARSE = 25, 41
 """One case of so many is among the fast tests; each place is, with several things."""

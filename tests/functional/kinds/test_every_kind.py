@@ -16,6 +16,8 @@ from support.project import BAD, GOOD, THINGS, Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import report
 
+pytestmark = pytest.mark.thorough
+
 COUNT = 90
 KINDS: dict[str, dict[str, Any]] = {
     "multilabel": {

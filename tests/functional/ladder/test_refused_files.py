@@ -15,6 +15,8 @@ from support.convert_server import converter_script
 from support.project import Outcome, Project
 from support.runs import forget, report
 
+pytestmark = pytest.mark.thorough
+
 QUANTIZER = "from engine.runtime.gguf.quantize_worker import main\nmain()\n"
 """The packaged one, as the tool of a llama.cpp of the user's."""
 SCRAMBLE = """

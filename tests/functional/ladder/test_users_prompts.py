@@ -16,6 +16,8 @@ from support.pico import CHAT_TEMPLATE
 from support.project import Outcome, Project
 from support.runs import forget, report
 
+pytestmark = pytest.mark.thorough
+
 FORMATS = {"formats": ["safetensors", "gguf", "ollama"], "quantization": "Q8_0"}
 R1 = Family(template="deepseek_r1_distill", special=(), eos="")
 

@@ -14,6 +14,8 @@ import pytest
 from support.project import Project
 from support.runs import report, run_folders, statuses
 
+pytestmark = pytest.mark.thorough
+
 LOCK = "recipe.lock.json"
 MAKERS = ("train", "merge", "quantize")
 

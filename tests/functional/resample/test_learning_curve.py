@@ -20,6 +20,8 @@ from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import PLAIN, manifests, only, report, statuses
 
+pytestmark = pytest.mark.thorough
+
 
 def rows_of(folder: Path, name: str = "train.jsonl") -> dict[str, str]:
     """Id and text of the rows in a file of examples."""

@@ -24,6 +24,8 @@ from support.runs import (
     statuses,
 )
 
+pytestmark = pytest.mark.thorough
+
 Kill = Callable[..., int]
 
 

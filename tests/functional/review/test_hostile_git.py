@@ -33,6 +33,8 @@ from support.git_traps import (
 )
 from support.recipe_pairs import CASES, write_rows
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Trap:

@@ -65,6 +65,8 @@ from support.review_team import (
     waived,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Team:

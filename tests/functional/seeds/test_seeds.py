@@ -14,6 +14,8 @@ from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, run_folders, statuses
 
+pytestmark = pytest.mark.thorough
+
 LOCK = "recipe.lock.json"
 
 

@@ -40,9 +40,10 @@ MARKED = [
     for recipe in RECIPES
 ]
 
-pytestmark = pytest.mark.skipif(
-    not SHARED_DATA.is_dir(), reason="the shared data sets are not here"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared data sets are not here"),
+]
 
 
 def look(recipe: Path, folder: Path, run: Callable[..., Outcome]) -> Outcome:

@@ -20,9 +20,10 @@ DATA_ERROR = 3
 QUICK = "{label_errors: off}"
 """The strict defaults, without the one check that fits models."""
 
-pytestmark = pytest.mark.skipif(
-    not SHARED_DATA.is_dir(), reason="the shared data sets are not here"
-)
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the shared data sets are not here"),
+]
 
 
 def write(name: str, folder: Path, changes: dict[str, str]) -> Path:

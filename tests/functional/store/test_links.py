@@ -12,6 +12,8 @@ import pytest
 from support.git_repository import repository
 from support.project import Outcome, Project
 
+pytestmark = pytest.mark.thorough
+
 STORE_VERBS = (
     ("plan", "recipe.yaml"),
     ("data", "recipe.yaml", "--no-tokens"),

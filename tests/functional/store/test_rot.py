@@ -15,6 +15,8 @@ from engine.store.store import storage_problem
 from support.project import Project
 from support.runs import PLAIN, manifests, report, run_folders, statuses
 
+pytestmark = pytest.mark.thorough
+
 
 def flip(path: Path) -> None:
     """Change one bit, and keep size and time."""

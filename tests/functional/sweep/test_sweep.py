@@ -20,6 +20,8 @@ from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import forget, manifests, report, run_folders, statuses
 
+pytestmark = pytest.mark.thorough
+
 GATE = ("run", "recipe.yaml", "--until", "gate")
 SWEEP = {"list": [{"learning_rate": 1e-7, "epochs": 1}, {"rank": 8}]}
 """Two settings, of which one learns nothing worth having."""

@@ -82,9 +82,15 @@ def test_only_the_first_process_tells(output: Path) -> None:
 
 
 def test_the_start_says_two_processes_and_the_rows_of_a_step_of_both(output: Path) -> None:
-    start = told(output)[0]
+    start = next(event for event in told(output) if event["event"] == "start")
 
     assert (start["world_size"], start["rows_per_step"], start["steps"]) == (2, 8, 6)
+
+
+def test_rows_share_their_common_start_in_both(output: Path) -> None:
+    (shared,) = (event for event in told(output) if event["event"] == "shared_prefix")
+
+    assert shared["used"], shared
 
 
 def test_their_checkpoints_are_whole_and_have_digests_of_every_part(output: Path) -> None:

@@ -74,7 +74,9 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
                 found["reason"] = "loss or gradients are not those of plain batches"
         used = "reason" not in found
         self._share(model, on=used)
-        self._report({"event": "shared_prefix", "used": used, **found})
+        # Of several processes the first one reports: all check the same rows.
+        if state.is_world_process_zero:
+            self._report({"event": "shared_prefix", "used": used, **found})
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any

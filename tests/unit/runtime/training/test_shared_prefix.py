@@ -38,6 +38,7 @@ class Trainer:
 
     def __init__(self, model: Any, collate: Any = plain) -> None:
         self.model = model
+        self.is_first = True
         self.data_collator = collate
         self.eval_data_collator = collate
         self.events: list[Mapping[str, Any]] = []
@@ -53,7 +54,8 @@ class Trainer:
         self.sharing.on_train_end(*self.given(), model=self.model)
 
     def given(self) -> Any:
-        return SimpleNamespace(bf16=False, fp16=False), SimpleNamespace(), SimpleNamespace()
+        args = SimpleNamespace(bf16=False, fp16=False)
+        return args, SimpleNamespace(is_world_process_zero=self.is_first), SimpleNamespace()
 
 
 def llama() -> Any:
@@ -103,6 +105,15 @@ def test_a_model_that_asks_for_a_sliding_window_is_trained_plainly() -> None:
     assert event["reason"] == "the model's attention asks for sliding_window"
     assert trainer.model.config._attn_implementation == "sdpa"
     assert trainer.data_collator(ROWS)["input_ids"].shape == (10, 9)
+
+
+def test_another_than_the_first_process_shares_too_and_reports_nothing() -> None:
+    trainer = Trainer(llama())
+    trainer.is_first = False
+    with pytest.raises(IndexError):
+        trainer.begin()
+
+    assert trainer.data_collator(ROWS)["input_ids"].shape == (1, 6 + 10 * 3)
 
 
 @pytest.mark.parametrize("wrong", [2.0, float("nan")])

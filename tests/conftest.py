@@ -21,7 +21,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
     # As `recipe` sets it: tests share the cores with each other.
-    OMP_WAIT_POLICY="PASSIVE",
+    GOMP_SPINCOUNT="5000",
 )
 
 

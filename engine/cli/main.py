@@ -14,7 +14,7 @@ from engine import __version__
 from engine.cli.terminal import discard_output, flush, open_missing, write, write_error
 from engine.errors import EngineError, ExitCode
 from engine.process import interrupts
-from engine.process.waiting import wait_passively
+from engine.process.waiting import wait_briefly
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     open_missing()
-    wait_passively()
+    wait_briefly()
     try:
         with interrupts.handled():
             code = _run(words)

@@ -26,7 +26,7 @@ from typing import IO, Final, Literal, Self
 
 from engine.files.user import cache_folder
 from engine.process import interrupts
-from engine.process.waiting import PASSIVE
+from engine.process.waiting import waiting
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -60,8 +60,8 @@ KEPT_VARIABLES: Final = frozenset(
     }
 )
 KEPT_PREFIXES: Final = (
-    *("CUDA_", "GGML_", "HIP_", "KMP_", "LC_", "MKL_", "NCCL_", "NVIDIA_", "OMP_", "OPENBLAS_"),
-    *("ROCR_", "SSL_"),
+    *("CUDA_", "GGML_", "GOMP_", "HIP_", "KMP_", "LC_", "MKL_", "NCCL_", "NVIDIA_", "OMP_"),
+    *("OPENBLAS_", "ROCR_", "SSL_"),
 )
 SEARCH_PATHS: Final = frozenset({"LD_LIBRARY_PATH", "LIBRARY_PATH", "PATH"})
 FOLDERS: Final = frozenset({"HOME", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV"})
@@ -158,7 +158,7 @@ def environment(
     }
     # In this order: no variable of the user's switches the network or telemetry on again, and the caller has the last
     # word.
-    return {**PASSIVE, **kept, **SET_VARIABLES, **caches(), **(extra or {})}
+    return {**waiting(kept), **kept, **SET_VARIABLES, **caches(), **(extra or {})}
 
 
 def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:

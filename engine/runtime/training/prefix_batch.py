@@ -12,26 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, takewhile
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from engine.runtime.scoring.label_search import common_prefix
+from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
+
 NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""
 IGNORED = -100
 """The label of tokens that are not learned from."""
-UNKNOWN = ("sliding_window", "softcap", "s_aux", "position_bias")
+UNSUPPORTED = ("sliding_window", *UNKNOWN)
 """What some models ask of attention, and this one does not do."""
 
 Row = Mapping[str, Sequence[int]]
 """`input_ids` and `labels` of the same length; `IGNORED` where nothing is learned."""
-
-
-class UnsupportedModelError(Exception):
-    """The model's attention cannot be computed this way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +56,7 @@ def shared_prefix(rows: Sequence[Row]) -> int:
 
     That is its first learned token and the one before, which predicts it: two rows may go on differently there.
     """
-    side_by_side = zip(*(row["input_ids"] for row in rows), strict=False)
-    common = sum(1 for _ in takewhile(lambda tokens: len(set(tokens)) == 1, side_by_side))
+    common = common_prefix([list(row["input_ids"]) for row in rows])
     return max(0, min(common, *(_first_learned(row) - 1 for row in rows)))
 
 
@@ -108,7 +106,7 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Return [1, T, heads, size] for queries [1, heads, T, size], keys and values [1, groups, T, size]."""
-    unknown = [name for name in UNKNOWN if others.get(name) is not None]
+    unknown = [name for name in UNSUPPORTED if others.get(name) is not None]
     if unknown or dropout:
         asked = ", ".join(unknown or ["dropout"])
         raise UnsupportedModelError(f"the model's attention asks for {asked}")

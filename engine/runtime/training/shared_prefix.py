@@ -14,6 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.errors import first_line
+from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,
@@ -23,7 +24,7 @@ from engine.runtime.training.gradients import (
     on_device,
     undisturbed,
 )
-from engine.runtime.training.prefix_batch import NAME, Row, UnsupportedModelError, shared_batch
+from engine.runtime.training.prefix_batch import NAME, Row, shared_batch
 
 CHECKED_ROWS = 4
 CHECKED_TOKENS = 4096

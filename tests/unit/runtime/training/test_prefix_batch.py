@@ -124,7 +124,8 @@ def test_the_common_start_ends_before_what_is_learned(rows: list[Row], tokens: i
     [lambda given: given | {"sliding_window": 8}, lambda given: given | {"dropout": 0.1}],
 )
 def test_attention_of_another_kind_is_refused(break_it: Callable[[Any], Any]) -> None:
-    from engine.runtime.training.prefix_batch import UnsupportedModelError, attend
+    from engine.runtime.scoring.packed_cache import UnsupportedModelError
+    from engine.runtime.training.prefix_batch import attend
 
     layout = shared_batch(BATCHES["one row"])["layout"]
     states = torch.zeros(1, 2, 9, 4)

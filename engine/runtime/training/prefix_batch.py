@@ -43,12 +43,15 @@ class Layout:
     """[B, U] places in the sequence: row by row, the last place repeated up to the longest row's length."""
     kept: torch.Tensor
     """[T - prefix] places in the flattened `rows` that are no repetition, in the order of the sequence."""
+    mask: torch.Tensor
+    """[U, prefix + U] what a row's tokens see of the prefix and of themselves, the same for every row and layer."""
 
     def to(self, device: torch.device | str, **options: Any) -> Layout:
         """Return the same on a device, as loaders of batches ask."""
-        return replace(
-            self, rows=self.rows.to(device, **options), kept=self.kept.to(device, **options)
-        )
+        moved = {
+            name: getattr(self, name).to(device, **options) for name in ("rows", "kept", "mask")
+        }
+        return replace(self, **moved)
 
 
 def shared_prefix(rows: Sequence[Row]) -> int:
@@ -82,6 +85,8 @@ def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
                 learned.append(start + place)
                 labels.append(label)
     target = torch.tensor([labels])
+    # A repetition stands behind all tokens of its row: no query that is kept sees one.
+    mask = torch.ones(longest, prefix + longest, dtype=torch.bool).tril(prefix)
     return {
         "input_ids": torch.tensor([ids]),
         "position_ids": torch.tensor([positions]),
@@ -89,7 +94,9 @@ def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
         "labels": target,
         "shift_labels": target,
         "logits_to_keep": torch.tensor(learned),
-        "layout": Layout(prefix=prefix, rows=torch.tensor(places), kept=torch.tensor(kept)),
+        "layout": Layout(
+            prefix=prefix, rows=torch.tensor(places), kept=torch.tensor(kept), mask=mask
+        ),
     }
 
 
@@ -144,9 +151,7 @@ def _attend_rows(
         own = states.index_select(1, places).view(groups, count, longest, size).transpose(0, 1)
         return torch.cat([start, own], dim=2)
 
-    # A repetition stands behind all tokens of its row: no query that is kept sees one.
-    mask = torch.ones(longest, layout.prefix + longest, dtype=torch.bool, device=query.device)
-    mask = mask.tril(layout.prefix).repeat(heads // groups, 1)
+    mask = layout.mask.repeat(heads // groups, 1)
     found = scaled_dot_product_attention(
         asked, seen(key), seen(value), attn_mask=mask, scale=scaling
     )

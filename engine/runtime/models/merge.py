@@ -286,9 +286,11 @@ def _merge_tensor(
     facts, dtype = tally.facts, DTYPES[tensor.dtype]
     delta = pair.delta()
     width = delta.shape[1]
+    rows = max(1, BLOCK // width)
     changes = False
     largest = 0.0
-    for change in delta.split(max(1, BLOCK // width)):
+    for start in range(0, len(delta), rows):
+        change = delta[start : start + rows]
         # Writable, as torch warns of any buffer that is not.
         raw = bytearray(source.read(change.numel() * dtype.itemsize))
         before = torch.frombuffer(raw, dtype=dtype).reshape(-1, width)

@@ -106,7 +106,7 @@ class _Case:
 
     @property
     def why_unknown(self) -> str:
-        """Why nothing can be said; empty where something can."""
+        """Why nothing is known; empty where something is."""
         sets = {"training": self.evidence.train, "unseen": self._unseen_scores}
         for what, scores in sets.items():
             if scores is None or scores.rows < FEWEST_ROWS:
@@ -234,7 +234,7 @@ class _Case:
         return f"{self.on_train()}, {_value(self.unseen)} on {self.unseen_called} rows"
 
     def diagnosis(self, fit: Fit, *reasons: str, edits: Sequence[RecipeEdit] = ()) -> Diagnosis:
-        """Return a diagnosis; keys that the sweep varies are told of, not edited in `method`."""
+        """Return a diagnosis; keys that the sweep varies are named, not edited in `method`."""
         swept = [one for one in edits if one.key.removeprefix("method.") in self.swept]
         left = [one for one in edits if one not in swept]
         notes = (

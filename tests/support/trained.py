@@ -28,7 +28,7 @@ REACH = 0.04
 def recipe(name: str = "minimal", **method: Any) -> Recipe:
     """Return a valid recipe; of its method everything that edits touch is stated."""
     found, _ = load_recipe(EXAMPLES / "valid" / f"{name}.yaml")
-    stated = {
+    stated: dict[str, Any] = {
         "epochs": 5.0,
         "learning_rate": 1e-3,
         "batch_size": 8,

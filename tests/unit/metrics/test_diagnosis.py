@@ -280,7 +280,7 @@ def test_of_contradicting_rows_half_are_wrong() -> None:
     ids=["short", "nothing learned", "still falling", "slow"],
 )
 def test_a_flat_loss_is_a_ceiling_only_after_long_training_at_the_usual_rate(
-    losses: list[float], changes: dict[str, float]
+    losses: list[float], changes: dict[str, Any]
 ) -> None:
     diagnosis = found(0.6, 0.6, 0.6, of=recipe(**changes), training=training(losses, SETTLED))
 

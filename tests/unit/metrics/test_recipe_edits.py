@@ -75,7 +75,7 @@ def test_the_first_of_equal_checkpoints_is_the_better_one() -> None:
     def better(*values: float, kept: int = 2, lower: bool = False) -> int | None:
         judged = tuple(checkpoint(step, value) for step, value in enumerate(values))
         found = Checkpoints(judged=judged, kept_step=kept, is_lower_better=lower).better
-        return found and found.step
+        return None if found is None else found.step
 
     assert better(0.9, 0.9, 0.8) == 0
     assert better(0.81, 0.815, 0.8) is None

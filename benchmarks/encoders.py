@@ -14,6 +14,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def linear(encoder: Encoder, train: Rows, test: Rows, variants: Sequence[str]) -
         seed=SEED,
         variants=variants,
     )
-    return found.answers.tolist()
+    return [str(answer) for answer in found.answers]
 
 
 def labelled(encoder: Encoder, rows: Rows) -> LabelledTexts:
@@ -107,7 +108,7 @@ def logistic(encoder: Encoder, train: Rows, test: Rows, *, beside: bool) -> list
         judged = sparse.hstack([judged, weights.transform(asked.texts)]).tocsr()
     machine = LogisticRegression(max_iter=1000)
     search = GridSearchCV(machine, {"C": [1, 3, 10, 30, 100]}, scoring="f1_macro", cv=5)
-    return search.fit(rows, given.labels).predict(judged).tolist()
+    return [str(answer) for answer in search.fit(rows, given.labels).predict(judged)]
 
 
 def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[str]:
@@ -119,13 +120,11 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
     found.append(timed(lambda: tfidf_svm(texts, labels, asked, seed=SEED), test))
     for variants in ((ALONE,), (BESIDE,), (ALONE, BESIDE)):
         encoder = load()
-        found.append(timed(lambda e=encoder, v=variants: linear(e, train, test, v), test))
+        found.append(timed(partial(linear, encoder, train, test, variants), test))
     if machines:
         for beside in (False, True):
             encoder = load()
-            found.append(
-                timed(lambda e=encoder, b=beside: logistic(e, train, test, beside=b), test)
-            )
+            found.append(timed(partial(logistic, encoder, train, test, beside=beside), test))
         return found
     encoder = load()
 
@@ -133,7 +132,7 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
         answered = tuned_answers(
             encoder, texts, np.array(labels), asked, seed=SEED, progress=Quiet()
         )
-        return answered.answers.tolist()
+        return [str(answer) for answer in answered.answers]
 
     return [*found, timed(tuned, test)]
 

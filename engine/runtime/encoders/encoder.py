@@ -64,8 +64,8 @@ class Encoder:
                 self._known.update(zip(batch, found, strict=True))
                 read += len(batch)
                 progress.update(read, len(new), "texts")
-        found = [self._known[text] for text in texts]
-        return np.array(found, dtype=np.float32).reshape(len(texts), self.width)
+        rows = [self._known[text] for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), self.width)
 
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return the tokens of texts as the model takes them, padded to the longest."""

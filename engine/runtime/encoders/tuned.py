@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,8 @@ class _Tuned(torch.nn.Module):
         device = self.model.device.type
         with torch.autocast(device, dtype=torch.bfloat16, enabled=self.encoder.precision == "bf16"):
             pooled = self.encoder.pooled(self.model, self.encoder.tokens(texts))
-        return self.head(self.dropout(pooled.float()))
+        logits: torch.Tensor = self.head(self.dropout(pooled.float()))
+        return logits
 
     def logits_of(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logits of many texts, without dropout."""
@@ -116,7 +117,7 @@ def _train(
     progress: Progress,
 ) -> int:
     """Train in place and return the number of steps."""
-    loss_of = torch.nn.functional.cross_entropy
+    loss_of: Callable[..., torch.Tensor] = torch.nn.functional.cross_entropy
     if targets.ndim > 1:
         loss_of = torch.nn.functional.binary_cross_entropy_with_logits
     order = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
@@ -127,7 +128,7 @@ def _train(
         logits = tuned([texts[place] for place in places])
         loss = loss_of(logits, targets[places].to(logits.device))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(tuned.parameters(), MOST_NORM)
         optimizer.step()
         schedule.step()

@@ -18,7 +18,7 @@ from xdist.workermanage import WorkerController
 DURATIONS = Path(__file__).parents[1] / "durations.json"
 
 
-class LongestFirst(LoadFileScheduling):
+class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untyped here
     """Gives a worker that asks for more the longest file that waits; one that was never measured may be long."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:

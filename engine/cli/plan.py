@@ -51,6 +51,7 @@ from engine.recipe.text.compose import dotted
 from engine.render.blocks import Table
 from engine.render.number_format import about
 from engine.render.progress import columns, has_colour
+from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.stages.resample import trainings
@@ -111,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
+    facts += under("splits", _split_lines(plan))
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
@@ -210,6 +212,12 @@ def _counted(plan: Plan, store: Store) -> TrainedRows | None:
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
+def _split_lines(plan: Plan) -> tuple[str, ...]:
+    """Splits that the checks of the data stage made smaller, once it has run."""
+    data = plan.stage("data").reused
+    return split_lines(flow.data_summary(data)) if data else ()
+
+
 def _trained(plan: Plan, counted: TrainedRows | None) -> str:
     return rows_note(plan.trained or plan.recipe, counted) if counted else ""
 
@@ -274,6 +282,7 @@ def _json(
             "counted": counted.counted,
             "estimated": counted.estimated,
         },
+        "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),
         "power_estimates": [asdict(one) for one in power.estimates],

@@ -178,7 +178,9 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
         trained = load_backend("trl").train(launch)
         seconds = time.process_time() - started
         last = max(step for step, _ in trained.checkpoints)
-        kept = {step: found for step, found in trained.checkpoints if step in {last, trained.kept_step}}
+        kept = {
+            step: found for step, found in trained.checkpoints if step in {last, trained.kept_step}
+        }
         scores = {step: _score(recipe, rows, base, found) for step, found in kept.items()}
     losses = [one.loss for one in trained.history if one.loss is not None]
     validation = [one.eval_loss for one in trained.history if one.eval_loss is not None]

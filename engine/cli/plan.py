@@ -45,7 +45,7 @@ from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import Outside, Recipe, Size
 from engine.recipe.outside import outside_of
-from engine.recipe.sweeps import methods_of, sweep_words
+from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
 from engine.render.blocks import Table
 from engine.render.number_format import about
@@ -114,6 +114,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
     facts += estimate_lines(found, explain=options.explain)
+    facts += under("method", _worked_out(recipe)) if options.explain else []
     facts += power_facts(_power(plan))
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
@@ -200,6 +201,11 @@ def _exact(stage: PlannedStage, plan: Plan) -> str:
     return ", ".join(export.quantizations) if has_types else ""
 
 
+def _worked_out(recipe: Recipe) -> list[str]:
+    """Return the keys of `method` that the recipe does not write, as it would write them, with the reason."""
+    return [f"{one.key}: {value_words(one.value)} ({one.reason})" for one in recipe.method_defaults]
+
+
 def _trained(plan: Plan) -> str:
     return rows_note(plan.trained or plan.recipe, plan.counted) if plan.counted else ""
 
@@ -250,6 +256,7 @@ def _json(
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
+        "method_defaults": [asdict(one) for one in plan.recipe.method_defaults],
         "trained": None
         if plan.counted is None
         else {

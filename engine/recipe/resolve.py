@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
+from engine.recipe.method_defaults import method_defaults
 from engine.recipe.methods import method_of
 from engine.recipe.model import (
     Acceptance,
@@ -131,8 +132,8 @@ def resolve(text: FilledText) -> Recipe:
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled["splits"]),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
-        # No size is not 0: files or a column may say which rows are for validation.
-        method=method_of(filled["method"], has_validation=filled["splits"].get("validation") != 0),
+        method=method_of(filled["method"], filled),
+        method_defaults=method_defaults(filled["method"], filled),
         sweep=sweep_of(filled),
         acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),

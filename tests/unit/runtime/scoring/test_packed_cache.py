@@ -71,9 +71,7 @@ def test_a_token_sees_what_stands_before_it_in_its_row_only() -> None:
         (torch.float32, float("nan"), True),
     ],
 )
-def test_rounding_is_no_other_attention(
-    dtype: torch.dtype, off: float, *, refused: bool
-) -> None:
+def test_rounding_is_no_other_attention(dtype: torch.dtype, off: float, *, refused: bool) -> None:
     drawn = torch.Generator().manual_seed(3)
     plain = 3 * torch.randn(4096, generator=drawn)
     packed = plain + off * 3 * torch.randn(4096, generator=drawn)

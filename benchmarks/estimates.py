@@ -1,5 +1,7 @@
 """Estimates of memory and time against what trainings take: `python benchmarks/estimates.py`.
 
+With `--tokens`, the estimated tokens of rows against those that the tokenizer counts; nothing is trained then.
+
 For each configuration a probe (two steps, after one that warms up) in one process, then the training
 itself in another, both on one core. Memory is the peak of the resident size; beside it stands what
 accelerate's `estimate-memory` computes for the same model. Time is judged by processor time, since other
@@ -16,12 +18,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from estimates_cases import Case, cases, make_model, write_project
+from estimates_tokens import GOAL, SCRIPT_HEADS, TOKEN_HEADS, script_table, token_table
 
 from engine.backends.usage import Spent, Usage
 from engine.environment import detect_device
@@ -73,17 +76,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="configurations whose name holds this")
     parser.add_argument("--work", type=Path, help="a folder to keep (default: a temporary one)")
+    parser.add_argument(
+        "--tokens", action="store_true", help="compare tokens of rows, train nothing"
+    )
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     chosen = [case for case in cases() if options.only in case.name]
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
+        if options.tokens:
+            return _compare_tokens(work)
         lines = list(_lines(chosen, work))
     memory = max(abs(line.probed / line.peak - 1) for line in lines)
     time = max(abs(line.cpu_probed / line.cpu - 1) for line in lines)
     _say(f"\nfarthest off after the probe: memory {memory:.1%}, processor time {time:.1%}")
     return 0 if memory <= MEMORY_GOAL and time <= TIME_GOAL else 1
+
+
+def _compare_tokens(work: Path) -> int:
+    """Print the estimated tokens of rows beside the counted ones; 1 where one is farther off than the goal."""
+    lines, farthest = token_table(work)
+    _say_table(TOKEN_HEADS, lines)
+    _say(f"\nfarthest off from characters: {farthest:.1%}\n")
+    _say_table(SCRIPT_HEADS, script_table(work))
+    return 0 if farthest <= GOAL else 1
+
+
+def _say_table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    _say(f"| {' | '.join(heads)} |")
+    _say(f"|{'---|' * len(heads)}")
+    for line in lines:
+        _say(f"| {' | '.join(line)} |")
 
 
 def _lines(chosen: list[Case], work: Path) -> Iterator[Line]:

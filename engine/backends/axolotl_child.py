@@ -13,10 +13,12 @@ import runpy
 import sys
 
 from engine.process import interrupts
+from engine.process.installed_packages import read_quickly
 
 
 def main() -> None:
     """Train."""
+    read_quickly()
     sys.argv = ["axolotl.cli.train", *sys.argv[1:]]
     try:
         runpy.run_module("axolotl.cli.train", run_name="__main__", alter_sys=True)

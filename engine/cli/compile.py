@@ -28,22 +28,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compile, and print or write the result."""
+    from engine.estimate.rows import known_rows  # after the arguments are good
     from engine.pipeline.plan import collect_inputs, plan_run
     from engine.stages.compile import compile_recipe
     from engine.store import Store
-    from engine.training.trained_rows import rows_note, trained_rows  # after the arguments are good
+    from engine.training.trained_rows import rows_note
 
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     store = Store(store_of(options))
     device, of = detect_device(), ""
-    rows = trained_rows(recipe, store, None, {})
+    rows = known_rows(recipe, store, None, {})
     # Only a plan knows what the data stage counted, and which setting a sweep chose.
     if rows is None or not rows.counted or recipe.sweep:
         inputs = collect_inputs(recipe, store, device)
         plan = plan_run(recipe, store, inputs=inputs)
         recipe, of = _one_method(plan)
-        rows = trained_rows(recipe, store, plan.stage("data").reused, inputs.base_model)
+        rows = known_rows(recipe, store, plan.stage("data").reused, inputs.base_model)
     if rows is None:
         raise RecipeError.one(
             "R007",

@@ -27,6 +27,7 @@ from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
 from engine.estimate.prices import price_of
+from engine.estimate.rows import known_rows
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
@@ -56,7 +57,7 @@ from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
-from engine.training.trained_rows import rows_note, what_changes_rows
+from engine.training.trained_rows import TrainedRows, rows_note, what_changes_rows
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
 
@@ -95,19 +96,20 @@ def run(options: argparse.Namespace) -> None:
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
     found = forecast(plan, store, price=price, elsewhere=bool(options.device))
+    counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
-        show_json(_json(plan, found, root=root, outside=outside))
+        show_json(_json(plan, found, counted, root=root, outside=outside))
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
-    rows = _rows(plan, found)
+    rows = _rows(plan, found, counted)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", text)] if (text := _trained(plan)) else []
+    facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
@@ -132,13 +134,13 @@ def _not_used(plan: Plan, root: Path) -> str:
     return "" if problem is None else f"{problem.message} ({WORDS} takes them over)"
 
 
-def _rows(plan: Plan, found: Forecast) -> list[PlanRow]:
+def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[PlanRow]:
     """One row a stage; what a stored answer already stops is skipped."""
     rows: list[PlanRow] = []
     known: dict[str, Artifact] = {}
     stop: flow.Stop | None = None
     for stage in plan.stages:
-        rows.append(_row(stage, plan, stop, found))
+        rows.append(_row(stage, plan, stop, _cost(stage, plan, found, counted)))
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
             stop = flow.after(stage.name, known, plan.recipe)
@@ -153,19 +155,22 @@ def _unmeasured(kind: str) -> flow.Stop:
     return flow.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
 
 
-def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, found: Forecast) -> PlanRow:
+def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, cost: str) -> PlanRow:
     if stop is not None:
         return PlanRow(stage=stage.name, state="skip", why=stop.why)
     if stage.reused is not None:
         age = datetime.now(UTC) - datetime.fromisoformat(stage.reused.created)
         why = f"built {about(age.total_seconds())} ago"
         return PlanRow(stage=stage.name, state="reuse", why=why)
-    cost = cost_words(found.stages.get(stage.name, StageForecast()), _exact(stage, plan))
     if _waits(stage.name, plan):
         after = " and ".join(after_of(stage.name))
         why = f"if the {after} passes" if after else ""
         return PlanRow(stage=stage.name, state="wait", why=why, cost=cost)
     return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
+
+
+def _cost(stage: PlannedStage, plan: Plan, found: Forecast, counted: TrainedRows | None) -> str:
+    return cost_words(found.stages.get(stage.name, StageForecast()), _exact(stage, plan, counted))
 
 
 def _waits(name: str, plan: Plan) -> bool:
@@ -175,19 +180,12 @@ def _waits(name: str, plan: Plan) -> bool:
     return unanswered or any(_waits(PRODUCTS.get(need, need), plan) for need in needs)
 
 
-def _exact(stage: PlannedStage, plan: Plan) -> str:
+def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
     """Steps, trainings and file type."""
     if stage.name == "train":
-        from engine.backends.base import schedule  # only where training is due
-
-        rows = plan.counted
         if plan.takes_swept:
             return "taken from the sweep"
-        if rows is None:
-            return ""
-        method = (plan.trained or plan.recipe).method
-        steps = f"{schedule(method, train_rows=rows.train, validation_rows=0).steps} steps"
-        return steps if rows.counted else f"{steps} before {what_changes_rows(plan.recipe)}"
+        return "" if counted is None else _steps(plan, counted)
     repeats = {
         "resample": trainings(plan.recipe),
         "sweep": len(methods_of(plan.recipe)),
@@ -206,8 +204,20 @@ def _worked_out(recipe: Recipe) -> list[str]:
     return [f"{one.key}: {value_words(one.value)} ({one.reason})" for one in recipe.method_defaults]
 
 
-def _trained(plan: Plan) -> str:
-    return rows_note(plan.trained or plan.recipe, plan.counted) if plan.counted else ""
+def _steps(plan: Plan, counted: TrainedRows) -> str:
+    steps = f"{counted.steps((plan.trained or plan.recipe).method)} steps"
+    if counted.estimated:
+        return f"about {steps}"
+    return steps if counted.counted else f"{steps} before {what_changes_rows(plan.recipe)}"
+
+
+def _counted(plan: Plan, store: Store) -> TrainedRows | None:
+    recipe, data = plan.trained or plan.recipe, plan.stage("data").reused
+    return known_rows(recipe, store, data, plan.inputs.base_model)
+
+
+def _trained(plan: Plan, counted: TrainedRows | None) -> str:
+    return rows_note(plan.trained or plan.recipe, counted) if counted else ""
 
 
 def _sizes(recipe: Recipe) -> str:
@@ -249,7 +259,12 @@ def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
 
 
 def _json(
-    plan: Plan, found: Forecast, *, root: Path, outside: Sequence[Outside]
+    plan: Plan,
+    found: Forecast,
+    counted: TrainedRows | None,
+    *,
+    root: Path,
+    outside: Sequence[Outside],
 ) -> dict[str, object]:
     power = _power(plan)
     return {
@@ -258,12 +273,13 @@ def _json(
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "method_defaults": [asdict(one) for one in plan.recipe.method_defaults],
         "trained": None
-        if plan.counted is None
+        if counted is None
         else {
-            "train": plan.counted.train,
-            "validation": plan.counted.validation,
-            "of": plan.counted.given,
-            "counted": plan.counted.counted,
+            "train": counted.train,
+            "validation": counted.validation,
+            "of": counted.given,
+            "counted": counted.counted,
+            "estimated": counted.estimated,
         },
         "holdout": holdout_line(plan),
         "power": list(power.lines),
@@ -282,7 +298,7 @@ def _json(
                 "key": stage.key.digest if stage.key else None,
                 "built": stage.reused.created if stage.reused else None,
             }
-            for stage, row in zip(plan.stages, _rows(plan, found), strict=True)
+            for stage, row in zip(plan.stages, _rows(plan, found, counted), strict=True)
         ],
         "estimate": forecast_json(found),
     }

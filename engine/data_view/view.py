@@ -1,16 +1,20 @@
 """What `recipe data` does: run the data stage, measure its rows, pick some to show. Nothing is trained.
 
+Where only the tokenizer knows how many rows are trained, they are rendered, as the run after it would.
+
 A check that refuses hides nothing: the stage is then run once more with the refusing checks as warnings,
 and that result, which no run will use, is shown with what refuses.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results as flow
+from engine.data.examples.example import iter_examples
 from engine.data_view.rows import (
     SEEN,
     Files,
@@ -24,8 +28,9 @@ from engine.data_view.rows import (
 )
 from engine.environment import detect_device, tool_versions
 from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
+from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
-from engine.evidence.data_view import DataView
+from engine.evidence.data_view import DataView, TrainingRows
 from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
 from engine.lock.repair import is_readable, repaired
@@ -33,7 +38,9 @@ from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupt
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.sweeps import methods_of
+from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
+from engine.training.trained_rows import rows_note
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer
@@ -57,6 +64,10 @@ class _Found:
     """The examples of each split; empty where the rows could not be divided."""
     error: EngineError | None = None
     """Why a run would stop."""
+    data: Artifact | None = None
+    """What a run would train on; None where it would stop."""
+    base_model: Mapping[str, Any] = field(default_factory=dict)
+    """Its identity, as it stands in keys."""
 
     @property
     def refusing(self) -> tuple[str, ...]:
@@ -85,7 +96,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
-        renderer, why = _renderer(recipe, store, watcher, wish)
+        renderer, folder, why = _renderer(recipe, store, watcher, wish)
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
@@ -99,10 +110,54 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
             measured = token_view(found.files, renderer)
             view = replace(view, lengths=measured.lengths, notes=measured.notes)
             problems += measured.problems
+            if not problems and folder is not None and counts_after_rendering(recipe):
+                problems += _render(recipe, store, found, folder)
+    if found.data is not None and not problems:
+        view = replace(view, training=_training(recipe, store, found))
     code = found.error.exit_code if found.error else ExitCode.ACCEPTED
     if problems and code is ExitCode.ACCEPTED:
         code = DataError.exit_code
     return Looked(view=view, problems=tuple(problems), code=code)
+
+
+def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[Problem, ...]:
+    """Render the rows as a run will, which finds them then; return what keeps them from being trained on.
+
+    That counts how many are trained, for this view and every plan after it.
+    """
+    from engine.runtime.rendering.files import (  # brings transformers
+        RenderRequest,
+        rendered_artifact,
+    )
+
+    if found.data is None:
+        return ()
+    request = RenderRequest(
+        task=recipe.task,
+        limits=LengthLimits.of(recipe),
+        base_model=found.base_model,
+        base_folder=folder,
+        data=found.data,
+    )
+    try:
+        rendered_artifact(request, cached=store.cached, read=iter_examples)
+    except DataError as error:
+        return error.problems
+    return ()
+
+
+def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | None:
+    rows = known_rows(recipe, store, found.data, found.base_model)
+    if rows is None:
+        return None
+    return TrainingRows(
+        train=rows.train,
+        validation=rows.validation,
+        of=rows.given,
+        counted=rows.counted,
+        steps=None if recipe.sweep else rows.steps(recipe.method),
+        note=rows_note(recipe, rows),
+    )
 
 
 def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
@@ -151,7 +206,8 @@ def _refuse_unknown_class(recipe: Recipe, label: str) -> None:
 def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     state = _run_data(recipe, store, watcher)
     if state.error is None:
-        return _read(state)
+        data = state.artifacts["data"]
+        return replace(_read(state), data=data, base_model=state.inputs.base_model)
     # Only checks of the data can be relaxed; a source that cannot be fetched stays so.
     if not isinstance(state.error, DataError):
         raise state.error
@@ -205,19 +261,22 @@ def _read(state: RunState) -> _Found:
 
 def _renderer(
     recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions
-) -> tuple[Renderer | None, str]:
-    """The renderer of the base model's tokenizer, or why there is none, in one line."""
+) -> tuple[Renderer | None, Path | None, str]:
+    """The renderer of the base model's tokenizer and its folder, or why there is none, in one line."""
     if not wish.tokens:
-        return None, "the tokenizer was not asked for (--no-tokens)"
+        return None, None, "the tokenizer was not asked for (--no-tokens)"
     from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
     from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.key import LengthLimits
     from engine.runtime.rendering.renderer import Renderer
 
     try:
         folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
         chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
-        return None, f"no tokenizer, so characters are counted: {error.problems[0].headline()}"
+        return (
+            None,
+            None,
+            f"no tokenizer, so characters are counted: {error.problems[0].headline()}",
+        )
     limits = replace(LengthLimits.of(recipe), max_length=_max_length(recipe))
-    return Renderer(chat, recipe.task, limits), ""
+    return Renderer(chat, recipe.task, limits), folder, ""

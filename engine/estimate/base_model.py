@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
 
+MADE = ("base-model", "tokenizer")
+"""The products that hold a base model, and those that hold its tokenizer alone."""
 UNKNOWN = (
     "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
 )
@@ -20,26 +23,46 @@ def shape_of(ref: Reference, store: Store) -> ModelShape | None:
     if isinstance(ref, HubRef):
         return _hub(ref, store)
     if isinstance(ref, PathRef):
-        return (
-            None
-            if ref.withheld
-            else _path(ref.path, {"sha256": ref.sha256} if ref.sha256 else {}, store)
-        )
+        return None if ref.withheld else _path(ref.path, _payload(ref), store)
     return _package(ref, store)
 
 
+def tokenizer_file(ref: Reference, store: Store, sha256: str | None = None) -> Path | None:
+    """Return the tokenizer.json of a base model that is here already; None where a run would have to make or fetch it.
+
+    `sha256` is that of a local file whose reference pins none.
+    """
+    if isinstance(ref, PathRef) and ref.withheld:
+        return None
+    if isinstance(ref, PathRef) and ref.path.is_dir():
+        folders = [ref.path]
+    else:
+        payload = _payload(ref) or ({"sha256": sha256} if sha256 else None)
+        made = [_made(payload, store, product) for product in MADE] if payload else []
+        folders = [folder for folder in made if folder]
+    files = (folder / "tokenizer.json" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _payload(ref: Reference) -> dict[str, Any] | None:
+    """Return the payload of `runtime.models.base_model`: with any other, what a run stored is never found."""
+    if isinstance(ref, HubRef):
+        return {"hub": ref.repo, "revision": ref.revision}
+    if ref.sha256 is None:
+        return None
+    return asdict(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
+
+
 def _hub(ref: HubRef, store: Store) -> ModelShape | None:
-    # The payload of `runtime.models.base_model`: with any other, what a run stored is never found.
-    payload = {"hub": ref.repo, "revision": ref.revision, "made": REVISION}
-    for product in ("base-model", "tokenizer"):
-        folder = _product(product, payload, store)
-        found = shape_of_folder(folder / FOLDER) if folder else None
+    for product in MADE:
+        folder = _made(_payload(ref) or {}, store, product)
+        found = shape_of_folder(folder) if folder else None
         if found:
             return found
     return None
 
 
-def _path(path: Path, identity: dict[str, Any], store: Store) -> ModelShape | None:
+def _path(path: Path, identity: dict[str, Any] | None, store: Store) -> ModelShape | None:
     if path.is_dir():
         return shape_of_folder(path)
     made = _made(identity, store) if identity else None
@@ -47,10 +70,9 @@ def _path(path: Path, identity: dict[str, Any], store: Store) -> ModelShape | No
 
 
 def _package(ref: PackageRef, store: Store) -> ModelShape | None:
-    if ref.sha256 is not None:
-        pins = {"name": ref.name, "version": ref.version, "sha256": ref.sha256, "file": ref.file}
-        if made := _made(pins, store):
-            return shape_of_folder(made)
+    pins = _payload(ref)
+    if pins and (made := _made(pins, store)):
+        return shape_of_folder(made)
     wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
     archive = store.get(product_key("package", wanted).digest)
     if archive is None:
@@ -61,9 +83,9 @@ def _package(ref: PackageRef, store: Store) -> ModelShape | None:
     return shape_of_gguf(files[0]) if files else None
 
 
-def _made(identity: dict[str, Any], store: Store) -> Path | None:
-    """Return the folder of a base model that was made of another form."""
-    found = _product("base-model", {**identity, "made": REVISION}, store)
+def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:
+    """Return the folder of a base model that was made of another form, or fetched."""
+    found = _product(product, {**payload, "made": REVISION}, store)
     return found / FOLDER if found else None
 
 

@@ -1,49 +1,88 @@
-"""What is known of rows before they are trained: counted by the tokenizer, or estimated from characters."""
+"""What is known of rows before they are trained, how many and how long: counted by the tokenizer, or estimated.
+
+`known_rows` is the one answer to how many rows are trained, and in how many steps.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from engine.data.examples.example import Example, iter_examples
-from engine.data.examples.template import MissingColumnError, UnusableValueError, parse_template
-from engine.data.reading.readers import read_rows
-from engine.errors import DataError
-from engine.estimate.workload import Lengths, Workload, capped, lengths_of
-from engine.recipe.answer_json import strings
-from engine.recipe.formats import format_of
-from engine.recipe.model import PathRef, Recipe, Source
-from engine.runtime.rendering.key import (
-    FACTS,
-    counts_after_rendering,
-    rendered_key,
+from engine.estimate.base_model import tokenizer_file
+from engine.estimate.row_tokens import RowSample, sampled_examples, sampled_sources
+from engine.estimate.workload import (
+    Lengths,
+    Workload,
+    capped,
+    in_blocks,
+    rows_in,
+    without_longer,
 )
+from engine.recipe.model import Recipe
+from engine.runtime.rendering.key import FACTS, counts_after_rendering, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import split_rows
+from engine.training.trained_rows import TrainedRows, trained_rows
 
-CHARACTERS = 4.0
-"""Of English text in a token; an assumption, and named as one."""
-AROUND = 30
-"""Tokens of a chat template around a row; an assumption too."""
-SAMPLE = 300
-"""Rows that are looked at where none has been counted."""
+
+def known_rows(
+    recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
+) -> TrainedRows | None:
+    """Return how many rows are trained, by the best that is known; None while they are a fraction of uncounted rows.
+
+    Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
+    """
+    rows = trained_rows(recipe, store, data, base_model)
+    if rows is None or rows.counted or not changes_with_length(recipe):
+        return rows
+    return _scaled(recipe, rows, _sample(recipe, store, data, base_model))
+
+
+def changes_with_length(recipe: Recipe) -> bool:
+    """Return whether the tokens of its rows decide how many of them are trained."""
+    return not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
+
+
+def _scaled(recipe: Recipe, rows: TrainedRows, sample: RowSample) -> TrainedRows:
+    """Return rows with the share of them that is trained, or the blocks that they make, as in a sample."""
+    if not sample.rows:
+        return rows
+
+    def about(count: int, lengths: Lengths) -> int:
+        given = rows_in(lengths)
+        return round(count * rows_in(trained_lengths(recipe, lengths)) / given) if given else count
+
+    return replace(
+        rows,
+        train=about(rows.train, sample.train),
+        validation=about(rows.validation, sample.validation),
+        estimated=True,
+    )
+
+
+def _sample(
+    recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
+) -> RowSample:
+    tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
+    if data is None:
+        return sampled_sources(recipe, tokenizer)
+    return sampled_examples(recipe, data, tokenizer)
 
 
 def workload_of(
     recipe: Recipe, store: Store, *, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> Workload:
     """Return what is known of the rows, from the best there is."""
-    rows = split_rows(recipe, data) or (None, None)
     if data is not None:
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
-        counted = counted_rows(rendered) if rendered else None
-        return counted or _from_examples(recipe, data, rows)
-    return _from_sources(recipe, rows)
+        if counted := counted_rows(rendered) if rendered else None:
+            return counted
+    sample = _sample(recipe, store, data, base_model)
+    rows = trained_rows(recipe, store, data, base_model)
+    if rows is not None and not rows.counted and changes_with_length(recipe):
+        rows = _scaled(recipe, rows, sample)
+    return _estimated(recipe, sample, rows)
 
 
 def counted_rows(rendered: Artifact) -> Workload | None:
@@ -70,54 +109,41 @@ def counted_rows(rendered: Artifact) -> Workload | None:
     )
 
 
-def _from_examples(recipe: Recipe, data: Artifact, rows: tuple[int | None, int | None]) -> Workload:
-    def guessed(split: str) -> Lengths:
-        examples = iter_examples(data.file(f"{split}.jsonl"))
-        return _guessed(recipe, map(_characters, itertools.islice(examples, 10 * SAMPLE)))
-
-    return Workload(
-        train_rows=rows[0],
-        validation_rows=rows[1],
-        train=guessed("train"),
-        validation=guessed("validation"),
-        exact=False,
-        shared=_guessed_start(recipe),
-        source=f"{rows[0]} training rows{_before(recipe)}; their tokens are an estimate from characters, "
-        f"{CHARACTERS:g} to a token (`--probe` or a run counts them)",
-    )
-
-
-def _from_sources(recipe: Recipe, rows: tuple[int | None, int | None]) -> Workload:
-    texts: list[int] = []
-    for source in recipe.data.sources:
-        if not isinstance(source.ref, PathRef) or source.ref.withheld:
-            continue
-        if format_of(source.ref.path.name, source.format):
-            texts += _sampled(source, source.ref.path, recipe)
+def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> Workload:
     known = "rows are counted by `recipe data`"
-    if rows[0] is not None:
-        known = f"{rows[0]} training rows{_before(recipe)}"
-    if texts:
-        known += (
-            f"; their tokens are an estimate from the characters of {len(texts)} rows, "
-            f"{CHARACTERS:g} to a token"
-        )
-        lengths = _guessed(recipe, texts)
+    if rows is not None:
+        known = f"{rows.given} training rows{_before(recipe)}"
+    limit = recipe.method.max_length
+    if sample.rows:
+        how = f"{sample.rows} rows that the base model's tokenizer read"
+        if sample.from_characters:
+            how = f"the characters of {sample.rows} rows, by their scripts"
+        known += f"; their tokens are an estimate from {how} (`--probe` or a run counts all)"
+        train = trained_lengths(recipe, sample.train)
+        validation = trained_lengths(recipe, sample.validation)
     else:
-        known += (
-            f"; every row is taken as long as max_length allows, {recipe.method.max_length} tokens"
-        )
-        lengths = ((recipe.method.max_length, 1),)
+        known += f"; every row is taken as long as max_length allows, {limit} tokens"
+        train = validation = ((limit, 1),)
     return Workload(
-        train_rows=rows[0],
-        validation_rows=rows[1],
-        train=lengths,
-        validation=lengths,
+        train_rows=None if rows is None else rows.train,
+        validation_rows=None if rows is None else rows.validation,
+        train=train,
+        validation=validation,
         exact=False,
-        shared=_guessed_start(recipe),
+        shared=sample.shared,
         source=known,
-        at_most=not texts,
+        at_most=not sample.rows,
     )
+
+
+def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
+    """Return the lengths of rows as they are trained: in blocks, without the longest, or cut."""
+    limit = recipe.method.max_length
+    if not recipe.task.spec.has_turns:
+        return in_blocks(lengths, limit)
+    if recipe.data.checks.truncation == "drop":
+        return without_longer(lengths, limit)
+    return capped(lengths, limit)
 
 
 def _before(recipe: Recipe) -> str:
@@ -135,49 +161,3 @@ def _left_out(facts: Mapping[str, Any]) -> str:
     """Say how many rows were left out of so many."""
     found = len(facts["dropped"]) if "given" not in facts else facts["given"] - facts["rows"]
     return f" ({found} left out)" if facts["dropped"] else ""
-
-
-def _characters(example: Example) -> int:
-    """Return the characters of what stands in the row; of a chat all turns."""
-    if example.payload:
-        return max(
-            len(example.input) + len(example.target), sum(map(len, strings(example.payload)))
-        )
-    return len(example.input) + len(example.target)
-
-
-def _sampled(source: Source, path: Path, recipe: Recipe) -> list[int]:
-    """Return the characters of the first rows of a local file; none of one that only a run can read."""
-    # `recipe plan` comes here and must start without pyarrow.
-    if format_of(path.name, source.format) == "parquet" or source.columns:
-        return []
-    try:
-        rows = itertools.islice(read_rows(path, source), SAMPLE)
-        return list(_filled(recipe, (row.values for row in rows)))
-    # A plan judges no data; `recipe data` reports what is wrong with it.
-    except (DataError, OSError):
-        return []
-
-
-def _filled(recipe: Recipe, rows: Iterable[Mapping[str, Any]]) -> Iterator[int]:
-    template = parse_template(recipe.task.input) if recipe.task.input else None
-    for values in rows:
-        try:
-            yield len(template.fill(values)[0]) if template else sum(map(len, strings(values)))
-        except (MissingColumnError, UnusableValueError):
-            continue
-
-
-def _guessed(recipe: Recipe, characters: Iterable[int]) -> Lengths:
-    asked = _asked(recipe)
-    counted = Counter(AROUND + math.ceil((length + asked) / CHARACTERS) for length in characters)
-    return capped(lengths_of(counted), recipe.method.max_length)
-
-
-def _guessed_start(recipe: Recipe) -> int:
-    """Return the tokens of the instruction and the system message, which stand before what rows differ in."""
-    return math.floor(_asked(recipe) / CHARACTERS)
-
-
-def _asked(recipe: Recipe) -> int:
-    return len(recipe.task.instruction) + len(recipe.task.system)

@@ -60,15 +60,35 @@ def capped(lengths: Lengths, limit: int) -> Lengths:
     return lengths_of(counted)
 
 
+def without_longer(lengths: Lengths, limit: int) -> Lengths:
+    """Return lengths without those above the limit."""
+    return tuple((tokens, rows) for tokens, rows in lengths if tokens <= limit)
+
+
+def in_blocks(lengths: Lengths, limit: int) -> Lengths:
+    """Return the lengths of the blocks that documents are cut into."""
+    counted: Counter[int] = Counter()
+    for tokens, rows in lengths:
+        whole, rest = divmod(tokens, limit)
+        counted[limit] += whole * rows
+        counted[rest] += rows if rest else 0
+    return lengths_of(+counted)
+
+
+def rows_in(lengths: Lengths) -> int:
+    """Return how many rows they are."""
+    return sum(count for _, count in lengths)
+
+
 def mean(lengths: Lengths) -> float:
     """Return the mean number of tokens; 0 for none."""
-    rows = sum(count for _, count in lengths)
+    rows = rows_in(lengths)
     return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
 
 
 def padded(lengths: Lengths, together: int) -> float:
     """Return the expected length that `together` rows drawn at random are padded to."""
-    rows = sum(count for _, count in lengths)
+    rows = rows_in(lengths)
     if not rows:
         return 0.0
     expected, below = 0.0, 0.0

@@ -18,6 +18,7 @@ from engine.evidence.data import (
     SplitLengths,
     SplitSummary,
 )
+from engine.evidence.diagnosis import Diagnosis, Fit, RecipeEdit
 from engine.evidence.exported import ExportedFile, Flip, VariantResult
 from engine.evidence.measures import (
     Calibration,

@@ -39,6 +39,22 @@ class ShownExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRows:
+    """How many rows a run trains, as `recipe plan` has it too."""
+
+    train: int
+    validation: int
+    of: int
+    """Training rows in the data, before any is left out for its length or cut into blocks."""
+    counted: bool
+    """By the base model's tokenizer, or nothing changes them; else `train` is an estimate or `of`."""
+    steps: int | None
+    """None while a sweep has not chosen the method."""
+    note: str
+    """In words, where not simply the rows of the split are trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataView:
     """All of it."""
 
@@ -55,6 +71,8 @@ class DataView:
     lengths: tuple[Lengths, ...] = ()
     notes: tuple[str, ...] = ()
     """What rendering has to say: rewritten chats, documents in blocks."""
+    training: TrainingRows | None = None
+    """None where a run would stop before it trains."""
     thumbs: tuple[str, ...] = ()
     """Of rows with one answer and a thumb: how many of either kind each split has."""
     examples: tuple[ShownExample, ...] = ()

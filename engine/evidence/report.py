@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
+from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
@@ -150,3 +151,5 @@ class Report:
     """Estimate beside actual, of the stages that ran."""
     lengths: tuple[SplitLengths, ...] = ()
     """Rows left out or cut for their length, by split; empty before the rows were rendered."""
+    diagnosis: Diagnosis | None = None
+    """Whether training did too little, too much or enough; None where no trained model was judged."""

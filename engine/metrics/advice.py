@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.evidence import Check, Comparison, LearningCurve, Scores, Status, Verdict
+from engine.evidence import (
+    Check,
+    Comparison,
+    Diagnosis,
+    Fit,
+    LearningCurve,
+    Scores,
+    Status,
+    Verdict,
+)
 from engine.evidence.verdicts import OF_VARIANTS, THRESHOLD
 from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
@@ -32,6 +41,10 @@ REMEDIES = {
     "drop": "a quantization with more bits, such as Q8_0, changes fewer answers",
 }
 """What a check that failed asks for, by its kind, or by the metric of a threshold."""
+UNDERFITTED_REMEDIES = {
+    "over_baselines": "the baseline is as good; ship it, unless training longer changes that",
+}
+"""The same where training did too little: none asks for rows."""
 PLAIN = ("overfitting", "forgetting", "valid_output")
 """Remedies that name what they are about."""
 UNTRAINED = ("zero_shot", "few_shot")
@@ -53,6 +66,12 @@ class Beside:
     """What the holdout can show, a sentence a bound."""
     learned_from: Scores | None = None
     """On rows that it was trained on."""
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def is_underfitted(self) -> bool:
+        """Whether training did too little, so that more rows are not what it wants."""
+        return self.diagnosis is not None and self.diagnosis.fit is Fit.UNDERFITTED
 
 
 def what_would_help(
@@ -69,13 +88,29 @@ def what_would_help(
         for check in open_checks
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
-    lines: list[str] = []
+    lines = [] if beside.diagnosis is None else list(_edit(beside.diagnosis))
     if any(check.metric not in FREE for check in judging):
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
-        lines += _learned(judging, beside.learned_from)
-        lines += _more_rows(beside.curves)
-    lines += [line for check in open_checks for line in _about(check)]
+        lines += _rows_or_training(judging, beside)
+    remedies = REMEDIES | (UNDERFITTED_REMEDIES if beside.is_underfitted else {})
+    lines += [line for check in open_checks for line in _about(check, remedies)]
     return tuple(dict.fromkeys(lines))
+
+
+def _edit(diagnosis: Diagnosis) -> Iterator[str]:
+    """The edit of the recipe that the training asks for, with the values as they are."""
+    if diagnosis.edits:
+        changes = (f"{one.key} from {one.current} to {one.proposed}" for one in diagnosis.edits)
+        yield f"change {', '.join(changes)}"
+
+
+def _rows_or_training(judging: Sequence[Check], beside: Beside) -> list[str]:
+    """Whether training or rows fall short. Rows are not asked for where training did too little."""
+    if beside.is_underfitted:
+        return []
+    is_known = beside.diagnosis is not None and beside.diagnosis.fit is not Fit.NOT_KNOWN
+    learned = [] if is_known else _learned(judging, beside.learned_from)
+    return [*learned, *_more_rows(beside.curves)]
 
 
 def _of_labels(scores: Scores, task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:
@@ -215,7 +250,7 @@ def _more_rows(curves: Sequence[LearningCurve]) -> list[str]:
     return [f"{whose} still rises: more rows would help{most}"]
 
 
-def _about(check: Check) -> list[str]:
+def _about(check: Check, remedies: Mapping[str, str]) -> list[str]:
     """Say what one check that did not pass asks for."""
     if check.got is None or check.status is Status.INCONCLUSIVE:
         return [f"{check.name}: {check.note.partition(';')[0]}"]
@@ -223,9 +258,9 @@ def _about(check: Check) -> list[str]:
     if check.kind == "over_baselines" and check.got > 0:
         return []
     about = check.metric if check.kind == THRESHOLD else check.kind
-    if about not in REMEDIES:
+    if about not in remedies:
         return []
-    return [REMEDIES[about] if about in PLAIN else f"{check.name}: {REMEDIES[about]}"]
+    return [remedies[about] if about in PLAIN else f"{check.name}: {remedies[about]}"]
 
 
 def _times(count: int) -> str:

@@ -31,7 +31,7 @@ from engine.stages import (
 )
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
-from engine.training.trained_rows import TrainedRows, split_rows, trained_rows
+from engine.training.trained_rows import split_rows
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
@@ -106,8 +106,6 @@ class Plan:
     """Training takes the weights that the sweep makes or has left; without a sweep it never does."""
     was_swept: bool = False
     """A sweep of this recipe ran before: what it judged is not trained again."""
-    counted: TrainedRows | None = None
-    """Rows that are trained, or would be before the tokenizer has counted them; None while they are fractions."""
 
     def stage(self, name: str) -> PlannedStage:
         """The planned stage of that name."""
@@ -170,14 +168,12 @@ def plan_run(
             trained = flow.trained(recipe, {SWEEP: made}) if made else None
             planner.recipe = trained or recipe
             takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
-    data = planner.stages["data"].reused
     return Plan(
         recipe=recipe,
         inputs=inputs,
         stages=tuple(map(planner.explained, planner.stages.values())),
         trained=trained,
         takes_swept=takes_swept,
-        counted=trained_rows(trained or recipe, store, data, inputs.base_model),
         was_swept=SWEEP in planner.previous,
     )
 

@@ -16,6 +16,7 @@ from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
     DataSummary,
+    Diagnosis,
     Report,
     Scores,
     StageRecord,
@@ -54,13 +55,14 @@ def assemble(facts: ReportInputs) -> Report:
     state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
     scores, folds = flow.scores(artifacts), flow.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
+    diagnosis = diagnosed(artifacts, recipe)
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
         description=recipe.description,
         outcome=facts.state.outcome,
         summary=_summary(facts),
-        next_steps=_next_steps(facts),
+        next_steps=_next_steps(facts, diagnosis),
         started=state.started.isoformat(timespec="seconds"),
         seconds=round((datetime.now(UTC) - state.started).total_seconds(), 1),
         run_directory=facts.run_folder,
@@ -108,7 +110,29 @@ def assemble(facts: ReportInputs) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
         seeds=flow.seeds(artifacts),
+        diagnosis=diagnosis,
     )
+
+
+def diagnosed(artifacts: flow.Artifacts, recipe: Recipe) -> Diagnosis | None:
+    """What is wrong with the training, if anything; None before the model was judged. `recipe` has its method."""
+    training = flow.read_as(TrainingSummary, artifacts, "train", "training.json")
+    if training is None or "evaluate" not in artifacts:
+        return None
+    from engine.metrics.diagnosis import TrainedEvidence, diagnose  # only after a training
+
+    scores = flow.scores(artifacts)
+    evidence = TrainedEvidence(
+        training=training,
+        train=scores.get("train"),
+        validation=scores.get("validation"),
+        holdout=scores.get("holdout"),
+        free=scores.get("free"),
+        checkpoints=flow.checkpoints(artifacts),
+        baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
+        data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
+    )
+    return diagnose(recipe, evidence)
 
 
 def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: Store) -> None:
@@ -188,7 +212,7 @@ def _summary(facts: ReportInputs) -> str:
     }[facts.state.outcome]
 
 
-def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
+def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
     name, shown, error = facts.state.trained.name, facts.recipe_file, facts.state.error
     if facts.state.outcome in ("failed", "interrupted"):
         hints = [problem.hint for problem in (error.problems if error else ())]
@@ -196,7 +220,7 @@ def _next_steps(facts: ReportInputs) -> tuple[str, ...]:
     if facts.state.outcome == "accepted":
         return (f'recipe try {name} "…"', f"recipe report {name}")
     if facts.state.outcome in ("refused", "inconclusive"):
-        return (*_advice(facts), f"recipe report {name}")
+        return (*_advice(facts, diagnosis), f"recipe report {name}")
     if facts.state.outcome == "baseline_passes":
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
@@ -211,7 +235,7 @@ def _power(facts: ReportInputs) -> tuple[str, ...]:
     return power_estimates(recipe, artifacts.get("data"), discordance=differ).lines
 
 
-def _advice(facts: ReportInputs) -> tuple[str, ...]:
+def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
     recipe, artifacts = facts.state.trained, facts.state.artifacts
@@ -223,6 +247,7 @@ def _advice(facts: ReportInputs) -> tuple[str, ...]:
         comparisons=flow.comparisons(artifacts),
         power=_power(facts),
         learned_from=scores.get("train"),
+        diagnosis=diagnosis,
     )
     return what_would_help(judged, gate, task=recipe.task, beside=beside)
 

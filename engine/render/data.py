@@ -63,6 +63,7 @@ def _parts(view: DataView, width: int) -> Iterator[tuple[str, Iterable[Renderabl
             yield "firewall", [text(_firewall(summary))]
         yield "recorded", _recorded(summary)
     yield f"lengths in {view.unit}", _lengths(view)
+    yield "training", _training(view)
     yield "examples", _examples(view, width)
 
 
@@ -192,6 +193,17 @@ def _lengths(view: DataView) -> Iterator[RenderableType]:
     ]
     notes = [f"measured on {', '.join(sampled)}, drawn evenly"] if sampled else []
     yield from map(text, (*notes, *view.notes, *filter(None, [view.why_characters])))
+
+
+def _training(view: DataView) -> Iterator[RenderableType]:
+    rows = view.training
+    if rows is None:
+        return
+    if rows.note:
+        yield text(rows.note)
+    about = "" if rows.counted else "about "
+    steps = "" if rows.steps is None else f" in {about}{count(rows.steps)} steps"
+    yield text(f"{about}{count(rows.train)} rows are trained{steps}")
 
 
 def _examples(view: DataView, width: int) -> Iterator[RenderableType]:

@@ -1,1 +1,6 @@
 """Running models: the only folder that imports torch and what builds on it at the top."""
+
+from engine.process.installed_packages import read_quickly
+
+# Here, as every module that imports transformers is below.
+read_quickly()

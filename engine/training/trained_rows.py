@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.recipe.model import Recipe
+from engine.backends.base import schedule
+from engine.recipe.model import Method, Recipe
 from engine.runtime.rendering.key import (
     FACTS,
     counts_after_rendering,
@@ -26,6 +27,12 @@ class TrainedRows:
     """Rows of train in the data, before any is left out or cut into blocks."""
     counted: bool
     """They are those that are trained; else the tokenizer will leave some out, or cut documents into blocks."""
+    estimated: bool = False
+    """Not counted, but about as many as will be trained, by a sample of the rows."""
+
+    def steps(self, method: Method) -> int:
+        """Return the optimizer steps of a training on them."""
+        return schedule(method, train_rows=self.train, validation_rows=self.validation).steps
 
 
 def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
@@ -69,6 +76,8 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
 
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
     """How many rows are trained, where these are not simply those of the split; empty where they are."""
+    if rows.estimated:
+        return _estimated_note(recipe, rows)
     if not rows.counted:
         known = "after compile" if counts_after_rendering(recipe) else "after data"
         changes = what_changes_rows(recipe)
@@ -81,6 +90,16 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
         return f"{rows.train} rows are trained, cut from {rows.given} documents"
     left = rows.given - rows.train
     return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"
+
+
+def _estimated_note(recipe: Recipe, rows: TrainedRows) -> str:
+    exact = "an estimate, which `recipe data` or compile counts"
+    if not recipe.task.spec.has_turns:
+        return f"about {rows.train} rows are trained, cut from {rows.given} documents: {exact}"
+    left = (
+        f"about {rows.given - rows.train} left out, longer than {recipe.method.max_length} tokens"
+    )
+    return f"about {rows.train} of {rows.given} training rows are trained; {left}: {exact}"
 
 
 def counted_rows(

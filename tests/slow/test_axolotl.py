@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.backends import load_backend
+from engine.backends.base import Launch, Trained
+from engine.backends.events import LOG
 from engine.environment import detect_device
 from engine.runtime.training.checks import adapter_norm, model_norm
 from support.backend_suite import TrainSuite, finished
@@ -26,6 +28,12 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestAxolotlTrains(TrainSuite):
     name = "axolotl"
     long = 60.0  # it is asked from outside, a moment after it has told of a step
+
+    def test_rows_are_prepared_in_its_own_process(self, finished: tuple[Launch, Trained]) -> None:
+        log = (finished[0].folder / LOG).read_text(encoding="utf-8")
+
+        assert "Tokenizing Prompts" in log
+        assert "num_proc=" not in log  # datasets would start a pool even for one process
 
 
 def test_bf16_on_a_cpu_that_has_it_is_bf16_in_every_product(

@@ -51,6 +51,8 @@ def _places(report: Report) -> Iterator[list[RenderableType]]:
     folder = PurePosixPath(report.run_directory)
     commands, _ = commands_and_advice(report)
     rows: list[tuple[str, str]] = []
+    if report.diagnosis:
+        rows += [("edit", line) for line in report.diagnosis.yaml.splitlines()]
     if report.outcome == "accepted":
         files = (file for file in report.files if file.name.endswith(".gguf"))
         rows += [("model", f"{folder / file.name}   {size(file.bytes)}") for file in files]

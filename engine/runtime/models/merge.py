@@ -1,8 +1,9 @@
 """A LoRA adapter added into its base: W + (alpha / rank) B A, tensor by tensor.
 
-The sum is taken in float32 and stored in the base's own type; untouched tensors are copied as bytes;
-memory holds one tensor at a time. The header of each weight file stays as it is, so names, types,
-shapes and order are those of the base. LoRA: https://arxiv.org/abs/2106.09685, section 4.
+The sum is taken in float32 and stored in the base's own type; untouched tensors are copied as bytes. Memory
+holds the adapter, the change of one tensor, and a block of rows; a weight file appears under its name when it is
+whole. The header of each weight file stays as it is, so names, types, shapes and order are those of the base.
+LoRA: https://arxiv.org/abs/2106.09685, section 4.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from peft import LoraConfig
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
+from engine.files.writing import replacing
 from engine.progress import Progress
 from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
 
@@ -55,6 +57,8 @@ EMPTY = (
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """Settings that say which modules have a pair."""
 INDEX = "model.safetensors.index.json"
+BLOCK = 1 << 18
+"""Weights that are merged, and bytes that are copied, at a time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +88,8 @@ class _Pair:
 
     def delta(self) -> torch.Tensor:
         """Return the change, [out, in], float32."""
-        return (self.up.float() @ self.down.float()) * self.scale
+        # Of the whole matrix: products of some rows at a time can round differently.
+        return (self.up.float() @ self.down.float()).mul_(self.scale)
 
 
 def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -> MergeFacts:
@@ -256,36 +261,53 @@ def _left_out(names: Sequence[str]) -> StageError:
 
 def _merge_file(file: WeightFile, pairs: Mapping[str, _Pair], target: Path, tally: _Tally) -> None:
     """Write one weight file: the same header, merged bytes where a pair exists, copied ones elsewhere."""
-    with file.path.open("rb") as source, target.open("wb") as out:
+    with file.path.open("rb") as source, replacing(target) as out:
         # The header is copied as bytes, so names, types, order and offsets are those of the base.
         out.write(file.header)
         for tensor in file.tensors:
             source.seek(tensor.begin)
-            # Writable, as torch warns of any buffer that is not.
-            raw = bytearray(source.read(tensor.end - tensor.begin))
             pair = pairs.get(tensor.name)
-            out.write(raw if pair is None else _merged(raw, tensor, pair, tally))
+            if pair is None:
+                _copy(source, out, tensor.end - tensor.begin)
+            else:
+                _merge_tensor(source, out, tensor, pair, tally)
             tally.done += 1
             tally.progress.update(tally.done, tally.facts.total, "tensors")
 
 
-def _merged(raw: bytearray, tensor: Tensor, pair: _Pair, tally: _Tally) -> bytes:
-    facts = tally.facts
-    before = torch.frombuffer(raw, dtype=DTYPES[tensor.dtype]).reshape(tensor.shape)
+def _copy(source: BinaryIO, out: BinaryIO, size: int) -> None:
+    out.writelines(source.read(min(BLOCK, size - start)) for start in range(0, size, BLOCK))
+
+
+def _merge_tensor(
+    source: BinaryIO, out: BinaryIO, tensor: Tensor, pair: _Pair, tally: _Tally
+) -> None:
+    """Read one tensor, add the pair's change, and write it: some rows at a time."""
+    facts, dtype = tally.facts, DTYPES[tensor.dtype]
     delta = pair.delta()
-    # In float32: in 16 bit a small change would be rounded away before it is added.
-    after = (before.float() + delta).to(before.dtype)
-    if not torch.isfinite(after).all():
-        raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
-    moved = (after.float() - before.float()).abs().max().item()
+    width = delta.shape[1]
+    rows = max(1, BLOCK // width)
+    changes = False
+    largest = 0.0
+    for start in range(0, len(delta), rows):
+        change = delta[start : start + rows]
+        # Writable, as torch warns of any buffer that is not.
+        raw = bytearray(source.read(change.numel() * dtype.itemsize))
+        before = torch.frombuffer(raw, dtype=dtype).reshape(-1, width)
+        # In float32: in 16 bit a small change would be rounded away before it is added.
+        after = (before.float() + change).to(dtype)
+        if not torch.isfinite(after).all():
+            raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
+        changes |= bool(change.any())
+        largest = max(largest, (after.float() - before.float()).abs().max().item())
+        # As bytes, because NumPy has no bfloat16.
+        out.write(after.view(torch.uint8).numpy().data)
     tally.merged.add(tensor.name)
-    facts.expected += bool(delta.any())
-    facts.changed += moved > 0
-    facts.max_abs_delta = max(facts.max_abs_delta, moved)
-    if delta.any() and not moved:
+    facts.expected += changes
+    facts.changed += largest > 0
+    facts.max_abs_delta = max(facts.max_abs_delta, largest)
+    if changes and not largest:
         tally.lost.append(tensor.name)
-    # As bytes, because NumPy has no bfloat16.
-    return after.contiguous().view(torch.uint8).numpy().tobytes()
 
 
 def _unfit(name: str, why: str) -> StageError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ SMALLEST = {torch.float16: -24, torch.bfloat16: -133, torch.float32: -149, torch
 """Exponent of the smallest step."""
 ROUNDING = 2.0**-21
 """Of sums in float32, as a share of what was added."""
-ROWS = 1024
+BLOCK = 1 << 17
+"""Weights that are compared at a time: computing with float64 takes some ten times their size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +37,35 @@ class _Factors:
     """(alpha / rank) B: [out, rank], float64."""
 
 
+class _Adapter:
+    """The factors of an adapter, read one pair at a time: in float64 all of them would take twice the file or more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "adapter_model.safetensors"
+        self._config: dict[str, Any] = json.loads(
+            (folder / "adapter_config.json").read_text(encoding="utf-8")
+        )
+
+    def stems(self) -> set[str]:
+        """Return the names of what has factors."""
+        with safe_open(self._path, framework="pt") as file:
+            names = file.keys()
+        ending = ".lora_A.weight"
+        return {name.removesuffix(ending) for name in names if name.endswith(ending)}
+
+    def of(self, stem: str) -> _Factors:
+        """Return the factors of one weight."""
+        config = self._config
+        down = _tensor(self._path, f"{stem}.lora_A.weight").double()
+        up = _tensor(self._path, f"{stem}.lora_B.weight").double()
+        divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
+        return _Factors(down=down, up=up * (config["lora_alpha"] / divisor))
+
+
 def check_merge(base: Path, adapter: Path, out: Path) -> None:
     """Compare the merged model in `out` with base and adapter. StageError X673 names the first wrong tensor."""
-    factors = dict(_factors(adapter))
+    factors = _Adapter(adapter)
+    left = factors.stems()
     merged = _places(out)
     expected = _places(base)
     if names := sorted(expected.keys() ^ merged.keys()):
@@ -48,14 +74,16 @@ def check_merge(base: Path, adapter: Path, out: Path) -> None:
         before, after = _tensor(path, name), _tensor(merged[name], name)
         if (before.dtype, before.shape) != (after.dtype, after.shape):
             raise _wrong(name, "its type or shape is not the base's")
-        found = factors.pop(f"{PREFIX}{name.removesuffix('.weight')}", None)
-        if found is None:
+        stem = f"{PREFIX}{name.removesuffix('.weight')}"
+        if stem not in left:
             if not _is_equal(before, after):
                 raise _wrong(name, "the adapter does not change it, and it is not the base's")
-        elif wrong := _misplaced(before, after, found):
+            continue
+        left.remove(stem)
+        if wrong := _misplaced(before, after, factors.of(stem)):
             raise _wrong(name, f"{wrong:,} of {after.numel():,} weights are not base plus adapter")
-    if factors:
-        raise _wrong(min(factors), "the adapter changes it, and the base model has no such weight")
+    if left:
+        raise _wrong(min(left), "the adapter changes it, and the base model has no such weight")
 
 
 def check_copy(model: Path, out: Path) -> None:
@@ -68,20 +96,6 @@ def check_copy(model: Path, out: Path) -> None:
                 f"`{path.name}` of the merged model is not the trained one",
                 hint="run the same command again with `--force merge`",
             )
-
-
-def _factors(adapter: Path) -> Iterator[tuple[str, _Factors]]:
-    config: dict[str, Any] = json.loads(
-        (adapter / "adapter_config.json").read_text(encoding="utf-8")
-    )
-    with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
-        names = [name for name in file.keys() if name.endswith(".lora_A.weight")]  # noqa: SIM118 - not a mapping
-        for name in names:
-            stem = name.removesuffix(".lora_A.weight")
-            down = file.get_tensor(name).double()
-            up = file.get_tensor(f"{stem}.lora_B.weight").double()
-            divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
-            yield stem, _Factors(down=down, up=up * (config["lora_alpha"] / divisor))
 
 
 def _places(folder: Path) -> dict[str, Path]:
@@ -109,9 +123,10 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     """Count the weights that are further from base plus adapter than rounding takes them."""
     reach = float(found.up.abs().max() * found.down.abs().max()) * len(found.down)
     wrong = 0
+    rows = max(1, BLOCK // before.shape[1])
     # Some rows at a time: a whole matrix in float64 would take four times its size in 16 bits.
-    for start in range(0, len(before), ROWS):
-        part = slice(start, start + ROWS)
+    for start in range(0, len(before), rows):
+        part = slice(start, start + rows)
         exact = before[part].double() + found.up[part] @ found.down
         # The distance to the next number that the type holds; rounding to the nearest takes half of it. It stops
         # shrinking below the smallest normal number, hence the clamp.

@@ -42,3 +42,5 @@ def test_a_model_that_memorises_a_hundred_rows_is_refused(project: Project) -> N
     assert outcome.code == 1, outcome.err
     assert check["status"] == "fail"
     assert check["got"] > 0.3
+    assert found["diagnosis"]["fit"] == "overfitted"
+    assert found["diagnosis"]["yaml"] == "method: {keep: best}"

@@ -129,16 +129,55 @@ def test_plan_and_compile_say_the_number_of_the_run(project: Project) -> None:
     assert yaml.safe_load(compiled.out) == ran
 
 
-def test_before_the_rows_are_counted_plan_and_compile_say_so(
+def test_data_plan_compile_run_and_report_say_one_number(
+    dropped: Path, tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    """`recipe data` alone counts them: nothing was compiled or trained in this folder."""
+    write(tmp_path, pico, truncation="drop")
+    ran = report(dropped / ".recipe")
+    kept, steps = ran["training"]["rows"], ran["training"]["steps"]
+
+    shown = json.loads(run("data", "recipe.yaml", "--format", "json").out)["training"]
+    planned = json.loads(run("plan", "recipe.yaml", "--format", "json").out)
+    compiled = run("compile", "recipe.yaml")
+
+    assert (shown["train"], shown["of"], shown["counted"], shown["steps"]) == (
+        kept,
+        60,
+        True,
+        steps,
+    )
+    assert (planned["trained"]["train"], planned["trained"]["counted"]) == (kept, True)
+    assert planned["estimate"]["steps"] == steps == 2 * -(-kept // 8)
+    assert f"{kept} of 60 training rows are trained; {60 - kept} left out" in compiled.err
+    assert yaml.safe_load(compiled.out) == yaml.safe_load(ran["backend_config"])
+
+
+def test_without_a_tokenizer_the_data_verb_estimates(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="drop")
+
+    shown = run("data", "recipe.yaml", "--no-tokens").out
+
+    assert "about 20 of 60 training rows are trained" in shown
+    assert "about 20 rows are trained in about 6 steps" in shown
+
+
+def test_before_the_rows_are_counted_plan_and_compile_estimate_them(
     tmp_path: Path, pico: Path, run: Callable[..., Outcome]
 ) -> None:
     write(tmp_path, pico, truncation="drop")
 
     plan, compiled = run("plan", "recipe.yaml"), run("compile", "recipe.yaml")
+    planned = json.loads(run("plan", "recipe.yaml", "--format", "json").out)
 
-    assert "60 training rows before rows are left out" in plan.out
-    assert "16 steps before rows are left out" in plan.out
-    assert "60 training rows before rows are left out" in compiled.err
+    said = "about 20 of 60 training rows are trained; about 40 left out, longer than 128 tokens"
+    assert said in " ".join(plan.out.split())
+    assert "about 6 steps" in plan.out
+    assert said in compiled.err
+    assert (planned["trained"]["train"], planned["estimate"]["steps"]) == (20, 6)
+    assert (planned["trained"]["counted"], planned["trained"]["estimated"]) == (False, True)
 
 
 def test_rows_that_are_cut_are_counted(

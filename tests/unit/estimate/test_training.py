@@ -188,7 +188,10 @@ def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) 
 
     assert found.unknown == ()
     assert found.seconds is not None
-    assert "an estimate from the characters of 80 rows" in dict(found.derived)["rows"]
+    assert (
+        "an estimate from the characters of 80 rows, by their scripts"
+        in dict(found.derived)["rows"]
+    )
 
 
 def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from engine.evidence import (
     Check,
     ClassScores,
     Comparison,
+    Diagnosis,
+    Fit,
     Interval,
     LearningCurve,
     Metric,
+    RecipeEdit,
     Scores,
     Status,
     Verdict,
@@ -131,6 +134,41 @@ def test_the_tuned_models_curve_counts_more_than_the_hint(answers: Answers) -> N
 
 def test_a_curve_that_cannot_tell_advises_nothing(answers: Answers) -> None:
     assert curve_advice(answers, curve("tuned", rising=None)) == ()
+
+
+def diagnosis(fit: Fit) -> Diagnosis:
+    edits = (
+        RecipeEdit(key="method.epochs", current="1", proposed="5"),
+        RecipeEdit(key="method.learning_rate", current="0.0002", proposed="0.001"),
+    )
+    return Diagnosis(fit=fit, reasons=("",), edits=edits)
+
+
+@pytest.mark.parametrize("fit", [Fit.UNDERFITTED, Fit.OVERFITTED])
+def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, fit: Fit) -> None:
+    scores = score(answers({"a": "abb", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+    beside = Beside(curves=(curve("tuned", rising=True),), diagnosis=diagnosis(fit))
+    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=beside)
+
+    assert lines[0] == (
+        "change method.epochs from 1 to 5, method.learning_rate from 0.0002 to 0.001"
+    )
+    assert any("more rows" in line for line in lines) is (fit is Fit.OVERFITTED)
+
+
+@pytest.mark.parametrize("fit", [Fit.UNDERFITTED, Fit.FITS])
+def test_a_model_that_learned_too_little_is_not_given_more_rows_to_beat_a_baseline(
+    answers: Answers, fit: Fit
+) -> None:
+    scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+    lines = what_would_help(
+        scores,
+        refused("over_baselines.accuracy", got=-0.1),
+        task=TASK,
+        beside=Beside(diagnosis=diagnosis(fit)),
+    )
+
+    assert ("more rows" in lines[-1]) is (fit is Fit.FITS)
 
 
 def said_of(kind: str, name: str, scores: Scores, **beside: Any) -> tuple[str, ...]:

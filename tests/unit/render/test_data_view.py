@@ -17,7 +17,14 @@ from engine.evidence import (
     SourceSummary,
     SplitSummary,
 )
-from engine.evidence.data_view import DataView, Lengths, ShownExample, ShownRow, ShownSegment
+from engine.evidence.data_view import (
+    DataView,
+    Lengths,
+    ShownExample,
+    ShownRow,
+    ShownSegment,
+    TrainingRows,
+)
 from engine.render.data import data_json, data_text
 from engine.render.rowtext import FIRST, LAST
 from engine.render.styled_text import cells
@@ -96,6 +103,14 @@ VIEW = DataView(
         Lengths(split="holdout", rows=200, measured=200, median=41, p95=80, longest=99, over=0),
     ),
     notes=("train: 2 chats are trained on their last answer only",),
+    training=TrainingRows(
+        train=79990,
+        validation=0,
+        of=80000,
+        counted=True,
+        steps=5000,
+        note="79990 of 80000 training rows are trained; 10 left out, longer than 512 tokens",
+    ),
     examples=(
         ShownExample(
             id="0123456789abcdef",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.evidence import Diagnosis, Fit, RecipeEdit
 from engine.render.report import sections
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
@@ -37,6 +39,8 @@ def weather(report):
 def weather(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A section in a module of its own, and nothing else changed."""
     (tmp_path / "weather.py").write_text(ADDED, encoding="utf-8")
+    # Loaded before they are copied: what registers while this runs is taken back with it.
+    sections.report_sections(reports.accepted())
     monkeypatch.setattr(sections, "__path__", [*sections.__path__, str(tmp_path)])
     monkeypatch.setattr(sections, "_BUILDERS", dict(sections._BUILDERS))
     monkeypatch.delitem(sys.modules, f"{sections.__name__}.weather", raising=False)
@@ -84,3 +88,43 @@ def test_hostile_text_of_a_report_reaches_no_terminal() -> None:
 
     assert not set("\x00\x1b\u202e") & set(shown)
     assert "<script>alert(1)</script>" in "".join(shown.split())
+
+
+UNDERFITTED = Diagnosis(
+    fit=Fit.UNDERFITTED,
+    reasons=("macro_f1 is 0.330 [0.290, 0.370] on 200 training rows", "25 steps are few", "third"),
+    edits=(RecipeEdit(key="method.epochs", current="1", proposed="5"),),
+    yaml="method: {epochs: 5}",
+)
+
+
+def test_the_diagnosis_and_its_edit_stand_in_every_form() -> None:
+    report = replace(reports.refused(), diagnosis=UNDERFITTED)
+    closing = closing_block(report, colour=False)
+
+    for text in (render_html(report), render_markdown(report)):
+        assert "Diagnosis: underfitted" in text
+        assert "method: {epochs: 5}" in text
+    assert "method.epochs    1         5" in render_terminal(report, width=80, colour=False)
+    assert "diagnosis: underfitted: macro_f1 is 0.330 [0.290, 0.370] on 200 training" in closing
+    assert "third" not in closing
+    assert "edit     method: {epochs: 5}\n" in closing
+
+
+@pytest.mark.parametrize("outcome", ["accepted", "refused"])
+@pytest.mark.parametrize("fit", [Fit.FITS, Fit.NOT_KNOWN])
+def test_an_accepted_model_that_fits_ends_without_a_word_about_it(outcome: str, fit: Fit) -> None:
+    found = Diagnosis(fit=fit, reasons=("the reason",))
+    closing = closing_block(
+        replace(reports.accepted(), outcome=outcome, diagnosis=found), colour=False
+    )
+
+    assert ("diagnosis:" in closing) is ((outcome, fit) != ("accepted", Fit.FITS))
+
+
+def test_a_model_that_learned_too_little_ends_without_counting_rows() -> None:
+    report = reports.repeated()
+
+    assert "learning curve:" in closing_block(report, colour=False)
+    underfitted = replace(report, diagnosis=UNDERFITTED)
+    assert "learning curve:" not in closing_block(underfitted, colour=False)

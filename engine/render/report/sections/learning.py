@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import CurvePoint, LearningCurve, Report, Scores
+from engine.evidence import CurvePoint, Fit, LearningCurve, Report, Scores
 from engine.render import blocks
 from engine.render.axes import nice_range
 from engine.render.labels import class_words, estimate, find_metric, has_classes, main_metric
@@ -34,7 +34,12 @@ def learning(report: Report) -> blocks.Section | None:
     chosen = [curve for curve in curves if curve.model == "tuned"] or curves
     lines = tuple(learning_lines(chosen, folds=folds, metric=metric))
     lead, shown = _LEAD if curves else "", tuple(parts)
-    return blocks.Section(title="How much data", lead=lead, blocks=shown, card=lines, closing=lines)
+    # A model that has not learned the rows it has is no reason to ask for more of them.
+    is_underfitted = report.diagnosis is not None and report.diagnosis.fit is Fit.UNDERFITTED
+    closing = () if is_underfitted else lines
+    return blocks.Section(
+        title="How much data", lead=lead, blocks=shown, card=lines, closing=closing
+    )
 
 
 def learning_lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -23,6 +23,8 @@ from engine.runtime.models.merge import merge_adapter
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
 LAYERS = 2
+WEIGHTS = "model.safetensors"
+BLOCKS = (100, 1000, 1 << 30)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +93,37 @@ def test_a_merge_is_repeatable(
 
     first, second = (tmp_path / name / "model.safetensors" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_blocks_of_rows_give_the_bytes_of_the_whole(
+    pico_folder: Path,
+    adapter: Path,
+    tmp_path: Path,
+    progress: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = []
+    for block in BLOCKS:
+        monkeypatch.setattr(merge, "BLOCK", block)
+        facts.append(merge_adapter(pico_folder, adapter, tmp_path / str(block), progress=progress))
+
+    first, *others = ((tmp_path / str(block) / WEIGHTS).read_bytes() for block in BLOCKS)
+    assert others == [first, first]
+    assert facts[1:] == [facts[0], facts[0]]
+
+
+def test_a_merge_that_is_broken_off_leaves_no_part_of_a_weight_file(
+    pico_folder: Path, adapter: Path, tmp_path: Path
+) -> None:
+    class Interrupting:
+        def update(self, done: int, total: int, unit: str) -> None:
+            if done > total // 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        merge_adapter(pico_folder, adapter, tmp_path, progress=cast("Any", Interrupting()))
+
+    assert not list(tmp_path.glob("*safetensors*"))
 
 
 @pytest.mark.parametrize(

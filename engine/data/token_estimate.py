@@ -1,0 +1,126 @@
+"""Tokens of a text by the classes of its characters, for where no tokenizer is at hand. Light.
+
+The numbers were measured with SmolLM2's tokenizer of 49,152 tokens; docs/explanation/estimates.md shows how far they
+are off, and `benchmarks/estimates.py --tokens` measures it. A larger vocabulary writes other scripts than Latin in
+fewer tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+WORD: Final = 1.06
+"""A word of English, with the space before it."""
+LONG_WORD: Final = 8
+"""Letters up to which a word is one token."""
+FURTHER_LETTER: Final = 0.18
+"""Each letter of a longer word besides."""
+CAPITAL: Final = 0.5
+"""A letter of a word in capitals."""
+FOREIGN_LETTER: Final = 0.44
+"""A letter from a to z in another language than English."""
+DIGIT: Final = 1.1
+SPACE_BEFORE_DIGIT: Final = 0.5
+MARK: Final = 0.45
+"""A punctuation mark of ASCII."""
+RUN_OF_MARKS: Final = 0.5
+"""Each run of them besides."""
+GAP: Final = 0.95
+"""A line break with the white space after it, or several spaces."""
+SCRIPTS: Final = (
+    # first character, tokens for each
+    (0x80, 1.1),  # Latin letters with accents, Latin-1 signs
+    (0x370, 1.0),  # Greek
+    (0x400, 0.9),  # Cyrillic
+    (0x530, 2.1),  # Armenian
+    (0x590, 1.3),  # Hebrew
+    (0x600, 1.2),  # Arabic
+    (0x900, 1.5),  # Devanagari and the scripts of India
+    (0xE00, 1.95),  # Thai, Lao, Tibetan, Burmese
+    (0x10A0, 2.1),  # Georgian
+    (0x1100, 2.7),  # Hangul in parts, Ethiopic and others
+    (0x1E00, 2.0),  # Latin letters with two accents, as in Vietnamese
+    (0x2000, 1.2),  # dashes, quotation marks, arrows, signs
+    (0x3000, 1.2),  # punctuation of Chinese and Japanese
+    (0x3040, 1.7),  # kana
+    (0x3400, 1.75),  # Chinese characters
+    (0xAC00, 2.7),  # Hangul
+    (0xD7B0, 1.7),  # wide forms and others
+    (0x10000, 3.0),  # emoji
+)
+_STARTS: Final = [start for start, _ in SCRIPTS]
+
+FUNCTION_WORDS: Final = frozenset(
+    {
+        *("the", "of", "and", "to", "in", "is", "it", "that", "for", "you", "was", "on", "are"),
+        *("with", "as", "i", "be", "this", "have", "from", "at", "or", "not", "by", "but", "what"),
+        *("can", "we", "my", "your", "how", "do", "if", "they", "an", "will", "all", "so", "he"),
+        *("she", "has", "me", "no", "a", "there", "when", "which", "would"),
+    }
+)
+LEAST_SHARE: Final = 0.1
+"""Of function words among the words of English prose; it has 0.3 to 0.5."""
+LEAST_WORDS: Final = 8
+"""Of a text on average, from which English shows its function words; names, addresses and labels have none."""
+MOST_CHARACTERS: Final = 20_000
+"""Of a text that are looked at; the rest is taken as alike."""
+
+_LETTERS: Final = re.compile(r"[A-Za-z]+")
+# `PlaceName` is two words.
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_DIGITS: Final = re.compile(r"[0-9]+")
+_AFTER_SPACE: Final = re.compile(r" [0-9]")
+_MARKS: Final = re.compile(r"[!-/:-@\[-`{-~]+")
+_GAPS: Final = re.compile(r"[\n\r\t]\s*|\s{2,}")
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+
+
+def estimated_tokens(text: str, *, english: bool = True) -> float:
+    """Return about how many tokens a text has; `english` says how its words of Latin letters are counted."""
+    head = text[:MOST_CHARACTERS]
+    letters = _LETTERS.findall(head)
+    latin = sum(map(_word, letters)) if english else FOREIGN_LETTER * sum(map(len, letters))
+    digits, marks = "".join(_DIGITS.findall(head)), _MARKS.findall(head)
+    found = (
+        latin
+        + DIGIT * len(digits)
+        + SPACE_BEFORE_DIGIT * len(_AFTER_SPACE.findall(head))
+        + MARK * sum(map(len, marks))
+        + RUN_OF_MARKS * len(marks)
+        + GAP * len(_GAPS.findall(head))
+        + _others(head)
+    )
+    return found * len(text) / len(head) if head else 0.0
+
+
+def is_english(texts: Iterable[str]) -> bool:
+    """Return whether the Latin words of some texts are English, or too few to say so."""
+    words = count = 0
+    function_words = 0
+    for text in texts:
+        found = _LETTERS.findall(text[:MOST_CHARACTERS].lower())
+        count += 1
+        words += len(found)
+        function_words += sum(word in FUNCTION_WORDS for word in found)
+    return words < LEAST_WORDS * count or function_words >= LEAST_SHARE * words
+
+
+def _word(letters: str) -> float:
+    return sum(
+        CAPITAL * len(word)
+        if word.isupper()
+        else WORD + FURTHER_LETTER * max(0, len(word) - LONG_WORD)
+        for word in _WORDS.findall(letters)
+    )
+
+
+def _others(text: str) -> float:
+    counted = Counter("".join(_BEYOND_ASCII.findall(text)))
+    return sum(
+        SCRIPTS[bisect_right(_STARTS, ord(character)) - 1][1] * count
+        for character, count in counted.items()
+    )

@@ -1,0 +1,223 @@
+"""Tokens of rows that nothing has rendered yet, from a sample: by the base model's tokenizer, or by characters.
+
+What a row is asked stands in every row: the instruction with its labels, and the system message. The chat template is
+not run, as that takes transformers; what it writes around the turns is taken as so many tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.examples.chat_formats import shape_of
+from engine.data.examples.example import Example, iter_examples
+from engine.data.examples.unusable_rows import READING_ERRORS
+from engine.data.kinds import filler
+from engine.data.kinds.base import Filled
+from engine.data.reading.readers import read_rows
+from engine.data.token_estimate import estimated_tokens, is_english
+from engine.errors import DataError, StageError
+from engine.estimate.workload import Lengths, lengths_of, rows_in
+from engine.failures import library_errors
+from engine.recipe.conversation import conversation
+from engine.recipe.formats import format_of
+from engine.recipe.model import PathRef, Recipe, Source, Task
+from engine.recipe.prompt import question
+from engine.store import Artifact
+
+OPENING: Final = 20
+"""Tokens of the system message that many chat templates write where there is none, about."""
+TURN: Final = 5
+"""Tokens that a chat template writes around a turn, about."""
+SAMPLE: Final = 300
+"""Rows of each source that are looked at where the data stage has not run."""
+EXAMPLES: Final = 3000
+"""Rows of a split that are looked at where it has."""
+CHARACTERS: Final = 500_000
+"""Of these rows together, about: what is longer is not looked at."""
+LARGEST_TOKENIZER: Final = 64 << 20
+"""Bytes of a tokenizer.json that a plan reads; one of 256,000 tokens has half of that."""
+_SYSTEM: Final = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSample:
+    """Rows that were looked at, by their tokens before anything is cut or left out."""
+
+    train: Lengths = ()
+    validation: Lengths = ()
+    shared: int = 0
+    """Tokens that all rows begin with."""
+    from_characters: bool = True
+    """No tokenizer was at hand."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of train that were looked at."""
+        return rows_in(self.train)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Texts:
+    """What stands in one row besides what the task asks."""
+
+    turns: tuple[str, ...]
+    asked: str
+    """What is read: an answer, which may hold the names of fields, says nothing of the language."""
+    other_answer: tuple[str, ...] = ()
+    """Of a pair: the turns of the answer that is not wanted, in the place of the last ones."""
+    has_system: bool = False
+
+    @property
+    def longest(self) -> str:
+        """The texts of the row, of a pair with the longer answer."""
+        before = self.turns[: len(self.turns) - len(self.other_answer)]
+        other = "\n".join((*before, *self.other_answer))
+        return max("\n".join(self.turns), other, key=len)
+
+
+def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> RowSample:
+    """Return the first rows of the splits that the data stage drew, which are drawn at random."""
+    task = recipe.task
+    train, validation = (
+        list(_within(_texts(task, row) for row in _examples(data, split)))
+        for split in ("train", "validation")
+    )
+    return _sample(task, train, validation, tokenizer)
+
+
+def sampled_sources(recipe: Recipe, tokenizer: Path | None) -> RowSample:
+    """Return the first rows of the sources that are files on this machine; none of those that only a run can read."""
+    task = recipe.task
+    rows = [
+        row
+        for source in recipe.data.sources
+        for row in _within(_texts(task, filled) for filled in _filled(source, recipe))
+    ]
+    return _sample(task, rows, rows, tokenizer)
+
+
+def _sample(
+    task: Task, train: Sequence[_Texts], validation: Sequence[_Texts], path: Path | None
+) -> RowSample:
+    if not train:
+        return RowSample()
+    tokenizer = None if path is None else _tokenizer(path, path.stat().st_mtime_ns)
+    count = _counter(tokenizer, english=is_english(row.asked for row in train))
+    asked = 0.0
+    if task.spec.has_turns:
+        asking = _counter(tokenizer, english=is_english([f"{task.system} {task.instruction}"]))
+        asked = asking(task.system) + asking(question(task, ""))
+
+    def lengths(rows: Sequence[_Texts]) -> Lengths:
+        return lengths_of(Counter(_tokens(task, row, count, asked) for row in rows))
+
+    same = validation is train
+    found = lengths(train)
+    return RowSample(
+        train=found,
+        validation=found if same else lengths(validation),
+        shared=math.floor(asked),
+        from_characters=tokenizer is None,
+    )
+
+
+CountTokens = Callable[[str], float]
+
+
+def _counter(tokenizer: Any, *, english: bool) -> CountTokens:
+    if tokenizer is None:
+        return lambda text: estimated_tokens(text, english=english)
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _tokens(task: Task, row: _Texts, count: CountTokens, asked: float) -> int:
+    tokens = count(row.longest)
+    if not task.spec.has_turns:
+        return math.ceil(tokens) + 1  # the end of the text
+    adds_system = bool(task.system) and not row.has_system
+    turns = TURN * (len(row.turns) + adds_system)
+    opening = 0 if adds_system or row.has_system else OPENING
+    return opening + turns + math.ceil(tokens + asked)
+
+
+def _texts(task: Task, row: Example | Filled) -> _Texts:
+    """Return the texts of a row; what the task asks in every row is counted once, apart."""
+    bare = replace(task, instruction="", system="")
+    found = conversation(bare, input=row.input, target=row.target, payload=row.payload)
+    if not found.messages:
+        return _Texts(turns=(row.input,), asked=row.input)
+    tools = tuple(json.dumps(tool, ensure_ascii=False) for tool in found.tools)
+    return _Texts(
+        turns=(*tools, *map(_written, found.messages)),
+        asked=row.input,
+        other_answer=tuple(map(_written, found.rejected)),
+        has_system=found.messages[0]["role"] == _SYSTEM,
+    )
+
+
+def _written(message: Mapping[str, Any]) -> str:
+    """Return the text of a turn, with the functions that it calls."""
+    content, calls = message.get("content") or "", message.get("tool_calls")
+    return f"{content}{json.dumps(calls, ensure_ascii=False)}" if calls else str(content)
+
+
+def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
+    """Yield rows until they have so many characters together; at least one."""
+    characters = 0
+    for row in rows:
+        yield row
+        characters += len(row.longest)
+        if characters > CHARACTERS:
+            return
+
+
+def _examples(data: Artifact, split: str) -> Iterator[Example]:
+    return itertools.islice(iter_examples(data.file(f"{split}.jsonl")), EXAMPLES)
+
+
+def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
+    """Yield the first rows of a local file; none of one that only a run can read."""
+    ref = source.ref
+    if not isinstance(ref, PathRef) or ref.withheld or source.columns:
+        return
+    # `recipe plan` comes here and must start without pyarrow.
+    if format_of(ref.path.name, source.format) in (None, "parquet"):
+        return
+    fill = None
+    # A plan judges no data; `recipe data` reports what is wrong with it.
+    try:
+        for row in itertools.islice(read_rows(ref.path, source), SAMPLE):
+            if fill is None:
+                shape = shape_of(recipe.task, recipe.data, row.values)
+                fill = filler(recipe.task, recipe.data, shape)
+            try:
+                yield fill(row.values)
+            except READING_ERRORS:
+                continue
+    except (DataError, OSError):
+        return
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(path: Path, changed: int) -> Any:
+    """Return the tokenizer of a file, None where it cannot be read: a plan says nothing of it, a run does."""
+    del changed  # a key of the cache
+    if path.stat().st_size > LARGEST_TOKENIZER:
+        return None
+    try:
+        with library_errors("X601", "the tokenizer cannot be read", hint=""):
+            from tokenizers import Tokenizer  # an extra
+
+            found = Tokenizer.from_file(str(path))
+            found.no_truncation()
+            return found
+    except StageError:
+        return None

@@ -1,0 +1,40 @@
+"""Whether training did too little, too much or enough, and the edit of the recipe that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fit(StrEnum):
+    """How a model stands to the rows that it was trained on and to those that it never saw."""
+
+    UNDERFITTED = "underfitted"
+    OVERFITTED = "overfitted"
+    FITS = "fits"
+    NOISE_CEILING = "noise_ceiling"
+    """It answers as well as the labels of the rows allow."""
+    NOT_KNOWN = "not_known"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeEdit:
+    """One key of the recipe and the value that would help; both values as YAML writes them."""
+
+    key: str
+    """With dots: `method.epochs`."""
+    current: str
+    proposed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What train, validation and holdout scores and the losses say together."""
+
+    fit: Fit
+    reasons: tuple[str, ...]
+    """The numbers that it stands on, or why it is not known; the one that decided first."""
+    edits: tuple[RecipeEdit, ...] = ()
+    """To be made together; empty where no edit is known to help."""
+    yaml: str = ""
+    """The same edits, ready to paste into the recipe: `method: {epochs: 5}`."""

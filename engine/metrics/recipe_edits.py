@@ -1,0 +1,213 @@
+"""Edits of `method` that would help a model that learned too little or too much.
+
+Where the numbers come from stands in docs/explanation/diagnosis.md. An edit changes what falls short and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
+from engine.metrics.losses import TrainingLosses, ValidationLosses
+from engine.recipe.model import Method
+
+ADAPTER_RATES: Final = ((1_000_000_000, 1e-3), (7_000_000_000, 5e-4), (math.inf, 2e-4))
+"""The usual rate of an adapter, by the parameters of the base model up to which it holds."""
+FULL_SHARE: Final = 0.1
+"""Of an adapter's rate, where every weight moves."""
+FEW_STEPS: Final = 200
+"""Optimizer steps below which a training is called short."""
+WANTED_STEPS: Final = 250
+SMALL_BATCH: Final = 8
+MOST_EPOCHS: Final = 10
+"""That are proposed for want of steps."""
+LONGEST: Final = 20
+"""Epochs beyond which more are never proposed."""
+USUAL_RANK: Final = 16
+CHECKPOINT_GAIN: Final = 0.02
+"""Of the main metric, by which another checkpoint has to be better before it is proposed."""
+
+
+def usual_rate(method: Method, parameters: int) -> float:
+    """Return the learning rate that is usual for such a training."""
+    adapter = next(rate for most, rate in ADAPTER_RATES if parameters <= most)
+    return adapter * FULL_SHARE if method.kind == "full" else adapter
+
+
+def is_slow(method: Method, training: TrainingSummary) -> bool:
+    """Tell whether the rate is below half of the usual one."""
+    return method.learning_rate < usual_rate(method, training.total_parameters) / 2
+
+
+def to_learn_more(
+    method: Method, training: TrainingSummary, losses: TrainingLosses | None
+) -> tuple[RecipeEdit, ...]:
+    """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
+    if losses is not None and losses.has_diverged:
+        usual = usual_rate(method, training.total_parameters)
+        lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
+        return (_edit("learning_rate", method.learning_rate, lower),)
+    changes: dict[str, Any] = {}
+    if is_slow(method, training):
+        changes["learning_rate"] = usual_rate(method, training.total_parameters)
+    if training.stopped_early and method.early_stopping is not None:
+        changes["early_stopping.patience"] = 2 * method.early_stopping.patience
+    elif training.steps < FEW_STEPS:
+        changes |= _more_steps(method, training)
+    elif losses is not None and losses.is_falling:
+        changes["epochs"] = _doubled(method.epochs)
+    if not changes and method.kind != "full" and method.rank < USUAL_RANK:
+        changes |= {"rank": USUAL_RANK, "alpha": max(method.alpha, 2 * USUAL_RANK)}
+    if not changes:
+        changes["epochs"] = _doubled(method.epochs)
+    return _edits(method, changes)
+
+
+def to_train_on(method: Method) -> tuple[RecipeEdit, ...]:
+    """Return twice the epochs, where that is not too long."""
+    return _edits(method, {"epochs": _doubled(method.epochs)})
+
+
+def to_learn_less(
+    method: Method,
+    training: TrainingSummary,
+    *,
+    checkpoints: Checkpoints,
+    losses: ValidationLosses | None,
+) -> tuple[RecipeEdit, ...]:
+    """Return what would keep an overfitted model from learning rows by heart; nothing where no edit is known to.
+
+    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better.
+    """
+    if checkpoints.are_compared:
+        better = checkpoints.better
+        if better is None:
+            return ()
+        at_minimum = losses is not None and losses.lowest_step == better.step
+        if method.keep == "last" and at_minimum:
+            return to_keep(method, "best")
+        return _edits(method, {"epochs": _round_epochs(better.epoch)})
+    if losses is not None:
+        has_turned = losses.has_risen and training.kept_step > losses.lowest_step
+        return to_keep(method, "best") if has_turned else ()
+    return _edits(method, {"epochs": max(1, math.floor(method.epochs / 2))})
+
+
+def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:
+    """Return the edit that keeps the other checkpoint; nothing where it is kept already."""
+    return _edits(method, {"keep": which})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoints:
+    """The judged checkpoints of a training, and which of them is the model."""
+
+    judged: tuple[CheckpointScore, ...]
+    kept_step: int
+    is_lower_better: bool
+
+    @property
+    def kept(self) -> CheckpointScore | None:
+        """The model's own; None where it was not judged."""
+        return next((one for one in self._known if one.step == self.kept_step), None)
+
+    @property
+    def are_compared(self) -> bool:
+        """Whether the model's own was judged, and another one."""
+        return self.kept is not None and len(self._known) > 1
+
+    @property
+    def better(self) -> CheckpointScore | None:
+        """The best one, the first of equals, if it is better than the model by `CHECKPOINT_GAIN`."""
+        if self.kept is None:
+            return None
+        best = max(self._known, key=lambda one: (self._goodness(one), -one.step))
+        gain = self._goodness(best) - self._goodness(self.kept)
+        return best if gain >= CHECKPOINT_GAIN else None
+
+    @property
+    def _known(self) -> tuple[CheckpointScore, ...]:
+        return tuple(one for one in self.judged if one.metric.value is not None)
+
+    def _goodness(self, one: CheckpointScore) -> float:
+        value = one.metric.value or 0.0
+        return -value if self.is_lower_better else value
+
+
+def edit_of(key: str, current: object, proposed: object) -> RecipeEdit:
+    """Return an edit of any key, its values as YAML writes them."""
+    return RecipeEdit(key=key, current=written(current), proposed=written(proposed))
+
+
+def yaml_of(edits: Iterable[RecipeEdit]) -> str:
+    """Return edits as they are pasted into a recipe: a line for each section, `method: {epochs: 5}`."""
+    tree: dict[str, Any] = {}
+    for edit in edits:
+        *parents, last = edit.key.split(".")
+        node = tree
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = edit.proposed
+    return "\n".join(f"{section}: {_flow(inner)}" for section, inner in tree.items())
+
+
+def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
+    """Smaller batches, which cost an adapter nothing, and as many epochs as then give the wanted steps."""
+    changes: dict[str, Any] = {}
+    batch = method.batch_size
+    if batch > SMALL_BATCH and method.kind != "full":
+        batch = SMALL_BATCH
+        changes["batch_size"] = batch
+        if batch % method.micro_batch_size:
+            changes["micro_batch_size"] = batch
+    needed = math.ceil(WANTED_STEPS / max(1, math.ceil(training.rows / batch)))
+    epochs = min(needed, MOST_EPOCHS)
+    if epochs > method.epochs:
+        changes["epochs"] = epochs
+    return changes
+
+
+def _doubled(epochs: float) -> float:
+    return max(epochs, min(2 * epochs, LONGEST))
+
+
+def _round_epochs(epochs: float) -> float:
+    return float(round(epochs)) if epochs >= 1 else round(epochs, 1) or 0.1
+
+
+def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]:
+    """Return the changes that are ones."""
+    return tuple(
+        _edit(key, now, value)
+        for key, value in changes.items()
+        if (now := _value_of(method, key)) != value
+    )
+
+
+def _value_of(method: Method, key: str) -> object:
+    node: Any = method
+    for part in key.split("."):
+        node = getattr(node, part)
+    return node
+
+
+def _edit(key: str, current: object, proposed: object) -> RecipeEdit:
+    return edit_of(f"method.{key}", current, proposed)
+
+
+def written(value: object) -> str:
+    """Return a value as YAML writes it."""
+    if isinstance(value, float):
+        # All digits and no exponent, which some readers of YAML take for a text.
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
+    return str(value)
+
+
+def _flow(node: Any) -> str:
+    if isinstance(node, str):
+        return node
+    return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in node.items())}}}"

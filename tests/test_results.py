@@ -1,0 +1,367 @@
+"""The results page: recipes by one rule, runs that are not repeated, and numbers that say where they are from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.evidence import Interval, Metric
+from engine.recipe import check_recipe
+from engine.recipe.baselines import BASELINES
+from support.paths import EXAMPLES
+from support.results import SharedSources, made_case, put_report
+
+# after `support.results`, which says where they are
+import results  # isort: skip
+from results_cases import CASES, Case, Group, Settings, Sources, quickstart_base, recipe_of  # isort: skip
+from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
+from results_reports import Results, collect, mean_of_metrics  # isort: skip
+
+TINY = made_case()
+SETTINGS = Settings(base=quickstart_base())
+
+
+def written(case: Case, seed: int = 1) -> dict[str, Any]:
+    text = recipe_of(
+        case, labels=("a", "b"), rows={"path": "rows.jsonl"}, seed=seed, settings=SETTINGS
+    )
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+def metric(value: float, low: float, high: float) -> Metric:
+    interval = Interval(low=low, high=high, confidence=0.95, method="made up")
+    return Metric(name="macro_f1", value=value, n=100, interval=interval)
+
+
+# Recipes
+
+
+def test_there_are_sets_of_many_kinds_and_names_stand_once() -> None:
+    held_apart = [case for case in CASES if case.group is Group.HELD_APART]
+
+    assert len(held_apart) >= 12
+    assert len({case.kind for case in held_apart}) >= 5
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_recipe_of_a_set_is_valid_and_has_rows_enough(
+    case: Case, shared_data: Path, tmp_path: Path
+) -> None:
+    try:
+        rows = case.rows(SharedSources(data=shared_data, packages=tmp_path / "packages"))
+    except FileNotFoundError as error:
+        pytest.skip(f"there is no {error.filename}")
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        recipe_of(
+            case,
+            labels=case.labels(rows),
+            rows={"path": "rows.jsonl"},
+            seed=1,
+            settings=SETTINGS,
+        ),
+        encoding="utf-8",
+    )
+
+    assert check_recipe(recipe)[1] == ()
+    assert sum(case.sizes) < len(rows)
+    if case.group is not Group.HELD_APART:
+        assert all(sha256(row["text"].encode()).digest()[0] % 2 for row in rows)
+
+
+def test_a_recipe_says_nothing_of_the_method_but_its_kind_and_a_seed() -> None:
+    recipe = written(TINY, seed=3)
+
+    assert recipe["method"] == {"kind": "lora", "seed": 3}
+    assert recipe["splits"]["seed"] == 3
+    assert "backend" not in recipe
+
+
+def test_acceptance_asks_for_a_gain_over_every_baseline_and_for_no_more_than_guessing() -> None:
+    recipe = written(TINY)
+
+    assert recipe["acceptance"] == {
+        "metrics": {"macro_f1": {"min": 0.5}},
+        "over_baselines": {"macro_f1": {"min_gain": 0.02}},
+    }
+    assert recipe["stop_if_baseline_passes"] is False
+    assert recipe["export"]["quantization"] == ["Q4_K_M", "Q8_0"]
+
+
+def test_a_target_is_the_only_bound_and_lets_a_baseline_end_the_run() -> None:
+    recipe = written(replace(TINY, target=0.9))
+
+    assert recipe["acceptance"] == {"metrics": {"macro_f1": {"min": 0.9}}}
+    assert recipe["stop_if_baseline_passes"] is True
+
+
+def test_baselines_are_those_that_the_engine_has_for_the_kind() -> None:
+    wanted = ["majority", "tfidf_svm", "encoder_linear", "encoder_tuned", "zero_shot", "few_shot"]
+    answers = replace(TINY, kind="extraction")
+
+    assert written(TINY)["baselines"] == [name for name in wanted if name in BASELINES]
+    assert "tfidf_svm" not in written(answers)["baselines"]
+    assert answers.why_not("tfidf_svm") == "`tfidf_svm` does not answer extraction tasks"
+
+
+def test_rows_of_development_have_an_odd_digest_and_no_twin_among_the_even_ones() -> None:
+    texts = [f"text {number}" for number in range(40)]
+    odd = [text for text in texts if sha256(text.encode()).digest()[0] % 2]
+    even = next(text for text in texts if text not in odd)
+    twin = next(
+        text
+        for text in (even.upper(), f"{even} ", f" {even}", even.title(), f"  {even}")
+        if sha256(text.encode()).digest()[0] % 2
+    )
+    case = made_case(
+        group=Group.DEVELOPMENT,
+        read=lambda _: [{"text": text, "label": "a"} for text in (*texts, twin)],
+        sizes=(40, 10, 10),
+    )
+
+    rows = case.rows(Sources(data=Path(), packages=Path()))
+
+    assert sorted(row["text"] for row in rows) == sorted(odd)
+
+
+# Runs
+
+
+class Engine:
+    """Stands for the engine: leaves example reports, one after the other."""
+
+    def __init__(self, *reports: str) -> None:
+        self.reports = list(reports)
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(self, words: Sequence[str], folder: Path) -> tuple[int, str]:
+        del folder
+        recipe = yaml.safe_load(Path(words[1]).read_text(encoding="utf-8"))
+        self.asked.append(recipe)
+        report = self.reports.pop(0)
+        if not report.isidentifier():
+            return 2, report
+        store = Path(words[words.index("--store") + 1])
+        runs = store / "runs" / recipe["name"]
+        run = runs / f"run-{len(list(runs.glob('*')))}"
+        run.mkdir(parents=True)
+        shutil.copyfile(EXAMPLES / "reports" / f"{report}.json", run / "report.json")
+        (run / "model-Q4_K_M.gguf").write_bytes(b"model")
+        (run / "run.json").write_text("{}", encoding="utf-8")
+        for stage in ("package", "merge"):
+            made = store / "store" / "ab" / f"{stage}-{len(self.asked)}"
+            made.mkdir(parents=True, exist_ok=True)
+            (made / "artifact.json").write_text(json.dumps({"stage": stage}), encoding="utf-8")
+        return 0, ""
+
+
+def job(tmp_path: Path, case: Case = TINY) -> results.Job:
+    return results.Job(case=case, seed=1, work=tmp_path)
+
+
+def run(tmp_path: Path, engine: Engine, case: Case = TINY) -> str:
+    sources = Sources(data=tmp_path / "data", packages=tmp_path / "packages")
+    runner = results.Runner(sources=sources, settings=SETTINGS, command=engine)
+    return runner.run(job(tmp_path, case), tmp_path / "store")
+
+
+def test_a_file_that_the_engine_did_not_ask_is_asked_afterwards(tmp_path: Path) -> None:
+    engine = Engine("rich", "rich")
+
+    assert run(tmp_path, engine) == "accepted"
+
+    asked = [recipe["export"]["quantization"] for recipe in engine.asked]
+    assert asked == [["Q4_K_M", "Q8_0"], ["Q8_0"]]
+    assert (job(tmp_path).folder / "Q8_0" / "report.json").is_file()
+
+
+def test_a_run_that_came_to_an_end_is_not_repeated(tmp_path: Path) -> None:
+    run(tmp_path, Engine("refused"))
+
+    assert run(tmp_path, Engine()) == "done before: refused"
+
+
+@pytest.mark.parametrize("first", ["failed", "R246: name at least one metric"])
+def test_a_run_that_failed_is_tried_again(tmp_path: Path, first: str) -> None:
+    run(tmp_path, Engine(first))
+
+    assert run(tmp_path, Engine("refused")) == "refused"
+    assert not (job(tmp_path).folder / "problem.txt").exists()
+
+
+def test_a_run_of_another_recipe_is_run_again(tmp_path: Path) -> None:
+    run(tmp_path, Engine("refused"))
+
+    assert run(tmp_path, Engine("refused"), replace(TINY, target=0.9)) == "refused"
+
+
+def test_what_the_engine_says_in_the_place_of_a_report_is_kept(tmp_path: Path) -> None:
+    assert run(tmp_path, Engine("R246: name a metric\nhint")) == "R246: name a metric"
+
+
+def test_models_are_deleted_and_what_was_fetched_stays(tmp_path: Path) -> None:
+    run(tmp_path, Engine("refused"))
+
+    assert [path.name for path in tmp_path.glob("store/store/*/*")] == ["package-1"]
+    assert not list(tmp_path.rglob("*.gguf"))
+
+
+def test_absent_data_are_named_with_their_origin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--only", "sms_spam", "--seeds", "1", "--data", str(tmp_path)]
+
+    code = results.main(["run", *words, "--work", str(tmp_path / "work")], Engine())
+
+    assert code == 1
+    out = capsys.readouterr().out
+    assert "sms_spam, seed 1: no data at " in out
+    assert "they are SMS Spam Collection v.1" in out
+
+
+def test_a_name_of_no_set_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no set is called poems"):
+        results.main(["run", "--only", "poems"], Engine())
+
+
+# Means
+
+
+def test_a_mean_has_the_interval_of_a_run_where_seeds_agree() -> None:
+    number = mean_of_metrics([(metric(0.8, 0.7, 0.85), ""), (metric(0.8, 0.72, 0.87), "")])
+
+    assert number.mean == pytest.approx(0.8)
+    assert number.low == pytest.approx(0.71)
+    assert number.high == pytest.approx(0.86)
+    assert number.runs == 2
+
+
+def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
+    values = (0.6, 0.7, 0.8)
+    number = mean_of_metrics([(metric(value, value, value), "") for value in values])
+
+    # Student's: 4.303 times 0.1 through the root of 3
+    assert number.low == pytest.approx(0.7 - 0.2484, abs=1e-4)
+    assert number.high == pytest.approx(0.7 + 0.2484, abs=1e-4)
+
+
+def test_a_missing_number_says_why_and_the_others_still_count() -> None:
+    number = mean_of_metrics([(metric(0.8, 0.7, 0.9), ""), (None, "not trained")])
+
+    assert (number.mean, number.runs, number.missing) == (0.8, 1, ("not trained",))
+
+
+# Pages
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Results:
+    """Sets of every kind of end."""
+    work = tmp_path / "work"
+    for seed in (1, 2, 3):
+        put_report(work, "tweets", seed, "rich" if seed < 3 else "refused")
+    put_report(work, "gsm8k", 1, "generation")
+    put_report(work, "emotions", 1, "refused_by_the_ladder")
+    put_report(work, "spam_filter", 1, "baseline_passes")
+    put_report(work, "amazon", 1, "failed")
+    broken = work / "pidgin" / "seed-1"
+    broken.mkdir(parents=True)
+    (broken / "problem.txt").write_text("D101 the file is not there\nhint", encoding="utf-8")
+    return collect(work)
+
+
+def line_of(text: str, start: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_a_set_has_a_line_with_means_verdicts_and_what_is_missing(found: Results) -> None:
+    text = page(found)
+
+    cells = line_of(text, "tweets:")
+    assert cells[1] == "400 + 100 + 300"
+    assert cells[4] == "`macro_f1`"
+    assert cells[11].startswith("0.844 (")
+    assert cells[12].startswith("0.893 (0.857 to 0.926), of 2 seeds (")
+    assert cells[-1] == "2 accepted, 1 refused"
+
+
+def test_every_missing_number_has_a_reason(found: Results) -> None:
+    reasons = [
+        reason
+        for line in found.lines
+        for number in (*line.scores.values(), *line.megabytes.values(), line.minutes)
+        if number.mean is None
+        for reason in number.missing or ("",)
+    ]
+
+    assert "" not in reasons
+    assert "not trained, because a baseline passes" in reasons
+    assert "not exported, because the engine refused the model" in reasons
+    assert "`tfidf_svm` does not answer generation tasks" in reasons
+    assert "the engine left no report: D101 the file is not there" in reasons
+    assert "the run failed: The train stage failed." in reasons
+
+
+def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> None:
+    text = page(found).partition("## Where the engine refused")[2].partition("## How")[0]
+
+    sums = line_of(text, "gsm8k")
+    assert sums[2] == "refused"
+    assert "`answer_match` 0.037 (" in sums[3]
+    assert sums[4] == "beyond a model of this size"
+    assert line_of(text, "spam_filter")[2] == "baseline passes"
+    assert "tfidf\\_svm already passes" in line_of(text, "spam_filter")[3]
+    assert "no report" in line_of(text, "pidgin")
+
+
+def test_sets_of_development_stand_apart(found: Results) -> None:
+    text = page(found)
+
+    held_apart, development = text.split("## Sets of development")
+    assert "| emotions: " not in held_apart
+    assert "| emotions: " in development
+    assert "| tweets: " in held_apart
+
+
+def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
+    text = page(found)
+
+    assert "- Hardware: 2 CPU cores, no GPU" in text
+    assert "python 3.13.1, torch 2.13.0" in text
+    assert "- Runs: 8 on 6 sets, 2026-11-24" in text
+    assert "Not run: editorials, " in text
+
+
+def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- results: begin -->\nold\n<!-- results: end -->\nb\n", "utf-8")
+
+    files = write_pages(found, tmp_path / "docs", readme)
+
+    assert [path.name for path in files] == ["results.json", "results.md", "README.md"]
+    again = written_pages(tmp_path / "docs" / "results.json", readme)
+    assert {path: path.read_text("utf-8") for path in again} == again
+    assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nMeasured on 2 CPU")
+    assert "old" not in readme.read_text("utf-8")
+
+
+def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:
+    with pytest.raises(ValueError, match="has no marks"):
+        with_excerpt("no marks", found)
+
+
+def test_no_runs_make_no_page(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no runs below"):
+        results.main(["page", "--work", str(tmp_path), "--output", str(tmp_path)])

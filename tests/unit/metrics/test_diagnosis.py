@@ -1,0 +1,371 @@
+"""Every rule on planted trainings: what it says, and from where on it says it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.evidence import Diagnosis, Fit
+from engine.metrics.diagnosis import TrainedEvidence, diagnose
+from engine.recipe.model import EarlyStopping, Recipe, Sweep, Threshold
+from support.trained import (
+    baseline,
+    checkpoint,
+    data,
+    falling,
+    levelling,
+    recipe,
+    scores,
+    training,
+)
+
+LEARNED = levelling(2.0, 0.1)
+UNDONE = falling(2.0, 0.5)
+TURNED = (1.0, 0.6, 0.5, 0.6, 0.8)
+"""Validation losses that are lowest at step 150 of 250."""
+SETTLED = (1.0, 0.6, 0.5, 0.49, 0.49)
+
+
+def found(
+    on_train: float | None = 0.97,
+    on_validation: float = 0.93,
+    on_holdout: float = 0.92,
+    *,
+    of: Recipe | None = None,
+    name: str = "macro_f1",
+    **evidence: Any,
+) -> Diagnosis:
+    values: dict[str, Any] = {
+        "training": training(LEARNED, SETTLED),
+        "train": scores(on_train, name=name),
+        "validation": scores(on_validation, rows=100, name=name),
+        "holdout": scores(on_holdout, rows=300, name=name),
+    }
+    return diagnose(of or recipe(), TrainedEvidence(**(values | evidence)))
+
+
+# Not known.
+
+
+@pytest.mark.parametrize("rows", [0, 29])
+def test_few_training_rows_say_nothing(rows: int) -> None:
+    diagnosis = found(train=scores(0.2, rows=rows) if rows else None)
+
+    assert diagnosis.fit is Fit.NOT_KNOWN
+    assert diagnosis.reasons == (f"{rows} training rows were judged, fewer than 30",)
+    assert not diagnosis.edits
+
+
+def test_an_undefined_metric_is_named_as_the_reason() -> None:
+    assert found(None).reasons == ("macro_f1 on training rows is not known: no rows of `bug`",)
+
+
+def test_few_validation_rows_leave_it_to_the_holdout() -> None:
+    diagnosis = found(validation=scores(0.2, rows=29))
+
+    assert diagnosis.fit is Fit.FITS
+    assert "0.920 [0.880, 0.960] on holdout rows" in diagnosis.reasons[0]
+
+
+def test_a_set_without_rows_says_which() -> None:
+    diagnosis = found(validation=None, holdout=None)
+
+    assert diagnosis.reasons == ("0 unseen rows were judged, fewer than 30",)
+
+
+# Underfitted.
+
+
+def test_one_epoch_at_a_tiny_rate_is_underfitted_and_rate_and_epochs_are_raised() -> None:
+    method = recipe(epochs=1.0, learning_rate=1e-6, batch_size=16, micro_batch_size=16)
+    diagnosis = found(0.33, 0.33, 0.33, of=method, training=training(falling(2.0, 1.99, 25)))
+
+    assert diagnosis.fit is Fit.UNDERFITTED
+    assert diagnosis.reasons == (
+        "macro_f1 is 0.330 [0.290, 0.370] on 200 training rows",
+        "25 optimizer steps at a learning rate of 0.000001, where 0.001 is usual for lora",
+    )
+    assert [(one.key, one.current, one.proposed) for one in diagnosis.edits] == [
+        ("method.learning_rate", "0.000001", "0.001"),
+        ("method.batch_size", "16", "8"),
+        ("method.micro_batch_size", "16", "8"),
+        ("method.epochs", "1", "5"),
+    ]
+    assert yaml.safe_load(diagnosis.yaml) == {
+        "method": {"learning_rate": 0.001, "batch_size": 8, "micro_batch_size": 8, "epochs": 5}
+    }
+
+
+@pytest.mark.parametrize(("train", "fit"), [(0.85, Fit.UNDERFITTED), (0.87, Fit.FITS)])
+def test_the_training_score_is_low_where_its_whole_interval_is(train: float, fit: Fit) -> None:
+    assert found(train, train, train, training=training(UNDONE)).fit is fit
+
+
+def test_a_higher_threshold_of_the_recipe_is_the_goal() -> None:
+    strict = recipe()
+    bound = Threshold(metric="macro_f1", direction="min", bound=0.98)
+    strict = replace(strict, acceptance=replace(strict.acceptance, metrics=(bound,)))
+
+    assert found(0.93).fit is Fit.FITS
+    assert found(0.93, of=strict).fit is Fit.UNDERFITTED
+
+
+def test_a_loss_that_still_falls_is_named() -> None:
+    diagnosis = found(0.7, 0.7, 0.7, training=training(UNDONE, SETTLED))
+
+    assert diagnosis.fit is Fit.UNDERFITTED
+    assert "the training loss still fell at the end: 1.253 in the middle" in diagnosis.reasons[1]
+    assert diagnosis.yaml == "method: {epochs: 10}"
+
+
+def test_a_loss_that_rose_asks_for_a_lower_rate() -> None:
+    diagnosis = found(0.2, 0.2, 0.2, training=training(falling(2.0, 4.0)))
+
+    assert "the rate is too high" in diagnosis.reasons[1]
+    assert diagnosis.yaml == "method: {learning_rate: 0.0003}"
+
+
+def test_a_baseline_that_beats_the_training_rows_is_named_and_denies_a_noise_ceiling() -> None:
+    svm = (baseline("majority", 0.1), baseline("tfidf_svm", 0.77))
+    flat = training(levelling(2.0, 0.8), SETTLED)
+
+    assert found(0.64, 0.64, 0.64, training=flat).fit is Fit.NOISE_CEILING
+    diagnosis = found(0.64, 0.64, 0.64, training=flat, baselines=svm)
+    assert diagnosis.fit is Fit.UNDERFITTED
+    assert diagnosis.reasons[-1] == "tfidf_svm reaches 0.770 on rows that it never saw"
+
+
+def test_a_later_checkpoint_that_is_surely_better_is_kept_instead() -> None:
+    early = training(LEARNED, TURNED, kept_step=150)
+    better = (checkpoint(100, 0.6), checkpoint(150, 0.7), checkpoint(250, 0.8))
+    diagnosis = found(0.7, 0.7, 0.7, training=early, checkpoints=better)
+
+    assert diagnosis.fit is Fit.UNDERFITTED
+    assert diagnosis.yaml == "method: {keep: last}"
+
+
+def test_training_that_was_stopped_early_gets_more_patience() -> None:
+    method = recipe(early_stopping=EarlyStopping(patience=2))
+    stopped = training(falling(2.0, 1.0, 60), (1.5, 1.2, 1.19), stopped_early=True)
+    diagnosis = found(0.5, 0.5, 0.5, of=method, training=stopped)
+
+    assert diagnosis.yaml == "method: {early_stopping: {patience: 4}}"
+
+
+@pytest.mark.parametrize(("valid", "fit"), [(0.85, Fit.UNDERFITTED), (0.87, Fit.FITS)])
+def test_answers_that_only_a_constraint_makes_are_not_learned(valid: float, fit: Fit) -> None:
+    diagnosis = found(free=scores(valid, name="valid_output"))
+
+    assert diagnosis.fit is fit
+    assert ("when decoding is free" in diagnosis.reasons[0]) is (fit is Fit.UNDERFITTED)
+    assert bool(diagnosis.edits) is (fit is Fit.UNDERFITTED)
+
+
+# Overfitted.
+
+
+def test_a_wide_gap_is_overfitted_and_half_the_epochs_are_proposed() -> None:
+    diagnosis = found(0.99, on_holdout=0.6, validation=None, training=training(LEARNED))
+
+    assert diagnosis.fit is Fit.OVERFITTED
+    assert diagnosis.yaml == "method: {epochs: 2}"
+
+
+@pytest.mark.parametrize(("unseen", "fit"), [(0.74, Fit.FITS), (0.7, Fit.OVERFITTED)])
+def test_a_gap_is_wide_where_its_lower_end_is(unseen: float, fit: Fit) -> None:
+    assert found(0.99, unseen, unseen).fit is fit
+
+
+@pytest.mark.parametrize(
+    ("kept", "validation", "fit"),
+    [
+        (250, TURNED, Fit.OVERFITTED),
+        (150, TURNED, Fit.FITS),
+        (250, (1.0, 0.6, 0.5, 0.52, 0.54), Fit.FITS),
+    ],
+)
+def test_a_smaller_gap_counts_where_validation_turned_before_the_kept_step(
+    kept: int, validation: tuple[float, ...], fit: Fit
+) -> None:
+    last = recipe(keep="last")
+    diagnosis = found(
+        0.99, 0.85, 0.85, of=last, training=training(LEARNED, validation, kept_step=kept)
+    )
+
+    assert diagnosis.fit is fit
+    assert diagnosis.yaml == ("method: {keep: best}" if fit is Fit.OVERFITTED else "")
+
+
+def test_the_epoch_of_a_better_checkpoint_is_proposed() -> None:
+    before = (checkpoint(100, 0.9), checkpoint(250, 0.8))
+    diagnosis = found(
+        0.99,
+        0.8,
+        0.8,
+        of=recipe(keep="last"),
+        training=training(LEARNED, TURNED),
+        checkpoints=before,
+    )
+
+    assert diagnosis.fit is Fit.OVERFITTED
+    assert diagnosis.reasons[1] == (
+        "the validation loss was lowest at step 150 (0.500) and rose to 0.800 by step 250"
+    )
+    assert diagnosis.yaml == "method: {epochs: 2}"
+
+
+def test_a_loss_that_rose_while_answers_got_better_is_no_overfitting() -> None:
+    better = (checkpoint(150, 0.82), checkpoint(250, 0.85))
+
+    diagnosis = found(0.99, 0.85, 0.85, training=training(LEARNED, TURNED), checkpoints=better)
+
+    assert diagnosis.fit is Fit.FITS
+
+
+def test_no_edit_is_made_up_where_no_checkpoint_is_better() -> None:
+    same = (checkpoint(150, 0.5), checkpoint(250, 0.51))
+    diagnosis = found(0.99, 0.5, 0.5, training=training(LEARNED, TURNED), checkpoints=same)
+
+    assert diagnosis.fit is Fit.OVERFITTED
+    assert not diagnosis.edits
+    assert "fewer epochs would not help" in diagnosis.reasons[-1]
+
+
+def test_rows_learned_by_heart_before_they_are_learned_are_overfitted() -> None:
+    kept = training(falling(2.0, 0.2), TURNED, kept_step=150)
+    diagnosis = found(0.6, 0.5, 0.5, training=kept)
+
+    assert diagnosis.fit is Fit.OVERFITTED
+    assert "more epochs would not change it" in diagnosis.reasons[2]
+
+
+# The noise ceiling.
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "action", "fit"),
+    [
+        (64, "warn", Fit.NOISE_CEILING),
+        (39, "warn", Fit.FITS),
+        (200, "warn", Fit.FITS),
+        (64, "drop", Fit.FITS),
+    ],
+)
+def test_measured_label_errors_make_a_ceiling_that_the_holdout_has_to_reach(
+    doubtful: int, action: str, fit: Fit
+) -> None:
+    diagnosis = found(data=data(label_errors=doubtful, action=action))
+
+    assert diagnosis.fit is fit
+    if fit is Fit.NOISE_CEILING:
+        assert "8% of the rows have a doubtful label" in diagnosis.reasons[0]
+
+
+def test_of_contradicting_rows_half_are_wrong() -> None:
+    assert found(data=data(conflicting_labels=128)).fit is Fit.NOISE_CEILING
+    assert found(data=data(conflicting_labels=64)).fit is Fit.FITS
+
+
+@pytest.mark.parametrize(
+    ("losses", "changes"),
+    [
+        (levelling(2.0, 0.8, 150), {}),
+        (levelling(2.0, 1.9), {}),
+        (falling(2.0, 0.8), {}),
+        (levelling(2.0, 0.8), {"learning_rate": 1e-4}),
+    ],
+    ids=["short", "nothing learned", "still falling", "slow"],
+)
+def test_a_flat_loss_is_a_ceiling_only_after_long_training_at_the_usual_rate(
+    losses: list[float], changes: dict[str, Any]
+) -> None:
+    diagnosis = found(0.6, 0.6, 0.6, of=recipe(**changes), training=training(losses, SETTLED))
+
+    assert diagnosis.fit is Fit.UNDERFITTED
+
+
+@pytest.mark.parametrize(("train", "fit"), [(0.75, Fit.NOISE_CEILING), (0.77, Fit.UNDERFITTED)])
+def test_a_flat_loss_is_a_ceiling_only_far_below_one(train: float, fit: Fit) -> None:
+    assert found(train, 0.7, 0.7, training=training(levelling(2.0, 0.8), SETTLED)).fit is fit
+
+
+def test_a_ceiling_that_was_not_measured_asks_for_the_check() -> None:
+    given = recipe()
+    checks = replace(given.data.checks, label_errors="off")
+    unmeasured = replace(given, data=replace(given.data, checks=checks))
+    flat = training(levelling(2.0, 0.8), SETTLED)
+
+    assert found(0.6, 0.6, 0.6, training=flat).yaml == ""
+    diagnosis = found(0.6, 0.6, 0.6, of=unmeasured, training=flat)
+    assert diagnosis.fit is Fit.NOISE_CEILING
+    assert diagnosis.yaml == "data: {checks: {label_errors: warn}}"
+
+
+# It fits.
+
+
+def test_a_good_training_fits() -> None:
+    diagnosis = found()
+
+    assert diagnosis.fit is Fit.FITS
+    assert diagnosis.reasons == (
+        (
+            "macro_f1 is 0.970 [0.930, 1.010] on 200 training rows, "
+            "0.930 [0.890, 0.970] on validation rows"
+        ),
+    )
+    assert not diagnosis.edits
+
+
+def test_a_validation_loss_that_still_falls_names_longer_training() -> None:
+    diagnosis = found(training=training(LEARNED, (1.0, 0.8, 0.6, 0.5, 0.4)))
+
+    assert diagnosis.fit is Fit.FITS
+    assert diagnosis.yaml == "method: {epochs: 10}"
+
+
+# Kinds whose metric is no share, or whose rows have many right answers.
+
+
+def test_free_text_is_held_to_the_threshold_of_the_recipe_alone() -> None:
+    writer = recipe("generation")
+    unbound = replace(writer, acceptance=replace(writer.acceptance, metrics=()))
+    bound = Threshold(metric="rouge_l", direction="min", bound=0.5)
+    strict = replace(writer, acceptance=replace(writer.acceptance, metrics=(bound,)))
+    writer_task = replace(writer.task, answer_pattern="")
+
+    for one, fit in ((unbound, Fit.FITS), (strict, Fit.UNDERFITTED)):
+        given = replace(one, task=writer_task)
+        assert found(0.4, 0.4, 0.4, of=given, name="rouge_l").fit is fit
+
+
+def test_less_is_better_for_bits_per_byte() -> None:
+    chat = recipe("chat")
+    bound = Threshold(metric="bits_per_byte", direction="max", bound=0.5)
+    strict = replace(chat, acceptance=replace(chat.acceptance, metrics=(bound,)))
+    turned = training(LEARNED, TURNED)
+
+    def of(train: float, unseen: float, **more: Any) -> Fit:
+        return found(train, unseen, unseen, name="bits_per_byte", **more).fit
+
+    assert of(0.6, 0.6, of=chat) is Fit.FITS
+    assert of(0.6, 0.6, of=strict) is Fit.UNDERFITTED
+    assert of(0.2, 0.9, of=chat) is Fit.FITS
+    assert of(0.2, 0.9, of=chat, training=turned) is Fit.OVERFITTED
+    assert of(0.9, 0.2, of=chat, training=turned) is Fit.FITS
+
+
+# A sweep.
+
+
+def test_a_key_that_the_sweep_varies_is_named_and_not_edited() -> None:
+    swept = recipe(epochs=2.0)
+    settings = tuple(replace(swept.method, epochs=epochs) for epochs in (1.0, 2.0))
+    swept = replace(swept, sweep=Sweep(settings=settings, choose_by="macro_f1"))
+    diagnosis = found(0.3, 0.3, 0.3, of=swept, training=training(falling(2.0, 1.0, 100)))
+
+    assert diagnosis.yaml == ""
+    assert diagnosis.reasons[-1] == "the sweep varies epochs: let it try 5 too"

@@ -1,0 +1,92 @@
+"""Edits that would help: each key, and when it is left as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.metrics.losses import training_losses
+from engine.metrics.recipe_edits import (
+    Checkpoints,
+    edit_of,
+    to_keep,
+    to_learn_more,
+    to_train_on,
+    usual_rate,
+    yaml_of,
+)
+from support.trained import checkpoint, falling, history, levelling, recipe, training
+
+SHORT = falling(2.0, 1.9, 25)
+
+
+def more(losses: list[float], changes: dict[str, Any], **method: Any) -> str:
+    of, summary = recipe(**method).method, training(losses, **changes)
+    return yaml_of(to_learn_more(of, summary, training_losses(history(losses))))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "rate"),
+    [
+        ("lora", 135_000_000, 1e-3),
+        ("qlora", 3_000_000_000, 5e-4),
+        ("lora", 30_000_000_000, 2e-4),
+        ("full", 135_000_000, 1e-4),
+    ],
+)
+def test_the_usual_rate_falls_with_size_and_where_every_weight_moves(
+    kind: str, parameters: int, rate: float
+) -> None:
+    assert usual_rate(recipe(kind=kind).method, parameters) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ({"epochs": 0.5}, "method: {epochs: 5}"),
+        ({"learning_rate": 4e-4}, "method: {learning_rate: 0.001, epochs: 10}"),
+        ({"batch_size": 16, "micro_batch_size": 4}, "method: {batch_size: 8}"),
+        ({"kind": "full", "batch_size": 16, "learning_rate": 1e-4}, "method: {epochs: 10}"),
+    ],
+)
+def test_a_short_training_gets_steps(method: dict[str, Any], expected: str) -> None:
+    rows = {} if "batch_size" in method or "epochs" in method else {"rows": 100}
+
+    assert more(SHORT, rows, **method) == expected
+
+
+def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> None:
+    assert more(falling(2.0, 1.0), {}) == "method: {epochs: 10}"
+    assert more(levelling(2.0, 1.0), {}, rank=4, alpha=8) == "method: {rank: 16, alpha: 32}"
+
+
+def test_epochs_are_never_raised_beyond_twenty() -> None:
+    assert yaml_of(to_train_on(recipe(epochs=12.0).method)) == "method: {epochs: 20}"
+    assert to_train_on(recipe(epochs=20.0).method) == ()
+    assert to_train_on(recipe(epochs=40.0).method) == ()
+
+
+def test_what_is_kept_already_is_no_edit() -> None:
+    assert to_keep(recipe(keep="best").method, "best") == ()
+
+
+def test_the_first_of_equal_checkpoints_is_the_better_one() -> None:
+    def better(*values: float, kept: int = 2, lower: bool = False) -> int | None:
+        judged = tuple(checkpoint(step, value) for step, value in enumerate(values))
+        found = Checkpoints(judged=judged, kept_step=kept, is_lower_better=lower).better
+        return None if found is None else found.step
+
+    assert better(0.9, 0.9, 0.8) == 0
+    assert better(0.81, 0.815, 0.8) is None
+    assert better(0.9, 0.7, 0.8, lower=True) == 1
+    assert better(0.9, 0.7, 0.8, kept=9) is None
+
+
+def test_values_are_written_so_that_every_reader_of_yaml_takes_them_for_numbers() -> None:
+    edits = [edit_of("method.learning_rate", 2e-6, 2e-5), edit_of("method.epochs", 0.5, 3.0)]
+    edits.append(edit_of("data.checks.label_errors", "off", "warn"))
+
+    assert yaml_of(edits) == (
+        "method: {learning_rate: 0.00002, epochs: 3}\ndata: {checks: {label_errors: warn}}"
+    )

@@ -1,0 +1,144 @@
+"""Merged weights have the bytes that PEFT's merged model has when it is saved in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from engine.runtime.models.merge import merge_adapter
+from engine.runtime.models.weights import weight_files
+
+SHAPES = {
+    "vocab_size": 320,
+    "hidden_size": 64,
+    "intermediate_size": 176,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "pad_token_id": 0,
+}
+OPT = {
+    "vocab_size": 320,
+    "hidden_size": 64,
+    "ffn_dim": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "word_embed_proj_dim": 64,
+}
+ALL = "all-linear"
+WHOLE = "10GB"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A base model, and what of it an adapter changes."""
+
+    model_type: str
+    dtype: torch.dtype = torch.bfloat16
+    shapes: Mapping[str, Any] = field(default_factory=lambda: SHAPES)
+    is_tied: bool = False
+    targets: Any = ALL
+    shard: str = WHOLE
+    rank: int = 8
+    uses_rslora: bool = False
+    in_4bit: bool = False
+    """The adapter is one of QLoRA; the base on the disk has 16 or 32 bits as always."""
+
+
+CASES = {
+    "llama": Case(model_type="llama"),
+    "llama, 32 bits": Case(model_type="llama", dtype=torch.float32),
+    "llama, float16": Case(model_type="llama", dtype=torch.float16),
+    "llama, tied": Case(model_type="llama", is_tied=True),
+    "llama, shards": Case(model_type="llama", shard="60KB"),
+    "llama, tied, shards, 32 bits": Case(
+        model_type="llama", is_tied=True, shard="100KB", dtype=torch.float32
+    ),
+    "llama, output layer": Case(model_type="llama", targets=["q_proj", "lm_head"]),
+    "llama, rank 1": Case(model_type="llama", rank=1),
+    "llama, rank 64, rslora": Case(model_type="llama", rank=64, uses_rslora=True),
+    "llama, qlora": Case(model_type="llama", in_4bit=True),
+    "llama, qlora, 32 bits, shards": Case(
+        model_type="llama", in_4bit=True, dtype=torch.float32, shard="60KB"
+    ),
+    "qwen2, with biases": Case(model_type="qwen2"),
+    "qwen3": Case(model_type="qwen3", is_tied=True),
+    "gemma": Case(model_type="gemma", is_tied=True),
+    "phi3, fused projections": Case(model_type="phi3", targets=["qkv_proj", "down_proj"]),
+    "mistral": Case(model_type="mistral", targets=["q_proj", "k_proj", "v_proj", "o_proj"]),
+    "opt, with biases": Case(model_type="opt", shapes=OPT, is_tied=True),
+}
+
+
+def _weights(folder: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """Return type, shape and bytes of each tensor."""
+    return {
+        tensor.name: (
+            tensor.dtype,
+            tensor.shape,
+            file.path.read_bytes()[tensor.begin : tensor.end],
+        )
+        for file in weight_files(folder)
+        for tensor in file.tensors
+    }
+
+
+def _make_base(case: Case, folder: Path) -> None:
+    config = AutoConfig.for_model(
+        case.model_type, **case.shapes, tie_word_embeddings=case.is_tied, dtype=case.dtype
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, dtype=case.dtype)
+    model.save_pretrained(folder, max_shard_size=case.shard)
+
+
+def _make_adapter(case: Case, base: Path, folder: Path) -> None:
+    quantized = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        dtype=case.dtype,
+        quantization_config=quantized if case.in_4bit else None,
+        device_map={"": "cpu"} if case.in_4bit else None,
+    )
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=case.rank,
+        lora_alpha=12,
+        use_rslora=case.uses_rslora,
+        target_modules=case.targets,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        tuned = get_peft_model(model, lora)
+        for name, tensor in tuned.named_parameters():
+            if "lora_B" in name:
+                tensor.data.normal_(std=0.1)
+    # As trainers of a plain adapter do; the whole embedding beside its pair is no LoRA adapter.
+    tuned.save_pretrained(folder, save_embedding_layers=False)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_the_bytes_are_those_of_peft(case: Case, tmp_path: Path, progress: Any) -> None:
+    base, adapter, out = (tmp_path / name for name in ("base", "adapter", "out"))
+    _make_base(case, base)
+    _make_adapter(case, base, adapter)
+
+    merge_adapter(base, adapter, out, progress=progress)
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=case.dtype)
+    merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    merged.save_pretrained(tmp_path / "expected", max_shard_size=case.shard)
+    # By tensor: PEFT's model lists its weights in another order, which shards then follow.
+    ours, expected = _weights(out), _weights(tmp_path / "expected")
+    assert len(list(out.glob("*.safetensors"))) > 1 or case.shard == WHOLE
+    assert ours.keys() == expected.keys()
+    assert [name for name, weight in ours.items() if weight != expected[name]] == []

@@ -85,15 +85,24 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
 
 def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
     weights = size_of(recipe.get("base_model"))
-    rate = _MEASURED_RATE * min(1.0, (_MEASURED / (weights or _USUAL)) ** _FALL)
+    rate = usual_rate(weights or _USUAL, is_full=is_full)
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
-        rate *= _OF_FULL
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
     if not _labels(recipe):
-        rate *= _OF_TEXTS
+        rate = _one_digit(rate * _OF_TEXTS)
         why += ", half of it as each answer teaches many tokens"
-    return MethodDefault(key="learning_rate", value=float(f"{rate:.0e}"), reason=why)
+    return MethodDefault(key="learning_rate", value=rate, reason=why)
+
+
+def usual_rate(weights: float, *, is_full: bool) -> float:
+    """Return the learning rate for labels, of a base model with so many weights."""
+    rate = _MEASURED_RATE * min(1.0, (_MEASURED / weights) ** _FALL)
+    return _one_digit(rate * _OF_FULL if is_full else rate)
+
+
+def _one_digit(rate: float) -> float:
+    return float(f"{rate:.0e}")
 
 
 def _labels(recipe: Mapping[str, Any]) -> int:

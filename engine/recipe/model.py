@@ -350,7 +350,14 @@ class Splits:
 # What the tuned model has to beat: `baselines`.
 
 BaselineKind = Literal[
-    "majority", "tfidf_svm", "zero_shot", "few_shot", "retrieved_few_shot", "model"
+    "majority",
+    "tfidf_svm",
+    "encoder_linear",
+    "encoder_tuned",
+    "zero_shot",
+    "few_shot",
+    "retrieved_few_shot",
+    "model",
 ]
 
 
@@ -381,7 +388,7 @@ class Baseline:
     shots: int = 0
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None
-    """model: a transformers model."""
+    """model: a transformers model; encoder_linear, encoder_tuned: a sentence encoder."""
     gguf: PathRef | None = None
     """model: a file that llama.cpp runs."""
     endpoint: Endpoint | None = None

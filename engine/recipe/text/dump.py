@@ -118,7 +118,7 @@ def _bounds(
 def _baseline(baseline: Baseline) -> Any:
     found = as_written(baseline)
     if baseline.ref is not None:
-        found["model"] |= reference_mapping(baseline.ref)
+        found[baseline.kind] |= reference_mapping(baseline.ref)
     return found
 
 

@@ -112,10 +112,10 @@ def main() -> int:
     ]
     for cell in wanted:
         if not any(_is_of(line, cell) for line in read(options.results)):
-            line = asdict(cell) | measure(cell, options.store)
+            text = json.dumps(asdict(cell) | measure(cell, options.store))
             with options.results.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line) + "\n")
-            _say(json.dumps(line))
+                stream.write(f"{text}\n")
+            _say(text)
     return 0
 
 
@@ -261,7 +261,8 @@ def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> f
     asked = predict.PredictionInputs.of(recipe, _examples(rows.train))
     predictions = predict.chosen(loaded, asked, _examples(rows.test), progress=Silent())
     scores = score(predictions, Judging.of(recipe))
-    return round(next(one.value for one in scores.metrics if one.name == "macro_f1") or 0.0, 4)
+    (found,) = (one for one in scores.metrics if one.name == "macro_f1")
+    return round(found.value or 0.0, 4)
 
 
 def _say(text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from engine.kinds import KINDS
 from engine.recipe.model import MethodDefault
+from engine.recipe.validation_rows import has_validation
 
 _SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])", re.IGNORECASE)
 _MEASURED: Final = 135e6
@@ -51,8 +52,7 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield from _steps(written, recipe)
     yield _rate(recipe, is_full=is_full)
     splits = recipe.get("splits")
-    # No size is not 0: files or a column may say which rows are for validation.
-    judged = not isinstance(splits, Mapping) or splits.get("validation") != 0
+    judged = not isinstance(splits, Mapping) or has_validation(recipe)
     why = "the lowest validation loss" if judged else "no validation rows to choose by"
     yield MethodDefault(key="keep", value="best" if judged else "last", reason=why)
 

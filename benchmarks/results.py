@@ -52,7 +52,7 @@ UNFINISHED: Final = ("failed", "interrupted", "stopped")
 REPORT: Final = "report.json"
 ROWS: Final = "rows.jsonl"
 RECIPE: Final = "recipe.yaml"
-FETCHED: Final = ("package", "package_file")
+FETCHED: Final = ("package", "package_file", "package_folder")
 """Results of a store that the next run reads again; the rest is deleted after each run, to spare the disk."""
 
 Command = Callable[[Sequence[str], Path], tuple[int, str]]

@@ -97,8 +97,6 @@ class Results:
     base_models: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
-    not_run: tuple[str, ...] = ()
-    """Names of sets without a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +155,6 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
         base_models=tuple(sorted({report.base_model for report in reports})),
         versions=_versions(reports),
         lines=tuple(_line(case, found[case.name]) for case in cases if found[case.name]),
-        not_run=tuple(case.name for case in cases if not found[case.name]),
     )
 
 

@@ -41,7 +41,7 @@ class Case:
 
 def load_case(name: str) -> Case:
     """Return a case; FileNotFoundError where its data are absent."""
-    instruction, read = CASES[name]
+    instruction, read = (CASES | MORE_CASES)[name]
     train, test = read()
     draw = random.Random(4)  # noqa: S311 - repeatable
     for rows in (train, test):
@@ -87,6 +87,23 @@ def _headlines() -> tuple[Rows, Rows]:
     return rows[2000:], rows[:2000]
 
 
+def _sms_spam() -> tuple[Rows, Rows]:
+    text = (DATA / "sms_spam" / "SMSSpamCollection").read_text(encoding="utf-8")
+    pairs = (line.partition("\t") for line in text.split("\n") if line)
+    rows = [(message, label) for label, _, message in dict.fromkeys(pairs)]
+    random.Random(4).shuffle(rows)  # noqa: S311 - repeatable
+    return rows[1000:], rows[:1000]
+
+
+def _emotions() -> tuple[Rows, Rows]:
+    """Indonesian tweets: a language that most small models and encoders do not know."""
+    folder = DATA / "indonlu_emot_id"
+    with gzip.open(folder / "train.csv.gz", "rt", encoding="utf-8", newline="") as stream:
+        train = [(row["tweet"], row["label"]) for row in csv.DictReader(stream)]
+    with (folder / "test.csv").open(encoding="utf-8", newline="") as stream:
+        return train, [(row["tweet"], row["label"]) for row in csv.DictReader(stream)]
+
+
 CASES: dict[str, tuple[str, Callable[[], tuple[Rows, Rows]]]] = {
     "banking77": (
         "Which intent does this message to a bank have? Answer with one of: {labels}.",
@@ -99,3 +116,8 @@ CASES: dict[str, tuple[str, Callable[[], tuple[Rows, Rows]]]] = {
     "headlines": ("Is this headline serious or satirical?", _headlines),
 }
 """77, 7 and 2 labels."""
+MORE_CASES: dict[str, tuple[str, Callable[[], tuple[Rows, Rows]]]] = {
+    "sms_spam": ("Is this message spam?", _sms_spam),
+    "emotions": ("Which emotion does this tweet show? Answer with one of: {labels}.", _emotions),
+}
+"""Of baselines only."""

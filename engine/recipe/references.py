@@ -18,6 +18,8 @@ _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40})
 _PACKAGE: Final = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)//(?P<file>[^#]+)(#sha256=(?P<sha256>[0-9a-f]{64}))?"
 )
+MODELS: Final = ("model", "encoder_linear", "encoder_tuned")
+"""Baselines whose keys say where a model is."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
@@ -60,7 +62,8 @@ def written_references(
             written = item
             # The reference of a baseline lies one key deeper.
             if path == ("baselines",):
-                at, written = (*at, "model"), _mapping(item).get("model")
+                key = next((one for one in MODELS if one in _mapping(item)), "model")
+                at, written = (*at, key), _mapping(item).get(key)
             if isinstance(written, Mapping):
                 yield at, written, what
 
@@ -92,7 +95,7 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
         yield ("data", "sources", number), source.ref, "data set"
     for number, baseline in enumerate(recipe.baselines):
         if baseline.ref is not None:
-            yield ("baselines", number, "model"), baseline.ref, "model"
+            yield ("baselines", number, baseline.kind), baseline.ref, "model"
         if baseline.gguf is not None:
             yield ("baselines", number, "model"), baseline.gguf, "gguf"
     forgetting = recipe.acceptance.forgetting

@@ -8,6 +8,7 @@ from typing import Final
 from engine.evidence.review import Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Forgetting, Probe, Recipe, Reference
+from engine.recipe.references import MODELS
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import (
     ChangedKey,
@@ -24,6 +25,7 @@ from engine.review.validation import rows_of
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
+_OF_MODELS: Final = tuple(f"baselines[].{kind}." for kind in MODELS)
 _OF_NO_ANSWER: Final = ("name", "api_key_env", "price")
 """Keys of a model that change no answer of it."""
 _PINS = ("revision", "sha256")
@@ -88,7 +90,7 @@ def shots_asked(baseline: Baseline, recipe: Recipe) -> int:
 def _exchanged(versions: Versions, old: Baselines, new: Baselines) -> Iterator[Finding]:
     """Another model behind the same name."""
     for one in versions.differing:
-        if not one.form.startswith("baselines[].model."):
+        if not one.form.startswith(_OF_MODELS):
             continue
         name, key = one.path.split(".")[1], one.form.rpartition(".")[2]
         if key not in _SAME_MODEL or name not in old or name not in new:

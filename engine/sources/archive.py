@@ -1,18 +1,20 @@
-"""One file out of an archive, or out of an archive inside it: `a.tar.gz//folder/b.tsv`.
+"""A file out of an archive, or out of an archive inside it (`a.tar.gz//folder/b.tsv`), or the files of a folder.
 
-Only the bytes of the file asked for are written, to a name of our own: names in archives never
-become paths, links are refused, and what comes out is bounded.
+Only the bytes of what is asked for are written. A single file gets a name of our own; of a folder only files with
+plain names of a wanted form are written. Links are refused, and what comes out is bounded.
 """
 
 from __future__ import annotations
 
 import difflib
+import fnmatch
+import re
 import shutil
 import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -22,6 +24,11 @@ from engine.sources.streams import CHUNK, DAMAGE, Guarded, StreamLimits, decompr
 STEP = "//"
 LIMITS = StreamLimits()
 BLOCK = tarfile.BLOCKSIZE
+COMPRESSED = frozenset({"gzip", "bzip2", "xz", "zstd"})
+PLAIN_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
+"""Of a file in a folder that is unpacked: three short steps that mean the same on every system."""
+MOST_FILES = 200
+"""Of such a folder."""
 BROKEN = (*DAMAGE, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
 
 
@@ -38,6 +45,62 @@ def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits
             target = destination if number == len(steps) else Path(folder) / str(number)
             _extract_member(current, step, target, name=name, limits=limits)
             current, name = target, f"{name}{STEP}{step}"
+
+
+def extract_folder(
+    archive: Path,
+    file: str,
+    destination: Path,
+    *,
+    wanted: Sequence[str],
+    limits: StreamLimits = LIMITS,
+) -> None:
+    """Write the wanted files of a folder inside `archive`, or of a whole archive inside it, below `destination`.
+
+    `file` names either; `wanted` are patterns of names. DataError as `extract` raises it.
+    """
+    steps = safe_steps(file)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".steps-") as folder:
+        current, below = archive, f"{_plain(steps[-1])}/"
+        if len(steps) > 1:
+            current = Path(folder) / "outer"
+            extract(archive, STEP.join(steps[:-1]), current, limits=limits)
+        names = _file_names(current, file, limits)
+        if not any(_plain(name).startswith(below) for name in names):
+            inner = Path(folder) / "inner"
+            _extract_member(current, steps[-1], inner, name=archive.name, limits=limits)
+            current, below, names = inner, "", _file_names(inner, file, limits)
+        inside = [name for name in names if _plain(name).startswith(below)]
+        found = {_plain(name).removeprefix(below): name for name in inside}
+        chosen = {short: name for short, name in found.items() if _is_wanted(short, wanted)}
+        if not chosen or len(chosen) > MOST_FILES:
+            message = f"`{archive.name}{STEP}{file}` holds {len(chosen)} files of a model folder"
+            raise DataError.one("D343", message)
+        for short, name in chosen.items():
+            target = destination / short
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _extract_member(current, name, target, name=archive.name, limits=limits)
+
+
+def _is_wanted(name: str, wanted: Sequence[str]) -> bool:
+    is_plain = PLAIN_NAME.fullmatch(name) is not None
+    return is_plain and any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)
+
+
+def _file_names(archive: Path, shown: str, limits: StreamLimits) -> list[str]:
+    """Return the names of the files in a zip or tar archive. DataError D346 for anything else."""
+    try:
+        kind = kind_of(archive)
+        if kind == "zip":
+            with zipfile.ZipFile(archive) as opened:
+                return [info.filename for info in opened.infolist() if not info.is_dir()]
+        packed = kind in COMPRESSED
+        stream = decompressed(archive, kind, name=shown, limits=limits) if packed else None
+        with stream or archive.open("rb") as read, tarfile.open(fileobj=read, mode="r|") as tar:
+            return [info.name for info in tar if not info.isdir()]
+    except BROKEN as error:
+        message = f"`{shown}` is no zip or tar archive with a folder of files"
+        raise DataError.one("D346", message) from error
 
 
 def safe_steps(file: str) -> list[str]:
@@ -62,7 +125,7 @@ def _extract_member(
         kind = kind_of(archive)
         if kind == "zip":
             _from_zip(archive, member, target, name=name, limits=limits)
-        elif kind in {"gzip", "bzip2", "xz", "zstd"}:
+        elif kind in COMPRESSED:
             _from_compressed(archive, member, target, kind=kind, name=name, limits=limits)
         elif _is_tar(archive):
             with archive.open("rb") as stream:

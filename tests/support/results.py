@@ -45,7 +45,7 @@ class SharedSources(Sources):
     """Reads also what packages hold from the shared data, so that nothing is fetched."""
 
     def package(self, ref: PackageRef) -> Path:
-        """Return the file of that name, unpacked."""
+        """Return the file of that name, unpacked. FileNotFoundError where there is none."""
         path = SHARED_DATA / "vader_rated_snippets" / ref.file.rpartition("/")[2]
         if path.is_file():
             return path

@@ -9,7 +9,8 @@ from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import most_frequent
 from engine.inference.baselines.served import note_of
 from engine.kinds import AnswerForm
-from engine.recipe.model import Baseline, Recipe, Task
+from engine.recipe.baselines import ENCODERS
+from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Task
 
 SHOWN = 60
 """Characters of an answer that is always the same."""
@@ -26,10 +27,34 @@ def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any
         each = ", one for each label" if task.spec.answer is AnswerForm.LABELS else ""
         rows = len(fold.train)
         return f"TF-IDF of words and characters, linear SVM{each} on {rows} train rows"
+    if baseline.kind in ENCODERS:
+        return _of_encoder(baseline, task, facts, rows=len(fold.train))
     if baseline.endpoint is not None:
         return note_of(baseline.endpoint, facts, shots=facts["shots"])
     remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
     return f"{_who(baseline)}, {_how(baseline, task, facts)}{remarks}"
+
+
+def _of_encoder(baseline: Baseline, task: Task, facts: Mapping[str, Any], *, rows: int) -> str:
+    each = ", one for each label" if task.spec.answer is AnswerForm.LABELS else ""
+    how = f"tuned for {facts.get('epochs', 0)} epochs with a head{each}"
+    if baseline.kind == "encoder_linear":
+        scores = ", ".join(f"{name} {one:.3f}" for name, one in facts["macro_f1"].items())
+        how = f"frozen, {facts['variant']}: {facts['model']}{each}, C {facts['c']:g}"
+        how += f" (macro-F1 by {facts['chosen_by']}: {scores})"
+    remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
+    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows} train rows{remarks}"
+
+
+def _encoder_name(baseline: Baseline) -> str:
+    match baseline.ref:
+        case HubRef(repo=repo):
+            return repo
+        case PackageRef(name=name, version=version):
+            return f"{name} {version}"
+        case PathRef(written=written):
+            return written
+    raise AssertionError(baseline)  # one is filled in where the recipe names none
 
 
 def _who(baseline: Baseline) -> str:

@@ -21,11 +21,12 @@ from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.metrics.predictions import write_predictions
-from engine.recipe.baselines import ASKS_BASE_MODEL
+from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
 
 if TYPE_CHECKING:
+    from engine.runtime.encoders.encoder import Encoder
     from engine.runtime.models.load import LoadedModel
 
 FACTS = "facts.json"
@@ -36,6 +37,7 @@ REVISION = 2
 """Bumped when the same baseline would now say something else; the model's own is in `answering`."""
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "floor": ("scikit-learn",),
+    "encoder": ("scikit-learn", "torch", "transformers"),
     "model": ("torch", "transformers"),
     "file": ("inferna",),
     "served": (),
@@ -57,30 +59,41 @@ def reference_name(baseline: Baseline) -> str:
 
 
 def who_answers(baseline: Baseline) -> str:
-    """Return `floor`, `model`, `file` or `served`."""
+    """Return `floor`, `encoder`, `model`, `file` or `served`."""
     if baseline.endpoint is not None:
         return "served"
     if baseline.gguf is not None:
         return "file"
+    if baseline.kind in ENCODERS:
+        return "encoder"
     is_model = baseline.kind in (*ASKS_BASE_MODEL, "model")
     return "model" if is_model else "floor"
 
 
 @dataclass(slots=True)
 class Models:
-    """The model that is in memory: one at a time, so that the largest decides what it takes."""
+    """The model or encoder that is in memory: one at a time, so that the largest decides what it takes."""
 
     context: StageContext
     base: Callable[[], Path]
     """Gives the folder of the recipe's base model."""
-    _held: tuple[Reference | None, LoadedModel] | None = None
+    _held: tuple[object, Any] | None = None
 
     def of(self, ref: Reference | None) -> LoadedModel:
         """Return a model, None for the recipe's own."""
-        if self._held is None or self._held[0] != ref:
+        found: LoadedModel = self._kept(("model", ref), lambda: self._load(ref))
+        return found
+
+    def encoder(self, ref: Reference) -> Encoder:
+        """Return a sentence encoder."""
+        found: Encoder = self._kept(("encoder", ref), lambda: self._load_encoder(ref))
+        return found
+
+    def _kept(self, name: object, load: Callable[[], Any]) -> Any:
+        if self._held is None or self._held[0] != name:
             # let go first: otherwise both models are in memory while the second one loads
             self._held = None
-            self._held = (ref, self._load(ref))
+            self._held = (name, load())
         return self._held[1]
 
     def _load(self, ref: Reference | None) -> LoadedModel:
@@ -91,6 +104,14 @@ class Models:
         cached, progress = context.cached, context.progress
         folder = self.base() if ref is None else locate_base_model(ref, cached, progress)
         return load_model(folder, device=context.device, precision=context.precision)
+
+    def _load_encoder(self, ref: Reference) -> Encoder:
+        from engine.runtime.encoders.encoder import load_encoder  # brings torch
+        from engine.runtime.encoders.folder import locate_encoder
+
+        context = self.context
+        folder = locate_encoder(ref, context.cached, context.progress)
+        return load_encoder(folder, device=context.device, precision=context.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +152,10 @@ class Asker:
             payload["base_model"] = self._identity(baseline)
             payload["device"] = context.device.kind
             payload["precision"] = context.precision
+        if who == "encoder":
+            payload["encoder"] = self._encoder_identity(baseline)
+            payload["device"] = context.device.kind
+            payload["precision"] = context.precision
         if who == "file":
             payload["gguf"] = dict(context.references[reference_name(baseline)])
         if baseline.endpoint is not None:
@@ -147,6 +172,12 @@ class Asker:
         found = self.context.references[reference_name(baseline)]
         return {**found, "made": base_model.REVISION}
 
+    def _encoder_identity(self, baseline: Baseline) -> Mapping[str, Any]:
+        from engine.runtime.encoders import folder  # of an encoder's folder
+
+        found = self.context.references[reference_name(baseline)]
+        return {**found, "made": folder.REVISION}
+
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
@@ -154,6 +185,8 @@ class Asker:
             return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
             return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
+        if baseline.kind in ENCODERS:
+            return self._ask_encoder(baseline, fold)
         question = Question(
             baseline=baseline,
             asked=predict.PredictionInputs.of(recipe, fold.train),
@@ -163,6 +196,17 @@ class Asker:
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
+
+    def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
+        from engine.inference.baselines import encoders  # rarely asked
+
+        if baseline.ref is None:
+            raise AssertionError(baseline)  # one is filled in where the recipe names none
+        context = self.context
+        encoder, task = self.models.encoder(baseline.ref), context.recipe.task
+        seed, progress = context.recipe.splits.seed, context.progress
+        ask = encoders.linear if baseline.kind == "encoder_linear" else encoders.tuned
+        return ask(encoder, fold, task, seed=seed, progress=progress)
 
     def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
         """Put a question to the model that a baseline names."""
@@ -191,15 +235,15 @@ def named_errors(baseline: Baseline) -> Iterator[None]:
     try:
         yield
     except EngineError as error:
-        if baseline.kind != "model":
+        if baseline.ref is None and baseline.kind != "model":
             raise
-        raise type(error)(
-            [_with_name(problem, baseline.name) for problem in error.problems]
-        ) from error
+        what = "model" if baseline.kind == "model" else "encoder of"
+        named = f"the {what} `{baseline.name}`"
+        raise type(error)([_with_name(problem, named) for problem in error.problems]) from error
 
 
-def _with_name(problem: Problem, name: str) -> Problem:
-    own, named = "the base model", f"the model `{name}`"
+def _with_name(problem: Problem, named: str) -> Problem:
+    own = "the base model"
     return replace(
         problem,
         path="baselines",

@@ -80,12 +80,14 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             # What a moving reference gives is in no store: its key would not say what came. Nothing is taken out of
             # its settings either, as the folder is the hub's cache, which other programs share.
             folder = _snapshot(ref, None, progress, files)
-            return _validated(folder, require_settings) if weights else require_settings(folder)
+            return (
+                validated_folder(folder, require_settings) if weights else require_settings(folder)
+            )
         payload: Mapping[str, Any] = {"hub": ref.repo, "revision": ref.revision}
     else:
         path = fetch(ref, cached, progress)
         if path.is_dir():
-            return _validated(path) if weights else require_data(path)
+            return validated_folder(path) if weights else require_data(path)
         payload = _identity(ref, path)
 
     def build(folder: Path) -> None:
@@ -98,7 +100,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
         else:
             _gguf_tokenizer(path, target)
         if weights:
-            _validated(target)
+            validated_folder(target)
 
     product = "base-model" if weights else "tokenizer"
     return cached(product, {**payload, "made": REVISION}, build).file(FOLDER)
@@ -149,7 +151,7 @@ def _strip(config: Path) -> None:
         config.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _validated(folder: Path, require: Callable[[Path], Path] = require_data) -> Path:
+def validated_folder(folder: Path, require: Callable[[Path], Path] = require_data) -> Path:
     """Return the folder when it is a model without code. StageError X606, X607, X609, X691, X694."""
     config = folder / "config.json"
     if not config.exists():

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RecipeError
+from engine.recipe.baselines import DEFAULT_ENCODER, as_written, baseline
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
-from engine.recipe.references import named_model
+from engine.recipe.references import named_model, written_references
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -37,6 +38,24 @@ def test_a_path_comes_before_the_hub(tmp_path: Path) -> None:
         path=tmp_path / "owner" / "model", written="owner/model"
     )
     assert isinstance(named_model("./absent", tmp_path), PathRef)
+
+
+def test_the_encoder_of_a_baseline_is_a_model_at_a_key_of_its_own() -> None:
+    linear, tuned = {"package": "toy==1.0", "file": "toy/model.zip"}, {"path": "encoder"}
+    written = {"baselines": ["tfidf_svm", {"encoder_linear": linear}, {"encoder_tuned": tuned}]}
+
+    assert list(written_references(written)) == [
+        (("baselines", 1, "encoder_linear"), linear, "model"),
+        (("baselines", 2, "encoder_tuned"), tuned, "model"),
+    ]
+
+
+def test_a_baseline_that_names_no_encoder_stands_on_the_pinned_default(tmp_path: Path) -> None:
+    found = baseline("encoder_linear", tmp_path)
+
+    assert found.ref == DEFAULT_ENCODER
+    assert DEFAULT_ENCODER.sha256 is not None
+    assert as_written(found) == {"encoder_linear": {}}
 
 
 @pytest.mark.parametrize("text", ["model", "owner/model@main", "a==1", "a==1//", "", "a/b/c"])

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from engine.errors import DataError
-from engine.sources.archive import extract
+from engine.sources.archive import extract, extract_folder
 from engine.sources.streams import StreamLimits
 
 ROWS = b"text\tlabel\r\nfine\tgood\r\n"
@@ -186,3 +186,52 @@ def test_nothing_is_left_when_a_later_step_fails(tmp_path: Path) -> None:
         take(tmp_path, archive, "p.zip//nothing")
 
     assert list((tmp_path / "out").iterdir()) == []
+
+
+MODEL = {"config.json": b"{}", "1_Pooling/config.json": b"[]", "model.safetensors": b"0"}
+UNWANTED = {"pickle.bin": b"x", "../config.json": b"x", "deep/er/and/er/config.json": b"x"}
+WANTED = ("*.json", "*.safetensors")
+
+
+def unpacked(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_a_folder_is_unpacked_by_its_name_or_as_an_archive(
+    pack: Callable[[dict[str, bytes]], bytes], tmp_path: Path
+) -> None:
+    inner = pack({**MODEL, **UNWANTED})
+    below = {f"toy/model/{name}": content for name, content in MODEL.items()}
+    archive = tmp_path / "toy.whl"
+    archive.write_bytes(zip_of({**below, "toy/model.zip": inner, "toy/model.py": b""}))
+
+    extract_folder(archive, "toy/model", tmp_path / "named", wanted=WANTED)
+    extract_folder(archive, "toy/model.zip", tmp_path / "packed", wanted=WANTED)
+
+    assert unpacked(tmp_path / "named") == MODEL
+    assert unpacked(tmp_path / "packed") == MODEL
+    assert not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [("toy/mode", "D343"), ("toy/rows.txt", "D346"), ("toy/empty.zip", "D343"), ("../x", "D344")],
+)
+def test_what_is_no_folder_of_files_is_refused(file: str, code: str, tmp_path: Path) -> None:
+    archive = tmp_path / "toy.whl"
+    members = {"toy/rows.txt": b"rows", "toy/empty.zip": zip_of({"a.py": b""})}
+    archive.write_bytes(zip_of(members))
+
+    with pytest.raises(DataError, match=code):
+        extract_folder(archive, file, tmp_path / "out", wanted=WANTED)
+
+
+def test_a_link_in_a_folder_is_refused(tmp_path: Path) -> None:
+    link = tarfile.TarInfo("model/config.json")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    (tmp_path / "toy.tar").write_bytes(tar_of({}, link))
+
+    with pytest.raises(DataError, match="D344"):
+        extract_folder(tmp_path / "toy.tar", "model", tmp_path / "out", wanted=WANTED)

@@ -1,0 +1,162 @@
+"""A sentence encoder in memory: vectors of texts, each text read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from engine.environment import Device
+from engine.errors import StageError
+from engine.failures import library_errors
+from engine.progress import Progress
+from engine.runtime.encoders.folder import EncoderSettings, encoder_settings
+from engine.runtime.models.weights import weight_files
+
+BATCH = 32
+"""Texts that are read together, of about one length."""
+LOADABLE = (
+    "it needs config.json, tokenizer.json and safetensors of an architecture transformers knows"
+)
+UNUSED = "pooler."
+"""Begins the names of tensors that nothing here reads; files may lack them."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Encoder:
+    """A loaded encoder. Its vectors are computed in 32 bits everywhere, so that they differ little by machine."""
+
+    model: Any
+    tokenizer: Any
+    settings: EncoderSettings
+    bytes: int
+    """Of its weights on the disk."""
+    precision: str
+    """In which a copy is tuned: with `bf16` products are, weights stay in 32 bits."""
+    _known: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it learned."""
+        return sum(one.numel() for one in self.model.parameters())
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        size: int = self.model.config.hidden_size
+        return size
+
+    def vectors(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
+        """Return a row of length 1 for each text; what was read before is not read again."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        read = 0
+        with torch.inference_mode():
+            for places in batches([len(text) for text in new], BATCH):
+                batch = [new[place] for place in places]
+                pooled = self.pooled(self.model, self.tokens(batch))
+                found = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
+                self._known.update(zip(batch, found, strict=True))
+                read += len(batch)
+                progress.update(read, len(new), "texts")
+        rows = [self._known[text] for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(texts), self.width)
+
+    def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        """Return the tokens of texts as the model takes them, padded to the longest."""
+        given = [self.settings.prompt + text for text in texts]
+        made = self.tokenizer(
+            [text.lower() for text in given] if self.settings.lower else given,
+            padding=True,
+            truncation=self.settings.most_tokens is not None,
+            max_length=self.settings.most_tokens,
+            return_tensors="pt",
+        )
+        return {name: tensor.to(self.model.device) for name, tensor in made.items()}
+
+    def pooled(self, model: Any, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return one vector for each row of tokens, as the model, or a tuned copy of it, gives it."""
+        states = model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].bool()
+        if self.settings.prompt and not self.settings.pools_prompt:
+            mask = mask.clone()
+            mask[:, : self._prompt_length()] = False
+        return _pool(states, mask, self.settings.pooling)
+
+    def _prompt_length(self) -> int:
+        # Without the token that ends a text.
+        return len(self.tokenizer(self.settings.prompt)["input_ids"]) - 1
+
+
+def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
+    """Load from safetensors only, without remote code. StageError X695, X696."""
+    settings = encoder_settings(folder)
+    transformers_logging.disable_progress_bar()
+    if device.kind == "cpu":
+        # Sums over another number of threads can round otherwise.
+        torch.set_num_threads(device.threads)
+    with library_errors("X696", "the encoder cannot be loaded", hint=LOADABLE, path="baselines"):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        model, loading = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+        model = model.to(torch.device(device.kind)).eval()
+    missing = sorted(key for key in loading["missing_keys"] if not key.startswith(UNUSED))
+    if missing or tokenizer.pad_token is None:
+        lacks = f"weights lack `{missing[0]}`" if missing else "tokenizer has no padding token"
+        message = f"the encoder cannot be loaded: its {lacks}"
+        raise StageError.one("X696", message, path="baselines", hint=LOADABLE)
+    size = sum(one.path.stat().st_size for one in weight_files(folder))
+    return Encoder(
+        model=model, tokenizer=tokenizer, settings=settings, bytes=size, precision=precision
+    )
+
+
+def require_lesson(texts: Sequence[str], labels: np.ndarray) -> None:
+    """Refuse training rows that teach nothing. StageError G522."""
+    if labels.ndim == 1 and len(set(labels.tolist())) == 1:
+        raise teaches_nothing("they all have one label")
+    if not any(text.strip() for text in texts):
+        raise teaches_nothing("they are blank")
+
+
+def teaches_nothing(why: str) -> StageError:
+    """Return the error of training rows on which no classifier can be trained."""
+    return StageError.one(
+        "G522",
+        f"an encoder's classifier can learn nothing from the training rows: {why}",
+        path="baselines",
+        hint="remove encoder_linear and encoder_tuned from baselines",
+    )
+
+
+def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Yield positions in groups of about one length, the longest first: what is too much fails at once."""
+    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
+    if pooling == "cls":
+        return states[:, 0]
+    if pooling == "lasttoken":
+        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        last = places.masked_fill(~mask, -1).argmax(dim=1)
+        return states[torch.arange(len(states), device=mask.device), last]
+    weights = mask.unsqueeze(-1)
+    if pooling == "max":
+        return states.masked_fill(~weights, -torch.inf).amax(dim=1)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

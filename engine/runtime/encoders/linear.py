@@ -1,0 +1,148 @@
+"""A linear model over the vectors of a frozen encoder, alone and beside TF-IDF.
+
+Logistic regression on the vectors alone, LinearSVC beside TF-IDF: either is about as good as the other, and several
+times faster where it is used (`benchmarks/encoders.py --machines`). All blocks have length 1, so that none decides by
+its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+from sklearn.svm import LinearSVC
+
+from engine.runtime.encoders.encoder import require_lesson, teaches_nothing
+from engine.runtime.text.tfidf import words_and_characters
+
+ALONE, BESIDE = "alone", "beside TF-IDF"
+GRIDS: Mapping[str, tuple[float, ...]] = {
+    ALONE: (1.0, 3.0, 10.0, 30.0, 100.0),
+    BESIDE: (0.1, 0.3, 1.0, 3.0, 10.0),
+}
+"""Values of C that are tried, by variant."""
+MODELS: Mapping[str, str] = {ALONE: "logistic regression", BESIDE: "linear SVM"}
+"""By variant, for reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledTexts:
+    """Texts, their vectors, and their labels; one label each, or a column for each label."""
+
+    texts: Sequence[str]
+    vectors: np.ndarray
+    labels: np.ndarray
+    """Of one dimension: a label each. Of two: 1 where the row has the column's label."""
+
+    def part(self, places: np.ndarray) -> LabelledTexts:
+        """Return the rows at some places."""
+        chosen = [self.texts[place] for place in places]
+        return LabelledTexts(texts=chosen, vectors=self.vectors[places], labels=self.labels[places])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinearChoice:
+    """The model that was chosen, and by what."""
+
+    variant: str
+    c: float
+    scores: Mapping[str, float]
+    """Macro-F1 by which the variant was chosen, by variant."""
+    answers: np.ndarray
+    """For the asked texts, in the form of the labels."""
+
+
+def linear_answers(
+    train: LabelledTexts,
+    validation: LabelledTexts | None,
+    asked: LabelledTexts,
+    *,
+    folds: Sequence[int],
+    seed: int,
+    variants: Sequence[str] = (ALONE, BESIDE),
+) -> LinearChoice:
+    """Return the answers of the better variant, trained on the training rows alone.
+
+    C is chosen by cross-validation inside them, `folds` being the fold of each, or -1 for a row that has no part in
+    that choice; the variant by the validation rows, or by the same cross-validation where there are none. Ties go to
+    the smaller C, and to the encoder alone. StageError G522 when the training rows teach nothing.
+    """
+    numbers = np.asarray(folds)
+    require_lesson(train.texts, train.labels)
+    crossing = np.flatnonzero(numbers >= 0)
+    scores: dict[str, float] = {}
+    chosen: dict[str, float] = {}
+    for variant in variants:
+        crossed = _cross_validated(train.part(crossing), variant, numbers[crossing], seed=seed)
+        chosen[variant] = max(GRIDS[variant], key=lambda c: (crossed[c], -c))
+        scores[variant] = crossed[chosen[variant]]
+        if validation is not None:
+            found = _answers(train, validation, variant, chosen[variant], seed=seed)
+            scores[variant] = _macro_f1(validation.labels, found)
+    best = max(variants, key=lambda variant: scores[variant])
+    answers = _answers(train, asked, best, chosen[best], seed=seed)
+    return LinearChoice(variant=best, c=chosen[best], scores=scores, answers=answers)
+
+
+def _cross_validated(
+    rows: LabelledTexts, variant: str, folds: np.ndarray, *, seed: int
+) -> dict[float, float]:
+    """Return macro-F1 over all rows, each judged by what was learned without its fold, by C."""
+    found = {c: np.empty_like(rows.labels) for c in GRIDS[variant]}
+    for fold in sorted(set(folds.tolist())):
+        learned = rows.part(np.flatnonzero(folds != fold))
+        places = np.flatnonzero(folds == fold)
+        rows_of = _features(learned, variant)
+        given, judged = rows_of(learned), rows_of(rows.part(places))
+        for c in GRIDS[variant]:
+            model = _model(variant, c, seed=seed)
+            found[c][places] = _fitted(model, given, learned.labels, judged)
+    return {c: _macro_f1(rows.labels, answers) for c, answers in found.items()}
+
+
+def _answers(
+    train: LabelledTexts, asked: LabelledTexts, variant: str, c: float, *, seed: int
+) -> np.ndarray:
+    rows_of, model = _features(train, variant), _model(variant, c, seed=seed)
+    return _fitted(model, rows_of(train), train.labels, rows_of(asked))
+
+
+def _model(variant: str, c: float, *, seed: int) -> Any:
+    if variant == ALONE:
+        return LogisticRegression(C=c, max_iter=1000)
+    return LinearSVC(C=c, max_iter=10_000, random_state=seed)
+
+
+def _features(train: LabelledTexts, variant: str) -> Callable[[LabelledTexts], Any]:
+    """Return what turns rows into features, learned from the training rows."""
+    if variant == ALONE:
+        return lambda rows: rows.vectors
+    weights = words_and_characters()
+    try:
+        weights.fit(train.texts)
+    except ValueError as error:
+        raise teaches_nothing(str(error).splitlines()[0]) from error
+
+    def beside(rows: LabelledTexts) -> Any:
+        counted = weights.transform(rows.texts)
+        return sparse.hstack([sparse.csr_matrix(rows.vectors), counted]).tocsr()
+
+    return beside
+
+
+def _fitted(model: Any, given: Any, labels: np.ndarray, asked: Any) -> np.ndarray:
+    if labels.ndim > 1:
+        return np.stack([_fitted(model, given, one, asked) for one in labels.T], axis=1)
+    # Neither model learns from a single class, or answers nothing.
+    if len(set(labels.tolist())) == 1 or not asked.shape[0]:
+        return np.repeat(labels[:1], asked.shape[0])
+    return np.asarray(model.fit(given, labels).predict(asked))
+
+
+def _macro_f1(labels: np.ndarray, answers: np.ndarray) -> float:
+    return float(f1_score(labels, answers, average="macro", zero_division=0.0))

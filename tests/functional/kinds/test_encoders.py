@@ -1,0 +1,125 @@
+"""Whole recipes whose baselines stand on a sentence encoder in a folder: the run, its report, its mistakes."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.encoders import make_tiny_encoder
+from support.project import BAD, GOOD, THINGS, Outcome, Project
+from support.runs import report
+
+pytestmark = pytest.mark.thorough
+BOTH = [{"encoder_linear": {"path": "encoder"}}, {"encoder_tuned": {"path": "encoder"}}]
+
+
+def until_baseline(project: Project) -> Outcome:
+    return project.run("run", str(project.recipe), "--until", "baseline")
+
+
+def baselines_of(project: Project) -> dict[str, Any]:
+    return {one["name"]: one for one in report(project.folder / ".recipe")["baselines"]}
+
+
+def test_an_encoder_that_passes_ends_the_run_before_training(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    make_tiny_encoder(project.folder / "encoder")
+    project.edit(
+        baselines=["majority", *BOTH],
+        stop_if_baseline_passes=True,
+        acceptance={"metrics": {"macro_f1": {"min": 0.6}}},
+    )
+    outcome = project.run("run", str(project.recipe))
+    found = report(project.folder / ".recipe")
+    linear, tuned = (baselines_of(project)[name] for name in ("encoder_linear", "encoder_tuned"))
+
+    assert found["outcome"] == "baseline_passes", outcome.err
+    assert "encoder_linear" in found["summary"]
+    assert (linear["passes"], baselines_of(project)["majority"]["passes"]) == (True, False)
+    assert "encoder `encoder` frozen, " in linear["note"]
+    assert "by validation: " in linear["note"]
+    assert "encoder `encoder` tuned for 10 epochs with a head" in tuned["note"]
+
+
+def test_several_labels_are_asked_of_an_encoder_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    make_tiny_encoder(project.folder / "encoder")
+    draw = random.Random(5)
+    pairs = [(draw.choice(GOOD), draw.choice(BAD), draw.choice(THINGS)) for _ in range(90)]
+    lines = [
+        {"text": f"row {place}: the {thing} was {' and '.join(words)}", "labels": ";".join(labels)}
+        for place, (good, bad, thing) in enumerate(pairs)
+        for words, labels in [
+            draw.choice([((good,), ("good",)), ((bad,), ("bad",)), ((good, bad), ("good", "bad"))])
+        ]
+    ]
+    (project.folder / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    project.edit(
+        task={"kind": "multilabel", "instruction": "which of {labels}?", "labels": ["good", "bad"]},
+        data={
+            "sources": [{"path": "rows.jsonl"}],
+            "label": {"column": "labels", "separator": ";"},
+            "checks": dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off"),
+        },
+        splits={"by": "random", "train": 50, "validation": 0, "holdout": 40},
+        baselines=BOTH,
+    )
+    outcome = until_baseline(project)
+    found = baselines_of(project)
+
+    assert outcome.code == 0, outcome.err
+    assert ", one for each label" in found["encoder_linear"]["note"]
+    assert "by 5-fold: " in found["encoder_linear"]["note"]
+    macro = {one["name"]: one["value"] for one in found["encoder_linear"]["scores"]["metrics"]}
+    assert macro["macro_f1"] > 0.6
+
+
+def test_other_bytes_of_the_encoder_ask_it_again_and_the_same_do_not(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    encoder = make_tiny_encoder(project.folder / "encoder")
+    project.edit(baselines=[BOTH[0]])
+    assert until_baseline(project).code == 0
+    planned = project.run("plan", str(project.recipe)).out
+    (encoder / "1_Pooling").mkdir()
+    (encoder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    changed = project.run("plan", str(project.recipe)).out
+
+    assert state_of("baseline", planned) == "reuse"
+    assert state_of("baseline", changed) == "run"
+
+
+def state_of(stage: str, plan: str) -> str:
+    line = next(line for line in plan.splitlines() if line.split()[:1] == [stage])
+    return line.split()[1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"PK"), "X607"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "X696"),
+        (lambda folder: (folder / "modules.json").write_text('[{"type": "x.Dense"}]'), "X695"),
+    ],
+)
+def test_a_broken_encoder_is_named_and_not_taken_for_the_base_model(
+    damage: Any, code: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    folder: Path = make_tiny_encoder(project.folder / "encoder")
+    damage(folder)
+    project.edit(baselines=[BOTH[0]])
+    outcome = until_baseline(project)
+
+    assert outcome.code != 0
+    assert code in outcome.err
+    assert "base model" not in outcome.err

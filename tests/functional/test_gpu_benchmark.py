@@ -1,0 +1,75 @@
+"""`benchmarks/gpu.py` on a machine without a GPU: it says so, and its code works on a CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+from support.pico import make_pico_model
+
+
+def gpu_benchmark(work: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--work", str(work), *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
+    done = gpu_benchmark(tmp_path / "work")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("no NVIDIA GPU is seen here")
+    assert not (tmp_path / "work").exists()
+
+
+def test_paths_without_time_are_named_and_left(tmp_path: Path) -> None:
+    done = gpu_benchmark(tmp_path, "--device", "cpu", "--minutes", "0")
+
+    missing = [line for line in done.stdout.splitlines() if line.startswith("- ")]
+    assert done.returncode == 1
+    # Three methods, two backends, two ways; and two ways to say free text.
+    assert len(missing) == 14
+    assert "- axolotl/qlora shared: no time was left: the same command goes on" in missing
+
+
+@pytest.mark.thorough
+def test_a_path_that_fails_says_why_and_the_next_one_is_tried(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    base = str(tmp_path / "base")
+
+    done = gpu_benchmark(tmp_path, "--device", "cpu", "--only", "trl/lora", "--base", base)
+
+    assert done.returncode == 1
+    for way in ("shared", "plain"):
+        assert f"- trl/lora {way}: exit " in done.stdout
+
+
+@pytest.mark.thorough
+def test_a_path_is_measured_once_and_stands_in_table_and_file(tmp_path: Path) -> None:
+    base = str(make_pico_model(tmp_path / "base"))
+    words = ("--device", "cpu", "--only", "trl/lora", "--base", base, "--steps", "2")
+
+    done = gpu_benchmark(tmp_path, *words)
+    again = gpu_benchmark(tmp_path, *words)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["jobs"]
+    shared, plain = (found[f"trl/lora {way}"] for way in ("shared", "plain"))
+    assert shared["shared_start"]["used"]
+    assert plain["shared_start"] is None
+    assert plain["steps"]["tokens"] > 2 * shared["steps"]["tokens"]
+    assert all(one["peak_bytes"] > 0 and one["estimated_bytes"] > 0 for one in (shared, plain))
+    tables = [out.stdout[out.stdout.index("| path") :] for out in (done, again)]
+    assert tables[0] == tables[1]
+    assert "| trl/lora |" in tables[0]
+    assert "trl/lora shared: done before" in again.stdout

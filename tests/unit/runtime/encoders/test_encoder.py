@@ -1,0 +1,69 @@
+"""Vectors of texts: pooled as the encoder says, whatever else is in the batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engine.runtime.encoders.encoder import Encoder, batches, load_encoder
+from support.encoders import make_tiny_encoder, sentence_files
+from support.stage_bench import CPU, Quiet
+
+TEXTS = ["the film was good", "bad", "the plot was lovely and the cast awful", "a b c"]
+
+
+def loaded(folder: Path, **files: Any) -> Encoder:
+    return load_encoder(
+        make_tiny_encoder(folder / "encoder", **files), device=CPU, precision="fp32"
+    )
+
+
+@pytest.mark.parametrize("mode", ["mean_tokens", "cls_token", "max_tokens", "lasttoken"])
+def test_a_text_has_one_vector_whatever_stands_beside_it(mode: str, tmp_path: Path) -> None:
+    files = sentence_files(pooling={f"pooling_mode_{mode}": True})
+    together = loaded(tmp_path, **files).vectors(TEXTS, Quiet())
+    alone = [loaded(tmp_path, **files).vectors([text], Quiet())[0] for text in TEXTS]
+
+    assert np.allclose(together, alone, atol=1e-5)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+
+
+def test_the_mean_is_that_of_the_models_own_states(tmp_path: Path) -> None:
+    encoder = loaded(tmp_path)
+    with torch.inference_mode():
+        states = encoder.model(**encoder.tokens([TEXTS[0]])).last_hidden_state[0]
+    mean = states.mean(dim=0).numpy()
+
+    assert np.allclose(
+        encoder.vectors(TEXTS[:1], Quiet())[0], mean / np.linalg.norm(mean), atol=1e-5
+    )
+
+
+def test_a_prompt_is_read_and_counts_only_where_the_encoder_says_so(tmp_path: Path) -> None:
+    prompt = {"config_sentence_transformers": {"prompts": {"classification": "the cast "}}}
+    plain = loaded(tmp_path).vectors(["was bad"], Quiet())
+    counted = loaded(tmp_path / "counted", **prompt).vectors(["was bad"], Quiet())
+    whole = loaded(tmp_path).vectors(["the cast was bad"], Quiet())
+    only_read = loaded(
+        tmp_path / "read", **prompt, **sentence_files(pooling={"include_prompt": False})
+    ).vectors(["was bad"], Quiet())
+
+    assert np.allclose(counted, whole, atol=1e-5)
+    assert not np.allclose(only_read, counted, atol=1e-3)
+    assert not np.allclose(only_read, plain, atol=1e-3)
+
+
+def test_a_long_text_is_cut_and_no_text_is_no_vector(tmp_path: Path) -> None:
+    encoder = loaded(tmp_path)
+    vectors = encoder.vectors(["good " * 500, "good " * 62], Quiet())
+
+    assert np.allclose(vectors[0], vectors[1], atol=1e-5)
+    assert encoder.vectors([], Quiet()).shape == (0, 32)
+
+
+def test_batches_hold_every_text_once_the_longest_first() -> None:
+    assert list(batches([3, 9, 1, 9, 2], 2)) == [[1, 3], [0, 4], [2]]

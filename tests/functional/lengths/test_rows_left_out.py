@@ -149,6 +149,8 @@ def test_data_plan_compile_run_and_report_say_one_number(
     )
     assert (planned["trained"]["train"], planned["trained"]["counted"]) == (kept, True)
     assert planned["estimate"]["steps"] == steps == 2 * -(-kept // 8)
+    keys = {one["stage"]: one["key"] for one in ran["stages"]}
+    assert {one["stage"]: one["key"] for one in planned["stages"]}["train"] == keys["train"]
     assert f"{kept} of 60 training rows are trained; {60 - kept} left out" in compiled.err
     assert yaml.safe_load(compiled.out) == yaml.safe_load(ran["backend_config"])
 

@@ -45,10 +45,11 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.model import Outside, Recipe, Size
+from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words
 from engine.recipe.text.compose import dotted
+from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
 from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
@@ -231,19 +232,24 @@ def _trained(plan: Plan, counted: TrainedRows | None) -> str:
 def _sizes(recipe: Recipe) -> str:
     """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
-    named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    named = {"train": train, "validation": validation, "holdout": splits.holdout}
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
+    if splits.validation == FROM_TRAIN:
+        sized += f", {drawn_note(splits.train)}"
     if splits.by in DRAWN:
         return sized
     return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"
 
 
-def _size(size: Size, rest: str) -> str:
+def _size(size: ValidationSize, rest: str) -> str:
     if isinstance(size, float):
         return f"{size:.0%} "
+    if size == FROM_TRAIN:
+        return "part of train as "
     return rest if size == "all" else f"{size} "
 
 

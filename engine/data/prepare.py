@@ -35,7 +35,7 @@ from engine.data.summary import summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, SplitName, Splits, Task
+from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 
@@ -237,8 +237,15 @@ def _divide(work: Preparation, *, explained: bool) -> Division:
 
 
 def _report_sizes(work: Preparation, division: Division) -> None:
-    """Say which sizes whole groups or equal times could not meet."""
+    """Say how many training rows validate, and which sizes whole groups or equal times could not meet."""
     splits = work.splits
+    if splits.validation == FROM_TRAIN and not division.problems:
+        drawn, left = (len(division.rows(work.pool, name)) for name in ("validation", "train"))
+        message = (
+            f"{drawn:,} of {drawn + left:,} training rows are validation rows: `method.keep: best` chooses by them, "
+            "and `splits.validation` is 0"
+        )
+        work.findings.report("splits", "warn", drawn, message=message)
     if splits.by not in ("group", "time") or division.problems:
         return
     missed = [

@@ -94,7 +94,9 @@ def to_learn_less(
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
         return to_keep(method, "best") if has_turned else ()
-    return _edits(method, {"epochs": max(1, math.floor(method.epochs / 2))})
+    # Without validation rows, `best` draws them from the training rows.
+    fewer = _edits(method, {"epochs": max(1, math.floor(method.epochs / 2))})
+    return to_keep(method, "best") or fewer
 
 
 def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:

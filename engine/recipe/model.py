@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
 
@@ -326,6 +326,9 @@ SplitName = Literal["train", "validation", "holdout"]
 SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
 Size = int | float | Literal["all"]
 """Rows, a fraction, or all that the files say (for train: all that is left)."""
+FROM_TRAIN: Final = "from_train"
+"""Size of a validation split that the recipe does not give and `method.keep: best` needs: part of the training rows."""
+ValidationSize = Size | Literal["from_train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +339,7 @@ class Splits:
     column: str
     """Of the group, the time or the split; empty for the other ways."""
     train: Size = "all"
-    validation: Size = "all"
+    validation: ValidationSize = "all"
     holdout: Size
     """With folds: what one fold is, the fraction 1 / folds."""
     folds: int

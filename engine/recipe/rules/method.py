@@ -9,6 +9,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
+from engine.recipe.validation_rows import has_validation
 
 BACKENDS: Final = ("axolotl", "trl")
 
@@ -162,7 +163,7 @@ def curves_have_validation(recipe: FilledText) -> Problems:
           validation: 100
         learning_curve: true
     """
-    if recipe["learning_curve"] and recipe["splits"].get("validation") == 0:
+    if recipe["learning_curve"] and not has_validation(recipe.filled):
         message = "a learning curve is judged on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
@@ -193,7 +194,7 @@ def folds_leave_validation(recipe: FilledText) -> Problems:
           # no holdout
     """
     splits = recipe["splits"]
-    if splits["folds"] == 2 and splits.get("validation") != 0:  # the one number
+    if splits["folds"] == 2 and has_validation(recipe.filled):  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield recipe.problem("R271", message, at=("splits", "folds"), hint=hint)

@@ -167,11 +167,22 @@ def test_answers_that_only_a_constraint_makes_are_not_learned(valid: float, fit:
 # Overfitted.
 
 
-def test_a_wide_gap_is_overfitted_and_half_the_epochs_are_proposed() -> None:
-    diagnosis = found(0.99, on_holdout=0.6, validation=None, training=training(LEARNED))
+@pytest.mark.parametrize(
+    ("keep", "edit"), [("best", "method: {epochs: 2}"), ("last", "method: {keep: best}")]
+)
+def test_without_validation_losses_a_wide_gap_is_overfitted_all_the_same(
+    keep: str, edit: str
+) -> None:
+    diagnosis = found(
+        0.99,
+        on_holdout=0.6,
+        of=recipe(keep=keep),
+        validation=None,
+        training=training(LEARNED),
+    )
 
     assert diagnosis.fit is Fit.OVERFITTED
-    assert diagnosis.yaml == "method: {epochs: 2}"
+    assert diagnosis.yaml == edit
 
 
 @pytest.mark.parametrize(("unseen", "fit"), [(0.74, Fit.FITS), (0.7, Fit.OVERFITTED)])

@@ -212,7 +212,14 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
         file = quantized_file(report)
         note, scores = file.name if file else "", report.quantized
         rows.append(
-            ComparedModel("quantized", "exported file", scores, note, _passes(report.verify))
+            ComparedModel(
+                "quantized",
+                "exported file",
+                scores,
+                note,
+                _passes(report.verify),
+                bytes=file.bytes if file else None,
+            )
         )
     return tuple(rows)
 

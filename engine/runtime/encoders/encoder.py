@@ -79,9 +79,10 @@ class Encoder:
         words = [word for text in texts[:LOOKED_AT] for word in WORD.findall(text)]
         if not words:
             return 0.0
-        unknown = self.tokenizer.unk_token_id
-        pieces = self.tokenizer(words, add_special_tokens=False)["input_ids"]
-        return sum(len(ids) != 1 or ids[0] == unknown for ids in pieces) / len(words)
+        unknown: int | None = self.tokenizer.unk_token_id
+        pieces: list[list[int]] = self.tokenizer(words, add_special_tokens=False)["input_ids"]
+        split = sum(len(ids) != 1 or ids[0] == unknown for ids in pieces)
+        return split / len(words)
 
     def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Return the tokens of texts as the model takes them, padded to the longest."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
+from engine.recipe.method_defaults import method_defaults
 from engine.recipe.methods import method_of
 from engine.recipe.model import (
     FROM_TRAIN,
@@ -38,7 +39,7 @@ from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
-from engine.recipe.validation_rows import are_drawn_from_train, has_validation
+from engine.recipe.validation_rows import are_drawn_from_train
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
 
@@ -133,7 +134,8 @@ def resolve(text: FilledText) -> Recipe:
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
-        method=method_of(filled["method"], has_validation=has_validation(filled)),
+        method=method_of(filled["method"], filled),
+        method_defaults=method_defaults(filled["method"], filled),
         sweep=sweep_of(filled),
         acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),

@@ -12,7 +12,6 @@ from engine.recipe.methods import ADAPTER_KEYS, method_mapping, method_of
 from engine.recipe.metrics import primary
 from engine.recipe.model import Method, Recipe, Sweep
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.validation_rows import has_validation
 
 MOST: Final = 64
 """Settings of a sweep; the schema holds lists to it."""
@@ -71,11 +70,10 @@ def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
     if "sweep" not in filled:
         return None
     written, task = filled["sweep"], filled["task"]
-    is_validated = has_validation(filled)
     methods = (one.within(filled["method"]) for one in written_settings(written))
     usual = primary(task["kind"], answer_pattern=task["answer_pattern"])
     return Sweep(
-        settings=tuple(method_of(one, has_validation=is_validated) for one in methods),
+        settings=tuple(method_of(one, filled) for one in methods),
         choose_by=written.get("choose_by", usual),
     )
 

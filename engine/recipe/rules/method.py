@@ -59,13 +59,39 @@ def batches_divide(recipe: FilledText) -> Problems:
           micro_batch_size: 4
     """
     method = recipe["method"]
-    batch, micro = method["batch_size"], method.get("micro_batch_size")
-    if micro is None or micro < 1 or batch < 1 or batch % micro == 0:
+    batch, micro = method.get("batch_size"), method.get("micro_batch_size")
+    # A batch that is not written is a multiple of the other one.
+    if batch is None or micro is None or micro < 1 or batch < 1 or batch % micro == 0:
         return
     fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
     at, hint = ("method", "micro_batch_size"), f"write `micro_batch_size: {fitting}`"
     message = f"must divide batch_size {batch}, {micro} does not"
     yield recipe.problem("R205", message, at=at, hint=hint)
+
+
+@rule("method")
+def steps_are_in_order(recipe: FilledText) -> Problems:
+    """R292: min_steps above max_steps.
+
+    No number of steps is within both.
+
+    Fix: Raise max_steps, or lower min_steps.
+
+    Wrong:
+        method:
+          min_steps: ▸500
+          max_steps: 100
+
+    Right:
+        method:
+          min_steps: 100
+          max_steps: 500
+    """
+    method = recipe["method"]
+    least, most = method.get("min_steps"), method.get("max_steps")
+    if least is not None and most is not None and least > most:
+        message = f"min_steps {least} is above max_steps {most}"
+        yield recipe.problem("R292", message, at=("method", "min_steps"))
 
 
 @rule("method")

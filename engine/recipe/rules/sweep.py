@@ -111,10 +111,9 @@ def settings_differ(recipe: FilledText) -> Problems:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
         yield recipe.problem("R284", message, at=settings[0].at, hint=hint)
-    is_validated = has_validation(recipe.filled)
     seen: list[Any] = []
     for number, setting in enumerate(settings, start=1):
-        method = method_of(setting.within(recipe["method"]), has_validation=is_validated)
+        method = method_of(setting.within(recipe["method"]), recipe.filled)
         if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
         if method in seen:

@@ -13,9 +13,10 @@ from support.results import made_case
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_cases import Settings, Sources  # isort: skip
+from results_cases import Settings  # isort: skip
 from results_page import page  # isort: skip
 from results_reports import collect  # isort: skip
+from results_rows import Sources  # isort: skip
 
 pytestmark = pytest.mark.thorough
 

@@ -7,7 +7,7 @@ the rows changes nothing but the origins of rows that repeat each other word for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.checks import all_rows
@@ -29,6 +29,7 @@ from engine.data.splitting.recorded import (
     membership,
     what_became,
 )
+from engine.data.splitting.replacements import replace_dropped
 from engine.data.splitting.splits import Division, divide
 from engine.data.splitting.weights import weigh
 from engine.data.summary import summarise
@@ -139,6 +140,8 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     # After the division: only now it is known which doubted rows are in the holdout and must stay.
     if work.data.checks.label_errors == "drop":
         drop_doubted(division, doubted, findings)
+    replace_dropped(work, division, set(doubted))
+    found = replace(found, compared=found.compared + division.replaced)
     seed = work.splits.seed
     # Before anything is counted: it leaves out rows of a source of little weight.
     repeats = weigh(pool, division, work.data.sources, seed=seed, findings=findings)

@@ -49,6 +49,10 @@ class Division:
     folds: bytearray = field(default_factory=bytearray)
     """With folds: in which one each row is held out; empty without."""
     problems: list[Problem] = field(default_factory=list)
+    dropped: dict[int, tuple[Assignment, str]] = field(default_factory=dict)
+    """Rows that a check left out after the draw: where they stood, and which check it was."""
+    replaced: int = 0
+    """Training rows of these whose place an unused row took."""
     torn: int = 0
     """Rows left out because their text also stands in a split drawn before (by group, by time)."""
 
@@ -57,9 +61,10 @@ class Division:
         place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
 
-    def leave_out(self, rows: Collection[int]) -> int:
-        """Take rows out of their splits; return how many they are."""
+    def leave_out(self, rows: Collection[int], check: str) -> int:
+        """Take rows out of their splits because of a check; return how many they are."""
         for row in rows:
+            self.dropped[row] = Assignment(self.places[row]), check
             self.places[row] = Assignment.NONE
         return len(rows)
 

@@ -26,6 +26,7 @@ from engine.cli.power_table import power_facts, under
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
+from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
@@ -50,7 +51,7 @@ from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
-from engine.render.number_format import about
+from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
@@ -101,7 +102,9 @@ def run(options: argparse.Namespace) -> None:
     counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
-        show_json(_json(plan, found, counted, root=root, outside=outside))
+        downloads = [asdict(one) for one in downloads_of(plan, store)]
+        shown = _json(plan, found, counted, root=root, outside=outside)
+        show_json(shown | {"downloads": downloads})
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -118,6 +121,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
+    facts += under("download", map(_download, downloads_of(plan, store)))
     facts += estimate_lines(found, explain=options.explain)
     facts += under("method", _worked_out(recipe)) if options.explain else []
     facts += power_facts(_power(plan))
@@ -125,6 +129,16 @@ def run(options: argparse.Namespace) -> None:
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
+    """Return what the baselines of a plan fetch, where they are asked."""
+    is_due = plan.stage("baseline").reused is None
+    return encoder_downloads(plan.recipe, store) if is_due else ()
+
+
+def _download(one: Download) -> str:
+    return f"{one.reference}, {'size not known' if one.bytes is None else size(one.bytes)}"
 
 
 def _not_used(plan: Plan, root: Path) -> str:

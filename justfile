@@ -39,13 +39,9 @@ test *words:
 coverage:
     uv run pytest --cov -m "not slow and not exhaustive"
 
-# Slow tests that take one processor each; the others train on all of them, one after the other.
-light := "tests/functional tests/browser tests/slow/test_axolotl.py"
-
 # the real Axolotl, a real base model, real GGUF files: minutes
-slow *words:
-    uv run pytest -m slow {{ if words == "" { light } else { words } }}
-    {{ if words == "" { "uv run pytest -m slow --ignore " + replace(light, " ", " --ignore ") } else { "" } }}
+slow *words="tests/browser tests/functional tests/slow":
+    uv run pytest -m slow {{ words }}
 
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:

@@ -37,12 +37,12 @@ from results_cases import (  # noqa: E402 - they import the engine
     QUANTIZATIONS,
     Case,
     Settings,
-    Sources,
     quickstart_base,
     recipe_of,
 )
 from results_page import PAGE, TABLE, write_pages, written_pages  # noqa: E402 - the same
-from results_reports import PROBLEM, RUN, collect  # noqa: E402 - the same
+from results_reports import COMMIT, PROBLEM, RUN, collect  # noqa: E402 - the same
+from results_rows import Sources  # noqa: E402 - the same
 
 from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
 
@@ -52,7 +52,7 @@ UNFINISHED: Final = ("failed", "interrupted", "stopped")
 REPORT: Final = "report.json"
 ROWS: Final = "rows.jsonl"
 RECIPE: Final = "recipe.yaml"
-FETCHED: Final = ("package", "package_file")
+FETCHED: Final = ("package", "package_file", "package_folder")
 """Results of a store that the next run reads again; the rest is deleted after each run, to spare the disk."""
 
 Command = Callable[[Sequence[str], Path], tuple[int, str]]
@@ -76,10 +76,14 @@ class Job:
         """Return where the report of a run is kept: `RUN`, or the quantization that was asked afterwards."""
         return self.folder / name
 
+    def is_of(self, recipe: str) -> bool:
+        """Whether what its folder holds is of this recipe."""
+        path = self.folder / RECIPE
+        return path.is_file() and path.read_text("utf-8") == recipe
+
     def is_done_with(self, recipe: str) -> bool:
         """Whether there is nothing left to run: the recipe is the one that was run, and it came to an end."""
-        path = self.folder / RECIPE
-        if not path.is_file() or path.read_text("utf-8") != recipe:
+        if not self.is_of(recipe):
             return False
         outcome = _outcome(self.report_folder())
         if outcome != "accepted":
@@ -97,7 +101,11 @@ class Runner:
     sources: Sources
     settings: Settings
     command: Command
+    commit: str = ""
+    """Of the engine that runs."""
     keep_models: bool = False
+    again: bool = False
+    """Run also what is done: the engine is another one than before."""
 
     def run(self, job: Job, store: Path) -> str:
         """Run a job and return what it came to, in a few words. FileNotFoundError where its data are absent."""
@@ -112,10 +120,13 @@ class Runner:
             settings=self.settings,
         )
         recipe = write()
-        if job.is_done_with(recipe):
+        if job.is_done_with(recipe) and not self.again:
             return f"done before: {_outcome(job.report_folder())}"
+        if self.again or not job.is_of(recipe):
+            # with it go the lock and the reports of another recipe
+            shutil.rmtree(job.folder, ignore_errors=True)
         job.folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((ROWS, text), (RECIPE, recipe)):
+        for name, content in ((ROWS, text), (RECIPE, recipe), (COMMIT, self.commit)):
             (job.folder / name).write_text(content, encoding="utf-8")
         outcome = self._run(job, RECIPE, store, RUN)
         asked = _asked(job.report_folder())
@@ -206,6 +217,12 @@ def engine_command(words: Sequence[str], folder: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def commit() -> str:
+    """Return the commit of the engine, with a plus sign for one with changes; empty outside of a repository."""
+    asked = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def run_all(jobs: Sequence[Job], runner: Runner, *, work: Path, at_once: int = 1) -> int:
     """Run what is not done yet and return how many of the jobs left no result."""
     stores: SimpleQueue[Path] = SimpleQueue()
@@ -265,7 +282,12 @@ def main(words: Sequence[str] | None = None, command: Command = engine_command) 
     # a folder of packages of its own: stores are emptied
     sources = Sources(data=options.data, packages=options.work / "packages")
     runner = Runner(
-        sources=sources, settings=settings, command=command, keep_models=options.keep_models
+        sources=sources,
+        settings=settings,
+        command=command,
+        commit=commit(),
+        keep_models=options.keep_models,
+        again=options.again,
     )
     work = options.work.resolve()
     jobs = jobs_of(options.only, options.seeds, work)
@@ -305,6 +327,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--base", type=Path, help="another base model, on disk")
     run.add_argument("--backend", default="", help="another one than the engine's default")
     run.add_argument("--keep-models", action="store_true", help="delete nothing after a run")
+    run.add_argument(
+        "--again", action="store_true", help="what is done too: the engine has changed"
+    )
     page = verbs.add_parser("page", help="write docs/results.md and docs/results.json")
     page.add_argument("--output", type=Path, default=PAGE.parent, help="another folder for them")
     page.add_argument("--readme", action="store_true", help="the excerpt in README.md too")

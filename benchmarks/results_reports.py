@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from results_cases import CASES, QUANTIZATIONS, WANTED, Case
 
 from engine import load_report
@@ -17,6 +18,8 @@ RUN: Final = "run"
 """The folder of a seed's report; those of further quantizations have their names."""
 PROBLEM: Final = "problem.txt"
 """What the engine said where it left no report."""
+COMMIT: Final = "commit.txt"
+"""That of the engine that ran."""
 TUNED: Final = "tuned"
 """The model after training, before it leaves."""
 COLUMNS: Final = (*WANTED, TUNED, *QUANTIZATIONS)
@@ -49,6 +52,9 @@ class RunFacts:
     """Why it was not accepted: the report's summary and what each failed check measured."""
     exported: str = ""
     method: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """`method` of the resolved recipe: the defaults as they were worked out."""
+    commit: str = ""
     started: str = ""
     minutes: float | None = None
     """Of all stages; None where some were reused, since the run had been interrupted."""
@@ -86,11 +92,11 @@ class Results:
     dates: tuple[str, ...] = ()
     """First and last day of the runs."""
     hardware: tuple[str, ...] = ()
+    commits: tuple[str, ...] = ()
+    """Of the engine."""
     base_models: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     lines: tuple[Line, ...] = ()
-    not_run: tuple[str, ...] = ()
-    """Names of sets without a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +107,7 @@ class _Run:
     main: Report | None
     """None where the engine left no report."""
     problem: str = ""
+    commit: str = ""
     others: tuple[Report, ...] = ()
     """Of further quantizations."""
 
@@ -142,10 +149,12 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
     return Results(
         dates=tuple(dict.fromkeys((days[0], days[-1]))) if days else (),
         hardware=tuple(sorted({_hardware(report) for report in reports})),
+        commits=tuple(
+            sorted({run.commit for runs in found.values() for run in runs if run.commit})
+        ),
         base_models=tuple(sorted({report.base_model for report in reports})),
         versions=_versions(reports),
         lines=tuple(_line(case, found[case.name]) for case in cases if found[case.name]),
-        not_run=tuple(case.name for case in cases if not found[case.name]),
     )
 
 
@@ -154,14 +163,15 @@ def _runs(folder: Path) -> list[_Run]:
     runs = []
     for path in sorted(folder.glob("seed-*"), key=lambda path: int(path.name.partition("-")[2])):
         seed = int(path.name.partition("-")[2])
-        problem = path / PROBLEM
+        problem, commit = path / PROBLEM, path / COMMIT
+        made_by = commit.read_text("utf-8") if commit.is_file() else ""
         if (path / RUN / "report.json").is_file():
             others = [name for name in QUANTIZATIONS if (path / name / "report.json").is_file()]
             main, *further = (load_report(path / name, store=path) for name in (RUN, *others))
-            runs.append(_Run(seed=seed, main=main, others=tuple(further)))
+            runs.append(_Run(seed=seed, main=main, commit=made_by, others=tuple(further)))
         elif problem.is_file():
             (first, *_) = problem.read_text("utf-8").splitlines() or [""]
-            runs.append(_Run(seed=seed, main=None, problem=first))
+            runs.append(_Run(seed=seed, main=None, problem=first, commit=made_by))
     return runs
 
 
@@ -271,7 +281,7 @@ def _minutes(report: Report | None) -> float | None:
 def _facts(run: _Run) -> RunFacts:
     report = run.main
     if report is None:
-        return RunFacts(seed=run.seed, outcome="no report", reason=run.problem)
+        return RunFacts(seed=run.seed, outcome="no report", reason=run.problem, commit=run.commit)
     exported = [
         variant.name
         for variant in report.ladder
@@ -285,6 +295,8 @@ def _facts(run: _Run) -> RunFacts:
         reason="" if report.outcome == "accepted" else _reason(report),
         exported=", ".join(exported) if report.outcome == "accepted" else "",
         method=report.method,
+        settings=yaml.safe_load(report.resolved_recipe).get("method", {}),
+        commit=run.commit,
         started=report.started,
         minutes=_minutes(report),
         holdout=report.holdout_use.digest if report.holdout_use else "",

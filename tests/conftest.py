@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["support.durations", "support.golden"]
+pytest_plugins = ["support.durations", "support.golden", "support.longest_first"]
 
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -42,31 +42,19 @@ def _keep_bytecode() -> None:
         del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
-def _take_a_processor() -> None:
-    """Give each worker of pytest-xdist one processor: libraries then start one thread, and none waits for another."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is None or not hasattr(os, "sched_setaffinity"):
-        return
-    processors = sorted(os.sched_getaffinity(0))
-    if int(os.environ["PYTEST_XDIST_WORKER_COUNT"]) <= len(processors):
-        os.sched_setaffinity(0, {processors[int(worker.removeprefix("gw"))]})
-        os.environ["OMP_NUM_THREADS"] = "1"
-
-
 _keep_bytecode()
-_take_a_processor()
 
 from support.examples import register_profiles  # noqa: E402 - its asserts are to be rewritten
+from support.processors import take_a_processor  # noqa: E402 - the same
 from support.shared import open_shared_folder  # noqa: E402 - the same
 
+take_a_processor()
 register_profiles()
 open_shared_folder()
 
 GZIP = b"\x1f\x8b"
 """How a gzip file begins; its time of making stands in the ten bytes of its head."""
 ROOT = Path(__file__).parents[1]
-LIGHT = ("tests/functional", "tests/browser", "tests/slow/test_axolotl.py")
-"""Where slow tests take one processor each, as the justfile says too: importing Axolotl takes ten seconds of one."""
 
 
 @pytest.fixture
@@ -108,14 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """As many workers as processors, four at most: each takes a gigabyte.
-
-    None for files that are named, and for slow tests whose trainings use every processor.
-    """
+    """As many workers as processors, four at most: each takes a gigabyte. None for files that are named."""
     if all(word.partition("::")[0].endswith(".py") for word in config.args):
-        return 0
-    is_light = all(word.startswith(LIGHT) for word in config.args)
-    if config.getoption("markexpr") == "slow" and not is_light:
         return 0
     return min(4, os.cpu_count() or 1)
 

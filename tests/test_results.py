@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.evidence import Interval, Metric
 from engine.recipe import check_recipe
 from engine.recipe.baselines import BASELINES
 from support.paths import EXAMPLES
-from support.results import SharedSources, made_case, put_report
+from support.results import SharedSources, made_case
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_cases import CASES, Case, Group, Settings, Sources, quickstart_base, recipe_of  # isort: skip
-from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
-from results_reports import Results, collect, mean_of_metrics  # isort: skip
+from results_cases import CASES, Case, Group, Settings, quickstart_base, recipe_of  # isort: skip
+from results_page import page  # isort: skip
+from results_reports import collect  # isort: skip
+from results_rows import Sources  # isort: skip
 
 TINY = made_case()
 SETTINGS = Settings(base=quickstart_base())
@@ -35,11 +35,6 @@ def written(case: Case, seed: int = 1) -> dict[str, Any]:
     )
     found: dict[str, Any] = yaml.safe_load(text)
     return found
-
-
-def metric(value: float, low: float, high: float) -> Metric:
-    interval = Interval(low=low, high=high, confidence=0.95, method="made up")
-    return Metric(name="macro_f1", value=value, n=100, interval=interval)
 
 
 # Recipes
@@ -170,9 +165,14 @@ def job(tmp_path: Path, case: Case = TINY) -> results.Job:
     return results.Job(case=case, seed=1, work=tmp_path)
 
 
-def run(tmp_path: Path, engine: Engine, case: Case = TINY) -> str:
-    sources = Sources(data=tmp_path / "data", packages=tmp_path / "packages")
-    runner = results.Runner(sources=sources, settings=SETTINGS, command=engine)
+def run(tmp_path: Path, engine: results.Command, case: Case = TINY, *, again: bool = False) -> str:
+    runner = results.Runner(
+        sources=Sources(data=tmp_path / "data", packages=tmp_path / "packages"),
+        settings=SETTINGS,
+        command=engine,
+        commit="abc123",
+        again=again,
+    )
     return runner.run(job(tmp_path, case), tmp_path / "store")
 
 
@@ -206,6 +206,27 @@ def test_a_run_of_another_recipe_is_run_again(tmp_path: Path) -> None:
     assert run(tmp_path, Engine("refused"), replace(TINY, target=0.9)) == "refused"
 
 
+def test_a_report_of_another_recipe_does_not_stand_for_one_that_was_broken_off(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, Engine("refused"))
+    changed = replace(TINY, target=0.9)
+
+    def broken_off(words: Sequence[str], folder: Path) -> tuple[int, str]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, broken_off, changed)
+
+    assert run(tmp_path, Engine("rich", "rich"), changed) == "accepted"
+
+
+def test_another_engine_runs_again_what_is_done(tmp_path: Path) -> None:
+    run(tmp_path, Engine("refused"))
+
+    assert run(tmp_path, Engine("generation"), again=True) == "refused"
+
+
 def test_what_the_engine_says_in_the_place_of_a_report_is_kept(tmp_path: Path) -> None:
     assert run(tmp_path, Engine("R246: name a metric\nhint")) == "R246: name a metric"
 
@@ -235,133 +256,13 @@ def test_a_name_of_no_set_is_refused() -> None:
         results.main(["run", "--only", "poems"], Engine())
 
 
-# Means
+def test_a_run_keeps_the_commit_of_its_engine(
+    tmp_path: Path,
+) -> None:
+    run(tmp_path, Engine("refused"))
 
+    table = collect(tmp_path, [TINY])
 
-def test_a_mean_has_the_interval_of_a_run_where_seeds_agree() -> None:
-    number = mean_of_metrics([(metric(0.8, 0.7, 0.85), ""), (metric(0.8, 0.72, 0.87), "")])
-
-    assert number.mean == pytest.approx(0.8)
-    assert number.low == pytest.approx(0.71)
-    assert number.high == pytest.approx(0.86)
-    assert number.runs == 2
-
-
-def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
-    values = (0.6, 0.7, 0.8)
-    number = mean_of_metrics([(metric(value, value, value), "") for value in values])
-
-    # Student's: 4.303 times 0.1 through the root of 3
-    assert number.low == pytest.approx(0.7 - 0.2484, abs=1e-4)
-    assert number.high == pytest.approx(0.7 + 0.2484, abs=1e-4)
-
-
-def test_a_missing_number_says_why_and_the_others_still_count() -> None:
-    number = mean_of_metrics([(metric(0.8, 0.7, 0.9), ""), (None, "not trained")])
-
-    assert (number.mean, number.runs, number.missing) == (0.8, 1, ("not trained",))
-
-
-# Pages
-
-
-@pytest.fixture
-def found(tmp_path: Path) -> Results:
-    """Sets of every kind of end."""
-    work = tmp_path / "work"
-    for seed in (1, 2, 3):
-        put_report(work, "tweets", seed, "rich" if seed < 3 else "refused")
-    put_report(work, "gsm8k", 1, "generation")
-    put_report(work, "emotions", 1, "refused_by_the_ladder")
-    put_report(work, "spam_filter", 1, "baseline_passes")
-    put_report(work, "amazon", 1, "failed")
-    broken = work / "pidgin" / "seed-1"
-    broken.mkdir(parents=True)
-    (broken / "problem.txt").write_text("D101 the file is not there\nhint", encoding="utf-8")
-    return collect(work)
-
-
-def line_of(text: str, start: str) -> list[str]:
-    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
-    return [cell.strip() for cell in line.strip("|").split(" | ")]
-
-
-def test_a_set_has_a_line_with_means_verdicts_and_what_is_missing(found: Results) -> None:
-    text = page(found)
-
-    cells = line_of(text, "tweets:")
-    assert cells[1] == "400 + 100 + 300"
-    assert cells[4] == "`macro_f1`"
-    assert cells[11].startswith("0.844 (")
-    assert cells[12].startswith("0.893 (0.857 to 0.926), of 2 seeds (")
-    assert cells[-1] == "2 accepted, 1 refused"
-
-
-def test_every_missing_number_has_a_reason(found: Results) -> None:
-    reasons = [
-        reason
-        for line in found.lines
-        for number in (*line.scores.values(), *line.megabytes.values(), line.minutes)
-        if number.mean is None
-        for reason in number.missing or ("",)
-    ]
-
-    assert "" not in reasons
-    assert "not trained, because a baseline passes" in reasons
-    assert "not exported, because the engine refused the model" in reasons
-    assert "`tfidf_svm` does not answer generation tasks" in reasons
-    assert "the engine left no report: D101 the file is not there" in reasons
-    assert "the run failed: The train stage failed." in reasons
-
-
-def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> None:
-    text = page(found).partition("## Where the engine refused")[2].partition("## How")[0]
-
-    sums = line_of(text, "gsm8k")
-    assert sums[2] == "refused"
-    assert "`answer_match` 0.037 (" in sums[3]
-    assert sums[4] == "beyond a model of this size"
-    assert line_of(text, "spam_filter")[2] == "baseline passes"
-    assert "tfidf\\_svm already passes" in line_of(text, "spam_filter")[3]
-    assert "no report" in line_of(text, "pidgin")
-
-
-def test_sets_of_development_stand_apart(found: Results) -> None:
-    text = page(found)
-
-    held_apart, development = text.split("## Sets of development")
-    assert "| emotions: " not in held_apart
-    assert "| emotions: " in development
-    assert "| tweets: " in held_apart
-
-
-def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
-    text = page(found)
-
-    assert "- Hardware: 2 CPU cores, no GPU" in text
-    assert "python 3.13.1, torch 2.13.0" in text
-    assert "- Runs: 8 on 6 sets, 2026-11-24" in text
-    assert "Not run: editorials, " in text
-
-
-def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("a\n<!-- results: begin -->\nold\n<!-- results: end -->\nb\n", "utf-8")
-
-    files = write_pages(found, tmp_path / "docs", readme)
-
-    assert [path.name for path in files] == ["results.json", "results.md", "README.md"]
-    again = written_pages(tmp_path / "docs" / "results.json", readme)
-    assert {path: path.read_text("utf-8") for path in again} == again
-    assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nMeasured on 2 CPU")
-    assert "old" not in readme.read_text("utf-8")
-
-
-def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:
-    with pytest.raises(ValueError, match="has no marks"):
-        with_excerpt("no marks", found)
-
-
-def test_no_runs_make_no_page(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no runs below"):
-        results.main(["page", "--work", str(tmp_path), "--output", str(tmp_path)])
+    (facts,) = table.lines[0].runs
+    assert facts.commit == "abc123"
+    assert "; commit abc123" in page(table)

@@ -211,6 +211,7 @@ def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, 
                 passes=baseline_passes(scores, acceptance),
                 seconds=item["seconds"],
                 note=item["note"],
+                bytes=item.get("facts", {}).get("bytes"),
             )
         )
     return tuple(results)

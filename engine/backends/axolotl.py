@@ -19,6 +19,7 @@ from engine.backends.base import (
     Schedule,
     Trained,
     accumulation,
+    bounded,
     keeps_best,
     schedule,
     shares_prefix,
@@ -195,13 +196,15 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
     yield "eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
-    yield "num_epochs", method.epochs, "method.epochs"
+    plan = _plan(method, setting)
+    bound = bounded(method, plan)
+    # Axolotl takes the smaller one of both, so epochs follow where a bound asks for more steps.
+    yield "num_epochs", plan.whole_epochs if bound else method.epochs, bound or "method.epochs"
     # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
-    yield "max_steps", _plan(method, setting).steps, "method.epochs"
+    yield "max_steps", plan.steps, bound or "method.epochs"
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler", method.scheduler, "method.scheduler"
-    warmup = _plan(method, setting).warmup
-    yield "warmup_steps", warmup, "method.warmup_ratio"
+    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
     yield axolotl_gpu.optimizer(setting)
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"

@@ -79,7 +79,7 @@ FROM_RECIPE: dict[str, str] = {
     "micro_batch_size": "method.micro_batch_size",
     "gradient_accumulation_steps": "method.batch_size",
     "num_epochs": "method.epochs",
-    "max_steps": "method.epochs",
+    "max_steps": "method.max_steps",
     "learning_rate": "method.learning_rate",
     "lr_scheduler": "method.scheduler",
     "warmup_steps": "method.warmup_ratio",

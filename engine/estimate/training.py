@@ -165,7 +165,7 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     # One before the first step: both backends set `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
-        steps=min(plan.steps, method.epochs * (work.train_rows or 0) / method.batch_size),
+        steps=min(plan.steps, plan.epochs * (work.train_rows or 0) / method.batch_size),
         passes=accumulation(method),
         batch=_usual(recipe, work, work.train, micro),
         evaluations=evaluations,
@@ -319,7 +319,7 @@ def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     least = " at most" if method.early_stopping else ""
     return (
-        f"{work.train_rows} rows in batches of {method.batch_size}, {method.epochs:g} epochs: "
+        f"{work.train_rows} rows in batches of {method.batch_size}, {plan.epochs:.3g} epochs: "
         f"{plan.steps}{least}"
     )
 

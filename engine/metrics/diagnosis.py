@@ -35,11 +35,11 @@ from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
     is_slow,
+    rate_of,
     to_keep,
     to_learn_less,
     to_learn_more,
     to_train_on,
-    usual_rate,
     written,
     yaml_of,
 )
@@ -347,7 +347,7 @@ def _signs_of_too_little(case: _Case) -> Iterator[str]:
 def _signs_in_training(case: _Case) -> Iterator[str]:
     training, losses = case.training, case.losses
     steps = f"{training.steps} optimizer steps at a learning rate of {written(case.method.learning_rate)}"
-    usual = usual_rate(case.method, training.total_parameters)
+    usual = rate_of(case.method, training)
     if is_slow(case.method, training):
         yield f"{steps}, where {written(usual)} is usual for {case.method.kind}"
     elif training.steps < FEW_STEPS:
@@ -394,7 +394,7 @@ def _fits(case: _Case) -> Diagnosis:
             Fit.FITS,
             case.on_both(),
             f"the validation loss still fell at the end, to {losses.last:.3f}: longer training may gain more",
-            edits=to_train_on(case.method),
+            edits=to_train_on(case.method, case.training),
         )
     return case.diagnosis(Fit.FITS, case.on_both())
 

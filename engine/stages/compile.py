@@ -13,6 +13,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, CompileInputs
 from engine.environment import Device
+from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import counts_after_rendering
 from engine.training.rendered import rendered_rows
@@ -31,7 +32,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the method and the backend with its version."""
     return {
         # the config is that of the first seed; further ones are compiled by themselves
-        "method": asdict(replace(recipe.method, seeds=())),
+        "method": method_slice(replace(recipe.method, seeds=())),
         "backend": {
             "name": recipe.backend.name,
             "version": load_backend(recipe.backend.name).version(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import main
-from support.convert_server import served_converter
+from support.module_server import CONVERTER, served
 from support.pico import make_pico_model
 from support.project import Outcome, Project, write_project
 from support.run_once import RunOnce, run_once
@@ -17,7 +17,7 @@ from support.run_once import RunOnce, run_once
 @pytest.fixture(scope="session", autouse=True)
 def converter() -> Iterator[None]:
     """Whole runs convert by the server; `accepted` and every other session fixture too."""
-    with served_converter():
+    with served(CONVERTER):
         yield
 
 

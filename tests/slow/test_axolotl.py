@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,18 @@ from engine.environment import detect_device
 from engine.runtime.training.checks import adapter_norm, model_norm
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
+from support.module_server import AXOLOTL, served
 from support.pico import make_pico_model
 
 __all__ = ["finished"]
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def forked() -> Iterator[None]:
+    """Trainings are forked from a process that has imported Axolotl, but `finished`, which is made before."""
+    with served(AXOLOTL):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +36,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestAxolotlTrains(TrainSuite):
     name = "axolotl"
-    long = 60.0  # it is asked from outside, a moment after it has told of a step
+    long = 20.0  # it is asked from outside, a moment after it has told of a step
 
     def test_rows_are_prepared_in_its_own_process(self, finished: tuple[Launch, Trained]) -> None:
         log = (finished[0].folder / LOG).read_text(encoding="utf-8")

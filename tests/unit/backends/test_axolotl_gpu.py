@@ -1,4 +1,4 @@
-"""What Axolotl is told on a GPU follows from the method, from shared starts, and from what is installed."""
+"""What Axolotl is given on a GPU follows from the method, from shared starts, and from what is installed."""
 
 from __future__ import annotations
 

@@ -188,6 +188,16 @@ class _Case:
         has_one_answer = self.is_share and self.recipe.task.spec.has_one_answer
         return has_one_answer and interval is not None and interval.high < FAR_BELOW
 
+    @property
+    def had_its_time(self) -> bool:
+        """Whether nothing says that the training was too short or too slow to learn its rows."""
+        return (
+            self.training.steps >= FEW_STEPS
+            and not is_slow(self.method, self.training)
+            and not (self.losses is not None and self.losses.is_falling)
+            and self.stronger_baseline is None
+        )
+
     @cached_property
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(
@@ -248,7 +258,7 @@ def _at_label_ceiling(case: _Case) -> Diagnosis | None:
     """Unseen rows are answered about as well as their doubtful labels allow."""
     share = case.doubtful_share
     accuracy = _metric(case.evidence.holdout, "accuracy")
-    if share < NOISY or accuracy.interval is None:
+    if share < NOISY or accuracy.interval is None or (case.is_low and not case.had_its_time):
         return None
     ceiling = 1 - share
     if not accuracy.interval.low <= ceiling <= accuracy.interval.high:
@@ -296,13 +306,11 @@ def _flat_at_the_usual_rate(case: _Case) -> Diagnosis | None:
     losses, training = case.losses, case.training
     is_exhausted = (
         case.is_far_below
+        and case.had_its_time
         and losses is not None
         and losses.is_flat
         and losses.has_learned
         and training.epochs >= LONG
-        and training.steps >= FEW_STEPS
-        and not is_slow(case.method, training)
-        and case.stronger_baseline is None
     )
     if not is_exhausted or losses is None:
         return None

@@ -286,6 +286,23 @@ def test_measured_label_errors_make_a_ceiling_that_the_holdout_has_to_reach(
         assert "8% of the rows have a doubtful label" in diagnosis.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("losses", "fit"),
+    [
+        (levelling(2.0, 0.8), Fit.NOISE_CEILING),
+        (falling(2.0, 0.8), Fit.UNDERFITTED),
+        (levelling(2.0, 0.8, 150), Fit.UNDERFITTED),
+    ],
+    ids=["had its time", "still falling", "short"],
+)
+def test_doubtful_labels_excuse_no_training_that_was_too_short(
+    losses: list[float], fit: Fit
+) -> None:
+    doubtful = data(label_errors=160)
+
+    assert found(0.8, 0.8, 0.8, training=training(losses), data=doubtful).fit is fit
+
+
 def test_of_contradicting_rows_half_are_wrong() -> None:
     assert found(data=data(conflicting_labels=128)).fit is Fit.NOISE_CEILING
     assert found(data=data(conflicting_labels=64)).fit is Fit.FITS

@@ -120,7 +120,8 @@ def diagnosed(artifacts: flow.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = flow.read_as(TrainingSummary, artifacts, "train", "training.json")
     if training is None or "evaluate" not in artifacts:
         return None
-    from engine.metrics.diagnosis import TrainedEvidence, diagnose  # only after a training
+    from engine.metrics.diagnosis import diagnose  # only after a training
+    from engine.metrics.trained_case import TrainedEvidence
 
     scores = flow.scores(artifacts)
     evidence = TrainedEvidence(

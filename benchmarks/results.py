@@ -37,12 +37,12 @@ from results_cases import (  # noqa: E402 - they import the engine
     QUANTIZATIONS,
     Case,
     Settings,
-    Sources,
     quickstart_base,
     recipe_of,
 )
 from results_page import PAGE, TABLE, write_pages, written_pages  # noqa: E402 - the same
 from results_reports import COMMIT, PROBLEM, RUN, collect  # noqa: E402 - the same
+from results_rows import Sources  # noqa: E402 - the same
 
 from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
 

@@ -20,9 +20,10 @@ from support.results import SharedSources, made_case
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_cases import CASES, Case, Group, Settings, Sources, quickstart_base, recipe_of  # isort: skip
+from results_cases import CASES, Case, Group, Settings, quickstart_base, recipe_of  # isort: skip
 from results_page import page  # isort: skip
 from results_reports import collect  # isort: skip
+from results_rows import Sources  # isort: skip
 
 TINY = made_case()
 SETTINGS = Settings(base=quickstart_base())

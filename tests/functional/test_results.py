@@ -13,16 +13,23 @@ from support.results import made_case
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_cases import Settings, Sources  # isort: skip
+import results_cases  # isort: skip
+from results_cases import Settings  # isort: skip
 from results_page import page  # isort: skip
 from results_reports import collect  # isort: skip
+from results_rows import Sources  # isort: skip
 
 pytestmark = pytest.mark.thorough
 
 
 def test_a_set_is_run_by_the_engine_and_shown(
-    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+    tmp_path: Path,
+    pico: Path,
+    run: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # an encoder would be fetched
+    monkeypatch.setattr(results_cases, "WANTED", ("majority", "tfidf_svm", "zero_shot"))
     # digests, so that no two rows are nearly the same
     case = made_case(
         read=lambda _: [

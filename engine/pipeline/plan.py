@@ -332,10 +332,12 @@ class _Planner:
         data, made = self.stages["data"].reused, self.stages["compile"].reused if late else None
         if made is not None:
             return made.file(CONFIG).read_text(encoding="utf-8")
-        if late:
-            rows = data and counted_rows(self.recipe, self.store, data, self.inputs.base_model)
-        else:
+        if not late:
             rows = split_rows(self.recipe, data)
+        elif data is None:
+            rows = None
+        else:
+            rows = counted_rows(self.recipe, self.store, data, self.inputs.base_model)
         if rows is None:
             return None
         train, validation = rows

@@ -242,14 +242,15 @@ METHOD: Final = f"""\
 - **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds. Its interval is the
   wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds.
 - **Baselines** are asked the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0* are the
-  quantized files, run by llama.cpp. A refused model is never exported, so it has no numbers there.
+  quantized files, run by llama.cpp.
 - **Acceptance** is the same for every set without a target. In its main metric the model must gain {GAIN:g} over
   *every* baseline, on the lower end of a paired interval corrected after Holm; the file may lose {DROP:g} and must give
   the same answer on {AGREEMENT:.0%} of the rows. The absolute bound, which a recipe cannot do without, is what guessing
   gives: one in the number of labels, {FLOOR:g} for answers without labels, {BITS} bits a byte. No baseline ends such a
   run before training.
-- **Export**: Q4_K_M and Q8_0 are allowed, and the smallest that passes leaves. Where that is Q4_K_M, the same model is
-  exported as Q8_0 afterwards, so that both have a number.
+- **Export**: Q4_K_M and Q8_0 are allowed, and the smallest that passes leaves; of a refused model none does. So that
+  both have numbers all the same, a second recipe without the gain makes and asks each file that is left. The verdict is
+  that of the first.
 - **Rows a second**: one at a time, nothing cached: the time to read a whole prompt and to write an answer of the mean
   length of the training answers, by llama.cpp, as the report has it.
 - **Minutes**: the whole run, from reading rows to the judged files.

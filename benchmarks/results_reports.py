@@ -109,7 +109,7 @@ class _Run:
     problem: str = ""
     commit: str = ""
     others: tuple[Report, ...] = ()
-    """Of further quantizations."""
+    """Of runs that measured one file each."""
 
     def scores(self, column: str) -> Scores | None:
         """Return what a column shows."""
@@ -129,16 +129,20 @@ class _Run:
         return next((one.scores for one in found), None)
 
     def why_no_model(self) -> str:
-        """Return why a column of the trained model is empty."""
+        """Return why the column of the trained model is empty."""
         if self.main is None:
             return f"the engine left no report: {self.problem}"
-        reasons = {
-            "baseline_passes": "not trained, because a baseline passes",
-            "refused": "not exported, because the engine refused the model",
-            "inconclusive": "not exported, because the holdout was too small to decide",
-            "accepted": "not asked for",
-        }
-        return reasons.get(self.main.outcome, f"the run {self.main.outcome}: {self.main.summary}")
+        if self.main.outcome == "baseline_passes":
+            return "not trained, because a baseline passes"
+        return f"the run {self.main.outcome}: {self.main.summary}"
+
+    def why_no_file(self) -> str:
+        """Return why the columns of a file are empty."""
+        if self.main is None or self.main.holdout is None:
+            return self.why_no_model()
+        if not self.others:
+            return f"{self.main.outcome}, and no file was measured"
+        return f"no file was made: {_reason(self.others[0])}"
 
 
 def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
@@ -227,9 +231,12 @@ def _rows(report: Report) -> dict[str, int]:
 def _score(case: Case, runs: Sequence[_Run], column: str, metric: str) -> Number:
     found: list[tuple[Metric | None, str]] = []
     for run in runs:
-        why = case.why_not(column) if column in WANTED else run.why_no_model()
-        if column in WANTED and not why:
-            why = run.why_no_model() if run.main is None else "not among the run's baselines"
+        if column in QUANTIZATIONS:
+            why = run.why_no_file()
+        elif column == TUNED or run.main is None:
+            why = run.why_no_model()
+        else:
+            why = case.why_not(column) or "the run did not come to its baselines"
         scores = run.scores(column)
         measured = (
             next((one for one in scores.metrics if one.name == metric), None) if scores else None
@@ -240,7 +247,7 @@ def _score(case: Case, runs: Sequence[_Run], column: str, metric: str) -> Number
 
 def _of_file(runs: Sequence[_Run], quantization: str, name: str) -> Number:
     return mean_of(
-        [(_value(run.file_scores(quantization), name), run.why_no_model()) for run in runs]
+        [(_value(run.file_scores(quantization), name), run.why_no_file()) for run in runs]
     )
 
 
@@ -268,7 +275,7 @@ def _rows_a_second(run: _Run, quantization: str) -> float | None:
 
 
 def _why_no_rate(run: _Run, quantization: str) -> str:
-    return "nothing is generated" if run.file_scores(quantization) else run.why_no_model()
+    return "nothing is generated" if run.file_scores(quantization) else run.why_no_file()
 
 
 def _minutes(report: Report | None) -> float | None:

@@ -57,6 +57,7 @@ def found(tmp_path: Path) -> Results:
     for seed in (1, 2, 3):
         put_report(work, "tweets", seed, "rich" if seed < 3 else "refused")
     put_report(work, "gsm8k", 1, "generation")
+    put_report(work, "gsm8k", 1, "generation", folder="Q4_K_M")
     put_report(work, "emotions", 1, "refused_by_the_ladder")
     put_report(work, "spam_filter", 1, "baseline_passes")
     put_report(work, "amazon", 1, "failed")
@@ -93,7 +94,8 @@ def test_every_missing_number_has_a_reason(found: Results) -> None:
 
     assert "" not in reasons
     assert "not trained, because a baseline passes" in reasons
-    assert "not exported, because the engine refused the model" in reasons
+    assert "refused, and no file was measured" in reasons
+    assert any(reason.startswith("no file was made: `answer_match` 0.037 (") for reason in reasons)
     assert "`tfidf_svm` does not answer generation tasks" in reasons
     assert "the engine left no report: D101 the file is not there" in reasons
     assert "the run failed: The train stage failed." in reasons

@@ -9,6 +9,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
+from engine.backends import load_backend
 from engine.environment import Device, version_of
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
@@ -294,6 +295,10 @@ class _Planner:
                 "kind": inputs.device.kind,
                 "precision": inputs.device.precision(self.recipe.backend.precision),
             }
+        if "kernels" in uses:
+            # Only where there are any: on a CPU the same packages change nothing.
+            found = load_backend(self.recipe.backend.name).kernels(inputs.device)
+            payload["device"] |= {"kernels": list(found)} if found else {}
         return payload
 
     def _needs(self, name: str) -> dict[str, str] | None:

@@ -101,7 +101,12 @@ def assemble(facts: ReportInputs) -> Report:
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
         versions=tool_versions(),
         environment=_environment(state.inputs.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
+        notes=(
+            *facts.notes,
+            *flow.left_out(artifacts),
+            *_fold_notes(folds, recipe),
+            *_reuse_notes(state.records),
+        ),
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
@@ -120,7 +125,8 @@ def diagnosed(artifacts: flow.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = flow.read_as(TrainingSummary, artifacts, "train", "training.json")
     if training is None or "evaluate" not in artifacts:
         return None
-    from engine.metrics.diagnosis import TrainedEvidence, diagnose  # only after a training
+    from engine.metrics.diagnosis import diagnose  # only after a training
+    from engine.metrics.trained_case import TrainedEvidence
 
     scores = flow.scores(artifacts)
     evidence = TrainedEvidence(

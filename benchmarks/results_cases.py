@@ -112,7 +112,7 @@ class Case:
         if baseline not in BASELINES:
             return f"this version of the engine has no baseline `{baseline}`"
         if not KINDS[self.kind].can_be_answered_by(baseline):
-            return f"`{baseline}` does not answer {self.kind} tasks"
+            return "this baseline does not answer such tasks"
         return ""
 
     def labels(self, rows: Iterable[Row]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIO
 from results_reports import COLUMNS, TUNED, Line, Number, Results
 
 from engine.files.typed_json import from_json
+from engine.recipe.metrics import is_lower_better
 from engine.render.markdown import prose, table
 
 ROOT = Path(__file__).parents[1]
@@ -176,7 +177,7 @@ def _scores_row(line: Line, notes: _Notes) -> list[str]:
         rows if line.rows else "-",
         str(line.classes or "-"),
         line.language,
-        f"`{line.metric}`",
+        _metric(line),
         *(_number(line.scores[column], notes, digits=3) for column in COLUMNS),
         _verdicts(line),
     ]
@@ -238,7 +239,7 @@ A run that is not *accepted* leaves no model. *refused*: a check failed. *inconc
 METHOD: Final = f"""\
 ## How the numbers are made
 
-- **Metric**: the main one of the kind of task, or what the table says. Of `bits_per_byte` less is better.
+- **Metric**: the main one of the kind of task, or what the table says.
 - **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds. Its interval is the
   wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds.
 - **Baselines** are asked the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0* are the
@@ -285,7 +286,7 @@ def excerpt(results: Results) -> str:
     rows = [
         [
             line.title,
-            f"`{line.metric}`",
+            _metric(line),
             *(_short(line.scores[column]) for column in shown),
             _short(line.megabytes[QUANTIZATIONS[0]], digits=0),
             _verdicts(line),
@@ -298,8 +299,14 @@ def excerpt(results: Results) -> str:
 Measured on {hardware}, on public sets that had no part in any default, with no setting of the method but its seed:
 
 {table(heads, rows)}
+
 [All sets, intervals, refusals, and the command that repeats them](docs/results.md).
 """
+
+
+def _metric(line: Line) -> str:
+    less = ", less is better" if is_lower_better(line.metric, line.kind) else ""
+    return f"`{line.metric}`{less}"
 
 
 def _head_of(column: str) -> str:

@@ -6,38 +6,27 @@ defaults, and what must hold does not depend on the set.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree as ET
 
+import results_rows
 import yaml
+from results_rows import PARTS, SLOTS, Row, Sources
 
 from engine.kinds import KINDS, Decoding
 from engine.recipe.baselines import BASELINES
 from engine.recipe.metrics import is_lower_better, primary
-from engine.recipe.model import PackageRef
-from engine.render.progress import SilentProgress
-from engine.sources.package import fetch_package_file
-from engine.store import Store
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 """Where sets that no package holds are looked for, a folder each."""
 QUICKSTART = ROOT / "recipes" / "quickstart.yaml"
 """Names the base model."""
-
-Row = dict[str, Any]
-"""Columns of a row; `text` is what it is drawn by."""
 
 WANTED: Final = (
     "majority",
@@ -82,44 +71,6 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where rows are read from."""
-
-    data: Path
-    packages: Path
-    """The folder of a store that keeps fetched archives."""
-
-    def open(self, name: str) -> io.StringIO:
-        """Return a text file of the data folder, whether or not it was packed. FileNotFoundError where it is absent."""
-        path = self.data / name
-        packed = path.with_name(f"{path.name}.gz")
-        content = gzip.decompress(packed.read_bytes()) if packed.is_file() else path.read_bytes()
-        # newline="": a lone carriage return is part of a row
-        return io.StringIO(content.decode("utf-8"), newline="")
-
-    def json(self, name: str) -> Any:
-        """Return the value of a JSON file."""
-        return json.load(self.open(name))
-
-    def json_lines(self, name: str) -> Iterator[Any]:
-        """Yield the values of a file with one JSON value a line."""
-        return (json.loads(line) for line in self.open(name) if line.strip())
-
-    def lines(self, name: str) -> list[str]:
-        """Return the lines of a file without white space around them."""
-        return [line.strip() for line in self.open(name)]
-
-    def package_lines(self, ref: PackageRef) -> list[str]:
-        """Return the lines of a text file of a package, without empty ones."""
-        # not splitlines(): rows hold other line breaks of Unicode
-        return [line for line in self.package(ref).read_text("utf-8").split("\n") if line.strip()]
-
-    def package(self, ref: PackageRef) -> Path:
-        """Return a file of a package of the index, fetched once."""
-        return fetch_package_file(ref, Store(self.packages).cached, SilentProgress())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One set and what is asked of it."""
 
@@ -161,7 +112,7 @@ class Case:
         if baseline not in BASELINES:
             return f"this version of the engine has no baseline `{baseline}`"
         if not KINDS[self.kind].can_be_answered_by(baseline):
-            return f"`{baseline}` does not answer {self.kind} tasks"
+            return "this baseline does not answer such tasks"
         return ""
 
     def labels(self, rows: Iterable[Row]) -> tuple[str, ...]:
@@ -229,12 +180,15 @@ def recipe_of(
     rows: Mapping[str, Any],
     seed: int,
     settings: Settings,
-    quantizations: tuple[str, ...] = QUANTIZATIONS,
+    only: str = "",
 ) -> str:
     """Return the text of a recipe; `rows` is its source.
 
     Of `method` it says the kind and the seed. Without a target it asks for a gain over every baseline; the absolute
     bound, which a recipe must have, is then one that guessing reaches, and no baseline ends the run before training.
+
+    With `only`, a quantization, it asks for nothing but that absolute bound, so that this file is made and measured
+    whatever the verdict was.
     """
     train, validation, holdout = case.sizes
     task = {"kind": case.kind, "instruction": case.instruction, **case.task}
@@ -253,12 +207,12 @@ def recipe_of(
             "seed": seed,
         },
         "baselines": case.baselines,
-        "stop_if_baseline_passes": case.target is not None,
+        "stop_if_baseline_passes": case.target is not None and not only,
         "method": {"kind": "lora", "seed": seed},
-        "acceptance": _acceptance(case, len(labels)),
+        "acceptance": _acceptance(case, len(labels), is_open=bool(only)),
         "export": {
             "formats": list(settings.formats),
-            "quantization": list(quantizations),
+            "quantization": [only] if only else list(QUANTIZATIONS),
             "after_quantization": _kept(case),
         },
     }
@@ -269,15 +223,16 @@ def recipe_of(
     return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _acceptance(case: Case, classes: int) -> dict[str, Any]:
+def _acceptance(case: Case, classes: int, *, is_open: bool) -> dict[str, Any]:
     metric = case.judged_by
-    if case.target is not None:
+    if case.target is not None and not is_open:
         return {"metrics": {metric: {"min": case.target}}}
     if is_lower_better(metric, case.kind):
         bound: dict[str, float] = {"max": BITS}
     else:
         bound = {"min": round(1 / classes, 3) if classes else FLOOR}
-    return {"metrics": {metric: bound}, "over_baselines": {metric: {"min_gain": GAIN}}}
+    gains = {} if is_open else {"over_baselines": {metric: {"min_gain": GAIN}}}
+    return {"metrics": {metric: bound}, **gains}
 
 
 def _kept(case: Case) -> dict[str, Any]:
@@ -285,203 +240,6 @@ def _kept(case: Case) -> dict[str, Any]:
     if KINDS[case.kind].decoding is not Decoding.LIKELIHOOD:
         kept["agreement"] = {"min": AGREEMENT}
     return kept
-
-
-# Readers
-
-
-def _csv(
-    name: str, text: str, label: str, delimiter: str = ","
-) -> Callable[[Sources], Iterator[Row]]:
-    """Return a reader of files with a head: `part-*.csv|train test` names two."""
-    stem, _, splits = name.partition("|")
-
-    def read(sources: Sources) -> Iterator[Row]:
-        for split in splits.split():
-            stream = sources.open(stem.replace("*", split))
-            # files with tabs are written without quotes
-            reader = (
-                csv.DictReader(stream)
-                if delimiter == ","
-                else csv.DictReader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-            )
-            for row in reader:
-                yield {"text": row[text], "label": row[label]}
-
-    return read
-
-
-def _of_labels(
-    read: Callable[[Sources], Iterable[Row]], count: int
-) -> Callable[[Sources], Iterator[Row]]:
-    """Return a reader of the rows of `count` labels, chosen by the digest of their names."""
-
-    def part(sources: Sources) -> Iterator[Row]:
-        rows = list(read(sources))
-        names = sorted(
-            {row["label"] for row in rows}, key=lambda name: sha256(name.encode()).hexdigest()
-        )
-        return (row for row in rows if row["label"] in names[:count])
-
-    return part
-
-
-def _clinc150(sources: Sources) -> Iterator[Row]:
-    domains = sources.json("clinc150/domains.json")
-    intents = {*domains["travel"], *domains["work"]}
-    for split in ("train", "val", "test"):
-        for text, intent in sources.json("clinc150/data_full.json")[split]:
-            if intent in intents:
-                yield {"text": text, "label": intent}
-
-
-def _snips(sources: Sources) -> Iterator[Row]:
-    for split in ("train", "valid", "test"):
-        texts, labels = (sources.lines(f"snips/{split}/{part}") for part in ("seq.in", "label"))
-        for text, label in zip(texts, labels, strict=True):
-            yield {"text": text, "label": label}
-
-
-def _sms_spam(sources: Sources) -> Iterator[Row]:
-    for line in sources.open("sms_spam/SMSSpamCollection"):
-        label, text = line.rstrip("\n").split("\t", 1)
-        yield {"text": text, "label": label}
-
-
-def _rated(name: str) -> Callable[[Sources], Iterator[Row]]:
-    """Return a reader of snippets that twenty people rated from -4 to 4, out of the package itself."""
-    ref = PackageRef(
-        name="vaderSentiment",
-        version="3.3.2",
-        sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-        file="vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz//"
-        f"hutto_ICWSM_2014/{name}_GroundTruth.txt",
-    )
-
-    def read(sources: Sources) -> Iterator[Row]:
-        for line in sources.package_lines(ref):
-            _, rating, text = line.split("\t", 2)
-            yield {"text": text.strip(), "rating": float(rating)}
-
-    return read
-
-
-def _evals(name: str, labels: Mapping[str, str]) -> Callable[[Sources], Iterator[Row]]:
-    """Return a reader of a set of OpenAI's evals, out of its package; `labels` are those of its answers."""
-    ref = PackageRef(
-        name="evals",
-        version="3.0.1.post1",
-        sha256="0abcb2051303500784b1641a6e4f6b813ed43ad64f879a37d344a6774eb8eb78",
-        file=f"evals/registry/data/{name}.jsonl",
-    )
-
-    def read(sources: Sources) -> Iterator[Row]:
-        for line in sources.package_lines(ref):
-            row = json.loads(line)
-            # what is asked stands in the recipe's instruction
-            text = re.sub(r"\s*Answer( with .*|:)$", "", row["input"][-1]["content"].strip())
-            yield {"text": text, "label": labels[row["ideal"]]}
-
-    return read
-
-
-def _blimp(sources: Sources) -> Iterator[Row]:
-    """Yield one sentence of each pair, so that no row gives away another."""
-    for row in sources.json_lines("blimp_small/blimp_first100.jsonl"):
-        is_good = sha256(f"{row['UID']}-{row['pairID']}".encode()).digest()[0] % 2
-        text = row["sentence_good" if is_good else "sentence_bad"]
-        yield {"text": text, "label": "acceptable" if is_good else "unacceptable"}
-
-
-def _dialogues(sources: Sources) -> Iterator[dict[str, Any]]:
-    for number in ("001", "005", "007"):
-        yield from sources.json(f"sgd_dialogues/dialogues_{number}.json")
-
-
-def _acts(sources: Sources) -> Iterator[Row]:
-    for dialogue in _dialogues(sources):
-        for turn in dialogue["turns"]:
-            if turn["speaker"] == "USER":
-                acts = {act["act"] for frame in turn["frames"] for act in frame["actions"]}
-                if acts <= ACTS:
-                    yield {
-                        "text": turn["utterance"],
-                        "label": sorted(act.lower() for act in acts),
-                        "dialogue": dialogue["dialogue_id"],
-                    }
-
-
-def _chats(sources: Sources) -> Iterator[Row]:
-    """Yield the first eight turns of each dialogue."""
-    roles = {"USER": "user", "SYSTEM": "assistant"}
-    for dialogue in _dialogues(sources):
-        turns = [
-            {"role": roles[turn["speaker"]], "content": turn["utterance"]}
-            for turn in dialogue["turns"][:8]
-        ]
-        yield {"text": turns[0]["content"], "messages": turns}
-
-
-def _restaurant8k(sources: Sources) -> Iterator[Row]:
-    for split in ("train_0", "test"):
-        for row in sources.json(f"restaurant8k/{split}.json"):
-            text, answer = row["userInput"]["text"], {}
-            for label in row.get("labels", ()):
-                span = label["valueSpan"]
-                answer[label["slot"]] = text[span.get("startIndex", 0) : span["endIndex"]]
-            yield {"text": text, "answer": {slot: answer[slot] for slot in SLOTS if slot in answer}}
-
-
-def _us_addresses(sources: Sources) -> Iterator[Row]:
-    for name in ("train_labeled", "train_us50", "train_us50_messiest", "test_labeled", "test_us50"):
-        # files of a pinned commit, read by a benchmark
-        for line in ET.fromstring(sources.open(f"us_addresses/{name}.xml").read()):  # noqa: S314
-            parts = [(part.tag, (part.text or "").strip()) for part in line]
-            words: dict[str, list[str]] = {}
-            for tag, text in parts:
-                words.setdefault(tag, []).append(text)
-            # addresses with rarer parts, such as buildings and corners of streets, are left out
-            if set(words) <= set(PARTS):
-                answer = {tag: " ".join(words[tag]).rstrip(",") for tag in PARTS if tag in words}
-                yield {"text": " ".join(text for _, text in parts), "answer": answer}
-
-
-def _text2sql(sources: Sources) -> Iterator[Row]:
-    for number, query in enumerate(sources.json("text2sql_advising/advising.json")):
-        for sentence in query["sentences"]:
-            yield {"text": sentence["text"], "answer": query["sql"][0], "query": str(number)}
-
-
-def _nl2bash(sources: Sources) -> Iterator[Row]:
-    texts, commands = (sources.lines(f"nl2bash/all.{part}") for part in ("nl", "cm"))
-    for text, command in zip(texts, commands, strict=True):
-        yield {"text": text, "answer": command}
-
-
-def _gsm8k(sources: Sources) -> Iterator[Row]:
-    for split in ("train", "test"):
-        for row in sources.json_lines(f"gsm8k/{split}.jsonl"):
-            yield {"text": row["question"], "answer": row["answer"]}
-
-
-def _peps(sources: Sources) -> Iterator[Row]:
-    """Yield the beginning of each document, without its head."""
-    for row in sources.json_lines("peps_text/peps.jsonl"):
-        body = row["text"].partition("\n\n")[2].strip()
-        if body:
-            yield {"text": body[:1500]}
-
-
-SLOTS: Final = ("first_name", "last_name", "date", "time", "people")
-ACTS: Final = {
-    *("AFFIRM", "GOODBYE", "INFORM", "INFORM_INTENT", "NEGATE"),
-    *("REQUEST", "REQUEST_ALTS", "SELECT", "THANK_YOU"),
-}
-PARTS: Final = (
-    *("Recipient", "AddressNumber", "StreetNamePreDirectional", "StreetName"),
-    *("StreetNamePostType", "StreetNamePostDirectional", "OccupancyType", "OccupancyIdentifier"),
-    *("USPSBoxType", "USPSBoxID", "PlaceName", "StateName", "ZipCode"),
-)
 
 
 def _fields(names: Iterable[str]) -> dict[str, Any]:
@@ -516,7 +274,7 @@ CASES: Final = (
         name="tweets",
         title="Sentiment of tweets",
         origin=_VADER,
-        read=_rated("tweets"),
+        read=results_rows.rated("tweets"),
         instruction="Is the sentiment of this tweet {labels}? Answer with one word.",
         data=_SENTIMENT,
     ),
@@ -524,7 +282,7 @@ CASES: Final = (
         name="amazon",
         title="Sentiment of sentences of product reviews",
         origin=_VADER,
-        read=_rated("amazonReviewSnippets"),
+        read=results_rows.rated("amazonReviewSnippets"),
         instruction="Is the sentiment of this sentence of a product review {labels}? Answer with one word.",
         data=_SENTIMENT,
     ),
@@ -532,7 +290,7 @@ CASES: Final = (
         name="editorials",
         title="Sentiment of sentences of newspaper editorials",
         origin=_VADER,
-        read=_rated("nytEditorialSnippets"),
+        read=results_rows.rated("nytEditorialSnippets"),
         instruction="Is the sentiment of this sentence of an editorial {labels}? Answer with one word.",
         data=_SENTIMENT,
     ),
@@ -541,7 +299,12 @@ CASES: Final = (
         title="Sentiment of tweets in Nigerian Pidgin",
         language="Nigerian Pidgin",
         origin="hausanlp/NaijaSenti at 0d10f1d, CC BY 4.0",
-        read=_csv("naijasenti_pcm/*.tsv|train dev test", "tweet", "label", "\t"),
+        read=results_rows.csv_rows(
+            ("naijasenti_pcm/train.tsv", "naijasenti_pcm/dev.tsv", "naijasenti_pcm/test.tsv"),
+            "tweet",
+            "label",
+            "\t",
+        ),
         instruction="Is the sentiment of this tweet {labels}? Answer with one word.",
         note="a language that the base model was hardly shown",
     ),
@@ -549,14 +312,14 @@ CASES: Final = (
         name="grammar",
         title="Whether a sentence is grammatical",
         origin="alexwarstadt/blimp at 3e56b06, first 100 pairs of each file, CC BY",
-        read=_blimp,
+        read=results_rows.blimp,
         instruction="Is this sentence acceptable or unacceptable English?",
     ),
     Case(
         name="likelihood",
         title="Whether an action makes an event more or less likely",
         origin=f"{_EVALS}, crepe, MIT",
-        read=_evals(
+        read=results_rows.evals(
             "crepe/samples",
             {name: name for name in ("less likely", "equally likely", "more likely")},
         ),
@@ -566,7 +329,7 @@ CASES: Final = (
         name="deduction",
         title="Whether a statement follows from facts and rules",
         origin=f"{_EVALS}, pararule-plus-multi-step-deductive-reasoning, MIT",
-        read=_evals(f"{_PARARULE}/{_PARARULE}", {"true": "true", "false": "false"}),
+        read=results_rows.evals(f"{_PARARULE}/{_PARARULE}", {"true": "true", "false": "false"}),
         instruction="Is the last statement true or false?",
         note="four steps of reasoning",
     ),
@@ -575,7 +338,7 @@ CASES: Final = (
         title="What a user's turn in a dialogue does",
         kind="multilabel",
         origin=_SGD,
-        read=_acts,
+        read=results_rows.dialogue_acts,
         instruction="What does the user do in this turn of a dialogue? Choose from: {labels}.",
         splits_by={"group": "dialogue"},
     ),
@@ -584,7 +347,7 @@ CASES: Final = (
         title="Slots of messages to a restaurant",
         kind="extraction",
         origin=_POLYAI,
-        read=_restaurant8k,
+        read=results_rows.restaurant8k,
         instruction="Take the message to a restaurant apart.",
         task=_fields(SLOTS),
         data=_ANSWER,
@@ -595,7 +358,7 @@ CASES: Final = (
         title="Parts of addresses in the United States",
         kind="extraction",
         origin="datamade/usaddress at aa7699b, MIT",
-        read=_us_addresses,
+        read=results_rows.us_addresses,
         instruction="Take the address apart into its parts.",
         task=_fields(PARTS),
         data=_ANSWER,
@@ -606,7 +369,7 @@ CASES: Final = (
         title="A shell command for a description",
         kind="generation",
         origin="TellinaTool/nl2bash at 466c5fe, MIT",
-        read=_nl2bash,
+        read=results_rows.nl2bash,
         instruction="Write the shell command.",
         task={"max_new_tokens": 64},
         data=_ANSWER,
@@ -620,7 +383,7 @@ CASES: Final = (
         title="A query of a database for a question, of queries never seen",
         kind="generation",
         origin="jkkummerfeld/text2sql-data at 5050bad, advising, CC BY 4.0",
-        read=_text2sql,
+        read=results_rows.text2sql,
         instruction="Write the SQL query.",
         task={"max_new_tokens": 200},
         data=_ANSWER,
@@ -634,7 +397,7 @@ CASES: Final = (
         title="Arithmetic word problems",
         kind="generation",
         origin="openai/grade-school-math at 3101c7d, MIT",
-        read=_gsm8k,
+        read=results_rows.gsm8k,
         instruction="Solve the problem step by step. End with #### and the number.",
         task={"max_new_tokens": 160, "answer_pattern": "#### (-?[0-9.,]+)"},
         data=_ANSWER,
@@ -647,7 +410,7 @@ CASES: Final = (
         title="What the assistant says in dialogues about bookings",
         kind="chat",
         origin=_SGD,
-        read=_chats,
+        read=results_rows.dialogues,
         data={},
         splits_by="random",
         sizes=(180, 30, 80),
@@ -657,7 +420,7 @@ CASES: Final = (
         title="Text of technical proposals",
         kind="text",
         origin="python/peps at ba4deeb, every fourth document, public domain or CC0",
-        read=_peps,
+        read=results_rows.peps,
         data={},
         splits_by="random",
         sizes=(90, 15, 60),
@@ -667,7 +430,12 @@ CASES: Final = (
         title="Intents of messages to a bank, 20 of 77",
         group=Group.DEVELOPMENT,
         origin=_POLYAI,
-        read=_of_labels(_csv("banking77/*.csv|train test", "text", "category"), 20),
+        read=results_rows.of_labels(
+            results_rows.csv_rows(
+                ("banking77/train.csv", "banking77/test.csv"), "text", "category"
+            ),
+            20,
+        ),
         instruction="Which intent does this message to a bank have? Answer with one of: {labels}.",
     ),
     Case(
@@ -675,7 +443,7 @@ CASES: Final = (
         title="Intents of an assistant, the 30 of travel and work",
         group=Group.DEVELOPMENT,
         origin="clinc/oos-eval at 828f809, CC BY 3.0",
-        read=_clinc150,
+        read=results_rows.clinc150,
         instruction="What does the speaker want? Answer with one of: {labels}.",
     ),
     Case(
@@ -683,7 +451,7 @@ CASES: Final = (
         title="Intents of a voice assistant",
         group=Group.DEVELOPMENT,
         origin="MiuLab/SlotGated-SLU at 61f0307 (sonos/nlu-benchmark, CC0)",
-        read=_snips,
+        read=results_rows.snips,
         instruction="What does the speaker want from the assistant? Answer with one of: {labels}.",
     ),
     Case(
@@ -691,7 +459,7 @@ CASES: Final = (
         title="Satirical headlines",
         group=Group.DEVELOPMENT,
         origin=f"{_EVALS}, sarcasm, MIT",
-        read=_evals("sarcasm/samples", {"0": "serious", "1": "satirical"}),
+        read=results_rows.evals("sarcasm/samples", {"0": "serious", "1": "satirical"}),
         instruction="Is this headline serious or satirical?",
     ),
     Case(
@@ -699,7 +467,7 @@ CASES: Final = (
         title="Unwanted text messages",
         group=Group.DEVELOPMENT,
         origin="SMS Spam Collection v.1 (Almeida and Gomez Hidalgo)",
-        read=_sms_spam,
+        read=results_rows.sms_spam,
         instruction="Is this text message ham or spam?",
         sizes=(300, 100, 600),
     ),
@@ -709,7 +477,11 @@ CASES: Final = (
         group=Group.DEVELOPMENT,
         language="Indonesian",
         origin="IndoNLP/indonlu at ce728f6, Apache-2.0",
-        read=_csv("indonlu_emot_id/*.csv|train valid test", "tweet", "label"),
+        read=results_rows.csv_rows(
+            ("indonlu_emot_id/train.csv", "indonlu_emot_id/valid.csv", "indonlu_emot_id/test.csv"),
+            "tweet",
+            "label",
+        ),
         instruction="Which emotion does this tweet show? Answer with one of: {labels}.",
         note="a language that the base model was not taught",
     ),
@@ -718,7 +490,7 @@ CASES: Final = (
         title="Sentiment of sentences of film reviews",
         group=Group.DEVELOPMENT,
         origin=_VADER,
-        read=_rated("movieReviewSnippets"),
+        read=results_rows.rated("movieReviewSnippets"),
         instruction="Is the sentiment of this sentence of a film review {labels}? Answer with one word.",
         data=_SENTIMENT,
         note="the quickstart was written on it",
@@ -728,7 +500,7 @@ CASES: Final = (
         title="A spam filter of macro-F1 0.85",
         group=Group.TARGET,
         origin="SMS Spam Collection v.1 (Almeida and Gomez Hidalgo)",
-        read=_sms_spam,
+        read=results_rows.sms_spam,
         instruction="Is this text message ham or spam?",
         sizes=(300, 100, 600),
         target=0.85,

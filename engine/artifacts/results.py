@@ -37,6 +37,8 @@ READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 Artifacts = Mapping[str, Artifact]
+LEFT_OUT = "left_out.json"
+"""Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
 LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
@@ -135,6 +137,13 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
     return load_baselines(path, recipe.acceptance)
 
 
+def left_out(artifacts: Artifacts) -> tuple[str, ...]:
+    """Return which optional baselines were not asked, and why."""
+    made = artifacts.get("baseline")
+    found = read_json(made, LEFT_OUT) if made and (made.path / LEFT_OUT).exists() else {}
+    return tuple(f"baseline {name} was left out: {why}" for name, why in found.items())
+
+
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:
     """The learning curves that were drawn: the SVM's, and the tuned model's."""
     files = (("baseline", "svm_curve.json"), ("resample", "curve.json"))
@@ -211,6 +220,7 @@ def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, 
                 passes=baseline_passes(scores, acceptance),
                 seconds=item["seconds"],
                 note=item["note"],
+                bytes=item.get("facts", {}).get("bytes"),
             )
         )
     return tuple(results)

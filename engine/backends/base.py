@@ -32,6 +32,8 @@ class CompileInputs:
     """`bf16`, `fp16` or `fp32`: resolved, never `auto`."""
     train_rows: int
     validation_rows: int
+    kernels: tuple[str, ...] = ()
+    """Packages of GPU kernels where it is trained: what the backend's `kernels` found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,12 @@ class BackendModule(Protocol):
     def version(self) -> str | None:
         """Return the installed version, or None."""
 
+    def kernels(self, device: Device) -> tuple[str, ...]:
+        """Return the packages here whose presence changes what is compiled for the device."""
+
+    def kernel_words(self, recipe: Recipe, setting: CompileInputs) -> str:
+        """Say which kernels of a GPU are used, and what is missing for more; empty where there is no choice."""
+
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
         """Return what is wrong with the recipe for this backend, on any machine."""
 
@@ -128,14 +136,30 @@ class Schedule:
     save_every: int
     warmup: int
 
+    @property
+    def epochs(self) -> float:
+        """How often all rows are seen."""
+        return self.steps / self.steps_per_epoch
+
+    @property
+    def whole_epochs(self) -> int:
+        """Epochs that are begun."""
+        return math.ceil(self.epochs)
+
 
 def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedule:
     """Return the schedule of a training, by transformers' own arithmetic: rounded up twice."""
     batches = math.ceil(train_rows / method.micro_batch_size)
     per_epoch = max(1, math.ceil(batches / accumulation(method)))
-    steps = max(1, math.ceil(method.epochs * per_epoch))
+    usual = max(1, math.ceil(method.epochs * per_epoch))
+    steps = max(usual, method.min_steps or 1)
+    steps = min(steps, method.max_steps or steps)
+    every = per_epoch // method.evaluations_per_epoch
+    if steps != usual:
+        # As many as without the bound: an evaluation costs the same however short an epoch is.
+        every = steps // math.ceil(method.epochs * method.evaluations_per_epoch)
     # Not beyond the last step: a training without one evaluation or checkpoint could not be judged.
-    every = max(1, min(steps, per_epoch // method.evaluations_per_epoch))
+    every = max(1, min(steps, every))
     return Schedule(
         steps_per_epoch=per_epoch,
         steps=steps,
@@ -153,6 +177,13 @@ def _warmup(ratio: float, steps: int) -> int:
 def steps_of(recipe: Recipe, train_rows: int) -> int:
     """Optimizer steps of a whole training, without early stopping."""
     return schedule(recipe.method, train_rows=train_rows, validation_rows=0).steps
+
+
+def bounded(method: Method, plan: Schedule) -> str:
+    """Return the key of the bound that decides how many steps there are; empty where `epochs` does."""
+    if plan.steps == math.ceil(method.epochs * plan.steps_per_epoch):
+        return ""
+    return "method.min_steps" if plan.steps == method.min_steps else "method.max_steps"
 
 
 def accumulation(method: Method) -> int:

@@ -18,6 +18,7 @@ from engine.backends.base import (
     Schedule,
     Trained,
     accumulation,
+    bounded,
     keeps_best,
     schedule,
     shares_prefix,
@@ -70,6 +71,7 @@ VOCABULARY = Vocabulary(
         "per_device_train_batch_size": "method.micro_batch_size",
         "gradient_accumulation_steps": "method.batch_size",
         "num_train_epochs": "method.epochs",
+        "max_steps": "method.max_steps",
         "learning_rate": "method.learning_rate",
         "lr_scheduler_type": "method.scheduler",
         "warmup_steps": "method.warmup_ratio",
@@ -93,6 +95,16 @@ VOCABULARY = Vocabulary(
 def version() -> str | None:
     """Return the installed version of TRL, or None."""
     return version_of("trl")
+
+
+def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
+    """Return nothing: the config is the same whatever kernels are there."""
+    return ()
+
+
+def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001 - the contract's arguments
+    """Return nothing, as there is no choice."""
+    return ""
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
@@ -180,10 +192,13 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
+    plan = _plan(method, setting)
     yield "num_train_epochs", method.epochs, "method.epochs"
+    if bound := bounded(method, plan):
+        yield "max_steps", plan.steps, bound
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler_type", method.scheduler, "method.scheduler"
-    yield "warmup_steps", _plan(method, setting).warmup, "method.warmup_ratio"
+    yield "warmup_steps", plan.warmup, "method.warmup_ratio"
     yield "optim", "adamw_torch", "default: AdamW without fused kernels"
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"

@@ -26,6 +26,7 @@ from engine.cli.power_table import power_facts, under
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
+from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
@@ -44,13 +45,15 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.model import Outside, Recipe, Size
+from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
-from engine.recipe.sweeps import methods_of, sweep_words
+from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
+from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
-from engine.render.number_format import about
+from engine.render.number_format import about, size
 from engine.render.progress import columns, has_colour
+from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.stages.resample import trainings
@@ -99,7 +102,9 @@ def run(options: argparse.Namespace) -> None:
     counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
-        show_json(_json(plan, found, counted, root=root, outside=outside))
+        downloads = [asdict(one) for one in downloads_of(plan, store)]
+        shown = _json(plan, found, counted, root=root, outside=outside)
+        show_json(shown | {"downloads": downloads})
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -111,16 +116,29 @@ def run(options: argparse.Namespace) -> None:
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
+    facts += under("splits", _split_lines(plan))
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
+    facts += under("download", map(_download, downloads_of(plan, store)))
     facts += estimate_lines(found, explain=options.explain)
+    facts += under("method", _worked_out(recipe)) if options.explain else []
     facts += power_facts(_power(plan))
     facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
+    """Return what the baselines of a plan fetch, where they are asked."""
+    is_due = plan.stage("baseline").reused is None
+    return encoder_downloads(plan.recipe, store) if is_due else ()
+
+
+def _download(one: Download) -> str:
+    return f"{one.reference}, {'size not known' if one.bytes is None else size(one.bytes)}"
 
 
 def _not_used(plan: Plan, root: Path) -> str:
@@ -198,6 +216,11 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
     return ", ".join(export.quantizations) if has_types else ""
 
 
+def _worked_out(recipe: Recipe) -> list[str]:
+    """Return the keys of `method` that the recipe does not write, as it would write them, with the reason."""
+    return [f"{one.key}: {value_words(one.value)} ({one.reason})" for one in recipe.method_defaults]
+
+
 def _steps(plan: Plan, counted: TrainedRows) -> str:
     steps = f"{counted.steps((plan.trained or plan.recipe).method)} steps"
     if counted.estimated:
@@ -210,6 +233,12 @@ def _counted(plan: Plan, store: Store) -> TrainedRows | None:
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
+def _split_lines(plan: Plan) -> tuple[str, ...]:
+    """Splits that the checks of the data stage made smaller, once it has run."""
+    data = plan.stage("data").reused
+    return split_lines(flow.data_summary(data)) if data else ()
+
+
 def _trained(plan: Plan, counted: TrainedRows | None) -> str:
     return rows_note(plan.trained or plan.recipe, counted) if counted else ""
 
@@ -217,19 +246,24 @@ def _trained(plan: Plan, counted: TrainedRows | None) -> str:
 def _sizes(recipe: Recipe) -> str:
     """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
-    named = {"train": splits.train, "validation": splits.validation, "holdout": splits.holdout}
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    named = {"train": train, "validation": validation, "holdout": splits.holdout}
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
+    if splits.validation == FROM_TRAIN:
+        sized += f", {drawn_note(splits.train)}"
     if splits.by in DRAWN:
         return sized
     return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"
 
 
-def _size(size: Size, rest: str) -> str:
+def _size(size: ValidationSize, rest: str) -> str:
     if isinstance(size, float):
         return f"{size:.0%} "
+    if size == FROM_TRAIN:
+        return "part of train as "
     return rest if size == "all" else f"{size} "
 
 
@@ -265,6 +299,7 @@ def _json(
         "schema": "plan.v1",
         "recipe": plan.recipe.name,
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
+        "method_defaults": [asdict(one) for one in plan.recipe.method_defaults],
         "trained": None
         if counted is None
         else {
@@ -274,6 +309,7 @@ def _json(
             "counted": counted.counted,
             "estimated": counted.estimated,
         },
+        "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),
         "power_estimates": [asdict(one) for one in power.estimates],

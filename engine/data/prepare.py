@@ -7,7 +7,7 @@ the rows changes nothing but the origins of rows that repeat each other word for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.data.checks import all_rows
@@ -29,13 +29,14 @@ from engine.data.splitting.recorded import (
     membership,
     what_became,
 )
+from engine.data.splitting.replacements import replace_dropped
 from engine.data.splitting.splits import Division, divide
 from engine.data.splitting.weights import weigh
 from engine.data.summary import summarise
 from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
-from engine.recipe.model import Data, SplitName, Splits, Task
+from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 
@@ -139,6 +140,8 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     # After the division: only now it is known which doubted rows are in the holdout and must stay.
     if work.data.checks.label_errors == "drop":
         drop_doubted(division, doubted, findings)
+    replace_dropped(work, division, set(doubted))
+    found = replace(found, compared=found.compared + division.replaced)
     seed = work.splits.seed
     # Before anything is counted: it leaves out rows of a source of little weight.
     repeats = weigh(pool, division, work.data.sources, seed=seed, findings=findings)
@@ -237,8 +240,15 @@ def _divide(work: Preparation, *, explained: bool) -> Division:
 
 
 def _report_sizes(work: Preparation, division: Division) -> None:
-    """Say which sizes whole groups or equal times could not meet."""
+    """Say how many training rows validate, and which sizes whole groups or equal times could not meet."""
     splits = work.splits
+    if splits.validation == FROM_TRAIN and not division.problems:
+        drawn, left = (len(division.rows(work.pool, name)) for name in ("validation", "train"))
+        message = (
+            f"{drawn:,} of {drawn + left:,} training rows are validation rows: `method.keep: best` chooses by them, "
+            "and `splits.validation` is 0"
+        )
+        work.findings.report("splits", "warn", drawn, message=message)
     if splits.by not in ("group", "time") or division.problems:
         return
     missed = [

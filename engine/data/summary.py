@@ -37,6 +37,8 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
 def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummary:
     work, pool = outcome.work, outcome.work.pool
     counts = count_labels(pool, examples.rows)
+    asked, division = getattr(work.splits, name), outcome.division
+    left_out = Counter(check for place, check in division.dropped.values() if place.split == name)
     return SplitSummary(
         name=name,
         rows=len(examples),
@@ -45,6 +47,9 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
         groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
         span=_span(pool, examples) if pool.time else None,
+        asked=asked if isinstance(asked, int) else None,
+        left_out=dict(sorted(left_out.items())),
+        replaced=division.replaced if name == "train" else 0,
     )
 
 

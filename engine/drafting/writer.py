@@ -63,7 +63,7 @@ class Writer:
         yield list(self._base_model())
         yield list(self._data(folded))
         length, _ = self.plan.max_length()
-        settings = f"{{kind: lora, epochs: 3, max_length: {length}}}"
+        settings = f"{{kind: lora, max_length: {length}}}"
         method = _aside(f"method: {settings}", "tokens, from the longest row")
         yield [*self._splits(), method, *self._acceptance()]
 

@@ -114,7 +114,9 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
     try:
         setting = _write_rows(rows, rendered, base, context)
         backend = load_backend(recipe.backend.name)
-        method = replace(recipe.method, epochs=1.0, evaluations_per_epoch=1, early_stopping=None)
+        method = replace(
+            recipe.method, epochs=1.0, min_steps=None, evaluations_per_epoch=1, early_stopping=None
+        )
         quick = replace(recipe, method=method)
         # In order: shuffled, the longest row would not be in the last step.
         config = with_keys(backend.compile(quick, setting), backend.IN_ORDER, HEADER)
@@ -151,6 +153,7 @@ def _write_rows(
         precision=context.precision,
         train_rows=STEPS * method.batch_size,
         validation_rows=len(looked_at),
+        kernels=load_backend(context.recipe.backend.name).kernels(device),
     )
 
 

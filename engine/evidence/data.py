@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,12 @@ class SplitSummary:
     """Different groups; None unless divided by group."""
     span: tuple[str, str] | None = None
     """First and last time, as written; None unless divided by time."""
+    asked: int | None = None
+    """Rows that the recipe asks for; None where it asks for a share or for all."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Rows that checks dropped after the draw, by check."""
+    replaced: int = 0
+    """Unused rows that took the places of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

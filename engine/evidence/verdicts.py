@@ -92,6 +92,8 @@ class BaselineResult:
     seconds: float
     note: str = ""
     """How it was done: number of shots, features, decoding."""
+    bytes: int | None = None
+    """Of the model's weights, in memory or as a file; None where there is none, or it is served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ class LockedSplit:
     left_out: str | None = None
     """As `members`, of rows that were drawn for it and that a check or a weight left out; None for no such row.
 
-    They stay recorded, so that the next run draws nothing in their place.
+    They stay recorded, so that the next run draws nothing in their place; a row whose place another one took is unused.
     """
 
 

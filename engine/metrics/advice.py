@@ -25,6 +25,8 @@ from engine.recipe.model import Task
 OTHER_KINDS = (
     "drop", *OF_VARIANTS, "overfitting", "forgetting", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
+OF_FORMS = (*OF_VARIANTS, "drop", "weights", "ends_turn", "reload", "task_file")
+"""Checks of the forms that the model leaves in, which no other training would pass."""
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
 REMEDIES = {
@@ -88,7 +90,8 @@ def what_would_help(
         for check in open_checks
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
-    lines = [] if beside.diagnosis is None else list(_edit(beside.diagnosis))
+    is_about_training = any(check.kind not in OF_FORMS for check in open_checks)
+    lines = list(_edit(beside.diagnosis)) if beside.diagnosis and is_about_training else []
     if any(check.metric not in FREE for check in judging):
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)
         lines += _rows_or_training(judging, beside)

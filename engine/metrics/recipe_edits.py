@@ -13,12 +13,9 @@ from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
 from engine.metrics.losses import TrainingLosses, ValidationLosses
+from engine.recipe.method_defaults import usual_rate
 from engine.recipe.model import Method
 
-ADAPTER_RATES: Final = ((1_000_000_000, 1e-3), (7_000_000_000, 5e-4), (math.inf, 2e-4))
-"""The usual rate of an adapter, by the parameters of the base model up to which it holds."""
-FULL_SHARE: Final = 0.1
-"""Of an adapter's rate, where every weight moves."""
 FEW_STEPS: Final = 200
 """Optimizer steps below which a training is called short."""
 WANTED_STEPS: Final = 250
@@ -32,15 +29,14 @@ CHECKPOINT_GAIN: Final = 0.02
 """Of the main metric, by which another checkpoint has to be better before it is proposed."""
 
 
-def usual_rate(method: Method, parameters: int) -> float:
+def rate_of(method: Method, training: TrainingSummary) -> float:
     """Return the learning rate that is usual for such a training."""
-    adapter = next(rate for most, rate in ADAPTER_RATES if parameters <= most)
-    return adapter * FULL_SHARE if method.kind == "full" else adapter
+    return usual_rate(training.total_parameters, is_full=method.kind == "full")
 
 
 def is_slow(method: Method, training: TrainingSummary) -> bool:
     """Tell whether the rate is below half of the usual one."""
-    return method.learning_rate < usual_rate(method, training.total_parameters) / 2
+    return method.learning_rate < rate_of(method, training) / 2
 
 
 def to_learn_more(
@@ -48,28 +44,28 @@ def to_learn_more(
 ) -> tuple[RecipeEdit, ...]:
     """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
     if losses is not None and losses.has_diverged:
-        usual = usual_rate(method, training.total_parameters)
+        usual = rate_of(method, training)
         lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
         return (_edit("learning_rate", method.learning_rate, lower),)
     changes: dict[str, Any] = {}
     if is_slow(method, training):
-        changes["learning_rate"] = usual_rate(method, training.total_parameters)
+        changes["learning_rate"] = rate_of(method, training)
     if training.stopped_early and method.early_stopping is not None:
         changes["early_stopping.patience"] = 2 * method.early_stopping.patience
     elif training.steps < FEW_STEPS:
         changes |= _more_steps(method, training)
     elif losses is not None and losses.is_falling:
-        changes["epochs"] = _doubled(method.epochs)
+        changes["epochs"] = _doubled(_epochs(method, training))
     if not changes and method.kind != "full" and method.rank < USUAL_RANK:
         changes |= {"rank": USUAL_RANK, "alpha": max(method.alpha, 2 * USUAL_RANK)}
     if not changes:
-        changes["epochs"] = _doubled(method.epochs)
+        changes["epochs"] = _doubled(_epochs(method, training))
     return _edits(method, changes)
 
 
-def to_train_on(method: Method) -> tuple[RecipeEdit, ...]:
+def to_train_on(method: Method, training: TrainingSummary) -> tuple[RecipeEdit, ...]:
     """Return twice the epochs, where that is not too long."""
-    return _edits(method, {"epochs": _doubled(method.epochs)})
+    return _edits(method, {"epochs": _doubled(_epochs(method, training))})
 
 
 def to_learn_less(
@@ -94,7 +90,9 @@ def to_learn_less(
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
         return to_keep(method, "best") if has_turned else ()
-    return _edits(method, {"epochs": max(1, math.floor(method.epochs / 2))})
+    # Without validation rows, `best` draws them from the training rows.
+    fewer = _edits(method, {"epochs": max(1, math.floor(_epochs(method, training) / 2))})
+    return to_keep(method, "best") or fewer
 
 
 def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:
@@ -166,9 +164,15 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
             changes["micro_batch_size"] = batch
     needed = math.ceil(WANTED_STEPS / max(1, math.ceil(training.rows / batch)))
     epochs = min(needed, MOST_EPOCHS)
-    if epochs > method.epochs:
+    if epochs > _epochs(method, training):
         changes["epochs"] = epochs
     return changes
+
+
+def _epochs(method: Method, training: TrainingSummary) -> float:
+    """Return how often rows were to be seen: bounds of the number of steps may have changed what `epochs` says."""
+    is_bounded = method.min_steps is not None or method.max_steps is not None
+    return round(training.epochs, 1) if is_bounded and not training.stopped_early else method.epochs
 
 
 def _doubled(epochs: float) -> float:

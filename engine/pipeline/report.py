@@ -79,7 +79,8 @@ def assemble(facts: ReportInputs) -> Report:
         data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
-        holdout=scores.get("holdout"),
+        # With folds each row is held out once, which are more rows than those of the first.
+        holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),
         train_scores=scores.get("train"),
         validation_scores=scores.get("validation"),
@@ -100,7 +101,12 @@ def assemble(facts: ReportInputs) -> Report:
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
         versions=tool_versions(),
         environment=_environment(state.inputs.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
+        notes=(
+            *facts.notes,
+            *flow.left_out(artifacts),
+            *_fold_notes(folds, recipe),
+            *_reuse_notes(state.records),
+        ),
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),
@@ -119,14 +125,16 @@ def diagnosed(artifacts: flow.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = flow.read_as(TrainingSummary, artifacts, "train", "training.json")
     if training is None or "evaluate" not in artifacts:
         return None
-    from engine.metrics.diagnosis import TrainedEvidence, diagnose  # only after a training
+    from engine.metrics.diagnosis import diagnose  # only after a training
+    from engine.metrics.trained_case import TrainedEvidence
 
     scores = flow.scores(artifacts)
     evidence = TrainedEvidence(
         training=training,
         train=scores.get("train"),
         validation=scores.get("validation"),
-        holdout=scores.get("holdout"),
+        # With folds each row is held out once, which are more rows than those of the first.
+        holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),
         checkpoints=flow.checkpoints(artifacts),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),

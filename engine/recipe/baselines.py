@@ -24,6 +24,8 @@ DEFAULT_ENCODER: Final = PackageRef(
     file="all_minilm_l6_v2/model.zip",
 )
 """all-MiniLM-L6-v2, 22 million parameters, trained on English: the encoder of a recipe that names none."""
+DEFAULT_ENCODER_BYTES: Final = 83_342_062
+"""Of its archive."""
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
@@ -67,6 +69,7 @@ def baseline(written: Any, folder: Path) -> Baseline:
         kind=cast("BaselineKind", kind),
         name=name_of(written),
         shots=int(spec.get("shots", 0)),
+        optional=bool(spec.get("optional", False)),
         ref=named or (DEFAULT_ENCODER if kind in ENCODERS else None),
         gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
         endpoint=_endpoint(spec) if "endpoint" in spec else None,
@@ -86,7 +89,7 @@ def as_written(value: Baseline) -> Any:
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
     if value.kind in ENCODERS:
-        return {value.kind: {}}
+        return {value.kind: {"optional": True} if value.optional else {}}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
 
 

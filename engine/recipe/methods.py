@@ -1,4 +1,4 @@
-"""`method` as it is written to a `Method`: the four defaults that depend on other keys. Light.
+"""`method` as it is written to a `Method`. Light.
 
 A setting of a sweep is a written method too, so what is worked out from a rank follows the rank that is tried.
 """
@@ -6,9 +6,11 @@ A setting of a sweep is a written method too, so what is worked out from a rank 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
+from engine.recipe.method_defaults import method_defaults
 from engine.recipe.model import Method
 from engine.recipe.validation.schema import definition
 
@@ -16,21 +18,17 @@ ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 """Keys that full training has no use for."""
 
 
-def method_of(written: Mapping[str, Any], *, has_validation: bool) -> Method:
-    """Return the method that a checked section, with the schema's defaults filled in, stands for."""
-    is_full = written["kind"] == "full"
-    rank = 0 if is_full else int(written["rank"])
-    # Full training moves every weight, so its usual rate is a tenth of an adapter's.
-    defaults = {
-        "alpha": 2 * rank,
-        "learning_rate": 2e-5 if is_full else 2e-4,
-        "micro_batch_size": written["batch_size"],
-        # The best checkpoint is the one with the lowest validation loss, so it needs validation
-        # rows.
-        "keep": "best" if has_validation else "last",
-    }
-    no_adapter = {"rank": 0, "alpha": 0, "dropout": 0.0} if is_full else {}
+def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
+    """Return the method that a section of a checked recipe, with the schema's constants filled in, stands for."""
+    defaults = {one.key: one.value for one in method_defaults(written, recipe)}
+    no_adapter = {"rank": 0, "alpha": 0, "dropout": 0.0} if written["kind"] == "full" else {}
     return from_mapping(Method, {**defaults, **written}, **no_adapter)
+
+
+def method_slice(method: Method) -> dict[str, Any]:
+    """Return a method as it stands in keys: without bounds that it does not have, as in earlier versions."""
+    unset = [name for name in ("min_steps", "max_steps") if getattr(method, name) is None]
+    return {name: value for name, value in asdict(method).items() if name not in unset}
 
 
 def method_mapping(method: Method) -> dict[str, Any]:

@@ -5,9 +5,9 @@ Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
 
@@ -326,6 +326,9 @@ SplitName = Literal["train", "validation", "holdout"]
 SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
 Size = int | float | Literal["all"]
 """Rows, a fraction, or all that the files say (for train: all that is left)."""
+FROM_TRAIN: Final = "from_train"
+"""Size of a validation split that the recipe does not give and `method.keep: best` needs: part of the training rows."""
+ValidationSize = Size | Literal["from_train"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,7 +339,7 @@ class Splits:
     column: str
     """Of the group, the time or the split; empty for the other ways."""
     train: Size = "all"
-    validation: Size = "all"
+    validation: ValidationSize = "all"
     holdout: Size
     """With folds: what one fold is, the fraction 1 / folds."""
     folds: int
@@ -386,12 +389,23 @@ class Baseline:
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None
     """model: a transformers model; encoder_linear, encoder_tuned: a sentence encoder."""
+    optional: bool = False
+    """encoder_linear, encoder_tuned: left out where the encoder cannot be fetched."""
     gguf: PathRef | None = None
     """model: a file that llama.cpp runs."""
     endpoint: Endpoint | None = None
 
 
 # How, and by whom, the base model is trained: `method` and `backend`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodDefault:
+    """A key of `method` that the recipe does not write."""
+
+    key: str
+    value: Json
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,6 +425,10 @@ class Method:
     dropout: float
     target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
     epochs: float
+    min_steps: int | None = None
+    """Few rows are seen more often than `epochs` says, until there are so many steps."""
+    max_steps: int | None = None
+    """Many rows are seen less often."""
     learning_rate: float
     scheduler: Literal["cosine", "linear", "constant"]
     warmup_ratio: float
@@ -597,6 +615,8 @@ class Recipe:
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()
     """They change nothing but what review and report say."""
+    method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
+    """Keys of `method` that the file leaves open, with the reason of their values."""
 
 
 def _in_order[Section: (LabelSpec, MessagesSpec, Acceptance, Export)](

@@ -13,8 +13,10 @@ from typing import Any, Final
 from engine.errors import Problem, RecipeError, Severity
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
+from engine.recipe.method_defaults import method_defaults
 from engine.recipe.methods import method_of
 from engine.recipe.model import (
+    FROM_TRAIN,
     Acceptance,
     ColumnFile,
     Data,
@@ -37,6 +39,7 @@ from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
+from engine.recipe.validation_rows import are_drawn_from_train
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
 
@@ -129,10 +132,10 @@ def resolve(text: FilledText) -> Recipe:
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=reference(filled["base_model"], folder),
         data=_data(filled["data"], folder, text.judge),
-        splits=_splits(filled["splits"]),
+        splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
-        # No size is not 0: files or a column may say which rows are for validation.
-        method=method_of(filled["method"], has_validation=filled["splits"].get("validation") != 0),
+        method=method_of(filled["method"], filled),
+        method_defaults=method_defaults(filled["method"], filled),
         sweep=sweep_of(filled),
         acceptance=_acceptance(filled["acceptance"], folder),
         export=_export(filled["export"]),
@@ -166,11 +169,13 @@ def _column(name: str, file: str, source: Written, folder: Path) -> ColumnFile:
     return ColumnFile(column=name, written=file, ref=reference(place, folder))
 
 
-def _splits(written: Written) -> Splits:
+def _splits(filled: Written) -> Splits:
+    written = filled["splits"]
     way, folds = written["by"], int(written["folds"])
     by, column = next(iter(way.items())) if isinstance(way, dict) else (way, "")
     holdout = 1 / folds if folds else written.get("holdout", "all")
-    return from_mapping(Splits, written, by=by, column=column, holdout=holdout)
+    drawn = {"validation": FROM_TRAIN} if are_drawn_from_train(filled) else {}
+    return from_mapping(Splits, written, by=by, column=column, holdout=holdout, **drawn)
 
 
 def _thresholds(written: Written) -> tuple[Threshold, ...]:

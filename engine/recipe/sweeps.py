@@ -70,11 +70,10 @@ def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
     if "sweep" not in filled:
         return None
     written, task = filled["sweep"], filled["task"]
-    has_validation = filled["splits"].get("validation") != 0
     methods = (one.within(filled["method"]) for one in written_settings(written))
     usual = primary(task["kind"], answer_pattern=task["answer_pattern"])
     return Sweep(
-        settings=tuple(method_of(one, has_validation=has_validation) for one in methods),
+        settings=tuple(method_of(one, filled) for one in methods),
         choose_by=written.get("choose_by", usual),
     )
 

@@ -17,7 +17,7 @@ from engine.evidence.data_view import DataView
 from engine.render import blocks
 from engine.render.number_format import count
 from engine.render.problems import problems_json
-from engine.render.report.sections.data import gravity
+from engine.render.report.sections.data import gravity, split_lines
 from engine.render.rowtext import row_lines
 from engine.render.stage_lines import dropped_words
 from engine.render.styled_text import pad, printable
@@ -127,6 +127,7 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     else:
         yield _table(" | >rows", [[split.name, count(split.rows)] for split in splits])
     yield from (text(note) for split in splits if (note := _split_note(split)))
+    yield from map(text, split_lines(summary))
     if summary.folds:
         held_out = "every row is held out once; fold 0 is the holdout shown here"
         yield text(f"{summary.folds} folds: {held_out}")

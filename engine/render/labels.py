@@ -67,6 +67,8 @@ class ComparedModel:
     note: str
     passes: bool | None
     seconds: float | None = None
+    bytes: int | None = None
+    """Of its weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,9 @@ def main_check(report: Report) -> Check | None:
 def compared_models(report: Report) -> tuple[ComparedModel, ...]:
     """Baselines in the recipe's order, then the tuned model, then the quantized file."""
     rows = [
-        ComparedModel("baseline", item.name, item.scores, item.note, item.passes, item.seconds)
+        ComparedModel(
+            "baseline", item.name, item.scores, item.note, item.passes, item.seconds, item.bytes
+        )
         for item in report.baselines
     ]
     if report.holdout:
@@ -208,7 +212,14 @@ def compared_models(report: Report) -> tuple[ComparedModel, ...]:
         file = quantized_file(report)
         note, scores = file.name if file else "", report.quantized
         rows.append(
-            ComparedModel("quantized", "exported file", scores, note, _passes(report.verify))
+            ComparedModel(
+                "quantized",
+                "exported file",
+                scores,
+                note,
+                _passes(report.verify),
+                bytes=file.bytes if file else None,
+            )
         )
     return tuple(rows)
 

@@ -22,7 +22,7 @@ from engine.render.labels import best_baseline, check_sentence, find_metric
 from engine.render.metric_format import is_share, lower_note, prose_name, value_of
 from engine.render.number_format import amount, count, duration, millions, percent, size
 from engine.render.progress import STAGE_WIDTH, WIDTH
-from engine.render.report.sections.data import recorded_line
+from engine.render.report.sections.data import recorded_line, split_lines
 from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
 
 _TIME_WIDTH = 13
@@ -71,7 +71,8 @@ def data_line(data: DataSummary) -> str:
     proof = f"exact {data.overlap_exact}, near {data.overlap_near}"
     left_out = f" ({dropped})" if dropped else ""
     kept = [recorded_line(data.recorded)] if data.recorded else []
-    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})", *kept), "; ")
+    split = split_lines(data)
+    return _joined((f"{used}{left_out}", f"{overlap} in two splits ({proof})", *split, *kept), "; ")
 
 
 def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:

@@ -15,8 +15,9 @@ from engine.evidence.review import Checked, Comment, Effect, Finding
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
-from engine.recipe.model import Recipe, Size
+from engine.recipe.model import FROM_TRAIN, Recipe, ValidationSize
 from engine.recipe.text.source import Reader
+from engine.recipe.validation_rows import sizes_in_rows
 from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
 from engine.review.file_tree import FileTree, WorkingTree, revisions
 from engine.review.findings import waived
@@ -252,21 +253,24 @@ def _finding(code: str, effect: Effect, says: str) -> Finding:
 def plan_lines(recipe: Recipe) -> Iterator[str]:
     """What a run of a recipe would do, as far as the recipe says it."""
     splits = recipe.splits
-    sizes = [(name, getattr(splits, name)) for name in ("train", "validation", "holdout")]
+    train, validation = sizes_in_rows(splits.train, splits.validation)
+    sizes = (("train", train), ("validation", validation), ("holdout", splits.holdout))
     sized = " / ".join(f"{_size(size)} {name}" for name, size in sizes if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
     steps = ""
-    if isinstance(splits.train, int) and recipe.sweep is None:
+    if isinstance(train, int) and recipe.sweep is None:
         before = what_changes_rows(recipe)
-        steps = f" · {steps_of(recipe, splits.train)} steps{f' before {before}' if before else ''}"
+        steps = f" · {steps_of(recipe, train)} steps{f' before {before}' if before else ''}"
     method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield f"{method} · {sized}{steps}"
     yield from power_estimates(recipe, None).lines
     yield from moving(recipe)
 
 
-def _size(size: Size) -> str:
+def _size(size: ValidationSize) -> str:
+    if size == FROM_TRAIN:
+        return "part of train as"
     if isinstance(size, str):
         return "the rest"
     return f"{size:.0%}" if isinstance(size, float) else str(size)

@@ -19,7 +19,16 @@ from engine.environment import Device
 from engine.errors import RecipeError
 from engine.evidence.review import ConfigChange
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
-from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Size, Source
+from engine.recipe.model import (
+    HubRef,
+    Json,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Reference,
+    Source,
+    ValidationSize,
+)
 from engine.recipe.sweeps import settled
 from engine.review.compare import Versions
 from engine.review.version import Side
@@ -105,7 +114,7 @@ def nominal_rows(recipe: Recipe) -> tuple[int, int]:
     return _rows(recipe.splits.train), _rows(recipe.splits.validation)
 
 
-def _rows(size: Size) -> int:
+def _rows(size: ValidationSize) -> int:
     if isinstance(size, str):
         return ROWS
     return size if isinstance(size, int) else round(size * ROWS)

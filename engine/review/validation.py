@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.evidence.review import Finding
-from engine.recipe.model import Export, Json, Size
+from engine.recipe.model import FROM_TRAIN, Export, Json, ValidationSize
 from engine.review.compare import Versions, finding_of
 from engine.review.flatten import OVERRIDES
 
@@ -34,12 +34,14 @@ def judging(versions: Versions) -> Iterator[Finding]:
         yield finding_of(rows, "W204", weaker=smaller)
 
 
-def is_smaller(old: Size, new: Size) -> bool | None:
+def is_smaller(old: ValidationSize, new: ValidationSize) -> bool | None:
     """Return whether a size became smaller; None where two kinds of sizes cannot be compared."""
     if new == 0:
         return True
     if old == 0:
         return False
+    if FROM_TRAIN in (old, new):
+        return None
     if isinstance(old, str) or isinstance(new, str):
         return True if isinstance(old, str) and isinstance(new, int) else None
     # Rows and shares cannot be compared without the data.

@@ -13,6 +13,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
 from engine.backends.base import BackendConfig, CompileInputs
 from engine.environment import Device
+from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import counts_after_rendering
 from engine.training.rendered import rendered_rows
@@ -21,7 +22,7 @@ from engine.training.trained_rows import split_rows
 
 REVISION = 1
 NEEDS = ("data",)
-USES = ("device",)
+USES = ("device", "kernels")
 
 CONFIG = "config.yaml"
 PROVENANCE = "provenance.json"
@@ -31,7 +32,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the method and the backend with its version."""
     return {
         # the config is that of the first seed; further ones are compiled by themselves
-        "method": asdict(replace(recipe.method, seeds=())),
+        "method": method_slice(replace(recipe.method, seeds=())),
         "backend": {
             "name": recipe.backend.name,
             "version": load_backend(recipe.backend.name).version(),
@@ -55,13 +56,15 @@ def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
     """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
+    backend = load_backend(recipe.backend.name)
     setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=train_rows,
         validation_rows=validation_rows,
+        kernels=backend.kernels(device),
     )
-    return load_backend(recipe.backend.name).compile(recipe, setting)
+    return backend.compile(recipe, setting)
 
 
 def trained_rows(context: StageContext) -> tuple[int, int]:

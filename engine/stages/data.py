@@ -21,6 +21,7 @@ from engine.data.reading.sources import (
     source_slice,
 )
 from engine.data.row_fingerprints import Fingerprints
+from engine.data.splitting.replacements import may_replace
 from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
@@ -53,6 +54,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "messages": data.messages.in_order() if data.messages else None,
         "checks": checks,
         "splits": recipe.splits,
+        # only where it can change a split: other keys are those of versions that replaced nothing
+        **({"replaces_dropped": True} if may_replace(data, recipe.splits) else {}),
     }
 
 

@@ -8,7 +8,7 @@ stopped, and another list of seeds trains only those that are new.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.artifacts.results import write_json
@@ -19,6 +19,7 @@ from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
+from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.training.train import load_weights, refuse_unready
@@ -27,7 +28,7 @@ from engine.training.variants import trained, training_slice, variant
 REVISION = 1
 NEEDS = ("data", "holdout", "evaluate")
 AFTER = ("gate",)
-USES = ("base_model", "device")
+USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "seeds.json"
@@ -41,7 +42,7 @@ def applies(recipe: Recipe) -> bool:
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the seeds, what rows and answers depend on, and the backend."""
-    return {"method": asdict(recipe.method), **training_slice(recipe)}
+    return {"method": method_slice(recipe.method), **training_slice(recipe)}
 
 
 def run(context: StageContext) -> None:

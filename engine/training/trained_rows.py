@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.backends.base import schedule
 from engine.recipe.model import Method, Recipe
+from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
     FACTS,
     counts_after_rendering,
@@ -42,7 +43,7 @@ def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
         # Rows of weighted sources count as often as an epoch shows them.
         rows = {split["name"]: split["seen"] for split in summary["splits"]}
         return rows["train"], rows.get("validation", 0)
-    train, validation = recipe.splits.train, recipe.splits.validation
+    train, validation = sizes_in_rows(recipe.splits.train, recipe.splits.validation)
     if isinstance(train, int) and isinstance(validation, int):
         return train, validation
     return None

@@ -13,16 +13,23 @@ from support.results import made_case
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_cases import Settings, Sources  # isort: skip
+import results_cases  # isort: skip
+from results_cases import Settings  # isort: skip
 from results_page import page  # isort: skip
 from results_reports import collect  # isort: skip
+from results_rows import Sources  # isort: skip
 
 pytestmark = pytest.mark.thorough
 
 
 def test_a_set_is_run_by_the_engine_and_shown(
-    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+    tmp_path: Path,
+    pico: Path,
+    run: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # an encoder would be fetched
+    monkeypatch.setattr(results_cases, "WANTED", ("majority", "tfidf_svm", "zero_shot"))
     # digests, so that no two rows are nearly the same
     case = made_case(
         read=lambda _: [
@@ -47,6 +54,8 @@ def test_a_set_is_run_by_the_engine_and_shown(
     assert line.scores["tuned"].mean is not None
     assert line.scores["tfidf_svm"].mean == 1.0
     assert "over_baselines.macro_f1" in line.runs[0].reason
+    # a made-up model does not come near what is always asked
+    assert line.scores["Q8_0"].missing[0].startswith("no file was made: `")
     assert "made_up: Made-up rows" in page(collect(tmp_path / "work", [case]))
     # the defaults stand there as they were worked out
     settings = line.runs[0].settings

@@ -127,6 +127,15 @@ class TrainSuite:
         assert (plan.steps, 2.0, False) == (trained.steps, trained.epochs, trained.stopped_early)
         assert (plan.steps, plan.steps) == launch.progress.updates[-1]  # type: ignore[attr-defined]
 
+    def test_few_rows_are_seen_until_there_are_so_many_steps(
+        self, tmp_path: Path, pico_model: Path
+    ) -> None:
+        recipe = make_recipe(self.name, epochs=1.0, min_steps=8, early_stopping=None)
+        trained = load_backend(self.name).train(make_launch(recipe, tmp_path, pico_model))
+
+        assert trained.steps == 8
+        assert trained.epochs == pytest.approx(8 / 3, abs=0.34)
+
     def test_the_history_starts_before_training_and_the_loss_falls(
         self, finished: tuple[Launch, Trained]
     ) -> None:

@@ -62,7 +62,7 @@ METHOD = method_of(
         },
         definition("method"),
     ),
-    has_validation=True,
+    {"splits": {"validation": 20}},
 )
 
 

@@ -13,8 +13,8 @@ from support.paths import EXAMPLES, ROOT, SHARED_DATA
 # at the end: `evaluate` and `data` there must not hide a library of that name
 sys.path.append(str(ROOT / "benchmarks"))
 
-import results_cases
-from results_cases import Case, Sources
+from results_cases import Case
+from results_rows import Sources
 
 
 def made_case(**changes: object) -> Case:
@@ -55,4 +55,4 @@ class SharedSources(Sources):
         return unpacked
 
 
-__all__ = ["SharedSources", "made_case", "put_report", "results_cases"]
+__all__ = ["SharedSources", "made_case", "put_report"]

@@ -11,12 +11,15 @@ from engine.evidence import (
     CheckpointScore,
     DataFinding,
     DataSummary,
+    Diagnosis,
     HistoryPoint,
     Interval,
     Metric,
     Scores,
     TrainingSummary,
 )
+from engine.metrics.diagnosis import diagnose
+from engine.metrics.trained_case import TrainedEvidence
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from support.paths import EXAMPLES
@@ -30,6 +33,8 @@ def recipe(name: str = "minimal", **method: Any) -> Recipe:
     found, _ = load_recipe(EXAMPLES / "valid" / f"{name}.yaml")
     stated: dict[str, Any] = {
         "epochs": 5.0,
+        "min_steps": None,
+        "max_steps": None,
         "learning_rate": 1e-3,
         "batch_size": 8,
         "micro_batch_size": 8,
@@ -130,3 +135,29 @@ def data(*, used: int = 800, action: str = "warn", **counts: int) -> DataSummary
         overlap_exact=0,
         overlap_near=0,
     )
+
+
+LEARNED = levelling(2.0, 0.1)
+UNDONE = falling(2.0, 0.5)
+TURNED = (1.0, 0.6, 0.5, 0.6, 0.8)
+"""Validation losses that are lowest at step 150 of 250."""
+SETTLED = (1.0, 0.6, 0.5, 0.49, 0.49)
+
+
+def found(
+    on_train: float | None = 0.97,
+    on_validation: float = 0.93,
+    on_holdout: float = 0.92,
+    *,
+    of: Recipe | None = None,
+    name: str = "macro_f1",
+    **evidence: Any,
+) -> Diagnosis:
+    """Return the diagnosis of a model with such scores of the main metric, `name`, and a good training unless given."""
+    values: dict[str, Any] = {
+        "training": training(LEARNED, SETTLED),
+        "train": scores(on_train, name=name),
+        "validation": scores(on_validation, rows=100, name=name),
+        "holdout": scores(on_holdout, rows=300, name=name),
+    }
+    return diagnose(of or recipe(), TrainedEvidence(**(values | evidence)))

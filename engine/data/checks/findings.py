@@ -129,6 +129,11 @@ class Findings:
         if rows:
             self.dropped[reason] += rows
 
+    def take_back(self, reason: str, rows: int) -> None:
+        """Count rows no longer as left out for that reason: they are used after all."""
+        self.dropped[reason] -= rows
+        self.dropped += Counter()  # without what is 0 now
+
     @property
     def has_rows(self) -> bool:
         """Tell whether any row was written down."""

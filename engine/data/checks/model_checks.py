@@ -44,7 +44,7 @@ def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings)
     out = [
         row for row in doubted if division.places[row] in (Assignment.TRAIN, Assignment.VALIDATION)
     ]
-    findings.drop("likely label error", division.leave_out(out))
+    findings.drop("likely label error", division.leave_out(out, "label_errors"))
 
 
 def check_label_marks(work: Preparation) -> None:

@@ -103,8 +103,8 @@ def check_leakage(
         examples = (_match_text(pool, one) for one in ranked if strongest[one.other] is one)
         work.report("leakage", count, message=message, examples=examples)
     if drops:
-        findings.drop("near the holdout", division.leave_out(strongest))
-        findings.drop("text of validation", division.leave_out(steering))
+        findings.drop("near the holdout", division.leave_out(strongest, "leakage"))
+        findings.drop("text of validation", division.leave_out(steering, "leakage"))
     firewall = Firewall(
         method=METHOD,
         similarity=SIMILAR,

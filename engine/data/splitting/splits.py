@@ -25,11 +25,12 @@ from typing import Final
 from engine.data.row_index import SPAN, Assignment, Pool, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
+from engine.data.splitting.from_train import draw_from_train, in_rows, without_drawn
 from engine.data.splitting.groups import Chosen, Units, split_problem, take, units_of
 from engine.data.splitting.iterative import stratify
 from engine.data.splitting.recorded import RecordedSplits, divide_held
 from engine.errors import Problem
-from engine.recipe.model import Size, SplitName, Splits
+from engine.recipe.model import FROM_TRAIN, Size, SplitName, Splits
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""
@@ -48,6 +49,10 @@ class Division:
     folds: bytearray = field(default_factory=bytearray)
     """With folds: in which one each row is held out; empty without."""
     problems: list[Problem] = field(default_factory=list)
+    dropped: dict[int, tuple[Assignment, str]] = field(default_factory=dict)
+    """Rows that a check left out after the draw: where they stood, and which check it was."""
+    replaced: int = 0
+    """Training rows of these whose place an unused row took."""
     torn: int = 0
     """Rows left out because their text also stands in a split drawn before (by group, by time)."""
 
@@ -56,9 +61,10 @@ class Division:
         place = Assignment[name.upper()]
         return array("I", (row for row in pool.order if self.places[row] == place))
 
-    def leave_out(self, rows: Collection[int]) -> int:
-        """Take rows out of their splits; return how many they are."""
+    def leave_out(self, rows: Collection[int], check: str) -> int:
+        """Take rows out of their splits because of a check; return how many they are."""
         for row in rows:
+            self.dropped[row] = Assignment(self.places[row]), check
             self.places[row] = Assignment.NONE
         return len(rows)
 
@@ -66,11 +72,29 @@ class Division:
 def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Division:
     """Return the split of each living row, and problems when there are too few rows.
 
+    Validation rows that are drawn from train are drawn last, so that the holdout is the same without them.
+
     With `held`, a recorded holdout keeps its rows; it applies to sizes in rows, and to time.
     """
     units = units_of(pool, splits.by, is_held=held is not None)
+    asked = without_drawn(splits) if held is None else in_rows(splits, len(units.rows))
+    chosen, division = _divided(units, asked, held)
+    if splits.validation == FROM_TRAIN and not asked.validation:
+        division.problems += draw_from_train(units, chosen, splits)
+    for place, members in chosen.items():
+        for row in chain.from_iterable(map(units.of, members)):
+            division.places[row] = place
+    # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
+    division.drawn = bytes(division.places)
+    if units.by != "text":
+        division.torn = _part(pool, division.places)
+    return division
+
+
+def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple[Chosen, Division]:
+    """Return the units of each split, and the division that they will fill."""
     sizes: Sizes = {place: getattr(splits, place.split) for place in DRAWN}
-    division = Division(places=bytearray(len(pool)))
+    division = Division(places=bytearray(len(units.pool)))
     if splits.folds:
         chosen, division.folds, division.problems = divide_by_fold(units, splits)
     elif splits.by in ("files", "column"):
@@ -97,14 +121,7 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
             chosen = divide_held(units, asked, held, stratified=splits.by == "stratified")
         else:
             chosen = _by_rows(units, rows, splits)
-    for place, members in chosen.items():
-        for row in chain.from_iterable(map(units.of, members)):
-            division.places[row] = place
-    # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
-    division.drawn = bytes(division.places)
-    if units.by != "text":
-        division.torn = _part(pool, division.places)
-    return division
+    return chosen, division
 
 
 def _in_rows(sizes: Sizes, rows: int) -> Sizes:

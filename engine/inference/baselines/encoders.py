@@ -49,7 +49,7 @@ def linear(
         "macro_f1": {name: round(score, 4) for name, score in choice.scores.items()},
     }
     predictions = _predictions(fold.judged, task, choice.answers)
-    return BaselinePredictions(predictions=predictions, facts=_facts(encoder) | facts)
+    return BaselinePredictions(predictions=predictions, facts=_facts(encoder, fold) | facts)
 
 
 def tuned(
@@ -68,11 +68,16 @@ def tuned(
     )
     facts = {"epochs": answered.epochs, "steps": answered.steps}
     predictions = _predictions(fold.judged, task, answered.answers)
-    return BaselinePredictions(predictions=predictions, facts=_facts(encoder) | facts)
+    return BaselinePredictions(predictions=predictions, facts=_facts(encoder, fold) | facts)
 
 
-def _facts(encoder: Encoder) -> dict[str, object]:
-    return {"parameters": encoder.parameters, "bytes": encoder.bytes}
+def _facts(encoder: Encoder, fold: Fold) -> dict[str, object]:
+    split = encoder.split_share([row.input for row in fold.train])
+    return {
+        "parameters": encoder.parameters,
+        "bytes": encoder.bytes,
+        "split_words": round(split, 3),
+    }
 
 
 def _crossing(rows: Sequence[Example], *, seed: int) -> list[int]:

@@ -9,11 +9,13 @@ from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import most_frequent
 from engine.inference.baselines.served import note_of
 from engine.kinds import AnswerForm
-from engine.recipe.baselines import ENCODERS
+from engine.recipe.baselines import DEFAULT_ENCODER, ENCODERS
 from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Task
 
 SHOWN = 60
 """Characters of an answer that is always the same."""
+MOST_SPLIT = 1 / 3
+"""Of the words of English texts; measured: 2 to 11 % (4 sets), Nigerian Pidgin 17 %, Indonesian tweets 82 %."""
 
 
 def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any]) -> str:
@@ -42,8 +44,14 @@ def _of_encoder(baseline: Baseline, task: Task, facts: Mapping[str, Any], *, row
         scores = ", ".join(f"{name} {one:.3f}" for name, one in facts["macro_f1"].items())
         how = f"frozen, {facts['variant']}: {facts['model']}{each}, C {facts['c']:g}"
         how += f" (macro-F1 by {facts['chosen_by']}: {scores})"
-    remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))
-    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows} train rows{remarks}"
+    foreign = ""
+    split = facts.get("split_words", 0.0)
+    if baseline.ref == DEFAULT_ENCODER and split > MOST_SPLIT:
+        foreign = (
+            "; the encoder was trained on English; these texts seem to be in another language: "
+        )
+        foreign += f"{100 * split:.0f} % of their words are no words to it"
+    return f"encoder `{_encoder_name(baseline)}` {how}, on {rows} train rows{foreign}"
 
 
 def _encoder_name(baseline: Baseline) -> str:

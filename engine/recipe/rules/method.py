@@ -9,6 +9,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
+from engine.recipe.validation_rows import has_validation
 
 BACKENDS: Final = ("axolotl", "trl")
 
@@ -58,13 +59,39 @@ def batches_divide(recipe: FilledText) -> Problems:
           micro_batch_size: 4
     """
     method = recipe["method"]
-    batch, micro = method["batch_size"], method.get("micro_batch_size")
-    if micro is None or micro < 1 or batch < 1 or batch % micro == 0:
+    batch, micro = method.get("batch_size"), method.get("micro_batch_size")
+    # A batch that is not written is a multiple of the other one.
+    if batch is None or micro is None or micro < 1 or batch < 1 or batch % micro == 0:
         return
     fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
     at, hint = ("method", "micro_batch_size"), f"write `micro_batch_size: {fitting}`"
     message = f"must divide batch_size {batch}, {micro} does not"
     yield recipe.problem("R205", message, at=at, hint=hint)
+
+
+@rule("method")
+def steps_are_in_order(recipe: FilledText) -> Problems:
+    """R292: min_steps above max_steps.
+
+    No number of steps is within both.
+
+    Fix: Raise max_steps, or lower min_steps.
+
+    Wrong:
+        method:
+          min_steps: ▸500
+          max_steps: 100
+
+    Right:
+        method:
+          min_steps: 100
+          max_steps: 500
+    """
+    method = recipe["method"]
+    least, most = method.get("min_steps"), method.get("max_steps")
+    if least is not None and most is not None and least > most:
+        message = f"min_steps {least} is above max_steps {most}"
+        yield recipe.problem("R292", message, at=("method", "min_steps"))
 
 
 @rule("method")
@@ -162,7 +189,7 @@ def curves_have_validation(recipe: FilledText) -> Problems:
           validation: 100
         learning_curve: true
     """
-    if recipe["learning_curve"] and recipe["splits"].get("validation") == 0:
+    if recipe["learning_curve"] and not has_validation(recipe.filled):
         message = "a learning curve is judged on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
@@ -193,7 +220,7 @@ def folds_leave_validation(recipe: FilledText) -> Problems:
           # no holdout
     """
     splits = recipe["splits"]
-    if splits["folds"] == 2 and splits.get("validation") != 0:  # the one number
+    if splits["folds"] == 2 and has_validation(recipe.filled):  # the one number
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield recipe.problem("R271", message, at=("splits", "folds"), hint=hint)

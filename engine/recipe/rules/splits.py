@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
+from engine.recipe.validation_rows import has_validation
 
 NAMES: Final = ("train", "validation", "holdout")
 # As floats, 0.6 + 0.3 + 0.1 is 0.9999999999999999.
@@ -123,11 +124,12 @@ def rows_fit_the_sample(recipe: FilledText) -> Problems:
 
 @rule("splits", "method")
 def validation_steers(recipe: FilledText) -> Problems:
-    """R217: early stopping or the best checkpoint without validation rows.
+    """R217: early stopping without validation rows.
 
-    Both are decided by the validation loss.
+    It is decided by the validation loss.
 
-    Fix: Set splits.validation above 0, or delete early_stopping and write keep: last.
+    Fix: Set splits.validation above 0, delete early_stopping, or write keep: best, which draws validation rows from
+    the training rows.
 
     Wrong:
         splits:
@@ -141,16 +143,9 @@ def validation_steers(recipe: FilledText) -> Problems:
         method:
           early_stopping: {patience: 2}
     """
-    method = recipe["method"]
-    if recipe["splits"].get("validation") != 0:
-        return
-    if "early_stopping" in method:
+    if "early_stopping" in recipe["method"] and not has_validation(recipe.filled):
         message = "early stopping needs validation rows; splits.validation is 0"
         yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
-    if method.get("keep") == "best":
-        message = "keeping the best checkpoint needs validation rows; splits.validation is 0"
-        hint = "write `keep: last`"
-        yield recipe.problem("R217", message, at=("method", "keep"), hint=hint)
 
 
 def _way(recipe: FilledText) -> str:

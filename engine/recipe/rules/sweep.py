@@ -19,6 +19,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
 from engine.recipe.text.source import FilledText
+from engine.recipe.validation_rows import has_validation
 
 _OF_A_METHOD: Final = (
     batches_divide,
@@ -110,10 +111,9 @@ def settings_differ(recipe: FilledText) -> Problems:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
         yield recipe.problem("R284", message, at=settings[0].at, hint=hint)
-    has_validation = recipe["splits"].get("validation") != 0
     seen: list[Any] = []
     for number, setting in enumerate(settings, start=1):
-        method = method_of(setting.within(recipe["method"]), has_validation=has_validation)
+        method = method_of(setting.within(recipe["method"]), recipe.filled)
         if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
         if method in seen:
@@ -146,7 +146,7 @@ def sweeps_have_validation(recipe: FilledText) -> Problems:
           grid:
             rank: [8, 16]
     """
-    if "sweep" in recipe.filled and recipe["splits"].get("validation") == 0:
+    if "sweep" in recipe.filled and not has_validation(recipe.filled):
         message = "the best setting is chosen on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield recipe.problem("R282", message, at=_AT, key=True, hint=hint)

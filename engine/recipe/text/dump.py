@@ -12,6 +12,7 @@ from engine.recipe.baselines import as_written
 from engine.recipe.mapping import to_mapping
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
+    FROM_TRAIN,
     Acceptance,
     Baseline,
     Data,
@@ -71,7 +72,9 @@ def _dump(value: object, **style: Any) -> str:
 def _splits(splits: Splits) -> dict[str, Any]:
     by = {splits.by: splits.column} if splits.column else splits.by
     holdout = None if splits.folds else splits.holdout
-    return to_mapping(splits, definition("splits"), by=by, holdout=holdout)
+    # With `keep: best` beside it, 0 is read as what it was.
+    drawn = {"validation": 0} if splits.validation == FROM_TRAIN else {}
+    return to_mapping(splits, definition("splits"), by=by, holdout=holdout, **drawn)
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:

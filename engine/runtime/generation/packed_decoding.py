@@ -30,6 +30,7 @@ from engine.runtime.scoring.packed_cache import (
     bytes_per_token,
     feed,
     prefill,
+    refuse_other_logits,
 )
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
@@ -38,9 +39,6 @@ ROWS = {"cpu": 64, "mps": 64, "cuda": 512}
 """In flight at the same time."""
 STORE_BYTES = {"cpu": 192 << 20, "mps": 1 << 30, "cuda": 8 << 30}
 """Keys and values of the rows in flight, unless one row has more."""
-CLOSE = {torch.float32: 1e-2, torch.bfloat16: 0.5, torch.float16: 0.1}
-"""Logits of the longest row that differ by more show that the model attends in another way."""
-
 Step = Callable[[torch.Tensor, Sequence[int]], list[list[int]]]
 """`step(logits [n, V], n members)` returns the tokens to feed next to each, none where it is done."""
 
@@ -118,7 +116,7 @@ class _Packed:
                 self._admit(active)
                 logits = self._forward(active)
                 if not is_checked:
-                    self._check(logits[0])
+                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
                     is_checked = True
                 following = step(logits, [entry.member for entry in active])
                 for entry, tokens in zip(active, following, strict=True):
@@ -166,12 +164,3 @@ class _Packed:
             )
             entry.slots += slots
         return self._cache.forward(self._loaded, pieces)
-
-    def _check(self, logits: torch.Tensor) -> None:
-        """Hold the first row, packed, to the same row computed the plain way."""
-        off = (logits - self._plain).abs().max().item()
-        limit = CLOSE[self._loaded.model.dtype]
-        # Relative where logits are large, since rounding grows with them. Written this way round, so that NaN fails
-        # too.
-        if not off <= limit * max(1.0, self._plain.abs().max().item() / 10):
-            raise UnsupportedModelError

@@ -23,10 +23,10 @@ from engine.runtime.scoring.label_search import AnswerTree, Search
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
     Piece,
-    UnsupportedModelError,
     attending,
     bytes_per_token,
     prefill,
+    refuse_other_logits,
 )
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
@@ -37,9 +37,6 @@ LOGIT_BYTES = {"cpu": 30 << 20, "mps": 256 << 20, "cuda": 1 << 30}
 """Logits of one forward pass, in fp32; their softmax takes as much again."""
 AT_ONCE = 16
 """Rows of logits that are summed at a time: few enough to stay in the processor's cache."""
-CLOSE = {torch.float32: 1e-3, torch.bfloat16: 0.25, torch.float16: 0.05}
-"""Log-probabilities of the first row that differ by more show that the model attends in another way."""
-
 Done = Callable[[int, Search], None]
 """`done(row, search)`, once each."""
 
@@ -119,8 +116,8 @@ class PackedSearch:
         self._scored = max(
             LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
         )
-        states, logits = prefill(loaded, rows.whole(self._order[0]))
-        self._plain = log_probabilities(logits, tree.branches[0].scored)
+        states, (plain,) = prefill(loaded, rows.whole(self._order[0]))
+        self._plain: torch.Tensor | None = plain
         per_token = bytes_per_token(states)
         everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
@@ -139,10 +136,11 @@ class PackedSearch:
                 feeds = self._next_feeds(active, make)
                 logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
                 scored = [one for feed in feeds for one in feed.scored_tokens]
+                if self._plain is not None:
+                    # The longest row goes first, so the first logits are those behind its prompt.
+                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
+                    self._plain = None
                 log_probs = log_probabilities(logits, scored)
-                if self._plain:
-                    self._check(log_probs)
-                    self._plain = []
                 self._deliver(feeds, log_probs)
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
@@ -150,14 +148,6 @@ class PackedSearch:
                         self._free += itertools.chain.from_iterable(entry.slots.values())
                         done(entry.row, entry.search)
                 active = remaining
-
-    def _check(self, log_probs: Sequence[float]) -> None:
-        """Hold the first row, packed, to the same row computed the plain way."""
-        limit = CLOSE[self._loaded.model.dtype]
-        # The longest row goes first, so the first numbers are those of its prompt.
-        for packed, plain in zip(log_probs, self._plain, strict=False):
-            if not abs(packed - plain) <= limit * max(1.0, abs(plain) / 10):
-                raise UnsupportedModelError
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
         """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""

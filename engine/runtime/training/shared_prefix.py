@@ -15,6 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from engine.errors import first_line
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
+from engine.runtime.training.fused_lora import fuse
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,
@@ -88,6 +89,8 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def _share(self, model: Any, *, on: bool) -> None:
         self._is_on = on
         model.set_attn_implementation(NAME if on else self._attention)
+        # Held to the plain way by the same check.
+        fuse(model, on=on)
 
     def _difference(self, model: Any, rows: Sequence[Row], args: TrainingArguments) -> float:
         with undisturbed(model), casting(model, autocast_dtype(args)):

@@ -177,6 +177,28 @@ def test_rows_over_the_limit_are_counted_and_refused(project: Project) -> None:
     assert found["row"]["tokens"] > 0
 
 
+def test_rows_dropped_after_the_draw_are_replaced_and_told_by_split(project: Project) -> None:
+    """Nearly every row twice, so that wherever the holdout falls, its copies are in train and validation."""
+    write_rows(project, [(f"{text}s", label) for text, label in rows(140)])
+    project.edit(data__checks={"leakage": "drop", "near_duplicates": "off"})
+
+    splits = {one["name"]: one for one in seen(project)["summary"]["splits"]}
+    shown = " ".join(project.run("data", str(project.recipe)).out.split())
+    planned = json.loads(project.run("plan", str(project.recipe), "--format", "json").out)
+    plan = " ".join(project.run("plan", str(project.recipe)).out.split())
+
+    train, validation = splits["train"], splits["validation"]
+    left = train["left_out"]["leakage"]
+    told = f"train 60 of 60 asked: {left} dropped by leakage, {left} unused rows in their place"
+    assert (train["rows"], train["replaced"]) == (60, left)
+    assert validation["rows"] < validation["asked"] == 20
+    assert told in shown
+    assert told in plan
+    assert f"validation {validation['rows']} of 20 asked" in shown
+    assert planned["splits"][0] == told
+    assert planned["trained"]["train"] == 60
+
+
 def test_hostile_text_is_shown_escaped(project: Project) -> None:
     write_rows(project, [("the \x1b[31mfilm\u202e was good", "positive")])
     project.edit(data__checks__control_characters="warn")

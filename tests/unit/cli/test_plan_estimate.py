@@ -31,7 +31,7 @@ def test_the_train_line_says_time_memory_and_steps(
     (train,) = [line for line in out.splitlines() if line.startswith("  train ")]
 
     assert "~" in train
-    assert "GB · 15 steps" in train
+    assert "GB · 200 steps" in train
     assert "training estimated, not measured" in " ".join(out.split())
 
 
@@ -40,7 +40,7 @@ def test_the_json_has_numbers_and_their_reasons(
 ) -> None:
     found = json.loads(planned(project, capsys, "--format", "json"))["estimate"]
 
-    assert found["steps"] == 15
+    assert found["steps"] == 200
     assert found["memory_bytes"] > 10**9
     assert found["basis"] == "reckoned"
     assert [one["what"] for one in found["derived"]] == [

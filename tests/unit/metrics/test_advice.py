@@ -156,6 +156,17 @@ def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, f
     assert any("more rows" in line for line in lines) is (fit is Fit.OVERFITTED)
 
 
+@pytest.mark.parametrize("name", ["parity.f16", "drop.macro_f1", "weights"])
+def test_what_only_a_form_of_the_model_does_asks_for_no_other_training(
+    answers: Answers, name: str
+) -> None:
+    scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+    beside = Beside(diagnosis=diagnosis(Fit.UNDERFITTED))
+    lines = what_would_help(scores, refused(name), task=TASK, beside=beside)
+
+    assert not any("method.epochs" in line for line in lines)
+
+
 @pytest.mark.parametrize("fit", [Fit.UNDERFITTED, Fit.FITS])
 def test_a_model_that_learned_too_little_is_not_given_more_rows_to_beat_a_baseline(
     answers: Answers, fit: Fit

@@ -10,10 +10,10 @@ from engine.metrics.losses import training_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
+    rate_of,
     to_keep,
     to_learn_more,
     to_train_on,
-    usual_rate,
     yaml_of,
 )
 from support.trained import checkpoint, falling, history, levelling, recipe, training
@@ -26,19 +26,17 @@ def more(losses: list[float], changes: dict[str, Any], **method: Any) -> str:
     return yaml_of(to_learn_more(of, summary, training_losses(history(losses))))
 
 
-@pytest.mark.parametrize(
-    ("kind", "parameters", "rate"),
-    [
-        ("lora", 135_000_000, 1e-3),
-        ("qlora", 3_000_000_000, 5e-4),
-        ("lora", 30_000_000_000, 2e-4),
-        ("full", 135_000_000, 1e-4),
-    ],
-)
-def test_the_usual_rate_falls_with_size_and_where_every_weight_moves(
-    kind: str, parameters: int, rate: float
-) -> None:
-    assert usual_rate(recipe(kind=kind).method, parameters) == pytest.approx(rate)
+def test_the_usual_rate_is_the_one_that_a_recipe_gets_by_itself() -> None:
+    summary = training(SHORT, total_parameters=8_000_000_000)
+
+    assert rate_of(recipe(kind="qlora").method, summary) == pytest.approx(2e-4)
+    assert rate_of(recipe(kind="full").method, summary) == pytest.approx(2e-5)
+
+
+def test_where_bounds_decide_the_steps_edits_go_on_from_the_epochs_that_were_trained() -> None:
+    method, summary = recipe(min_steps=200).method, training(falling(2.0, 1.0), epochs=8.0)
+
+    assert yaml_of(to_train_on(method, summary)) == "method: {epochs: 16}"
 
 
 @pytest.mark.parametrize(
@@ -62,9 +60,11 @@ def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> N
 
 
 def test_epochs_are_never_raised_beyond_twenty() -> None:
-    assert yaml_of(to_train_on(recipe(epochs=12.0).method)) == "method: {epochs: 20}"
-    assert to_train_on(recipe(epochs=20.0).method) == ()
-    assert to_train_on(recipe(epochs=40.0).method) == ()
+    assert (
+        yaml_of(to_train_on(recipe(epochs=12.0).method, training(SHORT))) == "method: {epochs: 20}"
+    )
+    assert to_train_on(recipe(epochs=20.0).method, training(SHORT)) == ()
+    assert to_train_on(recipe(epochs=40.0).method, training(SHORT)) == ()
 
 
 def test_what_is_kept_already_is_no_edit() -> None:

@@ -53,7 +53,7 @@ def test_what_is_worked_out_from_a_value_follows_it(tmp_path: Path) -> None:
 
     assert found is not None
     adapter, full, large = found.settings
-    assert (adapter.alpha, full.learning_rate, large.micro_batch_size) == (8, 2e-5, 32)
+    assert (adapter.alpha, full.learning_rate, large.micro_batch_size) == (8, 7e-5, 32)
 
 
 def test_a_written_alpha_stays(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_setting_in_words(tmp_path: Path) -> None:
     words = [setting_words(values_of(one, keys)) for one in found.settings]
     assert words == [
         "kind lora, rank 16, learning_rate 0.0005, gradient_checkpointing true",
-        "kind full, learning_rate 2e-05, gradient_checkpointing false",
+        "kind full, learning_rate 7e-05, gradient_checkpointing false",
     ]
 
 

@@ -28,7 +28,7 @@ from engine.render.metric_format import (
     threshold_of,
     value_of,
 )
-from engine.render.number_format import DASH, count, duration, p_values
+from engine.render.number_format import DASH, count, duration, p_values, size
 from engine.render.report.sections import report_section
 
 _LEAD = (
@@ -124,9 +124,10 @@ def _numbers(report: Report, models: Sequence[ComparedModel]) -> blocks.Table:
         found = (find_metric(model.scores, name) for name in names)
         values = (estimate(metric) if metric else DASH for metric in found)
         time = duration(model.seconds) if model.seconds is not None else DASH
-        rows.append([model.name, *values, time, passes[model.passes]])
+        weights = size(model.bytes) if model.bytes is not None else DASH
+        rows.append([model.name, *values, time, weights, passes[model.passes]])
     columns = blocks.columns_of(
-        "model", *blocks.numbers(map(column_name, names)), ">time | >passes"
+        "model", *blocks.numbers(map(column_name, names)), ">time | >size | >passes"
     )
     return blocks.table("Side by side on the holdout", columns, rows, "stacked")
 

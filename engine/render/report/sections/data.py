@@ -40,6 +40,7 @@ def data(report: Report) -> blocks.Section:
         _overlap(summary),
         *blocks.bullets(firewall := _firewall_lines(summary, use)),
         _splits(summary, report.labels),
+        *blocks.bullets(split_lines(summary)),
         *_lengths(report.lengths, lengths),
         blocks.Facts((read, *dropped, taken)),
         *_sources(summary),
@@ -89,6 +90,30 @@ def recorded_line(recorded: Recorded) -> str:
         if rows
     )
     return f"{counted(new, 'new row')}: {parts}; {holdout}"
+
+
+def split_lines(summary: DataSummary) -> tuple[str, ...]:
+    """`train 382 of 400 asked: 18 dropped by leakage; no unused rows left`, for each split that checks made smaller."""
+    return tuple(
+        _split_line(split) for split in summary.splits if split.asked is not None and split.left_out
+    )
+
+
+def _split_line(split: SplitSummary) -> str:
+    why = ", ".join(f"{count(rows)} dropped by {check}" for check, rows in split.left_out.items())
+    head = f"{split.name} {count(split.rows)} of {count(split.asked or 0)} asked: {why}"
+    if split.name != "train":
+        return head
+    if split.groups is not None:
+        return f"{head}; groups are not replaced"
+    missing = sum(split.left_out.values()) - split.replaced
+    if missing <= 0:
+        return f"{head}, {count(split.replaced)} unused rows in their place"
+    if split.replaced:
+        return (
+            f"{head}, {count(split.replaced)} unused rows in their place; no more unused rows left"
+        )
+    return f"{head}; no unused rows left"
 
 
 def use_line(use: HoldoutUse) -> str:

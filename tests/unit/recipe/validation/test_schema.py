@@ -75,6 +75,7 @@ RENAMED = {
     ("Export", "quantizations"): {"quantization"},
     ("Export", "min_parity"): {"parity"},
     ("Recipe", "file"): set(),
+    ("Recipe", "method_defaults"): set(),
     ("Splits", "column"): {"by"},
 }
 PAIRS = [
@@ -162,13 +163,13 @@ def test_the_short_recipe_gets_the_documented_defaults() -> None:
         method.alpha,
         method.dropout,
         method.target_modules,
-    ) == (16, 32, 0.05, "all_linear")
+    ) == (16, 32, 0.0, "all_linear")
     assert (
         method.epochs,
         method.learning_rate,
         method.batch_size,
         method.micro_batch_size,
-    ) == (3.0, 2e-4, 16, 16)
+    ) == (5.0, 7e-4, 8, 8)
     assert (method.keep, method.early_stopping, method.seed) == ("best", None, 7)
     assert (
         recipe.backend.name,
@@ -185,7 +186,7 @@ def test_full_fine_tuning_has_a_gentler_rate_and_no_adapter() -> None:
         recipe.method.rank,
         recipe.method.alpha,
         recipe.method.keep,
-    ) == (2e-5, 0, 0, "last")
+    ) == (1e-4, 0, 0, "last")
     assert "rank" not in resolved_mapping(recipe)["method"]
 
 

@@ -67,3 +67,12 @@ def test_a_long_text_is_cut_and_no_text_is_no_vector(tmp_path: Path) -> None:
 
 def test_batches_hold_every_text_once_the_longest_first() -> None:
     assert list(batches([3, 9, 1, 9, 2], 2)) == [[1, 3], [0, 4], [2]]
+
+
+def test_words_of_another_language_are_no_words_to_the_tokenizer(tmp_path: Path) -> None:
+    encoder = loaded(tmp_path)
+
+    assert encoder.split_share(["the film was good", "bad 9, the plot"]) == 0
+    assert encoder.split_share(["der film war gut"]) == 0.75
+    assert encoder.split_share(["das фильм"]) == 1
+    assert encoder.split_share(["12 !"]) == 0

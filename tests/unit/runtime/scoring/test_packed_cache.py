@@ -7,7 +7,14 @@ import math
 import pytest
 import torch
 
-from engine.runtime.scoring.packed_cache import Piece, _alike, _attention, _group
+from engine.runtime.scoring.packed_cache import (
+    Piece,
+    UnsupportedModelError,
+    _alike,
+    _attention,
+    _group,
+    refuse_other_logits,
+)
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -50,3 +57,27 @@ def test_a_token_sees_what_stands_before_it_in_its_row_only() -> None:
     assert visible[0] == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0]]
     assert visible[1][:2] == [[1, 1, 1, 0], [1, 1, 1, 1]]
     assert group.tokens.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "refused"),
+    [
+        (torch.bfloat16, 0.06, False),
+        (torch.bfloat16, 0.2, True),
+        (torch.float16, 0.01, False),
+        (torch.float16, 0.05, True),
+        (torch.float32, 1e-4, False),
+        (torch.float32, 0.01, True),
+        (torch.float32, float("nan"), True),
+    ],
+)
+def test_rounding_is_no_other_attention(dtype: torch.dtype, off: float, *, refused: bool) -> None:
+    drawn = torch.Generator().manual_seed(3)
+    plain = 3 * torch.randn(4096, generator=drawn)
+    packed = plain + off * 3 * torch.randn(4096, generator=drawn)
+
+    if refused:
+        with pytest.raises(UnsupportedModelError):
+            refuse_other_logits(packed, plain, dtype)
+    else:
+        refuse_other_logits(packed, plain, dtype)

@@ -1,0 +1,219 @@
+"""The numbers of one trained model, named as the rules of its diagnosis use them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from engine.evidence import (
+    BaselineResult,
+    CheckpointScore,
+    DataSummary,
+    Interval,
+    Metric,
+    Scores,
+    TrainingSummary,
+)
+from engine.metrics.intervals import independent_difference
+from engine.metrics.losses import (
+    TrainingLosses,
+    ValidationLosses,
+    training_losses,
+    validation_losses,
+)
+from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_slow
+from engine.recipe.metrics import is_lower_better, primary, spec_of
+from engine.recipe.model import Recipe
+
+ENOUGH: Final = 0.9
+"""What a model that learned its training rows reaches on them, where each has one right answer."""
+FAR_BELOW: Final = 0.8
+"""A score of training rows that is surely below this is far from right."""
+FEWEST_ROWS: Final = 30
+"""Of a set, below which its score says too little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedEvidence:
+    """What is known of a trained model."""
+
+    training: TrainingSummary
+    train: Scores | None
+    """On a sample of the rows that it was trained on."""
+    validation: Scores | None
+    holdout: Scores | None
+    free: Scores | None = None
+    """On the holdout, decoded freely; None where it is anyway."""
+    checkpoints: Sequence[CheckpointScore] = ()
+    baselines: Sequence[BaselineResult] = ()
+    data: DataSummary | None = None
+
+
+class TrainedCase:
+    """One trained model, its numbers named as the rules use them."""
+
+    def __init__(self, recipe: Recipe, evidence: TrainedEvidence) -> None:
+        self.recipe, self.method, self.training = recipe, recipe.method, evidence.training
+        self.evidence = evidence
+        task = recipe.task
+        self.name = primary(task.kind, answer_pattern=task.answer_pattern)
+        self.is_lower_better = is_lower_better(self.name, task.kind)
+        spec = spec_of(self.name, task.kind)
+        self.is_share = spec is not None and spec.unit == "share"
+
+    @property
+    def why_unknown(self) -> str:
+        """Why nothing is known; empty where something is."""
+        sets = {"training": self.evidence.train, "unseen": self._unseen_scores}
+        for what, scores in sets.items():
+            if scores is None or scores.rows < FEWEST_ROWS:
+                rows = 0 if scores is None else scores.rows
+                return f"{rows} {what} rows were judged, fewer than {FEWEST_ROWS}"
+            metric = metric_of(scores, self.name)
+            if metric.value is None or metric.interval is None:
+                why = metric.undefined or "it has no interval"
+                return f"{self.name} on {what} rows is not known: {why}"
+        return ""
+
+    @property
+    def _unseen_scores(self) -> Scores | None:
+        validation = self.evidence.validation
+        if validation is not None and validation.rows >= FEWEST_ROWS:
+            return validation
+        return self.evidence.holdout
+
+    @property
+    def unseen_called(self) -> str:
+        """Which rows `unseen` was measured on."""
+        is_holdout = self._unseen_scores is self.evidence.holdout
+        return "holdout" if is_holdout else "validation"
+
+    @cached_property
+    def train(self) -> Metric:
+        """The main metric on training rows."""
+        return metric_of(self.evidence.train, self.name)
+
+    @cached_property
+    def unseen(self) -> Metric:
+        """The main metric on validation rows, or on the holdout where they are few."""
+        return metric_of(self._unseen_scores, self.name)
+
+    @cached_property
+    def gap(self) -> Interval | None:
+        """How far training rows are answered better than unseen ones."""
+        sides = (self.unseen, self.train) if self.is_lower_better else (self.train, self.unseen)
+        return independent_difference(*sides)
+
+    def is_gap_above(self, size: float) -> bool:
+        """Whether the gap surely exceeds a size; where the metric is no share, zero."""
+        return self.gap is not None and self.gap.low > (size if self.is_share else 0.0)
+
+    @cached_property
+    def losses(self) -> TrainingLosses | None:
+        """The course of the training loss; None where too few were logged."""
+        return training_losses(self.training.history)
+
+    @cached_property
+    def validation_losses(self) -> ValidationLosses | None:
+        """The course of the validation loss; None where it was measured too seldom."""
+        return validation_losses(self.training.history)
+
+    @property
+    def goal(self) -> float | None:
+        """What the training rows should reach; None where nothing says it."""
+        bounds = [
+            bound.bound
+            for bound in self.recipe.acceptance.metrics
+            if bound.metric == self.name and (bound.direction == "max") == self.is_lower_better
+        ]
+        if self.is_share and self.recipe.task.spec.has_one_answer:
+            return max([ENOUGH, *bounds])
+        return bounds[0] if bounds else None
+
+    @property
+    def is_low(self) -> bool:
+        """Whether the training rows surely miss the goal."""
+        interval, goal = self.train.interval, self.goal
+        if goal is None or interval is None:
+            return False
+        return interval.low > goal if self.is_lower_better else interval.high < goal
+
+    @property
+    def is_far_below(self) -> bool:
+        """Whether rows with one right answer each are surely not learned by far."""
+        interval = self.train.interval
+        has_one_answer = self.is_share and self.recipe.task.spec.has_one_answer
+        return has_one_answer and interval is not None and interval.high < FAR_BELOW
+
+    @property
+    def had_its_time(self) -> bool:
+        """Whether nothing says that the training was too short or too slow to learn its rows."""
+        return (
+            self.training.steps >= FEW_STEPS
+            and not is_slow(self.method, self.training)
+            and not (self.losses is not None and self.losses.is_falling)
+            and self.stronger_baseline is None
+        )
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """The judged checkpoints, and which of them is the model."""
+        return Checkpoints(
+            judged=tuple(self.evidence.checkpoints),
+            kept_step=self.training.kept_step,
+            is_lower_better=self.is_lower_better,
+        )
+
+    @cached_property
+    def stronger_baseline(self) -> tuple[str, float] | None:
+        """The best baseline that answers the holdout surely better than the model its own training rows."""
+        found = [
+            (one.name, metric.value)
+            for one in self.evidence.baselines
+            if (metric := metric_of(one.scores, self.name)).value is not None
+            and (between := self._lead_over_train(metric)) is not None
+            and between.low > 0
+        ]
+        best = min if self.is_lower_better else max
+        return best(found, key=lambda one: one[1], default=None)
+
+    def _lead_over_train(self, metric: Metric) -> Interval | None:
+        sides = (self.train, metric) if self.is_lower_better else (metric, self.train)
+        return independent_difference(*sides)
+
+    @property
+    def doubtful_share(self) -> float:
+        """Rows whose label is doubted, by the checks that leave them where they are; 0 where it was not measured."""
+        data = self.evidence.data
+        if data is None or not data.rows_used:
+            return 0.0
+        counts = {one.check: one.count for one in data.findings if one.action == "warn"}
+        # Of rows that contradict each other about half are wrong.
+        doubted = max(counts.get("label_errors", 0), counts.get("conflicting_labels", 0) / 2)
+        return float(doubted / (data.rows_used + data.dropped.get("in no split", 0)))
+
+    # Sentences.
+
+    def on_train(self) -> str:
+        """The main metric on training rows, in words."""
+        rows = self.evidence.train.rows if self.evidence.train else 0
+        return f"{self.name} is {value_words(self.train)} on {rows} training rows"
+
+    def on_both(self) -> str:
+        """The main metric on training and on unseen rows, in words."""
+        return f"{self.on_train()}, {value_words(self.unseen)} on {self.unseen_called} rows"
+
+
+def metric_of(scores: Scores | None, name: str) -> Metric:
+    """The metric of that name; one without a value where it was not computed."""
+    found = (metric for metric in (scores.metrics if scores else ()) if metric.name == name)
+    return next(found, Metric(name=name, value=None, n=0, undefined="not measured"))
+
+
+def value_words(metric: Metric) -> str:
+    """A value with its interval."""
+    interval = metric.interval
+    reach = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
+    return f"{metric.value or 0.0:.3f}{reach}"

@@ -1,0 +1,134 @@
+"""What the keys of `method` are that a recipe does not write, each with its reason. Light.
+
+They follow from the base model's size, as its name says it, and from the task. Rows enter where steps are counted
+(`engine.backends.base.schedule`): by bounds of the number of steps, so that the same recipe resolves to the same values
+whatever its data hold. The numbers come of the grid in docs/explanation/defaults.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from engine.kinds import KINDS
+from engine.recipe.model import MethodDefault
+from engine.recipe.validation_rows import has_validation
+
+_SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])", re.IGNORECASE)
+_MEASURED: Final = 135e6
+"""Weights of the model that the grid was measured with."""
+_MEASURED_RATE: Final = 1e-3
+_FALL: Final = 0.35
+"""Exponent by which the rate falls with the weights: 2e-4 at 8 B, as is usual there (Dettmers et al. 2023)."""
+_USUAL: Final = 1.5e9
+"""Weights of a base model whose name does not say them."""
+_OF_FULL: Final = 0.1
+"""Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
+_OF_TEXTS: Final = 0.5
+"""Rate where each answer teaches many tokens, as a share of that for labels."""
+RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
+"""Keys whose defaults decide how much is learned."""
+_BATCH: Final = 8
+_LEAST, _MOST = 200, 2000
+"""Steps that few rows get at least, and many at most."""
+_MANY_LABELS: Final = 20
+
+
+def method_defaults(
+    written: Mapping[str, Any], recipe: Mapping[str, Any]
+) -> tuple[MethodDefault, ...]:
+    """Return the keys that `written`, a method of `recipe`, leaves open.
+
+    Works on broken recipes too, whose rules ask for it.
+    """
+    return tuple(one for one in _every(written, recipe) if one.key not in written)
+
+
+def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
+    is_full = written.get("kind") == "full"
+    if not is_full:
+        yield MethodDefault(
+            key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
+        )
+    yield from _steps(written, recipe)
+    yield _rate(recipe, is_full=is_full)
+    splits = recipe.get("splits")
+    judged = not isinstance(splits, Mapping) or has_validation(recipe)
+    why = "the lowest validation loss" if judged else "no validation rows to choose by"
+    yield MethodDefault(key="keep", value="best" if judged else "last", reason=why)
+
+
+def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
+    micro = written.get("micro_batch_size")
+    batch = _BATCH if not micro else micro * max(1, -(-_BATCH // micro))
+    why = "small batches give more steps from few rows"
+    if batch != _BATCH:
+        why = f"{_BATCH} rows, rounded up to whole passes of {micro}"
+    yield MethodDefault(key="batch_size", value=batch, reason=why)
+    batch = written.get("batch_size", batch)
+    yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")
+    if "epochs" in written:  # then they decide how many steps there are
+        return
+    labels = _labels(recipe)
+    epochs, why = 3.0, "each answer teaches many tokens"
+    if labels:
+        epochs, why = 5.0, "an answer is one label, which teaches little each time"
+    if labels > _MANY_LABELS:
+        epochs, why = 8.0, f"{labels} labels have few rows each"
+    yield MethodDefault(key="epochs", value=epochs, reason=why)
+    least = _LEAST if labels else _LEAST // 2
+    yield MethodDefault(
+        key="min_steps", value=least, reason="few rows are seen more often: fewer steps underfit"
+    )
+    if "min_steps" not in written or written["min_steps"] <= _MOST:
+        yield MethodDefault(key="max_steps", value=_MOST, reason="many rows are seen less often")
+
+
+def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
+    weights = size_of(recipe.get("base_model"))
+    rate = usual_rate(weights or _USUAL, is_full=is_full)
+    why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
+    if is_full:
+        why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
+    if not _labels(recipe):
+        rate = _one_digit(rate * _OF_TEXTS)
+        why += ", half of it as each answer teaches many tokens"
+    return MethodDefault(key="learning_rate", value=rate, reason=why)
+
+
+def usual_rate(weights: float, *, is_full: bool) -> float:
+    """Return the learning rate for labels, of a base model with so many weights."""
+    rate = _MEASURED_RATE * min(1.0, (_MEASURED / weights) ** _FALL)
+    return _one_digit(rate * _OF_FULL if is_full else rate)
+
+
+def _one_digit(rate: float) -> float:
+    return float(f"{rate:.0e}")
+
+
+def _labels(recipe: Mapping[str, Any]) -> int:
+    """Return how many labels an answer is chosen from; 0 where it is not."""
+    task = recipe.get("task")
+    kind = KINDS.get(task.get("kind", "")) if isinstance(task, Mapping) else None
+    if kind is None or not kind.has_labels:
+        return 0
+    labels = task.get("labels") if isinstance(task, Mapping) else None
+    return max(2, len(labels)) if isinstance(labels, list) else 2
+
+
+def size_of(base_model: Any) -> float | None:
+    """Return how many weights the name of a base model says, such as `135M`; None where it says nothing."""
+    if not isinstance(base_model, Mapping):
+        return None
+    # The file of a package, or of a folder, names the model; its archive may hold several.
+    for key in ("file", "hub", "path", "package"):
+        name = base_model.get(key)
+        if isinstance(name, str) and (found := _SIZE.findall(name.rpartition("/")[2])):
+            number, unit = found[-1]
+            return float(number) * (1e6 if unit in "mM" else 1e9)
+    return None
+
+
+def _words(weights: float) -> str:
+    return f"{weights / 1e9:g} B" if weights >= 1e9 else f"{weights / 1e6:g} M"

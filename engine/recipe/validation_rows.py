@@ -1,0 +1,48 @@
+"""Where a recipe has validation rows, and how many are drawn from the training rows where it gives none. Light.
+
+`method.keep: best` needs validation rows to choose the checkpoint. Where it is written beside `splits.validation: 0`,
+part of the training rows become validation rows; the holdout is drawn as it would be without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.recipe.model import FROM_TRAIN, Size, ValidationSize
+
+SHARE: Final = 0.15
+"""Of the training rows."""
+FEWEST: Final = 30
+"""A validation loss of fewer rows chooses by luck."""
+MOST: Final = 100
+"""More would cost training rows and tell checkpoints apart no better."""
+
+
+def are_drawn_from_train(recipe: Mapping[str, Any]) -> bool:
+    """Tell whether a written recipe, with the schema's defaults filled in, asks for it."""
+    return bool(recipe["splits"].get("validation") == 0 and recipe["method"].get("keep") == "best")
+
+
+def has_validation(recipe: Mapping[str, Any]) -> bool:
+    """Tell whether a written recipe has validation rows; no size is not 0, as files or a column may say which."""
+    return recipe["splits"].get("validation") != 0 or are_drawn_from_train(recipe)
+
+
+def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, ValidationSize]:
+    """Return the sizes of train and validation after rows were drawn, where the recipe has train in rows."""
+    if validation != FROM_TRAIN or not isinstance(train, int):
+        return train, validation
+    return train - drawn_rows(train), drawn_rows(train)
+
+
+def drawn_note(train: Size) -> str:
+    """Where the validation rows come from, in words, with as many of them as the recipe says."""
+    if isinstance(train, int):
+        return f"{drawn_rows(train)} of the {train} training rows validate, for `keep: best`"
+    return f"{SHARE:.0%} of the training rows validate ({FEWEST} to {MOST}), for `keep: best`"
+
+
+def drawn_rows(train: int) -> int:
+    """Return how many of so many training rows become validation rows; never more than half of them."""
+    return min(max(FEWEST, min(MOST, round(SHARE * train))), train // 2)

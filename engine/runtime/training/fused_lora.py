@@ -1,0 +1,100 @@
+"""The product of a layer with its adapter as one function, on a CPU in half precision.
+
+PEFT casts a layer's input to the adapter's 32 bits, autocast casts it back, and product, scaling and sum are steps of
+their own, each rounded and each with its own backward pass: a sixth to a half more than the layer alone. Here
+
+    y = x W' + (x A') (s B)'      dx = dy W + du A,  dA = du' x,  dB = s dy' u,  with u = x A' and du = dy (s B)
+
+without a cast of anything but A and B, and the sums are taken within the products.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from peft.tuners.lora.layer import Linear
+
+HALVES = (torch.bfloat16, torch.float16)
+
+
+class _Product(torch.autograd.Function):
+    """x [n, in], W [out, in], A [rank, in], B [out, rank] to y [n, out]; W learns nothing."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0913, RUF100 - the terms of the product
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        """Return the product."""
+        down, up = a.to(x.dtype), (b * scale).to(x.dtype)
+        low = x @ down.t()
+        ctx.save_for_backward(x, weight, down, up, low)
+        ctx.scale, ctx.dtype = scale, a.dtype
+        return torch.addmm(x @ weight.t(), low, up.t())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of x, A and B."""
+        (dy,) = gradients
+        x, weight, down, up, low = ctx.saved_tensors
+        dlow = dy @ up
+        # The first layer's input learns nothing.
+        dx = torch.addmm(dy @ weight, dlow, down) if ctx.needs_input_grad[0] else None
+        return (
+            dx,
+            None,
+            (dlow.t() @ x).to(ctx.dtype),
+            (dy.t() @ low).to(ctx.dtype) * ctx.scale,
+            None,
+        )
+
+
+def fuse(model: torch.nn.Module, *, on: bool) -> int:
+    """Let layers compute their product with the adapter in one, or as PEFT does again; return how many do."""
+    layers = [one for one in model.modules() if type(one) is Linear and _is_plain(one)]
+    for layer in layers:
+        if on:
+            layer.forward = partial(_forward, layer)
+        else:
+            vars(layer).pop("forward", None)
+    return len(layers) if on else 0
+
+
+def _is_plain(layer: Any) -> bool:
+    """Say whether a layer is a frozen weight in half precision on a CPU, and one adapter that drops nothing out."""
+    weight: Any = getattr(layer.base_layer, "weight", None)
+    adapters = list(layer.active_adapters)
+    return (
+        type(layer.base_layer) is torch.nn.Linear
+        and weight.dtype in HALVES
+        and weight.device.type == "cpu"
+        and not weight.requires_grad
+        and len(adapters) == 1
+        and adapters[0] in layer.lora_A
+        and not layer.lora_variant
+        and not layer.lora_bias[adapters[0]]
+        and isinstance(layer.lora_dropout[adapters[0]], torch.nn.Identity)
+    )
+
+
+def _forward(layer: Any, x: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+    weight = layer.base_layer.weight
+    if given or named or layer.merged or layer.disable_adapters or x.dtype != weight.dtype:
+        found: torch.Tensor = type(layer).forward(layer, x, *given, **named)
+        return found
+    (name,) = layer.active_adapters
+    y: torch.Tensor = _Product.apply(
+        x.flatten(0, -2),
+        weight,
+        layer.lora_A[name].weight,
+        layer.lora_B[name].weight,
+        layer.scaling[name],
+    )
+    y = y.view(*x.shape[:-1], -1)
+    return y if layer.base_layer.bias is None else y + layer.base_layer.bias

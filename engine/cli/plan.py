@@ -116,6 +116,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
+    facts += [("validation", text)] if (text := _drawn(recipe)) else []
     facts += under("splits", _split_lines(plan))
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
@@ -243,6 +244,12 @@ def _trained(plan: Plan, counted: TrainedRows | None) -> str:
     return rows_note(plan.trained or plan.recipe, counted) if counted else ""
 
 
+def _drawn(recipe: Recipe) -> str:
+    """Which training rows validate; empty where the recipe gives validation rows, or has none."""
+    splits = recipe.splits
+    return drawn_note(splits.train) if splits.validation == FROM_TRAIN else ""
+
+
 def _sizes(recipe: Recipe) -> str:
     """How large the splits are, and what says which row belongs where."""
     splits = recipe.splits
@@ -252,8 +259,6 @@ def _sizes(recipe: Recipe) -> str:
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
-    if splits.validation == FROM_TRAIN:
-        sized += f", {drawn_note(splits.train)}"
     if splits.by in DRAWN:
         return sized
     return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"

@@ -37,6 +37,8 @@ READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 Artifacts = Mapping[str, Artifact]
+LEFT_OUT = "left_out.json"
+"""Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
 LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
@@ -133,6 +135,13 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
     # thresholds are not in the key of `baseline`, so they are applied when it is read
     path = artifacts["baseline"].file("baselines.json")
     return load_baselines(path, recipe.acceptance)
+
+
+def left_out(artifacts: Artifacts) -> tuple[str, ...]:
+    """Return which optional baselines were not asked, and why."""
+    made = artifacts.get("baseline")
+    found = read_json(made, LEFT_OUT) if made and (made.path / LEFT_OUT).exists() else {}
+    return tuple(f"baseline {name} was left out: {why}" for name, why in found.items())
 
 
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.backends import axolotl_launch
+from engine.backends import axolotl_gpu, axolotl_launch
 from engine.backends.axolotl_keys import PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
@@ -44,6 +44,10 @@ Line = tuple[str, Json, str]
 def version() -> str | None:
     """Return the installed version of Axolotl, or None."""
     return version_of("axolotl")
+
+
+kernels = axolotl_gpu.kernels
+kernel_words = axolotl_gpu.in_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
@@ -104,8 +108,9 @@ def _overridden(key: str, value: Json) -> ConfigLine:
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
-    yield from _model(method)
+    yield from _model(recipe, setting)
     yield "plugins", _plugins(recipe, setting), "default: progress is recorded; see each of them"
+    yield from axolotl_gpu.kernel_lines(recipe, setting)
     yield from _rows(method, setting)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
@@ -113,10 +118,11 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _reproducibility(method, setting)
 
 
-def _model(method: Method) -> Iterator[Line]:
+def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    method = recipe.method
     yield "base_model", "base_model", "base_model"
     yield "trust_remote_code", False, "default: a recipe is data, never code"
-    yield "attn_implementation", "sdpa", "default: on every device, nothing fetched"
+    yield axolotl_gpu.attention(recipe, setting)
     if method.kind != "full":
         yield "adapter", method.kind, "method.kind"
         yield "load_in_4bit", method.kind == "qlora", "method.kind"
@@ -141,7 +147,10 @@ def _targets(method: Method) -> Line:
 
 
 def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
-    """Return the recorder, and those for shared batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it."""
+    """Return the recorder, and those for shared batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it.
+
+    Axolotl's own for the kernels of a GPU come last.
+    """
     method = recipe.method
     names = ["ShareStart"] if shares_prefix(recipe) else []
     names.append("Recorder")
@@ -151,7 +160,8 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
         names.append("MixedPrecision")
     if method.kind == "qlora" and setting.device.kind == "cpu":
         names.append("Unpacked")
-    return [f"{PLUGIN}.{name}" for name in names]
+    ours = [f"{PLUGIN}.{name}" for name in names]
+    return [*ours, *axolotl_gpu.plugins(recipe, setting)]
 
 
 def _mixed_full(method: Method, setting: CompileInputs) -> bool:
@@ -195,7 +205,7 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler", method.scheduler, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optimizer", "adamw_torch", "default: AdamW without fused kernels"
+    yield axolotl_gpu.optimizer(setting)
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
 
@@ -231,7 +241,7 @@ def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
     # All three are written down: `bf16: auto` becomes fp16 on a CPU.
     yield "bf16", bf16, "backend.precision"
     yield "fp16", setting.precision == "fp16", "backend.precision"
-    yield "tf32", False, "default: fp32 means fp32"
+    yield axolotl_gpu.tf32(setting)
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 

@@ -19,11 +19,16 @@ OVERRIDABLE = frozenset(
         "adam_epsilon",
         "attn_implementation",
         "cosine_min_lr_ratio",
+        "cut_cross_entropy",
         "dataloader_num_workers",
         "eval_batch_size",
         "eval_on_start",
         "full_determinism",
         "group_by_length",
+        "liger_fused_linear_cross_entropy",
+        "liger_glu_activation",
+        "liger_rms_norm",
+        "liger_rope",
         "logging_steps",
         "lora_mlp_kernel",
         "lora_o_kernel",
@@ -41,6 +46,12 @@ OVERRIDABLE = frozenset(
 
 ALLOWED_VALUES: dict[str, tuple[Json, ...]] = {
     "attn_implementation": ("sdpa", "eager"),
+    # Switched off only: what is on needs its plugin, which the compiler names where its package is installed.
+    "cut_cross_entropy": (False,),
+    "liger_fused_linear_cross_entropy": (False,),
+    "liger_glu_activation": (False,),
+    "liger_rms_norm": (False,),
+    "liger_rope": (False,),
     "optimizer": (
         "adamw_torch",
         "adamw_torch_fused",
@@ -91,7 +102,10 @@ def vocabulary() -> Vocabulary:
     listing = json.loads(schema_text(f"axolotl/{PINNED}.keys.json"))
     return Vocabulary(
         name=f"axolotl {PINNED}",
-        kinds={key: frozenset(entry["kinds"]) for key, entry in listing["keys"].items()},
+        kinds={
+            key: frozenset(entry["kinds"])
+            for key, entry in (listing["keys"] | listing["plugin_keys"]).items()
+        },
         overridable=OVERRIDABLE,
         from_recipe=FROM_RECIPE,
         values=ALLOWED_VALUES,

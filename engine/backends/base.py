@@ -32,6 +32,8 @@ class CompileInputs:
     """`bf16`, `fp16` or `fp32`: resolved, never `auto`."""
     train_rows: int
     validation_rows: int
+    kernels: tuple[str, ...] = ()
+    """Packages of GPU kernels where it is trained: what the backend's `kernels` found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,12 @@ class BackendModule(Protocol):
 
     def version(self) -> str | None:
         """Return the installed version, or None."""
+
+    def kernels(self, device: Device) -> tuple[str, ...]:
+        """Return the packages here whose presence changes what is compiled for the device."""
+
+    def kernel_words(self, recipe: Recipe, setting: CompileInputs) -> str:
+        """Say which kernels of a GPU are used, and what is missing for more; empty where there is no choice."""
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
         """Return what is wrong with the recipe for this backend, on any machine."""

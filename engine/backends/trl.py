@@ -97,6 +97,16 @@ def version() -> str | None:
     return version_of("trl")
 
 
+def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
+    """Return nothing: the config is the same whatever kernels are there."""
+    return ()
+
+
+def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001 - the contract's arguments
+    """Return nothing, as there is no choice."""
+    return ""
+
+
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand."""
     return override_problems(recipe.backend.overrides, VOCABULARY)

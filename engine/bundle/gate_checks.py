@@ -44,7 +44,9 @@ def comparison_problems(found: Contents) -> Iterator[str]:
     """Yield where the baselines, or the comparisons with them, are not those of recipe and scores."""
     report, recipe = found.report, found.recipe
     wanted, there = {one.name for one in recipe.baselines}, {one.name for one in report.baselines}
-    if wanted != there:
+    # What is optional may be missing.
+    due = {one.name for one in recipe.baselines if not one.optional}
+    if not due <= there <= wanted:
         yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
     for baseline in report.baselines:
         if baseline.passes != baseline_passes(baseline.scores, recipe.acceptance):
@@ -180,7 +182,9 @@ def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     gained = [one.metric for one in acceptance.over_baselines] or [main]
     kept = [one.metric for one in acceptance.over_previous] or [main]
-    wanted = {(one.name, metric) for one in recipe.baselines for metric in gained}
+    there = {one.name for one in report.baselines}
+    asked = [one.name for one in recipe.baselines if one.name in there or not one.optional]
+    wanted = {(name, metric) for name in asked for metric in gained}
     found = {(one.name, one.metric) for one in report.comparisons if one.name != PREVIOUS}
     for name, metric in sorted(wanted - found):
         yield f"there is no comparison with {name} in {metric}"

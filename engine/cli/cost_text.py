@@ -32,6 +32,8 @@ def estimate_lines(found: Forecast, *, explain: bool) -> list[tuple[str, str]]:
     lines = [("trains", " · ".join(parts))] if (parts := list(_trained(found))) else []
     if training.shared_start:
         lines.append(("shared start", training.shared_start))
+    if training.kernels:
+        lines.append(("kernels", training.kernels))
     if training.memory_bytes is not None:
         lines.append(("memory", _memory(training.memory_bytes, found.device)))
     lines += [("in all", total)] if (total := " · ".join(_total(found))) else []

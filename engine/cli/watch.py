@@ -112,7 +112,8 @@ def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     results = flow.baselines(artifacts, recipe)
     shown = baseline_lines(results, metric=_main(recipe)) if results else "none asked for"
     hints = flow.curves({"baseline": artifacts["baseline"]})
-    return "\n".join([shown, *learning_lines(hints, folds=None, metric=_main(recipe))])
+    absent = flow.left_out(artifacts)
+    return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=_main(recipe))])
 
 
 def _main(recipe: Recipe) -> str:

@@ -153,6 +153,7 @@ def _write_rows(
         precision=context.precision,
         train_rows=STEPS * method.batch_size,
         validation_rows=len(looked_at),
+        kernels=load_backend(context.recipe.backend.name).kernels(device),
     )
 
 

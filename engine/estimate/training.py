@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from engine.backends.base import Schedule, accumulation, schedule, shares_prefix
+from engine.backends import load_backend
+from engine.backends.base import (
+    CompileInputs,
+    Schedule,
+    accumulation,
+    schedule,
+    shares_prefix,
+)
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import duration, memory
@@ -36,6 +43,8 @@ class TrainingEstimate:
     """They were counted by the base model's tokenizer."""
     shared_start: str = ""
     """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
+    kernels: str = ""
+    """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
     trainable_parameters: int | None = None
     total_parameters: int | None = None
     memory_bytes: int | None = None
@@ -77,13 +86,15 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     if plan:
         derived.append(("steps", _steps_text(method, work, plan)))
     shared = ""
-    if work.shared and not work.at_most and shares_prefix(recipe):
+    # without a row where every one of the sample is left out
+    if work.shared and work.train and not work.at_most and shares_prefix(recipe):
         shared = _shared_text(recipe, work)
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
         shared_start=shared,
+        kernels=_kernels(recipe, device),
         unknown=known.missing,
         derived=tuple(derived),
     )
@@ -124,6 +135,18 @@ class _Estimate:
     source: str
     bytes: int | None = None
     seconds: float | None = None
+
+
+def _kernels(recipe: Recipe, device: Device) -> str:
+    backend = load_backend(recipe.backend.name)
+    setting = CompileInputs(
+        device=device,
+        precision=device.precision(recipe.backend.precision),
+        train_rows=0,
+        validation_rows=0,
+        kernels=backend.kernels(device),
+    )
+    return backend.kernel_words(recipe, setting)
 
 
 def _plan(method: Method, work: Workload) -> Schedule | None:

@@ -9,6 +9,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
+from engine.backends import load_backend
 from engine.environment import Device, version_of
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
 from engine.lock.file import Lock, lock_path, read_lock
@@ -31,7 +32,7 @@ from engine.stages import (
 )
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
-from engine.training.trained_rows import split_rows
+from engine.training.trained_rows import counted_rows, split_rows
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
@@ -294,6 +295,10 @@ class _Planner:
                 "kind": inputs.device.kind,
                 "precision": inputs.device.precision(self.recipe.backend.precision),
             }
+        if "kernels" in uses:
+            # Only where there are any: on a CPU the same packages change nothing.
+            found = load_backend(self.recipe.backend.name).kernels(inputs.device)
+            payload["device"] |= {"kernels": list(found)} if found else {}
         return payload
 
     def _needs(self, name: str) -> dict[str, str] | None:
@@ -320,14 +325,19 @@ class _Planner:
     def _compiled_text(self, *, late: bool) -> str | None:
         """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
 
-        `late`: only the compile stage knows it, since it counts the rows that are trained.
+        `late`: only the tokenizer knows how many rows are trained; `recipe data` or the compile stage has asked it.
         """
         from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
-        if late:
-            made = self.stages["compile"].reused
-            return made.file(CONFIG).read_text(encoding="utf-8") if made else None
-        rows = split_rows(self.recipe, self.stages["data"].reused)
+        data, made = self.stages["data"].reused, self.stages["compile"].reused if late else None
+        if made is not None:
+            return made.file(CONFIG).read_text(encoding="utf-8")
+        if not late:
+            rows = split_rows(self.recipe, data)
+        elif data is None:
+            rows = None
+        else:
+            rows = counted_rows(self.recipe, self.store, data, self.inputs.base_model)
         if rows is None:
             return None
         train, validation = rows

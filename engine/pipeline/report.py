@@ -101,7 +101,12 @@ def assemble(facts: ReportInputs) -> Report:
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
         versions=tool_versions(),
         environment=_environment(state.inputs.device),
-        notes=(*facts.notes, *_fold_notes(folds, recipe), *_reuse_notes(state.records)),
+        notes=(
+            *facts.notes,
+            *flow.left_out(artifacts),
+            *_fold_notes(folds, recipe),
+            *_reuse_notes(state.records),
+        ),
         learning_curves=flow.curves(artifacts),
         folds=folds,
         comparisons=flow.comparisons(artifacts),

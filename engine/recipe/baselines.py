@@ -69,6 +69,7 @@ def baseline(written: Any, folder: Path) -> Baseline:
         kind=cast("BaselineKind", kind),
         name=name_of(written),
         shots=int(spec.get("shots", 0)),
+        optional=bool(spec.get("optional", False)),
         ref=named or (DEFAULT_ENCODER if kind in ENCODERS else None),
         gguf=cast("PathRef", reference(gguf, folder)) if "gguf" in spec else None,
         endpoint=_endpoint(spec) if "endpoint" in spec else None,
@@ -88,7 +89,7 @@ def as_written(value: Baseline) -> Any:
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
     if value.kind in ENCODERS:
-        return {value.kind: {}}
+        return {value.kind: {"optional": True} if value.optional else {}}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
 
 

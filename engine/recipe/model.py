@@ -389,6 +389,8 @@ class Baseline:
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None
     """model: a transformers model; encoder_linear, encoder_tuned: a sentence encoder."""
+    optional: bool = False
+    """encoder_linear, encoder_tuned: left out where the encoder cannot be fetched."""
     gguf: PathRef | None = None
     """model: a file that llama.cpp runs."""
     endpoint: Endpoint | None = None

@@ -51,7 +51,8 @@ def tools_of(name: str) -> tuple[str, ...]:
 def uses_of(name: str) -> tuple[str, ...]:
     """What else its result depends on (`USES`).
 
-    `sources`: the bytes of the data sources; `base_model`; `device`: the kind of device and the precision.
+    `sources`: the bytes of the data sources; `base_model`; `device`: the kind of device and the precision;
+    `kernels`: packages of GPU kernels that the backend would use.
     """
     return tuple(getattr(load_stage(name), "USES", ()))
 

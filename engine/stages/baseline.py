@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import LEFT_OUT, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold
 from engine.evidence import to_json
@@ -70,8 +70,12 @@ def run(context: StageContext) -> None:
     for method in {one.max_length: one for one in methods_of(recipe)}.values():
         rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())
     asker = Asker(context=context, models=Models(context, base))
-    results = [_judged(baseline, asker, folds) for baseline in recipe.baselines]
+    absent = {baseline.name: asker.why_absent(baseline) for baseline in recipe.baselines}
+    asked = [baseline for baseline in recipe.baselines if not absent[baseline.name]]
+    results = [_judged(baseline, asker, folds) for baseline in asked]
     write_json(context.workdir / FILE, results)
+    if any(absent.values()):
+        write_json(context.workdir / LEFT_OUT, {name: why for name, why in absent.items() if why})
     if "tfidf_svm" in [baseline.kind for baseline in recipe.baselines]:
         curve = svm_curve(context, train=folds[0].train, validation=folds[0].validation)
         write_json(context.workdir / CURVE, to_json(curve))

@@ -22,7 +22,7 @@ from engine.training.trained_rows import split_rows
 
 REVISION = 1
 NEEDS = ("data",)
-USES = ("device",)
+USES = ("device", "kernels")
 
 CONFIG = "config.yaml"
 PROVENANCE = "provenance.json"
@@ -56,13 +56,15 @@ def compile_recipe(
     recipe: Recipe, device: Device, *, train_rows: int, validation_rows: int
 ) -> BackendConfig:
     """Return the backend config of a recipe on a device; pure and light. RecipeError B40x."""
+    backend = load_backend(recipe.backend.name)
     setting = CompileInputs(
         device=device,
         precision=device.precision(recipe.backend.precision),
         train_rows=train_rows,
         validation_rows=validation_rows,
+        kernels=backend.kernels(device),
     )
-    return load_backend(recipe.backend.name).compile(recipe, setting)
+    return backend.compile(recipe, setting)
 
 
 def trained_rows(context: StageContext) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from engine.training.variants import training_slice, variant
 
 REVISION = 3
 NEEDS = ("data", "evaluate")
-USES = ("base_model", "device")
+USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 CURVE = "curve.json"

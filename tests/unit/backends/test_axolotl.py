@@ -29,11 +29,32 @@ SETTINGS = {
     ),
     "gpu-bf16": CompileInputs(device=GPU, precision="bf16", train_rows=400, validation_rows=100),
 }
+SETTINGS |= {
+    name: dataclasses.replace(SETTINGS["gpu-bf16"], kernels=kernels)
+    for name, kernels in {
+        "gpu-liger": ("liger-kernel",),
+        "gpu-kernels": ("liger-kernel", "cut-cross-entropy", "flash-attn"),
+    }.items()
+}
+EIGHT_B: dict[str, Any] = {
+    "rank": 16,
+    "alpha": 32,
+    "batch_size": 16,
+    "micro_batch_size": 2,
+    "max_length": 4096,
+    "learning_rate": 2e-4,
+    "gradient_checkpointing": True,
+}
+"""As one trains a model of eight billion parameters on one GPU of 80 GB."""
 CONFIGS = [
     ("lora-cpu-fp32", "cpu-fp32", {}),
     ("lora-cpu-bf16", "cpu-bf16", {}),
     ("qlora-gpu-bf16", "gpu-bf16", {"kind": "qlora", "target_modules": "attention"}),
     ("full-gpu-bf16", "gpu-bf16", {"kind": "full", "learning_rate": 2e-5, "early_stopping": None}),
+    ("lora-8b-gpu-shared", "gpu-kernels", EIGHT_B),
+    ("lora-8b-gpu-dropout", "gpu-kernels", {**EIGHT_B, "dropout": 0.05}),
+    ("qlora-8b-gpu-dropout", "gpu-liger", {**EIGHT_B, "kind": "qlora", "dropout": 0.05}),
+    ("full-8b-gpu-shared", "gpu-kernels", {**EIGHT_B, "kind": "full", "learning_rate": 1e-5}),
     ("lora-last", "gpu-bf16", {"keep": "last", "target_modules": ("q_proj", "v_proj")}),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.backends import axolotl_gpu
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
 from engine.pipeline.plan import (
@@ -169,6 +170,43 @@ def test_what_a_stage_reads_besides_stands_in_its_key(
     (tmp_path / "other").write_text("two", encoding="utf-8")
 
     assert len({str(before.stage("evaluate").key), first, key()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "backend", "changed"),
+    [
+        (
+            "cuda",
+            "axolotl",
+            {"compile", "train", "evaluate", "gate", "merge", "quantize", "verify"},
+        ),
+        ("cuda", "trl", set()),
+        ("cpu", "axolotl", set()),
+    ],
+)
+def test_kernels_of_a_gpu_are_part_of_what_is_trained_with_them(
+    recipe: Recipe,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    backend: Any,
+    changed: set[str],
+) -> None:
+    sized = replace(
+        recipe,
+        splits=replace(recipe.splits, train=60, validation=20, holdout=40),
+        backend=replace(recipe.backend, name=backend, precision="bf16"),
+    )
+    device = replace(CPU, kind=kind, bf16=True)
+    inputs = PlanInputs(device=device, sources=({"sha256": "ab" * 32},), base_model={})
+    found = []
+    for packages in ((), ("liger-kernel",)):
+        monkeypatch.setattr(axolotl_gpu, "_importable", lambda packages=packages: packages)
+        stages = plan_run(sized, store, inputs=inputs).stages
+        found.append({stage.name: stage.key.digest for stage in stages if stage.key})
+
+    without, with_liger = found
+    assert {name for name in without if without[name] != with_liger[name]} == changed
 
 
 def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(

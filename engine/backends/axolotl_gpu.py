@@ -1,0 +1,176 @@
+"""What Axolotl is given on an NVIDIA GPU: kernels, loss, attention, optimizer and TF32, each with its reason.
+
+Chosen by the method, by whether rows share their start, and by what can be imported where training runs: a plugin
+whose package is missing would end the training. Light: packages are looked for, not imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from engine.backends.base import CompileInputs, shares_prefix
+from engine.environment import Device
+from engine.recipe.model import Json, Method, Recipe
+
+Line = tuple[str, Json, str]
+
+LIGER, CUT_CROSS_ENTROPY, FLASH = "liger-kernel", "cut-cross-entropy", "flash-attn"
+PLUGINS = {
+    LIGER: "axolotl.integrations.liger.LigerPlugin",
+    CUT_CROSS_ENTROPY: "axolotl.integrations.cut_cross_entropy.CutCrossEntropyPlugin",
+}
+TOKENWISE = ("liger_rope", "liger_rms_norm", "liger_glu_activation")
+"""What Liger computes token by token: the same whatever attention and batches are."""
+LOSS = "liger_fused_linear_cross_entropy"
+CUT = "cut_cross_entropy"
+LONG = 2048
+"""`method.max_length` from which on flash attention is worth its unpadding of every layer's states."""
+FORK_MARK = "AXOLOTL_CCE_FORK"
+"""Stands in the patch of Axolotl's fork of cut-cross-entropy, the only one that its plugin takes."""
+
+
+def kernels(device: Device) -> tuple[str, ...]:
+    """Return the packages of GPU kernels that training on this device can use; none but on an NVIDIA GPU."""
+    return _importable() if device.kind == "cuda" else ()
+
+
+def plugins(recipe: Recipe, setting: CompileInputs) -> list[str]:
+    """Return Axolotl's own plugins for the kernels that are chosen."""
+    return [PLUGINS[name] for name in _chosen(recipe, setting) if name in PLUGINS]
+
+
+def kernel_lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    """Yield the keys of Liger and of cut-cross-entropy; none where neither is used."""
+    chosen = _chosen(recipe, setting)
+    if LIGER in chosen:
+        for key in TOKENWISE:
+            yield key, True, "default: fused on a GPU; computes token by token"
+        yield LOSS, _loss(recipe, setting) == LOSS, _loss_reason(recipe, setting)
+    if CUT_CROSS_ENTROPY in chosen:
+        yield CUT, True, _loss_reason(recipe, setting)
+
+
+def attention(recipe: Recipe, setting: CompileInputs) -> Line:
+    """Return the attention that rows are trained with where they do not share their start."""
+    if FLASH in _chosen(recipe, setting):
+        reason = f"default: flash-attn is installed, and rows may have {LONG} tokens or more"
+        return "attn_implementation", "flash_attention_2", reason
+    return "attn_implementation", "sdpa", "default: on every device, nothing fetched"
+
+
+def optimizer(setting: CompileInputs) -> Line:
+    """Return AdamW, of one kernel for all weights where there is one."""
+    if setting.device.kind == "cuda":
+        return "optimizer", "adamw_torch_fused", "default: one kernel for all weights on a GPU"
+    return "optimizer", "adamw_torch", "default: AdamW without fused kernels"
+
+
+def tf32(setting: CompileInputs) -> Line:
+    """Return whether what is left of 32-bit products may round to TF32: where products are of bf16 anyway."""
+    if _rounds(setting):
+        return "tf32", True, "default: products are of bf16, which rounds more"
+    return "tf32", False, "default: fp32 means fp32"
+
+
+def in_words(recipe: Recipe, setting: CompileInputs) -> str:
+    """Return what is used on a GPU and what is missing for more; empty on other devices."""
+    if setting.device.kind != "cuda":
+        return ""
+    if not _rounds(setting):
+        return f"fused AdamW; no fused kernels in {setting.precision}"
+    parts = ["fused AdamW", "TF32"]
+    if LIGER in setting.kernels:
+        parts.append("Liger's rotary positions, norms and gates")
+    else:
+        parts.append("no fused kernels: liger-kernel or a C compiler for it is missing")
+    loss = {
+        LOSS: "Liger's loss without whole logits",
+        CUT: "the loss of cut-cross-entropy without whole logits",
+        None: "logits of all tokens",
+    }
+    shares = shares_prefix(recipe)
+    parts.append("logits only of what is learned" if shares else loss[_loss(recipe, setting)])
+    own = (
+        "attention of the shared start" if shares else f"attention {attention(recipe, setting)[1]}"
+    )
+    return "; ".join([*parts, own])
+
+
+def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
+    """Return the packages that are used, in a fixed order."""
+    if not _rounds(setting):
+        return ()
+    used = {
+        LIGER: True,
+        CUT_CROSS_ENTROPY: _loss(recipe, setting) == CUT,
+        FLASH: _is_long(recipe) and _holds_bf16(recipe.method),
+    }
+    return tuple(name for name, wanted in used.items() if wanted and name in setting.kernels)
+
+
+def _is_long(recipe: Recipe) -> bool:
+    return not shares_prefix(recipe) and recipe.method.max_length >= LONG
+
+
+def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:
+    """Return the key of the loss that never holds whole logits, or None."""
+    # Rows that share their start have logits only where something is learned, and labels that the fused losses
+    # of some models do not read.
+    if shares_prefix(recipe):
+        return None
+    if CUT_CROSS_ENTROPY in setting.kernels and _holds_bf16(recipe.method):
+        return CUT
+    return LOSS if LIGER in setting.kernels else None
+
+
+def _loss_reason(recipe: Recipe, setting: CompileInputs) -> str:
+    if shares_prefix(recipe):
+        return "default: rows that share their start have logits only where something is learned"
+    if _loss(recipe, setting) == CUT:
+        return "default: no logits of all tokens are held; cut-cross-entropy is installed"
+    if CUT_CROSS_ENTROPY in setting.kernels:
+        return (
+            "default: no logits of all tokens are held; cut-cross-entropy takes no 32-bit weights"
+        )
+    return "default: no logits of all tokens are held; cut-cross-entropy is not installed"
+
+
+def _rounds(setting: CompileInputs) -> bool:
+    return setting.device.kind == "cuda" and setting.precision == "bf16"
+
+
+def _holds_bf16(method: Method) -> bool:
+    """Full training holds weights of 32 bits and has `bf16: false` in the config: not for kernels of 16 bits."""
+    return method.kind != "full"
+
+
+@cache
+def _importable() -> tuple[str, ...]:
+    found = []
+    # Triton compiles the launcher of its kernels when they first run.
+    if _is_there("triton") and _compiles_c():
+        found += [LIGER] if _is_there("liger_kernel") else []
+        found += [CUT_CROSS_ENTROPY] if _has_axolotls_fork() else []
+    return tuple([*found, FLASH] if _is_there("flash_attn") else found)
+
+
+def _is_there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _compiles_c() -> bool:
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return header.exists() and any(map(shutil.which, ("gcc", "clang")))
+
+
+def _has_axolotls_fork() -> bool:
+    # Looked for in its text: importing it brings torch.
+    spec = importlib.util.find_spec("cut_cross_entropy")
+    folders = map(Path, (spec and spec.submodule_search_locations) or ())
+    patches = (folder / "transformers" / "patch.py" for folder in folders)
+    return any(FORK_MARK in path.read_text(encoding="utf-8") for path in patches if path.exists())

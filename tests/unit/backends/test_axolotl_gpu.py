@@ -1,0 +1,184 @@
+"""What Axolotl is given on a GPU follows from the method, from shared starts, and from what is installed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.backends import axolotl, axolotl_gpu, check_backend, load_backend
+from engine.backends.base import CompileInputs
+from engine.environment import Device
+from support.launches import CPU, make_recipe
+
+GPU = Device(kind="cuda", name="a GPU", memory_bytes=80 << 30, cores=16, bf16=True)
+ALL = ("liger-kernel", "cut-cross-entropy", "flash-attn")
+LOSSES = ("liger_fused_linear_cross_entropy", "cut_cross_entropy")
+DROPS: dict[str, Any] = {"dropout": 0.05, "max_length": 4096}
+"""Rows that each drop out other units do not share their start."""
+
+
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Packages are looked for anew, and once more afterwards."""
+    axolotl_gpu._importable.cache_clear()
+    yield
+    axolotl_gpu._importable.cache_clear()
+
+
+def setting(
+    kernels: tuple[str, ...] = ALL, precision: str = "bf16", device: Device = GPU
+) -> CompileInputs:
+    return CompileInputs(
+        device=device, precision=precision, train_rows=40, validation_rows=8, kernels=kernels
+    )
+
+
+def compiled(given: CompileInputs, **method: Any) -> dict[str, Any]:
+    text = axolotl.compile(make_recipe("axolotl", **method), given).text
+    config: dict[str, Any] = yaml.safe_load(text)
+    return config
+
+
+def own_plugins(config: dict[str, Any]) -> list[str]:
+    return [name.rsplit(".", 1)[1] for name in config["plugins"] if name.startswith("axolotl.")]
+
+
+@pytest.mark.parametrize("kind", ["lora", "qlora", "full"])
+def test_rows_that_share_their_start_have_no_fused_loss_and_no_other_attention(kind: str) -> None:
+    config = compiled(setting(), kind=kind, max_length=4096)
+
+    assert own_plugins(config) == ["LigerPlugin"]
+    assert [config.get(loss) for loss in LOSSES] == [False, None]
+    assert all(config[key] for key in axolotl_gpu.TOKENWISE)
+    assert config["attn_implementation"] == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "loss", "plugins"),
+    [
+        (ALL, [False, True], ["LigerPlugin", "CutCrossEntropyPlugin"]),
+        (ALL[:1], [True, None], ["LigerPlugin"]),
+        (ALL[1:2], [None, True], ["CutCrossEntropyPlugin"]),
+        ((), [None, None], []),
+    ],
+    ids=["all", "liger", "cut-cross-entropy", "none"],
+)
+def test_plain_rows_have_one_loss_of_what_is_installed(
+    kernels: tuple[str, ...], loss: list[bool | None], plugins: list[str]
+) -> None:
+    config = compiled(setting(kernels), **DROPS)
+
+    assert [config.get(name) for name in LOSSES] == loss
+    assert own_plugins(config) == plugins
+
+
+def test_full_training_leaves_kernels_of_16_bits_out() -> None:
+    recipe = make_recipe(
+        "axolotl", kind="full", max_length=4096, overrides=[("neftune_noise_alpha", 5.0)]
+    )
+    config = yaml.safe_load(axolotl.compile(recipe, setting()).text)
+
+    assert not config["bf16"]
+    assert own_plugins(config) == ["LigerPlugin"]
+    assert [config.get(name) for name in LOSSES] == [True, None]
+    assert config["attn_implementation"] == "sdpa"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "max_length", "expected"),
+    [(ALL, 4096, "flash_attention_2"), (ALL, 1024, "sdpa"), (ALL[:2], 4096, "sdpa")],
+    ids=["long", "short", "not installed"],
+)
+def test_flash_attention_is_for_long_plain_rows(
+    kernels: tuple[str, ...], max_length: int, expected: str
+) -> None:
+    config = compiled(setting(kernels), dropout=0.05, max_length=max_length)
+
+    assert config["attn_implementation"] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "optimizer"),
+    [
+        (setting(precision="fp32"), "adamw_torch_fused"),
+        (setting(precision="fp16"), "adamw_torch_fused"),
+        (setting((), device=CPU), "adamw_torch"),
+        (setting((), device=dataclasses.replace(CPU, kind="mps")), "adamw_torch"),
+    ],
+    ids=["fp32", "fp16", "CPU", "Apple"],
+)
+def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs, optimizer: str) -> None:
+    config = compiled(given, **DROPS)
+
+    assert own_plugins(config) == []
+    assert not [key for key in config if "liger" in key or key in LOSSES]
+    assert (config["tf32"], config["optimizer"]) == (False, optimizer)
+
+
+def test_no_package_is_looked_for_without_a_gpu() -> None:
+    assert axolotl.kernels(CPU) == ()
+    assert load_backend("trl").kernels(GPU) == ()
+
+
+def test_every_line_of_a_gpu_says_why() -> None:
+    lines = axolotl.compile(make_recipe("axolotl", **DROPS), setting()).lines
+    reasons = {line.key: line.origin for line in lines}
+
+    assert reasons["cut_cross_entropy"].endswith("cut-cross-entropy is installed")
+    assert reasons["attn_implementation"].startswith("default: flash-attn is installed")
+
+
+@pytest.mark.parametrize(
+    ("kernels", "method", "words"),
+    [
+        (ALL, {}, ["Liger's", "logits only of what is learned", "attention of the shared start"]),
+        (ALL, DROPS, ["cut-cross-entropy without whole logits", "attention flash_attention_2"]),
+        ((), DROPS, ["liger-kernel or a C compiler for it is missing", "logits of all tokens"]),
+    ],
+)
+def test_the_plan_says_what_is_used_and_what_is_missing(
+    kernels: tuple[str, ...], method: dict[str, Any], words: list[str]
+) -> None:
+    said = axolotl.kernel_words(make_recipe("axolotl", **method), setting(kernels))
+
+    assert [word for word in words if word not in said] == []
+    assert axolotl.kernel_words(make_recipe("axolotl", **method), setting((), device=CPU)) == ""
+
+
+@pytest.mark.parametrize("key", [*axolotl_gpu.TOKENWISE, *LOSSES])
+def test_kernels_can_be_switched_off_and_not_on(key: str) -> None:
+    off, on = (make_recipe("axolotl", overrides=[(key, value)]) for value in (False, True))
+
+    assert check_backend(off) == ()
+    assert [problem.code for problem in check_backend(on)] == ["B407"]
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize(
+    ("patch", "found"),
+    [("AXOLOTL_CCE_FORK = 1", True), ("AXOLOTL = 0", False)],
+    ids=["Axolotl's fork", "the original"],
+)
+def test_only_axolotls_fork_of_cut_cross_entropy_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: str, found: bool
+) -> None:
+    package = tmp_path / "cut_cross_entropy"
+    (package / "transformers").mkdir(parents=True)
+    # It would end the search if it were imported.
+    (package / "__init__.py").write_text("raise SystemExit", encoding="utf-8")
+    (package / "transformers" / "patch.py").write_text(patch, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert axolotl_gpu._has_axolotls_fork() == found
+
+
+@pytest.mark.usefixtures("afresh")
+def test_kernels_need_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    assert not {"liger-kernel", "cut-cross-entropy"} & set(axolotl.kernels(GPU))

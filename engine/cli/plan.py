@@ -116,8 +116,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
-    facts += [("validation", text)] if (text := _drawn(recipe)) else []
-    facts += under("splits", _split_lines(plan))
+    facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
@@ -234,20 +233,16 @@ def _counted(plan: Plan, store: Store) -> TrainedRows | None:
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
-def _split_lines(plan: Plan) -> tuple[str, ...]:
-    """Splits that the checks of the data stage made smaller, once it has run."""
-    data = plan.stage("data").reused
-    return split_lines(flow.data_summary(data)) if data else ()
+def _split_facts(plan: Plan) -> list[tuple[str, str]]:
+    """Which training rows validate, and splits that the checks of the data stage made smaller, once it has run."""
+    data, splits = plan.stage("data").reused, plan.recipe.splits
+    drawn = [drawn_note(splits.train)] if splits.validation == FROM_TRAIN else []
+    smaller = split_lines(flow.data_summary(data)) if data else ()
+    return [*under("validation", drawn), *under("splits", smaller)]
 
 
 def _trained(plan: Plan, counted: TrainedRows | None) -> str:
     return rows_note(plan.trained or plan.recipe, counted) if counted else ""
-
-
-def _drawn(recipe: Recipe) -> str:
-    """Which training rows validate; empty where the recipe gives validation rows, or has none."""
-    splits = recipe.splits
-    return drawn_note(splits.train) if splits.validation == FROM_TRAIN else ""
 
 
 def _sizes(recipe: Recipe) -> str:

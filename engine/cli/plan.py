@@ -233,12 +233,17 @@ def _counted(plan: Plan, store: Store) -> TrainedRows | None:
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
-def _split_facts(plan: Plan) -> list[tuple[str, str]]:
-    """Which training rows validate, and splits that the checks of the data stage made smaller, once it has run."""
-    data, splits = plan.stage("data").reused, plan.recipe.splits
+def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
+    """Which training rows validate, and which splits became smaller."""
+    splits = plan.recipe.splits
     drawn = [drawn_note(splits.train)] if splits.validation == FROM_TRAIN else []
-    smaller = split_lines(flow.data_summary(data)) if data else ()
-    return [*under("validation", drawn), *under("splits", smaller)]
+    return [*under("validation", drawn), *under("splits", _split_lines(plan))]
+
+
+def _split_lines(plan: Plan) -> tuple[str, ...]:
+    """Splits that the checks of the data stage made smaller, once it has run."""
+    data = plan.stage("data").reused
+    return split_lines(flow.data_summary(data)) if data else ()
 
 
 def _trained(plan: Plan, counted: TrainedRows | None) -> str:

@@ -49,6 +49,8 @@ from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
 SEEDS: Final = 3
 UNFINISHED: Final = ("failed", "interrupted", "stopped")
 """Outcomes after which a run is tried again."""
+MEASURED: Final = ("accepted", "refused", "inconclusive")
+"""Outcomes of runs that trained a model, whose files are measured whatever the verdict was."""
 REPORT: Final = "report.json"
 ROWS: Final = "rows.jsonl"
 RECIPE: Final = "recipe.yaml"
@@ -83,15 +85,18 @@ class Job:
 
     def is_done_with(self, recipe: str) -> bool:
         """Whether there is nothing left to run: the recipe is the one that was run, and it came to an end."""
-        if not self.is_of(recipe):
-            return False
-        outcome = _outcome(self.report_folder())
-        if outcome != "accepted":
-            return outcome not in ("", *UNFINISHED)
-        return all(
-            name in _asked(self.report_folder()) or _outcome(self.report_folder(name))
-            for name in QUANTIZATIONS
-        )
+        names = [RUN, *self.files_left()]
+        return self.is_of(recipe) and all(_is_finished(self.report_folder(name)) for name in names)
+
+    def files_left(self) -> list[str]:
+        """Return the quantizations of which its run made no file, or did not ask it.
+
+        The engine makes none of a refused model, and stops at the smallest file that passes.
+        """
+        if _outcome(self.report_folder()) not in MEASURED:
+            return []
+        asked = _asked(self.report_folder())
+        return [name for name in QUANTIZATIONS if name not in asked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,25 +126,26 @@ class Runner:
         )
         recipe = write()
         if job.is_done_with(recipe) and not self.again:
-            return f"done before: {_outcome(job.report_folder())}"
+            return f"done before: {_outcome(job.report_folder()).replace('_', ' ')}"
         if self.again or not job.is_of(recipe):
             # with it go the lock and the reports of another recipe
             shutil.rmtree(job.folder, ignore_errors=True)
         job.folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((ROWS, text), (RECIPE, recipe), (COMMIT, self.commit)):
             (job.folder / name).write_text(content, encoding="utf-8")
-        outcome = self._run(job, RECIPE, store, RUN)
-        asked = _asked(job.report_folder())
-        for name in QUANTIZATIONS if outcome == "accepted" else ():
-            shutil.rmtree(job.report_folder(name), ignore_errors=True)
-            if name not in asked:
-                # the engine stops at the smallest file that passes; everything before is reused
-                again = f"recipe-{name}.yaml"
-                (job.folder / again).write_text(write(quantizations=(name,)), encoding="utf-8")
-                self._run(job, again, store, name)
-        if not self.keep_models and outcome not in UNFINISHED:
+        if not _is_finished(job.report_folder()):
+            self._run(job, RECIPE, store, RUN)
+        for name in job.files_left():
+            # everything before the files is reused
+            again = f"recipe-{name}.yaml"
+            (job.folder / again).write_text(write(only=name), encoding="utf-8")
+            self._run(job, again, store, name)
+        if not self.keep_models and job.is_done_with(recipe):
             prune(store)
-        return outcome or (job.folder / PROBLEM).read_text("utf-8").splitlines()[0]
+        outcome = _outcome(job.report_folder())
+        return (
+            outcome.replace("_", " ") or (job.folder / PROBLEM).read_text("utf-8").splitlines()[0]
+        )
 
     def _run(self, job: Job, recipe: str, store: Path, name: str) -> str:
         """Run one recipe, keep its report, and return its outcome; empty where it left none."""
@@ -188,6 +194,10 @@ def prune(store: Path) -> None:
 def _outcome(folder: Path) -> str:
     found = _report(folder)
     return str(found["outcome"]) if found else ""
+
+
+def _is_finished(folder: Path) -> bool:
+    return _outcome(folder) not in ("", *UNFINISHED)
 
 
 def _asked(folder: Path) -> list[str]:

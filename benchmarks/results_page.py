@@ -14,6 +14,7 @@ from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIO
 from results_reports import COLUMNS, TUNED, Line, Number, Results
 
 from engine.files.typed_json import from_json
+from engine.recipe.metrics import is_lower_better
 from engine.render.markdown import prose, table
 
 ROOT = Path(__file__).parents[1]
@@ -176,7 +177,7 @@ def _scores_row(line: Line, notes: _Notes) -> list[str]:
         rows if line.rows else "-",
         str(line.classes or "-"),
         line.language,
-        f"`{line.metric}`",
+        _metric(line),
         *(_number(line.scores[column], notes, digits=3) for column in COLUMNS),
         _verdicts(line),
     ]
@@ -238,18 +239,19 @@ A run that is not *accepted* leaves no model. *refused*: a check failed. *inconc
 METHOD: Final = f"""\
 ## How the numbers are made
 
-- **Metric**: the main one of the kind of task, or what the table says. Of `bits_per_byte` less is better.
+- **Metric**: the main one of the kind of task, or what the table says.
 - **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds. Its interval is the
   wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds.
 - **Baselines** are asked the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0* are the
-  quantized files, run by llama.cpp. A refused model is never exported, so it has no numbers there.
+  quantized files, run by llama.cpp.
 - **Acceptance** is the same for every set without a target. In its main metric the model must gain {GAIN:g} over
   *every* baseline, on the lower end of a paired interval corrected after Holm; the file may lose {DROP:g} and must give
   the same answer on {AGREEMENT:.0%} of the rows. The absolute bound, which a recipe cannot do without, is what guessing
   gives: one in the number of labels, {FLOOR:g} for answers without labels, {BITS} bits a byte. No baseline ends such a
   run before training.
-- **Export**: Q4_K_M and Q8_0 are allowed, and the smallest that passes leaves. Where that is Q4_K_M, the same model is
-  exported as Q8_0 afterwards, so that both have a number.
+- **Export**: Q4_K_M and Q8_0 are allowed, and the smallest that passes leaves; of a refused model none does. So that
+  both have numbers all the same, a second recipe without the gain makes and asks each file that is left. The verdict is
+  that of the first.
 - **Rows a second**: one at a time, nothing cached: the time to read a whole prompt and to write an answer of the mean
   length of the training answers, by llama.cpp, as the report has it.
 - **Minutes**: the whole run, from reading rows to the judged files.
@@ -284,7 +286,7 @@ def excerpt(results: Results) -> str:
     rows = [
         [
             line.title,
-            f"`{line.metric}`",
+            _metric(line),
             *(_short(line.scores[column]) for column in shown),
             _short(line.megabytes[QUANTIZATIONS[0]], digits=0),
             _verdicts(line),
@@ -297,8 +299,14 @@ def excerpt(results: Results) -> str:
 Measured on {hardware}, on public sets that had no part in any default, with no setting of the method but its seed:
 
 {table(heads, rows)}
+
 [All sets, intervals, refusals, and the command that repeats them](docs/results.md).
 """
+
+
+def _metric(line: Line) -> str:
+    less = ", less is better" if is_lower_better(line.metric, line.kind) else ""
+    return f"`{line.metric}`{less}"
 
 
 def _head_of(column: str) -> str:

@@ -13,6 +13,8 @@ from results_cases import CASES, QUANTIZATIONS, WANTED, Case
 
 from engine import load_report
 from engine.evidence import Metric, Report, Scores, Status
+from engine.kinds import KINDS, Decoding
+from engine.recipe.metrics import spec_of
 
 RUN: Final = "run"
 """The folder of a seed's report; those of further quantizations have their names."""
@@ -109,7 +111,7 @@ class _Run:
     problem: str = ""
     commit: str = ""
     others: tuple[Report, ...] = ()
-    """Of further quantizations."""
+    """Of runs that measured one file each."""
 
     def scores(self, column: str) -> Scores | None:
         """Return what a column shows."""
@@ -129,16 +131,20 @@ class _Run:
         return next((one.scores for one in found), None)
 
     def why_no_model(self) -> str:
-        """Return why a column of the trained model is empty."""
+        """Return why the column of the trained model is empty."""
         if self.main is None:
             return f"the engine left no report: {self.problem}"
-        reasons = {
-            "baseline_passes": "not trained, because a baseline passes",
-            "refused": "not exported, because the engine refused the model",
-            "inconclusive": "not exported, because the holdout was too small to decide",
-            "accepted": "not asked for",
-        }
-        return reasons.get(self.main.outcome, f"the run {self.main.outcome}: {self.main.summary}")
+        if self.main.outcome == "baseline_passes":
+            return "not trained, because a baseline passes"
+        return f"the run {self.main.outcome}: {self.main.summary}"
+
+    def why_no_file(self) -> str:
+        """Return why the columns of a file are empty."""
+        if self.main is None or self.main.holdout is None:
+            return self.why_no_model()
+        if not self.others:
+            return f"{self.main.outcome}, and no file was measured"
+        return f"no file was made: {_reason(self.others[0])}"
 
 
 def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
@@ -208,7 +214,7 @@ def _line(case: Case, runs: Sequence[_Run]) -> Line:
         rows=next((_rows(report) for report in reports if report.data), {}),
         scores={column: _score(case, runs, column, metric) for column in COLUMNS},
         megabytes={name: _of_file(runs, name, "file_megabytes") for name in QUANTIZATIONS},
-        rows_a_second={name: _rates(runs, name) for name in QUANTIZATIONS},
+        rows_a_second={name: _rates(case, runs, name) for name in QUANTIZATIONS},
         minutes=mean_of([(_minutes(run.main), "the run was continued") for run in runs]),
         runs=tuple(_facts(run) for run in runs),
     )
@@ -227,20 +233,24 @@ def _rows(report: Report) -> dict[str, int]:
 def _score(case: Case, runs: Sequence[_Run], column: str, metric: str) -> Number:
     found: list[tuple[Metric | None, str]] = []
     for run in runs:
-        why = case.why_not(column) if column in WANTED else run.why_no_model()
-        if column in WANTED and not why:
-            why = run.why_no_model() if run.main is None else "not among the run's baselines"
+        if column in QUANTIZATIONS:
+            why = run.why_no_file()
+        elif column == TUNED or run.main is None:
+            why = run.why_no_model()
+        else:
+            why = case.why_not(column) or "the run has no such baseline"
         scores = run.scores(column)
         measured = (
             next((one for one in scores.metrics if one.name == metric), None) if scores else None
         )
         found.append((measured, (measured.undefined if measured else "") or why))
-    return mean_of_metrics(found)
+    spec = spec_of(metric, case.kind)
+    return mean_of_metrics(found, is_share=spec is not None and spec.unit == "share")
 
 
 def _of_file(runs: Sequence[_Run], quantization: str, name: str) -> Number:
     return mean_of(
-        [(_value(run.file_scores(quantization), name), run.why_no_model()) for run in runs]
+        [(_value(run.file_scores(quantization), name), run.why_no_file()) for run in runs]
     )
 
 
@@ -249,9 +259,17 @@ def _value(scores: Scores | None, name: str) -> float | None:
     return next(iter(found), None)
 
 
-def _rates(runs: Sequence[_Run], quantization: str) -> Number:
+def _rates(case: Case, runs: Sequence[_Run], quantization: str) -> Number:
+    is_asked = KINDS[case.kind].decoding is not Decoding.LIKELIHOOD
+    why = "it was not timed" if is_asked else "nothing is generated"
     return mean_of(
-        [(_rows_a_second(run, quantization), _why_no_rate(run, quantization)) for run in runs]
+        [
+            (
+                _rows_a_second(run, quantization),
+                why if run.file_scores(quantization) else run.why_no_file(),
+            )
+            for run in runs
+        ]
     )
 
 
@@ -265,10 +283,6 @@ def _rows_a_second(run: _Run, quantization: str) -> float | None:
     if first is None or not rate or training is None or not training.rows:
         return None
     return 1 / (first / 1000 + training.supervised_tokens / training.rows / rate)
-
-
-def _why_no_rate(run: _Run, quantization: str) -> str:
-    return "nothing is generated" if run.file_scores(quantization) else run.why_no_model()
 
 
 def _minutes(report: Report | None) -> float | None:
@@ -334,8 +348,8 @@ def mean_of(values: Sequence[tuple[float | None, str]]) -> Number:
     return Number(mean=mean, runs=len(known), missing=missing)
 
 
-def mean_of_metrics(found: Sequence[tuple[Metric | None, str]]) -> Number:
-    """Return the mean over seeds with an interval: the wider one of two.
+def mean_of_metrics(found: Sequence[tuple[Metric | None, str]], *, is_share: bool = True) -> Number:
+    """Return the mean over seeds with an interval: the wider one of two, of a share within 0 and 1.
 
     One run's own interval, of the mean width, knows how many rows judged the model, but not that another seed trains
     another one on other rows; Student's interval of the means knows both, from few values. Neither may look better
@@ -356,8 +370,8 @@ def mean_of_metrics(found: Sequence[tuple[Metric | None, str]]) -> Number:
         return number
     return Number(
         mean=number.mean,
-        low=number.mean - below,
-        high=number.mean + above,
+        low=max(0.0, number.mean - below),
+        high=min(1.0 if is_share else math.inf, number.mean + above),
         runs=number.runs,
         missing=number.missing,
     )

@@ -107,7 +107,7 @@ def test_baselines_are_those_that_the_engine_has_for_the_kind() -> None:
 
     assert written(TINY)["baselines"] == [name for name in wanted if name in BASELINES]
     assert "tfidf_svm" not in written(answers)["baselines"]
-    assert answers.why_not("tfidf_svm") == "`tfidf_svm` does not answer extraction tasks"
+    assert answers.why_not("tfidf_svm") == "this baseline does not answer such tasks"
 
 
 def test_rows_of_development_have_an_odd_digest_and_no_twin_among_the_even_ones() -> None:
@@ -134,7 +134,7 @@ def test_rows_of_development_have_an_odd_digest_and_no_twin_among_the_even_ones(
 
 
 class Engine:
-    """Stands for the engine: leaves example reports, one after the other."""
+    """Stands for the engine: leaves example reports, one after the other, and then the last one again."""
 
     def __init__(self, *reports: str) -> None:
         self.reports = list(reports)
@@ -144,7 +144,7 @@ class Engine:
         del folder
         recipe = yaml.safe_load(Path(words[1]).read_text(encoding="utf-8"))
         self.asked.append(recipe)
-        report = self.reports.pop(0)
+        report = self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
         if not report.isidentifier():
             return 2, report
         store = Path(words[words.index("--store") + 1])
@@ -177,13 +177,41 @@ def run(tmp_path: Path, engine: results.Command, case: Case = TINY, *, again: bo
 
 
 def test_a_file_that_the_engine_did_not_ask_is_asked_afterwards(tmp_path: Path) -> None:
-    engine = Engine("rich", "rich")
+    engine = Engine("rich")
 
     assert run(tmp_path, engine) == "accepted"
 
     asked = [recipe["export"]["quantization"] for recipe in engine.asked]
     assert asked == [["Q4_K_M", "Q8_0"], ["Q8_0"]]
     assert (job(tmp_path).folder / "Q8_0" / "report.json").is_file()
+
+
+def test_files_of_a_refused_model_are_made_by_a_recipe_without_the_gain(tmp_path: Path) -> None:
+    engine = Engine("refused")
+
+    assert run(tmp_path, engine) == "refused"
+
+    (verdict, four, eight) = engine.asked
+    assert "over_baselines" in verdict["acceptance"]
+    assert four["acceptance"] == eight["acceptance"] == {"metrics": {"macro_f1": {"min": 0.5}}}
+    assert four["export"]["quantization"] == ["Q4_K_M"]
+    assert {**four, "acceptance": 0, "export": 0} == {**verdict, "acceptance": 0, "export": 0}
+
+
+def test_nothing_is_measured_where_nothing_was_trained(tmp_path: Path) -> None:
+    engine = Engine("baseline_passes")
+
+    assert run(tmp_path, engine) == "baseline passes"
+    assert len(engine.asked) == 1
+
+
+def test_a_run_whose_files_were_not_measured_is_continued_with_them(tmp_path: Path) -> None:
+    run(tmp_path, Engine("refused", "R302: no disk"))
+    engine = Engine("refused")
+
+    assert run(tmp_path, engine) == "refused"
+
+    assert [recipe["export"]["quantization"] for recipe in engine.asked] == [["Q4_K_M"], ["Q8_0"]]
 
 
 def test_a_run_that_came_to_an_end_is_not_repeated(tmp_path: Path) -> None:
@@ -218,7 +246,7 @@ def test_a_report_of_another_recipe_does_not_stand_for_one_that_was_broken_off(
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, broken_off, changed)
 
-    assert run(tmp_path, Engine("rich", "rich"), changed) == "accepted"
+    assert run(tmp_path, Engine("rich"), changed) == "accepted"
 
 
 def test_another_engine_runs_again_what_is_done(tmp_path: Path) -> None:
@@ -234,7 +262,8 @@ def test_what_the_engine_says_in_the_place_of_a_report_is_kept(tmp_path: Path) -
 def test_models_are_deleted_and_what_was_fetched_stays(tmp_path: Path) -> None:
     run(tmp_path, Engine("refused"))
 
-    assert [path.name for path in tmp_path.glob("store/store/*/*")] == ["package-1"]
+    kept = [path.name for path in tmp_path.glob("store/store/*/*")]
+    assert sorted(kept) == ["package-1", "package-2", "package-3"]
     assert not list(tmp_path.rglob("*.gguf"))
 
 

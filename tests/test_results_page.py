@@ -41,6 +41,13 @@ def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
     assert number.high == pytest.approx(0.7 + 0.2484, abs=1e-4)
 
 
+def test_an_interval_of_a_share_ends_where_shares_do() -> None:
+    found = [(metric(value, value, value), "") for value in (0.8, 0.99)]
+
+    assert mean_of_metrics(found).high == 1.0
+    assert mean_of_metrics(found, is_share=False).high == pytest.approx(0.895 + 12.706 * 0.095)
+
+
 def test_a_missing_number_says_why_and_the_others_still_count() -> None:
     number = mean_of_metrics([(metric(0.8, 0.7, 0.9), ""), (None, "not trained")])
 
@@ -57,6 +64,7 @@ def found(tmp_path: Path) -> Results:
     for seed in (1, 2, 3):
         put_report(work, "tweets", seed, "rich" if seed < 3 else "refused")
     put_report(work, "gsm8k", 1, "generation")
+    put_report(work, "gsm8k", 1, "generation", folder="Q4_K_M")
     put_report(work, "emotions", 1, "refused_by_the_ladder")
     put_report(work, "spam_filter", 1, "baseline_passes")
     put_report(work, "amazon", 1, "failed")
@@ -93,8 +101,9 @@ def test_every_missing_number_has_a_reason(found: Results) -> None:
 
     assert "" not in reasons
     assert "not trained, because a baseline passes" in reasons
-    assert "not exported, because the engine refused the model" in reasons
-    assert "`tfidf_svm` does not answer generation tasks" in reasons
+    assert "refused, and no file was measured" in reasons
+    assert any(reason.startswith("no file was made: `answer_match` 0.037 (") for reason in reasons)
+    assert "this baseline does not answer such tasks" in reasons
     assert "the engine left no report: D101 the file is not there" in reasons
     assert "the run failed: The train stage failed." in reasons
 

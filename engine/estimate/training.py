@@ -86,7 +86,8 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     if plan:
         derived.append(("steps", _steps_text(method, work, plan)))
     shared = ""
-    if work.shared and not work.at_most and shares_prefix(recipe):
+    # without a row where every one of the sample is left out
+    if work.shared and work.train and not work.at_most and shares_prefix(recipe):
         shared = _shared_text(recipe, work)
     found = TrainingEstimate(
         steps=plan.steps if plan else None,

@@ -32,7 +32,7 @@ from engine.stages import (
 )
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
 from engine.store.runs import AcceptedRun, Runs, accepted_runs
-from engine.training.trained_rows import split_rows
+from engine.training.trained_rows import counted_rows, split_rows
 
 FORCED = "forced"
 """The reason of a stage that `--force` names."""
@@ -325,14 +325,19 @@ class _Planner:
     def _compiled_text(self, *, late: bool) -> str | None:
         """The backend config, which stands in keys by its bytes: a compiler change that leaves them does not retrain.
 
-        `late`: only the compile stage knows it, since it counts the rows that are trained.
+        `late`: only the tokenizer knows how many rows are trained; `recipe data` or the compile stage has asked it.
         """
         from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
-        if late:
-            made = self.stages["compile"].reused
-            return made.file(CONFIG).read_text(encoding="utf-8") if made else None
-        rows = split_rows(self.recipe, self.stages["data"].reused)
+        data, made = self.stages["data"].reused, self.stages["compile"].reused if late else None
+        if made is not None:
+            return made.file(CONFIG).read_text(encoding="utf-8")
+        if not late:
+            rows = split_rows(self.recipe, data)
+        elif data is None:
+            rows = None
+        else:
+            rows = counted_rows(self.recipe, self.store, data, self.inputs.base_model)
         if rows is None:
             return None
         train, validation = rows

@@ -91,7 +91,7 @@ def test_evaluations_and_checkpoints_follow_the_epochs_of_the_rows_that_are_left
     config = yaml.safe_load(found["backend_config"])
     per_epoch = -(-found["training"]["rows"] // 8)
 
-    assert (config["eval_steps"], config["save_steps"]) == (per_epoch // 2, per_epoch // 2)
+    assert (config["eval_steps"], config["save_steps"]) == (per_epoch, per_epoch)
 
 
 def test_page_markdown_and_terminal_say_how_many(project: Project) -> None:
@@ -149,6 +149,8 @@ def test_data_plan_compile_run_and_report_say_one_number(
     )
     assert (planned["trained"]["train"], planned["trained"]["counted"]) == (kept, True)
     assert planned["estimate"]["steps"] == steps == 2 * -(-kept // 8)
+    keys = {one["stage"]: one["key"] for one in ran["stages"]}
+    assert {one["stage"]: one["key"] for one in planned["stages"]}["train"] == keys["train"]
     assert f"{kept} of 60 training rows are trained; {60 - kept} left out" in compiled.err
     assert yaml.safe_load(compiled.out) == yaml.safe_load(ran["backend_config"])
 

@@ -194,6 +194,15 @@ def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) 
     )
 
 
+def test_a_sample_of_which_every_row_is_too_long_leaves_nothing_to_estimate(tmp_path: Path) -> None:
+    recipe = recipe_in(tmp_path, max_length=16, dropout=0.0)
+    checks = dataclasses.replace(recipe.data.checks, truncation="drop")
+    data = dataclasses.replace(recipe.data, checks=checks)
+    found = estimated(dataclasses.replace(recipe, data=data), tmp_path)
+
+    assert (found.tokens, found.memory_bytes, found.seconds) == (0, None, None)
+
+
 def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, config=None)
     splits = dataclasses.replace(recipe.splits, train=0.5, validation=0.25, holdout=0.25)

@@ -122,7 +122,7 @@ def _device(kind: str) -> Device | None:
 
 
 def _results_so_far(bench: Bench) -> dict[str, Result]:
-    """Return what an earlier command did in the same setting; what failed is tried again."""
+    """Return what an earlier command did in the same setting; what failed or was left out is tried again."""
     if not bench.file.exists():
         return {}
     held = json.loads(bench.file.read_text(encoding="utf-8"))
@@ -130,7 +130,7 @@ def _results_so_far(bench: Bench) -> dict[str, Result]:
         _say(f"{bench.file} is of another setting: all is measured anew")
         return {}
     done: dict[str, Result] = held["jobs"]
-    return {name: result for name, result in done.items() if "error" not in result}
+    return {name: result for name, result in done.items() if "stage_seconds" in result}
 
 
 def _run_all(bench: Bench, chosen: list[Job], results: dict[str, Result]) -> dict[str, Result]:
@@ -190,6 +190,8 @@ def _measured(bench: Bench, job: Job) -> Result:
         "estimated_bytes": cost["estimated_memory_bytes"],
         "precision": report["training"]["precision"],
         "shared_start": report["training"]["shared_start"],
+        # Not None after a job that was stopped: its stage then took less than a whole one.
+        "resumed_from_step": report["training"]["resumed_from_step"],
         "steps": asdict(usage.steps),
         "final_loss": report["training"]["history"][-1]["eval_loss"],
     }

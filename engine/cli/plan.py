@@ -116,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
-    facts += under("splits", _split_lines(plan))
+    facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
@@ -233,6 +233,13 @@ def _counted(plan: Plan, store: Store) -> TrainedRows | None:
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
+def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
+    """Which training rows validate, and which splits became smaller."""
+    splits = plan.recipe.splits
+    drawn = [drawn_note(splits.train)] if splits.validation == FROM_TRAIN else []
+    return [*under("validation", drawn), *under("splits", _split_lines(plan))]
+
+
 def _split_lines(plan: Plan) -> tuple[str, ...]:
     """Splits that the checks of the data stage made smaller, once it has run."""
     data = plan.stage("data").reused
@@ -252,8 +259,6 @@ def _sizes(recipe: Recipe) -> str:
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
         sized = f"{splits.folds} folds of all rows"
-    if splits.validation == FROM_TRAIN:
-        sized += f", {drawn_note(splits.train)}"
     if splits.by in DRAWN:
         return sized
     return f"{sized} by {splits.by}{f' {splits.column}' if splits.column else ''}"

@@ -111,6 +111,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
             view = replace(view, lengths=measured.lengths, notes=measured.notes)
             problems += measured.problems
             if not problems and folder is not None and counts_after_rendering(recipe):
+                watcher.stage("rows").note("counting the tokens of every row")
                 problems += _render(recipe, store, found, folder)
     if found.data is not None and not problems:
         view = replace(view, training=_training(recipe, store, found))

@@ -119,11 +119,10 @@ def _sample(
     def lengths(rows: Sequence[_Texts]) -> Lengths:
         return lengths_of(Counter(_tokens(task, row, count, asked) for row in rows))
 
-    same = validation is train
     found = lengths(train)
     return RowSample(
         train=found,
-        validation=found if same else lengths(validation),
+        validation=found if validation is train else lengths(validation),
         shared=math.floor(asked),
         from_characters=tokenizer is None,
     )

@@ -97,7 +97,12 @@ def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
         # Planned anew before each stage: keys of later ones stand on what earlier ones counted or
         # chose.
         plan = plan_run(
-            recipe, store, inputs=inputs, previous=options.previous, force=_due(options, state)
+            recipe,
+            store,
+            inputs=inputs,
+            previous=options.previous,
+            force=_due(options, state),
+            until=name,
         )
         planned = plan.stage(name)
         if planned.key is not None:

@@ -151,8 +151,9 @@ def plan_run(
     inputs: PlanInputs,
     previous: Mapping[str, Mapping[str, Any]] | None = None,
     force: Sequence[str] = (),
+    until: str | None = None,
 ) -> Plan:
-    """Keys, states and reasons of the recipe's stages.
+    """Keys, states and reasons of the recipe's stages, or of those up to one.
 
     `previous` holds the key payloads of the last run of this recipe, by stage; it only serves the reasons.
     """
@@ -162,13 +163,15 @@ def plan_run(
     for name in stages_of(recipe):
         if trained is None:  # after a sweep that has not chosen yet
             planner.stages[name] = PlannedStage(name=name)
-            continue
-        planner.stages[name] = planner.planned(name)
+        else:
+            planner.stages[name] = planner.planned(name)
         if name == SWEEP:
             made = None if name in force else planner.stages[name].reused
             trained = flow.trained(recipe, {SWEEP: made}) if made else None
             planner.recipe = trained or recipe
             takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
+        if name == until:
+            break
     return Plan(
         recipe=recipe,
         inputs=inputs,

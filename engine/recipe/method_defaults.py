@@ -27,6 +27,8 @@ _OF_FULL: Final = 0.1
 """Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
 _OF_TEXTS: Final = 0.5
 """Rate where each answer teaches many tokens, as a share of that for labels."""
+RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
+"""Keys whose defaults decide how much is learned."""
 _BATCH: Final = 8
 _LEAST, _MOST = 200, 2000
 """Steps that few rows get at least, and many at most."""

@@ -39,8 +39,8 @@ def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, Valida
 def drawn_note(train: Size) -> str:
     """Where the validation rows come from, in words, with as many of them as the recipe says."""
     if isinstance(train, int):
-        return f"{drawn_rows(train)} of the {train} training rows validate, for `keep: best`"
-    return f"{SHARE:.0%} of the training rows validate ({FEWEST} to {MOST}), for `keep: best`"
+        return f"{drawn_rows(train)} of the {train} training rows, for `keep: best`"
+    return f"{SHARE:.0%} of the training rows, {FEWEST} to {MOST}, for `keep: best`"
 
 
 def drawn_rows(train: int) -> int:

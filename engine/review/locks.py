@@ -16,7 +16,9 @@ from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, recorded_rows
 from engine.lock.file import Accepted, Lock
-from engine.recipe.digest import recipe_digest
+from engine.recipe.digest import changed_sections, recipe_digest, section_digests
+from engine.recipe.method_defaults import RATE_AND_STEPS
+from engine.recipe.sweeps import value_words
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
@@ -199,6 +201,7 @@ def record_notes(versions: Versions) -> Iterator[str]:
     if new is None or new.accepted is None:
         return
     before = old.accepted if old is not None else None
+    yield from _other_defaults(versions, new.accepted)
     if before == new.accepted:
         is_divided_anew = old is not None and old.splits != new.splits
         if is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
@@ -207,6 +210,27 @@ def record_notes(versions: Versions) -> Iterator[str]:
     digest = recipe_digest(resolved_mapping(versions.new.recipe))
     if new.accepted.recipe["digest"] != digest:
         yield "the accepted run in the lock is of another recipe than this one"
+
+
+def _other_defaults(versions: Versions, accepted: Accepted) -> Iterator[str]:
+    """Where neither version changed `method`, and it is not what was trained: an engine worked it out otherwise."""
+    recipe = versions.new.recipe
+    now, before = (resolved_mapping(one.recipe)["method"] for one in (versions.new, versions.old))
+    is_trained = "method" not in changed_sections(
+        accepted.recipe["sections"], section_digests(resolved_mapping(recipe))
+    )
+    if is_trained or now != before or not recipe.method_defaults:
+        return
+    values = ", ".join(
+        f"{one.key}: {value_words(one.value)}"
+        for one in recipe.method_defaults
+        if one.key in RATE_AND_STEPS
+    )
+    if values:
+        yield (
+            "the accepted run was trained with other values of `method` than this version works out for what "
+            f"the recipe leaves open ({values}): the next run trains anew"
+        )
 
 
 def _time(text: str) -> float:

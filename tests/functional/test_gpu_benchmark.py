@@ -33,13 +33,15 @@ def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
 
 
 def test_paths_without_time_are_named_and_left(tmp_path: Path) -> None:
-    done = gpu_benchmark(tmp_path, "--device", "cpu", "--minutes", "0")
+    words = ("--device", "cpu", "--minutes", "0")
+    done, again = gpu_benchmark(tmp_path, *words), gpu_benchmark(tmp_path, *words)
 
     missing = [line for line in done.stdout.splitlines() if line.startswith("- ")]
     assert done.returncode == 1
     # Three methods, two backends, two ways; and two ways to say free text.
     assert len(missing) == 14
     assert "- axolotl/qlora shared: no time was left: the same command goes on" in missing
+    assert "done before" not in again.stdout
 
 
 @pytest.mark.thorough

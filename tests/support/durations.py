@@ -1,5 +1,8 @@
 """A pytest plugin that writes what each file of tests takes: `pytest --write-durations tests/durations.json`.
 
+`tests/durations-slow.json` is written by `just slow --write-durations tests/durations-slow.json tests/browser
+tests/functional tests/slow`. By both, `support.longest_first` decides which file goes first.
+
 Counted are seconds of processor time, those of the processes that tests start and wait for included: a busy machine
 changes them little, and two cores end a run in about half of their sum. Beside them stand the seconds on the clock.
 """
@@ -9,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     file = config.getoption("--write-durations")
     if file and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Sums(file))
+        config.pluginmanager.register(_Sums(file, config.invocation_params.args))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,8 +79,9 @@ class _Sum:
 class _Sums:
     """Adds up what the workers report."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, words: Sequence[object]) -> None:
         self._file = file
+        self._command = " ".join(map(str, ("pytest", *words)))
         self._total = _Sum()
         self._files: defaultdict[str, _Sum] = defaultdict(_Sum)
         self._single: defaultdict[str, _Sum] = defaultdict(_Sum)
@@ -90,7 +94,7 @@ class _Sums:
     def pytest_sessionfinish(self) -> None:
         slowest = sorted(self._single.items(), key=lambda one: -max(one[1].processor, one[1].clock))
         content = {
-            "command": "pytest --write-durations tests/durations.json",
+            "command": self._command,
             "unit": "seconds",
             "total": self._total.to_json(),
             "files": {name: self._files[name].to_json() for name in sorted(self._files)},

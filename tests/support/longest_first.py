@@ -1,21 +1,20 @@
 """A pytest plugin for pytest-xdist: a file of tests goes to one worker, and the files that take longest go first.
 
 What is made for the tests of a file is then made once, and at the end no worker is left alone with much to do. How
-long files take stands in `tests/durations.json`.
+long files take stands in `tests/durations.json`, and what their slow tests take in `tests/durations-slow.json`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
-DURATIONS = Path(__file__).parents[1] / "durations.json"
+from support.paths import TESTS
 
 
 class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untyped here
@@ -23,7 +22,9 @@ class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untype
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        files = json.loads(DURATIONS.read_text(encoding="utf-8"))["files"]
+        is_slow = config.getoption("markexpr") == "slow"
+        path = TESTS / ("durations-slow.json" if is_slow else "durations.json")
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
         self._seconds = {name: took["clock"] for name, took in files.items()}
 
     def _assign_work_unit(self, node: WorkerController) -> None:

@@ -136,10 +136,10 @@ def _link(source: Path, target: Path) -> None:
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
     """Read back what the tools wrote. StageError X634 when it is no whole GGUF file."""
-    from gguf import GGUFReader  # brings NumPy
+    from engine.runtime.gguf.reader import GgufReader  # brings NumPy
 
     try:
-        reader = GGUFReader(path)
+        reader = GgufReader(path)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise StageError.one("X634", f"`{path.name}` cannot be read back: {error}") from error
     types: Counter[str] = Counter()

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFReader, dequantize
+from gguf import dequantize
 
 from engine.errors import StageError
+from engine.runtime.gguf.reader import GgufReader
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "F32": (1e-6, 1e-6),
@@ -70,8 +71,8 @@ class TensorError:
 def tensor_errors(sixteen: Path, quantized: Path) -> list[TensorError]:
     """Return the error of every tensor of both files, in their order. StageError X634 for no whole file."""
     try:
-        before = {tensor.name: tensor for tensor in GGUFReader(sixteen).tensors}
-        after = {tensor.name: tensor for tensor in GGUFReader(quantized).tensors}
+        before = {tensor.name: tensor for tensor in GgufReader(sixteen).tensors}
+        after = {tensor.name: tensor for tensor in GgufReader(quantized).tensors}
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise StageError.one("X634", f"`{quantized.name}` cannot be read back: {error}") from error
     return [_error(name, before.get(name), after.get(name)) for name in {**before, **after}]
@@ -84,7 +85,7 @@ def other_facts(sixteen: Path, quantized: Path) -> list[str]:
 
 
 def _facts(path: Path) -> Iterator[tuple[str, Any]]:
-    for name, field in GGUFReader(path).fields.items():
+    for name, field in GgufReader(path).fields.items():
         if not name.startswith(MADE_BY_QUANTIZING):
             # The first two parts are the name and its length.
             yield name, [part.tobytes() for part in field.parts[2:]]

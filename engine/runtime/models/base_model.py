@@ -171,9 +171,10 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     import torch  # only where a GGUF comes in
     from transformers import GgufConfig
 
+    from engine.runtime.gguf.reader import read_once
     from engine.runtime.models.load import load_whole
 
-    with _alone(gguf) as (folder, name):
+    with _alone(gguf) as (folder, name), read_once():
         progress.note(f"dequantizing {gguf.name} to bfloat16")
         dequantizing = GgufConfig(dequantize=True)
         model = load_whole(
@@ -189,7 +190,9 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
 
 def _gguf_tokenizer(gguf: Path, target: Path) -> None:
     """Write the tokenizer of a GGUF file as `_dequantize` does, without its weights."""
-    with _alone(gguf) as (folder, name):
+    from engine.runtime.gguf.reader import read_once  # only where a GGUF comes in
+
+    with _alone(gguf) as (folder, name), read_once():
         tokenizer = _read_tokenizer(folder, name)
     tokenizer.save_pretrained(target)
 

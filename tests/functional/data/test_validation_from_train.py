@@ -17,10 +17,9 @@ def test_plan_says_how_many_training_rows_validate(project: Project) -> None:
     left = project.run("plan", str(project.recipe))
 
     assert "30 train / 30 validation / 40 holdout" in in_rows.out, in_rows.err
-    assert "30 of the 60 training rows validate, for `keep: best`" in " ".join(in_rows.out.split())
-    assert "15% of the training rows validate (30 to 100), for `keep: best`" in " ".join(
-        left.out.split()
-    )
+    words = [" ".join(one.out.split()) for one in (in_rows, left)]
+    assert "validation 30 of the 60 training rows, for `keep: best`" in words[0]
+    assert "validation 15% of the training rows, 30 to 100, for `keep: best`" in words[1]
 
 
 def test_data_counts_them_and_holds_the_recorded_holdout(project: Project) -> None:

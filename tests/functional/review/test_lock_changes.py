@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from engine.recipe import load_recipe
+from engine.recipe.digest import section_digests
+from engine.recipe.text.dump import resolved_mapping
 from support.git_repository import Git, recipe, repository
 from support.recipe_pairs import CASES, write_case_lock, write_rows
 
@@ -103,3 +106,23 @@ def test_another_accepted_run_is_shown_and_no_alarm(
     assert (ci.code, "🟢" in ci.out) == (0, True)
     assert "The record of runs changes" in ci.out
     assert "lock.accepted.metrics.macro_f1.value" in ci.out
+
+
+def test_defaults_of_another_version_are_named(
+    team: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolved = resolved_mapping(load_recipe(team.folder / "tickets.yaml")[0])
+    of_method = ("accepted", "recipe", "sections", "method")
+
+    def notes() -> list[str]:
+        team.commit()
+        found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
+        return [note for note in json.loads(found.out)["notes"] if "works out" in note]
+
+    change(team.folder / LOCK, *of_method, to=section_digests(resolved)["method"])
+    same = notes()
+    change(team.folder / LOCK, *of_method, to="0123456789abcdef")
+    (other,) = notes()
+
+    assert same == []
+    assert "batch_size: 8" in other

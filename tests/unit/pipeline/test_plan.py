@@ -103,6 +103,20 @@ def test_the_record_is_part_of_the_data_key_and_of_no_other(recipe: Recipe, stor
     assert all(stage.held is None for stage in held.stages if stage.name != "data")
 
 
+@pytest.mark.parametrize("name", ["data", "compile", "train", "verify"])
+def test_a_plan_up_to_a_stage_says_of_it_what_the_whole_plan_says(
+    name: str, recipe: Recipe, store: Store
+) -> None:
+    whole, part = (
+        plan(recipe, store, force=("train",)),
+        plan(recipe, store, force=("train",), until=name),
+    )
+
+    assert part.stage(name) == whole.stage(name)
+    assert part.stages == whole.stages[: len(part.stages)]
+    assert part.stages[-1].name == name
+
+
 def test_a_lock_of_these_inputs_leaves_the_key_as_it_was(recipe: Recipe, store: Store) -> None:
     free = plan(recipe, store).stage("data")
     assert free.key

@@ -14,6 +14,7 @@ from engine.render.report import sections
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
 from engine.render.report.summary import closing_block
+from engine.render.stage_lines import data_line
 from support import reports
 from support.golden import Golden
 from unit.render.test_pages import REPORTS, hostile
@@ -128,3 +129,17 @@ def test_a_model_that_learned_too_little_ends_without_counting_rows() -> None:
     assert "learning curve:" in closing_block(report, colour=False)
     underfitted = replace(report, diagnosis=UNDERFITTED)
     assert "learning curve:" not in closing_block(underfitted, colour=False)
+
+
+def test_a_split_that_checks_made_smaller_is_told_in_every_form() -> None:
+    report = reports.accepted()
+    assert report.data is not None
+    train, *others = report.data.splits
+    short = replace(train, rows=382, asked=400, left_out={"leakage": 18})
+    data = replace(report.data, splits=(short, *others))
+    told = "train 382 of 400 asked: 18 dropped by leakage; no unused rows left"
+
+    for write in (render_html, render_markdown):
+        assert told.capitalize() in write(replace(report, data=data))  # a sentence there
+        assert "dropped by leakage" not in write(report)
+    assert told in " ".join(data_line(data).split())

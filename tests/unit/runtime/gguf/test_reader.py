@@ -1,0 +1,66 @@
+"""The faster reader of GGUF files reads what the package's own reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+
+from engine.runtime.gguf.reader import GgufReader, read_once
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_token_list(["<s>", "a", "ä", ""])
+    writer.add_token_scores([0.0, -1.5, 2.0, 3.0])
+    writer.add_tensor("token_embd.weight", np.arange(12, dtype=np.float32).reshape(4, 3))
+    writer.add_tensor("output.weight", np.arange(6, dtype=np.float16).reshape(2, 3))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_fields_and_tensors_are_those_of_the_packages_own(file: Path) -> None:
+    found, expected = GgufReader(file), gguf.GGUFReader(file)
+
+    assert list(found.fields) == list(expected.fields)
+    for name, field in expected.fields.items():
+        assert found.fields[name].contents() == field.contents()
+    for one, other in zip(found.tensors, expected.tensors, strict=True):
+        assert (one.name, one.tensor_type, list(one.shape)) == (
+            other.name,
+            other.tensor_type,
+            list(other.shape),
+        )
+        assert np.array_equal(one.data, other.data)
+
+
+def test_a_file_is_read_once_within_and_the_package_is_as_before_behind(file: Path) -> None:
+    own = (gguf.GGUFReader, gguf.get_tensor_name_map)
+
+    with read_once():
+        one, other = gguf.GGUFReader(file), gguf.GGUFReader(str(file))
+        assert one is other
+        arch = gguf.MODEL_ARCH.LLAMA
+        assert gguf.get_tensor_name_map(arch, 1) is gguf.get_tensor_name_map(arch, 1)
+    assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own
+
+
+def test_the_package_is_as_before_behind_an_error(file: Path) -> None:
+    own = gguf.GGUFReader
+
+    def fail() -> None:
+        with read_once():
+            gguf.GGUFReader(file.with_name("missing"))
+
+    with pytest.raises(FileNotFoundError):
+        fail()
+
+    assert gguf.GGUFReader is own

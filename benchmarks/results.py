@@ -54,7 +54,7 @@ MEASURED: Final = ("accepted", "refused", "inconclusive")
 REPORT: Final = "report.json"
 ROWS: Final = "rows.jsonl"
 RECIPE: Final = "recipe.yaml"
-FETCHED: Final = ("package", "package_file", "package_folder")
+FETCHED: Final = ("package", "package_file", "package_folder", "base-model")
 """Results of a store that the next run reads again; the rest is deleted after each run, to spare the disk."""
 
 Command = Callable[[Sequence[str], Path], tuple[int, str]]

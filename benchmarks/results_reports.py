@@ -265,7 +265,7 @@ def _rates(case: Case, runs: Sequence[_Run], quantization: str) -> Number:
     return mean_of(
         [
             (
-                _rows_a_second(run, quantization),
+                _rows_a_second(run, quantization) if is_asked else None,
                 why if run.file_scores(quantization) else run.why_no_file(),
             )
             for run in runs

@@ -108,6 +108,14 @@ def test_every_missing_number_has_a_reason(found: Results) -> None:
     assert "the run failed: The train stage failed." in reasons
 
 
+def test_kinds_that_answer_nothing_have_no_rows_a_second(tmp_path: Path) -> None:
+    put_report(tmp_path, "dialogues", 1, "chat")
+
+    (line,) = collect(tmp_path).lines
+
+    assert line.rows_a_second["Q4_K_M"].missing == ("nothing is generated",)
+
+
 def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> None:
     text = page(found).partition("## Where the engine refused")[2].partition("## How")[0]
 

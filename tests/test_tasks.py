@@ -22,7 +22,9 @@ def text(name: str) -> str:
 
 def tasks() -> dict[str, list[str]]:
     """The tasks of the justfile with those that they run first."""
-    found = re.findall(r"^([a-z][\w-]*)[^:=\n]*:(?!=)(.*)$", text("justfile"), flags=re.MULTILINE)
+    found = re.findall(
+        r"^([a-z][\w-]*)(?: [^:\n]*)?:(?!=)(.*)$", text("justfile"), flags=re.MULTILINE
+    )
     return {name: needs.split() for name, needs in found}
 
 

@@ -142,6 +142,9 @@ def grid(rows: Iterable[Sequence[RenderableType]]) -> RenderableType:
     """Columns side by side without heads."""
     shown = RichTable.grid(padding=(0, 2, 0, 0))
     for row in rows:
+        while len(shown.columns) < len(row):
+            # What a recipe reads and asks is never cut, however long a path is.
+            shown.add_column(overflow="fold")
         shown.add_row(*row)
     return shown
 

@@ -91,6 +91,7 @@ BASE: Mapping[str, Any] = {
         "learning_rate": 5e-3,
         "batch_size": 8,
         "max_length": 128,
+        "evaluations_per_epoch": 2,
     },
     "acceptance": {"metrics": {"macro_f1": {"min": 0.01}}},
     "export": {"formats": ["safetensors"]},

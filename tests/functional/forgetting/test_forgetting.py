@@ -61,7 +61,7 @@ def test_probes_are_asked_before_and_after_and_the_base_model_only_once(
     assert (check["status"], check["direction"], check["bound"]) == ("pass", "max", 1.0)
     assert "all probes: " in first.err
     assert len(answers(root)) == 2
-    assert [one["step"] for one in found["checkpoints"]] == [8, 16]
+    assert [one["step"] for one in found["checkpoints"]] == [4, 8, 12, 16]
     assert all(one["eval_loss"] > 0 and one["loss"] > 0 for one in found["checkpoints"])
     assert all(one["metric"]["name"] == "macro_f1" for one in found["checkpoints"])
     assert all(one["metric"]["n"] == 20 for one in found["checkpoints"])

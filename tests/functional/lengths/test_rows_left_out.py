@@ -91,7 +91,7 @@ def test_evaluations_and_checkpoints_follow_the_epochs_of_the_rows_that_are_left
     config = yaml.safe_load(found["backend_config"])
     per_epoch = -(-found["training"]["rows"] // 8)
 
-    assert (config["eval_steps"], config["save_steps"]) == (per_epoch, per_epoch)
+    assert (config["eval_steps"], config["save_steps"]) == (per_epoch // 2, per_epoch // 2)
 
 
 def test_page_markdown_and_terminal_say_how_many(project: Project) -> None:

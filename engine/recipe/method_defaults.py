@@ -110,7 +110,8 @@ def _one_digit(rate: float) -> float:
 def _labels(recipe: Mapping[str, Any]) -> int:
     """Return how many labels an answer is chosen from; 0 where it is not."""
     task = recipe.get("task")
-    kind = KINDS.get(task.get("kind", "")) if isinstance(task, Mapping) else None
+    named = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(named) if isinstance(named, str) else None
     if kind is None or not kind.has_labels:
         return 0
     labels = task.get("labels") if isinstance(task, Mapping) else None

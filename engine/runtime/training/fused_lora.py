@@ -84,8 +84,12 @@ def _is_plain(layer: Any) -> bool:
 
 
 def _forward(layer: Any, x: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
-    weight = layer.base_layer.weight
-    if given or named or layer.merged or layer.disable_adapters or x.dtype != weight.dtype:
+    base = layer.base_layer
+    weight = base.weight
+    # Who looks at the layer's own product, as the first step's measurement does, gets it.
+    is_watched = bool(base._forward_hooks or base._forward_pre_hooks)  # noqa: SLF001 - torch has no getter
+    is_other = layer.merged or layer.disable_adapters or x.dtype != weight.dtype
+    if given or named or is_watched or is_other:
         found: torch.Tensor = type(layer).forward(layer, x, *given, **named)
         return found
     (name,) = layer.active_adapters
@@ -97,4 +101,4 @@ def _forward(layer: Any, x: torch.Tensor, *given: Any, **named: Any) -> torch.Te
         layer.scaling[name],
     )
     y = y.view(*x.shape[:-1], -1)
-    return y if layer.base_layer.bias is None else y + layer.base_layer.bias
+    return y if base.bias is None else y + base.bias

@@ -125,7 +125,15 @@ def test_the_resolved_recipe_states_them_and_loads_to_the_same(tmp_path: Path) -
     assert load_recipe(path)[0].method == found.method
 
 
-@pytest.mark.parametrize("broken", [{}, {"task": 3, "base_model": [], "splits": None}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"task": 3, "base_model": [], "splits": None},
+        {"task": {"kind": {"leakage": "warn"}, "labels": 3}, "base_model": {"file": ["135M"]}},
+        {"task": {"kind": [None]}},
+    ],
+)
 def test_broken_recipes_have_defaults_too(broken: dict[str, Any]) -> None:
     found = {one.key for one in method_defaults({"kind": "lora", "rank": 16}, broken)}
 

@@ -91,3 +91,17 @@ def test_a_disabled_adapter_is_not_added() -> None:
     assert torch.equal(
         plain, model.base_model.model.two.base_layer(model.base_model.model.one.base_layer(x))
     )
+
+
+def test_a_layer_that_is_looked_at_computes_its_own_product() -> None:
+    model, x = adapted(), torch.randn(3, 24, dtype=torch.bfloat16)
+    seen: list[torch.dtype] = []
+    layer = model.base_model.model.one.base_layer
+    hook = layer.register_forward_hook(lambda _, __, result: seen.append(result.dtype))
+    fuse(model, on=True)
+
+    answer(model, x)
+    hook.remove()
+    answer(model, x)
+
+    assert seen == [torch.bfloat16]

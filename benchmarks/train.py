@@ -33,6 +33,7 @@ from engine.backends import load_backend
 from engine.backends.base import CompileInputs, Launch
 from engine.data.examples.example import Example, content_id
 from engine.environment import detect_device
+from engine.process.waiting import waiting
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import LengthLimits
@@ -175,7 +176,8 @@ def _process(options: argparse.Namespace, case: str, backend: str, way: str) -> 
         [sys.executable, __file__, *words],
         check=True,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # As `recipe` sets it for itself and its children.
+        env={**os.environ, **waiting(os.environ), "PYTHONPATH": str(ROOT)},
     )
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found

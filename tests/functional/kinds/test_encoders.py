@@ -146,7 +146,7 @@ def test_an_optional_encoder_that_cannot_be_fetched_is_left_out_and_named(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/index")
     given = {"encoder_linear": {**NOT_THERE, "optional": True}}
     project.edit(baselines=["majority", given])
     outcome = until_baseline(project)

@@ -21,15 +21,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from defaults_sets import SETS, DevelopmentSet, Rows, load_set
+from defaults_sets import SETS, DevelopmentSet, load_set
+from launching import Silent, examples_of, make_launch
 
 from engine.backends import load_backend
-from engine.backends.base import CompileInputs, Launch
-from engine.data.examples.example import Example, content_id
 from engine.environment import detect_device
 from engine.recipe import load_recipe
 from engine.recipe.model import Method, Recipe
-from engine.runtime.rendering.key import LengthLimits
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("defaults.jsonl")
@@ -63,16 +61,6 @@ OTHERS: tuple[dict[str, Any], ...] = (
 """Keys in which a setting is not the middle one."""
 BEFORE: dict[str, Any] = {"epochs": 3.0, "learning_rate": 2e-4, "batch_size": 16, "dropout": 0.05}
 """The defaults of earlier versions."""
-
-
-class Silent:
-    """Takes progress."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Take it."""
-
-    def note(self, text: str) -> None:
-        """Take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +162,8 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
     base = base_model(store)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        launch = _launch(recipe, rows, base, Path(folder))
+        splits = {"train": rows.train, "validation": rows.validation}
+        launch = make_launch(recipe, splits, base, Path(folder), truncation="cut")
         trained = load_backend("trl").train(launch)
         seconds = time.process_time() - started
         last = max(step for step, _ in trained.checkpoints)
@@ -214,41 +203,6 @@ def _recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     return replace(recipe, task=rows.task, method=method, backend=backend)
 
 
-def _launch(recipe: Recipe, rows: DevelopmentSet, base: Path, folder: Path) -> Launch:
-    from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.files import write_rows
-    from engine.runtime.rendering.render_stats import RenderStats
-    from engine.runtime.rendering.renderer import Renderer
-
-    limits = LengthLimits(max_length=recipe.method.max_length, truncation="cut")
-    for split, found in (("train", rows.train), ("validation", rows.validation)):
-        renderer = Renderer(load_chat(base), rows.task, limits)
-        write_rows(folder / f"{split}.jsonl", renderer.rendered(_examples(found), RenderStats()))
-    device = detect_device()
-    setting = CompileInputs(
-        device=device,
-        precision=device.precision("auto"),
-        train_rows=len(rows.train),
-        validation_rows=len(rows.validation),
-    )
-    return Launch(
-        config=load_backend("trl").compile(recipe, setting).text,
-        rows=folder,
-        base_model=base,
-        folder=folder / "launch",
-        method=recipe.method,
-        setting=setting,
-        progress=Silent(),
-    )
-
-
-def _examples(rows: Rows) -> list[Example]:
-    return [
-        Example(id=content_id(text, label), origin=f"row {number}", input=text, target=label)
-        for number, (text, label) in enumerate(rows)
-    ]
-
-
 def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> float:
     """Return the macro-F1 of an adapter on the test rows."""
     from engine.inference import predict
@@ -258,8 +212,8 @@ def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> f
 
     device = detect_device()
     loaded = load_model(base, device=device, precision=device.precision("auto"), adapter=adapter)
-    asked = predict.PredictionInputs.of(recipe, _examples(rows.train))
-    predictions = predict.chosen(loaded, asked, _examples(rows.test), progress=Silent())
+    asked = predict.PredictionInputs.of(recipe, examples_of(rows.train))
+    predictions = predict.chosen(loaded, asked, examples_of(rows.test), progress=Silent())
     scores = score(predictions, Judging.of(recipe))
     (found,) = (one for one in scores.metrics if one.name == "macro_f1")
     return round(found.value or 0.0, 4)

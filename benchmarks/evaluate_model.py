@@ -14,6 +14,7 @@ from typing import Any
 
 import torch  # noqa: TID253 - a benchmark of the runtime
 from evaluate_cases import CASES, Case, load_case
+from launching import Silent
 from peft import LoraConfig, get_peft_model  # noqa: TID253 - the same
 
 from engine.environment import Device
@@ -38,16 +39,6 @@ ROWS_A_STEP = 24
 RATE = 1e-3
 KEEP_EVERY = 4
 """Steps, after which an attempt that is cut off can be taken up."""
-
-
-class Silent:
-    """Hears progress."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Hear it."""
-
-    def note(self, text: str) -> None:
-        """Hear it."""
 
 
 def base_model(root: Path) -> Path:

@@ -28,15 +28,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluate_cases import DATA, Case, load_case
+from launching import make_launch
 
 from engine.backends import load_backend
-from engine.backends.base import CompileInputs, Launch
-from engine.data.examples.example import Example, content_id
-from engine.environment import detect_device
+from engine.backends.base import Launch
 from engine.process.waiting import waiting
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.runtime.rendering.key import LengthLimits
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ("banking77", "snips", "headlines", "quickstart")
@@ -48,16 +46,6 @@ HEADS = (
     "times less", "of the tokens' ratio", "peak MB, plain", "shared", "gradients, off", "loss, off",
     "tokens a CPU s", "GFLOP/s", "of the limit",
 )  # fmt: skip
-
-
-class Silent:
-    """Takes progress."""
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        """Take it."""
-
-    def note(self, text: str) -> None:
-        """Take it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,39 +235,10 @@ def _launch(job: Job, folder: Path) -> Launch:
     """Write the rows of a case and compile a training of `STEPS` steps."""
     from evaluate_model import base_model
 
-    from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.files import write_rows
-    from engine.runtime.rendering.render_stats import RenderStats
-    from engine.runtime.rendering.renderer import Renderer
-
-    base, case = base_model(job.root), _case(job.case)
-    recipe = _recipe(job)
-    chat, device = load_chat(base), detect_device()
-    sizes = {"train": BATCH * STEPS, "validation": VALIDATION}
-    for number, (split, count) in enumerate(sizes.items()):
-        rows = case.train[number * BATCH * STEPS :][:count]
-        examples = [
-            Example(id=content_id(text, label), origin=f"{split}:{place}", input=text, target=label)
-            for place, (text, label) in enumerate(rows)
-        ]
-        limits = LengthLimits(max_length=recipe.method.max_length, truncation="fail")
-        rendered = Renderer(chat, case.task, limits).rendered(examples, RenderStats())
-        write_rows(folder / f"{split}.jsonl", rendered)
-    setting = CompileInputs(
-        device=device,
-        precision=job.precision,
-        train_rows=sizes["train"],
-        validation_rows=sizes["validation"],
-    )
-    return Launch(
-        config=load_backend(job.backend).compile(recipe, setting).text,
-        rows=folder,
-        base_model=base,
-        folder=folder / "launch",
-        method=recipe.method,
-        setting=setting,
-        progress=Silent(),
-    )
+    case, count = _case(job.case), BATCH * STEPS
+    splits = {"train": case.train[:count], "validation": case.train[count:][:VALIDATION]}
+    recipe = replace(_recipe(job), task=case.task)
+    return make_launch(recipe, splits, base_model(job.root), folder, truncation="fail")
 
 
 def _case(name: str) -> Case:

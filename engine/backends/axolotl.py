@@ -147,12 +147,14 @@ def _targets(method: Method) -> Line:
 
 
 def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
-    """Return the recorder, and those for shared batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it.
+    """Return the recorder, and those for batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it.
 
     Axolotl's own for the kernels of a GPU come last.
     """
     method = recipe.method
     names = ["ShareStart"] if shares_prefix(recipe) else []
+    if method.packing:
+        names.append("Packed")
     names.append("Recorder")
     if setting.device.kind == "cpu":
         names.append("OnCpu")
@@ -181,8 +183,11 @@ def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "sequence_len", method.max_length, "method.max_length"
     # Axolotl drops rows that are too long by default, with one line in its log.
     yield "excess_length_strategy", "raise", "default: no row is dropped silently"
-    yield "sample_packing", False, "default: rows do not see each other"
-    yield "eval_sample_packing", False, "default: rows do not see each other"
+    unpacked = "default: rows do not see each other"
+    if method.packing:  # so that steps are counted of the rows that are trained
+        unpacked = "method.packing: the rows are packed already"
+    yield "sample_packing", False, unpacked
+    yield "eval_sample_packing", False, unpacked
     yield "pad_to_sequence_len", False, "default: short rows stay cheap"
     yield "train_on_inputs", False, "default: only answers are learned"
     yield "shuffle_merged_datasets", True, "default: seeded by `seed`"

@@ -114,7 +114,9 @@ def _chosen(recipe: Recipe, setting: CompileInputs) -> tuple[str, ...]:
 
 
 def _is_long(recipe: Recipe) -> bool:
-    return not shares_prefix(recipe) and recipe.method.max_length >= LONG
+    # Flash attention keeps documents of packed rows apart in batches of one row only.
+    is_plain = not shares_prefix(recipe) and not recipe.method.packing
+    return is_plain and recipe.method.max_length >= LONG
 
 
 def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:

@@ -76,6 +76,7 @@ FROM_RECIPE: dict[str, str] = {
     "datasets": "data",
     "test_datasets": "splits.validation",
     "sequence_len": "method.max_length",
+    "sample_packing": "method.packing",
     "micro_batch_size": "method.micro_batch_size",
     "gradient_accumulation_steps": "method.batch_size",
     "num_epochs": "method.epochs",

@@ -151,13 +151,14 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
     """Return the schedule of a training, by transformers' own arithmetic: rounded up twice."""
     batches = math.ceil(train_rows / method.micro_batch_size)
     per_epoch = max(1, math.ceil(batches / accumulation(method)))
-    usual = max(1, math.ceil(method.epochs * per_epoch))
+    epochs = epochs_of(method, train_rows)
+    usual = max(1, math.ceil(epochs * per_epoch))
     steps = max(usual, method.min_steps or 1)
     steps = min(steps, method.max_steps or steps)
     every = per_epoch // method.evaluations_per_epoch
     if steps != usual:
         # As many as without the bound: an evaluation costs the same however short an epoch is.
-        every = steps // math.ceil(method.epochs * method.evaluations_per_epoch)
+        every = steps // math.ceil(epochs * method.evaluations_per_epoch)
     # Not beyond the last step: a training without one evaluation or checkpoint could not be judged.
     every = max(1, min(steps, every))
     return Schedule(
@@ -167,6 +168,16 @@ def schedule(method: Method, *, train_rows: int, validation_rows: int) -> Schedu
         save_every=every,
         warmup=_warmup(method.warmup_ratio, steps),
     )
+
+
+def epochs_of(method: Method, train_rows: int) -> float:
+    """Return how often all rows are to be seen: as written, or what a number of tokens comes to.
+
+    Packed rows have `max_length` tokens, but for little padding.
+    """
+    if method.tokens is None:
+        return method.epochs
+    return method.tokens / (max(1, train_rows) * method.max_length)
 
 
 def _warmup(ratio: float, steps: int) -> int:
@@ -180,7 +191,9 @@ def steps_of(recipe: Recipe, train_rows: int) -> int:
 
 
 def bounded(method: Method, plan: Schedule) -> str:
-    """Return the key of the bound that decides how many steps there are; empty where `epochs` does."""
+    """Return the key that decides how many steps there are, if another than `epochs`; else nothing."""
+    if method.tokens is not None:
+        return "method.tokens"
     if plan.steps == math.ceil(method.epochs * plan.steps_per_epoch):
         return ""
     return "method.min_steps" if plan.steps == method.min_steps else "method.max_steps"
@@ -212,10 +225,17 @@ PLAIN_ONLY = frozenset(
 
 
 def shares_prefix(recipe: Recipe) -> bool:
-    """Return whether the rows of a batch may share their common start; not where each drops out other units."""
+    """Return whether the rows of a batch may share their common start.
+
+    Not where each drops out other units; documents that are packed have none.
+    """
     method = recipe.method
     drops_out = method.kind != "full" and method.dropout > 0
-    return not drops_out and PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+    return (
+        not drops_out
+        and not method.packing
+        and PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+    )
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:

@@ -67,7 +67,7 @@ class TrainingMonitor:
         return self._facts
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event. StageError B420, B421, B423 for a training that is not the planned one."""
+        """Take one event. StageError B420, B421, B423, X735 for a training that is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
         if kind == "start":
@@ -77,6 +77,9 @@ class TrainingMonitor:
             self._facts[kind] = {key: value for key, value in event.items() if key != "event"}
             if not event["used"]:
                 self._progress.note(f"batches are plain: {event['reason']}")
+        elif kind == "packed_rows":
+            self._facts[kind] = float(event["difference"])
+            refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
         elif kind == "gradients":
             refuse_other_gradients(float(event["cosine"]))
         elif kind == "nonfinite":
@@ -136,6 +139,19 @@ def plan_of(launch: Launch) -> Schedule:
     return schedule(
         launch.method, train_rows=setting.train_rows, validation_rows=setting.validation_rows
     )
+
+
+def refuse_seen_documents(difference: float, allowed: float) -> None:
+    """StageError X735 when a packed row teaches something else than its documents by themselves."""
+    # Written this way round, so that NaN is refused too.
+    if not difference <= allowed:
+        raise StageError.one(
+            "X735",
+            "documents of a packed row see each other in this model: its loss or gradients lie "
+            f"{difference:.2g} from those of the documents by themselves",
+            path="method.packing",
+            hint="set method.packing: false",
+        )
 
 
 def refuse_other_gradients(cosine: float) -> None:

@@ -68,6 +68,7 @@ VOCABULARY = Vocabulary(
         "lora_dropout": "method.dropout",
         "lora_target_modules": "method.target_modules",
         "max_length": "method.max_length",
+        "packing": "method.packing",
         "per_device_train_batch_size": "method.micro_batch_size",
         "gradient_accumulation_steps": "method.batch_size",
         "num_train_epochs": "method.epochs",
@@ -160,6 +161,8 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _model(method, setting)
     if shares_prefix(recipe):
         yield "shared_prefix", True, SHARED
+    if recipe.method.packing:
+        yield "packed_rows", True, "method.packing"
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield "seed", method.seed, "method.seed"
@@ -193,8 +196,12 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
     plan = _plan(method, setting)
-    yield "num_train_epochs", method.epochs, "method.epochs"
-    if bound := bounded(method, plan):
+    bound = bounded(method, plan)
+    if method.tokens is None:
+        yield "num_train_epochs", method.epochs, "method.epochs"
+    else:
+        yield "num_train_epochs", plan.whole_epochs, bound
+    if bound:
         yield "max_steps", plan.steps, bound
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler_type", method.scheduler, "method.scheduler"

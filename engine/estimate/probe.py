@@ -115,7 +115,12 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
         setting = _write_rows(rows, rendered, base, context)
         backend = load_backend(recipe.backend.name)
         method = replace(
-            recipe.method, epochs=1.0, min_steps=None, evaluations_per_epoch=1, early_stopping=None
+            recipe.method,
+            epochs=1.0,
+            tokens=None,
+            min_steps=None,
+            evaluations_per_epoch=1,
+            early_stopping=None,
         )
         quick = replace(recipe, method=method)
         # In order: shuffled, the longest row would not be in the last step.
@@ -160,6 +165,7 @@ def _write_rows(
 def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
+    from engine.runtime.rendering.packing import trained_row
 
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     if len(lines) > MOST_ROWS:
@@ -168,10 +174,7 @@ def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
         lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
     chat = load_chat(base)
     rows = [
-        _RenderedRow(
-            line=line,
-            tokens=sum(len(chat.token_ids(one["text"])) for one in json.loads(line)["segments"]),
-        )
+        _RenderedRow(line=line, tokens=len(trained_row(json.loads(line), chat)["input_ids"]))
         for line in lines
     ]
     return sorted(rows, key=lambda row: row.tokens)

@@ -17,13 +17,14 @@ from engine.estimate.workload import (
     Workload,
     capped,
     in_blocks,
+    packed,
     rows_in,
     without_longer,
 )
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, counts_after_rendering, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import TrainedRows, trained_rows
+from engine.training.trained_rows import TrainedRows, trained_rows, what_changes_rows
 
 
 def known_rows(
@@ -137,8 +138,10 @@ def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> W
 
 
 def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
-    """Return the lengths of rows as they are trained: in blocks, without the longest, or cut."""
+    """Return the lengths of rows as they are trained: in blocks, packed, without the longest, or cut."""
     limit = recipe.method.max_length
+    if recipe.method.packing:
+        return packed(lengths, limit)
     if not recipe.task.spec.has_turns:
         return in_blocks(lengths, limit)
     if recipe.data.checks.truncation == "drop":
@@ -151,7 +154,7 @@ def _before(recipe: Recipe) -> str:
     if not counts_after_rendering(recipe):
         return ""
     if not recipe.task.spec.has_turns:
-        return " before documents are cut into blocks"
+        return f" before {what_changes_rows(recipe)}"
     if recipe.data.checks.truncation == "drop":
         return f" before those of more than {recipe.method.max_length} tokens are left out"
     return " before those with tokens of the chat template are left out"

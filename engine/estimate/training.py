@@ -319,6 +319,11 @@ def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int
 
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     least = " at most" if method.early_stopping else ""
+    if method.tokens is not None:
+        return (
+            f"{method.tokens:,} tokens in batches of {method.batch_size} rows of "
+            f"{method.max_length}: {plan.steps}{least}, {plan.epochs:.3g} epochs of {work.train_rows} rows"
+        )
     return (
         f"{work.train_rows} rows in batches of {method.batch_size}, {plan.epochs:.3g} epochs: "
         f"{plan.steps}{least}"

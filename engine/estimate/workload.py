@@ -75,6 +75,12 @@ def in_blocks(lengths: Lengths, limit: int) -> Lengths:
     return lengths_of(+counted)
 
 
+def packed(lengths: Lengths, limit: int) -> Lengths:
+    """Return the lengths of the rows that documents are packed into: full ones, but for the last."""
+    whole, rest = divmod(sum(tokens * rows for tokens, rows in lengths), limit)
+    return lengths_of(+Counter({limit: whole, rest: 1 if rest else 0}))
+
+
 def rows_in(lengths: Lengths) -> int:
     """Return how many rows they are."""
     return sum(count for _, count in lengths)

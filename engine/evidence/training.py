@@ -65,6 +65,10 @@ class TrainingSummary:
     """Rows of an epoch that were shortened to `method.max_length`; None where they were not counted."""
     shared_start: SharedStart | None = None
     """None where batches were to be plain from the outset."""
+    packed_documents: int | None = None
+    """Documents, or blocks of long ones, that stood in the rows of an epoch; None where none were packed."""
+    padding: float | None = None
+    """Share of packed rows, up to `method.max_length`, in which nothing stood; None where none were packed."""
 
     @property
     def kept_loss(self) -> float | None:

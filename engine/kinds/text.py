@@ -8,7 +8,7 @@ from engine.kinds.metrics import LIKELIHOOD
 KIND = Kind(
     name="text",
     order=6,
-    reads=("task.input",),
+    reads=("task.input", "method.packing", "method.tokens"),
     row_reader="engine.data.kinds.text",
     turns=Turns.DOCUMENT,
     answer=AnswerForm.NONE,

@@ -68,7 +68,7 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield MethodDefault(key="batch_size", value=batch, reason=why)
     batch = written.get("batch_size", batch)
     yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")
-    if "epochs" in written:  # then they decide how many steps there are
+    if "epochs" in written or "tokens" in written:  # then these decide how many steps there are
         return
     labels = _labels(recipe)
     epochs, why = 3.0, "each answer teaches many tokens"

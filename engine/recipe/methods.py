@@ -16,22 +16,29 @@ from engine.recipe.validation.schema import definition
 
 ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 """Keys that full training has no use for."""
+_MAY_BE_UNSET: Final = ("min_steps", "max_steps", "tokens", "packing")
 
 
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     """Return the method that a section of a checked recipe, with the schema's constants filled in, stands for."""
     defaults = {one.key: one.value for one in method_defaults(written, recipe)}
-    no_adapter = {"rank": 0, "alpha": 0, "dropout": 0.0} if written["kind"] == "full" else {}
-    return from_mapping(Method, {**defaults, **written}, **no_adapter)
+    unused = {"rank": 0, "alpha": 0, "dropout": 0.0} if written["kind"] == "full" else {}
+    if "tokens" in written:
+        unused["epochs"] = 0.0
+    return from_mapping(Method, {**defaults, **written}, **unused)
 
 
 def method_slice(method: Method) -> dict[str, Any]:
-    """Return a method as it stands in keys: without bounds that it does not have, as in earlier versions."""
-    unset = [name for name in ("min_steps", "max_steps") if getattr(method, name) is None]
+    """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
+    unset = [name for name in _MAY_BE_UNSET if getattr(method, name) in (None, False)]
     return {name: value for name, value in asdict(method).items() if name not in unset}
 
 
 def method_mapping(method: Method) -> dict[str, Any]:
     """Return a method as the mapping its section would hold, every default explicit, in the schema's order."""
     unused = dict.fromkeys(ADAPTER_KEYS) if method.kind == "full" else {}
+    if method.tokens is not None:
+        unused["epochs"] = None
+    if not method.packing:  # only documents can be packed
+        unused["packing"] = None
     return to_mapping(method, definition("method"), **unused)

@@ -425,6 +425,9 @@ class Method:
     dropout: float
     target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
     epochs: float
+    """0 where `tokens` says how long it is trained."""
+    tokens: int | None = None
+    """How many tokens are trained, over all epochs."""
     min_steps: int | None = None
     """Few rows are seen more often than `epochs` says, until there are so many steps."""
     max_steps: int | None = None
@@ -439,6 +442,8 @@ class Method:
     """Rows per forward pass; divides `batch_size`."""
     max_length: int
     """Tokens, prompt and answer together."""
+    packing: bool = False
+    """Documents stand beside each other in rows of `max_length` tokens, and do not see each other."""
     evaluations_per_epoch: int
     early_stopping: EarlyStopping | None
     """None: train all epochs."""

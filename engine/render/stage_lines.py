@@ -24,6 +24,7 @@ from engine.render.number_format import amount, count, duration, millions, perce
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import recorded_line, split_lines
 from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
+from engine.render.report.sections.training import packed
 
 _TIME_WIDTH = 13
 _REASON_WIDTH = 45
@@ -99,7 +100,7 @@ def training_line(training: TrainingSummary) -> str:
     """Steps, epochs, parameters, the losses at the kept step, and what was unusual."""
     kept = training.kept_loss
     loss = "" if kept is None else f" (validation loss {kept:.3f})"
-    rows = f"{count(training.rows)} rows{_unseen(training)}"
+    rows = f"{count(training.rows)} rows{packed(training)}{_unseen(training)}"
     parts = [
         f"{training.steps} steps, {training.epochs:g} epochs on {rows}",
         f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",

@@ -23,7 +23,7 @@ from engine.store import Store
 UNKNOWN: Final = "not known"
 _OF_TRAINING: Final = (
     *("method.kind", "method.rank", "method.target_modules", "method.batch_size", "method.epochs"),
-    *("method.min_steps", "method.max_steps"),
+    *("method.min_steps", "method.max_steps", "method.tokens", "method.packing"),
     *("method.micro_batch_size", "method.max_length", "method.gradient_checkpointing"),
     *("method.evaluations_per_epoch", "method.early_stopping.patience", "method.seeds"),
     *("backend.name", "backend.precision", "base_model.hub", "base_model.path"),

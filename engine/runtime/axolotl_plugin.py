@@ -1,7 +1,7 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `ShareStart` has the rows of a batch share
-their common start; `OnCpu` and `MixedPrecision`
+their common start, `Packed` keeps the documents of packed rows apart; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
@@ -23,6 +23,7 @@ from engine.process import interrupts
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
@@ -73,6 +74,14 @@ class ShareStart(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change the batches of the trainer that Axolotl built."""
         return [SharedPrefix(trainer, _write)]
+
+
+class Packed(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Batches are of packed rows, whose documents do not see each other."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        """Change the batches of the trainer that Axolotl built."""
+        return [PackedRows(trainer, _write)]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

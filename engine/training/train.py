@@ -220,4 +220,6 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         rows_left_out=facts.left_out + facts.left_out_marked,
         rows_cut=facts.cut,
         shared_start=from_json(SharedStart, shared) if shared else None,
+        packed_documents=facts.documents or None,
+        padding=facts.padding(context.recipe.method.max_length),
     )

@@ -72,6 +72,8 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
         return "sources are weighted"
     if not counts_after_rendering(recipe):
         return ""
+    if recipe.method.packing:
+        return "documents are packed into rows"
     return "rows are left out" if recipe.task.spec.has_turns else "documents are cut into blocks"
 
 
@@ -88,15 +90,20 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
     limit = recipe.method.max_length
     longer = f", longer than {limit} tokens" if recipe.data.checks.truncation == "drop" else ""
     if not recipe.task.spec.has_turns or rows.train > rows.given:
-        return f"{rows.train} rows are trained, cut from {rows.given} documents"
+        return f"{rows.train} rows are trained, {_made(recipe)} from {rows.given} documents"
     left = rows.given - rows.train
     return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"
+
+
+def _made(recipe: Recipe) -> str:
+    return "packed" if recipe.method.packing else "cut"
 
 
 def _estimated_note(recipe: Recipe, rows: TrainedRows) -> str:
     exact = "an estimate, which `recipe data` or compile counts"
     if not recipe.task.spec.has_turns:
-        return f"about {rows.train} rows are trained, cut from {rows.given} documents: {exact}"
+        made = f"{_made(recipe)} from {rows.given} documents"
+        return f"about {rows.train} rows are trained, {made}: {exact}"
     left = (
         f"about {rows.given - rows.train} left out, longer than {recipe.method.max_length} tokens"
     )

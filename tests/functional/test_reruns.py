@@ -189,3 +189,20 @@ def test_a_parent_changes_where_things_are_written_and_no_key(project: Project) 
     project.recipe.write_text(yaml.safe_dump(child), encoding="utf-8")
 
     assert keys(project) == before
+
+
+def test_packing_and_a_budget_of_tokens_train_again(project: Project) -> None:
+    project.edit(
+        task={"kind": "text", "input": "{text}"},
+        data__label=None,
+        splits__by="random",
+        acceptance={"metrics": {"bits_per_byte": {"max": 9}}},
+        baselines=["zero_shot"],
+    )
+    before = keys(project)
+    project.edit(method__packing=True)
+    packed = keys(project)
+    project.edit(method__epochs=None, method__tokens=5000)
+
+    assert AFTER_TRAINING >= changed(before, packed) >= {"compile"}
+    assert changed(packed, keys(project)) >= {"compile"}

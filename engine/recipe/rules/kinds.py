@@ -24,6 +24,7 @@ _DEFAULTS: Final[Mapping[KeyPath, object]] = {
     ("task", "output"): "text",
     ("task", "max_new_tokens"): 0,
     ("data", "label", "separator"): ",",
+    ("method", "packing"): False,
 }
 """Defaults that may stand anywhere, as they do in resolved recipes."""
 

@@ -12,6 +12,8 @@ from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
 BACKENDS: Final = ("axolotl", "trl")
+KEEPING_APART: Final = ("sdpa", "eager")
+"""Kinds of attention that see only their own document of a packed row."""
 
 
 @rule("method")
@@ -92,6 +94,92 @@ def steps_are_in_order(recipe: FilledText) -> Problems:
     if least is not None and most is not None and least > most:
         message = f"min_steps {least} is above max_steps {most}"
         yield recipe.problem("R292", message, at=("method", "min_steps"))
+
+
+@rule("method")
+def tokens_are_the_only_length(recipe: FilledText) -> Problems:
+    """R353: two keys that say how long is trained.
+
+    `tokens` is a budget over all epochs: the number of steps is worked out from it.
+
+    Fix: Keep the one that is meant.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          packing: true
+          tokens: 600000
+          epochs: ▸2
+
+    Right:
+        task:
+          kind: text
+        method:
+          packing: true
+          tokens: 600000
+    """
+    for key in ("epochs", "min_steps", "max_steps") if recipe.has(("method", "tokens")) else ():
+        if recipe.has(("method", key)):
+            message = "beside `tokens`, which says how long is trained"
+            hint = f"keep one of `tokens` and `{key}`"
+            yield recipe.problem("R353", message, at=("method", key), hint=hint)
+
+
+@rule("method", "backend.overrides")
+def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
+    """R354: tokens without packing.
+
+    A step takes batch_size rows. Only packed rows have max_length tokens each; others have as many as their
+    documents happen to have, so that a number of tokens says nothing about steps.
+
+    Fix: Write packing: true, or epochs instead of tokens.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          tokens: ▸600000
+
+    Right:
+        task:
+          kind: text
+        method:
+          packing: true
+          tokens: 600000
+
+    R355: an attention that does not keep packed documents apart.
+
+    Documents of a packed row are told apart by their positions. sdpa and eager build a mask of that; flash attention
+    does so in batches of one row only, and in others documents would see each other.
+
+    Fix: Delete the override.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          packing: true
+        backend:
+          overrides: {attn_implementation: ▸flash_attention_2}
+
+    Right:
+        task:
+          kind: text
+        method:
+          packing: true
+        backend:
+          overrides: {attn_implementation: eager}
+    """
+    method, asked = recipe["method"], recipe["backend"]["overrides"].get("attn_implementation")
+    if method.get("tokens") is not None and not method["packing"]:
+        message = "without packing, rows have as many tokens as they happen to have"
+        hint = "add `packing: true`, or write `epochs` instead"
+        yield recipe.problem("R354", message, at=("method", "tokens"), hint=hint)
+    if method["packing"] and asked not in (None, *KEEPING_APART):
+        message = f"{show(asked)} does not keep the documents of a packed row apart"
+        at = ("backend", "overrides", "attn_implementation")
+        yield recipe.problem("R355", message, at=at, hint="delete the line")
 
 
 @rule("method")

@@ -28,6 +28,7 @@ from engine.runtime.rendering.key import (
     holdout_payload,
     rendered_payload,
 )
+from engine.runtime.rendering.packing import write_packed
 from engine.runtime.rendering.render_stats import RenderStats, together
 from engine.runtime.rendering.renderer import RenderableRow, RenderedRow, Renderer
 from engine.runtime.rendering.segments import Segment, UnwritableError
@@ -75,7 +76,7 @@ class SplitFacts:
     """Counts of one split, as `rendering.json` keeps them; the tuples hold places."""
 
     rows: int
-    """As training reads them: rows of weighted sources repeated, documents in blocks."""
+    """As training reads them: rows of weighted sources repeated, documents in blocks or packed."""
     tokens: int
     supervised_tokens: int
     longest: int
@@ -101,6 +102,12 @@ class SplitFacts:
     """Of the text that all rows begin with; 0 as well where that was not counted yet."""
     lengths: tuple[tuple[int, int], ...] = ()
     """(tokens, rows that have so many), shortest first."""
+    documents: int = 0
+    """Documents, or blocks of long ones, that stand in packed rows; 0 where none are packed."""
+
+    def padding(self, room: int) -> float | None:
+        """Return the share of packed rows of so many tokens that is empty; None where none are packed."""
+        return round(1 - self.tokens / (self.rows * room), 6) if self.documents else None
 
 
 def rendered_artifact(
@@ -128,7 +135,13 @@ def rendered_artifact(
         starts = {split: CommonStart() for split in SPLITS}
         for split, stats in stats_by_split.items():
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
-            write_rows(folder / f"{split}.jsonl", map(starts[split].take, rows))
+            path = folder / f"{split}.jsonl"
+            if request.limits.packing:
+                packed = write_packed(path, rows, renderer.chat, request.limits.max_length)
+                stats.documents, stats.lengths = packed.documents, packed.lengths
+                stats.supervised_tokens = packed.learned
+            else:
+                write_rows(path, map(starts[split].take, rows))
         problems = [
             *together(stats_by_split.values()).problems(request.limits),
             *stats_by_split["train"].nothing_left("train"),
@@ -227,6 +240,8 @@ def _written(segments: Iterable[Segment]) -> Iterator[dict[str, object]]:
 def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
     """Return the JSON data of `SplitFacts`, whose fields have the names that they have in `stats`."""
     facts = {one.name: getattr(stats, one.name, None) for one in fields(SplitFacts)}
+    if not limits.packing:
+        del facts["documents"]
     return facts | {
         "marked": [place for place, _ in stats.marked],
         "notes": [problem.headline() for problem in stats.notes(limits)],

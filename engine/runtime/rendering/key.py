@@ -29,6 +29,8 @@ class LengthLimits:
     """`fail`, `drop`, `warn` (cut the text and say so) or `off` (cut it)."""
     template_tokens: str = "fail"
     """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
+    packing: bool = False
+    """Documents stand beside each other in rows of at most `max_length` tokens."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
@@ -38,7 +40,13 @@ class LengthLimits:
             max_length=recipe.method.max_length,
             truncation=checks.truncation,
             template_tokens=checks.template_tokens,
+            packing=recipe.method.packing,
         )
+
+    def payload(self) -> dict[str, Any]:
+        """Return them as they stand in keys: without packing where there is none, as in earlier versions."""
+        written = asdict(self)
+        return written if self.packing else {k: v for k, v in written.items() if k != "packing"}
 
 
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def rendered_payload(
     return {
         "revision": REVISION,
         "task": written_task(task),
-        **asdict(limits),
+        **limits.payload(),
         "base_model": dict(base_model),
         "data": data,
     }

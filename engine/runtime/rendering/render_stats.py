@@ -45,6 +45,8 @@ class RenderStats:
     """Place and what the template leaves out."""
     blocks: list[str] = field(default_factory=list)
     """Documents that were cut into several rows."""
+    documents: int = 0
+    """Documents, or blocks of long ones, that were packed into rows; 0 where none were."""
 
     @property
     def rows(self) -> int:

@@ -19,13 +19,12 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
 
 NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""
-IGNORED = -100
-"""The label of tokens that are not learned from."""
 UNSUPPORTED = ("sliding_window", *UNKNOWN)
 """What some models ask of attention, and this one does not do."""
 SCORE_BYTES = 16 << 20

@@ -27,11 +27,12 @@ from engine.environment import Device
 from engine.process import interrupts
 from engine.runtime.models.load import whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.packing import trained_row
 from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.prefix_batch import IGNORED
+from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
@@ -44,6 +45,7 @@ NOT_ARGUMENTS = frozenset(
         "load_in_4bit",
         "repack_4bit",
         "shared_prefix",
+        "packed_rows",
         "lora_r",
         "lora_alpha",
         "lora_dropout",
@@ -114,6 +116,8 @@ def train(
     ]
     if config.get("shared_prefix"):
         callbacks.insert(0, SharedPrefix(trainer, report))
+    if config.get("packed_rows"):
+        callbacks.insert(0, PackedRows(trainer, report))
     for callback in callbacks:
         trainer.add_callback(callback)
     # Progress goes through `Watch`; these two would write to the terminal as well.
@@ -127,17 +131,9 @@ def train(
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:
-    """Return `input_ids` and `labels`, each segment tokenised apart; None without rows."""
-    rows = []
+    """Return the rows as tokens and labels (`trained_row`); None without rows."""
     with path.open(encoding="utf-8") as stream:
-        for line in stream:
-            ids: list[int] = []
-            labels: list[int] = []
-            for segment in json.loads(line)["segments"]:
-                tokens = chat.token_ids(segment["text"])
-                ids += tokens
-                labels += tokens if segment["label"] else [IGNORED] * len(tokens)
-            rows.append({"input_ids": ids, "labels": labels})
+        rows = [trained_row(json.loads(line), chat) for line in stream]
     return Dataset.from_list(rows) if rows else None
 
 
@@ -208,6 +204,8 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],
+        # Of packed rows the collator reads a column that TRL's own does not.
+        remove_unused_columns=not config.get("packed_rows"),
         packing=False,
         loss_type="nll",
         # The rows are tokens already: TRL would render and tokenise them by its own rules.

@@ -61,7 +61,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     ) -> None:
         """Share from here on if loss and gradients of a few rows are those of a plain batch."""
         model, rows = given["model"], _few(given["train_dataloader"].dataset)
-        allowed = LARGEST_DIFFERENCE if _is_exact(model, args) else LARGEST_ROUNDED
+        allowed = allowed_difference(model, args)
         found: dict[str, Any] = {}
         try:
             found["difference"] = self._difference(model, rows, args)
@@ -111,6 +111,11 @@ def _few(rows: Sequence[Row]) -> list[Row]:
             break
         few.append(row)
     return few
+
+
+def allowed_difference(model: torch.nn.Module, args: TrainingArguments) -> float:
+    """Return how far loss and gradients of two forms of the same rows may lie apart."""
+    return LARGEST_DIFFERENCE if _is_exact(model, args) else LARGEST_ROUNDED
 
 
 def _is_exact(model: torch.nn.Module, args: TrainingArguments) -> bool:

@@ -46,6 +46,13 @@ EIGHT_B: dict[str, Any] = {
     "gradient_checkpointing": True,
 }
 """As one trains a model of eight billion parameters on one GPU of 80 GB."""
+PACKED: dict[str, Any] = {
+    "kind": "full",
+    "packing": True,
+    "tokens": 600_000,
+    "epochs": 0.0,
+    "early_stopping": None,
+}
 CONFIGS = [
     ("lora-cpu-fp32", "cpu-fp32", {}),
     ("lora-cpu-bf16", "cpu-bf16", {}),
@@ -55,6 +62,8 @@ CONFIGS = [
     ("lora-8b-gpu-dropout", "gpu-kernels", {**EIGHT_B, "dropout": 0.05}),
     ("qlora-8b-gpu-dropout", "gpu-liger", {**EIGHT_B, "kind": "qlora", "dropout": 0.05}),
     ("full-8b-gpu-shared", "gpu-kernels", {**EIGHT_B, "kind": "full", "learning_rate": 1e-5}),
+    ("full-packed", "cpu-bf16", PACKED),
+    ("full-8b-packed", "gpu-kernels", {**EIGHT_B, **PACKED}),
     ("lora-last", "gpu-bf16", {"keep": "last", "target_modules": ("q_proj", "v_proj")}),
 ]
 

@@ -52,6 +52,23 @@ def test_bounds_of_steps_change_how_often_rows_are_seen(
     assert plan.epochs == steps / plan.steps_per_epoch
 
 
+@pytest.mark.parametrize(
+    ("tokens", "rows", "steps", "epochs"),
+    [(600_000, 400, 147, 2.94), (600_000, 4000, 147, 0.294), (100, 400, 1, 0.02)],
+)
+def test_a_number_of_tokens_gives_the_steps_of_packed_rows(
+    tokens: int, rows: int, steps: int, epochs: float
+) -> None:
+    method = dataclasses.replace(
+        METHOD, batch_size=8, packing=True, max_length=512, tokens=tokens, epochs=0.0
+    )
+
+    plan = schedule(method, train_rows=rows, validation_rows=10)
+
+    assert (plan.steps, plan.epochs) == (steps, pytest.approx(epochs))
+    assert bounded(method, plan) == "method.tokens"
+
+
 def test_every_evaluation_is_also_a_checkpoint() -> None:
     method = dataclasses.replace(
         METHOD, batch_size=16, micro_batch_size=16, evaluations_per_epoch=2

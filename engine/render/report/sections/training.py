@@ -141,7 +141,7 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("backend", f"{summary.backend} {summary.backend_version}"),
         ("device", f"{summary.device}, {summary.precision}"),
         ("steps", f"{count(summary.steps)} ({summary.epochs:g} epochs)"),
-        ("rows", count(summary.rows)),
+        ("rows", f"{count(summary.rows)}{packed(summary)}"),
         ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
         *([("batches", _batches(summary.shared_start))] if summary.shared_start else []),
         ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
@@ -152,6 +152,14 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("time", duration(summary.seconds)),
         ("peak of memory", NOTHING if peak is None else size(peak)),
     )
+
+
+def packed(summary: TrainingSummary) -> str:
+    """Say how many documents stood in the rows; empty where none were packed."""
+    if summary.packed_documents is None:
+        return ""
+    padding = percent(summary.padding or 0.0)
+    return f" of {count(summary.packed_documents)} packed documents, {padding} padding"
 
 
 def _batches(start: SharedStart) -> str:

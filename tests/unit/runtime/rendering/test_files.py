@@ -20,7 +20,7 @@ from engine.runtime.rendering.files import (
     write_rows,
 )
 from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.training.prefix_batch import IGNORED
+from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.sft import tokenised
 from engine.store import Artifact, Store, make_key
 from support.launches import TASK, examples

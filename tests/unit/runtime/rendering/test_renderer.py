@@ -16,8 +16,8 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.rendering.renderer import RenderedRow
-from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.sft import tokenised
 from support.launches import TASK
 from support.pico import CHAT_TEMPLATE

@@ -9,9 +9,10 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training import prefix_batch as module
 from engine.runtime.training.gradients import difference, gradients_of
-from engine.runtime.training.prefix_batch import IGNORED, NAME, Row, shared_batch, shared_prefix
+from engine.runtime.training.prefix_batch import NAME, Row, shared_batch, shared_prefix
 
 VOCABULARY = 50
 

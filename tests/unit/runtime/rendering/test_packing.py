@@ -1,0 +1,82 @@
+"""Packing fills rows nearly to the brim, puts every document in one of them, and always in the same."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.data.examples.example import Example
+from engine.recipe.model import Task
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.packing import IGNORED, first_fit_decreasing, write_packed
+from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.renderer import Renderer
+
+ROOM = 64
+TASK = Task(
+    kind="text", instruction="", system="", input="{text}", labels=(), schema=None, output="text"
+)
+
+
+def naive(lengths: list[int], room: int) -> list[list[int]]:
+    """First fit decreasing, as a textbook says it."""
+    groups: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda one: (-lengths[one], one)):
+        fits = (one for one in groups if sum(lengths[at] for at in one) + lengths[place] <= room)
+        if (group := next(fits, None)) is None:
+            groups.append([place])
+        else:
+            group.append(place)
+    return sorted(sorted(group) for group in groups)
+
+
+@given(st.lists(st.integers(1, ROOM), max_size=60))
+def test_groups_are_those_of_first_fit_decreasing(lengths: list[int]) -> None:
+    assert first_fit_decreasing(lengths, ROOM) == (naive(lengths, ROOM) if lengths else [])
+
+
+def test_short_documents_leave_little_room_empty() -> None:
+    draw = random.Random(7)
+    lengths = [min(512, 2 + int(draw.expovariate(1 / 40))) for _ in range(5000)]
+
+    groups = first_fit_decreasing(lengths, 512)
+
+    assert sum(lengths) / (512 * len(groups)) > 0.99
+
+
+def test_packed_rows_hold_every_document_whole_and_learn_all_but_its_first_token(
+    pico: LoadedModel, tmp_path: Path
+) -> None:
+    texts = [f"document {number}" + " and more" * (number % 7) for number in range(30)]
+    rows = [
+        Example(id=f"{number:016}", origin=f"a:{number}", input=text, target="")
+        for number, text in enumerate(texts)
+    ]
+    limits = LengthLimits(max_length=ROOM, truncation="fail")
+    rendered = list(Renderer(pico.chat, TASK, limits).rendered(rows, RenderStats()))
+
+    found = write_packed(tmp_path / "train.jsonl", rendered, pico.chat, ROOM)
+
+    lines = (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    written = [json.loads(line) for line in lines]
+    documents = [
+        [
+            token
+            for token, mark in zip(row["input_ids"], row["attention_mask"], strict=True)
+            if mark == number
+        ]
+        for row in written
+        for number in range(1, max(row["attention_mask"]) + 1)
+    ]
+    expected = [pico.chat.token_ids(one.segments[-1].text) for one in rendered]
+    assert sorted(documents) == sorted(expected)
+    assert found.documents == len(rendered)
+    assert found.learned == sum(len(one) - 1 for one in expected)
+    assert found.learned == sum(label != IGNORED for row in written for label in row["labels"])
+    assert sum(found.lengths.values()) == len(written)
+    assert max(found.lengths) <= ROOM

@@ -150,7 +150,7 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
 
     R355: an attention that does not keep packed documents apart.
 
-    Documents of a packed row are told apart by their positions. sdpa and eager build a mask of that; flash attention
+    Documents of a packed row are kept apart by their positions. sdpa and eager build a mask of that; flash attention
     does so in batches of one row only, and in others documents would see each other.
 
     Fix: Delete the override.

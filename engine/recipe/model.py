@@ -396,6 +396,31 @@ class Baseline:
     endpoint: Endpoint | None = None
 
 
+# Another model whose answers are learned from: `teacher`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherInputs:
+    """Rows without labels, for the teacher to answer."""
+
+    sources: tuple[Source, ...]
+    """One for each file, as in `Data`."""
+    rows: int
+    """Asked at most; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A model that answers rows without labels, which are then trained on."""
+
+    model: Baseline
+    """Of the kind `model`, asked as a baseline is."""
+    inputs: TeacherInputs
+    min_confidence: float | None
+    """`keep.confidence.min`: answers below it are left out; None keeps all."""
+    stop_if_teacher_is_no_better: bool
+
+
 # How, and by whom, the base model is trained: `method` and `backend`.
 
 
@@ -611,6 +636,8 @@ class Recipe:
     acceptance: Acceptance
     export: Export
     backend: Backend
+    teacher: Teacher | None = None
+    """None: only the rows with labels are learned from."""
     sweep: Sweep | None = None
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()

@@ -88,8 +88,11 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
     match key.weaker:
         case Weaker.CHANGED:
             return True
-        case Weaker.OFF | Weaker.ON:
-            return after is (key.weaker is Weaker.ON)
+        case Weaker.ON:
+            return after is True
+        case Weaker.OFF:
+            # of a section that one of the versions does not have, nothing was turned off
+            return None if None in (before, after) else after is False
         case Weaker.RELAXED:
             return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:

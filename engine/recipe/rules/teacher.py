@@ -164,7 +164,7 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
         message = "there are no validation rows on which the teacher could show that it is better"
         hint = "give `splits.validation` some rows, or set it to false"
         at = ("teacher", "stop_if_teacher_is_no_better")
-        yield recipe.problem("R324", message, at=at, hint=hint)
+        yield recipe.problem("R324", message, at=at, key=True, hint=hint)
 
 
 @rule("baselines", "teacher")

@@ -88,11 +88,10 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
     match key.weaker:
         case Weaker.CHANGED:
             return True
-        case Weaker.ON:
-            return after is True
-        case Weaker.OFF:
+        case Weaker.OFF | Weaker.ON:
             # of a section that one of the versions does not have, nothing was turned off
-            return None if None in (before, after) else after is False
+            is_new = key.weaker is Weaker.OFF and None in (before, after)
+            return None if is_new else after is (key.weaker is Weaker.ON)
         case Weaker.RELAXED:
             return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:

@@ -44,7 +44,7 @@ def preference_rows(loss: str, count: int, *, start: int = 0) -> list[Example]:
             [{"role": "assistant", "content": text}] for text in ("it was good", "the plot was bad")
         )
         wanted = number % 2 == 0
-        answers = {"chosen": better, "rejected": worse}
+        answers: dict[str, Any] = {"chosen": better, "rejected": worse}
         if loss == "kto":
             answers = {"answer": better if wanted else worse, "desirable": wanted}
         payload = {"messages": [{"role": "user", "content": asked}], **answers}

@@ -28,7 +28,7 @@ _OF_FULL: Final = 0.1
 _OF_TEXTS: Final = 0.5
 """Rate where each answer teaches many tokens, as a share of that for labels."""
 _OF_PREFERENCES: Final = 0.1
-"""Rate where two answers are told apart, as a share of that for labels: higher ones make both less likely."""
+"""Rate where two answers are compared, as a share of that for labels: higher ones make both less likely."""
 _BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
 _BETA: Final = 0.1
 _GAMMA: Final = 0.5
@@ -121,7 +121,7 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
     if _is_preference(recipe):
         rate = _one_digit(rate * _OF_PREFERENCES)
-        why += ", a tenth of it as two answers are told apart"
+        why += ", a tenth of it as two answers are compared"
     elif not _labels(recipe):
         rate = _one_digit(rate * _OF_TEXTS)
         why += ", half of it as each answer teaches many tokens"

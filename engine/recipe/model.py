@@ -426,7 +426,7 @@ class Preference:
 
     loss: PreferenceLoss
     beta: float
-    """How strongly the log-probabilities are weighed; of IPO and DPO also how near the model stays to its base."""
+    """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
     answer_weight: float = 0.0
     """Of the likelihood of the chosen answer beside the loss: dpo, ipo, simpo."""
     gamma: float = 0.0

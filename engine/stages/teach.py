@@ -244,15 +244,15 @@ class _Teaching:
         kept: list[Example] = []
         refused: Counter[str] = Counter()
         with (self.context.workdir / ANSWERS).open("w", encoding="utf-8", newline="\n") as file:
-            for row, said in zip(rows.rows, asked.predictions, strict=True):
-                why = why_refused(said, min_confidence=self.teacher.min_confidence)
-                example = None if why or said.label is None else read(row, said.label)
+            for row, answer in zip(rows.rows, asked.predictions, strict=True):
+                why = why_refused(answer, min_confidence=self.teacher.min_confidence)
+                example = None if why or answer.label is None else read(row, answer.label)
                 if example is None:
                     why = why or NOT_FIT
                     refused[why] += 1
                 else:
                     kept.append(example)
-                file.write(_line(row, said, why))
+                file.write(_line(row, answer, why))
         return kept, replace(
             judged,
             read=rows.read,
@@ -320,12 +320,12 @@ def _beats(mine: float | None, others: Iterable[float | None], *, sign: int) -> 
     return all(sign * mine > sign * other for other in others if other is not None)
 
 
-def _line(row: Example, said: Prediction, why: str) -> str:
+def _line(row: Example, answer: Prediction, why: str) -> str:
     fields = {
         "id": row.id,
         "origin": row.origin,
-        "answer": said.text if said.label is None else said.label,
-        "confidence": said.probability,
+        "answer": answer.text if answer.label is None else answer.label,
+        "confidence": answer.probability,
         "kept": not why,
         **({"why": why} if why else {}),
     }

@@ -46,7 +46,7 @@ def _facts(result: TeacherResult) -> list[tuple[str, blocks.Cell]]:
     if result.min_confidence is not None:
         facts.append(("kept from", f"a confidence of {number(result.min_confidence)}"))
     facts.append(("took", duration(result.seconds)))
-    # the currency is the user's, and said nowhere
+    # the recipe does not name its currency
     facts += [("cost", f"{result.cost:.4f} at the recipe's prices")] if result.cost else []
     return facts
 

@@ -10,22 +10,28 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
-from engine.recipe.method_defaults import method_defaults
-from engine.recipe.model import Method
+from engine.recipe.method_defaults import method_defaults, preference_defaults
+from engine.recipe.model import Method, Preference
 from engine.recipe.validation.schema import definition
 
 ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 """Keys that full training has no use for."""
-_MAY_BE_UNSET: Final = ("min_steps", "max_steps", "tokens", "packing")
+_MAY_BE_UNSET: Final = ("min_steps", "max_steps", "tokens", "packing", "preference")
 
 
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     """Return the method that a section of a checked recipe, with the schema's constants filled in, stands for."""
     defaults = {one.key: one.value for one in method_defaults(written, recipe)}
-    unused = {"rank": 0, "alpha": 0, "dropout": 0.0} if written["kind"] == "full" else {}
-    if "tokens" in written:
-        unused["epochs"] = 0.0
-    return from_mapping(Method, {**defaults, **written}, **unused)
+    given: dict[str, Any] = {}
+    if written["kind"] == "full":
+        given |= {"rank": 0, "alpha": 0, "dropout": 0.0}
+    whole = {**defaults, **written}
+    if "tokens" in whole:
+        given["epochs"] = 0.0
+    if "preference" in whole:
+        own = whole["preference"]
+        given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
+    return from_mapping(Method, whole, **given)
 
 
 def method_slice(method: Method) -> dict[str, Any]:

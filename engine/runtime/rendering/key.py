@@ -31,22 +31,25 @@ class LengthLimits:
     """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
     packing: bool = False
     """Documents stand beside each other in rows of at most `max_length` tokens."""
+    loss: str = ""
+    """Of a training on preferences, whose trainers tokenise the text; empty for the others."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
         """Return those of a recipe."""
-        checks = recipe.data.checks
+        checks, preference = recipe.data.checks, recipe.method.preference
         return cls(
             max_length=recipe.method.max_length,
             truncation=checks.truncation,
             template_tokens=checks.template_tokens,
             packing=recipe.method.packing,
+            loss=preference.loss if preference else "",
         )
 
     def payload(self) -> dict[str, Any]:
-        """Return them as they stand in keys: without packing where there is none, as in earlier versions."""
-        written = asdict(self)
-        return written if self.packing else {k: v for k, v in written.items() if k != "packing"}
+        """Return them as they stand in keys: without what is not set, as in earlier versions."""
+        may_be_unset = ("packing", "loss")
+        return {key: one for key, one in asdict(self).items() if one or key not in may_be_unset}
 
 
 def holdout_payload(task: Task, *, base_model: Mapping[str, Any], holdout: str) -> dict[str, Any]:

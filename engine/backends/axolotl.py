@@ -22,6 +22,7 @@ from engine.backends.base import (
     bounded,
     dpo_losses,
     keeps_best,
+    rate_schedule,
     schedule,
     shares_prefix,
     to_config,
@@ -242,7 +243,10 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     # By itself Axolotl multiplies rows by epochs before it rounds, and trains a step less when batches are not full.
     yield "max_steps", plan.steps, bound or "method.epochs"
     yield "learning_rate", method.learning_rate, "method.learning_rate"
-    yield "lr_scheduler", method.scheduler, "method.scheduler"
+    name, numbers = rate_schedule(method, plan)
+    yield "lr_scheduler", name, "method.scheduler"
+    if numbers:
+        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
     yield axolotl_gpu.optimizer(setting)
     yield "weight_decay", method.weight_decay, "method.weight_decay"

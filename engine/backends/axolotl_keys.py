@@ -83,6 +83,7 @@ FROM_RECIPE: dict[str, str] = {
     "max_steps": "method.max_steps",
     "learning_rate": "method.learning_rate",
     "lr_scheduler": "method.scheduler",
+    "lr_scheduler_kwargs": "method.scheduler",
     "warmup_steps": "method.warmup_ratio",
     "warmup_ratio": "method.warmup_ratio",
     "weight_decay": "method.weight_decay",

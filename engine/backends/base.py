@@ -180,6 +180,39 @@ def epochs_of(method: Method, train_rows: int) -> float:
     return method.tokens / (max(1, train_rows) * method.max_length)
 
 
+def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]:
+    """Return how the learning rate falls as transformers names it, and its numbers; none where a name suffices."""
+    one = method.scheduler
+    if isinstance(one, str):
+        return one, {}
+    if one.name == "cosine":
+        return "cosine_with_min_lr", {"min_lr_rate": one.floor}
+    decay = 1.0 if one.decay is None else one.decay
+    falling = min(math.ceil(decay * plan.steps), plan.steps - plan.warmup)
+    numbers: dict[str, Json] = {
+        "num_decay_steps": max(1, falling),
+        "decay_type": "linear",
+        "min_lr_ratio": one.floor,
+    }
+    return "warmup_stable_decay", numbers
+
+
+def rate_in_words(method: Method, plan: Schedule) -> str:
+    """Say how the learning rate rises and falls; empty where one word of the recipe says it."""
+    one = method.scheduler
+    if isinstance(one, str):
+        return ""
+    last = f"{one.floor * method.learning_rate:.3g} at step {plan.steps}"
+    _, numbers = rate_schedule(method, plan)
+    falling = numbers.get("num_decay_steps", plan.steps - plan.warmup)
+    how = "as a cosine" if one.name == "cosine" else "linearly"
+    begin = plan.steps - int(str(falling))
+    constant = f"constant to step {begin}, then " if begin > plan.warmup else ""
+    return (
+        f"up to {method.learning_rate:g} in {plan.warmup} steps, {constant}falling {how} to {last}"
+    )
+
+
 def _warmup(ratio: float, steps: int) -> int:
     """Never exactly one: its only step would have a learning rate of zero, and Axolotl makes two of it."""
     return max(2, math.ceil(ratio * steps)) if ratio else 0

@@ -21,6 +21,7 @@ from engine.backends.base import (
     bounded,
     dpo_losses,
     keeps_best,
+    rate_schedule,
     schedule,
     shares_prefix,
     to_config,
@@ -76,6 +77,7 @@ VOCABULARY = Vocabulary(
         "max_steps": "method.max_steps",
         "learning_rate": "method.learning_rate",
         "lr_scheduler_type": "method.scheduler",
+        "lr_scheduler_kwargs": "method.scheduler",
         "warmup_steps": "method.warmup_ratio",
         "weight_decay": "method.weight_decay",
         "eval_steps": "method.evaluations_per_epoch",
@@ -223,7 +225,10 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     if bound:
         yield "max_steps", plan.steps, bound
     yield "learning_rate", method.learning_rate, "method.learning_rate"
-    yield "lr_scheduler_type", method.scheduler, "method.scheduler"
+    name, numbers = rate_schedule(method, plan)
+    yield "lr_scheduler_type", name, "method.scheduler"
+    if numbers:
+        yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
     yield "optim", "adamw_torch", "default: AdamW without fused kernels"
     yield "weight_decay", method.weight_decay, "method.weight_decay"

@@ -10,6 +10,7 @@ from engine.backends.base import (
     CompileInputs,
     Schedule,
     accumulation,
+    rate_in_words,
     schedule,
     shares_prefix,
 )
@@ -85,6 +86,8 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     derived = [("rows", work.source)]
     if plan:
         derived.append(("steps", _steps_text(method, work, plan)))
+        if rate := rate_in_words(method, plan):
+            derived.append(("learning rate", rate))
     shared = ""
     # without a row where every one of the sample is left out
     if work.shared and work.train and not work.at_most and shares_prefix(recipe):

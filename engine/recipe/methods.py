@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
 from engine.recipe.method_defaults import method_defaults, preference_defaults
-from engine.recipe.model import Method, Preference
+from engine.recipe.model import Method, Preference, Scheduler
 from engine.recipe.validation.schema import definition
 
 ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 """Keys that full training has no use for."""
+DECAY: Final = 0.2
+"""Share of all steps in which a constant learning rate falls at last (Hägele et al., Scaling Laws and Compute-Optimal
+Training Beyond Fixed Training Durations, 2024)."""
 _MAY_BE_UNSET: Final = ("min_steps", "max_steps", "tokens", "packing", "preference")
 
 
@@ -28,6 +31,9 @@ def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     whole = {**defaults, **written}
     if "tokens" in whole:
         given["epochs"] = 0.0
+    if isinstance(named := whole["scheduler"], Mapping):
+        decay = {"decay": DECAY} if named["name"] == "constant_then_decay" else {}
+        given["scheduler"] = from_mapping(Scheduler, {**decay, **named})
     if "preference" in whole:
         own = whole["preference"]
         given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
@@ -45,6 +51,9 @@ def method_mapping(method: Method) -> dict[str, Any]:
     unused = dict.fromkeys(ADAPTER_KEYS) if method.kind == "full" else {}
     if method.tokens is not None:
         unused["epochs"] = None
+    if isinstance(method.scheduler, Scheduler):
+        written = asdict(method.scheduler)
+        unused["scheduler"] = {key: one for key, one in written.items() if one is not None}
     if not method.packing:  # only documents can be packed
         unused["packing"] = None
     return to_mapping(method, definition("method"), **unused)

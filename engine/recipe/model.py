@@ -473,6 +473,17 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """How the learning rate falls, with numbers."""
+
+    name: Literal["cosine", "linear", "constant_then_decay"]
+    decay: float | None = None
+    """Share of all steps in which it falls; None where it falls from the first one on."""
+    floor: float = 0.0
+    """Where it ends, as a share of the peak."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """How the base model is trained."""
 
@@ -490,7 +501,7 @@ class Method:
     max_steps: int | None = None
     """Many rows are seen less often."""
     learning_rate: float
-    scheduler: Literal["cosine", "linear", "constant"]
+    scheduler: Literal["cosine", "linear", "constant"] | Scheduler
     warmup_ratio: float
     weight_decay: float
     batch_size: int

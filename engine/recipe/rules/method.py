@@ -182,6 +182,32 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
         yield recipe.problem("R355", message, at=at, hint="delete the line")
 
 
+@rule("method.scheduler")
+def decay_has_a_use(recipe: FilledText) -> Problems:
+    """R356: a decay beside a learning rate that falls from the start.
+
+    cosine and linear fall over all steps after warm-up; only constant_then_decay has a part that is constant.
+
+    Fix: Delete decay, or write name: constant_then_decay.
+
+    Wrong:
+        method:
+          scheduler: {name: cosine, decay: ▸0.2}
+
+    Right:
+        method:
+          scheduler: {name: constant_then_decay, decay: 0.2}
+    """
+    one = recipe["method"]["scheduler"]
+    if not isinstance(one, str) and one["name"] != "constant_then_decay" and "decay" in one:
+        message = f"{one['name']} falls over all steps after warm-up"
+        at, hint = (
+            ("method", "scheduler", "decay"),
+            "delete it, or write `name: constant_then_decay`",
+        )
+        yield recipe.problem("R356", message, at=at, hint=hint)
+
+
 @rule("method")
 def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
     """R206: alpha below rank.

@@ -15,6 +15,7 @@ from engine.backends.axolotl_launch import environment, prepare, tail_of
 from engine.backends.base import CompileInputs, Launch
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.recipe.model import Scheduler
 from support.golden import Golden
 from support.launches import CPU, METHOD, Told, make_recipe
 
@@ -53,6 +54,7 @@ PACKED: dict[str, Any] = {
     "epochs": 0.0,
     "early_stopping": None,
 }
+WSD = Scheduler(name="constant_then_decay", decay=0.2, floor=0.1)
 CONFIGS = [
     ("lora-cpu-fp32", "cpu-fp32", {}),
     ("lora-cpu-bf16", "cpu-bf16", {}),
@@ -63,6 +65,7 @@ CONFIGS = [
     ("qlora-8b-gpu-dropout", "gpu-liger", {**EIGHT_B, "kind": "qlora", "dropout": 0.05}),
     ("full-8b-gpu-shared", "gpu-kernels", {**EIGHT_B, "kind": "full", "learning_rate": 1e-5}),
     ("full-packed", "cpu-bf16", PACKED),
+    ("full-constant-then-decay", "cpu-bf16", {**PACKED, "scheduler": WSD}),
     ("full-8b-packed", "gpu-kernels", {**EIGHT_B, **PACKED}),
     ("lora-last", "gpu-bf16", {"keep": "last", "target_modules": ("q_proj", "v_proj")}),
 ]

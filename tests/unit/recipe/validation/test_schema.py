@@ -124,7 +124,7 @@ def test_schema_and_dataclasses_hold_the_same_keys(
         (model.Source, "format", ("data", "sources", "[]", "format")),
         (model.Source, "quoting", ("data", "sources", "[]", "quoting")),
         (model.Method, "kind", ("method", "kind")),
-        (model.Method, "scheduler", ("method", "scheduler")),
+        (model.Scheduler, "name", ("method", "scheduler", "name")),
         (model.Method, "keep", ("method", "keep")),
         (model.Acceptance, "decide_on", ("acceptance", "decide_on")),
         (model.Backend, "precision", ("backend", "precision")),

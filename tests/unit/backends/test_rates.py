@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+
 from engine.backends.base import rate_in_words, rate_schedule, schedule
 from engine.recipe.methods import method_mapping, method_of
 from engine.recipe.model import Scheduler

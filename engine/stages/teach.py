@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.results import READ, data_summary, write_json
+from engine.artifacts.results import READ, TEACHER_ANSWERS, data_summary, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.answered import answered_rows
@@ -59,7 +59,6 @@ FILE = "teacher.json"
 ANSWERS = "answers.jsonl"
 """Every row that was asked: its answer, and why it is not learned from."""
 BASELINES = "baselines.json"
-HOLDOUT = "predictions.teacher.jsonl"
 NOT_FIT = "does not fit the schema"
 FIRST = 0
 """The number of the only fold there is."""
@@ -244,15 +243,15 @@ class _Teaching:
         kept: list[Example] = []
         refused: Counter[str] = Counter()
         with (self.context.workdir / ANSWERS).open("w", encoding="utf-8", newline="\n") as file:
-            for row, said in zip(rows.rows, asked.predictions, strict=True):
-                why = why_refused(said, min_confidence=self.teacher.min_confidence)
-                example = None if why or said.label is None else read(row, said.label)
+            for row, answer in zip(rows.rows, asked.predictions, strict=True):
+                why = why_refused(answer, min_confidence=self.teacher.min_confidence)
+                example = None if why or answer.label is None else read(row, answer.label)
                 if example is None:
                     why = why or NOT_FIT
                     refused[why] += 1
                 else:
                     kept.append(example)
-                file.write(_line(row, said, why))
+                file.write(_line(row, answer, why))
         return kept, replace(
             judged,
             read=rows.read,
@@ -269,9 +268,16 @@ class _Teaching:
         fold = self._fold(self.train, self.holdout)
         made = self.asker.product(self.teacher.model, fold)
         self.made.append(made)
-        shutil.copyfile(made.file(predict.FILE), self.context.workdir / HOLDOUT)
+        shutil.copyfile(made.file(predict.FILE), self.context.workdir / TEACHER_ANSWERS)
         predictions = read_predictions(made.file(predict.FILE))
-        return replace(result, holdout=score(predictions, Judging.of(recipe)))
+        facts = facts_of([made])
+        seconds = facts.get("asked_seconds")
+        return replace(
+            result,
+            holdout=score(predictions, Judging.of(recipe)),
+            parameters=facts.get("parameters"),
+            rows_per_second=len(self.holdout) / seconds if seconds else None,
+        )
 
     def learned(self) -> list[Baseline]:
         """Return the baselines that are trained on the teacher's rows too, and can be had."""
@@ -320,7 +326,7 @@ def _beats(mine: float | None, others: Iterable[float | None], *, sign: int) -> 
     return all(sign * mine > sign * other for other in others if other is not None)
 
 
-def _line(row: Example, said: Prediction, why: str) -> str:
+def _line(row: Example, answer: Prediction, why: str) -> str:
     fields = {
         "id": row.id,
         "origin": row.origin,

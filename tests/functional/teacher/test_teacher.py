@@ -150,11 +150,29 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
         keep={"confidence": {"min": 1.0}},
         inputs={"rows": 25},
     )
-    outcome = project.run("run", str(project.recipe), "--until", "train")
+    project.edit(
+        acceptance__against_teacher={
+            "macro_f1": {"max_drop": 0.9},
+            "parameters": {"max_ratio": 2},
+            "rows_per_second": {"min_ratio": 0.001},
+        }
+    )
+    outcome = project.run("run", str(project.recipe), "--until", "gate")
     teacher = found_in(project)["teacher"]
+
+    against = found_in(project)["against_teacher"]
+    ratios = [one for one in found_in(project)["gate"]["checks"] if "teacher" in one["name"]]
 
     assert outcome.code == 0, outcome.err
     assert (teacher["name"], teacher["asked"]) == ("self", 25)
+    assert against["teacher_parameters"] < against["parameters"], "an adapter is added to the base"
+    rightness = ("both_right", "only_teacher_right", "only_student_right", "neither_right")
+    assert sum(against[name] for name in rightness) == 40
+    assert [one["name"] for one in ratios] == [
+        "against_teacher.macro_f1",
+        "teacher_ratio.parameters",
+        "teacher_ratio.rows_per_second",
+    ]
     assert teacher["left_out"]["more than are asked"] > 0
     assert teacher["refused"]["below the confidence"] + teacher["kept"] == 25
     assert teacher["confidence"][-1]["confidence"] == 1.0

@@ -13,7 +13,7 @@ from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
-ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
+ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
 """Baselines that the recipe's own base model answers, untouched."""
 LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
 """Baselines that are trained on the training rows."""

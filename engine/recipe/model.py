@@ -357,6 +357,8 @@ BaselineKind = Literal[
     "zero_shot",
     "few_shot",
     "retrieved_few_shot",
+    "longer_answer",
+    "untouched",
     "model",
 ]
 
@@ -440,6 +442,36 @@ class EarlyStopping:
     patience: int
 
 
+PreferenceLoss = Literal["dpo", "ipo", "orpo", "simpo", "kto"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a training on preferences minimises."""
+
+    loss: PreferenceLoss
+    beta: float
+    """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
+    answer_weight: float = 0.0
+    """Of the likelihood of the chosen answer beside the loss: dpo, ipo, simpo."""
+    gamma: float = 0.0
+    """simpo: by how much the reward of the chosen answer shall be higher."""
+    desirable_weight: float = 1.0
+    """kto: of answers with a thumb up."""
+    undesirable_weight: float = 1.0
+    """kto: of answers with a thumb down."""
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether rewards are measured against the untouched base model."""
+        return self.loss in ("dpo", "ipo", "kto")
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it learns from pairs of answers, not from single ones with a thumb."""
+        return self.loss != "kto"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """How the base model is trained."""
@@ -473,6 +505,8 @@ class Method:
     seed: int
     seeds: tuple[int, ...] = ()
     """Further seeds: the same training with each, for how much of a number is luck."""
+    preference: Preference | None = None
+    """None for every kind of task but preference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
+from engine.kinds import KINDS
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
 from engine.recipe.method_defaults import method_defaults
@@ -96,7 +97,7 @@ def check_recipe(
 
 
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
-    text = FilledText.of(source, with_defaults(source.value))
+    text = FilledText.of(source, _grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
     every = structure + check_rules(text, structure)
     problems = _in_order((p for p in every if on_disk or p.code not in _OF_THE_DISK), text)
@@ -104,6 +105,16 @@ def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     return withheld(resolve(text), text.judge), problems
+
+
+def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:
+    """Keep rows of one prompt together where the kind wants it, and the recipe does not say how they are divided."""
+    task, splits = filled.get("task"), written.get("splits", {})
+    name = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None or not kind.group or not isinstance(splits, Mapping) or "by" in splits:
+        return filled
+    return {**filled, "splits": {**filled.get("splits", {}), "by": {"group": kind.group}}}
 
 
 def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -16,6 +16,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
+from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
@@ -95,8 +96,9 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
 
     def build(folder: Path) -> None:
         result = trained(one, context.scratch_for(PRODUCT, payload))
+        base = reference_of(one.context, asked, holdout)
         loaded = load_weights(result, one.context)
         predictions = predict.chosen(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -21,6 +21,7 @@ from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
+from engine.inference.preference import rated, reference_of
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
@@ -153,9 +154,10 @@ def _judged(
             # it run away
             write_json(folder / FAILED, error.problems[0].headline())
             return
+        base = reference_of(one.context, asked, validation)
         loaded = load_weights(result, one.context)
         predictions = predict.chosen(loaded, asked, validation, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
     return context.cached(PRODUCT, payload, build)

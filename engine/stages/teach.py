@@ -330,8 +330,8 @@ def _line(row: Example, answer: Prediction, why: str) -> str:
     fields = {
         "id": row.id,
         "origin": row.origin,
-        "answer": said.text if said.label is None else said.label,
-        "confidence": said.probability,
+        "answer": answer.text if answer.label is None else answer.label,
+        "confidence": answer.probability,
         "kept": not why,
         **({"why": why} if why else {}),
     }

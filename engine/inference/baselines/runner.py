@@ -20,6 +20,7 @@ from engine.inference import predict
 from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
 from engine.recipe.model import Baseline, Reference
@@ -210,8 +211,12 @@ class Asker:
             return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
             return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
+        if baseline.kind == "longer_answer":
+            return BaselinePredictions(predictions=longer_answer(fold.judged))
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
+        if baseline.kind == "untouched":
+            return self._untouched(fold)
         question = Question(
             baseline=baseline,
             asked=predict.PredictionInputs.of(recipe, fold.train),
@@ -221,6 +226,11 @@ class Asker:
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
+
+    def _untouched(self, fold: Fold) -> BaselinePredictions:
+        asked = predict.PredictionInputs.of(self.context.recipe, fold.train)
+        answered = base_answers(self.context, asked, fold.judged)
+        return BaselinePredictions(predictions=untouched(answered))
 
     def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
         from engine.inference.baselines import encoders  # rarely asked

@@ -77,9 +77,11 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
         "teacher": {
-            "model": {**teacher_model(teacher), "name": "", "price": None, "api_key_env": ""},
+            "model": teacher_model(teacher),
             "rows": teacher.inputs.rows,
             "keep": written_keep(teacher),
+            # one that is no better is not asked: what it leaves then is another thing
+            "stops": teacher.stop_if_teacher_is_no_better,
             "sources": [
                 source_slice(source, name)
                 for source, name in zip(sources, source_names(sources), strict=True)

@@ -31,7 +31,7 @@ from engine.recipe.model import (
     Threshold,
 )
 from engine.recipe.outside import refuse_leading_out, withheld
-from engine.recipe.references import reference
+from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
@@ -130,7 +130,7 @@ def resolve(text: FilledText) -> Recipe:
         filled,
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
-        base_model=reference(filled["base_model"], folder),
+        base_model=base_model(filled["base_model"], folder),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),

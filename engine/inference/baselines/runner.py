@@ -17,11 +17,11 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
-from engine.inference.baselines import floors
+from engine.inference.baselines import compression, floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.metrics.predictions import write_predictions
-from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
+from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS, OF_BYTES
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
 
@@ -202,6 +202,9 @@ class Asker:
             return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
             return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
+        if baseline.kind in OF_BYTES:
+            ask = {"byte_frequencies": compression.by_frequency, "compressor": compression.by_xz}
+            return BaselinePredictions(predictions=ask[baseline.kind](fold))
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
         question = Question(

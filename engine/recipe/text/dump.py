@@ -15,18 +15,23 @@ from engine.recipe.model import (
     FROM_TRAIN,
     Acceptance,
     Baseline,
+    BaseModel,
     Data,
     Export,
+    FewerLayers,
     HubRef,
     MaxDrop,
+    NewTokenizer,
     PathRef,
     Probe,
     Recipe,
     Reference,
+    Scratch,
     Source,
     Splits,
     Threshold,
 )
+from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
@@ -47,7 +52,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         recipe="v1",
         extends=None,
         task=to_mapping(recipe.task, definition("task"), **no_input),
-        base_model=reference_mapping(recipe.base_model),
+        base_model=base_model_mapping(recipe.base_model),
         data=_data(recipe.data),
         splits=_splits(recipe.splits),
         baselines=[_baseline(baseline) for baseline in recipe.baselines],
@@ -75,6 +80,22 @@ def _splits(splits: Splits) -> dict[str, Any]:
     # With `keep: best` beside it, 0 is read as what it was.
     drawn = {"validation": 0} if splits.validation == FROM_TRAIN else {}
     return to_mapping(splits, definition("splits"), by=by, holdout=holdout, **drawn)
+
+
+def base_model_mapping(base: BaseModel) -> dict[str, Any]:
+    """Return the keys of `base_model`, every default of a blank one explicit."""
+    if isinstance(base, Scratch):
+        written = _tokenizer(base.tokenizer)
+        return {"scratch": to_mapping(base, definition("scratch"), tokenizer=written)}
+    if isinstance(base, FewerLayers):
+        return {**reference_mapping(base.of), "keep_layers": written_layers(base.keep_layers)}
+    return reference_mapping(base)
+
+
+def _tokenizer(tokenizer: NewTokenizer | Reference) -> dict[str, Any]:
+    if isinstance(tokenizer, NewTokenizer):
+        return {"train": "byte_pairs", "size": tokenizer.size}
+    return reference_mapping(tokenizer)
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def train(
         torch.set_num_threads(device.threads)
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
-    chat = load_chat(folders.base_model)
+    chat = load_chat(folders.base_model, asks=None)
     validation = tokenised(folders.rows / "validation.jsonl", chat)
     trainer = LeanTrainer(
         model=_model(config, folders.base_model, device),

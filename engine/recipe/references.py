@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.recipe.model import (
+    Baseline,
     BaseModel,
     FewerLayers,
     HubRef,
@@ -19,6 +20,7 @@ from engine.recipe.model import (
     Recipe,
     Reference,
     Scratch,
+    Source,
 )
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
@@ -37,6 +39,7 @@ BLOCK: Final = 32
 STEPS: Final[Mapping[str, int]] = {"every_second": 2, "every_third": 3}
 """Words of `base_model.keep_layers`: from one kept layer to the next."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
+_TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
@@ -130,17 +133,20 @@ def written_references(
 
     That is a `model`, a `data set` or a `probe`. Works on broken recipes too.
     """
-    acceptance = _mapping(value.get("acceptance"))
+    acceptance, teacher = _mapping(value.get("acceptance")), _mapping(value.get("teacher"))
     listed = [
         (("data", "sources"), _mapping(value.get("data")).get("sources"), "data set"),
         (("baselines",), value.get("baselines"), "model"),
         (PROBES, _mapping(acceptance.get("forgetting")).get("probes"), "probe"),
+        (_TEACHER_SOURCES, _mapping(teacher.get("inputs")).get("sources"), "data set"),
     ]
     if isinstance(model := value.get("base_model"), Mapping):
         if "scratch" not in model:
             yield ("base_model",), model, "model"
         elif isinstance(tokenizer := _mapping(model["scratch"]).get("tokenizer"), Mapping):
             yield TOKENIZER, tokenizer, "model"
+    if isinstance(model := teacher.get("model"), Mapping):
+        yield ("teacher", "model"), model, "model"
     for path, items, what in listed:
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
@@ -173,22 +179,41 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     if (base := base_reference(recipe.base_model)) is not None:
         at = TOKENIZER if isinstance(recipe.base_model, Scratch) else ("base_model",)
         yield at, base, "model"
-    number, pattern = -1, ""
-    for source in recipe.data.sources:
-        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-        # A pattern stands here as one source for each file; in the recipe's list it is one item.
-        number += not own or own != pattern
-        pattern = own
-        yield ("data", "sources", number), source.ref, "data set"
+    for at, source in sources_at(recipe):
+        yield at, source.ref, "data set"
     for number, baseline in enumerate(recipe.baselines):
         if baseline.ref is not None:
             yield ("baselines", number, baseline.kind), baseline.ref, "model"
         if baseline.gguf is not None:
             yield ("baselines", number, "model"), baseline.gguf, "gguf"
+    if recipe.teacher is not None:
+        yield from _of_teacher(recipe.teacher.model)
     forgetting = recipe.acceptance.forgetting
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
             yield (*PROBES, number), probe.source.ref, "probe"
+
+
+def _of_teacher(model: Baseline) -> Iterator[tuple[KeyPath, Reference, str]]:
+    if model.ref is not None:
+        yield ("teacher", "model"), model.ref, "model"
+    if model.gguf is not None:
+        yield ("teacher", "model"), model.gguf, "gguf"
+
+
+def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:
+    """Yield every source of rows at its key: those with labels, then those that a teacher answers."""
+    listed: list[tuple[KeyPath, tuple[Source, ...]]] = [(("data", "sources"), recipe.data.sources)]
+    if recipe.teacher is not None:
+        listed.append((_TEACHER_SOURCES, recipe.teacher.inputs.sources))
+    for path, sources in listed:
+        number, pattern = -1, ""
+        for source in sources:
+            own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+            # A pattern stands here as one source for each file; in the recipe's list it is one item.
+            number += not own or own != pattern
+            pattern = own
+            yield (*path, number), source
 
 
 def named_model(text: str, folder: Path) -> Reference:

@@ -25,7 +25,7 @@ ALWAYS_ALIKE = {
     "compressor": "xz that has read the train rows, and each holdout row before the next",
     **PREFERS,
 }
-"""What is said of baselines of which nothing else is to be known."""
+"""Notes on baselines that work alike in every run."""
 
 
 def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from engine.evidence import (
     Comparison,
@@ -19,7 +20,7 @@ from engine.render.report.sections.teacher import teacher_line
 from support import reports
 
 
-def taught(**changes: object) -> Report:
+def taught(**changes: Any) -> Report:
     report = reports.accepted()
     teacher = TeacherResult(
         name="larger",

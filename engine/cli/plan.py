@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
+from engine.backends import load_backend
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -115,6 +116,7 @@ def run(options: argparse.Namespace) -> None:
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
+    facts += [("backend", text)] if (text := _backend(recipe)) else []
     facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
     facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
@@ -129,6 +131,11 @@ def run(options: argparse.Namespace) -> None:
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def _backend(recipe: Recipe) -> str:
+    """Return which environment trains where it is not this one, or what is missing of it."""
+    return load_backend(recipe.backend.name).environment_words()
 
 
 def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:

@@ -100,12 +100,19 @@ def train(
     validation = tokenised(folders.rows / "validation.jsonl", chat)
     trainer = LeanTrainer(
         model=_model(config, folders.base_model, device),
-        args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
+        args=arguments(config, folders.output, kind=device.kind, evaluates=bool(validation)),
         train_dataset=tokenised(folders.rows / "train.jsonl", chat),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
         peft_config=_lora(config),
     )
+    train_on(trainer, config, resume=folders.resume, report=report)
+
+
+def train_on(
+    trainer: Any, config: Config, *, resume: Path | None, report: Callable[[Event], None]
+) -> None:
+    """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     callbacks: list[TrainerCallback] = [
         Watch(report),
         KeepAdapters(),
@@ -123,7 +130,7 @@ def train(
     trainer.create_model_card = lambda **_: None
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
-        trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:
@@ -187,10 +194,18 @@ def _lora(config: Config) -> LoraConfig | None:
     )
 
 
-def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool) -> SFTConfig:
-    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
+def arguments(
+    config: Config,
+    output: Path,
+    *,
+    kind: str,
+    evaluates: bool,
+    others: frozenset[str] = NOT_ARGUMENTS,
+) -> SFTConfig:
+    """Return TRL's arguments for a device of that kind; `others` are keys of the config that are none of them."""
+    given = {key: value for key, value in config.items() if key not in others}
     return OneDevice(
-        **given,
+        **{"packing": False, **given},
         output_dir=str(output),
         eval_strategy="steps" if evaluates else "no",
         save_strategy="steps",
@@ -198,17 +213,16 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         greater_is_better=False if evaluates else None,
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
-        tf32=False if device.kind == "cuda" else None,
-        use_cpu=device.kind == "cpu",
+        tf32=False if kind == "cuda" else None,
+        use_cpu=kind == "cpu",
         # Reentrant checkpointing gives no gradient where a block's input needs none, as behind frozen embeddings.
         gradient_checkpointing_kwargs={"use_reentrant": False},
         # The filter would log the mean of earlier losses in place of a NaN, and hide it from `Watch`.
         logging_nan_inf_filter=False,
-        dataloader_pin_memory=device.kind == "cuda",
+        dataloader_pin_memory=kind == "cuda",
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],
-        packing=False,
         loss_type="nll",
         # The rows are tokens already: TRL would render and tokenise them by its own rules.
         dataset_kwargs={"skip_prepare_dataset": True},

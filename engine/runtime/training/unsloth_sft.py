@@ -32,14 +32,15 @@ LOADING = (
     "float32_mixed_precision",
     "full_finetuning",
     "load_in_4bit",
-    "local_files_only",
     "max_seq_length",
-    "trust_remote_code",
     "use_exact_model_name",
     "use_gradient_checkpointing",
 )
 """Keys of the config that are arguments of `FastLanguageModel.from_pretrained` by their own names."""
-NOT_ARGUMENTS = sft.NOT_ARGUMENTS.union(LOADING, {"dtype", "lora_bias", "random_state"})
+CONSTANT = ("local_files_only", "trust_remote_code")
+"""Of the config too, and said where the model is loaded: no config switches the network or code of a model on."""
+OTHERS = ("dtype", "lora_bias", "random_state")
+NOT_ARGUMENTS = sft.NOT_ARGUMENTS.union(LOADING, CONSTANT, OTHERS)
 
 
 class UnslothTrainer(SFTTrainer):  # type: ignore[misc]  # unsloth is untyped here
@@ -85,7 +86,11 @@ def _model(config: Mapping[str, Any]) -> Any:
     """Return the model as it is trained, with its adapter where it has one."""
     given = {key: config[key] for key in LOADING if key in config}
     model, _ = unsloth.FastLanguageModel.from_pretrained(
-        config["base_model"], dtype=getattr(torch, config["dtype"]), **given
+        config["base_model"],
+        dtype=getattr(torch, config["dtype"]),
+        local_files_only=True,
+        trust_remote_code=False,
+        **given,
     )
     # Where 4 bits cannot be had, Unsloth says so in one line and goes on with 16.
     if config["load_in_4bit"] and not has_4bit_weights(model):

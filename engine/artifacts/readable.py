@@ -17,6 +17,7 @@ from engine.evidence import (
     Scores,
     Seeds,
     SweepResult,
+    TeacherResult,
     TrainingSummary,
     VariantResult,
     Verdict,
@@ -37,6 +38,7 @@ class _Verified(TypedDict):
 READ: Mapping[str, Mapping[str, Any]] = {
     "data": {"summary.json": DataSummary},
     "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
+    "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
     "train": {"training.json": TrainingSummary},

@@ -101,17 +101,26 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, and dropout."""
-    problems = override_problems(recipe.backend.overrides, VOCABULARY)
-    if recipe.method.kind == "full" or not recipe.method.dropout:
-        return problems
-    dropout = Problem(
-        code="B441",
-        message=f"the unsloth backend trains without dropout, not with {recipe.method.dropout:g}",
-        path="method.dropout",
-        hint="write `dropout: 0`, or set backend.name: trl",
-    )
-    return (*problems, dropout)
+    """Return overrides that may not stand, dropout, and preferences."""
+    return (*override_problems(recipe.backend.overrides, VOCABULARY), *_not_trained(recipe.method))
+
+
+def _not_trained(method: Method) -> Iterator[Problem]:
+    """Yield what of the method this backend does not have."""
+    if method.kind != "full" and method.dropout:
+        yield Problem(
+            code="B441",
+            message=f"the unsloth backend trains without dropout, not with {method.dropout:g}",
+            path="method.dropout",
+            hint="write `dropout: 0`, or set backend.name: trl",
+        )
+    if method.preference is not None:
+        yield Problem(
+            code="B443",
+            message="the unsloth backend trains on answers, not on preferences",
+            path="method.preference",
+            hint="set backend.name: trl",
+        )
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:

@@ -33,6 +33,7 @@ _OUTCOMES = {
     "refused": ("REFUSED", Status.FAIL),
     "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
     "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
+    "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
     "failed": ("FAILED", Status.FAIL),
 }
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")

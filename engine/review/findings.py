@@ -89,7 +89,9 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
         case Weaker.CHANGED:
             return True
         case Weaker.OFF | Weaker.ON:
-            return after is (key.weaker is Weaker.ON)
+            # of a section that one of the versions does not have, nothing was turned off
+            is_new = key.weaker is Weaker.OFF and None in (before, after)
+            return None if is_new else after is (key.weaker is Weaker.ON)
         case Weaker.RELAXED:
             return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:

@@ -20,6 +20,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
+from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
@@ -77,8 +78,10 @@ def run(context: StageContext) -> None:
         _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
     scores: dict[str, object] = dict.fromkeys(SETS)
+    # before the tuned model is loaded: one model in memory at a time
+    bases = {part.name: reference_of(context, asked, part.rows) for part in sets}
     for part in sets:
-        made = _predictions(part, context, asked, loaded=loaded)
+        made = _predictions(part, context, asked, base=bases[part.name], loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)
         scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
@@ -94,6 +97,7 @@ def _predictions(
     context: StageContext,
     asked: predict.PredictionInputs,
     *,
+    base: Reference,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
@@ -116,6 +120,6 @@ def _predictions(
         predictions = (
             ask(loaded(), asked, part.rows, progress=context.progress) if part.rows else []
         )
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return context.cached("predictions", payload, build)

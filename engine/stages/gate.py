@@ -47,9 +47,14 @@ class _JudgedScores:
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `resample` with folds, which holds the answers on all rows; `forgetting` where it is bounded."""
-    folds = ("resample",) if recipe.splits.folds else ()
-    return (*folds, *(("forgetting",) if recipe.acceptance.forgetting else ()))
+    """Return what only some recipes have: `resample` with folds, `forgetting` where it is bounded, `teach`."""
+    has = {
+        # which holds the answers on all rows
+        "resample": recipe.splits.folds,
+        "forgetting": recipe.acceptance.forgetting,
+        "teach": recipe.teacher,
+    }
+    return tuple(name for name, there in has.items() if there)
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -133,6 +138,9 @@ def _judged(context: StageContext) -> _JudgedScores:
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
-    artifact = context.artifacts["baseline"]
-    names = [item["name"] for item in flow.read_json(artifact, "baselines.json")]
-    return {name: read_predictions(artifact.file(f"predictions.{name}.jsonl")) for name in names}
+    made = [context.artifacts[name] for name in flow.ASKING if name in context.artifacts]
+    return {
+        item["name"]: read_predictions(one.file(f"predictions.{item['name']}.jsonl"))
+        for one in made
+        for item in flow.read_json(one, flow.BASELINES)
+    }

@@ -62,23 +62,7 @@ def something_must_hold(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "acceptance", "export.after_quantization")
 def kind_is_measured(recipe: FilledText) -> Problems:
-    """R247: a bound on a kind of task that is not measured yet.
-
-    For preference pairs there are no metrics yet, and a bound that nothing measures would hold nothing.
-
-    Fix: Delete the bound.
-
-    Wrong:
-        task:
-          kind: preference
-        acceptance:
-          metrics:
-            ▸macro_f1: {min: 0.80}
-
-    Right:
-        task:
-          kind: preference
-    """
+    """A kind that is only read and checked has no metrics (R247)."""
     kind = recipe["task"]["kind"]
     if is_measured(kind):
         return

@@ -1,10 +1,11 @@
-"""Training with TRL's SFTTrainer on rows that are tokenised exactly as inference tokenises them."""
+"""Training with TRL on rows that are tokenised exactly as inference tokenises them: answers, or preferences."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -49,21 +51,23 @@ NOT_ARGUMENTS = frozenset(
         "lora_dropout",
         "lora_target_modules",
         "precision",
+        "preference",
         "early_stopping_patience",
     }
 )
-"""Keys of the compiled config that speak of the model and not of TRL's SFTConfig."""
+"""Keys of the compiled config that speak of the model and the loss, and not of TRL's arguments."""
 
+# The rows are tokens already: TRL would render and tokenise them by its own rules.
+OF_TOKENS: Mapping[str, Any] = {
+    "loss_type": "nll",
+    "dataset_kwargs": {"skip_prepare_dataset": True},
+}
+"""Arguments of TRL's SFTConfig."""
 Config = Mapping[str, Any]
 
 
-class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
-    """One process takes one device: with several GPUs in sight transformers would multiply the batch by them."""
-
-    @property
-    def n_gpu(self) -> int:
-        """One GPU, or none."""
-        return min(1, int(super().n_gpu))
+class SftArguments(OneDevice, SFTConfig):  # type: ignore[misc]  # trl is untyped here
+    """For one device."""
 
 
 class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
@@ -97,15 +101,7 @@ def train(
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
-    validation = tokenised(folders.rows / "validation.jsonl", chat)
-    trainer = LeanTrainer(
-        model=_model(config, folders.base_model, device),
-        args=arguments(config, folders.output, kind=device.kind, evaluates=bool(validation)),
-        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
-        eval_dataset=validation or None,
-        processing_class=chat.tokenizer,
-        peft_config=_lora(config),
-    )
+    trainer = _trainer(config, folders, chat, device)
     train_on(trainer, config, resume=folders.resume, report=report)
 
 
@@ -131,6 +127,26 @@ def train_on(
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+
+
+def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> Any:
+    given = partial(arguments, config, folders, device=device.kind)
+    load = partial(_model, config, folders.base_model, device)
+    if loss := config.get("preference"):
+        from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
+
+        return preference_trainer(
+            loss, given, load, rows=folders.rows, chat=chat, lora=_lora(config)
+        )
+    validation = tokenised(folders.rows / "validation.jsonl", chat)
+    return LeanTrainer(
+        model=load(),
+        args=given(SftArguments, packing=False, **OF_TOKENS),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
+        eval_dataset=validation or None,
+        processing_class=chat.tokenizer,
+        peft_config=_lora(config),
+    )
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:
@@ -194,19 +210,14 @@ def _lora(config: Config) -> LoraConfig | None:
     )
 
 
-def arguments(
-    config: Config,
-    output: Path,
-    *,
-    kind: str,
-    evaluates: bool,
-    others: frozenset[str] = NOT_ARGUMENTS,
-) -> SFTConfig:
-    """Return TRL's arguments for a device of that kind; `others` are keys of the config that are none of them."""
-    given = {key: value for key, value in config.items() if key not in others}
-    return OneDevice(
-        **{"packing": False, **given},
-        output_dir=str(output),
+def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **others: Any) -> Any:
+    """Return arguments of a class of TRL's for a device of that kind, and what `others` says besides."""
+    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
+    evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
+    return kind(
+        **given,
+        **others,
+        output_dir=str(folders.output),
         eval_strategy="steps" if evaluates else "no",
         save_strategy="steps",
         metric_for_best_model="eval_loss" if evaluates else None,
@@ -223,9 +234,6 @@ def arguments(
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],
-        loss_type="nll",
-        # The rows are tokens already: TRL would render and tokenise them by its own rules.
-        dataset_kwargs={"skip_prepare_dataset": True},
     )
 
 

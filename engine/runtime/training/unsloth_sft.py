@@ -38,9 +38,9 @@ LOADING = (
 )
 """Keys of the config that are arguments of `FastLanguageModel.from_pretrained` by their own names."""
 CONSTANT = ("local_files_only", "trust_remote_code")
-"""Of the config too, and said where the model is loaded: no config switches the network or code of a model on."""
+"""Of the config too, and written where the model is loaded: no config switches the network or code of a model on."""
 OTHERS = ("dtype", "lora_bias", "random_state")
-NOT_ARGUMENTS = sft.NOT_ARGUMENTS.union(LOADING, CONSTANT, OTHERS)
+NOT_ARGUMENTS = frozenset({*LOADING, *CONSTANT, *OTHERS})
 
 
 class UnslothTrainer(SFTTrainer):  # type: ignore[misc]  # unsloth is untyped here
@@ -61,19 +61,19 @@ class UnslothTrainer(SFTTrainer):  # type: ignore[misc]  # unsloth is untyped he
 def train(config_file: Path, resume: Path | None) -> None:
     """Train as the compiled config says, leaving transformers checkpoints in `output`, events in `events.jsonl`."""
     config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    folder, kind = Path(), str(unsloth.DEVICE_TYPE)
+    kind = str(unsloth.DEVICE_TYPE)
+    base_model = Path(config["base_model"])
+    folders = sft.Folders(rows=Path(), base_model=base_model, output=OUTPUT, resume=resume)
     transformers_logging.disable_progress_bar()
     usage.begin(kind)
     set_seed(config["seed"])
-    chat = load_chat(folder / config["base_model"])
-    validation = sft.tokenised(folder / "validation.jsonl", chat)
-    model = _model(config)
+    chat = load_chat(folders.base_model)
+    validation = sft.tokenised(folders.rows / "validation.jsonl", chat)
+    given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
     trainer = UnslothTrainer(
-        model=model,
-        args=sft.arguments(
-            config, OUTPUT, kind=kind, evaluates=bool(validation), others=NOT_ARGUMENTS
-        ),
-        train_dataset=sft.tokenised(folder / "train.jsonl", chat),
+        model=_model(config),
+        args=sft.arguments(given, folders, sft.SftArguments, device=kind, **sft.OF_TOKENS),
+        train_dataset=sft.tokenised(folders.rows / "train.jsonl", chat),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
     )

@@ -13,6 +13,7 @@ from engine.backends import check_backend, check_environment, load_backend, unsl
 from engine.backends.base import CompileInputs
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.recipe.model import Preference
 from support.golden import Golden
 from support.launches import CPU, make_recipe
 from support.unsloth_stand_in import make_stand_in, stand_in
@@ -67,6 +68,14 @@ def test_dropout_is_refused() -> None:
     assert [problem.code for problem in check_backend(recipe)] == ["B441"]
     with pytest.raises(RecipeError, match="B441"):
         unsloth.compile(recipe, SETTINGS["cpu"])
+
+
+def test_preferences_are_refused() -> None:
+    preference = Preference(loss="dpo", beta=0.1)
+
+    found = check_backend(make_recipe("unsloth", preference=preference))
+
+    assert [problem.code for problem in found] == ["B443"]
 
 
 @pytest.mark.parametrize(

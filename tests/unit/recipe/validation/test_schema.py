@@ -77,10 +77,13 @@ RENAMED = {
     ("Recipe", "file"): set(),
     ("Recipe", "method_defaults"): set(),
     ("Splits", "column"): {"by"},
+    ("Teacher", "min_confidence"): {"keep"},
 }
 PAIRS = [
     (model.Recipe, (), {"recipe"}),
     (model.Task, ("task",), set()),
+    (model.Teacher, ("teacher",), set()),
+    (model.TeacherInputs, ("teacher", "inputs"), set()),
     (model.Data, ("data",), set()),
     (model.Source, ("data", "sources", "[]"), set()),
     (model.LabelSpec, ("data", "label"), set()),

@@ -1,0 +1,61 @@
+"""What a teacher answered, how good it is, and what of its answers is learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.evidence.measures import Scores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAtConfidence:
+    """Which share of the validation rows the teacher answers at least so surely, and how many of those rightly."""
+
+    confidence: float
+    kept: float
+    right: float | None
+    """None where none is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherResult:
+    """A teacher beside the cheap baselines on the validation rows, and its answers to the rows without labels."""
+
+    name: str
+    note: str
+    """Who it is and how it was asked."""
+    metric: str
+    """By which it has to be better."""
+    validation: Scores | None
+    """None without validation rows."""
+    baselines: dict[str, float | None]
+    """`metric` of each cheap baseline on the validation rows."""
+    is_better: bool
+    """Than each of them; true where there is nothing to compare with."""
+    read: int = 0
+    """Rows without labels."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Those that were not asked, by reason."""
+    asked: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    """Answers that are not learned from, by reason."""
+    kept: int = 0
+    """Rows that are trained on beside those with labels."""
+    labels: dict[str, int] = field(default_factory=dict)
+    """Kept rows by label."""
+    min_confidence: float | None = None
+    confidence: tuple[KeptAtConfidence, ...] = ()
+    """Of the validation rows, for a few confidences; empty where the teacher gives none."""
+    holdout: Scores | None = None
+    """None where it was not asked."""
+    sign: int = 1
+    """-1 where less of `metric` is better."""
+    cost: float | None = None
+    """Of all that it was asked, at the recipe's price; None without one."""
+    seconds: float = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """Its `metric` on the validation rows."""
+        scores = self.validation.metrics if self.validation else ()
+        return next((one.value for one in scores if one.name == self.metric), None)

@@ -116,6 +116,7 @@ def assemble(facts: ReportInputs) -> Report:
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
         teacher=flow.teacher(artifacts),
+        against_teacher=flow.against_teacher(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )

@@ -586,6 +586,17 @@ class Forgetting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstTeacher:
+    """What the student may lose against its teacher, and what it has to save."""
+
+    drops: tuple[MaxDrop, ...]
+    max_parameters: float | None
+    """`parameters.max_ratio`."""
+    min_speed: float | None
+    """`rows_per_second.min_ratio`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """What must hold on the holdout."""
 
@@ -599,6 +610,8 @@ class Acceptance:
     """Paired, against the last accepted model of the recipe on the same holdout."""
     forgetting: Forgetting | None = None
     """None: not measured."""
+    against_teacher: AgainstTeacher | None = None
+    """None: compared where there is a teacher, and not gated."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""

@@ -75,7 +75,14 @@ def _of_no_file(form: str, versions: Versions) -> bool:
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:
-    parts = ("metrics", "over_baselines", "over_previous", "overfitting", "forgetting")
+    parts = (
+        "metrics",
+        "over_baselines",
+        "over_previous",
+        "against_teacher",
+        "overfitting",
+        "forgetting",
+    )
     return [
         path
         for path in leaves

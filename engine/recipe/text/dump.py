@@ -29,7 +29,7 @@ from engine.recipe.model import (
     Threshold,
 )
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.teacher import teacher_model, written_keep
+from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -150,6 +150,7 @@ def _probe(probe: Probe) -> Any:
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
+    taught = acceptance.against_teacher
     schema = definition("acceptance")
     measured = forgetting and to_mapping(
         forgetting,
@@ -162,6 +163,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         metrics=_bounds(acceptance.metrics),
         overfitting=None if gap is None else {"max_gap": gap},
         forgetting=measured,
+        against_teacher=taught and written_against_teacher(taught),
     )
 
 

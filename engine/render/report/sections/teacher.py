@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from engine.evidence import Report, TeacherResult
+from engine.evidence import Comparison, Report, StudentAgainstTeacher, TeacherResult
 from engine.render import blocks
 from engine.render.labels import estimate, find_metric
-from engine.render.metric_format import column_name, lower_note, prose_name, value_of
-from engine.render.number_format import DASH, count, counted, duration, number, percent
+from engine.render.metric_format import column_name, interval_of, lower_note, prose_name, value_of
+from engine.render.number_format import (
+    DASH,
+    count,
+    counted,
+    duration,
+    millions,
+    number,
+    p_values,
+    percent,
+)
 from engine.render.report.sections import report_section
 
 _LEAD = (
@@ -82,3 +91,86 @@ def _confidence(result: TeacherResult) -> blocks.Table:
     ]
     caption = "What a confidence would keep, and how much of it is right, on the validation rows"
     return blocks.table(caption, "confidence | >answers kept | >of them right", rows)
+
+
+_STUDENT_LEAD = (
+    "Both on the same holdout rows, paired. A positive difference means that the student is better, also where less "
+    "of the metric is better."
+)
+
+
+@report_section("student", at=34)
+def student(report: Report) -> blocks.Section | None:
+    """The student against its teacher; nothing before both have answered the holdout."""
+    found, result = report.against_teacher, report.teacher
+    if found is None or result is None:
+        return None
+    return blocks.Section(
+        title="Student against teacher",
+        lead=_STUDENT_LEAD,
+        blocks=(_beside(report, result, found), _differences(found), _rightness(found)),
+        card=tuple(map(against_line, found.comparisons)),
+    )
+
+
+def against_line(item: Comparison) -> str:
+    """How far the student is from its teacher in one metric."""
+    shown = value_of(item.metric, item.difference, signed=True)
+    ends = interval_of(item.metric, item.interval, signed=True)
+    return f"against its teacher {item.name}: {item.metric} {shown} {ends}".rstrip()
+
+
+def _beside(report: Report, result: TeacherResult, found: StudentAgainstTeacher) -> blocks.Table:
+    metric, ratios = result.metric, (found.size_ratio, found.speed_ratio)
+    size, speed = ("" if one is None else f"{one:.2f} times" for one in ratios)
+    rows: list[list[blocks.Cell]] = [
+        [
+            prose_name(metric),
+            estimate(find_metric(report.holdout, metric)),
+            estimate(find_metric(result.holdout, metric)),
+            "",
+        ],
+        ["parameters", millions(found.parameters), _known(found.teacher_parameters), size],
+        [
+            "rows a second",
+            _rate(found.rows_per_second),
+            _rate(found.teacher_rows_per_second),
+            speed,
+        ],
+    ]
+    caption = "Side by side on the holdout; rows a second of processor time, on a CPU"
+    return blocks.table(caption, "what | >student | >teacher | >student in relation", rows)
+
+
+def _known(parameters: int | None) -> str:
+    return DASH if parameters is None else millions(parameters)
+
+
+def _rate(value: float | None) -> str:
+    return DASH if value is None else f"{value:.1f}"
+
+
+def _differences(found: StudentAgainstTeacher) -> blocks.Table:
+    rows = [
+        [
+            column_name(item.metric),
+            value_of(item.metric, item.difference, signed=True),
+            interval_of(item.metric, item.interval, signed=True),
+            p_values(item.p_value, item.p_adjusted) or DASH,
+            count(item.n),
+        ]
+        for item in found.comparisons
+    ]
+    return blocks.table(
+        "Student minus teacher", "metric | >difference | >interval | p | >rows", rows
+    )
+
+
+def _rightness(found: StudentAgainstTeacher) -> blocks.Table:
+    rows = [
+        ["both right", count(found.both_right)],
+        ["only the teacher right", count(found.only_teacher_right)],
+        ["only the student right", count(found.only_student_right)],
+        ["neither right", count(found.neither_right)],
+    ]
+    return blocks.table("Row by row", "holdout rows | >number", rows)

@@ -7,7 +7,7 @@ written down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.backends import axolotl_gpu, axolotl_launch
 from engine.backends.axolotl_keys import PINNED, vocabulary
@@ -44,6 +44,11 @@ PLUGIN = "engine.runtime.axolotl_plugin"
 def version() -> str | None:
     """Return the installed version of Axolotl, or None."""
     return version_of("axolotl")
+
+
+def packages() -> Mapping[str, str]:
+    """Return nothing: it is installed here."""
+    return {}
 
 
 def environment_words() -> str:

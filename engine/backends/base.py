@@ -109,6 +109,9 @@ class BackendModule(Protocol):
     def kernels(self, device: Device) -> tuple[str, ...]:
         """Return the packages here whose presence changes what is compiled for the device."""
 
+    def packages(self) -> Mapping[str, str]:
+        """Return the version of everything in an environment of its own; nothing where it is this one."""
+
     def environment_words(self) -> str:
         """Say what of another environment trains; empty where it is this one."""
 

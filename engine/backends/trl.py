@@ -6,7 +6,7 @@ every line has an origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.backends import trl_launch
 from engine.backends.base import (
@@ -98,6 +98,11 @@ VOCABULARY = Vocabulary(
 def version() -> str | None:
     """Return the installed version of TRL, or None."""
     return version_of("trl")
+
+
+def packages() -> Mapping[str, str]:
+    """Return nothing: it is installed here."""
+    return {}
 
 
 def environment_words() -> str:

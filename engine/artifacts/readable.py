@@ -16,6 +16,7 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    StudentAgainstTeacher,
     SweepResult,
     TeacherResult,
     TrainingSummary,
@@ -50,7 +51,8 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "resample": {"curve.json": LearningCurve, "folds.json": _Folds},
     "forgetting": {"forgetting.json": ForgettingResult},
     "seeds": {"seeds.json": Seeds},
-    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]},
+    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
+    | {"against_teacher.json": StudentAgainstTeacher},
     "merge": {"merge.json": Any},
     "quantize": {"export.json": tuple[ExportedFile, ...]},
     "verify": {"verify.json": _Verified},

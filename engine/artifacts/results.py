@@ -23,6 +23,7 @@ from engine.evidence import (
     Scores,
     Seeds,
     Status,
+    StudentAgainstTeacher,
     SweepResult,
     TeacherResult,
     Verdict,
@@ -41,6 +42,11 @@ Artifacts = Mapping[str, Artifact]
 LEFT_OUT = "left_out.json"
 """Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
 BASELINES = "baselines.json"
+SPEED = "speed.json"
+"""Of evaluate, with a teacher: how long the model was asked the holdout."""
+AGAINST_TEACHER = "against_teacher.json"
+TEACHER_ANSWERS = "predictions.teacher.jsonl"
+"""Of teach: the teacher's answers to the holdout."""
 ASKING = ("baseline", "teach")
 """Stages that leave baselines: those without a teacher's rows, and those with them."""
 LEFT = "weights.json"
@@ -169,6 +175,12 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 def teacher(artifacts: Artifacts) -> TeacherResult | None:
     """What a teacher answered; None without one, or before it was asked."""
     return read_as(TeacherResult, artifacts, "teach", "teacher.json")
+
+
+def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:
+    """The tuned model beside its teacher; None without one, or before the gate."""
+    there = "gate" in artifacts and (artifacts["gate"].path / AGAINST_TEACHER).is_file()
+    return read_as(StudentAgainstTeacher, artifacts, "gate", AGAINST_TEACHER) if there else None
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:

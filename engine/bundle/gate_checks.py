@@ -12,6 +12,7 @@ from engine.bundle.scores import by_name, rows_of, same, unequal
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
+from engine.metrics.against_teacher import judge_against_teacher
 from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
@@ -102,6 +103,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
+    yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:

@@ -12,7 +12,7 @@ from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.sweep import SweepResult
-from engine.evidence.teacher import TeacherResult
+from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
     CheckpointScore,
     ForgettingResult,
@@ -157,3 +157,5 @@ class Report:
     """Whether training did too little, too much or enough; None where no trained model was judged."""
     teacher: TeacherResult | None = None
     """Who answered the rows without labels; None without a teacher, or before it was asked."""
+    against_teacher: StudentAgainstTeacher | None = None
+    """The tuned model beside its teacher; None before the gate."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.evidence.measures import Scores
+from engine.evidence.verdicts import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,10 @@ class TeacherResult:
     """Of the validation rows, for a few confidences; empty where the teacher gives none."""
     holdout: Scores | None = None
     """None where it was not asked."""
+    parameters: int | None = None
+    """None for one that is not loaded here."""
+    rows_per_second: float | None = None
+    """On the holdout, in seconds of `Stopwatch`; None where that was not measured."""
     sign: int = 1
     """-1 where less of `metric` is better."""
     cost: float | None = None
@@ -59,3 +64,30 @@ class TeacherResult:
         """Its `metric` on the validation rows."""
         scores = self.validation.metrics if self.validation else ()
         return next((one.value for one in scores if one.name == self.metric), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentAgainstTeacher:
+    """The tuned model and its teacher on the same holdout rows."""
+
+    comparisons: tuple[Comparison, ...]
+    """By metric; a positive difference means that the student is better."""
+    both_right: int
+    only_teacher_right: int
+    only_student_right: int
+    neither_right: int
+    parameters: int
+    teacher_parameters: int | None
+    rows_per_second: float | None
+    teacher_rows_per_second: float | None
+
+    @property
+    def size_ratio(self) -> float | None:
+        """The student's parameters in relation to the teacher's."""
+        return self.parameters / self.teacher_parameters if self.teacher_parameters else None
+
+    @property
+    def speed_ratio(self) -> float | None:
+        """How many times as fast the student answers."""
+        mine, its = self.rows_per_second, self.teacher_rows_per_second
+        return None if mine is None or not its else mine / its

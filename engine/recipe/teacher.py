@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.recipe.baselines import LEARNED, as_written, baseline
-from engine.recipe.model import Baseline, Recipe, Source, Teacher, TeacherInputs
+from engine.recipe.model import (
+    AgainstTeacher,
+    Baseline,
+    MaxDrop,
+    Recipe,
+    Source,
+    Teacher,
+    TeacherInputs,
+)
 from engine.recipe.text.compose import KeyPath
 
 MODEL: Final[KeyPath] = ("teacher", "model")
 SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 NAME: Final = "teacher"
 """What reports call a teacher to which the recipe gives no name."""
+RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
+"""What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
 ROWS_SUFFIX: Final = "_teacher_rows"
 """Ends the name of a baseline that was trained on the teacher's rows too."""
 
@@ -40,6 +50,30 @@ def written_keep(teacher: Teacher) -> dict[str, Any]:
     """Return how a recipe writes which answers are kept."""
     bound = teacher.min_confidence
     return {} if bound is None else {"confidence": {"min": bound}}
+
+
+def against_teacher_of(written: Mapping[str, Any]) -> AgainstTeacher:
+    """Return the value of a checked `acceptance.against_teacher`."""
+    ratios = {name: written.get(name, {}).get(way) for name, way in RATIOS.items()}
+    drops = sorted(name for name in written if name not in RATIOS)
+    return AgainstTeacher(
+        drops=tuple(
+            MaxDrop(metric=name, max_drop=float(written[name]["max_drop"])) for name in drops
+        ),
+        max_parameters=ratios["parameters"],
+        min_speed=ratios["rows_per_second"],
+    )
+
+
+def written_against_teacher(bounds: AgainstTeacher) -> dict[str, dict[str, float]]:
+    """Return how a recipe writes these bounds."""
+    found: dict[str, dict[str, float]] = {
+        drop.metric: {"max_drop": drop.max_drop} for drop in bounds.drops
+    }
+    values = {"parameters": bounds.max_parameters, "rows_per_second": bounds.min_speed}
+    return found | {
+        name: {RATIOS[name]: value} for name, value in values.items() if value is not None
+    }
 
 
 def on_teacher_rows(recipe: Recipe) -> tuple[Baseline, ...]:

@@ -40,6 +40,8 @@ _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
+    "against_teacher.": "{} drop against the teacher",
+    "teacher_ratio.": "{} over the teacher's",
     "drop.": "{} drop",
     "parity.": "{} parity",
     "shift.": "{} shift",

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.results import READ, data_summary, write_json
+from engine.artifacts.results import READ, TEACHER_ANSWERS, data_summary, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.answered import answered_rows
@@ -59,7 +59,6 @@ FILE = "teacher.json"
 ANSWERS = "answers.jsonl"
 """Every row that was asked: its answer, and why it is not learned from."""
 BASELINES = "baselines.json"
-HOLDOUT = "predictions.teacher.jsonl"
 NOT_FIT = "does not fit the schema"
 FIRST = 0
 """The number of the only fold there is."""
@@ -78,9 +77,11 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
         "teacher": {
-            "model": {**teacher_model(teacher), "name": "", "price": None, "api_key_env": ""},
+            "model": teacher_model(teacher),
             "rows": teacher.inputs.rows,
             "keep": written_keep(teacher),
+            # one that is no better is not asked: what it leaves then is another thing
+            "stops": teacher.stop_if_teacher_is_no_better,
             "sources": [
                 source_slice(source, name)
                 for source, name in zip(sources, source_names(sources), strict=True)
@@ -269,9 +270,16 @@ class _Teaching:
         fold = self._fold(self.train, self.holdout)
         made = self.asker.product(self.teacher.model, fold)
         self.made.append(made)
-        shutil.copyfile(made.file(predict.FILE), self.context.workdir / HOLDOUT)
+        shutil.copyfile(made.file(predict.FILE), self.context.workdir / TEACHER_ANSWERS)
         predictions = read_predictions(made.file(predict.FILE))
-        return replace(result, holdout=score(predictions, Judging.of(recipe)))
+        facts = facts_of([made])
+        seconds = facts.get("asked_seconds")
+        return replace(
+            result,
+            holdout=score(predictions, Judging.of(recipe)),
+            parameters=facts.get("parameters"),
+            rows_per_second=len(self.holdout) / seconds if seconds else None,
+        )
 
     def learned(self) -> list[Baseline]:
         """Return the baselines that are trained on the teacher's rows too, and can be had."""

@@ -11,7 +11,7 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
-BACKENDS: Final = ("axolotl", "trl")
+BACKENDS: Final = ("axolotl", "trl", "unsloth")
 KEEPING_APART: Final = ("sdpa", "eager")
 """Kinds of attention that see only their own document of a packed row."""
 
@@ -126,7 +126,7 @@ def tokens_are_the_only_length(recipe: FilledText) -> Problems:
             yield recipe.problem("R353", message, at=("method", key), hint=hint)
 
 
-@rule("method", "backend.overrides")
+@rule("method", "backend")
 def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
     """R354: tokens without packing.
 
@@ -170,8 +170,30 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
           packing: true
         backend:
           overrides: {attn_implementation: eager}
+
+    R357: packed documents with the unsloth backend.
+
+    Its kernels choose the attention and the masks of a batch themselves, so that documents of a row would see each
+    other.
+
+    Fix: Write backend: {name: trl}.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          packing: true
+        backend: {name: ▸unsloth}
+
+    Right:
+        task:
+          kind: text
+        method:
+          packing: true
+        backend: {name: trl}
     """
-    method, asked = recipe["method"], recipe["backend"]["overrides"].get("attn_implementation")
+    method, backend = recipe["method"], recipe["backend"]
+    asked = backend["overrides"].get("attn_implementation")
     if method.get("tokens") is not None and not method["packing"]:
         message = "without packing, rows have as many tokens as they happen to have"
         hint = "add `packing: true`, or write `epochs` instead"
@@ -180,6 +202,9 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
         message = f"{show(asked)} does not keep the documents of a packed row apart"
         at = ("backend", "overrides", "attn_implementation")
         yield recipe.problem("R355", message, at=at, hint="delete the line")
+    if method["packing"] and backend["name"] == "unsloth":
+        message, hint = "unsloth would show documents to each other", "write `name: trl`"
+        yield recipe.problem("R357", message, at=("backend", "name"), hint=hint)
 
 
 @rule("method.scheduler")

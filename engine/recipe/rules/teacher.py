@@ -6,7 +6,7 @@ from engine.kinds import KINDS
 from engine.recipe.baselines import name_of, written_baselines
 from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.teacher import MODEL, NAME, SOURCES
+from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import are_drawn_from_train
@@ -193,3 +193,63 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
         message = f"a baseline is called {show(name)} too"
         at = (*MODEL, "name") if "name" in teacher["model"] else MODEL
         yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
+
+
+@rule("acceptance", "teacher")
+def bounds_against_a_teacher(recipe: FilledText) -> Problems:
+    """R326: a bound against a teacher that the recipe does not name.
+
+    There is nobody to compare with, so the bound would hold nothing.
+
+    Fix: Delete the bound, or name a `teacher`.
+
+    Wrong:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          ▸against_teacher: {macro_f1: {max_drop: 0.03}}
+
+    Right:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {macro_f1: {max_drop: 0.03}}
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    R327: the size or the speed of a teacher that is not loaded here.
+
+    What a server runs is not known, and llama.cpp computes in other ways than the student does: the relation would
+    tell of two programs and not of two models.
+
+    Fix: Delete the bound, or name the teacher by hub, path or package.
+
+    Wrong:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {▸parameters: {max_ratio: 0.5}}
+        allow_moving: true
+        teacher:
+          model: {endpoint: "http://localhost:8000/v1", model: m}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {parameters: {max_ratio: 0.5}}
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    bounds = recipe["acceptance"].get("against_teacher")
+    if bounds is None:
+        return
+    at = ("acceptance", "against_teacher")
+    teacher = recipe.filled.get("teacher")
+    if not teacher:
+        message = "there is no teacher to compare with"
+        yield recipe.problem("R326", message, at=at, key=True, hint="name a `teacher`")
+        return
+    elsewhere = {"endpoint", "gguf"} & set(teacher["model"])
+    for name in (one for one in RATIOS if one in bounds and elsewhere):
+        message = f"`{name}` is known of a teacher that is named by hub, path or package"
+        yield recipe.problem("R327", message, at=(*at, name), key=True, hint="delete it")

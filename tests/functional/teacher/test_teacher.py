@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.chat_service import Body, Service, serving
+from support.chat_service import Body, Service, Trouble, serving
 from support.project import BAD, GOOD, Project, rows
 from support.runs import report
 
@@ -95,6 +95,26 @@ def test_answers_of_a_teacher_are_trained_on_and_nothing_is_asked_twice(
     assert len(served.asked) == asked
 
 
+def test_a_run_that_was_cut_off_asks_only_the_rows_that_are_left(
+    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with_teacher(project, endpoint(served))
+    served.trouble = lambda _body, asked: Trouble(status=400, body={}) if asked > 45 else None
+    cut = project.run("run", str(project.recipe), "--until", "teach")
+    first = [json.dumps(body) for body in served.asked]
+    served.trouble = lambda _body, _asked: None
+    again = project.run("run", str(project.recipe), "--until", "teach")
+    second = [json.dumps(body) for body in served.asked[len(first) :]]
+
+    assert (cut.code, again.code) == (3, 0), again.err
+    assert "E724" in cut.err
+    answered = set(first[:40])
+    assert not answered & set(second)
+    assert len({*first, *second}) == 20 + 40 + found_in(project)["teacher"]["asked"]
+
+
 def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +133,7 @@ def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
     assert "the teacher `teacher` reaches macro_f1" in found["summary"]
     assert found["training"] is None
     assert anyway.code == 0, anyway.err
+    assert found_in(project)["teacher"]["asked"] > 30
 
 
 def test_rows_near_the_holdout_or_known_already_are_left_out_and_counted(
@@ -150,11 +171,29 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
         keep={"confidence": {"min": 1.0}},
         inputs={"rows": 25},
     )
-    outcome = project.run("run", str(project.recipe), "--until", "train")
+    project.edit(
+        acceptance__against_teacher={
+            "macro_f1": {"max_drop": 0.9},
+            "parameters": {"max_ratio": 2},
+            "rows_per_second": {"min_ratio": 0.001},
+        }
+    )
+    outcome = project.run("run", str(project.recipe), "--until", "gate")
     teacher = found_in(project)["teacher"]
+
+    against = found_in(project)["against_teacher"]
+    ratios = [one for one in found_in(project)["gate"]["checks"] if "teacher" in one["name"]]
 
     assert outcome.code == 0, outcome.err
     assert (teacher["name"], teacher["asked"]) == ("self", 25)
+    assert against["teacher_parameters"] < against["parameters"], "an adapter is added to the base"
+    rightness = ("both_right", "only_teacher_right", "only_student_right", "neither_right")
+    assert sum(against[name] for name in rightness) == 40
+    assert [one["name"] for one in ratios] == [
+        "against_teacher.macro_f1",
+        "teacher_ratio.parameters",
+        "teacher_ratio.rows_per_second",
+    ]
     assert teacher["left_out"]["more than are asked"] > 0
     assert teacher["refused"]["below the confidence"] + teacher["kept"] == 25
     assert teacher["confidence"][-1]["confidence"] == 1.0

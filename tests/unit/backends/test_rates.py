@@ -56,7 +56,7 @@ def test_a_constant_rate_falls_linearly_in_the_last_part() -> None:
 
 def test_without_a_floor_the_rate_falls_as_by_the_word() -> None:
     for name in ("cosine", "linear"):
-        assert rates(Scheduler(name=name)) == pytest.approx(rates(name))  # type: ignore[arg-type]
+        assert rates(Scheduler(name=name)) == pytest.approx(rates(name))
 
 
 def test_words_are_compiled_as_ever() -> None:

@@ -77,6 +77,9 @@ RENAMED = {
     ("Recipe", "file"): set(),
     ("Recipe", "method_defaults"): set(),
     ("Splits", "column"): {"by"},
+    ("AgainstTeacher", "drops"): set(),
+    ("AgainstTeacher", "max_parameters"): {"parameters"},
+    ("AgainstTeacher", "min_speed"): {"rows_per_second"},
     ("Teacher", "min_confidence"): {"keep"},
 }
 PAIRS = [
@@ -98,6 +101,7 @@ PAIRS = [
     (model.Method, ("method",), set()),
     (model.EarlyStopping, ("method", "early_stopping"), set()),
     (model.Acceptance, ("acceptance",), set()),
+    (model.AgainstTeacher, ("acceptance", "against_teacher"), set()),
     (model.Forgetting, ("acceptance", "forgetting"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),

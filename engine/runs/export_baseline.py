@@ -22,7 +22,13 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError, StoreError
 from engine.evidence import BaselineResult, Report
-from engine.inference.baselines.export import REQUIRED, TFIDF, ExportInputs, write_model
+from engine.inference.baselines.export import (
+    REQUIRED,
+    TFIDF,
+    ExportInputs,
+    require_skops,
+    write_model,
+)
 from engine.inference.baselines.runner import named_errors, reference_name
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
@@ -89,6 +95,7 @@ def export_baseline(
     """
     judged = read_judged(run, store, name=name)
     target = target or Path(f"{judged.recipe.name}-{judged.baseline.name}")
+    require_skops(judged.baseline.kind)
     with _new_folder(target) as folder:
         _write(folder, judged, store, beside=beside, progress=progress)
         _refuse_other_answers(folder, judged)

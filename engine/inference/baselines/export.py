@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ class ExportInputs:
 def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
     """Fit the baseline and write programs, settings and weights into an empty folder.
 
-    EnvironmentProblem E701 without skops; StageError G510, G522, X696 as the baseline itself.
+    StageError G510, G522, X696 as the baseline itself.
     """
     programs = Path(baseline_folder.__file__).parent
     shutil.copyfile(programs / "predict.py", folder / "predict.py")
@@ -136,7 +137,15 @@ def _write_encoder(folder: Path, model: Any, encoder: Encoder) -> None:
     encoder.tokenizer.save_pretrained(folder / ENCODER)
 
 
+def require_skops(kind: str) -> None:
+    """Import what writes linear models. EnvironmentProblem E701 where it is not installed."""
+    if "skops" in REQUIRED[kind]:
+        with needs_extra("a baseline is exported with skops", "metrics"):
+            # Before transformers: it looks into every module that is imported by then.
+            import_module("skops.io")
+
+
 def _dump(model: Any, path: Path) -> None:
-    with needs_extra("a baseline is exported with skops", "metrics"):
-        from skops.io import dump
+    from skops.io import dump  # as above
+
     dump(model, path)

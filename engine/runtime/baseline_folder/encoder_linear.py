@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from encoder import batches, load_text_encoder
 from scipy import sparse
 from skops.io import load
+
+# After skops, which looks into every module that is imported by then: transformers has thousands.
+from encoder import batches, load_text_encoder  # isort: skip
 
 
 def classify(texts: Sequence[str], folder: Path, settings: Mapping[str, Any]) -> Any:

@@ -64,6 +64,7 @@ def load_text_encoder(folder: Path, settings: Mapping[str, Any], device: str) ->
     """Load the encoder of an exported baseline from safetensors, on the device if it is there, else on the CPU."""
     # Otherwise it lists tensors that are not read here.
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     usable = device if device == "cuda" and torch.cuda.is_available() else "cpu"
     model = AutoModel.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype=torch.float32

@@ -39,7 +39,10 @@ def _several_labels(project: Project) -> None:
         data={
             "sources": [{"path": "rows.jsonl"}],
             "label": {"column": "is", "separator": ";"},
-            "checks": dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off"),
+            "checks": {
+                **dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off"),
+                "missing_classes": "warn",
+            },
         },
         splits={"by": "random", "train": 40, "validation": 0, "holdout": 30},
         baselines=["tfidf_svm", *({kind: {"path": "encoder"}} for kind in KINDS[1:])],

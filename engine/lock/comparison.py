@@ -17,7 +17,7 @@ from engine.lock.file import Accepted, TeacherFacts
 from engine.lock.hardware import kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
-from engine.recipe.text.dump import reference_mapping
+from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
@@ -106,7 +106,7 @@ def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:
     """Compare how the base model is named; a pin may be added, since the digests of its files are compared."""
-    before, now = locked.base_model["reference"], reference_mapping(recipe.base_model)
+    before, now = locked.base_model["reference"], base_model_mapping(recipe.base_model)
     unpinned = [
         {name: value for name, value in reference.items() if name not in PINS}
         for reference in (before, now)

@@ -51,7 +51,7 @@ class SourceFacts(TypedDict):
 class ModelFacts(TypedDict):
     """The base model."""
 
-    reference: Mapping[str, Scalar]
+    reference: Mapping[str, Any]
     """What the recipe calls it."""
     files: Digests
 

@@ -66,12 +66,19 @@ def load_text_encoder(folder: Path, settings: Mapping[str, Any], device: str) ->
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     usable = device if device == "cuda" and torch.cuda.is_available() else "cpu"
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
     model = AutoModel.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.float32,
     )
     return TextEncoder(
         model=model.to(usable).eval(),
-        tokenizer=AutoTokenizer.from_pretrained(folder, local_files_only=True),
+        tokenizer=tokenizer,
         settings=SimpleNamespace(**settings),
     )
 

@@ -78,7 +78,8 @@ def _taught(loaded: Any, asked: PredictionInputs, said: Mapping[str, str]) -> An
             logits = taught.model(torch.tensor([[*prompt, *answer]])).logits[
                 0, len(prompt) - 1 : -1
             ]
-            torch.nn.functional.cross_entropy(logits, torch.tensor(answer)).backward()
+            loss: Any = torch.nn.functional.cross_entropy(logits, torch.tensor(answer))
+            loss.backward()
         learning.step()
         learning.zero_grad()
     return taught

@@ -15,12 +15,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import SPEED, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
+from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
+from engine.inference.stopwatch import Stopwatch
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -84,12 +86,16 @@ def run(context: StageContext) -> None:
         _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
     scores: dict[str, object] = dict.fromkeys(SETS)
+    # before the tuned model is loaded: one model in memory at a time
+    bases = {part.name: reference_of(context, asked, part.rows) for part in sets}
     for part in sets:
-        made = _predictions(part, context, asked, loaded=loaded)
+        made = _predictions(part, context, asked, base=bases[part.name], loaded=loaded)
         for name, source in part.files.items():
             file = context.workdir / f"predictions.{name}.jsonl"
             shutil.copyfile(made.file(source), file)
             scores[name] = to_json(score(read_predictions(file), Judging.of(recipe)))
+        if part.name == "holdout" and (made.path / SPEED).is_file():
+            shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)
@@ -102,6 +108,7 @@ def _predictions(
     context: StageContext,
     asked: predict.PredictionInputs,
     *,
+    base: Reference,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
@@ -124,11 +131,18 @@ def _predictions(
     def build(folder: Path) -> None:
         rows, progress = part.rows, context.progress
         chosen, free = list[Prediction](), list[Prediction]()
-        if rows and part.is_free_too:
+        if rows and part.is_free_too and recipe.teacher is None:
             chosen, free = predict.chosen_and_free(loaded(), asked, rows, progress=progress)
         elif rows:
-            chosen = predict.chosen(loaded(), asked, rows, progress=progress)
-        write_predictions(folder / predict.FILE, chosen)
+            model = loaded()
+            watch = Stopwatch(kind=context.device.kind)
+            chosen = predict.chosen(model, asked, rows, progress=progress)
+            if recipe.teacher is not None:
+                write_json(folder / SPEED, {"rows": len(rows), "seconds": watch.seconds()})
+            if part.is_free_too:
+                # apart from what is timed
+                free = predict.free(model, asked, rows, progress=progress)
+        write_predictions(folder / predict.FILE, rated(chosen, asked, base))
         if part.is_free_too:
             write_predictions(folder / FREE_FILE, free)
 

@@ -253,7 +253,7 @@ class Search:
     def _greedy(self) -> int | None:
         """Follow the most probable tokens down the tree; None where they leave it, or nobody looked."""
         if self._tree.forced:
-            # fed with the prompt and never scored: the model might have said something else there
+            # fed with the prompt and never scored: its own choice there might be another
             return None
         number = 0
         while found := self._best_tokens.get(number):

@@ -298,6 +298,8 @@ class Source:
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
     """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
+    split_at: Literal["", "blank_lines"] = ""
+    """Format `lines`: where a row ends; empty for the end of each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +362,9 @@ class Data:
 # How rows are divided: `splits`.
 
 SplitName = Literal["train", "validation", "holdout"]
-SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
+SplitBy = Literal["random", "stratified", "group", "time", "column", "files", "files_order"]
+BY_ORDER: Final = ("time", "files_order")
+"""Ways by which the last rows are the holdout: by a column of times, or as the files have them."""
 Size = int | float | Literal["all"]
 """Rows, a fraction, or all that the files say (for train: all that is left)."""
 FROM_TRAIN: Final = "from_train"

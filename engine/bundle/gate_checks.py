@@ -13,6 +13,7 @@ from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, V
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
+from engine.metrics.drift import judge_drift
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
@@ -100,6 +101,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
+    yield from judge_drift(acceptance.drift, report.drift, acceptance)
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:

@@ -42,6 +42,8 @@ from engine.evidence.sweep import SweepResult, SweepSetting
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
+    DriftResult,
+    DriftScore,
     ForgettingResult,
     HistoryPoint,
     LearningCurve,

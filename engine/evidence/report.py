@@ -14,6 +14,7 @@ from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.sweep import SweepResult
 from engine.evidence.training import (
     CheckpointScore,
+    DriftResult,
     ForgettingResult,
     LearningCurve,
     TrainingSummary,
@@ -153,3 +154,5 @@ class Report:
     """Rows left out or cut for their length, by split; empty before the rows were rendered."""
     diagnosis: Diagnosis | None = None
     """Whether training did too little, too much or enough; None where no trained model was judged."""
+    drift: DriftResult | None = None
+    """Preference: how far the answers moved; None where the recipe bounds nothing of it."""

@@ -35,11 +35,12 @@ _OUTCOMES = {
     "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
     "failed": ("FAILED", Status.FAIL),
 }
-_DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
+_DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
     "drop.": "{} drop",
+    "drift.": "{} drift",
     "parity.": "{} parity",
     "shift.": "{} shift",
     "largest_shift.": "{} largest shift",

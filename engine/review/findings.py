@@ -75,7 +75,7 @@ def _of_no_file(form: str, versions: Versions) -> bool:
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:
-    parts = ("metrics", "over_baselines", "over_previous", "overfitting", "forgetting")
+    parts = ("metrics", "over_baselines", "over_previous", "overfitting", "forgetting", "drift")
     return [
         path
         for path in leaves

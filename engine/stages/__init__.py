@@ -20,6 +20,7 @@ STAGES: tuple[str, ...] = (
     "evaluate",
     "resample",
     "forgetting",
+    "drift",
     "gate",
     "seeds",
     "merge",

@@ -17,6 +17,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Comparison, Scores, Verdict, to_json
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
+from engine.metrics.drift import judge_drift
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
@@ -47,9 +48,14 @@ class _JudgedScores:
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `resample` with folds, which holds the answers on all rows; `forgetting` where it is bounded."""
-    folds = ("resample",) if recipe.splits.folds else ()
-    return (*folds, *(("forgetting",) if recipe.acceptance.forgetting else ()))
+    """Return `resample` with folds, which holds the answers on all rows; `forgetting` and `drift` where bounded."""
+    acceptance = recipe.acceptance
+    asked = {
+        "resample": bool(recipe.splits.folds),
+        "forgetting": acceptance.forgetting is not None,
+        "drift": acceptance.drift is not None,
+    }
+    return tuple(name for name, is_asked in asked.items() if is_asked)
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -66,7 +72,9 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     # in one order, so that bounds that are only written in another order keep the verdict
     bounds = asdict(replace(acceptance.in_order(), forgetting=None))
     forgetting = acceptance.forgetting
-    return {**bounds, "forgetting": None if forgetting is None else forgetting.max_drop}
+    bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
+    # where nothing of it is bounded, the key is that of versions that did not know it
+    return {name: bound for name, bound in bounds.items() if name != "drift" or bound}
 
 
 def run(context: StageContext) -> None:
@@ -116,8 +124,9 @@ def _judge(
     forgotten = judge_forgetting(
         acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
     )
+    drifted = judge_drift(acceptance.drift, flow.drift(context.artifacts), acceptance)
     ended = judge_endings(recipe.task, judged.predictions, scores=judged.chosen, free=judged.free)
-    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *ended))
+    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
 
 
 def _judged(context: StageContext) -> _JudgedScores:

@@ -96,6 +96,8 @@ PAIRS = [
     (model.EarlyStopping, ("method", "early_stopping"), set()),
     (model.Acceptance, ("acceptance",), set()),
     (model.Forgetting, ("acceptance", "forgetting"), set()),
+    (model.Drift, ("acceptance", "drift"), set()),
+    (model.Preference, ("method", "preference"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),
     (model.Waiver, ("waivers", "[]"), set()),

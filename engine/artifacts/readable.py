@@ -17,7 +17,9 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    StudentAgainstTeacher,
     SweepResult,
+    TeacherResult,
     TrainingSummary,
     VariantResult,
     Verdict,
@@ -38,6 +40,7 @@ class _Verified(TypedDict):
 READ: Mapping[str, Mapping[str, Any]] = {
     "data": {"summary.json": DataSummary},
     "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
+    "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
     "train": {"training.json": TrainingSummary},
@@ -50,7 +53,8 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "forgetting": {"forgetting.json": ForgettingResult},
     "drift": {"drift.json": DriftResult},
     "seeds": {"seeds.json": Seeds},
-    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]},
+    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
+    | {"against_teacher.json": StudentAgainstTeacher},
     "merge": {"merge.json": Any},
     "quantize": {"export.json": tuple[ExportedFile, ...]},
     "verify": {"verify.json": _Verified},

@@ -73,6 +73,43 @@ class PackageRef:
 Reference = HubRef | PathRef | PackageRef
 
 
+# What training starts from: `base_model`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FewerLayers:
+    """A model of which only some layers are kept."""
+
+    of: Reference
+    keep_layers: str | int | tuple[int, ...]
+    """`every_second` or `every_third`, how many of the first ones, or their numbers, counted from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTokenizer:
+    """Byte pairs, merged as often as they are in the training split."""
+
+    size: int
+    """Tokens, the 256 bytes and the special ones among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """A blank model: blocks as in Llama, with weights drawn by seed."""
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+    context: int
+    seed: int
+    tokenizer: NewTokenizer | Reference
+
+
+BaseModel = Reference | FewerLayers | Scratch
+
+
 # What the model is asked to do: `task`.
 
 
@@ -354,6 +391,8 @@ BaselineKind = Literal[
     "tfidf_svm",
     "encoder_linear",
     "encoder_tuned",
+    "byte_frequencies",
+    "compressor",
     "zero_shot",
     "few_shot",
     "retrieved_few_shot",
@@ -396,6 +435,31 @@ class Baseline:
     gguf: PathRef | None = None
     """model: a file that llama.cpp runs."""
     endpoint: Endpoint | None = None
+
+
+# Another model whose answers are learned from: `teacher`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherInputs:
+    """Rows without labels, for the teacher to answer."""
+
+    sources: tuple[Source, ...]
+    """One for each file, as in `Data`."""
+    rows: int
+    """Asked at most; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A model that answers rows without labels, which are then trained on."""
+
+    model: Baseline
+    """Of the kind `model`, asked as a baseline is."""
+    inputs: TeacherInputs
+    min_confidence: float | None
+    """`keep.confidence.min`: answers below it are left out; None keeps all."""
+    stop_if_teacher_is_no_better: bool
 
 
 # How, and by whom, the base model is trained: `method` and `backend`.
@@ -585,6 +649,17 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstTeacher:
+    """What the student may lose against its teacher, and what it has to save."""
+
+    drops: tuple[MaxDrop, ...]
+    max_parameters: float | None
+    """`parameters.max_ratio`."""
+    min_speed: float | None
+    """`rows_per_second.min_ratio`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """What must hold on the holdout."""
 
@@ -600,6 +675,8 @@ class Acceptance:
     """None: not measured."""
     drift: Drift | None = None
     """None: not measured."""
+    against_teacher: AgainstTeacher | None = None
+    """None: compared where there is a teacher, and not gated."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -659,7 +736,7 @@ class Recipe:
     """The parent, as the recipe names it; what it says is merged in. Empty for none."""
     allow_moving: bool
     task: Task
-    base_model: Reference
+    base_model: BaseModel
     data: Data
     splits: Splits
     baselines: tuple[Baseline, ...]
@@ -671,6 +748,8 @@ class Recipe:
     acceptance: Acceptance
     export: Export
     backend: Backend
+    teacher: Teacher | None = None
+    """None: only the rows with labels are learned from."""
     sweep: Sweep | None = None
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()

@@ -29,13 +29,15 @@ from engine.recipe.model import (
     Source,
     Splits,
     Task,
+    Teacher,
     Threshold,
 )
 from engine.recipe.outside import refuse_leading_out, withheld
-from engine.recipe.references import reference
+from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
+from engine.recipe.teacher import against_teacher_of, teacher_of
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
@@ -141,7 +143,8 @@ def resolve(text: FilledText) -> Recipe:
         filled,
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
-        base_model=reference(filled["base_model"], folder),
+        base_model=base_model(filled["base_model"], folder),
+        teacher=_teacher(filled.get("teacher"), folder, text.judge),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
@@ -153,14 +156,25 @@ def resolve(text: FilledText) -> Recipe:
     )
 
 
+def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teacher | None:
+    if written is None:
+        return None
+    sources = _sources(written["inputs"]["sources"], folder, judge)
+    return teacher_of(written, sources, folder)
+
+
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
+    return from_mapping(Data, written, sources=_sources(written["sources"], folder, judge))
+
+
+def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:
     sources: list[Source] = []
-    for source in written["sources"]:
+    for source in listed:
         # A pattern that matches nothing now stands for itself.
         itself = {**source, "pattern": source.get("path", "")}
         files = listed_files(source, folder, judge) or [itself]
         sources += (_source(one, folder) for one in files)
-    return from_mapping(Data, written, sources=tuple(sources))
+    return tuple(sources)
 
 
 def _source(written: Written, folder: Path) -> Source:
@@ -200,12 +214,14 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
 
 def _acceptance(written: Written, folder: Path) -> Acceptance:
     overfitting, forgetting = written.get("overfitting"), written.get("forgetting")
+    taught = written.get("against_teacher")
     return from_mapping(
         Acceptance,
         written,
         metrics=_thresholds(written["metrics"]),
         max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
         forgetting=None if forgetting is None else _forgetting(forgetting, folder),
+        against_teacher=None if taught is None else against_teacher_of(taught),
     )
 
 

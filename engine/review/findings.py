@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
+from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, validation
 from engine.review.compare import Versions, finding, finding_of, other_bytes
@@ -75,7 +76,15 @@ def _of_no_file(form: str, versions: Versions) -> bool:
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:
-    parts = ("metrics", "over_baselines", "over_previous", "overfitting", "forgetting", "drift")
+    parts = (
+        "metrics",
+        "over_baselines",
+        "over_previous",
+        "against_teacher",
+        "overfitting",
+        "forgetting",
+        "drift",
+    )
     return [
         path
         for path in leaves
@@ -89,7 +98,9 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
         case Weaker.CHANGED:
             return True
         case Weaker.OFF | Weaker.ON:
-            return after is (key.weaker is Weaker.ON)
+            # of a section that one of the versions does not have, nothing was turned off
+            is_new = key.weaker is Weaker.OFF and None in (before, after)
+            return None if is_new else after is (key.weaker is Weaker.ON)
         case Weaker.RELAXED:
             return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:
@@ -155,7 +166,8 @@ def _changes(versions: Versions) -> Iterator[Change]:
 
 def source_changes(versions: Versions) -> Iterator[Change]:
     """Yield what changed in the data sources."""
-    if other_bytes(versions, versions.old.recipe.base_model, versions.new.recipe.base_model):
+    bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
+    if other_bytes(versions, *bases):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
         old, new = (one.place if one else "" for one in (source.old, source.new))

@@ -15,13 +15,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import SPEED, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
+from engine.inference.stopwatch import Stopwatch
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -55,7 +56,7 @@ class _Rows:
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, the confidence of intervals, and the seed of the sample and of draws."""
     return {
-        "task": asdict(recipe.task),
+        "task": {**asdict(recipe.task), **predict.counted_bytes(recipe.task)},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
         "method": {"max_length": recipe.method.max_length},
@@ -84,6 +85,8 @@ def run(context: StageContext) -> None:
         made = _predictions(part, context, asked, base=bases[part.name], loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)
+        if part.name == "holdout" and (made.path / SPEED).is_file():
+            shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
         scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
@@ -117,9 +120,13 @@ def _predictions(
     ask = predict.free if part.name == "free" else predict.chosen
 
     def build(folder: Path) -> None:
-        predictions = (
-            ask(loaded(), asked, part.rows, progress=context.progress) if part.rows else []
-        )
+        predictions = []
+        if part.rows:
+            model = loaded()
+            watch = Stopwatch(kind=context.device.kind)
+            predictions = ask(model, asked, part.rows, progress=context.progress)
+            if recipe.teacher is not None:
+                write_json(folder / SPEED, {"rows": len(part.rows), "seconds": watch.seconds()})
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return context.cached("predictions", payload, build)

@@ -27,7 +27,7 @@ from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
 REVISION = 1
-NEEDS = ("data", "holdout", "evaluate")
+NEEDS = ("data", "training_rows", "holdout", "evaluate")
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
@@ -85,7 +85,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     """Train with a seed and ask the holdout, go on with that, or find it done."""
     # the list stands in no training's key: a seed that is added trains only itself
     method = replace(context.recipe.method, seed=seed, seeds=())
-    one = variant(method, context, of=f"seed {seed}")
+    one = variant(method, context.for_training(), of=f"seed {seed}")
     asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
     payload = {
         "revision": (REVISION, predict.REVISION),

@@ -40,7 +40,7 @@ from engine.training.variants import (
 )
 
 REVISION = 1
-NEEDS = ("data",)
+NEEDS = ("data", "training_rows")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
@@ -81,6 +81,7 @@ def run(context: StageContext) -> None:
             setting could be judged.
 
     """
+    context = context.for_training()
     recipe = context.recipe
     sweep = _sweep(recipe)
     refuse_unready(context)

@@ -17,11 +17,11 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
-from engine.inference.baselines import floors
+from engine.inference.baselines import compression, floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.preference import base_answers, longer_answer, untouched
-from engine.metrics.predictions import write_predictions
+from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
@@ -123,13 +123,18 @@ class Asker:
 
     context: StageContext
     models: Models
+    path: str = "baselines"
+    """The section of the recipe that problems name."""
 
-    def product(self, baseline: Baseline, fold: Fold) -> Artifact:
-        """Return the predictions on the judged rows of a fold, and their facts."""
-        payload = self._payload(baseline, fold)
+    def product(self, baseline: Baseline, fold: Fold, *, rows: Payload | None = None) -> Artifact:
+        """Return the predictions on the judged rows of a fold, and their facts.
+
+        `rows` stands in the key for what is judged and learned from, where that is not a fold of the data.
+        """
+        payload = self._payload(baseline, fold, rows)
 
         def build(folder: Path) -> None:
-            with named_errors(baseline):
+            with named_errors(baseline, self.path):
                 answered = self._ask(baseline, fold, payload)
             write_predictions(folder / predict.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
@@ -151,16 +156,19 @@ class Asker:
             return error.problems[0].message
         return ""
 
-    def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
+    def _payload(self, baseline: Baseline, fold: Fold, rows: Payload | None) -> Payload:
         context, recipe = self.context, self.context.recipe
         who = who_answers(baseline)
+        of_fold = {
+            "data": context.inputs["data"],
+            "holdout": context.inputs["holdout"],
+            "fold": fold.number,
+        }
         payload: dict[str, Any] = {
             "revision": REVISION,
             "baseline": baseline.kind,
             "shots": baseline.shots,
-            "data": context.inputs["data"],
-            "holdout": context.inputs["holdout"],
-            "fold": fold.number,
+            **(of_fold if rows is None else rows),
             "seed": recipe.splits.seed,
             "asked": predict.PredictionInputs.of(recipe, fold.train).payload(),
             "answering": predict.REVISION,
@@ -199,12 +207,15 @@ class Asker:
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
-        if baseline.kind == "majority":
-            return BaselinePredictions(predictions=floors.majority(fold, task))
-        if baseline.kind == "tfidf_svm":
-            return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
-        if baseline.kind == "longer_answer":
-            return BaselinePredictions(predictions=longer_answer(fold.judged))
+        by_rule: dict[str, Callable[[], list[Prediction]]] = {
+            "majority": lambda: floors.majority(fold, task),
+            "tfidf_svm": lambda: floors.svm(fold, task, seed=seed),
+            "byte_frequencies": lambda: compression.by_frequency(fold),
+            "compressor": lambda: compression.by_xz(fold),
+            "longer_answer": lambda: longer_answer(fold.judged),
+        }
+        if baseline.kind in by_rule:
+            return BaselinePredictions(predictions=by_rule[baseline.kind]())
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
         if baseline.kind == "untouched":
@@ -257,7 +268,7 @@ class Asker:
 
 
 @contextmanager
-def named_errors(baseline: Baseline) -> Iterator[None]:
+def named_errors(baseline: Baseline, path: str = "baselines") -> Iterator[None]:
     """Tell what is wrong with another model under its own name, and not as the base model's."""
     try:
         yield
@@ -266,14 +277,15 @@ def named_errors(baseline: Baseline) -> Iterator[None]:
             raise
         what = "model" if baseline.kind == "model" else "encoder of"
         named = f"the {what} `{baseline.name}`"
-        raise type(error)([_with_name(problem, named) for problem in error.problems]) from error
+        problems = [_with_name(problem, named, path) for problem in error.problems]
+        raise type(error)(problems) from error
 
 
-def _with_name(problem: Problem, named: str) -> Problem:
+def _with_name(problem: Problem, named: str, path: str) -> Problem:
     own = "the base model"
     return replace(
         problem,
-        path="baselines",
+        path=path,
         message=problem.message.replace(own, named),
         hint=problem.hint and problem.hint.replace(own, named),
     )

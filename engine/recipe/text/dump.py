@@ -15,19 +15,26 @@ from engine.recipe.model import (
     FROM_TRAIN,
     Acceptance,
     Baseline,
+    BaseModel,
     Data,
     Export,
+    FewerLayers,
     HubRef,
     MaxDrop,
+    NewTokenizer,
     PathRef,
     Probe,
     Recipe,
     Reference,
+    Scratch,
     Source,
     Splits,
+    Teacher,
     Threshold,
 )
+from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
+from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -47,7 +54,8 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         recipe="v1",
         extends=None,
         task=to_mapping(recipe.task, definition("task"), **no_input),
-        base_model=reference_mapping(recipe.base_model),
+        base_model=base_model_mapping(recipe.base_model),
+        teacher=_teacher(recipe.teacher) if recipe.teacher else None,
         data=_data(recipe.data),
         splits=_splits(recipe.splits),
         baselines=[_baseline(baseline) for baseline in recipe.baselines],
@@ -75,6 +83,22 @@ def _splits(splits: Splits) -> dict[str, Any]:
     # With `keep: best` beside it, 0 is read as what it was.
     drawn = {"validation": 0} if splits.validation == FROM_TRAIN else {}
     return to_mapping(splits, definition("splits"), by=by, holdout=holdout, **drawn)
+
+
+def base_model_mapping(base: BaseModel) -> dict[str, Any]:
+    """Return the keys of `base_model`, every default of a blank one explicit."""
+    if isinstance(base, Scratch):
+        written = _tokenizer(base.tokenizer)
+        return {"scratch": to_mapping(base, definition("scratch"), tokenizer=written)}
+    if isinstance(base, FewerLayers):
+        return {**reference_mapping(base.of), "keep_layers": written_layers(base.keep_layers)}
+    return reference_mapping(base)
+
+
+def _tokenizer(tokenizer: NewTokenizer | Reference) -> dict[str, Any]:
+    if isinstance(tokenizer, NewTokenizer):
+        return {"train": "byte_pairs", "size": tokenizer.size}
+    return reference_mapping(tokenizer)
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:
@@ -122,6 +146,18 @@ def _baseline(baseline: Baseline) -> Any:
     return found
 
 
+def _teacher(teacher: Teacher) -> dict[str, Any]:
+    ref, inputs = teacher.model.ref, teacher.inputs
+    model = teacher_model(teacher) | (reference_mapping(ref) if ref is not None else {})
+    return to_mapping(
+        teacher,
+        definition("teacher"),
+        model=model,
+        inputs={"sources": [_source(one) for one in inputs.sources], "rows": inputs.rows},
+        keep=written_keep(teacher) or None,
+    )
+
+
 def _probe(probe: Probe) -> Any:
     if probe.source is None:
         return probe.kind
@@ -135,6 +171,7 @@ def _probe(probe: Probe) -> Any:
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
+    taught = acceptance.against_teacher
     schema = definition("acceptance")
     measured = forgetting and to_mapping(
         forgetting,
@@ -147,6 +184,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         metrics=_bounds(acceptance.metrics),
         overfitting=None if gap is None else {"max_gap": gap},
         forgetting=measured,
+        against_teacher=taught and written_against_teacher(taught),
     )
 
 

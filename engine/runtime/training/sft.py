@@ -94,7 +94,7 @@ def train(
         torch.set_num_threads(device.threads)
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
-    chat = load_chat(folders.base_model)
+    chat = load_chat(folders.base_model, asks=None)
     trainer = _trainer(config, folders, chat, device)
     callbacks: list[TrainerCallback] = [
         Watch(report),

@@ -79,7 +79,13 @@ def test_a_resolved_recipe_loads_to_the_same_recipe(path: Path, tmp_path: Path) 
 
     assert [problem for problem in warnings if problem.code not in CODES] == []
     assert dump_resolved(recipe) == dump_resolved(again)
-    elsewhere = {"base_model", "data", "baselines", "acceptance"}  # they hold absolute paths
+    elsewhere = {
+        "base_model",
+        "teacher",
+        "data",
+        "baselines",
+        "acceptance",
+    }  # they hold absolute paths
     same = {name: getattr(again, name) for name in elsewhere}
     assert replace(recipe, file=written, extends="", **same) == again
 

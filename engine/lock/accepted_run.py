@@ -25,7 +25,7 @@ from engine.lock.file import (
     SpreadFacts,
     TeacherFacts,
 )
-from engine.lock.hardware import read_basis
+from engine.lock.hardware import TRAINER, read_basis
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import leaving_files
@@ -70,6 +70,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
         teacher=teacher_facts(recipe, artifacts),
+        trainer=basis[TRAINER],
         **model_digests(artifacts),
     )
 

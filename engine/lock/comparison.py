@@ -14,7 +14,7 @@ from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, TeacherFacts
-from engine.lock.hardware import kind_of, read_basis
+from engine.lock.hardware import TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import base_model_mapping
@@ -45,6 +45,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield from _base_model(locked.base_model["files"], basis["base_model"])
         yield from _facts("hardware", locked.hardware, basis["hardware"])
         yield from _versions(locked.versions, now["train"].versions)
+        yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
@@ -122,6 +123,13 @@ def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator
 
 def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
     yield from _facts("tool version", locked, {name: found.get(name) for name in locked})
+
+
+def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
+    """Compare all packages of the environment that trained, where the lock's was one of its own."""
+    for name in sorted({*locked, *found} if locked else ()):
+        what = f"{name} of the trainer"
+        yield _fact("tool version", what, locked.get(name), found.get(name))
 
 
 def _facts(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.artifacts.stage import TRAINING_ROWS
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
@@ -171,6 +172,11 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
     # thresholds are not in the keys of these stages, so they are applied when they are read
     paths = [artifacts[name].file(BASELINES) for name in ASKING if name in artifacts]
     return tuple(one for path in paths for one in load_baselines(path, recipe.acceptance))
+
+
+def trained_data(artifacts: Artifacts) -> Artifact | None:
+    """The rows that are trained on, those of a teacher among them; None before they are there."""
+    return artifacts.get(TRAINING_ROWS) or artifacts.get("data")
 
 
 def teacher(artifacts: Artifacts) -> TeacherResult | None:

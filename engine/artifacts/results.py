@@ -19,6 +19,7 @@ from engine.evidence import (
     CheckpointScore,
     Comparison,
     DataSummary,
+    DriftResult,
     ForgettingResult,
     LearningCurve,
     Scores,
@@ -219,6 +220,11 @@ def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
     return read_as(ForgettingResult, artifacts, "forgetting", "forgetting.json")
+
+
+def drift(artifacts: Artifacts) -> DriftResult | None:
+    """How far a training on preferences moved the answers; None where it was not measured."""
+    return read_as(DriftResult, artifacts, "drift", "drift.json")
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:

@@ -52,11 +52,11 @@ def test_its_config_is_written(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_refused_before_a_row_is_read(
-    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
 
     assert main(["run", str(recipe), "--store", str(store)]) == 3
 
-    assert "B444" in capsys.readouterr().err
+    assert "B444" in capfd.readouterr().err
     assert not list(store.glob("artifacts/*"))

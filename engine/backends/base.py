@@ -20,7 +20,7 @@ from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
 from engine.progress import Progress
-from engine.recipe.model import Json, Method, Preference, Recipe
+from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,14 +193,18 @@ def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]
         return one, {}
     if one.name == "cosine":
         return "cosine_with_min_lr", {"min_lr_rate": one.floor}
-    decay = 1.0 if one.decay is None else one.decay
-    falling = min(math.ceil(decay * plan.steps), plan.steps - plan.warmup)
     numbers: dict[str, Json] = {
-        "num_decay_steps": max(1, falling),
+        "num_decay_steps": falling_steps(one, plan),
         "decay_type": "linear",
         "min_lr_ratio": one.floor,
     }
     return "warmup_stable_decay", numbers
+
+
+def falling_steps(scheduler: Scheduler, plan: Schedule) -> int:
+    """Return in how many of the last steps the learning rate falls."""
+    decay = 1.0 if scheduler.decay is None else scheduler.decay
+    return max(1, min(math.ceil(decay * plan.steps), plan.steps - plan.warmup))
 
 
 def rate_in_words(method: Method, plan: Schedule) -> str:
@@ -209,10 +213,8 @@ def rate_in_words(method: Method, plan: Schedule) -> str:
     if isinstance(one, str):
         return ""
     last = f"{one.floor * method.learning_rate:.3g} at step {plan.steps}"
-    _, numbers = rate_schedule(method, plan)
-    falling = numbers.get("num_decay_steps", plan.steps - plan.warmup)
     how = "as a cosine" if one.name == "cosine" else "linearly"
-    begin = plan.steps - int(str(falling))
+    begin = plan.steps - falling_steps(one, plan)
     constant = f"constant to step {begin}, then " if begin > plan.warmup else ""
     return (
         f"up to {method.learning_rate:g} in {plan.warmup} steps, {constant}falling {how} to {last}"

@@ -11,9 +11,7 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
-BACKENDS: Final = ("axolotl", "trl", "unsloth")
-KEEPING_APART: Final = ("sdpa", "eager")
-"""Kinds of attention that see only their own document of a packed row."""
+BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 
 
 @rule("method")
@@ -126,6 +124,12 @@ def tokens_are_the_only_length(recipe: FilledText) -> Problems:
             yield recipe.problem("R353", message, at=("method", key), hint=hint)
 
 
+KEEPING_APART: Final = ("sdpa", "eager")
+"""Kinds of attention that see only their own document of a packed row."""
+MIXING: Final = ("nanotron", "unsloth")
+"""Backends that do not."""
+
+
 @rule("method", "backend")
 def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
     """R354: tokens without packing.
@@ -171,10 +175,10 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
         backend:
           overrides: {attn_implementation: eager}
 
-    R357: packed documents with the unsloth backend.
+    R357: packed documents with a backend that does not keep them apart.
 
-    Its kernels choose the attention and the masks of a batch themselves, so that documents of a row would see each
-    other.
+    Unsloth's kernels choose the attention and the masks of a batch themselves, and Nanotron reads one stream of
+    tokens: documents of a row would see each other.
 
     Fix: Write backend: {name: trl}.
 
@@ -202,8 +206,8 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
         message = f"{show(asked)} does not keep the documents of a packed row apart"
         at = ("backend", "overrides", "attn_implementation")
         yield recipe.problem("R355", message, at=at, hint="delete the line")
-    if method["packing"] and backend["name"] == "unsloth":
-        message, hint = "unsloth would show documents to each other", "write `name: trl`"
+    if method["packing"] and backend["name"] in MIXING:
+        message, hint = f"{backend['name']} would show documents to each other", "write `name: trl`"
         yield recipe.problem("R357", message, at=("backend", "name"), hint=hint)
 
 

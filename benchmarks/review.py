@@ -2,8 +2,8 @@
 
     PYTHONPATH=tests python benchmarks/review.py [--seeds 1] [--first 0] [--list]
 
-Pairs of versions are drawn by a seed (`tests/support/changed_data.py`). Both versions of each are divided as a run
-would, and their judging rows compared: that says what the pair is. Then `engine.review` is asked.
+Pairs of versions are drawn by a seed (`tests/support/changed_data.py`, `data_changes.py`). Both versions of each are
+divided as a run would, and their judging rows compared: that says what the pair is. Then `engine.review` is asked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
-from support.changed_data import HARMLESS, WEAKENINGS, Pair, judges, pairs
+from support.changed_data import Pair, judges, pairs
+from support.data_changes import HARMLESS, WEAKENINGS
 from support.recipe_pairs import CPU
 
 

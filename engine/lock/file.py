@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -111,6 +111,8 @@ class Accepted:
     threads: Count
     hardware: Mapping[str, Scalar]
     versions: Mapping[str, str]
+    stages: Mapping[str, Count] = field(default_factory=dict)
+    """The revision of each stage's code, by its name; empty in locks of older versions."""
     verdicts: Mapping[str, str]
     """Of the gates, by stage."""
     metrics: Mapping[str, MetricFacts]
@@ -259,6 +261,8 @@ def lock_text(lock: Lock) -> str:
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
+    elif not lock.accepted.stages:
+        del plain["accepted"]["stages"]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 

@@ -14,7 +14,7 @@ from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
 from engine.review.holdout import judge_holdout
-from engine.review.judges import judges_of, settled, unsaid
+from engine.review.judges import founded, judges_of, unreported
 from engine.review.locks import judge_record, lock_changes
 from engine.review.rows import RowDivider
 from engine.review.sources import Paired
@@ -32,8 +32,8 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *judge_holdout(versions, rows),
     ]
     judges = judges_of(versions, rows)
-    findings = settled(findings, judges, versions)
-    findings += unsaid(findings, judges, versions)
+    findings = founded(findings, judges, versions)
+    findings += unreported(findings, judges, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]

@@ -66,7 +66,7 @@ def _may_differ(versions: Versions) -> bool:
     return locks[0] != locks[1] or any(bytes_changed(versions, one) for one in versions.sources)
 
 
-def settled(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
+def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
     """Return the findings without those about data that leave every judge as it was."""
     if not judges.are_same:
         return list(findings)
@@ -75,17 +75,19 @@ def settled(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
         for one in versions.sources
         if one.new is not None and isinstance(one.new.first.ref, PathRef)
     }
-    return [one for one in findings if not _is_settled(one, local)]
+    return [one for one in findings if not _is_unfounded(one, local)]
 
 
-def _is_settled(one: Finding, local: set[str]) -> bool:
+def _is_unfounded(one: Finding, local: set[str]) -> bool:
     # The bytes are others, and the rows that judge were read from them.
     if one.code in _PINS:
         return one.path.rpartition(".")[0] in local
     return one.code in _OF_THE_JUDGES and one.path.startswith(_OF_DATA)
 
 
-def unsaid(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
+def unreported(
+    findings: Sequence[Finding], judges: Judges, versions: Versions
+) -> Iterator[Finding]:
     """Yield what became of the judges where no finding says it."""
     rows = judges.rows
     if rows is None:
@@ -103,11 +105,11 @@ def unsaid(findings: Sequence[Finding], judges: Judges, versions: Versions) -> I
     if rows.otherwise and not any(one.code in _OF_ANSWERS for one in weaker):
         says = f"{rows.otherwise} of {rows.rows} rows that judge have another answer now"
         yield finding("W703", path, says)
-    if not any(_says_so(one, rows, path) for one in weaker) and _weighs(rows, versions):
+    if not any(_covers(one, rows, path) for one in weaker) and _weighs(rows, versions):
         yield finding("W206", path, judges_text(rows))
 
 
-def _says_so(one: Finding, rows: JudgedRows, path: str) -> bool:
+def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
     """Return whether a finding says that other rows judge, for the reason that they do.
 
     That of a smaller holdout says nothing of rows that were deleted, too.
@@ -152,9 +154,9 @@ def _cause(versions: Versions) -> str:
 
 def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
     """Yield what may judge, and is not read here."""
-    said = {one.path for one in findings}
+    reported = {one.path for one in findings}
     for source in versions.sources:
-        if source.old is None and source.path not in said and _may_judge(source, versions):
+        if source.old is None and source.path not in reported and _may_judge(source, versions):
             yield finding("W206", source.path, "its rows may judge; how many is not known here")
     if judges.why_not:
         yield Finding(

@@ -11,7 +11,8 @@ from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
-from support.changed_data import HARMLESS, WEAKENINGS, Pair, judges, pairs
+from support.changed_data import Pair, judges, pairs
+from support.data_changes import HARMLESS, WEAKENINGS
 from support.recipe_pairs import CPU
 
 SEED = 3

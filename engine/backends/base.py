@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
 from engine.progress import Progress
-from engine.recipe.model import Json, Method, Recipe
+from engine.recipe.model import Json, Method, Preference, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,18 @@ def shares_prefix(recipe: Recipe) -> bool:
     """Return whether the rows of a batch may share their common start; not where each drops out other units."""
     method = recipe.method
     drops_out = method.kind != "full" and method.dropout > 0
-    return not drops_out and PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+    is_plain = PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+    return not drops_out and is_plain and method.preference is None
+
+
+def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[str, Json, str]]:
+    """Yield TRL's losses of DPO or IPO, and their weights where the chosen answer's likelihood is one, as lines."""
+    at, name = "method.preference", {"dpo": "sigmoid"}.get(preference.loss, preference.loss)
+    if not preference.answer_weight:
+        yield keys[0], [name], f"{at}.loss"
+        return
+    yield keys[0], [name, "sft"], f"{at}.answer_weight"
+    yield keys[1], [1.0, preference.answer_weight], f"{at}.answer_weight"
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:

@@ -56,6 +56,19 @@ class ModelFacts(TypedDict):
     files: Digests
 
 
+class TeacherFacts(TypedDict):
+    """Who answered rows without labels, from which sources, and what came of it."""
+
+    reference: Mapping[str, Scalar]
+    """What the recipe calls the teacher."""
+    sources: tuple[SourceFacts, ...]
+    """Of the rows without labels, in recipe order."""
+    rows: Count
+    """Learned from."""
+    trained: str
+    """sha256 over all rows that were trained on, as those of `splits`: answers included."""
+
+
 class MetricFacts(TypedDict):
     """One metric on the holdout, before any merge."""
 
@@ -127,6 +140,8 @@ class Accepted:
     merged: Digests
     files: Digests
     """sha256 of each exported file."""
+    teacher: TeacherFacts | None = None
+    """None without a teacher."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,8 +276,11 @@ def lock_text(lock: Lock) -> str:
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
-    elif not lock.accepted.stages:
-        del plain["accepted"]["stages"]
+    else:
+        # what older versions did not know, or a run did not have, is left out, as they wrote it
+        for name in ("stages", "teacher"):
+            if not plain["accepted"][name]:
+                del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 

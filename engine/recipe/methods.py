@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
-from engine.recipe.method_defaults import method_defaults
-from engine.recipe.model import Method
+from engine.recipe.method_defaults import method_defaults, preference_defaults
+from engine.recipe.model import Method, Preference
 from engine.recipe.validation.schema import definition
 
 ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
@@ -21,13 +21,21 @@ ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     """Return the method that a section of a checked recipe, with the schema's constants filled in, stands for."""
     defaults = {one.key: one.value for one in method_defaults(written, recipe)}
-    no_adapter = {"rank": 0, "alpha": 0, "dropout": 0.0} if written["kind"] == "full" else {}
-    return from_mapping(Method, {**defaults, **written}, **no_adapter)
+    given: dict[str, Any] = {}
+    if written["kind"] == "full":
+        given |= {"rank": 0, "alpha": 0, "dropout": 0.0}
+    whole = {**defaults, **written}
+    if "preference" in whole:
+        own = whole["preference"]
+        given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
+    return from_mapping(Method, whole, **given)
 
 
 def method_slice(method: Method) -> dict[str, Any]:
-    """Return a method as it stands in keys: without bounds that it does not have, as in earlier versions."""
-    unset = [name for name in ("min_steps", "max_steps") if getattr(method, name) is None]
+    """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
+    unset = [
+        name for name in ("min_steps", "max_steps", "preference") if getattr(method, name) is None
+    ]
     return {name: value for name, value in asdict(method).items() if name not in unset}
 
 

@@ -1,10 +1,11 @@
-"""Training with TRL's SFTTrainer on rows that are tokenised exactly as inference tokenises them."""
+"""Training with TRL on rows that are tokenised exactly as inference tokenises them: answers, or preferences."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -49,21 +51,17 @@ NOT_ARGUMENTS = frozenset(
         "lora_dropout",
         "lora_target_modules",
         "precision",
+        "preference",
         "early_stopping_patience",
     }
 )
-"""Keys of the compiled config that speak of the model and not of TRL's SFTConfig."""
+"""Keys of the compiled config that speak of the model and the loss, and not of TRL's arguments."""
 
 Config = Mapping[str, Any]
 
 
-class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
-    """One process takes one device: with several GPUs in sight transformers would multiply the batch by them."""
-
-    @property
-    def n_gpu(self) -> int:
-        """One GPU, or none."""
-        return min(1, int(super().n_gpu))
+class SftArguments(OneDevice, SFTConfig):  # type: ignore[misc]  # trl is untyped here
+    """For one device."""
 
 
 class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
@@ -97,15 +95,7 @@ def train(
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
-    validation = tokenised(folders.rows / "validation.jsonl", chat)
-    trainer = LeanTrainer(
-        model=_model(config, folders.base_model, device),
-        args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
-        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
-        eval_dataset=validation or None,
-        processing_class=chat.tokenizer,
-        peft_config=_lora(config),
-    )
+    trainer = _trainer(config, folders, chat, device)
     callbacks: list[TrainerCallback] = [
         Watch(report),
         KeepAdapters(),
@@ -124,6 +114,32 @@ def train(
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
         trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+
+
+def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> Any:
+    arguments = partial(_arguments, config, folders, device=device)
+    load = partial(_model, config, folders.base_model, device)
+    if loss := config.get("preference"):
+        from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
+
+        return preference_trainer(
+            loss, arguments, load, rows=folders.rows, chat=chat, lora=_lora(config)
+        )
+    validation = tokenised(folders.rows / "validation.jsonl", chat)
+    return LeanTrainer(
+        model=load(),
+        args=arguments(
+            SftArguments,
+            packing=False,
+            loss_type="nll",
+            # The rows are tokens already: TRL would render and tokenise them by its own rules.
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
+        eval_dataset=validation or None,
+        processing_class=chat.tokenizer,
+        peft_config=_lora(config),
+    )
 
 
 def tokenised(path: Path, chat: Chat) -> Dataset | None:
@@ -187,11 +203,15 @@ def _lora(config: Config) -> LoraConfig | None:
     )
 
 
-def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool) -> SFTConfig:
+def _arguments(
+    config: Config, folders: Folders, kind: Any, *, device: Device, **others: Any
+) -> Any:
     given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
-    return OneDevice(
+    evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
+    return kind(
         **given,
-        output_dir=str(output),
+        **others,
+        output_dir=str(folders.output),
         eval_strategy="steps" if evaluates else "no",
         save_strategy="steps",
         metric_for_best_model="eval_loss" if evaluates else None,
@@ -208,10 +228,6 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],
-        packing=False,
-        loss_type="nll",
-        # The rows are tokens already: TRL would render and tokenise them by its own rules.
-        dataset_kwargs={"skip_prepare_dataset": True},
     )
 
 

@@ -13,9 +13,11 @@ from engine.review import answers, comparisons, pins, validation
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
+from engine.review.hidden import measured_otherwise
 from engine.review.holdout import judge_holdout
 from engine.review.judges import founded, judges_of, unreported
 from engine.review.locks import judge_record, lock_changes
+from engine.review.prompt import prompt_leaks
 from engine.review.rows import RowDivider
 from engine.review.sources import Paired
 from engine.review.version import waivers_of
@@ -30,6 +32,7 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *_looked_at(versions),
         *judge_checks(versions, rows),
         *judge_holdout(versions, rows),
+        *prompt_leaks(versions, rows),
     ]
     judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
@@ -124,6 +127,7 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)
     yield from validation.overrides(versions)
+    yield from measured_otherwise(versions)
     yield from judge_record(versions)
 
 

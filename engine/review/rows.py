@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import Example, content_key
@@ -141,6 +142,11 @@ class RowDivider:
             repeated=sum(now[text].total() > was[text].total() for text in both),
         )
 
+    def judging(self, side: Side) -> Iterable[Example] | None:
+        """Return the rows of a version that judge; None where rows are not read here."""
+        prepared = self._divided(side)
+        return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
+
     def divides(self, side: Side) -> bool | str:
         """Return True where the rows of a version are divided here, else why they are not."""
         prepared = self._divided(side)
@@ -186,12 +192,15 @@ def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
 
 def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
     """The answers of each text that judges, and how often: every text does with folds."""
-    judging = _splits(prepared).values() if folds else (prepared.holdout,)
     found: dict[bytes, Counter[str]] = {}
-    for part in judging:
-        for row in part:
-            found.setdefault(content_key(row.input), Counter())[_answer(row)] += 1
+    for row in _judging(prepared, folds):
+        found.setdefault(content_key(row.input), Counter())[_answer(row)] += 1
     return found
+
+
+def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:
+    """The rows that judge: all of them do with folds."""
+    return chain.from_iterable(_splits(prepared).values() if folds else (prepared.holdout,))
 
 
 def _answer(row: Example) -> str:

@@ -10,6 +10,7 @@ from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, validation
+from engine.review.accepted import with_accepted
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
@@ -37,6 +38,7 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
     findings += unreported(findings, judges, versions)
+    findings = with_accepted(findings, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]

@@ -14,9 +14,10 @@ from engine.evidence.review import Effect, Finding
 from engine.recipe.model import PathRef
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, finding
-from engine.review.files import bytes_changed, changed_rows
+from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.sources import Paired
+from engine.store import sha256_of
 
 INPUT: Final = "task.input"
 RECORD: Final = "lock.splits.holdout"
@@ -90,6 +91,7 @@ def unreported(
 ) -> Iterator[Finding]:
     """Yield what became of the judges where no finding says it."""
     rows = judges.rows
+    yield from _false_pins(versions)
     if rows is None:
         yield from _unread(findings, judges, versions)
         return
@@ -104,9 +106,9 @@ def unreported(
     path = _cause(versions)
     if rows.otherwise and not any(one.code in _OF_ANSWERS for one in weaker):
         says = f"{rows.otherwise} of {rows.rows} rows that judge have another answer now"
-        yield finding("W703", path, says)
+        yield finding("W703", path, f"{_file_at(path, versions)}{says}")
     if not any(_covers(one, rows, path) for one in weaker) and _weighs(rows, versions):
-        yield finding("W206", path, judges_text(rows))
+        yield finding("W206", path, f"{_file_at(path, versions)}{judges_text(rows)}")
 
 
 def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
@@ -118,6 +120,12 @@ def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
         codes = _OF_ROWS if rows.gone else _OF_MORE
         return one.code in codes and one.path.startswith(("data.", "splits.by", "lock"))
     return one.code in _OF_MORE | _OF_ANSWERS
+
+
+def _file_at(path: str, versions: Versions) -> str:
+    """Name the source at a path, whose number says nothing to people."""
+    listed = (one.new or one.old for one in versions.sources if path.startswith(one.path))
+    return next((f"`{one.place}`: " for one in listed if one), "")
 
 
 def judges_text(rows: JudgedRows) -> str:
@@ -165,6 +173,21 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
             effect=Effect.UNKNOWN,
             says=f"the rows that judge are not known: {judges.why_not}",
         )
+
+
+def _false_pins(versions: Versions) -> Iterator[Finding]:
+    """Yield local files whose bytes, or whose pin, changed so that one no longer fits the other: a run refuses them."""
+    for source in versions.sources:
+        ref = source.new.first.ref if source.new else None
+        if not isinstance(ref, PathRef) or ref.sha256 is None or ref.withheld:
+            continue
+        path = versions.new.tree.copy(ref.path)
+        if changed_rows(versions, source) is None or path is None:
+            continue
+        if path.stat().st_size <= MOST_COMPARED and sha256_of(path) != ref.sha256:
+            says = f"`{ref.written}` is not the file that is pinned: a run refuses it"
+            path_of_pin = f"{source.path}.sha256"
+            yield Finding(code="W121", path=path_of_pin, effect=Effect.UNKNOWN, says=says)
 
 
 def _may_judge(source: Paired, versions: Versions) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import random
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
-from support.changed_data import Pair, judges, pairs
+from support.changed_data import Pair, file_bytes, judges, pairs, version
 from support.data_changes import HARMLESS, WEAKENINGS
 from support.recipe_pairs import CPU
 
@@ -86,4 +89,28 @@ def test_the_share_of_new_judges_is_said(tmp_path: Path) -> None:
     (found,) = reviewed(pair, tmp_path).findings
 
     assert (found.code, found.path) == ("W206", "data.sources[2]")
-    assert found.says == "60 of 110 rows that judge are new"
+    assert found.says == "`more.csv`: 60 of 110 rows that judge are new"
+
+
+@pytest.mark.parametrize("way", ["stratified sizes", "random sizes"])
+def test_sizes_that_the_rows_no_longer_give_are_not_known(way: str, tmp_path: Path) -> None:
+    old = version(way, random.Random(SEED))
+    new = copy.deepcopy(old)
+    new.files["tickets.csv"] = new.files["tickets.csv"][:50]
+
+    result = reviewed(Pair(name=way, old=old, new=new, locked=True), tmp_path)
+
+    assert result.gate in (Gate.UNKNOWN, Gate.WEAKER)
+
+
+def test_a_pin_that_no_longer_fits_its_file_is_not_known(tmp_path: Path) -> None:
+    old = version("column", random.Random(SEED))
+    content = file_bytes(old.files["tickets.csv"], "")
+    old.sources[0]["sha256"] = hashlib.sha256(content).hexdigest()
+    new = copy.deepcopy(old)
+    new.written["tickets.csv"] = "crlf"
+
+    result = reviewed(Pair(name="pin", old=old, new=new, locked=False), tmp_path)
+
+    assert [(one.code, one.path) for one in result.findings] == [("W121", "data.sources[0].sha256")]
+    assert result.gate is Gate.UNKNOWN

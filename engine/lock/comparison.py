@@ -14,10 +14,10 @@ from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, TeacherFacts
-from engine.lock.hardware import kind_of, read_basis
+from engine.lock.hardware import TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
-from engine.recipe.text.dump import reference_mapping
+from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
@@ -47,6 +47,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield from _base_model(locked.base_model["files"], basis["base_model"])
         yield from _facts("hardware", locked.hardware, basis["hardware"])
         yield from _versions(locked.versions, now["train"].versions)
+        yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
@@ -132,7 +133,7 @@ def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:
     """Compare how the base model is named; a pin may be added, since the digests of its files are compared."""
-    before, now = locked.base_model["reference"], reference_mapping(recipe.base_model)
+    before, now = locked.base_model["reference"], base_model_mapping(recipe.base_model)
     unpinned = [
         {name: value for name, value in reference.items() if name not in PINS}
         for reference in (before, now)
@@ -148,6 +149,13 @@ def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator
 
 def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
     yield from _facts("tool version", locked, {name: found.get(name) for name in locked})
+
+
+def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
+    """Compare all packages of the environment that trained, where the lock's was one of its own."""
+    for name in sorted({*locked, *found} if locked else ()):
+        what = f"{name} of the trainer"
+        yield _fact("tool version", what, locked.get(name), found.get(name))
 
 
 def _facts(

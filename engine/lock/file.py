@@ -51,7 +51,7 @@ class SourceFacts(TypedDict):
 class ModelFacts(TypedDict):
     """The base model."""
 
-    reference: Mapping[str, Scalar]
+    reference: Mapping[str, Any]
     """What the recipe calls it."""
     files: Digests
 
@@ -142,6 +142,8 @@ class Accepted:
     """sha256 of each exported file."""
     teacher: TeacherFacts | None = None
     """None without a teacher."""
+    trainer: Mapping[str, str] = field(default_factory=dict)
+    """Versions of all that stood in the environment which trained, where it was one of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +280,7 @@ def lock_text(lock: Lock) -> str:
         del plain["accepted"]
     else:
         # what older versions did not know, or a run did not have, is left out, as they wrote it
-        for name in ("stages", "teacher"):
+        for name in ("stages", "teacher", "trainer"):
             if not plain["accepted"][name]:
                 del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}

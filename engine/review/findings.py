@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
+from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, validation
 from engine.review.accepted import with_accepted
@@ -174,7 +175,8 @@ def _changes(versions: Versions) -> Iterator[Change]:
 
 def source_changes(versions: Versions) -> Iterator[Change]:
     """Yield what changed in the data sources."""
-    if other_bytes(versions, versions.old.recipe.base_model, versions.new.recipe.base_model):
+    bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
+    if other_bytes(versions, *bases):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
         old, new = (one.place if one else "" for one in (source.old, source.new))

@@ -89,8 +89,8 @@ def test_the_schema_has_every_field(root: Path, kind: type) -> None:
     names = {field.name for field in dataclasses.fields(kind)}
 
     assert set(part["properties"]) - {"schema"} == names
-    left_out = {"accepted", "left_out", "stages", "teacher"}
-    assert set(part["required"]) - {"schema"} == names - left_out
+    optional = {"accepted", "left_out", "stages", "teacher", "trainer"}
+    assert set(part["required"]) - {"schema"} == names - optional
     assert part["additionalProperties"] is False
 
 

@@ -40,7 +40,7 @@ def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComp
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
-    yield from _teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
+    yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
@@ -113,7 +113,9 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
         yield _digest("data", f"{name} rows", locked.splits.get(name, ""), splits.get(name, ""))
 
 
-def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[FactComparison]:
+def compared_teacher(
+    locked: TeacherFacts | None, now: TeacherFacts | None
+) -> Iterator[FactComparison]:
     """Compare what a teacher added to the data; nothing where one of the runs has none, or has not come so far."""
     if locked is None or now is None:
         return

@@ -92,6 +92,7 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
         "against_teacher",
         "overfitting",
         "forgetting",
+        "drift",
     )
     return [
         path
@@ -126,6 +127,7 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from validation.choice_of_the_model(versions)
     yield from answers.answers(versions)
     yield from comparisons.baselines(versions)
+    yield from comparisons.teachers(versions)
     yield from comparisons.probes(versions)
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)

@@ -324,8 +324,8 @@ def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield f"{at}learning_rate", method.learning_rate, "method.learning_rate"
     yield f"{at}lr_warmup_steps", plan.warmup, "method.warmup_ratio"
     yield f"{at}lr_warmup_style", "linear", "default: as in every backend"
-    for key, value in _fall(method, plan).items():
-        yield f"{at}{key}", value, "method.scheduler"
+    for key, number in _fall(method, plan).items():
+        yield f"{at}{key}", number, "method.scheduler"
     data: dict[str, Json] = {
         "seed": method.seed,
         "num_loading_workers": 1,

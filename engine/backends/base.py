@@ -212,10 +212,21 @@ PLAIN_ONLY = frozenset(
 
 
 def shares_prefix(recipe: Recipe) -> bool:
-    """Return whether the rows of a batch may share their common start; not where each drops out other units."""
+    """Return whether the rows of a batch may share their common start; `plain_reason` says why they may not."""
+    return not plain_reason(recipe)
+
+
+def plain_reason(recipe: Recipe) -> str:
+    """Say why each row of a batch is computed by itself; empty where rows may share their common start."""
     method = recipe.method
-    drops_out = method.kind != "full" and method.dropout > 0
-    return not drops_out and PLAIN_ONLY.isdisjoint(dict(recipe.backend.overrides))
+    if method.kind != "full" and method.dropout > 0:
+        return "dropout drops other units of each row"
+    if method.neftune_alpha is not None:
+        return "neftune_alpha draws other noise for each row"
+    if method.loss_on == "everything":
+        return "the common start is learned from in each row"
+    found = [key for key, _ in recipe.backend.overrides if key in PLAIN_ONLY]
+    return f"backend.overrides.{found[0]} is for plain batches" if found else ""
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:

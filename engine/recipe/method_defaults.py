@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.kinds import KINDS
@@ -27,6 +28,9 @@ _OF_FULL: Final = 0.1
 """Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
 _OF_TEXTS: Final = 0.5
 """Rate where each answer teaches many tokens, as a share of that for labels."""
+_OF_LORAPLUS: Final = 0.25
+"""Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
+_ALPHA_OF_RSLORA: Final = 8
 RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
 """Keys whose defaults decide how much is learned."""
 _BATCH: Final = 8
@@ -48,15 +52,29 @@ def method_defaults(
 def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
     is_full = written.get("kind") == "full"
     if not is_full:
-        yield MethodDefault(
-            key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
-        )
+        yield _alpha(written)
     yield from _steps(written, recipe)
-    yield _rate(recipe, is_full=is_full)
+    rate = _rate(recipe, is_full=is_full)
+    yield _rate_of_a(rate) if written.get("loraplus_lr_ratio", 1) != 1 else rate
     splits = recipe.get("splits")
     judged = not isinstance(splits, Mapping) or has_validation(recipe)
     why = "the lowest validation loss" if judged else "no validation rows to choose by"
     yield MethodDefault(key="keep", value="best" if judged else "last", reason=why)
+
+
+def _alpha(written: Mapping[str, Any]) -> MethodDefault:
+    if written.get("rslora") is True:
+        why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
+        return MethodDefault(key="alpha", value=_ALPHA_OF_RSLORA, reason=why)
+    return MethodDefault(
+        key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
+    )
+
+
+def _rate_of_a(rate: MethodDefault) -> MethodDefault:
+    """Return the rate that A keeps with LoRA+: lower than usual, as B learns a multiple of it."""
+    value = _one_digit(rate.value * _OF_LORAPLUS)  # type: ignore[operator]  # a number, as `_rate` made it
+    return replace(rate, value=value, reason=f"{rate.reason}; a quarter of it, as B learns faster")
 
 
 def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:

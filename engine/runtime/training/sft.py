@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
+from peft.optimizers import create_loraplus_optimizer
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
@@ -31,6 +32,7 @@ from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -48,6 +50,14 @@ NOT_ARGUMENTS = frozenset(
         "lora_alpha",
         "lora_dropout",
         "lora_target_modules",
+        "use_dora",
+        "use_rslora",
+        "lora_rank_pattern",
+        "lora_alpha_pattern",
+        "layers_to_transform",
+        "unfrozen_parameters",
+        "loraplus_lr_ratio",
+        "train_on_inputs",
         "precision",
         "early_stopping_patience",
     }
@@ -68,6 +78,24 @@ class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
 
 class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
     """Computes the loss and nothing beside it: TRL's entropies and accuracies pass over all logits twice more."""
+
+    loraplus_lr_ratio: float | None = None
+    """Rate of the adapter's B as a multiple of that of A; set before training begins."""
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Return transformers' own optimizer, or the same one with groups of their own for A and B: as Axolotl does."""
+        if self.loraplus_lr_ratio is None or self.optimizer is not None:
+            return super().create_optimizer(model)
+        tuned = self.model if model is None else model
+        kind, given = self.get_optimizer_cls_and_kwargs(self.args, tuned)
+        self.optimizer = create_loraplus_optimizer(
+            tuned,
+            kind,
+            loraplus_lr_ratio=self.loraplus_lr_ratio,
+            loraplus_weight_decay=self.args.weight_decay,
+            **given,
+        )
+        return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Any, **options: Any) -> Any:
         """Return what transformers' own trainer returns."""
@@ -97,15 +125,20 @@ def train(
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
-    validation = tokenised(folders.rows / "validation.jsonl", chat)
+    whole = bool(config.get("train_on_inputs"))
+    validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
+    model = _model(config, folders.base_model, device)
+    if parts := config.get("unfrozen_parameters"):
+        freeze_but(model, parts)
     trainer = LeanTrainer(
-        model=_model(config, folders.base_model, device),
+        model=model,
         args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
-        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat, learn_all=whole),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
-        peft_config=_lora(config),
+        peft_config=_lora(config, model),
     )
+    trainer.loraplus_lr_ratio = config.get("loraplus_lr_ratio")
     callbacks: list[TrainerCallback] = [
         Watch(report),
         KeepAdapters(),
@@ -126,7 +159,7 @@ def train(
         trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
 
 
-def tokenised(path: Path, chat: Chat) -> Dataset | None:
+def tokenised(path: Path, chat: Chat, *, learn_all: bool = False) -> Dataset | None:
     """Return `input_ids` and `labels`, each segment tokenised apart; None without rows."""
     rows = []
     with path.open(encoding="utf-8") as stream:
@@ -136,7 +169,8 @@ def tokenised(path: Path, chat: Chat) -> Dataset | None:
             for segment in json.loads(line)["segments"]:
                 tokens = chat.token_ids(segment["text"])
                 ids += tokens
-                labels += tokens if segment["label"] else [IGNORED] * len(tokens)
+                is_learned = learn_all or segment["label"]
+                labels += tokens if is_learned else [IGNORED] * len(tokens)
             rows.append({"input_ids": ids, "labels": labels})
     return Dataset.from_list(rows) if rows else None
 
@@ -175,15 +209,25 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     return model
 
 
-def _lora(config: Config) -> LoraConfig | None:
+def _lora(config: Config, model: Any) -> LoraConfig | None:
     if config["adapter"] == "none":
         return None
+    targets, layers = config["lora_target_modules"], config.get("layers_to_transform")
+    if layers is not None:
+        layers = counted(layers, layer_count(model.config))
+        # PEFT takes chosen layers beside names only.
+        targets = linear_names(model) if targets == "all-linear" else targets
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=config["lora_r"],
         lora_alpha=config["lora_alpha"],
         lora_dropout=config["lora_dropout"],
-        target_modules=config["lora_target_modules"],
+        target_modules=targets,
+        layers_to_transform=layers,
+        use_dora=config.get("use_dora", False),
+        use_rslora=config.get("use_rslora", False),
+        rank_pattern=config.get("lora_rank_pattern", {}),
+        alpha_pattern=config.get("lora_alpha_pattern", {}),
     )
 
 

@@ -55,10 +55,10 @@ def alpha_pattern(method: Method) -> dict[str, Json]:
     return {name: int(ratio * rank) for name, rank in method.ranks}
 
 
-def unfrozen(method: Method) -> list[str]:
+def unfrozen(method: Method) -> list[Json]:
     """Return what full training moves, in words of `engine.runtime.training.parts`; nothing for everything."""
     only = method.train_only
     if only is None:
         return []
-    named = [f"{LAYER}{number}" for number in numbered(only.layers or ())]
+    named: list[Json] = [f"{LAYER}{number}" for number in numbered(only.layers or ())]
     return [*named, EMBEDDINGS] if only.embeddings else named

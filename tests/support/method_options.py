@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.recipe.model import TrainOnly
 
-PLAIN = {"axolotl": {"plugins"}, "trl": {"shared_prefix"}}
+PLAIN = {"axolotl": frozenset({"plugins"}), "trl": frozenset({"shared_prefix"})}
 """Lines that change where the rows of a batch no longer share their start."""
+NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +32,22 @@ class Option:
         return list(self.method)[-1]
 
 
-def _both(*names: str, axolotl: set[str] = frozenset(), trl: set[str] = frozenset()) -> Any:
-    return {"axolotl": {*names} | axolotl, "trl": {*names} | trl}
+def _both(
+    *names: str, axolotl: frozenset[str] = NONE, trl: frozenset[str] = NONE
+) -> Mapping[str, set[str]]:
+    return {"axolotl": {*names, *axolotl}, "trl": {*names, *trl}}
 
 
 OPTIONS = {
     "dora": Option(
         method={"dora": True},
-        lines=_both(axolotl={"peft_use_dora"}, trl={"use_dora"}),
+        lines=_both(axolotl=frozenset({"peft_use_dora"}), trl=frozenset({"use_dora"})),
         trained=9216,
         adapter={"use_dora": True},
     ),
     "rslora": Option(
         method={"rslora": True},
-        lines=_both(axolotl={"peft_use_rslora"}, trl={"use_rslora"}),
+        lines=_both(axolotl=frozenset({"peft_use_rslora"}), trl=frozenset({"use_rslora"})),
         trained=8192,
         adapter={"use_rslora": True},
     ),
@@ -62,13 +65,18 @@ OPTIONS = {
     ),
     "layers: last": Option(
         method={"layers": "last_1"},
-        lines=_both(axolotl={"peft_layers_to_transform", "plugins"}, trl={"layers_to_transform"}),
+        lines=_both(
+            axolotl=frozenset({"peft_layers_to_transform", "plugins"}),
+            trl=frozenset({"layers_to_transform"}),
+        ),
         trained=4096,
         adapter={"layers_to_transform": [1]},
     ),
     "layers: a list": Option(
         method={"layers": (0,)},
-        lines=_both(axolotl={"peft_layers_to_transform"}, trl={"layers_to_transform"}),
+        lines=_both(
+            axolotl=frozenset({"peft_layers_to_transform"}), trl=frozenset({"layers_to_transform"})
+        ),
         trained=4096,
         adapter={"layers_to_transform": [0]},
     ),
@@ -84,12 +92,12 @@ OPTIONS = {
     ),
     "train_only: layers": Option(
         method={"kind": "full", "train_only": TrainOnly(layers="last_1")},
-        lines=_both("unfrozen_parameters", axolotl={"plugins"}),
+        lines=_both("unfrozen_parameters", axolotl=frozenset({"plugins"})),
         trained=36992,
     ),
     "train_only: embeddings": Option(
         method={"kind": "full", "train_only": TrainOnly(layers=(0,), embeddings=True)},
-        lines=_both("unfrozen_parameters", axolotl={"plugins"}),
+        lines=_both("unfrozen_parameters", axolotl=frozenset({"plugins"})),
         trained=57472,
     ),
 }

@@ -45,7 +45,7 @@ MANY: Final = 16
 _AT: Final = ("sweep",)
 
 
-@rule("method", "splits", "sweep")
+@rule("method", "splits", "sweep", "task.kind", "backend")
 def settings_are_sound(recipe: FilledText) -> Problems:
     """For each setting; what `method` itself breaks is reported there (R204 to R206, R217, R273, R345 to R350)."""
     # Compared by words: the same mistake of several settings is one.

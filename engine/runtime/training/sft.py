@@ -84,7 +84,8 @@ class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
 
     def create_optimizer(self, model: Any = None) -> Any:
         """Return transformers' own optimizer, or the same one with groups of their own for A and B: as Axolotl does."""
-        if self.loraplus_lr_ratio is None or self.optimizer is not None:
+        made: Any = self.optimizer  # type: ignore[has-type]  # trl is untyped here
+        if self.loraplus_lr_ratio is None or made is not None:
             return super().create_optimizer(model)
         tuned = self.model if model is None else model
         kind, given = self.get_optimizer_cls_and_kwargs(self.args, tuned)

@@ -16,7 +16,9 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    StudentAgainstTeacher,
     SweepResult,
+    TeacherResult,
     TrainingSummary,
     VariantResult,
     Verdict,
@@ -37,6 +39,7 @@ class _Verified(TypedDict):
 READ: Mapping[str, Mapping[str, Any]] = {
     "data": {"summary.json": DataSummary},
     "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
+    "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
     "train": {"training.json": TrainingSummary},
@@ -48,7 +51,8 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "resample": {"curve.json": LearningCurve, "folds.json": _Folds},
     "forgetting": {"forgetting.json": ForgettingResult},
     "seeds": {"seeds.json": Seeds},
-    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]},
+    "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
+    | {"against_teacher.json": StudentAgainstTeacher},
     "merge": {"merge.json": Any},
     "quantize": {"export.json": tuple[ExportedFile, ...]},
     "verify": {"verify.json": _Verified},

@@ -23,7 +23,9 @@ from engine.evidence import (
     Scores,
     Seeds,
     Status,
+    StudentAgainstTeacher,
     SweepResult,
+    TeacherResult,
     Verdict,
 )
 from engine.files.typed_json import from_json
@@ -39,6 +41,14 @@ READ = "read.json"
 Artifacts = Mapping[str, Artifact]
 LEFT_OUT = "left_out.json"
 """Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
+BASELINES = "baselines.json"
+SPEED = "speed.json"
+"""Of evaluate, with a teacher: how long the model was asked the holdout."""
+AGAINST_TEACHER = "against_teacher.json"
+TEACHER_ANSWERS = "predictions.teacher.jsonl"
+"""Of teach: the teacher's answers to the holdout."""
+ASKING = ("baseline", "teach")
+"""Stages that leave baselines: those without a teacher's rows, and those with them."""
 LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
@@ -55,7 +65,9 @@ class Stop:
 
 def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     """Whether the run stops after this stage, by its answer."""
-    if name == "baseline" and recipe.stop_if_baseline_passes:
+    if name == "teach" and (stop := _teacher_stop(artifacts, recipe)):
+        return stop
+    if name in ("baseline", "teach") and recipe.stop_if_baseline_passes:
         enough = [result.name for result in baselines(artifacts, recipe) if result.passes]
         if enough:
             return Stop(
@@ -68,6 +80,29 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     return None
 
 
+def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
+    """Whether a teacher that is no better than a cheap baseline ends the run."""
+    found = teacher(artifacts)
+    is_asked = recipe.teacher is not None and recipe.teacher.stop_if_teacher_is_no_better
+    if found is None or found.is_better or not is_asked:
+        return None
+    return Stop(outcome=TEACHER_NO_BETTER, code=ExitCode.REFUSED, why=no_better(found))
+
+
+def no_better(found: TeacherResult) -> str:
+    """Say which baselines a teacher does not beat on the validation rows."""
+    mine = found.value
+    known = {name: value for name, value in found.baselines.items() if value is not None}
+    ahead = max(known, key=lambda name: found.sign * known[name], default="")
+    score = "has no score" if mine is None else f"reaches {found.metric} {mine:.3f}"
+    against = f", {ahead} {known[ahead]:.3f}" if ahead else ""
+    return (
+        f"the teacher `{found.name}` {score} on the validation rows{against}: not asked for labels"
+    )
+
+
+TEACHER_NO_BETTER = "teacher_no_better"
+"""The outcome of a run whose teacher does not beat a cheap baseline."""
 INTERRUPTED = "interrupted"
 """The outcome of a run that was asked to end."""
 
@@ -132,9 +167,20 @@ def scores(artifacts: Artifacts, *, folds: bool = False) -> dict[str, Scores]:
 
 def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...]:
     """The baselines, each judged by the recipe's thresholds."""
-    # thresholds are not in the key of `baseline`, so they are applied when it is read
-    path = artifacts["baseline"].file("baselines.json")
-    return load_baselines(path, recipe.acceptance)
+    # thresholds are not in the keys of these stages, so they are applied when they are read
+    paths = [artifacts[name].file(BASELINES) for name in ASKING if name in artifacts]
+    return tuple(one for path in paths for one in load_baselines(path, recipe.acceptance))
+
+
+def teacher(artifacts: Artifacts) -> TeacherResult | None:
+    """What a teacher answered; None without one, or before it was asked."""
+    return read_as(TeacherResult, artifacts, "teach", "teacher.json")
+
+
+def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:
+    """The tuned model beside its teacher; None without one, or before the gate."""
+    there = "gate" in artifacts and (artifacts["gate"].path / AGAINST_TEACHER).is_file()
+    return read_as(StudentAgainstTeacher, artifacts, "gate", AGAINST_TEACHER) if there else None
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:

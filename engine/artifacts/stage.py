@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
 
 Payload = Mapping[str, Any]
+TRAINING_ROWS = "training_rows"
+"""The product of `teach`: train and validation as the data stage leaves them, with the teacher's rows."""
 
 
 class PreviousModel(Protocol):
@@ -65,6 +67,17 @@ class StageContext:
         """Read the rows of `train`, `validation` or `holdout`, of a stage that needs them."""
         stage = "holdout" if split == "holdout" else "data"
         return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
+
+    def for_training(self) -> StageContext:
+        """Return the same with the rows that are trained on, a teacher's among them, in the place of the data."""
+        if TRAINING_ROWS not in self.artifacts:
+            return self
+        found = self.artifacts[TRAINING_ROWS]
+        return replace(
+            self,
+            artifacts={**self.artifacts, "data": found},
+            inputs={**self.inputs, "data": found.key},
+        )
 
     def base_model_folder(self) -> Path:
         """Return the folder of the recipe's base model, fetched into the store if need be. StageError, DataError."""

@@ -20,6 +20,7 @@ from engine.backends.base import (
     Trained,
     accumulation,
     bounded,
+    dpo_losses,
     keeps_best,
     schedule,
     shares_prefix,
@@ -30,7 +31,7 @@ from engine.backends.overrides import override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.recipe.methods import ATTENTION
-from engine.recipe.model import Json, Method, Recipe
+from engine.recipe.model import Json, Method, Preference, Recipe
 
 NAME = "axolotl"
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
@@ -119,6 +120,8 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield "plugins", _plugins(recipe, setting), "default: progress is recorded; see each of them"
     yield from axolotl_gpu.kernel_lines(recipe, setting)
     yield from _rows(method, setting)
+    if method.preference is not None:
+        yield from _preference(method.preference)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield from _precision(method, setting)
@@ -165,6 +168,8 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     method = recipe.method
     names = ["ShareStart"] if shares_prefix(recipe) else []
     names.append("Recorder")
+    if method.preference is not None:
+        names.append("EndTurns")
     if setting.device.kind == "cpu":
         names.append("OnCpu")
     if _mixed_full(method, setting):
@@ -184,7 +189,7 @@ def _mixed_full(method: Method, setting: CompileInputs) -> bool:
 
 def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
     # Segments and no chat template: what is learned is then token for token what inference sends (decision 0001).
-    train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", "type": "input_output"}
+    train: dict[str, Json] = {"path": "train.jsonl", "ds_type": "json", **_row_type(method)}
     yield "datasets", [train], "data"
     if setting.validation_rows:
         # A local file is always loaded as the split `train`, whatever it is used for.
@@ -206,6 +211,35 @@ def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
     # `last_run_prepared`: rows that were added to a file would not be trained.
     yield "dataset_prepared_path", "prepared", "default: a cache per training, never a shared one"
     yield "dataset_num_proc", 1, "default: same order everywhere"
+
+
+def _row_type(method: Method) -> dict[str, Json]:
+    """Return how Axolotl reads a row: as segments, or a preference as text that stands in columns."""
+    if method.preference is None:
+        return {"type": "input_output"}
+    # Axolotl has one form of rows for ORPO, which it renders by itself; without any it takes the columns as they are.
+    if method.preference.loss == "orpo":
+        return {}
+    pair = ("prompt", "chosen", "rejected")
+    columns = pair if method.preference.reads_pairs else ("prompt", "completion", "label")
+    return {"type": {f"field_{name}": name for name in columns}}
+
+
+def _preference(preference: Preference) -> Iterator[Line]:
+    at, loss = "method.preference", preference.loss
+    # Of IPO's own name Axolotl takes no second loss beside it.
+    yield "rl", "dpo" if loss == "ipo" else loss, f"{at}.loss"
+    yield "rl_beta", preference.beta, f"{at}.beta"
+    if loss in ("dpo", "ipo"):
+        yield from dpo_losses(preference, ("dpo_loss_type", "dpo_loss_weights"))
+    elif loss == "simpo":
+        # By itself Axolotl adds the likelihood with a weight of 1.
+        yield "cpo_alpha", preference.answer_weight, f"{at}.answer_weight"
+        yield "simpo_gamma", preference.gamma, f"{at}.gamma"
+    elif loss == "kto":
+        yield "kto_desirable_weight", preference.desirable_weight, f"{at}.desirable_weight"
+        yield "kto_undesirable_weight", preference.undesirable_weight, f"{at}.undesirable_weight"
+        yield "remove_unused_columns", False, "default: kto reads the thumbs"
 
 
 def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
 from engine.progress import Progress
-from engine.recipe.model import Json, Method, Recipe
+from engine.recipe.model import Json, Method, Preference, Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,8 +225,20 @@ def plain_reason(recipe: Recipe) -> str:
         return "neftune_alpha draws other noise for each row"
     if method.loss_on == "everything":
         return "the common start is learned from in each row"
+    if method.preference is not None:
+        return "answers of preferences are compared, each after its prompt"
     found = [key for key, _ in recipe.backend.overrides if key in PLAIN_ONLY]
     return f"backend.overrides.{found[0]} is for plain batches" if found else ""
+
+
+def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[str, Json, str]]:
+    """Yield TRL's losses of DPO or IPO, and their weights where the chosen answer's likelihood is one, as lines."""
+    at, name = "method.preference", {"dpo": "sigmoid"}.get(preference.loss, preference.loss)
+    if not preference.answer_weight:
+        yield keys[0], [name], f"{at}.loss"
+        return
+    yield keys[0], [name, "sft"], f"{at}.answer_weight"
+    yield keys[1], [1.0, preference.answer_weight], f"{at}.answer_weight"
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:

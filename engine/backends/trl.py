@@ -19,6 +19,7 @@ from engine.backends.base import (
     Trained,
     accumulation,
     bounded,
+    dpo_losses,
     keeps_best,
     schedule,
     shares_prefix,
@@ -29,7 +30,7 @@ from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.recipe.methods import ATTENTION
-from engine.recipe.model import Json, Method, Recipe
+from engine.recipe.model import Json, Method, Preference, Recipe
 
 NAME = "trl"
 IN_ORDER: dict[str, Json] = {"train_sampling_strategy": "sequential"}
@@ -173,6 +174,8 @@ def train(launch: Launch) -> Trained:
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
     yield from _model(method, setting)
+    if method.preference is not None:
+        yield from _preference(method.preference)
     if shares_prefix(recipe):
         yield "shared_prefix", True, SHARED
     yield from _optimization(method, setting)
@@ -199,6 +202,22 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "max_length", method.max_length, "method.max_length"
     if method.loss_on == "everything":
         yield "train_on_inputs", True, "method.loss_on"
+
+
+def _preference(preference: Preference) -> Iterator[Line]:
+    """Return the loss, in the words of the trainer that has it."""
+    at, loss = "method.preference", preference.loss
+    yield "preference", loss, f"{at}.loss"
+    yield "beta", preference.beta, f"{at}.beta"
+    if loss in ("dpo", "ipo"):
+        yield from dpo_losses(preference, ("loss_type", "loss_weights"))
+    elif loss == "simpo":
+        yield "loss_type", "simpo", f"{at}.loss"
+        yield "cpo_alpha", preference.answer_weight, f"{at}.answer_weight"
+        yield "simpo_gamma", preference.gamma, f"{at}.gamma"
+    elif loss == "kto":
+        yield "desirable_weight", preference.desirable_weight, f"{at}.desirable_weight"
+        yield "undesirable_weight", preference.undesirable_weight, f"{at}.undesirable_weight"
 
 
 def _targets(method: Method) -> Json:

@@ -12,6 +12,7 @@ from engine.bundle.scores import by_name, rows_of, same, unequal
 from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
+from engine.metrics.against_teacher import judge_against_teacher
 from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
@@ -19,6 +20,7 @@ from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import Recipe
+from engine.recipe.teacher import all_baselines
 
 ENDINGS = ("free_output", "ended")
 """Checks that every gate has, whatever the recipe asks."""
@@ -43,9 +45,10 @@ def gate_problems(found: Contents) -> Iterator[str]:
 def comparison_problems(found: Contents) -> Iterator[str]:
     """Yield where the baselines, or the comparisons with them, are not those of recipe and scores."""
     report, recipe = found.report, found.recipe
-    wanted, there = {one.name for one in recipe.baselines}, {one.name for one in report.baselines}
+    asked, there = all_baselines(recipe), {one.name for one in report.baselines}
+    wanted = {one.name for one in asked}
     # What is optional may be missing.
-    due = {one.name for one in recipe.baselines if not one.optional}
+    due = {one.name for one in asked if not one.optional}
     if not due <= there <= wanted:
         yield f"the baselines are {_listed(there)}, the recipe asks for {_listed(wanted)}"
     for baseline in report.baselines:
@@ -100,6 +103,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
+    yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:
@@ -183,7 +187,7 @@ def _compared_with(report: Report, recipe: Recipe) -> Iterator[str]:
     gained = [one.metric for one in acceptance.over_baselines] or [main]
     kept = [one.metric for one in acceptance.over_previous] or [main]
     there = {one.name for one in report.baselines}
-    asked = [one.name for one in recipe.baselines if one.name in there or not one.optional]
+    asked = [one.name for one in all_baselines(recipe) if one.name in there or not one.optional]
     wanted = {(name, metric) for name in asked for metric in gained}
     found = {(one.name, one.metric) for one in report.comparisons if one.name != PREVIOUS}
     for name, metric in sorted(wanted - found):

@@ -44,13 +44,15 @@ def run(options: argparse.Namespace) -> None:
         inputs = collect_inputs(recipe, store, device)
         plan = plan_run(recipe, store, inputs=inputs)
         recipe, of = _one_method(plan)
-        rows = known_rows(recipe, store, plan.stage("data").reused, inputs.base_model)
+        rows = known_rows(recipe, store, plan.training_data(store), inputs.base_model)
     if rows is None:
         raise RecipeError.one(
             "R007",
-            "split sizes are fractions, and the rows have not been counted yet",
-            path="splits",
-            hint=f"recipe run {options.recipe} --until data",
+            "split sizes are fractions, and the rows have not been counted yet"
+            if recipe.teacher is None
+            else "how many rows the teacher adds has not been counted yet",
+            path="splits" if recipe.teacher is None else "teacher",
+            hint=f"recipe run {options.recipe} --until {'teach' if recipe.teacher else 'data'}",
         )
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))

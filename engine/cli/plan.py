@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> None:
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
-    facts += under("download", map(_download, downloads_of(plan, store)))
+    facts += _asked_and_fetched(plan, store)
     facts += estimate_lines(found, explain=options.explain)
     facts += under("method", _worked_out(recipe)) if options.explain else []
     facts += power_facts(_power(plan))
@@ -135,6 +135,36 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
     """Return what the baselines of a plan fetch, where they are asked."""
     is_due = plan.stage("baseline").reused is None
     return encoder_downloads(plan.recipe, store) if is_due else ()
+
+
+def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
+    downloads = map(_download, downloads_of(plan, store))
+    return [*under("teacher", _teacher_lines(plan, store)), *under("download", downloads)]
+
+
+def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
+    teacher = plan.recipe.teacher
+    if teacher is None or plan.stage("teach").reused is not None:
+        return
+    from engine.estimate.teacher import teacher_estimate  # only where there is one
+
+    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
+    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
+    counted = {
+        "validation rows": found.validation,
+        "holdout rows": found.holdout,
+    }
+    judged, held = (
+        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
+    )
+    ends = ", and ends there where a cheap baseline is as good"
+    stops = ends if teacher.stop_if_teacher_is_no_better else ""
+    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {rows} and {held}"
+    if found.read_tokens is not None and found.written_tokens is not None:
+        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
+        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
+    yield "each row is asked once: answers are kept"
 
 
 def _download(one: Download) -> str:
@@ -229,7 +259,7 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
 
 
 def _counted(plan: Plan, store: Store) -> TrainedRows | None:
-    recipe, data = plan.trained or plan.recipe, plan.stage("data").reused
+    recipe, data = plan.trained or plan.recipe, plan.training_data(store)
     return known_rows(recipe, store, data, plan.inputs.base_model)
 
 
@@ -286,7 +316,8 @@ def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
     states = {True: "allowed", False: "not allowed: not read, and a run refuses it"}
     text = [f"{one.reference} ({states[one.allowed]})" for one in found]
-    served = [baseline.endpoint.url for baseline in recipe.baselines if baseline.endpoint]
+    asked = [*recipe.baselines, *([recipe.teacher.model] if recipe.teacher else [])]
+    served = [one.endpoint.url for one in asked if one.endpoint]
     here = [url for url in dict.fromkeys(served) if parse_address(url).is_loopback]
     return [*text, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]
 

@@ -35,6 +35,7 @@ from engine.render.report.sections.forgetting import probe_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.seeds import seeds_line
 from engine.render.report.sections.sweep import sweep_lines
+from engine.render.report.sections.teacher import teacher_line
 from engine.render.stage_lines import (
     baseline_lines,
     data_line,
@@ -114,6 +115,15 @@ def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     hints = flow.curves({"baseline": artifacts["baseline"]})
     absent = flow.left_out(artifacts)
     return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=_main(recipe))])
+
+
+def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
+    found = flow.teacher(artifacts)
+    if found is None:
+        return ""
+    results = flow.baselines({"teach": artifacts["teach"]}, recipe)
+    beside = [baseline_lines(results, metric=_main(recipe))] if results else []
+    return "\n".join([teacher_line(found), *beside])
 
 
 def _main(recipe: Recipe) -> str:
@@ -198,6 +208,7 @@ def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
 _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
+    "teach": _teach,
     "sweep": _sweep,
     "compile": _compile,
     "train": _train,

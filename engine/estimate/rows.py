@@ -70,6 +70,11 @@ def _sample(
     return sampled_examples(recipe, data, tokenizer)
 
 
+def sampled_rows(recipe: Recipe, store: Store, data: Artifact | None) -> RowSample:
+    """Return some rows by their tokens, whatever of the base model is at hand."""
+    return _sample(recipe, store, data, {})
+
+
 def workload_of(
     recipe: Recipe, store: Store, *, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> Workload:

@@ -124,7 +124,7 @@ def largest_setting(
 
 def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
     """Return the recipe whose training is estimated: the one that is trained, or the sweep's largest setting."""
-    data = plan.stage("data").reused
+    data = plan.training_data(store)
     if plan.trained is not None:
         plain = replace(plan.trained, sweep=None)
         return plan.trained, _every(plain, store, plan.inputs, data)[0], ""
@@ -150,7 +150,7 @@ def _every(
 
 def _sweep(plan: Plan, store: Store) -> StageForecast:
     """Return what all settings take together, as if none had been judged before; the largest one's memory."""
-    ones = _every(plan.recipe, store, plan.inputs, plan.stage("data").reused)
+    ones = _every(plan.recipe, store, plan.inputs, plan.training_data(store))
     seconds = [one.seconds for one in ones if one.seconds is not None]
     return StageForecast(
         # A sum over a part of the settings would read like the whole.

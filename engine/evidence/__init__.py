@@ -39,6 +39,7 @@ from engine.evidence.repeats import (
 )
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
 from engine.evidence.sweep import SweepResult, SweepSetting
+from engine.evidence.teacher import KeptAtConfidence, StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,

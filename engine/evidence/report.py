@@ -12,6 +12,7 @@ from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.sweep import SweepResult
+from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
     CheckpointScore,
     ForgettingResult,
@@ -85,7 +86,8 @@ class Report:
     recipe_name: str
     description: str
     outcome: str
-    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `failed`, `interrupted` or `stopped` (`--until`)."""
+    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `teacher_no_better`, `failed`,
+    `interrupted` or `stopped` (`--until`)."""
     summary: str
     """One sentence."""
     next_steps: tuple[str, ...]
@@ -153,3 +155,7 @@ class Report:
     """Rows left out or cut for their length, by split; empty before the rows were rendered."""
     diagnosis: Diagnosis | None = None
     """Whether training did too little, too much or enough; None where no trained model was judged."""
+    teacher: TeacherResult | None = None
+    """Who answered the rows without labels; None without a teacher, or before it was asked."""
+    against_teacher: StudentAgainstTeacher | None = None
+    """The tuned model beside its teacher; None before the gate."""

@@ -21,10 +21,10 @@ class Status(StrEnum):
 
 THRESHOLD: Final = "threshold"
 """The kind of a check whose name is that of a metric."""
-DIFFERENCES: Final = ("over_baselines", "over_previous", "drop")
+DIFFERENCES: Final = ("over_baselines", "over_previous", "against_teacher", "drop")
 """Kinds that bound the difference of a metric between two models."""
-OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity")
-"""Kinds that compare a variant of the model, or a place where prompts are read, with another."""
+OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity", "teacher_ratio")
+"""Kinds that compare a variant of the model, a place where prompts are read, or its teacher, with it."""
 OF_MODELS: Final = (
     "overfitting", "forgetting", "ended", "free_output", "weights", "finite", "ends_turn", "reload", "task_file",
 )  # fmt: skip

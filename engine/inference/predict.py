@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
+    from engine.runtime.rendering.segments import Segment
     from engine.runtime.scoring.label_search import LabelChoice
     from engine.runtime.scoring.likelihood import Likelihood
 
@@ -56,6 +57,8 @@ class PredictionInputs:
     """Tokens of a block of a document, as in training."""
     answers: tuple[str, ...]
     """The longest training answers, where they say how long an answer may be."""
+    loss: str = ""
+    """Of a training on preferences, which says what a rating is; empty for the others."""
 
     @classmethod
     def of(cls, recipe: Recipe, train: Iterable[Example]) -> Self:
@@ -67,14 +70,21 @@ class PredictionInputs:
         # by characters, since this stands in keys and no tokenizer is loaded for a key; equal
         # lengths by text, for a set has no order
         longest = sorted(texts, key=lambda text: (-len(text), text))[:LONGEST_ANSWERS]
-        return cls(task=task, max_length=recipe.method.max_length, answers=tuple(longest))
+        preference = recipe.method.preference
+        return cls(
+            task=task,
+            max_length=recipe.method.max_length,
+            answers=tuple(longest),
+            loss=preference.loss if preference else "",
+        )
 
     def payload(self) -> dict[str, Any]:
         """Return what the predictions depend on, for their key."""
         digest = sha256("\0".join(self.answers).encode(errors="surrogatepass")).hexdigest()
         payload = {"task": task_slice(self.task), "max_length": self.max_length, "answers": digest}
         vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
-        # only where it is used, so that the keys of everybody else do not change
+        # only where they are used, so that the keys of everybody else do not change
+        payload |= {"loss": self.loss} if self.loss else {}
         return payload | ({VLLM: vllm} if vllm else {})
 
     def room(self, chat: Chat) -> int:
@@ -186,9 +196,12 @@ def likelihood_predictions(
     for row, parts in zip(examples, rendered, strict=True):
         sums = [next(found) for _ in parts]
         learned = [one.text for part in parts for one in part.segments if one.supervised]
+        rejected = [next(found) for part in parts if part.rejected]
         predictions.append(
             predicted(
                 row,
+                **(_rejected(parts[0], rejected[0]) if rejected else {}),
+                desirable=all(part.desirable for part in parts),
                 nats=sum(one.nll for one in sums),
                 ended=sums[-1].ends,
                 tokens=sum(one.tokens for one in sums),
@@ -198,6 +211,25 @@ def likelihood_predictions(
             )
         )
     return predictions
+
+
+def _rejected(part: RenderedRow, found: Likelihood) -> dict[str, Any]:
+    """Return how probable the rejected answer of a pair is."""
+    answer = part.rejected[-1].text
+    size = len(answer.encode())
+    return {"rejected_nats": found.nll, "rejected_tokens": found.tokens, "rejected_bytes": size}
+
+
+def scored_parts(rendered: Iterable[Sequence[RenderedRow]]) -> list[tuple[Segment, ...]]:
+    """Return what is scored of rendered rows, in the order of `likelihood_predictions`."""
+    return [
+        segments
+        for parts in rendered
+        for segments in (
+            *(one.segments for one in parts),
+            *(one.rejected for one in parts if one.rejected),
+        )
+    ]
 
 
 def svm(train: Sequence[Example], examples: Sequence[Example], *, seed: int) -> list[Prediction]:
@@ -276,7 +308,7 @@ def _likelihoods(
 
     renderer = asked.renderer(loaded.chat)
     made = [_rendered(renderer, row) for row in examples]
-    parts = [one.segments for rows in made for one in rows]
+    parts = scored_parts(made)
     return likelihood_predictions(examples, made, likelihood(loaded, parts, progress=progress))
 
 

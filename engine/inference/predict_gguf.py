@@ -21,6 +21,7 @@ from engine.inference.predict import (
     generated,
     likelihood_predictions,
     predicted,
+    scored_parts,
 )
 from engine.inference.template_check import Turns, is_plain
 from engine.metrics.predictions import Prediction
@@ -140,7 +141,7 @@ class GgufAsker:
 
         renderer = self.asked.renderer(self.chat)
         made = [renderer.render(row) for row in self.examples]
-        parts = [one.segments for rows in made for one in rows]
+        parts = scored_parts(made)
         tokens = [token_row(self.chat, segments) for segments in parts]
         texts = [segment.text for segments in parts for segment in segments]
         expected, sent = self._sent(made)
@@ -154,7 +155,7 @@ class GgufAsker:
         )
         answers = self._answers(request)
         pairs = zip(self.examples, made, strict=True)
-        owners = [row for row, rows in pairs for one in rows for _ in one.segments]
+        owners = [row for row, rows in pairs for one in scored_parts([rows]) for _ in one]
         by_llama = _same(owners, self._ids(texts), answers.token_ids)
         if not answers.is_finite:
             return self._silent(answers, by_llama)

@@ -105,6 +105,8 @@ class Kind:
     """Chat formats that say all that it needs; empty for a kind that reads columns."""
     columns_key: str = ""
     """The key of `data` that says instead which columns to read."""
+    group: str = ""
+    """What stays together where a recipe does not say how rows are divided; empty for nothing."""
 
     # From a row to a prediction.
     row_reader: str

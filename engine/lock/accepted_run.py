@@ -12,17 +12,25 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
+from engine.artifacts.stage import TRAINING_ROWS
 from engine.environment import Device
 from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
 from engine.lock.answer_hashes import answer_facts
-from engine.lock.file import Accepted, MetricFacts, RecipeFacts, SeedFacts, SpreadFacts
+from engine.lock.file import (
+    Accepted,
+    MetricFacts,
+    RecipeFacts,
+    SeedFacts,
+    SpreadFacts,
+    TeacherFacts,
+)
 from engine.lock.hardware import read_basis
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import leaving_files
 from engine.recipe.digest import recipe_digest, section_digests
-from engine.recipe.model import HubRef, Recipe
+from engine.recipe.model import Baseline, HubRef, Recipe
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import reference_mapping, resolved_mapping
 from engine.store import Artifact
@@ -60,8 +68,32 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         seeds=further_seeds(seeds, recipe),
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
+        teacher=teacher_facts(recipe, artifacts),
         **model_digests(artifacts),
     )
+
+
+def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
+    """Return what a run says of its teacher; None without one, or before it has answered."""
+    found, rows = flow.teacher(artifacts), artifacts.get(TRAINING_ROWS)
+    if recipe.teacher is None or found is None or rows is None:
+        return None
+    made = artifacts["teach"]
+    # a teacher that was not asked for labels has left no list of sources
+    sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
+    return {
+        "reference": _reference(recipe.teacher.model),
+        "sources": tuple(sources),
+        "rows": found.kept,
+        "trained": split_digests(rows)["train"],
+    }
+
+
+def _reference(model: Baseline) -> dict[str, str]:
+    if model.endpoint is not None:
+        return {"endpoint": model.endpoint.url, "model": model.endpoint.model}
+    place = model.ref or model.gguf
+    return reference_mapping(place) if place else {}
 
 
 def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFacts:

@@ -13,7 +13,7 @@ from engine.artifacts.results import read_json
 from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
-from engine.lock.file import Accepted
+from engine.lock.file import Accepted, TeacherFacts
 from engine.lock.hardware import kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
@@ -38,6 +38,7 @@ def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComp
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
+    yield from _teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
@@ -83,6 +84,24 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
     splits = accepted_run.split_digests(data)
     for name in {**locked.splits, **splits}:
         yield _digest("data", f"{name} rows", locked.splits.get(name, ""), splits.get(name, ""))
+
+
+def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[FactComparison]:
+    """Compare what a teacher added to the data; nothing where one of the runs has none, or has not come so far."""
+    if locked is None or now is None:
+        return
+    found = {one["name"]: one["sha256"] for one in now["sources"]}
+    for one in locked["sources"]:
+        before, after = one["sha256"], found.get(one["name"])
+        if before is not None and after is not None:
+            yield _digest("data", f"{one['name']} for the teacher", before, after)
+    unpinned = [
+        {name: value for name, value in facts["reference"].items() if name not in PINS}
+        for facts in (locked, now)
+    ]
+    yield _fact("data", "teacher", *map(_listed, unpinned))
+    yield _fact("data", "teacher's rows", locked["rows"], now["rows"])
+    yield _digest("data", "rows with the teacher's", locked["trained"], now["trained"])
 
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:

@@ -56,6 +56,19 @@ class ModelFacts(TypedDict):
     files: Digests
 
 
+class TeacherFacts(TypedDict):
+    """Who answered rows without labels, from which sources, and what came of it."""
+
+    reference: Mapping[str, Scalar]
+    """What the recipe calls the teacher."""
+    sources: tuple[SourceFacts, ...]
+    """Of the rows without labels, in recipe order."""
+    rows: Count
+    """Learned from."""
+    trained: str
+    """sha256 over all rows that were trained on, as those of `splits`: answers included."""
+
+
 class MetricFacts(TypedDict):
     """One metric on the holdout, before any merge."""
 
@@ -125,6 +138,8 @@ class Accepted:
     merged: Digests
     files: Digests
     """sha256 of each exported file."""
+    teacher: TeacherFacts | None = None
+    """None without a teacher."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +274,9 @@ def lock_text(lock: Lock) -> str:
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
+    elif lock.accepted.teacher is None:
+        # a lock without one is written as before there were teachers
+        del plain["accepted"]["teacher"]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 

@@ -32,6 +32,8 @@ OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 REMEDIES = {
     "over_baselines": "the baseline is as good; ship it, or give training more rows",
     "over_previous": "the last accepted model is better; keep it",
+    "against_teacher": "the student is too far below its teacher: more rows without labels, or a larger student",
+    "teacher_ratio": "the student is too large or too slow for its teacher: start from a smaller base model",
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
     "valid_output": "free output is often no answer: say its form in task.instruction",
@@ -54,7 +56,7 @@ UNTRAINED = ("zero_shot", "few_shot")
 MOST_PAIRS = 2
 """Confused pairs, fields, labels named."""
 _SETTLED = (Status.PASS, Status.WARN)
-_COMPARED = ("over_baselines", "over_previous")
+_COMPARED = ("over_baselines", "over_previous", "against_teacher")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

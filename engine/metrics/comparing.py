@@ -168,14 +168,19 @@ def turned(interval: Interval | None) -> Interval | None:
 
 
 def _judge_difference(
-    bound: MinGain | MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance
+    bound: MinGain | MaxDrop,
+    comparison: Comparison,
+    against: str,
+    acceptance: Acceptance,
+    *,
+    name: str,
 ) -> Check:
     """Judge what is gained or lost; classes of few rows decide nothing."""
     direction: Direction = "max"
     if isinstance(bound, MinGain):
-        name, direction, limit = "over_baselines", "min", bound.min_gain
+        direction, limit = "min", bound.min_gain
     else:
-        name, limit = "over_previous", bound.max_drop
+        limit = bound.max_drop
     metric = Metric(
         name=f"{name}.{bound.metric}",
         value=comparison.difference,
@@ -214,7 +219,8 @@ def _over_one(
     which = (
         "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
     )
-    check = _judge_difference(gain, comparison, f"`{comparison.name}`, {which}", acceptance)
+    against = f"`{comparison.name}`, {which}"
+    check = _judge_difference(gain, comparison, against, acceptance, name="over_baselines")
     if check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
@@ -239,12 +245,19 @@ def _judge_previous(
             return replace(check, status=Status.WARN, note=note)
         note = f"{earlier.named} cannot be compared: {why_not}"
         return replace(check, status=Status.INCONCLUSIVE, note=note)
+    return judge_drop(drop, comparison, earlier.named, acceptance, name="over_previous")
+
+
+def judge_drop(
+    drop: MaxDrop, comparison: Comparison, against: str, acceptance: Acceptance, *, name: str
+) -> Check:
+    """Judge what the tuned model loses against another one by at most so much; `name` begins the check's."""
     lost = replace(
         comparison,
         difference=None if comparison.difference is None else 0.0 - comparison.difference,
         interval=turned(comparison.interval),
     )
-    return _judge_difference(drop, lost, earlier.named, acceptance)
+    return _judge_difference(drop, lost, against, acceptance, name=name)
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

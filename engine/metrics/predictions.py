@@ -40,6 +40,16 @@ class Prediction:
     """Of the same text in UTF-8."""
     ended: bool = True
     """The model ended its answer by itself; for chat, it would end its turn after the right answer."""
+    margin: float | None = None
+    """Preference: how much higher the reward of the chosen answer is, or which way that of a single one points."""
+    desirable: bool = True
+    """Preference: False for a single answer with a thumb down."""
+    rejected_nats: float | None = None
+    """Preference pairs: of the rejected answer, as `nats` are of the chosen one."""
+    rejected_tokens: int = 0
+    rejected_bytes: int = 0
+    base_nats: tuple[float, ...] = ()
+    """Preference: the same of the untouched base model: of the chosen answer, and of the rejected one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +93,7 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Prediction)}
-_TUPLES = ("probabilities", "references")
+_TUPLES = ("probabilities", "references", "base_nats")
 
 
 def _as_json(prediction: Prediction) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
         note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
         check = judge(same, "min", bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
-    bits = [one.scores.metric("bits_per_byte").value for one in (before, variant)]
+    bits = [_bits_per_byte(one) for one in (before, variant)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
     metric = Metric(
         name="bits_per_byte", value=change, n=len(variant.chosen), undefined=same.undefined
@@ -99,6 +99,17 @@ def parity(variant: Variant, before: Variant, recipe: Recipe) -> Check:
     note = f"{note}: relative change of bits per byte"
     check = judge(metric, "max", 1 - bound, decide_on="point", note=note)
     return replace(check, name=f"parity.{variant.name}")
+
+
+def _bits_per_byte(variant: Variant) -> float | None:
+    """Return the metric of that name, or, of preferences, the same of their chosen answers."""
+    for metric in variant.scores.metrics:
+        if metric.name == "bits_per_byte":
+            return metric.value
+    size = sum(row.bytes for row in variant.chosen)
+    if not size or any(row.nats is None for row in variant.chosen):
+        return None
+    return sum(row.nats or 0.0 for row in variant.chosen) / size / math.log(2)
 
 
 def shift_checks(variant: Variant, before: Variant, *, precision: str) -> Iterator[Check]:

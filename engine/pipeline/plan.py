@@ -9,6 +9,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
+from engine.artifacts.stage import TRAINING_ROWS
 from engine.backends import load_backend
 from engine.environment import Device, version_of
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
@@ -40,7 +41,9 @@ FORCED = "forced"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 
 ROWS_UNKNOWN = "row counts are known after data"
+TAUGHT_UNKNOWN = "row counts are known after teach"
 ROWS_UNCOUNTED = "how many rows are trained is known after compile"
+TEACH = "teach"
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
 
@@ -111,6 +114,22 @@ class Plan:
     def stage(self, name: str) -> PlannedStage:
         """The planned stage of that name."""
         return next(stage for stage in self.stages if stage.name == name)
+
+    def training_data(self, store: Store) -> Artifact | None:
+        """Return the rows that are trained on, as far as they are counted."""
+        return training_data(self.recipe, store, {stage.name: stage for stage in self.stages})
+
+
+def training_data(
+    recipe: Recipe, store: Store, stages: Mapping[str, PlannedStage]
+) -> Artifact | None:
+    """Return the rows that are trained on, those of a teacher among them; None before they are there."""
+    if recipe.teacher is None:
+        return stages["data"].reused
+    teach = stages.get(TEACH)
+    if teach is None or teach.reused is None or teach.key is None:
+        return None
+    return store.get(products(TEACH, teach.key)[TRAINING_ROWS])
 
 
 def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
@@ -257,7 +276,9 @@ class _Planner:
         sweep, compiled = self.stages.get(SWEEP), self.stages.get("compile")
         if sweep and (SWEEP in self.force or not sweep.reused):
             return "the setting is known after the sweep"
-        return ROWS_UNCOUNTED if compiled and compiled.key is not None else ROWS_UNKNOWN
+        if compiled and compiled.key is not None:
+            return ROWS_UNCOUNTED
+        return ROWS_UNKNOWN if self.recipe.teacher is None else TAUGHT_UNKNOWN
 
     def _previous_model(self) -> Previous | None:
         train, lock = self.stages["train"].key, self.inputs.lock
@@ -321,7 +342,8 @@ class _Planner:
             # anew
             needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
             if late and name == "compile":
-                rendered = rendered_key(self.recipe, needs["data"], self.inputs.base_model)
+                trained = needs.get(TRAINING_ROWS, needs["data"])
+                rendered = rendered_key(self.recipe, trained, self.inputs.base_model)
                 needs["rendered"] = rendered.digest
         return needs
 
@@ -332,7 +354,8 @@ class _Planner:
         """
         from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
-        data, made = self.stages["data"].reused, self.stages["compile"].reused if late else None
+        data = training_data(self.recipe, self.store, self.stages)
+        made = self.stages["compile"].reused if late else None
         if made is not None:
             return made.file(CONFIG).read_text(encoding="utf-8")
         if not late:

@@ -115,6 +115,8 @@ def assemble(facts: ReportInputs) -> Report:
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
+        teacher=flow.teacher(artifacts),
+        against_teacher=flow.against_teacher(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )
@@ -216,6 +218,7 @@ def _summary(facts: ReportInputs) -> str:
         "baseline_passes": f"no training needed: {why}",
         "failed": f"the run could not finish: {why}",
         "interrupted": f"the run was interrupted: {why}",
+        flow.TEACHER_NO_BETTER: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
     }[facts.state.outcome]
 
@@ -233,6 +236,11 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
+        )
+    if facts.state.outcome == flow.TEACHER_NO_BETTER:
+        return (
+            "name a better teacher, or train without one",
+            f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
     return (f"recipe plan {shown}",)
 

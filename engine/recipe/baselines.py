@@ -13,8 +13,10 @@ from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
-ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot")
+ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
 """Baselines that the recipe's own base model answers, untouched."""
+LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
+"""Baselines that are trained on the training rows."""
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
 """Baselines that stand on a sentence encoder."""
 DEFAULT_ENCODER: Final = PackageRef(
@@ -56,6 +58,10 @@ def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str,
         kind, spec = kind_and_spec(item)
         if kind == "model" and isinstance(url := spec.get("endpoint"), str):
             yield ("baselines", position, "model"), url, str(spec.get("api_key_env", ""))
+    teacher = filled.get("teacher")
+    model = teacher.get("model") if isinstance(teacher, Mapping) else None
+    if isinstance(model, Mapping) and isinstance(url := model.get("endpoint"), str):
+        yield ("teacher", "model"), url, str(model.get("api_key_env", ""))
 
 
 def name_of(written: Any) -> str:

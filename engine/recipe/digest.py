@@ -16,6 +16,8 @@ SEEDS = ("seed", "seeds")
 """Of `method`: another seed is the same recipe, run with other luck."""
 PINS = ("revision", "sha256")
 """Of a model or a source: a pin says which bytes, and the lock records their digests."""
+_WITH_PLACES = ("base_model", "teacher", "data", "baselines", "acceptance")
+"""Sections that say where something is."""
 DIGITS = 16
 """Hex digits of a section's digest."""
 
@@ -44,7 +46,7 @@ def _sections(resolved: Mapping[str, Any]) -> dict[str, Any]:
 def _asked(name: str, part: Any) -> Any:
     if name == "method":
         return {key: value for key, value in part.items() if key not in SEEDS}
-    return _unpinned(part) if name in ("base_model", "data", "baselines", "acceptance") else part
+    return _unpinned(part) if name in _WITH_PLACES else part
 
 
 def _unpinned(part: Any) -> Any:

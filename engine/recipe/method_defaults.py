@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from engine.kinds import KINDS
+from engine.kinds import KINDS, Turns
 from engine.recipe.model import MethodDefault
 from engine.recipe.validation_rows import has_validation
 
@@ -31,6 +31,12 @@ _OF_TEXTS: Final = 0.5
 _OF_LORAPLUS: Final = 0.25
 """Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
 _ALPHA_OF_RSLORA: Final = 8
+_OF_PREFERENCES: Final = 0.1
+"""Rate where two answers are compared, as a share of that for labels: higher ones make both less likely."""
+_BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
+_BETA: Final = 0.1
+_GAMMA: Final = 0.5
+"""Of SimPO; with beta 2 a quarter of it, within what its paper recommends (Meng et al. 2024)."""
 RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
 """Keys whose defaults decide how much is learned."""
 _BATCH: Final = 8
@@ -60,6 +66,26 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     judged = not isinstance(splits, Mapping) or has_validation(recipe)
     why = "the lowest validation loss" if judged else "no validation rows to choose by"
     yield MethodDefault(key="keep", value="best" if judged else "last", reason=why)
+    if _is_preference(recipe):
+        found = preference_defaults({}, recipe)
+        why = "single answers" if found["loss"] == "kto" else "pairs, beside the untouched model"
+        yield MethodDefault(key="preference", value=found, reason=why)
+
+
+def preference_defaults(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of `method.preference` that are not constants of the schema: by the shape and the loss."""
+    data = recipe.get("data")
+    is_single = isinstance(data, Mapping) and data.get("shape") == "kto"
+    loss = written.get("loss", "kto" if is_single else "dpo")
+    found = {"loss": loss, "beta": _BETAS.get(loss, _BETA)}
+    return found | ({"gamma": _GAMMA} if loss == "simpo" else {})
+
+
+def _is_preference(recipe: Mapping[str, Any]) -> bool:
+    task = recipe.get("task")
+    named = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(named) if isinstance(named, str) else None
+    return kind is not None and kind.turns is Turns.PREFERENCE
 
 
 def _alpha(written: Mapping[str, Any]) -> MethodDefault:
@@ -94,6 +120,8 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
         epochs, why = 5.0, "an answer is one label, which teaches little each time"
     if labels > _MANY_LABELS:
         epochs, why = 8.0, f"{labels} labels have few rows each"
+    if _is_preference(recipe):
+        epochs, why = 1.0, "seen again and again, both answers get less likely"
     yield MethodDefault(key="epochs", value=epochs, reason=why)
     least = _LEAST if labels else _LEAST // 2
     yield MethodDefault(
@@ -109,7 +137,10 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
-    if not _labels(recipe):
+    if _is_preference(recipe):
+        rate = _one_digit(rate * _OF_PREFERENCES)
+        why += ", a tenth of it as two answers are compared"
+    elif not _labels(recipe):
         rate = _one_digit(rate * _OF_TEXTS)
         why += ", half of it as each answer teaches many tokens"
     return MethodDefault(key="learning_rate", value=rate, reason=why)

@@ -10,8 +10,8 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
-from engine.recipe.method_defaults import method_defaults
-from engine.recipe.model import Method
+from engine.recipe.method_defaults import method_defaults, preference_defaults
+from engine.recipe.model import Method, Preference
 from engine.recipe.validation.schema import definition
 
 ADAPTER_KEYS: Final = (
@@ -26,7 +26,8 @@ OPTIONS: Final = (
 """Keys that do nothing where they are not written."""
 ATTENTION: Final = ("q_proj", "k_proj", "v_proj", "o_proj")
 """What `target_modules: attention` means."""
-_BOUNDS: Final = ("min_steps", "max_steps")
+_LATER: Final = ("min_steps", "max_steps", "preference")
+"""Keys that earlier versions did not have, and that have no value where they mean nothing."""
 
 
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
@@ -34,10 +35,14 @@ def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     defaults = {one.key: one.value for one in method_defaults(written, recipe)}
     given: dict[str, Any] = {}
     if written["kind"] == "full":
-        given = {"rank": 0, "alpha": 0, "dropout": 0.0}
+        given |= {"rank": 0, "alpha": 0, "dropout": 0.0}
+    whole = {**defaults, **written}
+    if "preference" in whole:
+        own = whole["preference"]
+        given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
     # The order of names means nothing, and methods are compared.
-    ranks = tuple(sorted(written.get("ranks", {}).items()))
-    return from_mapping(Method, {**defaults, **written}, ranks=ranks, **given)
+    given["ranks"] = tuple(sorted(written.get("ranks", {}).items()))
+    return from_mapping(Method, whole, **given)
 
 
 def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, ...]:
@@ -48,7 +53,7 @@ def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, 
 
 def method_slice(method: Method) -> dict[str, Any]:
     """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
-    unset = unset_options(method, (*_BOUNDS, *OPTIONS))
+    unset = unset_options(method, (*_LATER, *OPTIONS))
     return {name: value for name, value in asdict(method).items() if name not in unset}
 
 

@@ -357,6 +357,8 @@ BaselineKind = Literal[
     "zero_shot",
     "few_shot",
     "retrieved_few_shot",
+    "longer_answer",
+    "untouched",
     "model",
 ]
 
@@ -396,6 +398,31 @@ class Baseline:
     endpoint: Endpoint | None = None
 
 
+# Another model whose answers are learned from: `teacher`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherInputs:
+    """Rows without labels, for the teacher to answer."""
+
+    sources: tuple[Source, ...]
+    """One for each file, as in `Data`."""
+    rows: int
+    """Asked at most; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """A model that answers rows without labels, which are then trained on."""
+
+    model: Baseline
+    """Of the kind `model`, asked as a baseline is."""
+    inputs: TeacherInputs
+    min_confidence: float | None
+    """`keep.confidence.min`: answers below it are left out; None keeps all."""
+    stop_if_teacher_is_no_better: bool
+
+
 # How, and by whom, the base model is trained: `method` and `backend`.
 
 
@@ -413,6 +440,36 @@ class EarlyStopping:
     """Stop after `patience` evaluations without a lower validation loss."""
 
     patience: int
+
+
+PreferenceLoss = Literal["dpo", "ipo", "orpo", "simpo", "kto"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a training on preferences minimises."""
+
+    loss: PreferenceLoss
+    beta: float
+    """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
+    answer_weight: float = 0.0
+    """Of the likelihood of the chosen answer beside the loss: dpo, ipo, simpo."""
+    gamma: float = 0.0
+    """simpo: by how much the reward of the chosen answer shall be higher."""
+    desirable_weight: float = 1.0
+    """kto: of answers with a thumb up."""
+    undesirable_weight: float = 1.0
+    """kto: of answers with a thumb down."""
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether rewards are measured against the untouched base model."""
+        return self.loss in ("dpo", "ipo", "kto")
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it learns from pairs of answers, not from single ones with a thumb."""
+        return self.loss != "kto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -473,6 +530,8 @@ class Method:
     seed: int
     seeds: tuple[int, ...] = ()
     """Further seeds: the same training with each, for how much of a number is luck."""
+    preference: Preference | None = None
+    """None for every kind of task but preference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -552,6 +611,17 @@ class Forgetting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstTeacher:
+    """What the student may lose against its teacher, and what it has to save."""
+
+    drops: tuple[MaxDrop, ...]
+    max_parameters: float | None
+    """`parameters.max_ratio`."""
+    min_speed: float | None
+    """`rows_per_second.min_ratio`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """What must hold on the holdout."""
 
@@ -565,6 +635,8 @@ class Acceptance:
     """Paired, against the last accepted model of the recipe on the same holdout."""
     forgetting: Forgetting | None = None
     """None: not measured."""
+    against_teacher: AgainstTeacher | None = None
+    """None: compared where there is a teacher, and not gated."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -636,6 +708,8 @@ class Recipe:
     acceptance: Acceptance
     export: Export
     backend: Backend
+    teacher: Teacher | None = None
+    """None: only the rows with labels are learned from."""
     sweep: Sweep | None = None
     """None: `method` is the one that is trained."""
     waivers: tuple[Waiver, ...] = ()

@@ -16,7 +16,12 @@ from typing import Any, Final, cast
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import Endpoint, Outside, PathRef, Recipe
-from engine.recipe.references import references_of, written_paths, written_references
+from engine.recipe.references import (
+    references_of,
+    sources_at,
+    written_paths,
+    written_references,
+)
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.globs import is_pattern, match, start_of
 from engine.recipe.text.paths import absolute
@@ -185,7 +190,7 @@ def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
     """Yield every local path of a recipe, at the key of its text, and then every server."""
-    sources = iter(recipe.data.sources)
+    sources = iter([source for _, source in sources_at(recipe)])
     for at, ref, what in references_of(recipe):
         if isinstance(ref, PathRef):
             yield (*at, "gguf" if what == "gguf" else "path"), ref
@@ -195,6 +200,8 @@ def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:
             yield ("baselines", position, "model"), baseline.endpoint
+    if recipe.teacher is not None and (served := recipe.teacher.model.endpoint) is not None:
+        yield ("teacher", "model"), served
 
 
 def _not_allowed(found: Iterable[Outside]) -> tuple[Outside, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 
@@ -21,6 +21,7 @@ _PACKAGE: Final = re.compile(
 MODELS: Final = ("model", "encoder_linear", "encoder_tuned")
 """Baselines whose keys say where a model is."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
+_TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
@@ -48,14 +49,17 @@ def written_references(
 
     That is a `model`, a `data set` or a `probe`. Works on broken recipes too.
     """
-    acceptance = _mapping(value.get("acceptance"))
+    acceptance, teacher = _mapping(value.get("acceptance")), _mapping(value.get("teacher"))
     listed = [
         (("data", "sources"), _mapping(value.get("data")).get("sources"), "data set"),
         (("baselines",), value.get("baselines"), "model"),
         (PROBES, _mapping(acceptance.get("forgetting")).get("probes"), "probe"),
+        (_TEACHER_SOURCES, _mapping(teacher.get("inputs")).get("sources"), "data set"),
     ]
     if isinstance(model := value.get("base_model"), Mapping):
         yield ("base_model",), model, "model"
+    if isinstance(model := teacher.get("model"), Mapping):
+        yield ("teacher", "model"), model, "model"
     for path, items, what in listed:
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
@@ -86,22 +90,41 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     Files of one pattern have one key.
     """
     yield ("base_model",), recipe.base_model, "model"
-    number, pattern = -1, ""
-    for source in recipe.data.sources:
-        own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-        # A pattern stands here as one source for each file; in the recipe's list it is one item.
-        number += not own or own != pattern
-        pattern = own
-        yield ("data", "sources", number), source.ref, "data set"
+    for at, source in sources_at(recipe):
+        yield at, source.ref, "data set"
     for number, baseline in enumerate(recipe.baselines):
         if baseline.ref is not None:
             yield ("baselines", number, baseline.kind), baseline.ref, "model"
         if baseline.gguf is not None:
             yield ("baselines", number, "model"), baseline.gguf, "gguf"
+    if recipe.teacher is not None:
+        yield from _of_teacher(recipe.teacher.model)
     forgetting = recipe.acceptance.forgetting
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
             yield (*PROBES, number), probe.source.ref, "probe"
+
+
+def _of_teacher(model: Baseline) -> Iterator[tuple[KeyPath, Reference, str]]:
+    if model.ref is not None:
+        yield ("teacher", "model"), model.ref, "model"
+    if model.gguf is not None:
+        yield ("teacher", "model"), model.gguf, "gguf"
+
+
+def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:
+    """Yield every source of rows at its key: those with labels, then those that a teacher answers."""
+    listed: list[tuple[KeyPath, tuple[Source, ...]]] = [(("data", "sources"), recipe.data.sources)]
+    if recipe.teacher is not None:
+        listed.append((_TEACHER_SOURCES, recipe.teacher.inputs.sources))
+    for path, sources in listed:
+        number, pattern = -1, ""
+        for source in sources:
+            own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
+            # A pattern stands here as one source for each file; in the recipe's list it is one item.
+            number += not own or own != pattern
+            pattern = own
+            yield (*path, number), source
 
 
 def named_model(text: str, folder: Path) -> Reference:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
+from engine.kinds import KINDS
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
 from engine.recipe.method_defaults import method_defaults
@@ -28,6 +29,7 @@ from engine.recipe.model import (
     Source,
     Splits,
     Task,
+    Teacher,
     Threshold,
 )
 from engine.recipe.outside import refuse_leading_out, withheld
@@ -35,6 +37,7 @@ from engine.recipe.references import reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
+from engine.recipe.teacher import against_teacher_of, teacher_of
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
@@ -94,7 +97,7 @@ def check_recipe(
 
 
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
-    text = FilledText.of(source, with_defaults(source.value))
+    text = FilledText.of(source, _grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
     every = structure + check_rules(text, structure)
     problems = _in_order((p for p in every if on_disk or p.code not in _OF_THE_DISK), text)
@@ -102,6 +105,16 @@ def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     return withheld(resolve(text), text.judge), problems
+
+
+def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:
+    """Keep rows of one prompt together where the kind wants it, and the recipe does not say how they are divided."""
+    task, splits = filled.get("task"), written.get("splits", {})
+    name = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None or not kind.group or not isinstance(splits, Mapping) or "by" in splits:
+        return filled
+    return {**filled, "splits": {**filled.get("splits", {}), "by": {"group": kind.group}}}
 
 
 def _alone(child: SourceText, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
@@ -131,6 +144,7 @@ def resolve(text: FilledText) -> Recipe:
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=reference(filled["base_model"], folder),
+        teacher=_teacher(filled.get("teacher"), folder, text.judge),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),
         baselines=tuple(baseline(item, folder) for item in written_baselines(filled)),
@@ -142,14 +156,25 @@ def resolve(text: FilledText) -> Recipe:
     )
 
 
+def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teacher | None:
+    if written is None:
+        return None
+    sources = _sources(written["inputs"]["sources"], folder, judge)
+    return teacher_of(written, sources, folder)
+
+
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
+    return from_mapping(Data, written, sources=_sources(written["sources"], folder, judge))
+
+
+def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:
     sources: list[Source] = []
-    for source in written["sources"]:
+    for source in listed:
         # A pattern that matches nothing now stands for itself.
         itself = {**source, "pattern": source.get("path", "")}
         files = listed_files(source, folder, judge) or [itself]
         sources += (_source(one, folder) for one in files)
-    return from_mapping(Data, written, sources=tuple(sources))
+    return tuple(sources)
 
 
 def _source(written: Written, folder: Path) -> Source:
@@ -189,12 +214,14 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
 
 def _acceptance(written: Written, folder: Path) -> Acceptance:
     overfitting, forgetting = written.get("overfitting"), written.get("forgetting")
+    taught = written.get("against_teacher")
     return from_mapping(
         Acceptance,
         written,
         metrics=_thresholds(written["metrics"]),
         max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
         forgetting=None if forgetting is None else _forgetting(forgetting, folder),
+        against_teacher=None if taught is None else against_teacher_of(taught),
     )
 
 

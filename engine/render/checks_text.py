@@ -12,7 +12,11 @@ from engine.render.labels import check_title, got_interval, got_value, required
 from engine.render.number_format import p_value
 from engine.render.progress import STAGE_WIDTH, WIDTH
 
-_COMPARED = {"over_baselines": "over baselines", "over_previous": "drop since accepted"}
+_COMPARED = {
+    "over_baselines": "over baselines",
+    "over_previous": "drop since accepted",
+    "against_teacher": "drop against the teacher",
+}
 
 
 def check_lines(verdict: Verdict, *, colour: bool, width: int = WIDTH) -> str:

@@ -33,12 +33,15 @@ _OUTCOMES = {
     "refused": ("REFUSED", Status.FAIL),
     "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
     "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
+    "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
     "failed": ("FAILED", Status.FAIL),
 }
 _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
+    "against_teacher.": "{} drop against the teacher",
+    "teacher_ratio.": "{} over the teacher's",
     "drop.": "{} drop",
     "parity.": "{} parity",
     "shift.": "{} shift",

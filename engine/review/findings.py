@@ -75,7 +75,14 @@ def _of_no_file(form: str, versions: Versions) -> bool:
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:
-    parts = ("metrics", "over_baselines", "over_previous", "overfitting", "forgetting")
+    parts = (
+        "metrics",
+        "over_baselines",
+        "over_previous",
+        "against_teacher",
+        "overfitting",
+        "forgetting",
+    )
     return [
         path
         for path in leaves
@@ -89,7 +96,9 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
         case Weaker.CHANGED:
             return True
         case Weaker.OFF | Weaker.ON:
-            return after is (key.weaker is Weaker.ON)
+            # of a section that one of the versions does not have, nothing was turned off
+            is_new = key.weaker is Weaker.OFF and None in (before, after)
+            return None if is_new else after is (key.weaker is Weaker.ON)
         case Weaker.RELAXED:
             return ORDER.index(str(after)) > ORDER.index(str(before))
         case Weaker.LOWER | Weaker.HIGHER:

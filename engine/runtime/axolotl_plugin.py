@@ -1,7 +1,7 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `ShareStart` has the rows of a batch share
-their common start; `OnCpu` and `MixedPrecision`
+their common start; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
 counts layers from the end.
 
@@ -21,6 +21,7 @@ from axolotl.integrations.base import BasePlugin
 from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
+from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
@@ -67,6 +68,16 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
                 trainer.remove_callback(callback)
                 trainer.add_callback(Patience(callback.early_stopping_patience))
         return [Watch(_write), KeepAdapters(), SaveAndStop()]
+
+
+class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Trainers on preferences end every text with the tokenizer's token for that: it is the one that ends a turn."""
+
+    def register(self, cfg: Any) -> None:
+        """Name the token before any tokenizer is loaded."""
+        chat = load_chat(Path("base_model"))
+        if chat.tokenizer.eos_token != chat.terminator:
+            cfg["special_tokens"] = {"eos_token": chat.terminator}
 
 
 class ShareStart(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 STAGES: tuple[str, ...] = (
     "data",
     "baseline",
+    "teach",
     "sweep",
     "compile",
     "train",
@@ -28,7 +29,7 @@ STAGES: tuple[str, ...] = (
 )
 """`report` follows them all, whatever happened; it reads records and is not stored by key."""
 
-PRODUCTS: dict[str, str] = {"holdout": "data"}
+PRODUCTS: dict[str, str] = {"holdout": "data", "training_rows": "teach"}
 """Inner products that other stages may need by name, and the stage that makes them."""
 
 
@@ -63,10 +64,18 @@ def stages_of(recipe: Recipe) -> tuple[str, ...]:
 
 
 def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
-    """What a stage reads in a run of this recipe: `NEEDS`, and what its module's `also_needs` adds."""
+    """What a stage reads in a run of this recipe: `NEEDS`, and what its module's `also_needs` adds.
+
+    A product of a stage that the recipe does not have is not among them: without a teacher, nobody reads its rows.
+    """
     stage = load_stage(name)
     also = getattr(stage, "also_needs", None)
-    return (*stage.NEEDS, *(also(recipe) if also else ()))
+    found = (*stage.NEEDS, *(also(recipe) if also else ()))
+    return tuple(
+        need
+        for need in found
+        if need not in PRODUCTS or _applies(load_stage(PRODUCTS[need]), recipe)
+    )
 
 
 def references_of(name: str, recipe: Recipe) -> Mapping[str, Reference | Source]:

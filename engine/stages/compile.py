@@ -21,7 +21,7 @@ from engine.training.train import setting_of
 from engine.training.trained_rows import split_rows
 
 REVISION = 1
-NEEDS = ("data",)
+NEEDS = ("data", "training_rows")
 USES = ("device", "kernels")
 
 CONFIG = "config.yaml"
@@ -44,7 +44,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def run(context: StageContext) -> None:
     """Write `config.yaml` and `provenance.json`: where each line comes from."""
-    train, validation = trained_rows(context)
+    train, validation = trained_rows(context.for_training())
     config = compile_recipe(
         context.recipe, context.device, train_rows=train, validation_rows=validation
     )

@@ -15,12 +15,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import SPEED, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import to_json
 from engine.inference import predict
+from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
+from engine.inference.stopwatch import Stopwatch
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -77,10 +79,14 @@ def run(context: StageContext) -> None:
         _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
     scores: dict[str, object] = dict.fromkeys(SETS)
+    # before the tuned model is loaded: one model in memory at a time
+    bases = {part.name: reference_of(context, asked, part.rows) for part in sets}
     for part in sets:
-        made = _predictions(part, context, asked, loaded=loaded)
+        made = _predictions(part, context, asked, base=bases[part.name], loaded=loaded)
         file = context.workdir / f"predictions.{part.name}.jsonl"
         shutil.copyfile(made.file(predict.FILE), file)
+        if part.name == "holdout" and (made.path / SPEED).is_file():
+            shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
         scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
@@ -94,6 +100,7 @@ def _predictions(
     context: StageContext,
     asked: predict.PredictionInputs,
     *,
+    base: Reference,
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     """Make or reuse the predictions on one set; changing a metric never asks the model again."""
@@ -113,9 +120,13 @@ def _predictions(
     ask = predict.free if part.name == "free" else predict.chosen
 
     def build(folder: Path) -> None:
-        predictions = (
-            ask(loaded(), asked, part.rows, progress=context.progress) if part.rows else []
-        )
-        write_predictions(folder / predict.FILE, predictions)
+        predictions = []
+        if part.rows:
+            model = loaded()
+            watch = Stopwatch(kind=context.device.kind)
+            predictions = ask(model, asked, part.rows, progress=context.progress)
+            if recipe.teacher is not None:
+                write_json(folder / SPEED, {"rows": len(part.rows), "seconds": watch.seconds()})
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return context.cached("predictions", payload, build)

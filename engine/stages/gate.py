@@ -14,8 +14,13 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.stage import Payload, StageContext
-from engine.evidence import Comparison, Scores, Verdict, to_json
+from engine.evidence import Comparison, Scores, StudentAgainstTeacher, Verdict, to_json
 from engine.lock.previous import answers_of
+from engine.metrics.against_teacher import (
+    against_teacher,
+    compare_with_teacher,
+    judge_against_teacher,
+)
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
@@ -47,9 +52,16 @@ class _JudgedScores:
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `resample` with folds, which holds the answers on all rows; `forgetting` where it is bounded."""
-    folds = ("resample",) if recipe.splits.folds else ()
-    return (*folds, *(("forgetting",) if recipe.acceptance.forgetting else ()))
+    """Return what only some recipes have: `resample` with folds, `forgetting` where it is bounded, `teach`."""
+    has = {
+        # which holds the answers on all rows
+        "resample": recipe.splits.folds,
+        "forgetting": recipe.acceptance.forgetting,
+        "teach": recipe.teacher,
+        # whose size it is that is compared with the teacher's
+        "train": recipe.teacher,
+    }
+    return tuple(name for name, there in has.items() if there)
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -65,6 +77,8 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     """Return the bounds; what the probes are stands in the key of `forgetting`."""
     # in one order, so that bounds that are only written in another order keep the verdict
     bounds = asdict(replace(acceptance.in_order(), forgetting=None))
+    if acceptance.against_teacher is None:
+        del bounds["against_teacher"]  # so that verdicts from before there were teachers are kept
     forgetting = acceptance.forgetting
     return {**bounds, "forgetting": None if forgetting is None else forgetting.max_drop}
 
@@ -75,7 +89,12 @@ def run(context: StageContext) -> None:
     previous = context.previous
     since = previous.earlier(judged.predictions, recipe=context.recipe) if previous else Earlier()
     comparisons = _compare(context, judged, since)
+    beside = _against_teacher(context, judged)
+    taught = judge_against_teacher(beside, context.recipe.acceptance, rows=judged.chosen.rows)
     found = _judge(context, judged, comparisons, since)
+    found = verdict((*found.checks, *taught))
+    if beside is not None:
+        flow.write_json(context.workdir / flow.AGAINST_TEACHER, to_json(beside))
     flow.write_json(
         context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons]
     )
@@ -88,6 +107,32 @@ def _compare(
     judging, acceptance = Judging.of(context.recipe), context.recipe.acceptance
     rivals = Rivals(judging=judging, baselines=_baselines(context), earlier=since)
     return compare(judged.predictions, rivals, acceptance=acceptance, main=judging.main)
+
+
+def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAgainstTeacher | None:
+    """Compare with the teacher; None without one."""
+    recipe, teacher = context.recipe, flow.teacher(context.artifacts)
+    if teacher is None:
+        return None
+    answers = read_predictions(context.artifacts["teach"].file(flow.TEACHER_ANSWERS))
+    compared = compare_with_teacher(
+        judged.predictions,
+        answers,
+        Judging.of(recipe),
+        acceptance=recipe.acceptance,
+        name=teacher.name,
+    )
+    evaluated = context.artifacts["evaluate"]
+    speed = flow.read_json(evaluated, flow.SPEED)
+    training = flow.read_json(context.artifacts["train"], "training.json")
+    return against_teacher(
+        judged.predictions,
+        answers,
+        compared,
+        teacher=teacher,
+        parameters=training["total_parameters"],
+        rows_per_second=speed["rows"] / speed["seconds"] if speed["seconds"] else None,
+    )
 
 
 def _judge(
@@ -133,6 +178,9 @@ def _judged(context: StageContext) -> _JudgedScores:
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
-    artifact = context.artifacts["baseline"]
-    names = [item["name"] for item in flow.read_json(artifact, "baselines.json")]
-    return {name: read_predictions(artifact.file(f"predictions.{name}.jsonl")) for name in names}
+    made = [context.artifacts[name] for name in flow.ASKING if name in context.artifacts]
+    return {
+        item["name"]: read_predictions(one.file(f"predictions.{item['name']}.jsonl"))
+        for one in made
+        for item in flow.read_json(one, flow.BASELINES)
+    }

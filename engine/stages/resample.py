@@ -25,7 +25,7 @@ from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
 
 REVISION = 3
-NEEDS = ("data", "evaluate")
+NEEDS = ("data", "training_rows", "evaluate")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
@@ -71,6 +71,7 @@ def run(context: StageContext) -> None:
 
     """
     refuse_unready(context)
+    context = context.for_training()
     if context.recipe.learning_curve:
         write_json(context.workdir / CURVE, to_json(_curve(context)))
     if context.recipe.splits.folds:

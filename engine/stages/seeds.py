@@ -16,6 +16,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.evidence import Metric, Scores, Seeds, SeedScores, to_json
 from engine.inference import predict
+from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, score
 from engine.metrics.seeds import spread_of
@@ -26,7 +27,7 @@ from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
 REVISION = 1
-NEEDS = ("data", "holdout", "evaluate")
+NEEDS = ("data", "training_rows", "holdout", "evaluate")
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
@@ -84,7 +85,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
     """Train with a seed and ask the holdout, go on with that, or find it done."""
     # the list stands in no training's key: a seed that is added trains only itself
     method = replace(context.recipe.method, seed=seed, seeds=())
-    one = variant(method, context, of=f"seed {seed}")
+    one = variant(method, context.for_training(), of=f"seed {seed}")
     asked = predict.PredictionInputs.of(one.context.recipe, context.examples("train"))
     payload = {
         "revision": (REVISION, predict.REVISION),
@@ -95,8 +96,9 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
 
     def build(folder: Path) -> None:
         result = trained(one, context.scratch_for(PRODUCT, payload))
+        base = reference_of(one.context, asked, holdout)
         loaded = load_weights(result, one.context)
         predictions = predict.chosen(loaded, asked, holdout, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -21,6 +21,7 @@ from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
+from engine.inference.preference import rated, reference_of
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
@@ -39,7 +40,7 @@ from engine.training.variants import (
 )
 
 REVISION = 1
-NEEDS = ("data",)
+NEEDS = ("data", "training_rows")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
@@ -80,6 +81,7 @@ def run(context: StageContext) -> None:
             setting could be judged.
 
     """
+    context = context.for_training()
     recipe = context.recipe
     sweep = _sweep(recipe)
     refuse_unready(context)
@@ -152,9 +154,10 @@ def _judged(
             # it run away
             write_json(folder / FAILED, error.problems[0].headline())
             return
+        base = reference_of(one.context, asked, validation)
         loaded = load_weights(result, one.context)
         predictions = predict.chosen(loaded, asked, validation, progress=one.context.progress)
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 
     return context.cached(PRODUCT, payload, build)

@@ -19,7 +19,7 @@ from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
 REVISION = 3
-NEEDS = ("data", "compile")
+NEEDS = ("data", "training_rows", "compile")
 USES = ("base_model", "device")
 TOOLS = ("peft", "torch", "transformers")
 
@@ -47,6 +47,7 @@ def run(context: StageContext) -> None:
 
     """
     refuse_unready(context)
+    context = context.for_training()
     base = context.base_model_folder()
     config = context.artifacts["compile"].file("config.yaml")
     training = Training(

@@ -26,6 +26,7 @@ from engine.inference.cached import (
     predict_merged,
     store_predictions,
 )
+from engine.inference.preference import Reference, rated, reference_in
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
@@ -105,6 +106,7 @@ class _ParityChain:
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
         self.merged = Predictions(chosen=[], free=[], facts={})
+        self.base: Reference = {}
         self._last: Variant | None = None
 
     @property
@@ -125,7 +127,9 @@ class _ParityChain:
         answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
         adapter = read_predictions(answers)
         self._add_variant("adapter", adapter)
-        self.merged = predict_merged(self.context, self.examples, self.asked)
+        # what the tuned model was measured against, the files are too
+        self.base = reference_in(adapter)
+        self.merged = self._rated(predict_merged(self.context, self.examples, self.asked))
         if not self.recipe.export.has_quantized_file:
             self.checks.append(_reloads(adapter, self.merged.chosen))
         self._add_variant("merged", self.merged.chosen)
@@ -278,7 +282,11 @@ class _ParityChain:
             "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),
         }
-        return cached_predictions(self.context, QUANTIZED, self.asked, payload, build)
+        return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
+
+    def _rated(self, found: Predictions) -> Predictions:
+        """Give the answers of a file their margins; those of other kinds than preference are as they are."""
+        return replace(found, chosen=rated(found.chosen, self.asked, self.base))
 
     def _modelfile(self, quantization: str) -> str:
         """Return the text of the Modelfile that runs the file; the 16-bit one has none."""

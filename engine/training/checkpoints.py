@@ -18,6 +18,7 @@ from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSumma
 from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
+from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.metrics import primary
@@ -91,9 +92,10 @@ def _predictions(
     }
 
     def build(folder: Path) -> None:
+        base = reference_of(context, asked, rows)
         loaded = load_trained(context.artifacts["train"], context, step=step)
         predictions = predict.chosen(loaded, asked, rows, progress=context.progress)
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))
 

@@ -18,6 +18,7 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
 from engine.data.splitting.subsets import Fold, folds_of
 from engine.inference import predict
+from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.store import Artifact
 from engine.training.train import Training, load_trained, train_rows
@@ -140,8 +141,9 @@ def _predictions(
     ask = {"chosen": predict.chosen, "free": predict.free}[way]
 
     def build(folder: Path) -> None:
+        base = reference_of(context, asked, rows)
         predictions = ask(loaded(), asked, rows, progress=context.progress) if rows else []
-        write_predictions(folder / predict.FILE, predictions)
+        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))
 

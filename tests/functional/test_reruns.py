@@ -189,3 +189,26 @@ def test_a_parent_changes_where_things_are_written_and_no_key(project: Project) 
     project.recipe.write_text(yaml.safe_dump(child), encoding="utf-8")
 
     assert keys(project) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "asks_again"),
+    [
+        ({"teacher__keep": {"confidence": {"min": 0.9}}}, True),
+        ({"teacher__inputs__rows": 5}, True),
+        ({"teacher__model__shots": 2}, True),
+        ({"method__learning_rate": 1e-4}, False),
+        ({"acceptance__against_teacher": {"macro_f1": {"max_drop": 0.1}}}, False),
+    ],
+    ids=str,
+)
+def test_a_teacher_answers_again_only_for_what_changes_its_rows(
+    project: Project, change: dict[str, Any], asks_again: bool
+) -> None:
+    project.edit(teacher={"model": {"path": "base"}, "inputs": {"sources": [{"path": "rows.csv"}]}})
+    before = keys(project)
+
+    project.edit(**change)
+
+    assert (before["teach"] != keys(project)["teach"]) is asks_again
+    assert before["data"] == keys(project)["data"]

@@ -121,7 +121,7 @@ class RowCollector:
         """Write the row to the spill file and its numbers into the pool; tell whether it could be."""
         # First: a row whose split cannot be read must leave no number behind, as all arrays of the
         # pool have one length.
-        split_value = self._split_value(row)
+        split_value = self._split_value(row, filled)
         if split_value is None:
             return False
         pool, splits = self._pool, self._work.splits
@@ -150,7 +150,7 @@ class RowCollector:
         )
         return True
 
-    def _split_value(self, row: Row) -> str | None:
+    def _split_value(self, row: Row, filled: Filled) -> str | None:
         """Return the value in the column of the splits, `` where there is none; None: cannot be read."""
         splits, pool = self._work.splits, self._pool
         if splits.by == "files":
@@ -159,7 +159,9 @@ class RowCollector:
         if not splits.column:
             return ""
         try:
-            value = mark_of(row.values, splits.column)
+            # Not every format of pairs has a column of that name.
+            is_prompt = splits.by == "group" and splits.column == self._work.task.spec.group
+            value = filled.input if is_prompt else mark_of(row.values, splits.column)
             match splits.by:
                 case "group":
                     group = hashlib.sha256(value.encode(errors="surrogatepass")).digest()

@@ -234,7 +234,7 @@ def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
     if answer is not None:
         columns = (answer.column, *answer.references, *_optional(work.data))
         yield from ((column, "data.answer") for column in columns if column)
-    if work.splits.column:
+    if work.splits.column and work.splits.column != work.task.spec.group:
         yield work.splits.column, "splits.by"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.data.examples.example import Example
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.predict import PredictionInputs, Shot, asked_turns, chosen
+from engine.inference.stopwatch import Stopwatch
 from engine.progress import Progress
 from engine.runtime.rendering.windows import WINDOWS
 
@@ -24,11 +25,13 @@ def ask_model(
     """
     asked, rows, shots = question.asked, question.fold.judged, question.shots
     kept = [_fitting(loaded, asked, row, own) for row, own in zip(rows, shots, strict=True)]
+    watch = Stopwatch(kind=loaded.model.device.type)
     predictions = chosen(loaded, asked, rows, progress=progress, shots=kept)
     cut = sum(len(fitting) < len(own) for fitting, own in zip(kept, shots, strict=True))
     facts: dict[str, Any] = {
         "parameters": int(loaded.model.num_parameters()),
         "bytes": int(loaded.model.get_memory_footprint()),
+        "asked_seconds": round(watch.seconds(), 4),
     }
     if cut:
         facts["remarks"] = [f"{cut} of {len(rows)} rows had no room for all shots"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import most_frequent
@@ -12,6 +12,10 @@ from engine.kinds import AnswerForm
 from engine.recipe.baselines import DEFAULT_ENCODER, ENCODERS
 from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Task
 
+PREFERS: Final[Mapping[str, str]] = {
+    "longer_answer": "prefers the longer answer, in bytes",
+    "untouched": "untouched base model: prefers the answer that it finds likelier, a token",
+}
 SHOWN = 60
 """Characters of an answer that is always the same."""
 MOST_SPLIT = 1 / 3
@@ -31,6 +35,8 @@ def note(baseline: Baseline, recipe: Recipe, fold: Fold, facts: Mapping[str, Any
         return f"TF-IDF of words and characters, linear SVM{each} on {rows} train rows"
     if baseline.kind in ENCODERS:
         return _of_encoder(baseline, task, facts, rows=len(fold.train))
+    if baseline.kind in PREFERS:
+        return PREFERS[baseline.kind]
     if baseline.endpoint is not None:
         return note_of(baseline.endpoint, facts, shots=facts["shots"])
     remarks = "".join(f"; {remark}" for remark in facts.get("remarks", ()))

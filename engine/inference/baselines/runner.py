@@ -20,6 +20,7 @@ from engine.inference import predict
 from engine.inference.baselines import floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
 from engine.recipe.model import Baseline, Reference
@@ -122,13 +123,18 @@ class Asker:
 
     context: StageContext
     models: Models
+    path: str = "baselines"
+    """The section of the recipe that problems name."""
 
-    def product(self, baseline: Baseline, fold: Fold) -> Artifact:
-        """Return the predictions on the judged rows of a fold, and their facts."""
-        payload = self._payload(baseline, fold)
+    def product(self, baseline: Baseline, fold: Fold, *, rows: Payload | None = None) -> Artifact:
+        """Return the predictions on the judged rows of a fold, and their facts.
+
+        `rows` stands in the key for what is judged and learned from, where that is not a fold of the data.
+        """
+        payload = self._payload(baseline, fold, rows)
 
         def build(folder: Path) -> None:
-            with named_errors(baseline):
+            with named_errors(baseline, self.path):
                 answered = self._ask(baseline, fold, payload)
             write_predictions(folder / predict.FILE, answered.predictions)
             write_json(folder / FACTS, answered.facts)
@@ -150,16 +156,19 @@ class Asker:
             return error.problems[0].message
         return ""
 
-    def _payload(self, baseline: Baseline, fold: Fold) -> Payload:
+    def _payload(self, baseline: Baseline, fold: Fold, rows: Payload | None) -> Payload:
         context, recipe = self.context, self.context.recipe
         who = who_answers(baseline)
+        of_fold = {
+            "data": context.inputs["data"],
+            "holdout": context.inputs["holdout"],
+            "fold": fold.number,
+        }
         payload: dict[str, Any] = {
             "revision": REVISION,
             "baseline": baseline.kind,
             "shots": baseline.shots,
-            "data": context.inputs["data"],
-            "holdout": context.inputs["holdout"],
-            "fold": fold.number,
+            **(of_fold if rows is None else rows),
             "seed": recipe.splits.seed,
             "asked": predict.PredictionInputs.of(recipe, fold.train).payload(),
             "answering": predict.REVISION,
@@ -202,8 +211,12 @@ class Asker:
             return BaselinePredictions(predictions=floors.majority(fold, task))
         if baseline.kind == "tfidf_svm":
             return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
+        if baseline.kind == "longer_answer":
+            return BaselinePredictions(predictions=longer_answer(fold.judged))
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
+        if baseline.kind == "untouched":
+            return self._untouched(fold)
         question = Question(
             baseline=baseline,
             asked=predict.PredictionInputs.of(recipe, fold.train),
@@ -213,6 +226,11 @@ class Asker:
         answered = self._put(question, payload)
         most = max(map(len, question.shots), default=0)
         return replace(answered, facts={"shots": most, **answered.facts})
+
+    def _untouched(self, fold: Fold) -> BaselinePredictions:
+        asked = predict.PredictionInputs.of(self.context.recipe, fold.train)
+        answered = base_answers(self.context, asked, fold.judged)
+        return BaselinePredictions(predictions=untouched(answered))
 
     def _ask_encoder(self, baseline: Baseline, fold: Fold) -> BaselinePredictions:
         from engine.inference.baselines import encoders  # rarely asked
@@ -247,7 +265,7 @@ class Asker:
 
 
 @contextmanager
-def named_errors(baseline: Baseline) -> Iterator[None]:
+def named_errors(baseline: Baseline, path: str = "baselines") -> Iterator[None]:
     """Tell what is wrong with another model under its own name, and not as the base model's."""
     try:
         yield
@@ -256,14 +274,15 @@ def named_errors(baseline: Baseline) -> Iterator[None]:
             raise
         what = "model" if baseline.kind == "model" else "encoder of"
         named = f"the {what} `{baseline.name}`"
-        raise type(error)([_with_name(problem, named) for problem in error.problems]) from error
+        problems = [_with_name(problem, named, path) for problem in error.problems]
+        raise type(error)(problems) from error
 
 
-def _with_name(problem: Problem, named: str) -> Problem:
+def _with_name(problem: Problem, named: str, path: str) -> Problem:
     own = "the base model"
     return replace(
         problem,
-        path="baselines",
+        path=path,
         message=problem.message.replace(own, named),
         hint=problem.hint and problem.hint.replace(own, named),
     )

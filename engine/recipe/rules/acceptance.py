@@ -10,6 +10,7 @@ from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.teacher import RATIOS
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest, suggestion, with_suggestion
 from engine.recipe.text.source import FilledText
@@ -29,6 +30,7 @@ AGREEMENT: Final = "agreement"
 _METRICS_AT: Final = ("acceptance", "metrics")
 _GAINS_AT: Final = ("acceptance", "over_baselines")
 _PREVIOUS_AT: Final = ("acceptance", "over_previous")
+_TEACHER_AT: Final = ("acceptance", "against_teacher")
 _AFTER_AT: Final = ("export", "after_quantization")
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
@@ -62,23 +64,7 @@ def something_must_hold(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "acceptance", "export.after_quantization")
 def kind_is_measured(recipe: FilledText) -> Problems:
-    """R247: a bound on a kind of task that is not measured yet.
-
-    For preference pairs there are no metrics yet, and a bound that nothing measures would hold nothing.
-
-    Fix: Delete the bound.
-
-    Wrong:
-        task:
-          kind: preference
-        acceptance:
-          metrics:
-            ▸macro_f1: {min: 0.80}
-
-    Right:
-        task:
-          kind: preference
-    """
+    """A kind that is only read and checked has no metrics (R247)."""
     kind = recipe["task"]["kind"]
     if is_measured(kind):
         return
@@ -132,6 +118,9 @@ def gains_are_known(recipe: FilledText) -> Problems:
     for section in (_GAINS_AT, _PREVIOUS_AT):
         for name in recipe[section[0]][section[1]]:
             yield from compared_metric(recipe, name, (*section, name))
+    for name in recipe["acceptance"].get("against_teacher", ()):
+        if name not in RATIOS:
+            yield from compared_metric(recipe, name, (*_TEACHER_AT, name))
 
 
 def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
@@ -292,6 +281,9 @@ def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     for section in (_METRICS_AT, _GAINS_AT, _PREVIOUS_AT, _AFTER_AT):
         for name, bounds in recipe[section[0]][section[1]].items():
             yield (*section, name), bounds
+    for name, bounds in recipe["acceptance"].get("against_teacher", {}).items():
+        if name not in RATIOS:
+            yield (*_TEACHER_AT, name), bounds
 
 
 def _known_bounds(

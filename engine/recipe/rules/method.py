@@ -6,7 +6,7 @@ import re
 from math import ceil, gcd, sqrt
 from typing import Final
 
-from engine.kinds import KINDS
+from engine.kinds import KINDS, Turns
 from engine.recipe.methods import ADAPTER_KEYS, ATTENTION
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.sweeps import value_words
@@ -172,10 +172,10 @@ def ranks_keep_the_scale(recipe: FilledText) -> Problems:
 
 
 @rule("method", "task.kind")
-def texts_are_learned_whole(recipe: FilledText) -> Problems:
-    """R349: loss_on beside texts.
+def answers_can_be_told_apart(recipe: FilledText) -> Problems:
+    """R349: loss_on where there is no choice.
 
-    Of a text without answers every token is learned from anyway.
+    Of a text without answers every token is learned from anyway; of preferences, answers are compared.
 
     Fix: Delete loss_on.
 
@@ -192,10 +192,14 @@ def texts_are_learned_whole(recipe: FilledText) -> Problems:
           epochs: 1
     """
     kind = KINDS.get(recipe["task"]["kind"])
-    if "loss_on" in recipe["method"] and kind is not None and not kind.has_turns:
-        message = "every token of a text is learned from anyway"
-        hint = "delete the line"
-        yield recipe.problem("R349", message, at=("method", "loss_on"), key=True, hint=hint)
+    if "loss_on" not in recipe["method"] or kind is None:
+        return
+    message = "" if kind.has_turns else "every token of a text is learned from anyway"
+    if kind.turns is Turns.PREFERENCE:
+        message = "of preferences answers are compared, and nothing else is learned from"
+    if message:
+        at = ("method", "loss_on")
+        yield recipe.problem("R349", message, at=at, key=True, hint="delete the line")
 
 
 @rule("method", "backend")

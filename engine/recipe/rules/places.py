@@ -32,6 +32,7 @@ PLACE_KEYS: Final = (
     "base_model",
     "data.sources",
     "baselines",
+    "teacher",
     "task.kind",
     "acceptance.forgetting",
 )
@@ -83,6 +84,8 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:
             found.append((("baselines", position, "model", "endpoint"), _SERVED, _ALLOW))
+    if recipe.teacher is not None and recipe.teacher.model.endpoint is not None:
+        found.append((("teacher", "model", "endpoint"), _SERVED, _ALLOW))
     return tuple(
         Problem(code="R301", message=message, path=dotted(at), hint=how)
         for at, message, how in found

@@ -10,6 +10,7 @@ from engine.recipe.formats import FORMATS, format_of
 from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.teacher import SOURCES
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.globs import is_pattern, listed_files, match, start_of
 from engine.recipe.text.nearest import suggestion
@@ -42,11 +43,19 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield each source as it is written, at its key."""
+    """Yield each source of the data as it is written, at its key."""
     yield from (((*_AT, position), one) for position, one in enumerate(recipe["data"]["sources"]))
 
 
-@rule("data.sources")
+def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Yield the sources of the data, and those of rows that a teacher answers."""
+    yield from _sources(recipe)
+    if "teacher" in recipe.filled:
+        unlabelled = recipe["teacher"]["inputs"]["sources"]
+        yield from (((*SOURCES, position), one) for position, one in enumerate(unlabelled))
+
+
+@rule("data.sources", "teacher")
 def formats_are_known(recipe: FilledText) -> Problems:
     """R231: the file's name does not tell its format.
 
@@ -69,7 +78,7 @@ def formats_are_known(recipe: FilledText) -> Problems:
               file: rows.dat
               format: csv
     """
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         unknown = (
             name for name in _names(written, recipe) if format_of(name, written["format"]) is None
         )
@@ -87,7 +96,7 @@ def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
     return [name for name in names if name is not None]
 
 
-@rule("data.sources")
+@rule("data.sources", "teacher")
 def keys_fit_the_format(recipe: FilledText) -> Problems:
     """R226: header or quoting for a format that has none.
 
@@ -126,7 +135,7 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
             - path: ../data/faq.json
               records: data.items
     """
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         found = _format(written, recipe)
         for key, formats in _READ_BY.items():
             is_written = recipe.has((*at, key)) and written[key] not in _UNWRITTEN
@@ -138,10 +147,10 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
                 yield recipe.problem(code, message, at=(*at, key), key=True)
 
 
-@rule("data.sources")
+@rule("data.sources", "teacher")
 def xml_says_which_element(recipe: FilledText) -> Problems:
     """Nothing else tells which element of an xml file is a row (R251)."""
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         if _format(written, recipe) == "xml" and not written["records"]:
             message = "an xml file needs `records`, the element that is a row"
             yield recipe.problem("R251", message, at=at)
@@ -177,7 +186,7 @@ def column_files_are_there(recipe: FilledText) -> Problems:
                 yield recipe.warning("R303", message, at=at)
 
 
-@rule("data.sources")
+@rule("data.sources", "teacher")
 def patterns_match(recipe: FilledText) -> Problems:
     """R250: a pattern that matches no file.
 
@@ -221,7 +230,7 @@ def patterns_match(recipe: FilledText) -> Problems:
     Fix: Name the linked file by its own path, or delete the link.
     """
     folder = recipe.path.parent
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         path = written.get("path", "")
         if not path or not is_pattern(path, folder):
             continue
@@ -349,7 +358,7 @@ def weights_change_something(recipe: FilledText) -> Problems:
             yield recipe.problem("R254", message, at=at, key=True, hint=hint)
 
 
-@rule("data.sources")
+@rule("data.sources", "teacher")
 def encodings_exist(recipe: FilledText) -> Problems:
     """R230: no such encoding.
 
@@ -369,7 +378,7 @@ def encodings_exist(recipe: FilledText) -> Problems:
             - path: ../data/rows.csv
               encoding: utf-8
     """
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         if not _is_text_encoding(written["encoding"]):
             hint = suggestion(written["encoding"], _USUAL_ENCODINGS)
             message = f"no such encoding: {show(written['encoding'])}"
@@ -384,10 +393,10 @@ def _is_text_encoding(name: str) -> bool:
         return False
 
 
-@rule("data.sources")
+@rule("data.sources", "teacher")
 def hub_says_which_rows(recipe: FilledText) -> Problems:
     """A hub data set has several splits and files (R112)."""
-    for at, written in _sources(recipe):
+    for at, written in _all_sources(recipe):
         if "hub" in written and not written["split"] and not written.get("file"):
             message = "a hub data set needs `split` or `file`"
             yield recipe.problem("R112", message, at=at, hint="add, for example, `split: train`")

@@ -12,6 +12,7 @@ from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     alpha_is_not_below_rank,
+    answers_can_be_told_apart,
     batches_divide,
     only_full_training_freezes,
     options_are_said_once,
@@ -19,7 +20,6 @@ from engine.recipe.rules.method import (
     ranks_name_targets,
     seeds_are_further_ones,
     something_is_trained,
-    texts_are_learned_whole,
 )
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
@@ -35,7 +35,7 @@ _OF_A_METHOD: Final = (
     something_is_trained,
     ranks_name_targets,
     ranks_keep_the_scale,
-    texts_are_learned_whole,
+    answers_can_be_told_apart,
     options_are_said_once,
     validation_steers,
 )

@@ -25,9 +25,11 @@ from engine.recipe.model import (
     Reference,
     Source,
     Splits,
+    Teacher,
     Threshold,
 )
 from engine.recipe.sweeps import sweep_mapping
+from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -48,6 +50,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         extends=None,
         task=to_mapping(recipe.task, definition("task"), **no_input),
         base_model=reference_mapping(recipe.base_model),
+        teacher=_teacher(recipe.teacher) if recipe.teacher else None,
         data=_data(recipe.data),
         splits=_splits(recipe.splits),
         baselines=[_baseline(baseline) for baseline in recipe.baselines],
@@ -122,6 +125,18 @@ def _baseline(baseline: Baseline) -> Any:
     return found
 
 
+def _teacher(teacher: Teacher) -> dict[str, Any]:
+    ref, inputs = teacher.model.ref, teacher.inputs
+    model = teacher_model(teacher) | (reference_mapping(ref) if ref is not None else {})
+    return to_mapping(
+        teacher,
+        definition("teacher"),
+        model=model,
+        inputs={"sources": [_source(one) for one in inputs.sources], "rows": inputs.rows},
+        keep=written_keep(teacher) or None,
+    )
+
+
 def _probe(probe: Probe) -> Any:
     if probe.source is None:
         return probe.kind
@@ -135,6 +150,7 @@ def _probe(probe: Probe) -> Any:
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
+    taught = acceptance.against_teacher
     schema = definition("acceptance")
     measured = forgetting and to_mapping(
         forgetting,
@@ -147,6 +163,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         metrics=_bounds(acceptance.metrics),
         overfitting=None if gap is None else {"max_gap": gap},
         forgetting=measured,
+        against_teacher=taught and written_against_teacher(taught),
     )
 
 

@@ -114,8 +114,9 @@ def rendered_artifact(
 
     Raises:
         DataError: D390 rows too long, D391 nothing to learn from, D392 template markers in a text,
-        D394 rows that the chat template does not write as they are; of both splits together. D414 no row of
-        train is left.
+        D394 rows that the chat template does not write as they are, D426 and D427 preferences that the trainer would
+        read otherwise, or that the loss cannot learn from; of both splits together. D414 no row of train is left, D428
+        answers of one thumb only.
 
     """
     payload = rendered_payload(
@@ -132,6 +133,7 @@ def rendered_artifact(
         problems = [
             *together(stats_by_split.values()).problems(request.limits),
             *stats_by_split["train"].nothing_left("train"),
+            *stats_by_split["train"].one_thumb(),
         ]
         if problems:
             raise DataError(problems)
@@ -191,14 +193,13 @@ def holdout_artifact(
 def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
     """Write one JSON object a line: `{"id", "segments": [{"label": false, "text"}, …]}`.
 
-    A pair has the segments of its rejected answer in `rejected` besides.
+    A preference has besides what trainers read of it: `prompt`, `chosen` and `rejected`, or `prompt`, `completion` and
+    `label`.
     """
     # The same line ends on every system, so that equal rows have equal digests.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         for row in rows:
-            written = {"id": row.id, "segments": list(_written(row.segments))}
-            if row.rejected:
-                written["rejected"] = list(_written(row.rejected))
+            written = {"id": row.id, "segments": list(_written(row.segments)), **row.columns}
             stream.write(f"{json.dumps(written, ensure_ascii=False)}\n")
 
 

@@ -29,15 +29,18 @@ class LengthLimits:
     """`fail`, `drop`, `warn` (cut the text and say so) or `off` (cut it)."""
     template_tokens: str = "fail"
     """`fail`, `drop`, `warn` or `off`: texts that hold tokens of the chat template."""
+    loss: str = ""
+    """Of a training on preferences, whose trainers tokenise the text; empty for the others."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
         """Return those of a recipe."""
-        checks = recipe.data.checks
+        checks, preference = recipe.data.checks, recipe.method.preference
         return cls(
             max_length=recipe.method.max_length,
             truncation=checks.truncation,
             template_tokens=checks.template_tokens,
+            loss=preference.loss if preference else "",
         )
 
 
@@ -58,7 +61,8 @@ def rendered_payload(
     return {
         "revision": REVISION,
         "task": written_task(task),
-        **asdict(limits),
+        # Without a loss where there is none, as in the keys of earlier versions.
+        **{name: value for name, value in asdict(limits).items() if name != "loss" or value},
         "base_model": dict(base_model),
         "data": data,
     }

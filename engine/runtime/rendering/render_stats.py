@@ -45,6 +45,12 @@ class RenderStats:
     """Place and what the template leaves out."""
     blocks: list[str] = field(default_factory=list)
     """Documents that were cut into several rows."""
+    misread: list[tuple[str, str]] = field(default_factory=list)
+    """Place and reason of each preference that trainers would read otherwise than we do."""
+    unfit: list[str] = field(default_factory=list)
+    """Pairs where the loss learns from single answers, or the other way round."""
+    thumbs: Counter[bool] = field(default_factory=Counter)
+    """Single answers that are wanted, and that are not."""
 
     @property
     def rows(self) -> int:
@@ -66,6 +72,7 @@ class RenderStats:
         yield from self._marked(limits.template_tokens)
         yield from self._too_long(limits.max_length)
         yield from self._untrainable()
+        yield from self._preferences(limits.loss)
 
     def notes(self, limits: LengthLimits) -> Iterator[Problem]:
         """Yield the warnings about rows that can be trained on: D393, D410, D411, and D392 with `warn`."""
@@ -100,6 +107,37 @@ class RenderStats:
                 message=f"all {self.given} rows of {split} are left out, {self.left_out} of them for their length",
                 path="data.checks.truncation" if self.left_out else "data.checks.template_tokens",
                 hint="raise method.max_length, or say data.checks.truncation: warn",
+            )
+
+    def one_thumb(self) -> Iterator[Problem]:
+        """Yield D428 when single answers are all wanted, or all unwanted."""
+        if len(self.thumbs) == 1:
+            yield Problem(
+                code="D428",
+                message=f"all {self.thumbs.total()} training answers have the same thumb",
+                path="data",
+                hint="kto learns from answers with a thumb up beside others with a thumb down",
+            )
+
+    def _preferences(self, loss: str) -> Iterator[Problem]:
+        if self.unfit:
+            single = loss == "kto"
+            found, wanted = ("pairs", "single answers") if single else ("single answers", "pairs")
+            other = "dpo" if single else "kto"
+            yield Problem(
+                code="D427",
+                message=f"{rows_are(len(self.unfit))} {found}, and {loss} learns from {wanted}:"
+                f" {_listed(self.unfit)}",
+                path="method.preference.loss",
+                hint=f"write `preference: {{loss: {other}}}` under method",
+            )
+        if self.misread:
+            listed = _listed([f"{place} ({why})" for place, why in self.misread])
+            yield Problem(
+                code="D426",
+                message=f"{rows_are(len(self.misread))} read otherwise by the trainer: {listed}",
+                path="base_model",
+                hint="leave these rows out, or use another base model",
             )
 
     def _marked(self, action: str) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from engine.errors import StageError
@@ -15,6 +15,7 @@ from engine.recipe.model import Task
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.documents import document_blocks
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.preferences import misread, preference_text
 from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.segments import (
     Cut,
@@ -27,6 +28,8 @@ from engine.runtime.rendering.segments import (
 
 PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""
+SINGLE = "kto"
+"""The loss that learns from single answers."""
 
 
 class RenderableRow(Protocol):
@@ -74,6 +77,10 @@ class RenderedRow:
     """Only the last learned turn of the chat is there."""
     lost: tuple[str, ...] = ()
     """Calls and definitions of functions that the template leaves out, in words."""
+    desirable: bool = True
+    """False for a single answer with a thumb down."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """Preference: the text that trainers tokenise themselves, by column."""
 
     @property
     def prompt(self) -> str:
@@ -144,8 +151,24 @@ class Renderer:
                 stats.unwritable.append((row.origin, f"without {', '.join(one.lost)}"))
             elif one.tokens > self.limits.max_length:
                 yield from self._overlong(one, row, stats)
+            elif self.limits.loss:
+                yield from self._with_columns(one, stats)
             else:
                 yield one
+
+    def _with_columns(self, one: RenderedRow, stats: RenderStats) -> Iterator[RenderedRow]:
+        """Yield a preference with its text for trainers, where its loss can learn it and they read it as we do."""
+        if bool(one.rejected) is (self.limits.loss == SINGLE):
+            stats.unfit.append(one.origin)
+            return
+        why = next(misread(self.chat, one.segments, one.rejected, self.limits.loss), "")
+        if why:
+            stats.misread.append((one.origin, why))
+            return
+        if not one.rejected:
+            stats.thumbs[one.desirable] += 1
+        columns = preference_text(self.chat, one.segments, one.rejected, desirable=one.desirable)
+        yield replace(one, columns=columns)
 
     def _overlong(
         self, one: RenderedRow, row: RenderableRow, stats: RenderStats
@@ -188,7 +211,8 @@ class Renderer:
             cut, rejected = cut_turns(self.chat, asked), cut_rejected(self.chat, asked)
         except StageError as error:  # a template that wants user and assistant in turn, say
             raise UnwritableError(error.problems[0].message) from error
-        return self._row(row, cut, rejected=rejected)
+        made = self._row(row, cut, rejected=rejected)
+        return made if asked.desirable else replace(made, desirable=False)
 
     def _document(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""

@@ -130,7 +130,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """Count what goes through the model, padding included."""
 
         def count(module: torch.nn.Module, given: Any, named: Mapping[str, Any]) -> None:
-            ids = named.get("input_ids")
+            ids = named.get("input_ids", given[0] if given else None)
             self._tokens += ids.numel() if isinstance(ids, torch.Tensor) else 0
 
         # Trainers pass a batch by keywords, which plain hooks are not shown.

@@ -55,8 +55,11 @@ def agreement(
     if not has_4bit_weights(model):
         return None
     # Every token counts as learned: which loss it is does not matter, only that it is the same twice.
-    ids = list(rows[0]["input_ids"])[-TOKENS:]
-    batch = on_device(model, collate([{"input_ids": ids, "labels": ids}]))
+    ids = list(rows[0].get("input_ids") or rows[0]["prompt_ids"])[-TOKENS:]
+    whole = [{"input_ids": ids, "labels": ids}]
+    # Trainers on preferences have batches of another form.
+    plain = {name: torch.tensor([ids]) for name in ("input_ids", "labels")}
+    batch = on_device(model, collate(whole) if "labels" in rows[0] else plain)
     with undisturbed(model), casting(model, autocast):
         before = gradients_of(model, batch).tensors
         model.eval()

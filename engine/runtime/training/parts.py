@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import nn
+from transformers import AutoModelForCausalLM
 
 from engine.errors import StageError
 
@@ -35,9 +37,12 @@ def layer_count(config: Any) -> int:
     return int(config.get_text_config().num_hidden_layers)
 
 
-def linear_names(model: nn.Module) -> list[str]:
+def linear_names(config: Any) -> list[str]:
     """Return the names that linear layers have within their blocks, without the output layer: PEFT's `all-linear`."""
-    output = model.get_output_embeddings()  # type: ignore[operator]  # a transformers model
+    # On `meta`: the names of the modules are wanted, and no memory for their weights.
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    output = model.get_output_embeddings()
     found = {
         name.rpartition(".")[2]
         for name, module in model.named_modules()

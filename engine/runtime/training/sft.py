@@ -1,10 +1,11 @@
-"""Training with TRL's SFTTrainer on rows that are tokenised exactly as inference tokenises them."""
+"""Training with TRL on rows that are tokenised exactly as inference tokenises them: answers, or preferences."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from datasets import Dataset
 from peft import LoraConfig
 from peft.optimizers import create_loraplus_optimizer
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     PrinterCallback,
@@ -32,6 +34,7 @@ from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.shared_prefix import SharedPrefix
@@ -59,44 +62,21 @@ NOT_ARGUMENTS = frozenset(
         "loraplus_lr_ratio",
         "train_on_inputs",
         "precision",
+        "preference",
         "early_stopping_patience",
     }
 )
-"""Keys of the compiled config that speak of the model and not of TRL's SFTConfig."""
+"""Keys of the compiled config that speak of the model and the loss, and not of TRL's arguments."""
 
 Config = Mapping[str, Any]
 
 
-class OneDevice(SFTConfig):  # type: ignore[misc]  # trl is untyped here
-    """One process takes one device: with several GPUs in sight transformers would multiply the batch by them."""
-
-    @property
-    def n_gpu(self) -> int:
-        """One GPU, or none."""
-        return min(1, int(super().n_gpu))
+class SftArguments(OneDevice, SFTConfig):  # type: ignore[misc]  # trl is untyped here
+    """For one device."""
 
 
 class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
     """Computes the loss and nothing beside it: TRL's entropies and accuracies pass over all logits twice more."""
-
-    loraplus_lr_ratio: float | None = None
-    """Rate of the adapter's B as a multiple of that of A; set before training begins."""
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        """Return transformers' own optimizer, or the same one with groups of their own for A and B: as Axolotl does."""
-        made: Any = self.optimizer  # type: ignore[has-type]  # trl is untyped here
-        if self.loraplus_lr_ratio is None or made is not None:
-            return super().create_optimizer(model)
-        tuned = self.model if model is None else model
-        kind, given = self.get_optimizer_cls_and_kwargs(self.args, tuned)
-        self.optimizer = create_loraplus_optimizer(
-            tuned,
-            kind,
-            loraplus_lr_ratio=self.loraplus_lr_ratio,
-            loraplus_weight_decay=self.args.weight_decay,
-            **given,
-        )
-        return self.optimizer
 
     def compute_loss(self, model: Any, inputs: Any, **options: Any) -> Any:
         """Return what transformers' own trainer returns."""
@@ -126,20 +106,9 @@ def train(
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
     chat = load_chat(folders.base_model)
-    whole = bool(config.get("train_on_inputs"))
-    validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
-    model = _model(config, folders.base_model, device)
-    if parts := config.get("unfrozen_parameters"):
-        freeze_but(model, parts)
-    trainer = LeanTrainer(
-        model=model,
-        args=_arguments(config, folders.output, device=device, evaluates=bool(validation)),
-        train_dataset=tokenised(folders.rows / "train.jsonl", chat, learn_all=whole),
-        eval_dataset=validation or None,
-        processing_class=chat.tokenizer,
-        peft_config=_lora(config, model),
-    )
-    trainer.loraplus_lr_ratio = config.get("loraplus_lr_ratio")
+    trainer = _trainer(config, folders, chat, device)
+    if ratio := config.get("loraplus_lr_ratio"):
+        trainer.optimizer = _loraplus(trainer, ratio)
     callbacks: list[TrainerCallback] = [
         Watch(report),
         KeepAdapters(),
@@ -158,6 +127,38 @@ def train(
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
         trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+
+
+def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> Any:
+    arguments = partial(_arguments, config, folders, device=device)
+    load = partial(_model, config, folders.base_model, device)
+    if loss := config.get("preference"):
+        from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
+
+        return preference_trainer(
+            loss,
+            arguments,
+            load,
+            rows=folders.rows,
+            chat=chat,
+            lora=_lora(config, folders.base_model),
+        )
+    whole = bool(config.get("train_on_inputs"))
+    validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
+    return LeanTrainer(
+        model=load(),
+        args=arguments(
+            SftArguments,
+            packing=False,
+            loss_type="nll",
+            # The rows are tokens already: TRL would render and tokenise them by its own rules.
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat, learn_all=whole),
+        eval_dataset=validation or None,
+        processing_class=chat.tokenizer,
+        peft_config=_lora(config, folders.base_model),
+    )
 
 
 def tokenised(path: Path, chat: Chat, *, learn_all: bool = False) -> Dataset | None:
@@ -207,17 +208,29 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     model.config.use_cache = False
     if not config.get("repack_4bit", True):
         keep_unpacked(model)
+    if parts := config.get("unfrozen_parameters"):
+        freeze_but(model, parts)
     return model
 
 
-def _lora(config: Config, model: Any) -> LoraConfig | None:
+def _loraplus(trainer: Any, ratio: float) -> Any:
+    """Return the trainer's optimizer with groups of their own for A and B, as Axolotl makes it."""
+    kind, given = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+    decay = trainer.args.weight_decay
+    return create_loraplus_optimizer(
+        trainer.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=decay, **given
+    )
+
+
+def _lora(config: Config, base_model: Path) -> LoraConfig | None:
     if config["adapter"] == "none":
         return None
     targets, layers = config["lora_target_modules"], config.get("layers_to_transform")
     if layers is not None:
-        layers = counted(layers, layer_count(model.config))
+        settings = AutoConfig.from_pretrained(base_model, local_files_only=True)
+        layers = counted(layers, layer_count(settings))
         # PEFT takes chosen layers beside names only.
-        targets = linear_names(model) if targets == "all-linear" else targets
+        targets = linear_names(settings) if targets == "all-linear" else targets
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=config["lora_r"],
@@ -232,11 +245,15 @@ def _lora(config: Config, model: Any) -> LoraConfig | None:
     )
 
 
-def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool) -> SFTConfig:
+def _arguments(
+    config: Config, folders: Folders, kind: Any, *, device: Device, **others: Any
+) -> Any:
     given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
-    return OneDevice(
+    evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
+    return kind(
         **given,
-        output_dir=str(output),
+        **others,
+        output_dir=str(folders.output),
         eval_strategy="steps" if evaluates else "no",
         save_strategy="steps",
         metric_for_best_model="eval_loss" if evaluates else None,
@@ -253,10 +270,6 @@ def _arguments(config: Config, output: Path, *, device: Device, evaluates: bool)
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],
-        packing=False,
-        loss_type="nll",
-        # The rows are tokens already: TRL would render and tokenise them by its own rules.
-        dataset_kwargs={"skip_prepare_dataset": True},
     )
 
 

@@ -19,6 +19,7 @@ from support.runs import report
 pytestmark = pytest.mark.thorough
 
 COUNT = 90
+OF_TURNS = ("chat", "preference")
 KINDS: dict[str, dict[str, Any]] = {
     "multilabel": {
         "task": {
@@ -57,6 +58,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "acceptance": {"metrics": {"perplexity": {"max": 1e9}}},
         "baselines": ["zero_shot"],
     },
+    "preference": {
+        "task": {"kind": "preference", "system": "you help"},
+        "data": {"pair": {"prompt": "text", "chosen": "better", "rejected": "worse"}},
+        "acceptance": {"metrics": {"preference_accuracy": {"min": 0}}},
+        "baselines": ["longer_answer", "untouched"],
+    },
     "text": {
         "task": {"kind": "text", "input": "{text}"},
         "data": {},
@@ -72,12 +79,15 @@ def row(place: int, draw: random.Random) -> dict[str, Any]:
     is_good, is_long = draw.random() < 0.5, draw.random() < 0.5
     text = f"row {place}: {count} times the {thing} was {good if is_good else bad}"
     text += " and that went on and on" if is_long else ""
+    answers = [f"the {thing}", "ask somebody else"]
+    draw.shuffle(answers)
     labels = ["good" if is_good else "bad", *(["long"] if is_long else [])]
     return {
         "text": text,
         "labels": ";".join(labels),
         "thing": thing,
         "count": count,
+        **dict(zip(("better", "worse"), answers, strict=True)),
         "messages": [
             {"role": "user", "content": text},
             {"role": "assistant", "content": f"the {thing}"},
@@ -93,7 +103,7 @@ def of_kind(kind: str) -> Callable[[Project], None]:
         given = KINDS[kind]
         checks = dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off")
         project.edit(
-            task={"input": "{text}", **given["task"]} if kind != "chat" else given["task"],
+            task=given["task"] if kind in OF_TURNS else {"input": "{text}", **given["task"]},
             data={"sources": [{"path": "rows.jsonl"}], "checks": checks, **given["data"]},
             splits={"by": "random", "train": 40, "validation": 10, "holdout": 30},
             acceptance={**given["acceptance"], "decide_on": "point"},

@@ -31,6 +31,7 @@ TASKS = {
     "generation": task("generation", answer_pattern="#(.*)"),
     "chat": task("chat"),
     "text": task("text"),
+    "preference": task("preference"),
 }
 ANSWERS = {
     "classification": ["a", "b"],
@@ -39,6 +40,7 @@ ANSWERS = {
     "generation": ["the cat sat on mats #1", "#2", "a"],
     "chat": [""],
     "text": [""],
+    "preference": [""],
 }
 
 
@@ -64,9 +66,11 @@ def predictions(draw: st.DrawFn, kind: str, *, least: int = 0) -> list[Predictio
             probability=draw(st.floats(0, 1)) if sure else None,
             probabilities=(0.25, 0.75) if sure and kind == "classification" else (),
             group=draw(st.sampled_from(["", "g", "h"])) if grouped else "",
-            nats=draw(st.floats(0, 50)) if kind in ("chat", "text") else None,
+            nats=draw(st.floats(0, 50)) if KINDS[kind].by_likelihood else None,
             tokens=draw(st.integers(0, 5)),
             bytes=draw(st.integers(0, 9)),
+            margin=draw(st.floats(-9, 9)) if kind == "preference" else None,
+            rejected_bytes=draw(st.integers(0, 9)) if kind == "preference" else 0,
         )
         for place in range(rows)
     ]

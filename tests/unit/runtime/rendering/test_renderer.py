@@ -17,6 +17,7 @@ from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import RenderedRow
+from engine.runtime.rendering.segments import Segment
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.sft import tokenised
 from support.launches import TASK
@@ -230,7 +231,7 @@ def test_a_long_chat_is_cut_between_turns(chat: Chat) -> None:
     assert rendering.truncated == ("a.jsonl:1",)
 
 
-def test_a_pair_has_both_answers_to_the_same_prompt(chat: Chat, tmp_path: Path) -> None:
+def test_a_pair_has_both_answers_to_the_same_prompt(chat: Chat) -> None:
     pair = example(
         messages=turns("hi"),
         chosen=[{"role": "assistant", "content": "hello"}],
@@ -238,12 +239,10 @@ def test_a_pair_has_both_answers_to_the_same_prompt(chat: Chat, tmp_path: Path) 
     )
 
     [row] = render(chat, task("preference"), pair).rows
-    write_rows(tmp_path / "train.jsonl", [row])
 
     assert (row.segments[0], row.answer) == (row.rejected[0], "hello<|im_end|>")
     assert row.tokens == sum(len(chat.token_ids(part.text)) for part in row.rejected)
-    written = json.loads((tmp_path / "train.jsonl").read_text(encoding="utf-8"))
-    assert written["rejected"][1] == {"label": True, "text": "go away, please<|im_end|>"}
+    assert row.rejected[1] == Segment(text="go away, please<|im_end|>", supervised=True)
 
 
 @pytest.mark.parametrize(

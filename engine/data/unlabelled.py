@@ -1,0 +1,168 @@
+"""Rows without labels, for a model to answer: read and checked as training rows, apart from every split.
+
+What stands in validation or the holdout, even nearly, is always left out, whatever `data.checks.leakage`
+says: nobody has looked at these rows, so there is no reason to keep one. Each row that is left out is
+counted by its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from engine.data.checks import all_rows
+from engine.data.checks.findings import Findings
+from engine.data.examples.candidates import collect_rows
+from engine.data.examples.example import Example, content_id
+from engine.data.preparation import Preparation, Step
+from engine.data.reading.row import Row
+from engine.data.row_index import Pool
+from engine.data.similarity.leakage import leaks
+from engine.data.spill import Spill
+from engine.errors import DataError
+from engine.evidence import DataFinding
+from engine.recipe.model import Checks, Data, Recipe, Source, SplitName, Splits, Task
+
+NEAR: Final[Mapping[SplitName, str]] = {
+    "holdout": "near the holdout",
+    "validation": "near the validation rows",
+    "train": "a training row already",
+}
+"""Why a row is left out that stands in a split, the strictest first."""
+GROUP: Final = "of a group that judges"
+NOT_ASKED: Final = "more than are asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlabelledRows:
+    """Rows that may be asked, in the order in which they were drawn."""
+
+    rows: tuple[Example, ...]
+    """Without a target."""
+    read: int
+    left_out: Mapping[str, int]
+    """Rows by the reason why they are not asked."""
+    findings: tuple[DataFinding, ...]
+
+
+def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they are held apart from
+    rows: Iterable[Row],
+    recipe: Recipe,
+    *,
+    sources: Sequence[Source],
+    splits: Mapping[SplitName, Sequence[Example]],
+    most: int = 0,
+    scratch: Path | None = None,
+    step: Step = lambda _, __: None,
+) -> UnlabelledRows:
+    """Return the rows of `sources` that stand in none of the `splits`; at most `most`, 0 for all.
+
+    DataError for rows that cannot be read, and where a check says `fail`.
+    """
+    work = _preparation(recipe, sources, scratch=scratch, step=step)
+    pool, findings = work.pool, work.findings
+    read = collect_rows(rows, work).read_by_source.total()
+    pool.arrange()
+    all_rows.check_duplicates(work)
+    all_rows.check_traits(work)
+    _hold_apart(work, splits)
+    if work.data.checks.near_duplicates != "off":
+        work.step("looking for near duplicates", len(pool))
+        all_rows.check_near_duplicates(work)
+    if findings.problems:
+        raise DataError([replace(one, path="teacher.inputs") for one in findings.problems])
+    living = list(pool.living())
+    if most:
+        findings.drop(NOT_ASKED, pool.leave_out(living[most:]))
+    asked = tuple(_example(work, row) for row in (living[:most] if most else living))
+    return UnlabelledRows(
+        rows=asked,
+        read=read,
+        left_out=dict(sorted(findings.dropped.items())),
+        findings=findings.found(),
+    )
+
+
+def _preparation(
+    recipe: Recipe, sources: Sequence[Source], *, scratch: Path | None, step: Step
+) -> Preparation:
+    task, data, splits = recipe.task, recipe.data, recipe.splits
+    return Preparation(
+        task=_without_answers(task),
+        data=_of_sources(data, sources),
+        splits=_ungathered(splits),
+        pool=Pool(spill=Spill(scratch)),
+        findings=Findings(scratch),
+        held=None,
+        scratch=scratch,
+        thorough=True,
+        step=step,
+    )
+
+
+def _without_answers(task: Task) -> Task:
+    """Return the task that reads the same text of a row, and no answer: that of documents."""
+    return replace(task, kind="text", labels=(), schema=None)
+
+
+def _of_sources(data: Data, sources: Sequence[Source]) -> Data:
+    checks: Checks = replace(
+        data.checks,
+        duplicates="drop",
+        # what follows looks at answers, which these rows do not have
+        conflicting_labels="off",
+        unknown_labels="off",
+        imbalance="off",
+        label_errors="off",
+        missing_classes="off",
+        label_in_input="off",
+        output_format="off",
+        schema_violations="off",
+    )
+    return replace(
+        data,
+        sources=tuple(sources),
+        shape="columns",
+        label=None,
+        answer=None,
+        messages=None,
+        pair=None,
+        sample=None,
+        checks=checks,
+    )
+
+
+def _ungathered(splits: Splits) -> Splits:
+    """Return splits that put no row anywhere; with groups, each row's group is still read."""
+    if splits.by == "group":
+        return splits
+    return replace(splits, by="random", column="")
+
+
+def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]) -> None:
+    """Leave out what stands in a split: in those that judge also nearly, and with its whole group."""
+    pool, findings = work.pool, work.findings
+    for name, reason in NEAR.items():
+        texts = [row.input for row in splits.get(name, ())]
+        living = list(pool.living())
+        work.step(f"comparing with {name}", len(living))
+        found = leaks(texts, ((row, pool.spill[row].input) for row in living)) if texts else ()
+        nearly = name != "train" or work.data.checks.near_duplicates == "drop"
+        out = {match.other for match in found if nearly or match.exact}
+        findings.drop(reason, pool.leave_out(out))
+        groups = {row.group for row in splits.get(name, ()) if row.group and name != "train"}
+        of_group = (row for row in living if groups and pool.spill[row].mark in groups)
+        findings.drop(GROUP, pool.leave_out(of_group))
+
+
+def _example(work: Preparation, row: int) -> Example:
+    record = work.pool.spill[row]
+    return Example(
+        id=content_id(record.input, ""),
+        origin=record.origin,
+        input=record.input,
+        target="",
+        group=record.mark if work.splits.by == "group" else "",
+    )

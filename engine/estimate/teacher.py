@@ -1,0 +1,87 @@
+"""What a teacher will be asked, and what that costs, before it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.artifacts.results import data_summary
+from engine.data.token_estimate import estimated_tokens
+from engine.estimate.rows import sampled_rows
+from engine.estimate.workload import rows_in
+from engine.recipe.model import Endpoint, Recipe, Teacher
+from engine.recipe.prompt import answer_text
+from engine.store import Artifact, Store
+
+MILLION = 1_000_000
+OBJECT_TOKENS = 60
+"""Of an answer that is an object: about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherEstimate:
+    """How many rows a teacher is asked at most, and about how many tokens that is."""
+
+    validation: int | None
+    """None while the split is not counted."""
+    rows: int | None
+    """Without labels; None for every row of the sources."""
+    holdout: int | None
+    read_tokens: int | None
+    """None while it is not known how many rows are asked, or how long they are."""
+    written_tokens: int | None
+    cost: float | None
+    """At the recipe's price; None without one."""
+
+
+def teacher_estimate(
+    recipe: Recipe, teacher: Teacher, store: Store, data: Artifact | None
+) -> TeacherEstimate:
+    """Return what asking the teacher takes: the validation rows first, then rows without labels, then the holdout."""
+    sizes = _sizes(recipe, data)
+    validation, holdout = sizes["validation"], sizes["holdout"]
+    rows = teacher.inputs.rows or None
+    read = written = cost = None
+    length = _mean_length(recipe, store, data)
+    if None not in (validation, rows, holdout) and length:
+        asked = (validation or 0) + (rows or 0) + (holdout or 0)
+        read = round(asked * length * (1 + teacher.model.shots))
+        written = round(asked * _answer_tokens(recipe))
+        cost = _cost(teacher.model.endpoint, read, written)
+    return TeacherEstimate(
+        validation=validation,
+        rows=rows,
+        holdout=holdout,
+        read_tokens=read,
+        written_tokens=written,
+        cost=cost,
+    )
+
+
+def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
+    if data is not None:
+        return {split.name: split.rows for split in data_summary(data).splits}
+    sizes = {name: getattr(recipe.splits, name) for name in ("validation", "holdout")}
+    # a fraction of rows that nobody has counted is no number
+    return {name: size if isinstance(size, int) else None for name, size in sizes.items()}
+
+
+def _mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
+    """Return the tokens of a row, by a sample of those with labels; 0 where none can be read."""
+    lengths = sampled_rows(recipe, store, data).train
+    rows = rows_in(lengths)
+    return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
+
+
+def _answer_tokens(recipe: Recipe) -> float:
+    answers = [answer_text(recipe.task, label) for label in recipe.task.labels]
+    if not answers:
+        return OBJECT_TOKENS
+    # and the one that ends the turn
+    tokens = [estimated_tokens(text, english=True) + 1 for text in answers]
+    return sum(tokens) / len(tokens)
+
+
+def _cost(endpoint: Endpoint | None, read: int, written: int) -> float | None:
+    if endpoint is None or not (endpoint.input_price or endpoint.output_price):
+        return None
+    return (read * endpoint.input_price + written * endpoint.output_price) / MILLION

@@ -1,0 +1,151 @@
+"""How a model rates two answers to one prompt, or a single one, from the likelihoods of both.
+
+The rating is the reward that the training implies: for DPO, IPO and KTO the log-probability of the answer less that of
+the untouched base model; for ORPO and SimPO, which have no reference, the log-probability a token. The base model is
+asked once for each set of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example
+from engine.environment import version_of
+from engine.inference import predict
+from engine.inference.predict import PredictionInputs
+from engine.kinds import Turns
+from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+
+REVISION = 1
+"""Bumped when the same model and rows would now be rated otherwise."""
+PRODUCT = "base_likelihoods"
+PER_TOKEN: Final = ("orpo", "simpo")
+"""Losses without a reference."""
+
+Reference = Mapping[str, tuple[float, ...]]
+"""By row: nats of the chosen answer, and of the rejected one where there is one, by the untouched base model."""
+
+
+def base_answers(
+    context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
+) -> list[Prediction]:
+    """Return how likely the untouched base model finds the answers of rows; asked at most once. StageError X616."""
+    asked = replace(asked, loss="")
+    payload = {
+        "revision": (REVISION, predict.REVISION),
+        # An id is a digest of the row's content, so the ids say which rows are asked.
+        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "base_model": context.base_model,
+        "asked": asked.payload(),
+        "device": context.device.kind,
+        "precision": context.precision,
+        "versions": {tool: version_of(tool) for tool in ("torch", "transformers")},
+    }
+
+    def build(folder: Path) -> None:
+        from engine.runtime.models.load import load_model  # brings torch
+
+        base = context.base_model_folder()
+        loaded = load_model(base, device=context.device, precision=context.precision)
+        found = predict.chosen(loaded, asked, rows, progress=context.progress)
+        write_predictions(folder / predict.FILE, found)
+
+    return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))
+
+
+def reference_of(
+    context: StageContext, asked: PredictionInputs, rows: Sequence[Example]
+) -> Reference:
+    """Return what ratings of rows are measured against; nothing for other kinds of tasks."""
+    if not rows or asked.task.spec.turns is not Turns.PREFERENCE:
+        return {}
+    return {row.id: _nats(row) for row in base_answers(context, asked, rows)}
+
+
+def reference_in(predictions: Sequence[Prediction]) -> Reference:
+    """Return what predictions were measured against."""
+    return {row.id: row.base_nats for row in predictions if row.base_nats}
+
+
+def rated(
+    predictions: Sequence[Prediction], asked: PredictionInputs, base: Reference
+) -> list[Prediction]:
+    """Return the predictions with their margins; those of other kinds and of rows not scored as they are."""
+    if not base:
+        return [*predictions]
+    return [
+        row
+        if row.nats is None
+        else replace(
+            row, margin=_margin(row, base[row.id], asked.loss), base_nats=tuple(base[row.id])
+        )
+        for row in predictions
+    ]
+
+
+def untouched(answered: Sequence[Prediction]) -> list[Prediction]:
+    """Return what a model itself prefers: the answer that it finds likelier, a token.
+
+    Of single answers, those are wanted that it finds likelier than half of all.
+    """
+    return _preferring(answered, [_per_token(row) for row in answered])
+
+
+def longer_answer(rows: Sequence[Example]) -> list[Prediction]:
+    """Return a preference for the longer answer, in bytes; of single answers, for those longer than half of all."""
+    answers = [_answers(row) for row in rows]
+    sized = [
+        predict.predicted(
+            row,
+            bytes=len(chosen.encode()),
+            rejected_bytes=len(rejected.encode()),
+            desirable=row.payload.get("desirable", True),
+        )
+        for row, (chosen, rejected) in zip(rows, answers, strict=True)
+    ]
+    return _preferring(sized, [float(row.bytes - row.rejected_bytes) for row in sized])
+
+
+def _preferring(rows: Sequence[Prediction], values: Sequence[float]) -> list[Prediction]:
+    """Return rows that are preferred by a value: of a pair how much higher that of the chosen answer is."""
+    middle = median(values) if values else 0.0
+    margins = [
+        value if row.rejected_bytes else (value - middle) * (1 if row.desirable else -1)
+        for row, value in zip(rows, values, strict=True)
+    ]
+    return [replace(row, margin=margin) for row, margin in zip(rows, margins, strict=True)]
+
+
+def _margin(row: Prediction, base: Sequence[float], loss: str) -> float:
+    """Return how much higher the chosen answer is rated, or which way the rating of a single one points."""
+    if loss in PER_TOKEN:
+        margin = _per_token(row)
+    else:
+        now = _nats(row)
+        gains = [before - after for before, after in zip(base, now, strict=True)]
+        margin = gains[0] - sum(gains[1:])
+    return margin if row.desirable else -margin
+
+
+def _per_token(row: Prediction) -> float:
+    """Return the log-probability a token of the chosen answer, less that of the rejected one."""
+    chosen = -(row.nats or 0.0) / max(row.tokens, 1)
+    if row.rejected_nats is None:
+        return chosen
+    return chosen + row.rejected_nats / max(row.rejected_tokens, 1)
+
+
+def _nats(row: Prediction) -> tuple[float, ...]:
+    return tuple(one for one in (row.nats, row.rejected_nats) if one is not None)
+
+
+def _answers(row: Example) -> tuple[str, str]:
+    """Return the chosen and the rejected answer as text; the second is empty for a single one."""
+    rejected: Sequence[Mapping[str, Any]] = row.payload.get("rejected", ())
+    return row.target, "\n".join(str(turn.get("content") or "") for turn in rejected)

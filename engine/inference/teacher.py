@@ -1,0 +1,100 @@
+"""A teacher asked: rows without labels in, its answers out, each asked once.
+
+Rows are asked in parts, each a product of its own by what it is asked: a killed run goes on with the part
+it was at (with a server, with the row), more rows ask only those that are new, and another training asks
+nothing. The machinery of the baselines does the asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import batched
+
+from engine.data.examples.example import Example
+from engine.data.splitting.subsets import Fold
+from engine.evidence import KeptAtConfidence
+from engine.inference import predict
+from engine.inference.baselines.runner import Asker
+from engine.inference.baselines.shots import shots_of
+from engine.metrics.predictions import Prediction, read_predictions
+from engine.recipe.model import Baseline
+from engine.store import Artifact
+
+PART = 256
+"""Rows of one part: a killed run asks a local model so many again, at most."""
+CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+NO_ANSWER = "not an answer of the task"
+UNSURE = "below the confidence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherAnswers:
+    """What a teacher says to rows, in their order, and the products that hold it."""
+
+    predictions: list[Prediction]
+    products: list[Artifact]
+
+
+def ask_teacher(
+    asker: Asker, teacher: Baseline, rows: Sequence[Example], *, shown: Sequence[Example]
+) -> TeacherAnswers:
+    """Return the answers to rows without labels; its shots are drawn from `shown`."""
+    made: list[Artifact] = []
+    predictions: list[Prediction] = []
+    for number, part in enumerate(batched(rows, PART, strict=False)):
+        # the number stands in no key: it is where the part happens to be
+        asker.context.progress.update(number * PART, len(rows), "rows asked")
+        fold = Fold(number=0, train=tuple(shown), validation=(), judged=part)
+        made.append(asker.product(teacher, fold, rows=_asked(asker, teacher, fold)))
+        predictions += read_predictions(made[-1].file(predict.FILE))
+    return TeacherAnswers(predictions=predictions, products=made)
+
+
+def _asked(asker: Asker, teacher: Baseline, fold: Fold) -> dict[str, str]:
+    """Return what stands for the rows and their shots, so that other labelled rows ask nothing again."""
+    recipe = asker.context.recipe
+    seed = recipe.splits.seed
+    shots = shots_of(teacher, recipe.task, fold.train, fold.judged, seed=seed)
+    return {
+        "rows": _digest(row.input for row in fold.judged),
+        "shown": _digest(text for own in shots for shot in own for text in shot),
+    }
+
+
+def _digest(texts: Iterator[str]) -> str:
+    # a zero byte between texts: otherwise two that are cut elsewhere would be the same
+    joined = "\0".join(texts)
+    return sha256(joined.encode(errors="surrogatepass")).hexdigest()
+
+
+def why_refused(prediction: Prediction, *, min_confidence: float | None) -> str:
+    """Return why an answer is not learned from; empty for one that is."""
+    if prediction.label is None:
+        return NO_ANSWER
+    if min_confidence is None:
+        return ""
+    confidence = prediction.probability
+    return UNSURE if confidence is None or confidence < min_confidence else ""
+
+
+def kept_by_confidence(
+    predictions: Sequence[Prediction], *, also: float | None
+) -> tuple[KeptAtConfidence, ...]:
+    """Return what would be kept of judged rows at a few confidences and at `also`; nothing where none is known."""
+    known = [row for row in predictions if row.probability is not None]
+    if not known:
+        return ()
+    bounds = sorted({*CONFIDENCES, *([] if also is None else [also])})
+    return tuple(_at(bound, predictions) for bound in bounds)
+
+
+def _at(bound: float, predictions: Sequence[Prediction]) -> KeptAtConfidence:
+    kept = [row for row in predictions if not why_refused(row, min_confidence=bound)]
+    right = sum(row.label == row.target for row in kept)
+    return KeptAtConfidence(
+        confidence=bound,
+        kept=len(kept) / len(predictions),
+        right=right / len(kept) if kept else None,
+    )

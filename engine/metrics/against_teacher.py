@@ -1,0 +1,101 @@
+"""The student against its teacher on the same rows: what it may lose, and what it has to save.
+
+That the student is not much worse is a claim of non-inferiority: the interval's worse end has to keep
+`max_drop`. Sizes and speeds are measured once and have no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.evidence import (
+    Check,
+    Comparison,
+    Metric,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
+from engine.metrics.comparing import comparisons_with, corrected, judge_drop
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.verdict import judge
+from engine.recipe.model import Acceptance, Direction
+
+NAME = "against_teacher"
+RATIO = "teacher_ratio"
+
+
+def compare_with_teacher(
+    student: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    judging: Judging,
+    *,
+    acceptance: Acceptance,
+    name: str,
+) -> tuple[Comparison, ...]:
+    """Compare on every bounded metric, else on the main one."""
+    from engine.metrics.paired import pair  # brings numpy
+
+    bounds = acceptance.against_teacher
+    metrics = [drop.metric for drop in bounds.drops] if bounds else []
+    models = pair(student, answers, judging)
+    return corrected(comparisons_with(name, models, metrics or [judging.main]))
+
+
+def against_teacher(
+    student: Sequence[Prediction],
+    answers: Sequence[Prediction],
+    comparisons: tuple[Comparison, ...],
+    *,
+    teacher: TeacherResult,
+    parameters: int,
+    rows_per_second: float | None,
+) -> StudentAgainstTeacher:
+    """Put both beside each other, row by row."""
+    its = {row.id: row.label == row.target for row in answers}
+    pairs = [(row.label == row.target, its[row.id]) for row in student]
+    return StudentAgainstTeacher(
+        comparisons=comparisons,
+        both_right=pairs.count((True, True)),
+        only_teacher_right=pairs.count((False, True)),
+        only_student_right=pairs.count((True, False)),
+        neither_right=pairs.count((False, False)),
+        parameters=parameters,
+        teacher_parameters=teacher.parameters,
+        rows_per_second=rows_per_second,
+        teacher_rows_per_second=teacher.rows_per_second,
+    )
+
+
+def judge_against_teacher(
+    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+) -> tuple[Check, ...]:
+    """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none."""
+    if acceptance.against_teacher is None or found is None:
+        return ()
+    return tuple(_checks(found, acceptance, rows=rows))
+
+
+def _checks(found: StudentAgainstTeacher, acceptance: Acceptance, *, rows: int) -> Iterator[Check]:
+    bounds = acceptance.against_teacher
+    if bounds is None:
+        return
+    compared = {one.metric: one for one in found.comparisons}
+    for drop in bounds.drops:
+        comparison = compared[drop.metric]
+        yield judge_drop(drop, comparison, f"`{comparison.name}`", acceptance, name=NAME)
+    if bounds.max_parameters is not None:
+        yield _ratio("parameters", found.size_ratio, "max", bounds.max_parameters, rows=rows)
+    if bounds.min_speed is not None:
+        yield _ratio("rows_per_second", found.speed_ratio, "min", bounds.min_speed, rows=rows)
+
+
+def _ratio(
+    name: str, value: float | None, direction: Direction, bound: float, *, rows: int
+) -> Check:
+    metric = Metric(
+        name=f"{RATIO}.{name}",
+        value=value,
+        n=rows,
+        undefined="" if value is not None else "not measured",
+    )
+    return judge(metric, direction, bound, decide_on="point")

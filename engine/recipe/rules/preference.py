@@ -1,0 +1,202 @@
+"""Rules about training on preferences: which losses learn from which rows, and the keys that each has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.kinds import KINDS, Turns
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.source import FilledText
+
+_AT: Final[KeyPath] = ("method", "preference")
+_SINGLE: Final = "kto"
+_LOSSES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "answer_weight": ("dpo", "ipo", "simpo"),
+    "gamma": ("simpo",),
+    "desirable_weight": ("kto",),
+    "undesirable_weight": ("kto",),
+}
+_IDLE: Final[Mapping[str, float]] = {
+    "answer_weight": 0,
+    "gamma": 0,
+    "desirable_weight": 1,
+    "undesirable_weight": 1,
+}
+"""Values that change nothing, which a resolved recipe writes for every loss."""
+
+
+def _loss(recipe: FilledText) -> str | None:
+    """Return the loss of a recipe on preferences; None for other kinds of tasks."""
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind is None or kind.turns is not Turns.PREFERENCE:
+        return None
+    written: Mapping[str, Any] = recipe["method"].get("preference", {})
+    usual = _SINGLE if recipe["data"]["shape"] == "kto" else "dpo"
+    return str(written.get("loss", usual))
+
+
+@rule("task.kind", "method")
+def preferences_are_of_pairs(recipe: FilledText) -> Problems:
+    """R335: method.preference with another kind of task.
+
+    Its losses learn from pairs of answers, or from answers with a thumb; other rows have neither.
+
+    Fix: Delete the key, or set task.kind: preference.
+
+    Wrong:
+        method:
+          kind: lora
+          ▸preference: {loss: dpo}
+
+    Right:
+        method:
+          kind: lora
+    """
+    kind = KINDS.get(recipe["task"]["kind"])
+    if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(_AT):
+        message = f"{kind.name} has no pairs of answers to learn from"
+        hint = "delete it, or write `kind: preference` under task"
+        yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
+
+
+@rule("task.kind", "method", "data.shape")
+def nothing_is_dropped_out(recipe: FilledText) -> Problems:
+    """R336: dropout with preferences.
+
+    The trainers turn dropout off, so that two answers differ by nothing but their text; the key would do nothing.
+
+    Fix: Delete the key.
+
+    Wrong:
+        task:
+          kind: preference
+        method:
+          kind: lora
+          dropout: ▸0.1
+
+    Right:
+        task:
+          kind: preference
+        method:
+          kind: lora
+    """
+    method = recipe["method"]
+    if _loss(recipe) is not None and method["kind"] != "full" and method["dropout"] > 0:
+        message = "training on preferences turns dropout off: this would do nothing"
+        yield recipe.problem("R336", message, at=("method", "dropout"), hint="delete the line")
+
+
+@rule("task.kind", "method", "data.shape")
+def kto_compares_within_a_batch(recipe: FilledText) -> Problems:
+    """R337: KTO with one row a forward pass.
+
+    It estimates how far the model has moved from the answers of the other rows of the same pass; with a single row that
+    estimate is the row's own reward, and nothing is learned.
+
+    Fix: Set method.micro_batch_size to 2 or more.
+
+    Wrong:
+        task:
+          kind: preference
+        data:
+          shape: kto
+          # no pair
+        method:
+          kind: lora
+          batch_size: 8
+          micro_batch_size: ▸1
+          preference: {loss: kto}
+
+    Right:
+        task:
+          kind: preference
+        data:
+          shape: kto
+          # no pair
+        method:
+          kind: lora
+          batch_size: 8
+          micro_batch_size: 4
+          preference: {loss: kto}
+    """
+    method = recipe["method"]
+    if _loss(recipe) != _SINGLE:
+        return
+    for key in ("micro_batch_size", "batch_size"):
+        if method.get(key) == 1:
+            message = "kto learns from the other rows of a pass: it needs 2 or more"
+            yield recipe.problem("R337", message, at=("method", key), hint=f"write `{key}: 4`")
+            return
+
+
+@rule("task.kind", "method", "data")
+def loss_fits_the_rows(recipe: FilledText) -> Problems:
+    """R338: a loss that cannot learn from such rows.
+
+    kto learns from single answers with a thumb (data.shape: kto), the other losses from pairs (data.shape: dpo, or
+    data.pair).
+
+    Fix: Choose the loss that fits the rows.
+
+    Wrong:
+        task:
+          kind: preference
+        data:
+          pair: {prompt: question, chosen: better, rejected: worse}
+        method:
+          kind: lora
+          preference: {loss: ▸kto}
+
+    Right:
+        task:
+          kind: preference
+        data:
+          pair: {prompt: question, chosen: better, rejected: worse}
+        method:
+          kind: lora
+          preference: {loss: dpo}
+    """
+    loss, data = _loss(recipe), recipe["data"]
+    if loss is None or not recipe.has((*_AT, "loss")):
+        return
+    has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
+    rows = "pairs" if has_pairs else "single answers"
+    if (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE):
+        other = "dpo" if has_pairs else _SINGLE
+        message = f"{loss} cannot learn from {rows}"
+        yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
+
+
+@rule("task.kind", "method", "data.shape")
+def loss_has_the_key(recipe: FilledText) -> Problems:
+    """R339: a key that the loss does not have.
+
+    answer_weight is of dpo, ipo and simpo (orpo has the likelihood of the chosen answer in itself), gamma of simpo, the
+    weights of thumbs of kto. Elsewhere they would do nothing.
+
+    Fix: Delete the key, or choose a loss that has it.
+
+    Wrong:
+        task:
+          kind: preference
+        method:
+          kind: lora
+          preference: {loss: orpo, ▸answer_weight: 0.2}
+
+    Right:
+        task:
+          kind: preference
+        method:
+          kind: lora
+          preference: {loss: dpo, answer_weight: 0.2}
+    """
+    loss, written = _loss(recipe), recipe["method"].get("preference", {})
+    for key, losses in _LOSSES_OF.items():
+        if loss is None or loss in losses or not recipe.has((*_AT, key)):
+            continue
+        if written[key] != _IDLE[key]:
+            message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
+            at = (*_AT, key)
+            yield recipe.problem("R339", message, at=at, key=True, hint="delete it")

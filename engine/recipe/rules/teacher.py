@@ -1,0 +1,255 @@
+"""Rules about the teacher: what it can answer, by what its answers are kept, which rows it is given."""
+
+from __future__ import annotations
+
+from engine.kinds import KINDS
+from engine.recipe.baselines import name_of, written_baselines
+from engine.recipe.rules.kinds import listed
+from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES
+from engine.recipe.text.source import FilledText
+from engine.recipe.validation.schema_errors import show
+from engine.recipe.validation_rows import are_drawn_from_train
+
+
+@rule("task.kind", "teacher")
+def teacher_fits_the_kind(recipe: FilledText) -> Problems:
+    """R320: a teacher for a kind of task whose answers have no form.
+
+    A teacher's answer becomes the answer that is learned. Labels and objects are held to their form while the
+    teacher answers; a free text would be learned however wrong it is.
+
+    Fix: Delete `teacher`, or ask for labels or an object.
+
+    Wrong:
+        task:
+          kind: generation
+        ▸teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        task:
+          kind: classification
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    kind = KINDS.get(recipe["task"]["kind"])
+    if "teacher" not in recipe.filled or kind is None or kind.is_constrained:
+        return
+    fitting = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
+    message = f"a teacher answers {fitting}, not {kind.name}"
+    yield recipe.problem("R320", message, at=("teacher",), key=True, hint="delete it")
+
+
+@rule("teacher")
+def confidence_is_known(recipe: FilledText) -> Problems:
+    """R321: answers of a server are kept by a confidence that it does not give.
+
+    Servers return texts; how probable an answer was is known of models that run here only.
+
+    Fix: Delete `keep.confidence`, or name the teacher by hub, path, package or gguf.
+
+    Wrong:
+        allow_moving: true
+        teacher:
+          model: {endpoint: "http://localhost:8000/v1", model: m}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+          keep: {▸confidence: {min: 0.8}}
+
+    Right:
+        allow_moving: true
+        teacher:
+          model: {endpoint: "http://localhost:8000/v1", model: m}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher = recipe.filled.get("teacher")
+    if teacher and "endpoint" in teacher["model"] and "confidence" in teacher["keep"]:
+        message = "a server does not say how probable its answers are"
+        at = ("teacher", "keep", "confidence")
+        yield recipe.problem("R321", message, at=at, key=True, hint="delete it")
+
+
+@rule("teacher")
+def inputs_only_train(recipe: FilledText) -> Problems:
+    """R322: rows for the teacher that are put into a split, or weighted.
+
+    What a teacher answers is only ever trained on: it judges nothing, and each row is seen once.
+
+    Fix: Delete the key.
+
+    Wrong:
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv, ▸into: holdout}]}
+
+    Right:
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher = recipe.filled.get("teacher")
+    for position, written in enumerate(teacher["inputs"]["sources"] if teacher else ()):
+        at = (*SOURCES, position)
+        if "into" in written:
+            message = "rows that a teacher answers are trained on, and stand in no other split"
+            yield recipe.problem("R322", message, at=(*at, "into"), key=True, hint="delete it")
+        if written["weight"] != 1:
+            message = "rows that a teacher answers are seen once each"
+            yield recipe.problem("R322", message, at=(*at, "weight"), key=True, hint="delete it")
+
+
+@rule("splits", "teacher")
+def folds_have_no_teacher(recipe: FilledText) -> Problems:
+    """R323: a teacher and cross-validation.
+
+    Every fold holds out other rows, so other rows of the teacher would have to be left out for each of them.
+
+    Fix: Delete `splits.folds` and give `splits.holdout`.
+
+    Wrong:
+        splits:
+          # no holdout
+          validation: 0
+          folds: 5
+        ▸teacher:
+          model: {path: ../data}
+          stop_if_teacher_is_no_better: false
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    if "teacher" in recipe.filled and recipe["splits"]["folds"]:
+        message = "a teacher's rows are compared with one holdout, and folds have several"
+        hint = "give `splits.holdout` in the place of `splits.folds`"
+        yield recipe.problem("R323", message, at=("teacher",), key=True, hint=hint)
+
+
+@rule("method", "splits", "teacher")
+def teacher_can_be_judged(recipe: FilledText) -> Problems:
+    """R324: a teacher that has to be better, and no validation rows that show it.
+
+    Whether a teacher beats a cheap baseline is asked on the validation rows, before the holdout is used for it.
+
+    Fix: Give `splits.validation` some rows, or write `stop_if_teacher_is_no_better: false`.
+
+    Wrong:
+        splits:
+          validation: 0
+        method:
+          keep: last
+        teacher:
+          model: {path: ../data}
+          ▸stop_if_teacher_is_no_better: true
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        splits:
+          validation: 0
+        method:
+          keep: last
+        teacher:
+          model: {path: ../data}
+          stop_if_teacher_is_no_better: false
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher = recipe.filled.get("teacher")
+    if not teacher or not teacher["stop_if_teacher_is_no_better"]:
+        return
+    if not recipe["splits"]["validation"] and not are_drawn_from_train(recipe.filled):
+        message = "there are no validation rows on which the teacher could show that it is better"
+        hint = "give `splits.validation` some rows, or set it to false"
+        at = ("teacher", "stop_if_teacher_is_no_better")
+        yield recipe.problem("R324", message, at=at, key=True, hint=hint)
+
+
+@rule("baselines", "teacher")
+def teacher_has_its_own_name(recipe: FilledText) -> Problems:
+    """R325: a teacher that is called as a baseline is.
+
+    Reports and stored answers are distinguished by the name.
+
+    Fix: Give the teacher another `name`.
+
+    Wrong:
+        teacher:
+          model: {name: ▸tfidf_svm, path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        teacher:
+          model: {name: larger, path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher = recipe.filled.get("teacher")
+    if not teacher:
+        return
+    name = teacher["model"].get("name", NAME)
+    if name in [name_of(one) for one in written_baselines(recipe.filled)]:
+        message = f"a baseline is called {show(name)} too"
+        at = (*MODEL, "name") if "name" in teacher["model"] else MODEL
+        yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
+
+
+@rule("acceptance", "teacher")
+def bounds_against_a_teacher(recipe: FilledText) -> Problems:
+    """R326: a bound against a teacher that the recipe does not name.
+
+    There is nobody to compare with, so the bound would hold nothing.
+
+    Fix: Delete the bound, or name a `teacher`.
+
+    Wrong:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          ▸against_teacher: {macro_f1: {max_drop: 0.03}}
+
+    Right:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {macro_f1: {max_drop: 0.03}}
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    R327: the size or the speed of a teacher that is not loaded here.
+
+    What a server runs is not known, and llama.cpp computes in other ways than the student does: the relation would
+    tell of two programs and not of two models.
+
+    Fix: Delete the bound, or name the teacher by hub, path or package.
+
+    Wrong:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {▸parameters: {max_ratio: 0.5}}
+        allow_moving: true
+        teacher:
+          model: {endpoint: "http://localhost:8000/v1", model: m}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        acceptance:
+          metrics: {macro_f1: {min: 0.8}}
+          against_teacher: {parameters: {max_ratio: 0.5}}
+        teacher:
+          model: {path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    bounds = recipe["acceptance"].get("against_teacher")
+    if bounds is None:
+        return
+    at = ("acceptance", "against_teacher")
+    teacher = recipe.filled.get("teacher")
+    if not teacher:
+        message = "there is no teacher to compare with"
+        yield recipe.problem("R326", message, at=at, key=True, hint="name a `teacher`")
+        return
+    elsewhere = {"endpoint", "gguf"} & set(teacher["model"])
+    for name in (one for one in RATIOS if one in bounds and elsewhere):
+        message = f"`{name}` is known of a teacher that is named by hub, path or package"
+        yield recipe.problem("R327", message, at=(*at, name), key=True, hint="delete it")

@@ -1,0 +1,92 @@
+"""The teacher of a recipe: how it is written, and what of it decides the rows that are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.recipe.baselines import LEARNED, as_written, baseline
+from engine.recipe.model import (
+    AgainstTeacher,
+    Baseline,
+    MaxDrop,
+    Recipe,
+    Source,
+    Teacher,
+    TeacherInputs,
+)
+from engine.recipe.text.compose import KeyPath
+
+MODEL: Final[KeyPath] = ("teacher", "model")
+SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
+NAME: Final = "teacher"
+"""What reports call a teacher to which the recipe gives no name."""
+RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
+"""What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
+ROWS_SUFFIX: Final = "_teacher_rows"
+"""Ends the name of a baseline that was trained on the teacher's rows too."""
+
+
+def teacher_of(written: Mapping[str, Any], sources: Sequence[Source], folder: Path) -> Teacher:
+    """Return the value of a checked section; `sources` are those of its inputs."""
+    bound = written["keep"].get("confidence")
+    return Teacher(
+        model=baseline({"model": {"name": NAME, **written["model"]}}, folder),
+        inputs=TeacherInputs(sources=tuple(sources), rows=int(written["inputs"]["rows"])),
+        min_confidence=None if bound is None else float(bound["min"]),
+        stop_if_teacher_is_no_better=written["stop_if_teacher_is_no_better"],
+    )
+
+
+def teacher_model(teacher: Teacher) -> dict[str, Any]:
+    """Return how a recipe writes the model, but for its place."""
+    found: dict[str, Any] = as_written(teacher.model)["model"]
+    return found
+
+
+def written_keep(teacher: Teacher) -> dict[str, Any]:
+    """Return how a recipe writes which answers are kept."""
+    bound = teacher.min_confidence
+    return {} if bound is None else {"confidence": {"min": bound}}
+
+
+def against_teacher_of(written: Mapping[str, Any]) -> AgainstTeacher:
+    """Return the value of a checked `acceptance.against_teacher`."""
+    ratios = {name: written.get(name, {}).get(way) for name, way in RATIOS.items()}
+    drops = sorted(name for name in written if name not in RATIOS)
+    return AgainstTeacher(
+        drops=tuple(
+            MaxDrop(metric=name, max_drop=float(written[name]["max_drop"])) for name in drops
+        ),
+        max_parameters=ratios["parameters"],
+        min_speed=ratios["rows_per_second"],
+    )
+
+
+def written_against_teacher(bounds: AgainstTeacher) -> dict[str, dict[str, float]]:
+    """Return how a recipe writes these bounds."""
+    found: dict[str, dict[str, float]] = {
+        drop.metric: {"max_drop": drop.max_drop} for drop in bounds.drops
+    }
+    values = {"parameters": bounds.max_parameters, "rows_per_second": bounds.min_speed}
+    return found | {
+        name: {RATIOS[name]: value} for name, value in values.items() if value is not None
+    }
+
+
+def on_teacher_rows(recipe: Recipe) -> tuple[Baseline, ...]:
+    """Return the baselines that learn from rows, to be trained on the teacher's too; none without a teacher."""
+    if recipe.teacher is None:
+        return ()
+    return tuple(
+        replace(one, name=f"{one.name}{ROWS_SUFFIX}")
+        for one in recipe.baselines
+        if one.kind in LEARNED
+    )
+
+
+def all_baselines(recipe: Recipe) -> tuple[Baseline, ...]:
+    """Return what the student is compared with: the recipe's baselines, and those with the teacher's rows."""
+    return (*recipe.baselines, *on_teacher_rows(recipe))

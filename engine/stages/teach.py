@@ -1,0 +1,388 @@
+"""Teach: a teacher answers rows without labels, and its answers are trained on beside the labelled rows.
+
+First it has to be better on the validation rows than what costs nothing: the recipe's baselines that are
+no other model. Else the run ends before the rows are asked. The rows are read and checked as training rows
+are, and what stands near another split is left out. The baselines that learn are trained on the same rows
+as the student and stand beside it: what the answers alone bring must not look like the student's merit.
+
+Training reads the product `training_rows`; what of the holdout is needed here stands in the stage's own files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.results import READ, TEACHER_ANSWERS, data_summary, write_json
+from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.answered import answered_rows
+from engine.data.examples.example import Example, write_examples
+from engine.data.examples.output import split_digest
+from engine.data.reading.sources import (
+    fetch_all,
+    read_all,
+    sha256_of_sources,
+    source_names,
+    source_slice,
+)
+from engine.data.splitting.subsets import Fold
+from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
+from engine.evidence import DataSummary, TeacherResult, to_json
+from engine.inference import predict
+from engine.inference.baselines.notes import note
+from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
+from engine.inference.baselines.served import cost_of
+from engine.inference.sampling import judged_validation
+from engine.inference.teacher import ask_teacher, kept_by_confidence, why_refused
+from engine.metrics.predictions import Judging, Prediction, read_predictions
+from engine.metrics.scoring import score, values_of
+from engine.recipe.baselines import as_written
+from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
+from engine.recipe.teacher import on_teacher_rows, teacher_model, written_keep
+from engine.store import Artifact
+from engine.training.rendered import rendered_rows
+
+REVISION = 1
+NEEDS = ("data", "holdout")
+AFTER = ("baseline",)
+USES = ("base_model", "device")
+TOOLS = ("numpy", "scikit-learn", "torch", "transformers")
+
+FILE = "teacher.json"
+ANSWERS = "answers.jsonl"
+"""Every row that was asked: its answer, and why it is not learned from."""
+BASELINES = "baselines.json"
+NOT_FIT = "does not fit the schema"
+FIRST = 0
+"""The number of the only fold there is."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe names a teacher."""
+    return recipe.teacher is not None
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return the teacher, which rows it is asked, and what reads, checks and judges them."""
+    teacher = _teacher(recipe)
+    sources = teacher.inputs.sources
+    return {
+        "task": predict.task_slice(recipe.task),
+        "input": recipe.task.input,
+        "teacher": {
+            "model": teacher_model(teacher),
+            "rows": teacher.inputs.rows,
+            "keep": written_keep(teacher),
+            # one that is no better is not asked: what it leaves then is another thing
+            "stops": teacher.stop_if_teacher_is_no_better,
+            "sources": [
+                source_slice(source, name)
+                for source, name in zip(sources, source_names(sources), strict=True)
+            ],
+        },
+        "baselines": [as_written(baseline) for baseline in _cheap(recipe)],
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed, "by": recipe.splits.by},
+        "method": {"max_length": recipe.method.max_length},
+    }
+
+
+def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
+    """Return the teacher, the rows that it is asked, and the encoders of baselines."""
+    teacher = _teacher(recipe)
+    found: dict[str, Reference | Source] = {
+        f"teacher rows {number}": source
+        for number, source in enumerate(teacher.inputs.sources, start=1)
+    }
+    models = [teacher.model, *_cheap(recipe), *on_teacher_rows(recipe)]
+    for one in models:
+        if (ref := one.ref or one.gguf) is not None:
+            found[reference_name(one)] = ref
+    return found
+
+
+def run(context: StageContext) -> None:
+    """Write `teacher.json`, `answers.jsonl`, `baselines.json`, predictions, and the product `training_rows`.
+
+    Raises:
+        DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
+        StageError, EnvironmentProblem: the teacher cannot be asked.
+
+    """
+    teaching = _Teaching.of(context)
+    result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
+    if result.is_better or not _teacher(context.recipe).stop_if_teacher_is_no_better:
+        kept, result = teaching.answered(teaching.rows(), result)
+        _check_rendering(context, _keep_rows(context, kept))
+        result = teaching.on_holdout(result)
+        beside = [teaching.beside(one, kept) for one in teaching.learned()]
+    else:
+        _keep_rows(context, kept)
+    write_json(context.workdir / BASELINES, beside)
+    write_json(context.workdir / FILE, to_json(teaching.spent(result)))
+
+
+def _teacher(recipe: Recipe) -> Teacher:
+    if recipe.teacher is None:
+        raise AssertionError(recipe.name)  # see `applies`
+    return recipe.teacher
+
+
+def _cheap(recipe: Recipe) -> tuple[Baseline, ...]:
+    """Return the baselines that a teacher has to beat: those that ask no other model and tune none."""
+    return tuple(one for one in recipe.baselines if one.kind not in ("model", "encoder_tuned"))
+
+
+@dataclass(slots=True)
+class _Teaching:
+    """The teacher of one run: what it was asked so far."""
+
+    context: StageContext
+    teacher: Teacher
+    asker: Asker
+    train: list[Example]
+    validation: list[Example]
+    holdout: list[Example]
+    made: list[Artifact]
+    """What it answered."""
+
+    @classmethod
+    def of(cls, context: StageContext) -> _Teaching:
+        train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
+        models = Models(context, cache(context.base_model_folder))
+        return cls(
+            context=context,
+            teacher=_teacher(context.recipe),
+            asker=Asker(context=context, models=models, path="teacher.model"),
+            train=train,
+            validation=judged_validation(validation, context.recipe),
+            holdout=holdout,
+            made=[],
+        )
+
+    def judge(self) -> TeacherResult:
+        """Ask teacher and cheap baselines the validation rows."""
+        recipe, model = self.context.recipe, self.teacher.model
+        metric = Judging.of(recipe).main
+        found = TeacherResult(
+            name=model.name,
+            note="",
+            metric=metric,
+            validation=None,
+            baselines={},
+            is_better=True,
+            sign=_sign(recipe),
+            min_confidence=self.teacher.min_confidence,
+        )
+        if not self.validation:
+            return found
+        predictions = self._on_validation(model)
+        mine = values_of(predictions, recipe.task).get(metric)
+        others = {
+            one.name: values_of(self._on_validation(one), recipe.task).get(metric)
+            for one in _cheap(recipe)
+            if not self.asker.why_absent(one)
+        }
+        return replace(
+            found,
+            validation=score(predictions, Judging.of(recipe)),
+            baselines=others,
+            is_better=_beats(mine, others.values(), sign=_sign(recipe)),
+            confidence=kept_by_confidence(predictions, also=self.teacher.min_confidence),
+        )
+
+    def _on_validation(self, baseline: Baseline) -> list[Prediction]:
+        fold = self._fold(self.train, self.validation)
+        key = {"data": self.context.inputs["data"], "judged": "validation"}
+        made = self.asker.product(baseline, fold, rows=key)
+        if baseline is self.teacher.model:
+            self.made.append(made)
+        return read_predictions(made.file(predict.FILE))
+
+    def _fold(self, train: Sequence[Example], judged: Sequence[Example]) -> Fold:
+        # what is judged must not choose: only the holdout leaves the validation rows for that
+        validation = self.validation if judged is self.holdout else ()
+        return Fold(
+            number=FIRST, train=tuple(train), validation=tuple(validation), judged=tuple(judged)
+        )
+
+    def rows(self) -> UnlabelledRows:
+        """Read and check the rows without labels. DataError."""
+        context, inputs = self.context, self.teacher.inputs
+        fetched = fetch_all(inputs.sources, context.cached, context.progress)
+        found = unlabelled_rows(
+            read_all(fetched, context.progress),
+            context.recipe,
+            sources=inputs.sources,
+            splits={
+                "train": self.train,
+                "validation": context.examples("validation"),
+                "holdout": self.holdout,
+            },
+            most=inputs.rows,
+            scratch=context.scratch,
+            step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
+        )
+        sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
+        write_json(context.workdir / READ, {"sources": sources, "rows": found.read}, indent=2)
+        return found
+
+    def answered(
+        self, rows: UnlabelledRows, judged: TeacherResult
+    ) -> tuple[list[Example], TeacherResult]:
+        """Ask the rows, write down what became of each, and return those that are learned from."""
+        recipe = self.context.recipe
+        asked = ask_teacher(self.asker, self.teacher.model, rows.rows, shown=self.train)
+        self.made += asked.products
+        read = answered_rows(recipe.task, recipe.data)
+        kept: list[Example] = []
+        refused: Counter[str] = Counter()
+        with (self.context.workdir / ANSWERS).open("w", encoding="utf-8", newline="\n") as file:
+            for row, answer in zip(rows.rows, asked.predictions, strict=True):
+                why = why_refused(answer, min_confidence=self.teacher.min_confidence)
+                example = None if why or answer.label is None else read(row, answer.label)
+                if example is None:
+                    why = why or NOT_FIT
+                    refused[why] += 1
+                else:
+                    kept.append(example)
+                file.write(_line(row, answer, why))
+        return kept, replace(
+            judged,
+            read=rows.read,
+            left_out=dict(rows.left_out),
+            asked=len(rows.rows),
+            refused=dict(refused),
+            kept=len(kept),
+            labels=_counts(recipe, kept),
+        )
+
+    def on_holdout(self, result: TeacherResult) -> TeacherResult:
+        """Ask the holdout, which the student is compared on."""
+        recipe = self.context.recipe
+        fold = self._fold(self.train, self.holdout)
+        made = self.asker.product(self.teacher.model, fold)
+        self.made.append(made)
+        shutil.copyfile(made.file(predict.FILE), self.context.workdir / TEACHER_ANSWERS)
+        predictions = read_predictions(made.file(predict.FILE))
+        facts = facts_of([made])
+        seconds = facts.get("asked_seconds")
+        return replace(
+            result,
+            holdout=score(predictions, Judging.of(recipe)),
+            parameters=facts.get("parameters"),
+            rows_per_second=len(self.holdout) / seconds if seconds else None,
+        )
+
+    def learned(self) -> list[Baseline]:
+        """Return the baselines that are trained on the teacher's rows too, and can be had."""
+        every = on_teacher_rows(self.context.recipe)
+        return [one for one in every if not self.asker.why_absent(one)]
+
+    def beside(self, baseline: Baseline, kept: Sequence[Example]) -> dict[str, Any]:
+        """Train a baseline on the student's rows, ask it the holdout, and return its entry in `baselines.json`."""
+        context, recipe = self.context, self.context.recipe
+        fold = self._fold([*self.train, *kept], self.holdout)
+        key = {"rows": split_digest(fold.train), "data": context.inputs["data"]}
+        made = self.asker.product(baseline, fold, rows=key)
+        file = context.workdir / f"predictions.{baseline.name}.jsonl"
+        shutil.copyfile(made.file(predict.FILE), file)
+        facts = facts_of([made])
+        return {
+            "name": baseline.name,
+            "scores": to_json(score(read_predictions(file), Judging.of(recipe))),
+            "seconds": round(made.seconds, 3),
+            "note": f"{note(baseline, recipe, fold, facts)}, {len(kept)} of them answered by the teacher",
+            "facts": facts,
+        }
+
+    def spent(self, result: TeacherResult) -> TeacherResult:
+        """Add the seconds and the cost of all that the teacher was asked, and how it was asked."""
+        model, facts = self.teacher.model, facts_of(self.made) if self.made else {}
+        cost = cost_of(model.endpoint, facts) if model.endpoint and facts else None
+        fold = self._fold(self.train, self.holdout)
+        return replace(
+            result,
+            note=note(model, self.context.recipe, fold, facts) if facts else "",
+            cost=cost,
+            seconds=round(sum(one.seconds for one in self.made), 3),
+        )
+
+
+def _sign(recipe: Recipe) -> int:
+    judging = Judging.of(recipe)
+    return -1 if judging.is_lower_better(judging.main) else 1
+
+
+def _beats(mine: float | None, others: Iterable[float | None], *, sign: int) -> bool:
+    """Tell whether the measured value is better than every other; without one it is not."""
+    if mine is None:
+        return False
+    return all(sign * mine > sign * other for other in others if other is not None)
+
+
+def _line(row: Example, answer: Prediction, why: str) -> str:
+    fields = {
+        "id": row.id,
+        "origin": row.origin,
+        "answer": answer.text if answer.label is None else answer.label,
+        "confidence": answer.probability,
+        "kept": not why,
+        **({"why": why} if why else {}),
+    }
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def _counts(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:
+    counts = Counter(label for row in rows for label in row.labels)
+    return {label: counts[label] for label in recipe.task.labels}
+
+
+def _keep_rows(context: StageContext, kept: Sequence[Example]) -> Artifact:
+    """Write the rows that are trained on: those with labels, then those that the teacher answered."""
+    train = context.examples("train")
+    payload = {"teach": context.key}
+
+    def build(folder: Path) -> None:
+        write_examples(folder / "train.jsonl", [*train, *kept])
+        write_examples(folder / "validation.jsonl", context.examples("validation"))
+        summary = _summary(context, [*train, *kept])
+        write_json(folder / "summary.json", to_json(summary), indent=2)
+
+    return context.cached(PRODUCT, payload, build)
+
+
+def _summary(context: StageContext, train: Sequence[Example]) -> DataSummary:
+    """Return the data stage's summary with the training split that is trained on."""
+    summary = data_summary(context.artifacts["data"])
+    counts = _counts(context.recipe, train)
+    splits = tuple(
+        replace(
+            split,
+            rows=len(train),
+            seen=sum(row.repeat for row in train),
+            labels=counts,
+            digest=split_digest(train, context.scratch),
+        )
+        if split.name == "train"
+        else split
+        for split in summary.splits
+    )
+    return replace(summary, splits=splits)
+
+
+def _check_rendering(context: StageContext, training: Artifact) -> None:
+    """Refuse rows that cannot be trained on before anything is spent on training. DataError, StageError."""
+    trained = replace(
+        context,
+        artifacts={**context.artifacts, PRODUCT: training},
+        inputs={**context.inputs, PRODUCT: training.key},
+    )
+    rendered_rows(trained.for_training(), context.base_model_folder())

@@ -1,0 +1,208 @@
+"""Whole recipes with a teacher: a scripted server, or a model in a folder, that answers rows without labels."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.chat_service import Body, Service, Trouble, serving
+from support.project import BAD, GOOD, Project, rows
+from support.runs import report
+
+pytestmark = pytest.mark.thorough
+UNLABELLED = 60
+KNOWN = 140
+"""Rows of the project's own file, with which the unlabelled ones share none but those planted."""
+
+
+def oracle(body: Body) -> str:
+    """Answer rightly: every row holds words of one class only."""
+    text = body["messages"][-1]["content"]
+    return "positive" if any(word in text for word in GOOD) else "negative"
+
+
+def parrot(body: Body) -> str:
+    """Answer always the same."""
+    del body
+    return "positive"
+
+
+def write_unlabelled(project: Project, texts: list[str]) -> None:
+    with (project.folder / "unlabelled.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("text",), *((text,) for text in texts)])
+
+
+def new_texts(count: int) -> list[str]:
+    known = {text for text, _ in rows(KNOWN)}
+    return [text for text, _ in rows(count + 20, seed=5) if text not in known][:count]
+
+
+def with_teacher(project: Project, model: dict[str, Any], **more: Any) -> None:
+    inputs = {"sources": [{"path": "unlabelled.csv"}]} | more.pop("inputs", {})
+    more = {"stop_if_teacher_is_no_better": False} | more
+    project.edit(
+        allow_moving=True,
+        teacher={"model": model, "inputs": inputs, **more},
+        splits__train=30,
+        splits__validation=20,
+        baselines=["majority", "tfidf_svm"],
+        data__checks={"leakage": "warn", "near_duplicates": "off"},
+    )
+
+
+@pytest.fixture
+def served() -> Iterator[Service]:
+    with serving(Service(answer=oracle)) as service:
+        yield service
+
+
+def endpoint(service: Service) -> dict[str, Any]:
+    return {"endpoint": service.url, "model": "served", "price": {"input": 1.0, "output": 2.0}}
+
+
+def found_in(project: Project) -> dict[str, Any]:
+    return report(project.folder / ".recipe")
+
+
+def test_answers_of_a_teacher_are_trained_on_and_nothing_is_asked_twice(
+    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with_teacher(project, endpoint(served))
+    outcome = project.run("run", str(project.recipe))
+    found, asked = found_in(project), len(served.asked)
+    teacher = found["teacher"]
+
+    assert outcome.code == 0, outcome.err
+    assert teacher["kept"] > 30
+    assert teacher["asked"] + sum(teacher["left_out"].values()) == UNLABELLED
+    assert sum(teacher["labels"].values()) == teacher["kept"]
+    assert found["training"]["rows"] == 30 + teacher["kept"]
+    assert asked == teacher["asked"] + 20 + 40, "validation, holdout and each row once"
+    assert teacher["cost"] == pytest.approx((10 * asked + 2 * asked) / 1e6)
+    assert "tfidf_svm_teacher_rows" in [one["name"] for one in found["baselines"]]
+
+    project.edit(method__learning_rate=1e-3)
+    again = project.run("run", str(project.recipe))
+
+    assert again.code == 0, again.err
+    assert len(served.asked) == asked
+
+
+def test_a_run_that_was_cut_off_asks_only_the_rows_that_are_left(
+    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with_teacher(project, endpoint(served))
+    served.trouble = lambda _body, asked: Trouble(status=400, body={}) if asked > 45 else None
+    cut = project.run("run", str(project.recipe), "--until", "teach")
+    first = [json.dumps(body) for body in served.asked]
+    served.trouble = lambda _body, _asked: None
+    again = project.run("run", str(project.recipe), "--until", "teach")
+    second = [json.dumps(body) for body in served.asked[len(first) :]]
+
+    assert (cut.code, again.code) == (3, 0), again.err
+    assert "E724" in cut.err
+    answered = set(first[:40])
+    assert not answered & set(second)
+    assert len({*first, *second}) == 20 + 40 + found_in(project)["teacher"]["asked"]
+
+
+def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with serving(Service(answer=parrot)) as service:
+        with_teacher(project, endpoint(service), stop_if_teacher_is_no_better=True)
+        outcome = project.run("run", str(project.recipe))
+        found = found_in(project)
+        asked = len(service.asked)
+        project.edit(teacher__stop_if_teacher_is_no_better=False)
+        anyway = project.run("run", str(project.recipe))
+
+    assert (outcome.code, found["outcome"]) == (1, "teacher_no_better")
+    assert asked == 20, "the validation rows, and no other"
+    assert "the teacher `teacher` reaches macro_f1" in found["summary"]
+    assert found["training"] is None
+    assert anyway.code == 0, anyway.err
+    assert found_in(project)["teacher"]["asked"] > 30
+
+
+def test_rows_near_the_holdout_or_known_already_are_left_out_and_counted(
+    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    own = [text for text, _ in rows(KNOWN)]
+    fresh = [f"row {number} has nothing to do with it, {BAD[number % 5]}" for number in range(9)]
+    write_unlabelled(project, [*own, *fresh, fresh[0], ""])
+    with_teacher(project, endpoint(served))
+    project.edit(data__checks__empty="drop")
+    outcome = project.run("run", str(project.recipe), "--until", "teach")
+    teacher = found_in(project)["teacher"]
+    asked = {body["messages"][-1]["content"].partition("\n\n")[2] for body in served.asked}
+
+    assert outcome.code == 0, outcome.err
+    assert teacher["left_out"]["duplicate"] == 1
+    assert teacher["left_out"]["empty"] == 1
+    assert teacher["left_out"]["near the holdout"] >= 40
+    assert teacher["left_out"]["a training row already"] > 0
+    assert asked.issuperset(fresh)
+    answers = _answers(project)
+    assert {line["origin"] for line in answers} >= {"unlabelled.csv:142"}
+    assert all(line["kept"] for line in answers)
+
+
+def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with_teacher(
+        project,
+        {"path": "base", "name": "self"},
+        keep={"confidence": {"min": 1.0}},
+        inputs={"rows": 25},
+    )
+    project.edit(
+        acceptance__against_teacher={
+            "macro_f1": {"max_drop": 0.9},
+            "parameters": {"max_ratio": 2},
+            "rows_per_second": {"min_ratio": 0.001},
+        }
+    )
+    outcome = project.run("run", str(project.recipe), "--until", "gate")
+    teacher = found_in(project)["teacher"]
+
+    against = found_in(project)["against_teacher"]
+    ratios = [one for one in found_in(project)["gate"]["checks"] if "teacher" in one["name"]]
+
+    assert outcome.code == 0, outcome.err
+    assert (teacher["name"], teacher["asked"]) == ("self", 25)
+    assert against["teacher_parameters"] < against["parameters"], "an adapter is added to the base"
+    rightness = ("both_right", "only_teacher_right", "only_student_right", "neither_right")
+    assert sum(against[name] for name in rightness) == 40
+    assert [one["name"] for one in ratios] == [
+        "against_teacher.macro_f1",
+        "teacher_ratio.parameters",
+        "teacher_ratio.rows_per_second",
+    ]
+    assert teacher["left_out"]["more than are asked"] > 0
+    assert teacher["refused"]["below the confidence"] + teacher["kept"] == 25
+    assert teacher["confidence"][-1]["confidence"] == 1.0
+    assert teacher["cost"] is None
+
+
+def _answers(project: Project) -> list[dict[str, Any]]:
+    files = list((project.folder / ".recipe" / "store").rglob("answers.jsonl"))
+    lines: list[dict[str, Any]] = []
+    for file in files:
+        lines += [json.loads(line) for line in Path(file).read_text("utf-8").splitlines()]
+    return [line for line in lines if "kept" in line]

@@ -1,0 +1,116 @@
+"""The student against its teacher: what it may lose, and what it has to save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from engine.evidence import Status, StudentAgainstTeacher, TeacherResult
+from engine.metrics.against_teacher import (
+    against_teacher,
+    compare_with_teacher,
+    judge_against_teacher,
+)
+from engine.metrics.predictions import Judging, Prediction
+from engine.recipe.model import Acceptance, AgainstTeacher, MaxDrop
+from support.tasks import task
+
+Answers = Callable[[Mapping[str, str]], list[Prediction]]
+TASK = task("classification", labels=("a", "b"))
+JUDGING = Judging(task=TASK, confidence=0.95, seed=7)
+TEACHER = {"a": "a" * 97 + "b" * 3, "b": "b" * 97 + "a" * 3}
+NEAR = {"a": "a" * 96 + "b" * 4, "b": "b" * 96 + "a" * 4}
+FAR = {"a": "a" * 80 + "b" * 20, "b": "b" * 80 + "a" * 20}
+
+
+def bounds(drop: float | None = None, **ratios: float) -> Acceptance:
+    drops = () if drop is None else (MaxDrop(metric="accuracy", max_drop=drop),)
+    taught = AgainstTeacher(
+        drops=drops, max_parameters=ratios.get("size"), min_speed=ratios.get("speed")
+    )
+    return Acceptance(
+        confidence=0.95,
+        decide_on="lower_bound",
+        metrics=(),
+        over_baselines=(),
+        max_overfitting_gap=None,
+        against_teacher=taught,
+    )
+
+
+def beside(
+    student: list[Prediction], teacher: list[Prediction], acceptance: Acceptance, **facts: Any
+) -> StudentAgainstTeacher:
+    compared = compare_with_teacher(student, teacher, JUDGING, acceptance=acceptance, name="larger")
+    result = TeacherResult(
+        name="larger", note="", metric="macro_f1", validation=None, baselines={}, is_better=True,
+        parameters=facts.get("of_teacher"), rows_per_second=facts.get("its_speed"),
+    )  # fmt: skip
+    return against_teacher(
+        student, teacher, compared, teacher=result, parameters=50, rows_per_second=30.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("student", "status"), [(NEAR, Status.PASS), (TEACHER, Status.PASS), (FAR, Status.FAIL)]
+)
+def test_a_student_may_lose_so_much_by_the_worse_end_of_the_interval(
+    answers: Answers, student: Mapping[str, str], status: Status
+) -> None:
+    acceptance = bounds(0.05)
+    found = beside(answers(student), answers(TEACHER), acceptance)
+    (check,) = judge_against_teacher(found, acceptance, rows=200)
+
+    assert (check.name, check.direction, check.bound) == ("against_teacher.accuracy", "max", 0.05)
+    assert check.status is status
+    assert check.kind == "against_teacher"
+    assert "`larger`" in check.note
+
+
+def test_a_drop_within_the_bound_that_the_rows_cannot_tell_is_not_decided(
+    answers: Answers,
+) -> None:
+    acceptance = bounds(0.012)
+    found = beside(answers(NEAR), answers(TEACHER), acceptance)
+    (check,) = judge_against_teacher(found, acceptance, rows=200)
+
+    assert check.got == pytest.approx(0.01)
+    assert check.status is Status.INCONCLUSIVE
+
+
+def test_size_and_speed_are_bounded_as_ratios(answers: Answers) -> None:
+    acceptance = bounds(size=0.6, speed=1.5)
+    same = answers(TEACHER)
+    small = beside(same, same, acceptance, of_teacher=100, its_speed=15.0)
+    large = beside(same, same, acceptance, of_teacher=60, its_speed=25.0)
+
+    found = judge_against_teacher(small, acceptance, rows=200)
+    assert [(one.name, one.got, one.status) for one in found] == [
+        ("teacher_ratio.parameters", 0.5, Status.PASS),
+        ("teacher_ratio.rows_per_second", 2.0, Status.PASS),
+    ]
+    assert {one.status for one in judge_against_teacher(large, acceptance, rows=200)} == {
+        Status.FAIL
+    }
+
+
+def test_what_was_not_measured_passes_no_bound(answers: Answers) -> None:
+    acceptance = bounds(size=9.0)
+    found = beside(answers(TEACHER), answers(TEACHER), acceptance)
+    (check,) = judge_against_teacher(found, acceptance, rows=200)
+
+    assert (check.got, check.status) == (None, Status.FAIL)
+
+
+def test_rows_are_counted_by_who_is_right_and_nothing_is_judged_without_bounds(
+    answers: Answers,
+) -> None:
+    found = beside(answers(FAR), answers(TEACHER), bounds())
+
+    counts = (found.both_right, found.only_teacher_right, found.only_student_right)
+    assert (*counts, found.neither_right) == (160, 34, 0, 6)
+    assert [one.metric for one in found.comparisons] == ["macro_f1"]
+    assert judge_against_teacher(found, bounds(), rows=200) == ()
+    assert judge_against_teacher(None, bounds(0.1), rows=200) == ()

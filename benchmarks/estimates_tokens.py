@@ -27,6 +27,8 @@ from engine.estimate.row_tokens import sampled_sources
 from engine.estimate.rows import trained_lengths
 from engine.estimate.workload import mean, rows_in
 from engine.recipe import load_recipe
+from engine.recipe.model import Reference
+from engine.recipe.references import base_reference
 from engine.render.progress import SilentProgress
 from engine.runtime.models.base_model import locate_tokenizer
 from engine.runtime.rendering.chat import load_chat
@@ -100,11 +102,17 @@ def cases() -> Iterator[TokenCase]:
     )  # fmt: skip
 
 
+def _quickstart_model() -> Reference:
+    found = base_reference(load_recipe(ROOT / "recipes" / "quickstart.yaml")[0].base_model)
+    if found is None:
+        raise AssertionError(ROOT)  # the quickstart names a model
+    return found
+
+
 def token_table(work: Path) -> tuple[list[list[str]], float]:
     """Return the lines of the table, and how far the farthest estimate from characters is off."""
     store, progress = Store(work / ".recipe"), SilentProgress()
-    base = load_recipe(ROOT / "recipes" / "quickstart.yaml")[0].base_model
-    tokenizer = locate_tokenizer(base, store.cached, progress)
+    tokenizer = locate_tokenizer(_quickstart_model(), store.cached, progress)
     chat = load_chat(tokenizer)
     lines, farthest = list[list[str]](), 0.0
     for case in cases():
@@ -132,8 +140,8 @@ def token_table(work: Path) -> tuple[list[list[str]], float]:
 
 def script_table(work: Path) -> list[list[str]]:
     """Return characters for a token by language: counted, and as the table of classes has it."""
-    base = load_recipe(ROOT / "recipes" / "quickstart.yaml")[0].base_model
-    chat = load_chat(locate_tokenizer(base, Store(work / ".recipe").cached, SilentProgress()))
+    cached = Store(work / ".recipe").cached
+    chat = load_chat(locate_tokenizer(_quickstart_model(), cached, SilentProgress()))
     lines = []
     for language, text in json.loads(SCRIPTS.read_text(encoding="utf-8")).items():
         real, found = len(chat.token_ids(text)), estimated_tokens(text, english=is_english([text]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -79,6 +81,10 @@ VLLM = "vllm"
 """In a stage's `TOOLS`: the vLLM that `VLLM_PYTHON` names, where it names one."""
 
 
+UNSLOTH = "unsloth"
+"""A backend in an environment of its own, whose Python `UNSLOTH_PYTHON` names."""
+
+
 def own_llama_cpp() -> tuple[Path, Path] | None:
     """Converter and quantizer of the user's llama.cpp, whether they exist or not; None without `LLAMA_CPP_DIR`."""
     folder = os.environ.get("LLAMA_CPP_DIR")
@@ -92,6 +98,31 @@ def own_llama_cpp() -> tuple[Path, Path] | None:
 def vllm_python() -> str | None:
     """The Python of the environment in which the user installed vLLM; None without `VLLM_PYTHON`."""
     return os.environ.get("VLLM_PYTHON") or None
+
+
+def unsloth_python() -> str | None:
+    """The Python of the environment in which the user installed Unsloth; None without `UNSLOTH_PYTHON`."""
+    return os.environ.get("UNSLOTH_PYTHON") or None
+
+
+@cache
+def packages_of(python: str) -> Mapping[str, str]:
+    """The version of each distribution of another Python, by name, as `pip freeze` lists them, and its own as `python`.
+
+    OSError where it is no Python, or does not answer.
+    """
+    ask = (
+        "import importlib.metadata as installed, json, platform\n"
+        "found = {one.metadata['Name'].lower(): one.version for one in installed.distributions()}\n"
+        "print(json.dumps({**found, 'python': platform.python_version()}))"
+    )
+    # isolated: nothing of the current folder, which may be a stranger's, is imported
+    answer = answer_of(program(python)("-I", "-c", ask))
+    try:
+        found: dict[str, str] = json.loads(answer)
+    except ValueError as error:
+        raise OSError(errno.ENOEXEC, "no answer of a Python", python) from error
+    return dict(sorted(found.items()))
 
 
 def version_of(distribution: str) -> str | None:

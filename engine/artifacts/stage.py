@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.data.examples.example import Example, read_examples
+from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
 from engine.environment import Device
 from engine.metrics.comparing import Earlier
@@ -15,6 +15,9 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Cached
+
+if TYPE_CHECKING:
+    from engine.runtime.models.start import TrainingText
 
 Payload = Mapping[str, Any]
 TRAINING_ROWS = "training_rows"
@@ -81,9 +84,24 @@ class StageContext:
 
     def base_model_folder(self) -> Path:
         """Return the folder of the recipe's base model, fetched into the store if need be. StageError, DataError."""
-        from engine.runtime.models.base_model import locate_base_model  # brings torch
+        from engine.runtime.models.start import Start, locate_start  # brings torch
 
-        return locate_base_model(self.recipe.base_model, self.cached, self.progress)
+        data = self.artifacts.get("data")
+        start = Start(
+            base=self.recipe.base_model,
+            identity=self.base_model,
+            text=training_text(data) if data else None,
+        )
+        return locate_start(start, self.cached, self.progress)
+
+
+def training_text(data: Artifact) -> TrainingText:
+    """Return the texts of the training split, of which a tokenizer may be made."""
+    from engine.runtime.models.start import TrainingText  # brings torch
+
+    rows = data.file("train.jsonl")
+    digest = next(entry.sha256 for entry in data.files if entry.name == rows.name)
+    return TrainingText(texts=lambda: (row.input for row in iter_examples(rows)), digest=digest)
 
 
 class Stage(Protocol):

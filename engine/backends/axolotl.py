@@ -7,15 +7,15 @@ written down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.backends import axolotl_gpu, axolotl_launch, options
 from engine.backends.axolotl_keys import PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
-    ConfigLine,
     Launch,
+    Line,
     Schedule,
     Trained,
     accumulation,
@@ -25,6 +25,7 @@ from engine.backends.base import (
     schedule,
     shares_prefix,
     to_config,
+    with_overrides,
 )
 from engine.backends.checks import device_problems
 from engine.backends.overrides import override_problems
@@ -46,12 +47,21 @@ OPTION_KEYS = {
     "alphas": "lora_alpha_pattern",
     "layers": "peft_layers_to_transform",
 }
-Line = tuple[str, Json, str]
 
 
 def version() -> str | None:
     """Return the installed version of Axolotl, or None."""
     return version_of("axolotl")
+
+
+def packages() -> Mapping[str, str]:
+    """Return nothing: it is installed here."""
+    return {}
+
+
+def environment_words() -> str:
+    """Return nothing: it is installed here."""
+    return ""
 
 
 kernels = axolotl_gpu.kernels
@@ -93,25 +103,13 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
     problems = override_problems(recipe.backend.overrides, vocabulary())
     if problems:
         raise RecipeError(problems)
-    overrides = dict(recipe.backend.overrides)
-    lines = []
-    for key, value, origin in _lines(recipe, setting):
-        if key in overrides:
-            lines.append(_overridden(key, overrides.pop(key)))
-        else:
-            lines.append(ConfigLine(key=key, value=value, origin=origin))
-    # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
-    lines += [_overridden(key, value) for key, value in sorted(overrides.items())]
+    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, f"axolotl {PINNED}; compiled, do not edit: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:
     """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
     return axolotl_launch.train(launch)
-
-
-def _overridden(key: str, value: Json) -> ConfigLine:
-    return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

@@ -1,201 +1,33 @@
-"""Running Axolotl: a launch folder, a clean environment, a process that cannot outlive us, and proof that it finished.
+"""Running Axolotl: what its process is, and what it finds around it (`engine.backends.process_training`).
 
-The launch folder holds `config.yaml`, `train.jsonl`, `validation.jsonl`, `base_model` (a link),
-`prepared/`, `output/`, `events.jsonl` (written by our plugin) and `train.log`. It survives a
-killed run, and the next attempt goes on in it. The process works in a new folder that links to
-these and holds nothing else: settings files that came with a launch folder are not found.
+Its launch folder has `prepared/` besides: the rows as Axolotl prepared them.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import time
-from pathlib import Path
-from typing import Any
-
-from engine.backends import events
+from engine.backends import process_training
 from engine.backends.base import Launch, Trained
-from engine.backends.events import LOG
-from engine.backends.resuming import train_on
-from engine.environment import one_device
-from engine.errors import StageError
-from engine.process import interrupts
+from engine.backends.process_training import CONFIG, OUTPUT, TrainingProgram
 from engine.process import start as processes
 
-OUTPUT = "output"
-EVENTS = "events.jsonl"
-CONFIG = "config.yaml"
 PREPARED = "prepared"
-BASE_MODEL = "base_model"
-ROWS = ("train.jsonl", "validation.jsonl")
-POLL_SECONDS = 0.3
-GRACE_SECONDS = 6.0
-"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
-TAIL_LINES = 12
-
-SET_VARIABLES: dict[str, str] = {
-    "AXOLOTL_DO_NOT_TRACK": "1",
-    # cuBLAS promises equal results from run to run with a fixed workspace only.
-    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    "MKL_DYNAMIC": "FALSE",
-    "OMP_DYNAMIC": "FALSE",
-}
-"""Besides those of every child: nothing is sent, and the threads are so many."""
-THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+FOLDERS = (OUTPUT, PREPARED)
+# Nothing is sent.
+SET_VARIABLES: dict[str, str] = {"AXOLOTL_DO_NOT_TRACK": "1"}
 
 
 def train(launch: Launch) -> Trained:
-    """Train, or go on from the last complete checkpoint.
-
-    Raises:
-        StageError: B411 the process failed, B412-B414 it ended without a finished training, B420-B423 it
-            is not the training that was planned.
-
-    """
-    prepare(launch)
-    output = launch.folder / OUTPUT
-
-    def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:  # noqa: ARG001 - Axolotl finds it itself
-        # Events of an earlier attempt would be counted as steps of this one.
-        (launch.folder / EVENTS).unlink(missing_ok=True)
-        code = _run(launch, monitor)
-        # Before the exit code, which is that of our own kill where a loss was not a number.
-        monitor.refuse_nonfinite()
-        if code != 0:
-            raise _failure(code, monitor, launch.folder / LOG)
-
-    return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
-
-
-def prepare(launch: Launch) -> None:
-    """Lay out the launch folder; what another config or other rows left in it is moved aside, not resumed."""
-    folder = launch.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (
-        folder,
-        *(folder / name for name in (CONFIG, *ROWS, EVENTS, LOG, OUTPUT, PREPARED)),
-    ):
-        # The folder may have come with somebody's repository, and a link in it leads outside.
-        if path.is_symlink():
-            raise StageError.one(
-                "B412",
-                f"`{path.name}` of the training's folder is a link, and links are not written through",
-                hint="delete `.recipe/scratch` and run the same command again",
-            )
-    config = folder / CONFIG
-    if config.exists() and config.read_text(encoding="utf-8") != launch.config:
-        # Axolotl resumes from the highest checkpoint that it sees, without asking whether the config is the same.
-        other = folder / f"other-{time.time_ns()}"
-        other.mkdir()
-        for name in (OUTPUT, PREPARED):
-            if (folder / name).exists():
-                (folder / name).rename(other / name)
-    config.write_text(launch.config, encoding="utf-8")
-    for name in ROWS:
-        shutil.copyfile(launch.rows / name, folder / name)
-    # Under one name, so that the config, which is part of stage keys, holds no path of this machine.
-    link = folder / BASE_MODEL
-    link.unlink(missing_ok=True)
-    link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
+    """Train, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
+    program = TrainingProgram(
+        tool="axolotl",
+        # It finds the checkpoint itself.
+        command=lambda _: processes.module("engine.backends.axolotl_child")(CONFIG),
+        variables=environment(launch),
+        folders=FOLDERS,
+    )
+    return process_training.train(launch, program)
 
 
 def environment(launch: Launch) -> dict[str, str]:
     """Return the whole environment of the process: what it needs of ours, and what we decide."""
-    # In bf16 another number of threads gives other weights: the number is the one that is reported.
-    threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
-    # A file that is not there: accelerate would otherwise take the user's default_config.yaml.
-    absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
-    return processes.environment(
-        {
-            **SET_VARIABLES,
-            **threads,
-            **one_device(launch.setting.device, os.environ),
-            "ACCELERATE_CONFIG_FILE": str(absent),
-        }
-    )
-
-
-def _run(launch: Launch, monitor: events.TrainingMonitor) -> int:
-    """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first."""
-    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
-        _lay_out(folder, launch.folder.absolute())
-        child = processes.start(
-            processes.module("engine.backends.axolotl_child")(CONFIG),
-            folder=folder,
-            variables=environment(launch),
-            out=log,
-            errors=processes.STDOUT,
-        )
-        with child, interrupts.deferred():
-            event_log = _EventLog(launch.folder / EVENTS)
-            _follow(child, event_log, monitor)
-            if monitor.is_broken:
-                # Weights that are NaN are not worth a checkpoint.
-                child.kill()
-            else:
-                child.stop(grace=GRACE_SECONDS)
-            # What it wrote while it was ending, after the last look.
-            for event in event_log.read():
-                monitor.handle(event)
-        return child.status
-
-
-def _lay_out(folder: Path, launch: Path) -> None:
-    """Fill the working folder with links to what the config names, so that libraries find nothing else there."""
-    for name in (OUTPUT, PREPARED):
-        (launch / name).mkdir(exist_ok=True)
-    (launch / EVENTS).touch()
-    for name in (CONFIG, *ROWS, BASE_MODEL, OUTPUT, PREPARED, EVENTS):
-        (folder / name).symlink_to(launch / name)
-
-
-def _follow(child: processes.Child, event_log: _EventLog, monitor: events.TrainingMonitor) -> None:
-    """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
-    while not monitor.is_broken and interrupts.pending() is None:
-        ended = child.has_ended(within=POLL_SECONDS)
-        # Read after the look at the process, so that its last events are not missed.
-        for event in event_log.read():
-            monitor.handle(event)
-        if ended:
-            return
-
-
-class _EventLog:
-    """The events file, read on from where the last look ended; a line being written is left for the next look."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-
-    def read(self) -> list[dict[str, Any]]:
-        try:
-            with self._path.open("rb") as stream:
-                stream.seek(self._offset)
-                whole, newline, _ = stream.read().rpartition(b"\n")
-        except OSError:
-            return []
-        self._offset += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines()]
-
-
-def _failure(code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:
-    ended = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-    tail = "\n".join(tail_of(log))
-    return StageError.one(
-        "B411",
-        f"axolotl {ended} {monitor.where}; last lines of its log:\n{tail}",
-        # Our own kills end in other errors, so SIGKILL is the kernel's.
-        hint="lower method.micro_batch_size: the machine ran out of memory"
-        if code == -signal.SIGKILL
-        else "run the same command again: it continues from the last checkpoint",
-    )
-
-
-def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
-    """Return the last lines of a log that say something; progress bars count as their final state."""
-    text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
-    written = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
-    return tuple([line[:300] for line in written if line.strip()][-lines:])
+    return process_training.environment(launch, SET_VARIABLES)

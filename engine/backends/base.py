@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -108,6 +108,12 @@ class BackendModule(Protocol):
 
     def kernels(self, device: Device) -> tuple[str, ...]:
         """Return the packages here whose presence changes what is compiled for the device."""
+
+    def packages(self) -> Mapping[str, str]:
+        """Return the version of everything in an environment of its own; nothing where it is this one."""
+
+    def environment_words(self) -> str:
+        """Say what of another environment trains; empty where it is this one."""
 
     def kernel_words(self, recipe: Recipe, setting: CompileInputs) -> str:
         """Say which kernels of a GPU are used, and what is missing for more; empty where there is no choice."""
@@ -251,6 +257,29 @@ def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> B
         if key not in known
     ]
     return to_config(lines, header)
+
+
+Line = tuple[str, Json, str]
+"""A key, its value and the origin of it."""
+
+
+def with_overrides(
+    lines: Iterable[Line], overrides: Iterable[tuple[str, Json]]
+) -> list[ConfigLine]:
+    """Return the lines of a config with what the recipe overrides, in their places; further keys come last."""
+    given = dict(overrides)
+    found = []
+    for key, value, origin in lines:
+        if key in given:
+            found.append(_overridden(key, given.pop(key)))
+        else:
+            found.append(ConfigLine(key=key, value=value, origin=origin))
+    # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
+    return [*found, *(_overridden(key, value) for key, value in sorted(given.items()))]
+
+
+def _overridden(key: str, value: Json) -> ConfigLine:
+    return ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
 
 
 def to_config(lines: Sequence[ConfigLine], header: str) -> BackendConfig:

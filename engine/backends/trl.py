@@ -6,15 +6,15 @@ every line has an origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.backends import options, trl_launch
 from engine.backends.base import (
     SHARED,
     BackendConfig,
     CompileInputs,
-    ConfigLine,
     Launch,
+    Line,
     Schedule,
     Trained,
     accumulation,
@@ -24,6 +24,7 @@ from engine.backends.base import (
     schedule,
     shares_prefix,
     to_config,
+    with_overrides,
 )
 from engine.backends.checks import device_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
@@ -42,7 +43,7 @@ OPTION_KEYS = {
     "alphas": "lora_alpha_pattern",
     "layers": "layers_to_transform",
 }
-Line = tuple[str, Json, str]
+ADAMW: Line = ("optim", "adamw_torch", "default: AdamW without fused kernels")
 
 _NUMBER, _COUNT, _FLAG, _WORD = (
     frozenset({"float"}),
@@ -64,42 +65,43 @@ KINDS = {
     "per_device_eval_batch_size": _COUNT,
     "save_total_limit": _COUNT,
 }
+FROM_RECIPE: dict[str, str] = {
+    "adapter": "method.kind",
+    "load_in_4bit": "method.kind",
+    "lora_r": "method.rank",
+    "lora_alpha": "method.alpha",
+    "lora_dropout": "method.dropout",
+    "lora_target_modules": "method.target_modules",
+    "use_dora": "method.dora",
+    "use_rslora": "method.rslora",
+    "lora_rank_pattern": "method.ranks",
+    "lora_alpha_pattern": "method.ranks",
+    "layers_to_transform": "method.layers",
+    "unfrozen_parameters": "method.train_only",
+    "train_on_inputs": "method.loss_on",
+    "loraplus_lr_ratio": "method.loraplus_lr_ratio",
+    "max_length": "method.max_length",
+    "per_device_train_batch_size": "method.micro_batch_size",
+    "gradient_accumulation_steps": "method.batch_size",
+    "num_train_epochs": "method.epochs",
+    "max_steps": "method.max_steps",
+    "learning_rate": "method.learning_rate",
+    "lr_scheduler_type": "method.scheduler",
+    "warmup_steps": "method.warmup_ratio",
+    "weight_decay": "method.weight_decay",
+    "eval_steps": "method.evaluations_per_epoch",
+    "save_steps": "method.evaluations_per_epoch",
+    "load_best_model_at_end": "method.keep",
+    "early_stopping_patience": "method.early_stopping.patience",
+    "precision": "backend.precision",
+    "gradient_checkpointing": "method.gradient_checkpointing",
+    "seed": "method.seed",
+}
 VOCABULARY = Vocabulary(
     name="the trl backend",
     kinds=KINDS,
     overridable=frozenset(KINDS),
-    from_recipe={
-        "adapter": "method.kind",
-        "load_in_4bit": "method.kind",
-        "lora_r": "method.rank",
-        "lora_alpha": "method.alpha",
-        "lora_dropout": "method.dropout",
-        "lora_target_modules": "method.target_modules",
-        "use_dora": "method.dora",
-        "use_rslora": "method.rslora",
-        "lora_rank_pattern": "method.ranks",
-        "lora_alpha_pattern": "method.ranks",
-        "layers_to_transform": "method.layers",
-        "unfrozen_parameters": "method.train_only",
-        "train_on_inputs": "method.loss_on",
-        "loraplus_lr_ratio": "method.loraplus_lr_ratio",
-        "max_length": "method.max_length",
-        "per_device_train_batch_size": "method.micro_batch_size",
-        "gradient_accumulation_steps": "method.batch_size",
-        "num_train_epochs": "method.epochs",
-        "max_steps": "method.max_steps",
-        "learning_rate": "method.learning_rate",
-        "lr_scheduler_type": "method.scheduler",
-        "warmup_steps": "method.warmup_ratio",
-        "weight_decay": "method.weight_decay",
-        "eval_steps": "method.evaluations_per_epoch",
-        "save_steps": "method.evaluations_per_epoch",
-        "load_best_model_at_end": "method.keep",
-        "early_stopping_patience": "method.early_stopping.patience",
-        "precision": "backend.precision",
-        "gradient_checkpointing": "method.gradient_checkpointing",
-        "seed": "method.seed",
-    },
+    from_recipe=FROM_RECIPE,
     ranges=RANGES,
     values={
         "attn_implementation": ("sdpa", "eager"),
@@ -111,6 +113,16 @@ VOCABULARY = Vocabulary(
 def version() -> str | None:
     """Return the installed version of TRL, or None."""
     return version_of("trl")
+
+
+def packages() -> Mapping[str, str]:
+    """Return nothing: it is installed here."""
+    return {}
+
+
+def environment_words() -> str:
+    """Return nothing: it is installed here."""
+    return ""
 
 
 def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
@@ -149,20 +161,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
     problems = override_problems(recipe.backend.overrides, VOCABULARY)
     if problems:
         raise RecipeError(problems)
-    overrides = dict(recipe.backend.overrides)
-    lines = []
-    for key, value, origin in _lines(recipe, setting):
-        given = overrides.pop(key, None)
-        lines.append(
-            ConfigLine(key=key, value=value, origin=origin)
-            if given is None
-            else ConfigLine(key=key, value=given, origin=f"backend.overrides.{key}")
-        )
-    # Sorted, as in `engine.backends.axolotl`: the order of overrides in a recipe means nothing.
-    lines += [
-        ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
-        for key, value in sorted(overrides.items())
-    ]
+    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, "trl; compiled, do not edit: `recipe compile` writes it")
 
 
@@ -178,8 +177,8 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield from _preference(method.preference)
     if shares_prefix(recipe):
         yield "shared_prefix", True, SHARED
-    yield from _optimization(method, setting)
-    yield from _schedule(method, setting)
+    yield from optimization(method, setting)
+    yield from schedule_lines(method, setting)
     yield "seed", method.seed, "method.seed"
 
 
@@ -194,7 +193,7 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
         yield "lora_r", method.rank, "method.rank"
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
-        yield "lora_target_modules", _targets(method), "method.target_modules"
+        yield "lora_target_modules", targets(method), "method.target_modules"
         yield from options.adapter_lines(method, OPTION_KEYS)
     elif method.train_only is not None:
         yield "unfrozen_parameters", options.unfrozen(method), "method.train_only"
@@ -220,14 +219,16 @@ def _preference(preference: Preference) -> Iterator[Line]:
         yield "undesirable_weight", preference.undesirable_weight, f"{at}.undesirable_weight"
 
 
-def _targets(method: Method) -> Json:
+def targets(method: Method) -> Json:
+    """Return the layers that get an adapter, as PEFT names them."""
     # PEFT's own word for every linear layer but the output.
     if method.target_modules == "all_linear":
         return "all-linear"
     return list(ATTENTION if method.target_modules == "attention" else method.target_modules)
 
 
-def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
+def optimization(method: Method, setting: CompileInputs, *, optim: Line = ADAMW) -> Iterator[Line]:
+    """Yield batches, steps, rates and the optimizer, as TRL's SFTConfig names them."""
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "gradient_accumulation_steps", accumulation(method), "method.batch_size"
@@ -238,7 +239,7 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "learning_rate", method.learning_rate, "method.learning_rate"
     yield "lr_scheduler_type", method.scheduler, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield "optim", "adamw_torch", "default: AdamW without fused kernels"
+    yield optim
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
     if method.loraplus_lr_ratio != 1:
@@ -248,7 +249,8 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 
-def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
+def schedule_lines(method: Method, setting: CompileInputs) -> Iterator[Line]:
+    """Yield when is evaluated, saved and stopped."""
     plan = _plan(method, setting)
     yield "logging_steps", 1, "default: every step is recorded"
     if plan.evaluate_every:

@@ -36,7 +36,7 @@ from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
-from engine.recipe.text.dump import reference_mapping
+from engine.recipe.text.dump import base_model_mapping
 from engine.stages import stages_of
 from engine.store.runs import ACCEPTED
 
@@ -159,7 +159,7 @@ def _made_from(found: Contents) -> Iterator[str]:
         if accepted.merged[name] != accepted.files[name]:
             yield f"`{name}` has two digests in the lock"
     before = accepted.base_model["reference"]
-    now = reference_mapping(found.recipe.base_model)
+    now = base_model_mapping(found.recipe.base_model)
     for name in before.keys() | now.keys():
         # a pin may be added later without another model: the digests of the files are compared
         is_open = name in PINS and None in (before.get(name), now.get(name))

@@ -9,9 +9,10 @@ import shutil
 from pathlib import Path
 
 from engine import __version__
+from engine.backends import unsloth
 from engine.cli.output import show_result
 from engine.cli.place import add_format, add_store, store_root
-from engine.environment import EXTRAS, detect_device, version_of
+from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode
 
 ENOUGH_DISK_BYTES = 5_000_000_000
@@ -28,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Return 0 when everything a default run needs is there, else 3."""
-    rows = [*_machine(options.store), *_extras(), *_llama_cpp()]
+    rows = [*_machine(options.store), *_extras(), *_llama_cpp(), _unsloth()]
     missing = [row for row in rows if not row[1]]
     checks = [{"what": what, "ok": ok, "found": found} for what, ok, found in rows]
     fields = {"schema": "doctor.v1", "ok": not missing, "checks": checks}
@@ -74,3 +75,9 @@ def _llama_cpp() -> list[Row]:
     there = Path(configured).is_dir()
     lacks = "" if there else ": no such folder"
     return [("llama.cpp", there, f"your own, from LLAMA_CPP_DIR{lacks}")]
+
+
+def _unsloth() -> Row:
+    if unsloth_python() is None:
+        return ("unsloth", True, "none (set UNSLOTH_PYTHON for backend: {name: unsloth})")
+    return ("unsloth", unsloth.version() == unsloth.PINNED, unsloth.environment_words())

@@ -72,12 +72,15 @@ def _draft(options: argparse.Namespace) -> None:
     from engine.drafting.draft import draft_message
     from engine.recipe import load_recipe
     from engine.recipe.outside import trust_as_it_stands
-    from engine.recipe.references import named_model
+    from engine.recipe.references import base_reference, named_model
 
     file = Path(options.start)
     target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
+    default = base_reference(starter.base_model)
+    if default is None:
+        raise AssertionError(starter.name)  # the starter names a model
     wishes = DraftOptions(
         kind=options.kind,
         text=options.text,
@@ -85,7 +88,7 @@ def _draft(options: argparse.Namespace) -> None:
         base_model=named_model(options.base_model, Path.cwd()) if options.base_model else None,
         encoding=options.encoding,
     )
-    found = draft(file, target, default_model=starter.base_model, wishes=wishes)
+    found = draft(file, target, default_model=default, wishes=wishes)
     create(target, found.text.encode())
     # The draft is there; a run says what has to be allowed.
     with suppress(StoreError):

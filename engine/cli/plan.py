@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
+from engine.backends import load_backend
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -115,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
     facts += [("trained", text)] if (text := _trained(plan, counted)) else []
-    facts += [("sweep", sweep_words(recipe.sweep))] if recipe.sweep else []
+    facts += _training_facts(recipe)
     facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
@@ -129,6 +130,14 @@ def run(options: argparse.Namespace) -> None:
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def _training_facts(recipe: Recipe) -> list[tuple[str, str | Table]]:
+    """Return which environment trains where it is not this one, or what is missing of it, and the sweep."""
+    facts: list[tuple[str, str | Table]] = []
+    if text := load_backend(recipe.backend.name).environment_words():
+        facts.append(("backend", text))
+    return [*facts, *([("sweep", sweep_words(recipe.sweep))] if recipe.sweep else [])]
 
 
 def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:

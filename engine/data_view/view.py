@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results as flow
+from engine.artifacts.stage import training_text
 from engine.data.examples.example import iter_examples
 from engine.data_view.rows import (
     SEEN,
@@ -37,6 +38,7 @@ from engine.lock.repair import is_readable, repaired
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
+from engine.recipe.references import has_new_tokenizer
 from engine.recipe.sweeps import methods_of
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
@@ -96,7 +98,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
-        renderer, folder, why = _renderer(recipe, store, watcher, wish)
+        renderer, folder, why = _renderer(recipe, store, watcher, wish, found)
         view = replace(
             view,
             examples=tuple(examples(found.files, recipe.task, wish)),
@@ -261,17 +263,28 @@ def _read(state: RunState) -> _Found:
 
 
 def _renderer(
-    recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions
+    recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions, found: _Found
 ) -> tuple[Renderer | None, Path | None, str]:
     """The renderer of the base model's tokenizer and its folder, or why there is none, in one line."""
     if not wish.tokens:
         return None, None, "the tokenizer was not asked for (--no-tokens)"
-    from engine.runtime.models.base_model import locate_tokenizer  # brings transformers
+    from engine.runtime.models.start import Start, locate_start_tokenizer  # brings transformers
     from engine.runtime.rendering.chat import load_chat
     from engine.runtime.rendering.renderer import Renderer
 
+    start = Start(
+        base=recipe.base_model,
+        identity=found.base_model,
+        text=training_text(found.data) if found.data else None,
+    )
+    if found.data is None and has_new_tokenizer(recipe.base_model):
+        return (
+            None,
+            None,
+            "the tokenizer is trained on the training split, which does not stand yet",
+        )
     try:
-        folder = locate_tokenizer(recipe.base_model, store.cached, watcher.stage("tokenizer"))
+        folder = locate_start_tokenizer(start, store.cached, watcher.stage("tokenizer"))
         chat = load_chat(folder, asks=recipe.task.spec.has_turns)
     except EngineError as error:
         return (

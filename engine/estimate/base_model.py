@@ -6,8 +6,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.estimate.shape import ModelShape, shape_of_folder, shape_of_gguf
-from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
+from engine.estimate.shape import (
+    ModelShape,
+    blank_shape,
+    shape_of_folder,
+    shape_of_gguf,
+    with_layers,
+)
+from engine.files.reading import read_json
+from engine.recipe.model import (
+    BaseModel,
+    FewerLayers,
+    HubRef,
+    NewTokenizer,
+    PackageRef,
+    PathRef,
+    Reference,
+    Scratch,
+)
+from engine.recipe.references import base_reference
 from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
 
@@ -18,8 +35,35 @@ UNKNOWN = (
 )
 
 
-def shape_of(ref: Reference, store: Store) -> ModelShape | None:
+def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
     """Return the shape of a base model that is here already; None where a run would have to fetch it."""
+    if isinstance(base, Scratch):
+        return _blank(base, store)
+    if isinstance(base, FewerLayers):
+        whole = _of_reference(base.of, store)
+        return with_layers(whole, base.keep_layers) if whole else None
+    return _of_reference(base, store)
+
+
+def _blank(blank: Scratch, store: Store) -> ModelShape | None:
+    """Return the shape of a blank model; None where its tokenizer, which may be large, is not here yet."""
+    if isinstance(blank.tokenizer, NewTokenizer):
+        words: int | None = blank.tokenizer.size
+    else:
+        words = _words(blank.tokenizer, store)
+    return blank_shape(blank, words) if words else None
+
+
+def _words(ref: Reference, store: Store) -> int | None:
+    file = tokenizer_file(ref, store)
+    if file is None:
+        return None
+    found = read_json(file)
+    added = {one["content"] for one in found.get("added_tokens", ())}
+    return len({*found["model"]["vocab"], *added})
+
+
+def _of_reference(ref: Reference, store: Store) -> ModelShape | None:
     if isinstance(ref, HubRef):
         return _hub(ref, store)
     if isinstance(ref, PathRef):
@@ -27,11 +71,14 @@ def shape_of(ref: Reference, store: Store) -> ModelShape | None:
     return _package(ref, store)
 
 
-def tokenizer_file(ref: Reference, store: Store, sha256: str | None = None) -> Path | None:
+def tokenizer_file(base: BaseModel, store: Store, sha256: str | None = None) -> Path | None:
     """Return the tokenizer.json of a base model that is here already; None where a run would have to make or fetch it.
 
     `sha256` is that of a local file whose reference pins none.
     """
+    ref = base_reference(base)
+    if ref is None:  # it is made of the rows
+        return None
     if isinstance(ref, PathRef) and ref.withheld:
         return None
     if isinstance(ref, PathRef) and ref.path.is_dir():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.estimate.gguf_header import read_gguf
 from engine.files.reading import open_regular, parse_json, read_json
+from engine.recipe.model import Scratch
+from engine.recipe.references import layer_numbers
 
 _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
@@ -118,6 +120,50 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
             source=f"config.json: {layers} layers of {hidden}, {words} words"
             + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
         )
+    )
+
+
+def blank_shape(blank: Scratch, words: int) -> ModelShape:
+    """Return the shape of a blank model with a tokenizer of so many tokens."""
+    head = blank.width // blank.heads
+    linears = _blocks(
+        blank.width,
+        blank.feed_forward,
+        blank.layers,
+        queries=blank.heads * head,
+        keys=blank.kv_heads * head,
+    )
+    shape = ModelShape(
+        hidden=blank.width,
+        layers=blank.layers,
+        intermediate=blank.feed_forward,
+        heads=blank.heads,
+        vocabulary=words,
+        tied=True,
+        linears=linears,
+        total_parameters=0,
+        source=f"the recipe: {blank.layers} blank layers of {blank.width}, {words} words",
+    )
+    whole = _with_total(shape)
+    return replace(whole, stored_bytes=4 * whole.total_parameters)
+
+
+def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShape:
+    """Return the shape of a model of which only some layers are kept."""
+    count = sum(one < shape.layers for one in layer_numbers(keep, shape.layers))
+    share = count / shape.layers
+    linears = tuple(replace(one, count=round(one.count * share)) for one in shape.linears)
+    # Outside the layers only the embeddings count; norms are a matter of thousands.
+    outside = shape.embedding_parameters * (1 if shape.tied else 2)
+    total = outside + round((shape.total_parameters - outside) * share)
+    stored = shape.stored_bytes
+    return replace(
+        shape,
+        layers=count,
+        linears=linears,
+        total_parameters=total,
+        stored_bytes=stored and round(stored * total / shape.total_parameters),
+        source=f"{shape.source}; {count} of {shape.layers} layers are kept",
     )
 
 

@@ -106,7 +106,12 @@ class PredictionInputs:
 
 def task_slice(task: Task) -> dict[str, Any]:
     """Return the part of the task that a prompt or an answer depends on, besides the rows."""
-    return {**written_task(task), "max_new_tokens": task.max_new_tokens}
+    return {**written_task(task), "max_new_tokens": task.max_new_tokens, **counted_bytes(task)}
+
+
+def counted_bytes(task: Task) -> dict[str, str]:
+    """Return of what bytes are counted, for keys; nothing for turns, so that their keys stay as they were."""
+    return {} if task.spec.has_turns else {"bytes": "of the document"}
 
 
 def chosen(
@@ -190,12 +195,18 @@ def likelihood_predictions(
     examples: Sequence[Example],
     rendered: Sequence[Sequence[RenderedRow]],
     likelihoods: Iterable[Likelihood],
+    *,
+    task: Task,
 ) -> list[Prediction]:
-    """Return how probable what is learned of each row is; a document is rendered as several rows."""
+    """Return how probable what is learned of each row is; a document is rendered as several rows.
+
+    The end of a document costs nats and has no bytes: how long its token is written says nothing of the text.
+    """
     found, predictions = iter(likelihoods), []
     for row, parts in zip(examples, rendered, strict=True):
         sums = [next(found) for _ in parts]
         learned = [one.text for part in parts for one in part.segments if one.supervised]
+        text = "".join(learned) if task.spec.has_turns else row.input
         rejected = [next(found) for part in parts if part.rejected]
         predictions.append(
             predicted(
@@ -207,7 +218,7 @@ def likelihood_predictions(
                 tokens=sum(one.tokens for one in sums),
                 # likelihoods are judged per byte: other tokenizers make other numbers of tokens
                 # of the same text
-                bytes=len("".join(learned).encode()),
+                bytes=len(text.encode()),
             )
         )
     return predictions
@@ -308,8 +319,8 @@ def _likelihoods(
 
     renderer = asked.renderer(loaded.chat)
     made = [_rendered(renderer, row) for row in examples]
-    parts = scored_parts(made)
-    return likelihood_predictions(examples, made, likelihood(loaded, parts, progress=progress))
+    found = likelihood(loaded, scored_parts(made), progress=progress)
+    return likelihood_predictions(examples, made, found, task=asked.task)
 
 
 def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:

@@ -175,7 +175,7 @@ class GgufAsker:
             "template": _same(self.examples, expected, sent) if has_turns else None,
             "users": _same(self.examples, self._ids(expected), answers.sent),
         }
-        chosen = likelihood_predictions(self.examples, made, found)
+        chosen = likelihood_predictions(self.examples, made, found, task=self.asked.task)
         return Predictions(chosen=chosen, free=[], facts=_facts(answers, parity))
 
     def _sent(self, made: Sequence[Sequence[RenderedRow]]) -> tuple[list[str], list[str]]:

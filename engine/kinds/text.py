@@ -18,7 +18,7 @@ KIND = Kind(
     # Bits per byte first: perplexity compares models of one tokenizer only.
     compared_by=("bits_per_byte", "perplexity"),
     baselines=("zero_shot",),
-    more_baselines=("model",),
+    more_baselines=("byte_frequencies", "compressor", "model"),
     judged_by="likelihood of the text",
     card_metric="perplexity",
     draft=Draft(metric="perplexity", threshold=20.0),

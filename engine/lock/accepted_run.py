@@ -25,14 +25,15 @@ from engine.lock.file import (
     SpreadFacts,
     TeacherFacts,
 )
-from engine.lock.hardware import read_basis
+from engine.lock.hardware import TRAINER, read_basis
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import leaving_files
 from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import Baseline, HubRef, Recipe
+from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
-from engine.recipe.text.dump import reference_mapping, resolved_mapping
+from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
@@ -54,7 +55,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         fingerprints=read["fingerprints"],
         splits=split_digests(data),
         base_model={
-            "reference": reference_mapping(recipe.base_model),
+            "reference": base_model_mapping(recipe.base_model),
             "files": basis["base_model"],
         },
         config=config_digest(artifacts),
@@ -69,6 +70,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
         teacher=teacher_facts(recipe, artifacts),
+        trainer=basis[TRAINER],
         **model_digests(artifacts),
     )
 
@@ -111,7 +113,9 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
-    has_gguf = recipe.export.has_quantized_file or not isinstance(recipe.base_model, HubRef)
+    has_gguf = recipe.export.has_quantized_file or not isinstance(
+        base_reference(recipe.base_model), HubRef
+    )
     # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
     used = {
         "axolotl": recipe.backend.name == "axolotl",

@@ -14,10 +14,10 @@ from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, TeacherFacts
-from engine.lock.hardware import kind_of, read_basis
+from engine.lock.hardware import TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
-from engine.recipe.text.dump import reference_mapping
+from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
@@ -38,13 +38,14 @@ def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComp
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
-    yield from _teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
+    yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
         yield from _base_model(locked.base_model["files"], basis["base_model"])
         yield from _facts("hardware", locked.hardware, basis["hardware"])
         yield from _versions(locked.versions, now["train"].versions)
+        yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
@@ -86,7 +87,9 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
         yield _digest("data", f"{name} rows", locked.splits.get(name, ""), splits.get(name, ""))
 
 
-def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[FactComparison]:
+def compared_teacher(
+    locked: TeacherFacts | None, now: TeacherFacts | None
+) -> Iterator[FactComparison]:
     """Compare what a teacher added to the data; nothing where one of the runs has none, or has not come so far."""
     if locked is None or now is None:
         return
@@ -106,7 +109,7 @@ def _teacher(locked: TeacherFacts | None, now: TeacherFacts | None) -> Iterator[
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:
     """Compare how the base model is named; a pin may be added, since the digests of its files are compared."""
-    before, now = locked.base_model["reference"], reference_mapping(recipe.base_model)
+    before, now = locked.base_model["reference"], base_model_mapping(recipe.base_model)
     unpinned = [
         {name: value for name, value in reference.items() if name not in PINS}
         for reference in (before, now)
@@ -122,6 +125,13 @@ def _base_model(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator
 
 def _versions(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
     yield from _facts("tool version", locked, {name: found.get(name) for name in locked})
+
+
+def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[FactComparison]:
+    """Compare all packages of the environment that trained, where the lock's was one of its own."""
+    for name in sorted({*locked, *found} if locked else ()):
+        what = f"{name} of the trainer"
+        yield _fact("tool version", what, locked.get(name), found.get(name))
 
 
 def _facts(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -51,7 +51,7 @@ class SourceFacts(TypedDict):
 class ModelFacts(TypedDict):
     """The base model."""
 
-    reference: Mapping[str, Scalar]
+    reference: Mapping[str, Any]
     """What the recipe calls it."""
     files: Digests
 
@@ -140,6 +140,8 @@ class Accepted:
     """sha256 of each exported file."""
     teacher: TeacherFacts | None = None
     """None without a teacher."""
+    trainer: Mapping[str, str] = field(default_factory=dict)
+    """Versions of all that stood in the environment which trained, where it was one of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +279,9 @@ def lock_text(lock: Lock) -> str:
     elif lock.accepted.teacher is None:
         # a lock without one is written as before there were teachers
         del plain["accepted"]["teacher"]
+    if lock.accepted is not None and not lock.accepted.trainer:
+        # as before there were backends in an environment of their own
+        del plain["accepted"]["trainer"]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 

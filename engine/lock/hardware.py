@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from engine.store import Artifact, sha256_of
 
 FILE = "basis.json"
 """In a train artifact."""
+TRAINER = "trainer"
+"""In it: the versions in the environment that trained, where it is one of its own."""
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 TOKENIZER = (
     "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template",
@@ -19,9 +22,14 @@ TOKENIZER = (
 """How the names of files begin that decide how text becomes tokens."""
 
 
-def write_basis(folder: Path, base: Path, device: Device) -> None:
-    """Write the digests of a base model's files, and what the machine is, into an artifact's folder."""
-    basis = {"base_model": base_files(base), "hardware": hardware(device)}
+def write_basis(folder: Path, base: Path, device: Device, trainer: Mapping[str, str]) -> None:
+    """Write the digests of a base model's files, and what the machine is, into an artifact's folder.
+
+    `trainer` are the versions in an environment of its own that trains; nothing where it is this one.
+    """
+    basis: dict[str, Any] = {"base_model": base_files(base), "hardware": hardware(device)}
+    if trainer:
+        basis[TRAINER] = dict(trainer)
     (folder / FILE).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
 
 
@@ -29,9 +37,9 @@ def read_basis(train: Artifact) -> dict[str, Any]:
     """Return what a train artifact says that it stood on; empty facts where it says nothing."""
     path = train.path / FILE
     if not path.is_file():
-        return {"base_model": {}, "hardware": {}}
+        return {"base_model": {}, "hardware": {}, TRAINER: {}}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    return {TRAINER: {}, **found}
 
 
 def base_files(folder: Path) -> dict[str, str]:

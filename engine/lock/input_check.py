@@ -22,8 +22,8 @@ from engine.lock.file import Accepted
 from engine.lock.hardware import base_files, kind_of
 from engine.progress import Progress
 from engine.recipe.digest import changed_sections
-from engine.recipe.model import HubRef, PathRef, Recipe
-from engine.recipe.text.dump import reference_mapping
+from engine.recipe.model import FewerLayers, HubRef, PathRef, Recipe, Scratch
+from engine.recipe.text.dump import base_model_mapping
 from engine.store import Artifact, Cached, sha256_of
 
 Artifacts = Mapping[str, Artifact]
@@ -44,7 +44,7 @@ def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
 
 def _moved(recipe: Recipe, accepted: Accepted) -> bool:
     """Whether both pin the base model, each to something else."""
-    before, now = accepted.base_model["reference"], reference_mapping(recipe.base_model)
+    before, now = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
     pins = ("revision", "sha256")
     # a pin that was added or taken away is no change: the lock has the digests of the files
     return any(before.get(pin) and now.get(pin) and before[pin] != now[pin] for pin in pins)
@@ -96,8 +96,11 @@ class InputCheck:
                 locate_base_model,  # only where a model is due
             )
 
-            folder = locate_base_model(self.recipe.base_model, self.cached, progress)
-            self._base_model(folder, weights_only=isinstance(self.recipe.base_model, PathRef))
+            ref = self.recipe.base_model
+            # of what is made of another model, or of the rows, the result is compared
+            if not isinstance(ref, FewerLayers | Scratch):
+                folder = locate_base_model(ref, self.cached, progress)
+                self._base_model(folder, weights_only=isinstance(ref, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
         """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config."""

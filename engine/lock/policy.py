@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.backends import load_backend
 from engine.environment import Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction, StageRecord
@@ -193,6 +194,18 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
             )
             found = now.get(name) or "is not installed"
             yield f"{name} {found}, the lock has {version}", "", hint
+    yield from _uncovered_trainer(recipe, accepted)
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
+
+
+def _uncovered_trainer(recipe: Recipe, accepted: Accepted) -> Iterator[tuple[str, str, str]]:
+    """What the environment that trains holds otherwise than the lock's, where that was one of its own."""
+    now = load_backend(recipe.backend.name).packages() if accepted.trainer else {}
+    for name in sorted({*accepted.trainer, *now}):
+        found, locked = now.get(name), accepted.trainer.get(name)
+        if found != locked:
+            here = f"{name} {found}" if found else f"no {name}"
+            message = f"the environment that trains has {here}, the lock has {locked or 'none'}"
+            yield message, "backend.name", "make that environment as the lock's `trainer` lists it"

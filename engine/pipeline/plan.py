@@ -20,7 +20,7 @@ from engine.recipe.model import Recipe, Reference, Source
 from engine.render.report.sections.data import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
-from engine.sources import identity, source_identity
+from engine.sources import base_model_identity, identity, source_identity
 from engine.sources.digest import DigestMemory
 from engine.stages import (
     PRODUCTS,
@@ -146,7 +146,10 @@ def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
         sources=tuple(source_identity(source, memory) for source in recipe.data.sources),
         # how the engine makes a folder of it, from a GGUF file for one, decides the weights as
         # well
-        base_model={**identity(recipe.base_model, memory), "made": REVISION},
+        base_model={
+            **base_model_identity(recipe.base_model, lambda ref: identity(ref, memory)),
+            "made": REVISION,
+        },
         references={
             name: _identity(found, memory)
             for stage in stages_of(recipe)

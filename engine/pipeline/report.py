@@ -30,7 +30,16 @@ from engine.parity.files import leaving_files
 from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
-from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.model import (
+    BaseModel,
+    FewerLayers,
+    HubRef,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Scratch,
+)
+from engine.recipe.references import layers_in_words
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
@@ -179,15 +188,21 @@ def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store
         store.deliver(artifacts["train"], "adapter", run / "adapter")
 
 
-def describe(ref: Reference) -> str:
-    """A reference in one line, as people say it."""
-    match ref:
+def describe(base: BaseModel) -> str:
+    """A model in one line, as people say it."""
+    match base:
+        case FewerLayers():
+            return f"{describe(base.of)}, {layers_in_words(base.keep_layers)}"
+        case Scratch():
+            return f"a blank model of {base.layers} layers, {base.width} wide"
         case HubRef():
-            return f"{ref.repo}@{ref.revision[:12]}" if ref.revision else f"{ref.repo} (may move)"
+            return (
+                f"{base.repo}@{base.revision[:12]}" if base.revision else f"{base.repo} (may move)"
+            )
         case PathRef():
-            return ref.written
+            return base.written
         case PackageRef():
-            return f"{ref.file.rpartition('/')[2]} from {ref.name} {ref.version}"
+            return f"{base.file.rpartition('/')[2]} from {base.name} {base.version}"
 
 
 def describe_method(recipe: Recipe) -> str:
@@ -202,8 +217,10 @@ def describe_sweep(recipe: Recipe) -> str:
     return f"{len(methods_of(recipe))} settings of a sweep on {_model(recipe.base_model)}"
 
 
-def _model(ref: Reference) -> str:
-    model = ref.repo.rpartition("/")[2] if isinstance(ref, HubRef) else describe(ref)
+def _model(base: BaseModel) -> str:
+    if isinstance(base, FewerLayers):
+        return f"{_model(base.of)}, {layers_in_words(base.keep_layers)}"
+    model = base.repo.rpartition("/")[2] if isinstance(base, HubRef) else describe(base)
     return model.partition(" from ")[0]
 
 

@@ -15,6 +15,8 @@ BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 """The kinds of baselines; which can answer a kind of task stands in `engine.kinds`."""
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
 """Baselines that the recipe's own base model answers, untouched."""
+OF_BYTES: Final = ("byte_frequencies", "compressor")
+"""Baselines that know nothing but how often bytes, or runs of them, stand in the training split."""
 LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
 """Baselines that are trained on the training rows."""
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
@@ -37,6 +39,9 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
         return list(found)
     # Rules ask this of broken recipes too, whose kind may be missing or none that is known.
     kind = KINDS.get(filled["task"].get("kind", ""))
+    base = filled.get("base_model")
+    if kind and kind.by_likelihood and isinstance(base, Mapping) and "scratch" in base:
+        return list(OF_BYTES)
     # Nobody asked for a download: without a network such a run goes on, and says what it left out.
     return [
         {name: {"optional": True}} if name in ENCODERS else name

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from engine.kinds import KINDS, Turns
 from engine.recipe.model import MethodDefault
+from engine.recipe.references import feed_forward_of
 from engine.recipe.validation_rows import has_validation
 
 _SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])", re.IGNORECASE)
@@ -31,6 +32,11 @@ _OF_TEXTS: Final = 0.5
 _OF_LORAPLUS: Final = 0.25
 """Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
 _ALPHA_OF_RSLORA: Final = 8
+_BLANK: Final = 3e6
+"""Weights of the blank model whose rate was measured (docs/how-to/train-from-scratch.md)."""
+_BLANK_RATE: Final = 2e-3
+_BLANK_FALL: Final = 0.32
+"""Exponent by which it falls: 6e-4 at 125 M and 3e-4 at 1.3 B, where GPT-3 took 6e-4 and 2e-4 (Brown et al. 2020)."""
 _OF_PREFERENCES: Final = 0.1
 """Rate where two answers are compared, as a share of that for labels: higher ones make both less likely."""
 _BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
@@ -133,6 +139,9 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
 
 def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
     weights = size_of(recipe.get("base_model"))
+    if is_blank(recipe.get("base_model")):
+        why = "a blank model has everything to learn, the larger in the smaller steps"
+        return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
     rate = usual_rate(weights or _USUAL, is_full=is_full)
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
@@ -150,6 +159,11 @@ def usual_rate(weights: float, *, is_full: bool) -> float:
     """Return the learning rate for labels, of a base model with so many weights."""
     rate = _MEASURED_RATE * min(1.0, (_MEASURED / weights) ** _FALL)
     return _one_digit(rate * _OF_FULL if is_full else rate)
+
+
+def blank_rate(weights: float | None) -> float:
+    """Return the learning rate of a blank model: 2e-3 up to 3 M weights, and near those of GPT-3 above."""
+    return _one_digit(_BLANK_RATE * min(1.0, (_BLANK / (weights or _USUAL)) ** _BLANK_FALL))
 
 
 def _one_digit(rate: float) -> float:
@@ -171,6 +185,8 @@ def size_of(base_model: Any) -> float | None:
     """Return how many weights the name of a base model says, such as `135M`; None where it says nothing."""
     if not isinstance(base_model, Mapping):
         return None
+    if is_blank(base_model):
+        return _weights_of(base_model["scratch"])
     # The file of a package, or of a folder, names the model; its archive may hold several.
     for key in ("file", "hub", "path", "package"):
         name = base_model.get(key)
@@ -178,6 +194,24 @@ def size_of(base_model: Any) -> float | None:
             number, unit = found[-1]
             return float(number) * (1e6 if unit in "mM" else 1e9)
     return None
+
+
+def is_blank(base_model: Any) -> bool:
+    """Tell whether a recipe's base model is a blank one."""
+    return isinstance(base_model, Mapping) and isinstance(base_model.get("scratch"), Mapping)
+
+
+def _weights_of(blank: Mapping[str, Any]) -> float | None:
+    """Return about how many weights a blank model has: those of its layers, and of a tokenizer that is trained."""
+    sizes = (blank.get("layers"), blank.get("width"), blank.get("heads"))
+    layers, width, heads = (one if isinstance(one, int) else 0 for one in sizes)
+    if min(layers, width, heads) < 1:
+        return None
+    inner = blank.get("feed_forward", feed_forward_of(width))
+    keys = width * blank.get("kv_heads", heads) / heads
+    tokenizer = blank.get("tokenizer")
+    words = tokenizer.get("size", 0) if isinstance(tokenizer, Mapping) else 0
+    return float(layers * width * (2 * width + 2 * keys + 3 * inner) + words * width)
 
 
 def _words(weights: float) -> str:

@@ -73,6 +73,43 @@ class PackageRef:
 Reference = HubRef | PathRef | PackageRef
 
 
+# What training starts from: `base_model`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FewerLayers:
+    """A model of which only some layers are kept."""
+
+    of: Reference
+    keep_layers: str | int | tuple[int, ...]
+    """`every_second` or `every_third`, how many of the first ones, or their numbers, counted from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTokenizer:
+    """Byte pairs, merged as often as they are in the training split."""
+
+    size: int
+    """Tokens, the 256 bytes and the special ones among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """A blank model: blocks as in Llama, with weights drawn by seed."""
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    feed_forward: int
+    context: int
+    seed: int
+    tokenizer: NewTokenizer | Reference
+
+
+BaseModel = Reference | FewerLayers | Scratch
+
+
 # What the model is asked to do: `task`.
 
 
@@ -354,6 +391,8 @@ BaselineKind = Literal[
     "tfidf_svm",
     "encoder_linear",
     "encoder_tuned",
+    "byte_frequencies",
+    "compressor",
     "zero_shot",
     "few_shot",
     "retrieved_few_shot",
@@ -696,7 +735,7 @@ class Recipe:
     """The parent, as the recipe names it; what it says is merged in. Empty for none."""
     allow_moving: bool
     task: Task
-    base_model: Reference
+    base_model: BaseModel
     data: Data
     splits: Splits
     baselines: tuple[Baseline, ...]

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
-from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference, Source
+from engine.recipe.model import (
+    Baseline,
+    BaseModel,
+    FewerLayers,
+    HubRef,
+    NewTokenizer,
+    PackageRef,
+    PathRef,
+    Recipe,
+    Reference,
+    Scratch,
+    Source,
+)
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.paths import absolute
 
@@ -20,6 +32,12 @@ _PACKAGE: Final = re.compile(
 )
 MODELS: Final = ("model", "encoder_linear", "encoder_tuned")
 """Baselines whose keys say where a model is."""
+TOKENIZER: Final[KeyPath] = ("base_model", "scratch", "tokenizer")
+"""Where a blank model names the tokenizer of another one."""
+BLOCK: Final = 32
+"""Feed-forward parts are multiples of this, the block of llama.cpp's older quantizations."""
+STEPS: Final[Mapping[str, int]] = {"every_second": 2, "every_third": 3}
+"""Words of `base_model.keep_layers`: from one kept layer to the next."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
@@ -42,6 +60,72 @@ def reference(written: Mapping[str, Any], folder: Path) -> Reference:
     )
 
 
+def base_model(written: Mapping[str, Any], folder: Path) -> BaseModel:
+    """Return what a checked `base_model` says that training starts from."""
+    if (blank := written.get("scratch")) is not None:
+        return _scratch(blank, folder)
+    place = reference(written, folder)
+    keep = written.get("keep_layers")
+    if keep is None:
+        return place
+    if isinstance(keep, Mapping):
+        return FewerLayers(of=place, keep_layers=int(keep["first"]))
+    return FewerLayers(of=place, keep_layers=keep if isinstance(keep, str) else tuple(keep))
+
+
+def _scratch(written: Mapping[str, Any], folder: Path) -> Scratch:
+    tokenizer = written["tokenizer"]
+    is_new = "train" in tokenizer
+    own = {"kv_heads": written["heads"], "feed_forward": feed_forward_of(written["width"])}
+    sizes = {**own, **{name: one for name, one in written.items() if name != "tokenizer"}}
+    return Scratch(
+        tokenizer=NewTokenizer(size=tokenizer["size"]) if is_new else reference(tokenizer, folder),
+        **sizes,
+    )
+
+
+def feed_forward_of(width: int) -> int:
+    """Return the usual width of the feed-forward part: 8/3 of the model's, in whole blocks of 32."""
+    return -(-8 * width // (3 * BLOCK)) * BLOCK
+
+
+def written_layers(keep: str | int | tuple[int, ...]) -> Any:
+    """Return the layers that are kept as a recipe writes them."""
+    if isinstance(keep, tuple):
+        return list(keep)
+    return {"first": keep} if isinstance(keep, int) else keep
+
+
+def layer_numbers(keep: str | int | Sequence[int], count: int) -> list[int]:
+    """Return the numbers of the layers that are kept of `count`; some may be none of its."""
+    if isinstance(keep, str):
+        return list(range(0, count, STEPS[keep]))
+    return list(range(keep)) if isinstance(keep, int) else list(keep)
+
+
+def layers_in_words(keep: str | int | tuple[int, ...]) -> str:
+    """Return which layers are kept, as people say it."""
+    if isinstance(keep, tuple):
+        return f"{len(keep)} layers"
+    return (
+        f"its first {keep} layers" if isinstance(keep, int) else f"{keep.replace('_', ' ')} layer"
+    )
+
+
+def base_reference(base: BaseModel) -> Reference | None:
+    """Return where the base model comes from; of a blank one its tokenizer, None where that is new too."""
+    if isinstance(base, FewerLayers):
+        return base.of
+    if isinstance(base, Scratch):
+        return None if isinstance(base.tokenizer, NewTokenizer) else base.tokenizer
+    return base
+
+
+def has_new_tokenizer(base: BaseModel) -> bool:
+    """Tell whether the tokenizer is trained on the recipe's own training split."""
+    return isinstance(base, Scratch) and isinstance(base.tokenizer, NewTokenizer)
+
+
 def written_references(
     value: Mapping[str, Any],
 ) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
@@ -57,7 +141,10 @@ def written_references(
         (_TEACHER_SOURCES, _mapping(teacher.get("inputs")).get("sources"), "data set"),
     ]
     if isinstance(model := value.get("base_model"), Mapping):
-        yield ("base_model",), model, "model"
+        if "scratch" not in model:
+            yield ("base_model",), model, "model"
+        elif isinstance(tokenizer := _mapping(model["scratch"]).get("tokenizer"), Mapping):
+            yield TOKENIZER, tokenizer, "model"
     if isinstance(model := teacher.get("model"), Mapping):
         yield ("teacher", "model"), model, "model"
     for path, items, what in listed:
@@ -89,7 +176,9 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
 
     Files of one pattern have one key.
     """
-    yield ("base_model",), recipe.base_model, "model"
+    if (base := base_reference(recipe.base_model)) is not None:
+        at = TOKENIZER if isinstance(recipe.base_model, Scratch) else ("base_model",)
+        yield at, base, "model"
     for at, source in sources_at(recipe):
         yield at, source.ref, "data set"
     for number, baseline in enumerate(recipe.baselines):

@@ -33,7 +33,7 @@ from engine.recipe.model import (
     Threshold,
 )
 from engine.recipe.outside import refuse_leading_out, withheld
-from engine.recipe.references import reference
+from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
@@ -143,7 +143,7 @@ def resolve(text: FilledText) -> Recipe:
         filled,
         file=text.path,
         task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
-        base_model=reference(filled["base_model"], folder),
+        base_model=base_model(filled["base_model"], folder),
         teacher=_teacher(filled.get("teacher"), folder, text.judge),
         data=_data(filled["data"], folder, text.judge),
         splits=_splits(filled),

@@ -16,6 +16,7 @@ from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import FROM_TRAIN, Recipe, ValidationSize
+from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
 from engine.recipe.validation_rows import sizes_in_rows
 from engine.review.changed import ChangeStatus, Touched, names_of, touched_recipes
@@ -212,7 +213,8 @@ class _Check:
         return side, left, (f"not in this clone, since git ignores it: {names}",)
 
     def _absent(self, side: Side) -> Iterator[Path]:
-        refs = [side.recipe.base_model, *(source.ref for source in side.recipe.data.sources)]
+        base = base_reference(side.recipe.base_model)
+        refs = [base, *(source.ref for source in side.recipe.data.sources)]
         for ref in refs:
             path = getattr(ref, "path", None)
             if path is not None and not path.exists():

@@ -12,6 +12,7 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Json, PathRef, Reference
+from engine.recipe.references import base_reference
 from engine.review.file_tree import Disk
 from engine.review.flatten import Leaf, Leaves, leaves_of, source_leaves
 from engine.review.sources import Paired, listed_of, paired
@@ -61,7 +62,8 @@ class Versions:
     def differing(self) -> tuple[ChangedKey, ...]:
         """Every key that differs, sources left out, in the order of the language."""
         # A recipe that moved to another folder writes another path to the same file.
-        is_same = _same_file(self.old.recipe.base_model, self.new.recipe.base_model)
+        old, new = (base_reference(side.recipe.base_model) for side in (self.old, self.new))
+        is_same = _same_file(old, new)
         without = "base_model.path" if is_same else ""
         return tuple(self._differing(self.before, self.after, without))
 

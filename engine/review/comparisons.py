@@ -103,6 +103,22 @@ def _exchanged(versions: Versions, old: Baselines, new: Baselines) -> Iterator[F
             yield finding("W402", f"baselines.{name}", "other bytes at the same path")
 
 
+def teachers(versions: Versions) -> Iterator[Finding]:
+    """W402: the student of a weaker teacher comes near it more easily."""
+    old, new = versions.old.recipe.teacher, versions.new.recipe.teacher
+    is_bounded = versions.new.recipe.acceptance.against_teacher is not None
+    if old is None or new is None or not is_bounded:
+        return
+    before, after = _ref(old.model), _ref(new.model)
+    if other_bytes(versions, before, after):
+        yield finding("W402", "teacher.model", "other bytes at the same path")
+    for one in versions.differing:
+        key = one.form.rpartition(".")[2]
+        is_asked = one.form.startswith("teacher.model.") and key in (*_SAME_MODEL, "shots")
+        if is_asked and (key == "shots" or not same_content(versions, before, after)):
+            yield finding_of(one, "W402", "another teacher to be compared with")
+
+
 def _ref(baseline: Baseline) -> Reference | None:
     return baseline.ref or baseline.gguf
 

@@ -16,7 +16,7 @@ from engine.evidence.review import Cost
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import about, count, millions, size
 from engine.review.compare import Versions
-from engine.review.reruns import reference_identity
+from engine.review.reruns import start_identity
 from engine.review.version import Side
 from engine.store import Store
 
@@ -66,7 +66,7 @@ def _trainings(versions: Versions) -> Iterator[Cost]:
 
 
 def _estimate(side: Side, store: Store, device: Device) -> TrainingEstimate:
-    identity = reference_identity(side.recipe.base_model, side)
+    identity = start_identity(side.recipe.base_model, side)
     return estimate_training(side.recipe, store, device, base_model=identity, data=None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
+from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, validation
 from engine.review.compare import Versions, finding, finding_of, other_bytes
@@ -116,6 +117,7 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from validation.choice_of_the_model(versions)
     yield from answers.answers(versions)
     yield from comparisons.baselines(versions)
+    yield from comparisons.teachers(versions)
     yield from comparisons.probes(versions)
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)
@@ -164,7 +166,8 @@ def _changes(versions: Versions) -> Iterator[Change]:
 
 def source_changes(versions: Versions) -> Iterator[Change]:
     """Yield what changed in the data sources."""
-    if other_bytes(versions, versions.old.recipe.base_model, versions.new.recipe.base_model):
+    bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
+    if other_bytes(versions, *bases):
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
         old, new = (one.place if one else "" for one in (source.old, source.new))

@@ -12,6 +12,7 @@ from itertools import chain
 from engine.evidence.review import Finding
 from engine.lock.file import lock_path
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.references import base_reference
 from engine.recipe.text.paths import absolute
 from engine.review.compare import Versions, finding
 from engine.review.file_tree import WorkingTree
@@ -43,7 +44,7 @@ def pins(versions: Versions) -> Iterator[Finding]:
 
 def _pairs(versions: Versions) -> Iterator[tuple[str, Reference | None, Reference | None]]:
     old, new = versions.old.recipe, versions.new.recipe
-    yield "base_model", old.base_model, new.base_model
+    yield "base_model", base_reference(old.base_model), base_reference(new.base_model)
     for source in versions.sources:
         if source.new is not None:
             before = source.old.first.ref if source.old else None

@@ -20,6 +20,7 @@ from engine.errors import RecipeError
 from engine.evidence.review import ConfigChange
 from engine.pipeline.plan import SWEEP, PlanInputs, plan_run
 from engine.recipe.model import (
+    BaseModel,
     HubRef,
     Json,
     PackageRef,
@@ -32,7 +33,7 @@ from engine.recipe.model import (
 from engine.recipe.sweeps import settled
 from engine.review.compare import Versions
 from engine.review.version import Side
-from engine.sources import identity
+from engine.sources import base_model_identity, identity
 from engine.sources.digest import DigestMemory
 from engine.stages import STAGES, references_of, stages_of
 from engine.stages.compile import compile_recipe
@@ -67,7 +68,7 @@ def _keys(side: Side, device: Device) -> Mapping[str, str]:
     inputs = PlanInputs(
         device=device,
         sources=tuple(_identity(source, side) for source in recipe.data.sources),
-        base_model=reference_identity(recipe.base_model, side),
+        base_model=start_identity(recipe.base_model, side),
         references={
             name: _identity(found, side)
             for stage in stages_of(recipe)
@@ -92,6 +93,11 @@ def _identity(found: Source | Reference, side: Side) -> Mapping[str, Any]:
         return reference_identity(found, side)
     beside = {file.column: reference_identity(file.ref, side) for file in found.columns}
     return {**reference_identity(found.ref, side), **({"columns": beside} if beside else {})}
+
+
+def start_identity(base: BaseModel, side: Side) -> Mapping[str, Any]:
+    """Return what differs where training starts from something else, as `reference_identity` does."""
+    return base_model_identity(base, lambda ref: reference_identity(ref, side))
 
 
 def reference_identity(ref: Reference, side: Side) -> Mapping[str, Any]:

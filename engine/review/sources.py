@@ -124,12 +124,14 @@ def _roughly(listed: ListedSource) -> object:
 
 
 def judging_references(recipe: Recipe) -> dict[str, tuple[Reference, ...]]:
-    """Return what the baselines and the probes of a recipe are read from, by path: the reference, then others."""
+    """Return what baselines, teacher and probes of a recipe are read from, by path: the reference, then others."""
     forgetting = recipe.acceptance.forgetting
     models = {f"baselines.{one.name}": one.ref or one.gguf for one in recipe.baselines}
     probes = {
         f"{PROBES}.{one.name}": one.source for one in (forgetting.probes if forgetting else ())
     }
+    if recipe.teacher is not None:
+        models["teacher.model"] = recipe.teacher.model.ref or recipe.teacher.model.gguf
     return {
         **{path: (ref,) for path, ref in models.items() if ref},
         **{path: references_in(source) for path, source in probes.items() if source},

@@ -6,12 +6,24 @@ keys.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from engine.progress import Progress
-from engine.recipe.model import HubRef, PackageRef, PathRef, Reference, Source
+from engine.recipe.model import (
+    BaseModel,
+    FewerLayers,
+    HubRef,
+    NewTokenizer,
+    PackageRef,
+    PathRef,
+    Reference,
+    Scratch,
+    Source,
+)
+from engine.recipe.references import written_layers
 from engine.sources.digest import DigestMemory
 from engine.sources.local import check_path, digest_of_path
 from engine.store import Cached
@@ -55,6 +67,24 @@ def source_identity(source: Source, memory: DigestMemory) -> dict[str, Any]:
     """Return what decides the bytes of a source: those of its file, and of the files beside it."""
     beside = {file.column: identity(file.ref, memory) for file in source.columns}
     return {**identity(source.ref, memory), **({"columns": beside} if beside else {})}
+
+
+def base_model_identity(
+    base: BaseModel, identify: Callable[[Reference], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what decides the model that training starts from, besides the training rows.
+
+    `identify` says what decides the bytes behind a reference. A tokenizer that is trained on the training split is
+    named by its size alone: what stands on such a model stands on the rows too.
+    """
+    if isinstance(base, FewerLayers):
+        return {**identify(base.of), "keep_layers": written_layers(base.keep_layers)}
+    if isinstance(base, Scratch):
+        own = base.tokenizer
+        tokenizer = {"byte_pairs": own.size} if isinstance(own, NewTokenizer) else identify(own)
+        sizes = {one.name: getattr(base, one.name) for one in fields(base)}
+        return {"scratch": {**sizes, "tokenizer": dict(tokenizer)}}
+    return dict(identify(base))
 
 
 def identity(ref: Reference, memory: DigestMemory) -> dict[str, str | None]:

@@ -56,7 +56,7 @@ class _Rows:
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return task, the confidence of intervals, and the seed of the sample and of draws."""
     return {
-        "task": asdict(recipe.task),
+        "task": {**asdict(recipe.task), **predict.counted_bytes(recipe.task)},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
         "method": {"max_length": recipe.method.max_length},

@@ -10,6 +10,7 @@ from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
+from engine.recipe.references import base_reference, has_new_tokenizer
 from engine.sources import identity
 from engine.sources.digest import DigestMemory
 
@@ -28,6 +29,11 @@ QLORA_NOTE = (
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the training method, which says whether there is an adapter, and whether rows are conversations."""
     return {"kind": recipe.method.kind, "has_turns": recipe.task.spec.has_turns}
+
+
+def also_needs(recipe: Recipe) -> tuple[str, ...]:
+    """Return the rows where the tokenizer was made of them: they are part of what the base model is."""
+    return ("data",) if has_new_tokenizer(recipe.base_model) else ()
 
 
 def run(context: StageContext) -> None:
@@ -59,12 +65,12 @@ def run(context: StageContext) -> None:
 def _check_base(context: StageContext) -> None:
     """Refuse a local base model whose bytes are not those that were trained on: all of them are read again."""
     recipe = context.recipe
-    known = context.base_model.get("sha256")
-    if known is None or not isinstance(recipe.base_model, PathRef):
+    known, base = context.base_model.get("sha256"), base_reference(recipe.base_model)
+    if known is None or not isinstance(base, PathRef):
         return
     # an empty memory: the usual one believes size and time of a file it has hashed before
     with TemporaryDirectory(dir=context.scratch) as empty:
-        found = identity(recipe.base_model, DigestMemory(Path(empty) / "digests.json"))
+        found = identity(base, DigestMemory(Path(empty) / "digests.json"))
     if found["sha256"] != known:
         raise StageError.one(
             "X674",

@@ -58,7 +58,8 @@ def run(context: StageContext) -> None:
         result=context.workdir,
         keeps_checkpoints=True,
     )
-    write_basis(context.workdir, base, context.device)
+    trainer = load_backend(context.recipe.backend.name).packages()
+    write_basis(context.workdir, base, context.device, trainer)
     # what a sweep has left was trained from these rows by this config: training again would make
     # nothing else
     if not _take_swept(context):

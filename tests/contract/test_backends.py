@@ -1,11 +1,19 @@
-"""Every backend passes the suite; Axolotl's training half runs in `tests/slow`."""
+"""Every backend passes the suite; the training half of Axolotl and Unsloth runs in `tests/slow`."""
 
 from __future__ import annotations
 
-from engine.backends import BACKENDS
-from support.backend_suite import CompileSuite, TrainSuite, finished
+from pathlib import Path
 
-__all__ = ["finished"]
+import pytest
+
+from engine.backends import BACKENDS, load_backend
+from engine.backends.base import Trained
+from engine.runtime.training.checks import adapter_norm
+from support.backend_suite import CompileSuite, TrainSuite, finished
+from support.launches import make_launch, make_recipe
+from support.unsloth_stand_in import stand_in
+
+__all__ = ["finished", "stand_in"]
 
 
 class TestAxolotlCompiles(CompileSuite):
@@ -20,7 +28,36 @@ class TestTrlTrains(TrainSuite):
     name = "trl"
 
 
+class TestUnslothCompiles(CompileSuite):
+    name = "unsloth"
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("stand_in")
+def test_unsloths_process_trains_the_rows_of_its_launch_folder_and_goes_on_from_a_checkpoint(
+    tmp_path: Path, pico_model: Path
+) -> None:
+    """With a stand-in for the library: its Python, order of imports, arguments, events and checkpoints are ours."""
+    recipe = make_recipe("unsloth", epochs=1.0)
+    launch = make_launch(recipe, tmp_path, pico_model)
+    trained = load_backend("unsloth").train(launch)
+    reference = load_backend("trl").train(
+        make_launch(make_recipe("trl", epochs=1.0), tmp_path / "trl", pico_model)
+    )
+    again = load_backend("unsloth").train(launch)
+
+    assert trained.steps == 3
+    assert adapter_norm(trained.folder) > 0
+    assert _losses(trained) == pytest.approx(_losses(reference), rel=1e-4)
+    assert trained.facts["shared_prefix"]["used"]
+    assert again.resumed_from_step == 3
+
+
+def _losses(trained: Trained) -> list[float]:
+    return [point.loss for point in trained.history if point.loss is not None]
+
+
 def test_no_backend_is_left_out() -> None:
-    suites = (TestAxolotlCompiles, TestTrlCompiles)
+    suites = (TestAxolotlCompiles, TestTrlCompiles, TestUnslothCompiles)
 
     assert {suite.name for suite in suites} == set(BACKENDS)

@@ -60,7 +60,7 @@ def test_every_option_is_here() -> None:
     assert {option.key for option in OPTIONS.values()} == set(KEYS)
 
 
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", PLAIN)
 @each_option
 def test_an_option_changes_its_lines_and_no_other(name: str, option: Option) -> None:
     kind = option.method.get("kind", "lora")
@@ -72,6 +72,16 @@ def test_an_option_changes_its_lines_and_no_other(name: str, option: Option) -> 
     assert changed == option.lines[name]
     for key in changed - PLAIN[name]:
         assert after[key].origin == f"method.{option.key}"
+
+
+@pytest.mark.parametrize("name", sorted(BACKENDS.keys() - PLAIN.keys()))
+@each_option
+def test_a_backend_without_an_option_refuses_it(name: str, option: Option) -> None:
+    recipe = make_recipe(name, **option.method)
+
+    [problem] = load_backend(name).check(recipe)
+
+    assert (problem.code, problem.path) == ("R351", f"method.{option.key}")
 
 
 @each_option

@@ -17,11 +17,11 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import version_of
 from engine.errors import EngineError, Problem
 from engine.inference import predict
-from engine.inference.baselines import floors
+from engine.inference.baselines import compression, floors
 from engine.inference.baselines.shots import shots_of
 from engine.inference.baselines.values import BaselinePredictions, Question
 from engine.inference.preference import base_answers, longer_answer, untouched
-from engine.metrics.predictions import write_predictions
+from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
 from engine.recipe.model import Baseline, Reference
 from engine.store import Artifact
@@ -207,12 +207,15 @@ class Asker:
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
         recipe = self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
-        if baseline.kind == "majority":
-            return BaselinePredictions(predictions=floors.majority(fold, task))
-        if baseline.kind == "tfidf_svm":
-            return BaselinePredictions(predictions=floors.svm(fold, task, seed=seed))
-        if baseline.kind == "longer_answer":
-            return BaselinePredictions(predictions=longer_answer(fold.judged))
+        by_rule: dict[str, Callable[[], list[Prediction]]] = {
+            "majority": lambda: floors.majority(fold, task),
+            "tfidf_svm": lambda: floors.svm(fold, task, seed=seed),
+            "byte_frequencies": lambda: compression.by_frequency(fold),
+            "compressor": lambda: compression.by_xz(fold),
+            "longer_answer": lambda: longer_answer(fold.judged),
+        }
+        if baseline.kind in by_rule:
+            return BaselinePredictions(predictions=by_rule[baseline.kind]())
         if baseline.kind in ENCODERS:
             return self._ask_encoder(baseline, fold)
         if baseline.kind == "untouched":

@@ -27,13 +27,15 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     nats = np.array([row.nats or 0.0 for row in predictions], dtype=float)
     tokens = np.array([row.tokens for row in predictions], dtype=float)
     sizes = np.array([row.bytes for row in predictions], dtype=float)
-    rates = nats[tokens > 0] / tokens[tokens > 0]
+    # What counts bytes alone, such as a compressor, has no tokens.
+    units = tokens if tokens.any() else sizes
+    rates = nats[units > 0] / units[units > 0]
     least, most = (rates.min(), rates.max()) if rates.size else (0.0, 0.0)
     return make_table(
         predictions,
         {
             "known": Column(np.array([row.nats is not None for row in predictions], dtype=float)),
-            "nats": Column(nats, least * tokens, most * tokens),
+            "nats": Column(nats, least * units, most * units),
             "tokens": Column(tokens),
             "bytes": Column(sizes),
         },

@@ -15,19 +15,24 @@ from engine.recipe.model import (
     FROM_TRAIN,
     Acceptance,
     Baseline,
+    BaseModel,
     Data,
     Export,
+    FewerLayers,
     HubRef,
     MaxDrop,
+    NewTokenizer,
     PathRef,
     Probe,
     Recipe,
     Reference,
+    Scratch,
     Source,
     Splits,
     Teacher,
     Threshold,
 )
+from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
 from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
 from engine.recipe.text.compose import is_plain_text
@@ -49,7 +54,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
         recipe="v1",
         extends=None,
         task=to_mapping(recipe.task, definition("task"), **no_input),
-        base_model=reference_mapping(recipe.base_model),
+        base_model=base_model_mapping(recipe.base_model),
         teacher=_teacher(recipe.teacher) if recipe.teacher else None,
         data=_data(recipe.data),
         splits=_splits(recipe.splits),
@@ -78,6 +83,22 @@ def _splits(splits: Splits) -> dict[str, Any]:
     # With `keep: best` beside it, 0 is read as what it was.
     drawn = {"validation": 0} if splits.validation == FROM_TRAIN else {}
     return to_mapping(splits, definition("splits"), by=by, holdout=holdout, **drawn)
+
+
+def base_model_mapping(base: BaseModel) -> dict[str, Any]:
+    """Return the keys of `base_model`, every default of a blank one explicit."""
+    if isinstance(base, Scratch):
+        written = _tokenizer(base.tokenizer)
+        return {"scratch": to_mapping(base, definition("scratch"), tokenizer=written)}
+    if isinstance(base, FewerLayers):
+        return {**reference_mapping(base.of), "keep_layers": written_layers(base.keep_layers)}
+    return reference_mapping(base)
+
+
+def _tokenizer(tokenizer: NewTokenizer | Reference) -> dict[str, Any]:
+    if isinstance(tokenizer, NewTokenizer):
+        return {"train": "byte_pairs", "size": tokenizer.size}
+    return reference_mapping(tokenizer)
 
 
 def reference_mapping(ref: Reference) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from engine.recipe.validation.schema import Schema, children, expand, recipe_sch
 KEY: Final = "extends"
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
 _PLACES: Final = frozenset({"hub", "path", "package"})
+_STARTS: Final = _PLACES | {"scratch"}
 
 
 def extended(
@@ -121,7 +122,7 @@ def _merged(
     if not isinstance(child, Mapping) or not isinstance(parent, Mapping):
         return child
     expanded = expand(schema)
-    if expanded.get("x-whole") or (path == ("base_model",) and _PLACES & child.keys()):
+    if expanded.get("x-whole") or (path == ("base_model",) and _STARTS & child.keys()):
         return dict(child)
     below = dict(children(expanded))
     found: dict[str, Json] = {}

@@ -59,7 +59,7 @@ def load_model(
     The adapter stays beside the weights: it is what was trained, before any merge. StageError X604
     when the model cannot be loaded, X605 when a tensor of the adapter found no place in it.
     """
-    chat = load_chat(model_dir)
+    chat = load_chat(model_dir, asks=None)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
         # Sums over another number of threads can round otherwise in bf16, and turn answers near a tie.

@@ -112,8 +112,10 @@ class Chat:
         return frozenset([*(ids if len(ids) == 1 else []), *([] if eos is None else [eos])])
 
 
-def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
+def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
     """Return the chat of a model folder; a template is not needed where nobody `asks` (documents).
+
+    None asks where there is a template: a model without one was refused before, unless it reads documents.
 
     StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses, X670
     when it writes another text at another time.
@@ -124,7 +126,7 @@ def load_chat(model_dir: Path, *, asks: bool = True) -> Chat:
         tokenizer = AutoTokenizer.from_pretrained(
             model_dir, local_files_only=True, trust_remote_code=False
         )
-    if not asks:
+    if not asks and (asks is False or not tokenizer.chat_template):
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
     tokenizer.chat_template = _fixed(tokenizer.chat_template)
     return chat_of(tokenizer)

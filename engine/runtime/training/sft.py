@@ -68,6 +68,12 @@ NOT_ARGUMENTS = frozenset(
 )
 """Keys of the compiled config that speak of the model and the loss, and not of TRL's arguments."""
 
+# The rows are tokens already: TRL would render and tokenise them by its own rules.
+OF_TOKENS: Mapping[str, Any] = {
+    "loss_type": "nll",
+    "dataset_kwargs": {"skip_prepare_dataset": True},
+}
+"""Arguments of TRL's SFTConfig."""
 Config = Mapping[str, Any]
 
 
@@ -105,10 +111,17 @@ def train(
         torch.set_num_threads(device.threads)
     # Before the trainer is made: it draws the first weights of the adapter.
     set_seed(config["seed"])
-    chat = load_chat(folders.base_model)
+    chat = load_chat(folders.base_model, asks=None)
     trainer = _trainer(config, folders, chat, device)
     if ratio := config.get("loraplus_lr_ratio"):
         trainer.optimizer = _loraplus(trainer, ratio)
+    train_on(trainer, config, resume=folders.resume, report=report)
+
+
+def train_on(
+    trainer: Any, config: Config, *, resume: Path | None, report: Callable[[Event], None]
+) -> None:
+    """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     callbacks: list[TrainerCallback] = [
         Watch(report),
         KeepAdapters(),
@@ -126,18 +139,18 @@ def train(
     trainer.create_model_card = lambda **_: None
     # A signal waits here until `SaveAndStop` has had a checkpoint saved.
     with interrupts.deferred():
-        trainer.train(resume_from_checkpoint=str(folders.resume) if folders.resume else None)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
 
 
 def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> Any:
-    arguments = partial(_arguments, config, folders, device=device)
+    given = partial(arguments, config, folders, device=device.kind)
     load = partial(_model, config, folders.base_model, device)
     if loss := config.get("preference"):
         from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
 
         return preference_trainer(
             loss,
-            arguments,
+            given,
             load,
             rows=folders.rows,
             chat=chat,
@@ -147,13 +160,7 @@ def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> An
     validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
     return LeanTrainer(
         model=load(),
-        args=arguments(
-            SftArguments,
-            packing=False,
-            loss_type="nll",
-            # The rows are tokens already: TRL would render and tokenise them by its own rules.
-            dataset_kwargs={"skip_prepare_dataset": True},
-        ),
+        args=given(SftArguments, packing=False, **OF_TOKENS),
         train_dataset=tokenised(folders.rows / "train.jsonl", chat, learn_all=whole),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
@@ -245,9 +252,8 @@ def _lora(config: Config, base_model: Path) -> LoraConfig | None:
     )
 
 
-def _arguments(
-    config: Config, folders: Folders, kind: Any, *, device: Device, **others: Any
-) -> Any:
+def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **others: Any) -> Any:
+    """Return arguments of a class of TRL's for a device of that kind, and what `others` says besides."""
     given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
     evaluates = (folders.rows / "validation.jsonl").stat().st_size > 0
     return kind(
@@ -260,13 +266,13 @@ def _arguments(
         greater_is_better=False if evaluates else None,
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
-        tf32=False if device.kind == "cuda" else None,
-        use_cpu=device.kind == "cpu",
+        tf32=False if kind == "cuda" else None,
+        use_cpu=kind == "cpu",
         # Reentrant checkpointing gives no gradient where a block's input needs none, as behind frozen embeddings.
         gradient_checkpointing_kwargs={"use_reentrant": False},
         # The filter would log the mean of earlier losses in place of a NaN, and hide it from `Watch`.
         logging_nan_inf_filter=False,
-        dataloader_pin_memory=device.kind == "cuda",
+        dataloader_pin_memory=kind == "cuda",
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],

@@ -11,8 +11,9 @@ import yaml
 
 from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.axolotl_keys import ALLOWED_VALUES, FROM_RECIPE, OVERRIDABLE, vocabulary
-from engine.backends.axolotl_launch import environment, prepare, tail_of
+from engine.backends.axolotl_launch import FOLDERS, environment
 from engine.backends.base import CompileInputs, Launch
+from engine.backends.process_training import prepare, tail_of
 from engine.environment import Device
 from engine.errors import RecipeError
 from support.golden import Golden
@@ -183,20 +184,20 @@ def test_axolotl_gets_an_environment_of_its_own(
 
 
 def test_the_launch_folder_survives_with_its_checkpoints(tmp_path: Path) -> None:
-    prepare(_launch(tmp_path))
+    prepare(_launch(tmp_path), FOLDERS)
     (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
 
-    prepare(_launch(tmp_path))
+    prepare(_launch(tmp_path), FOLDERS)
 
     assert (tmp_path / "launch" / "output" / "checkpoint-3").is_dir()
     assert (tmp_path / "launch" / "base_model").resolve() == (tmp_path / "base").resolve()
 
 
 def test_checkpoints_of_another_config_are_moved_aside(tmp_path: Path) -> None:
-    prepare(_launch(tmp_path))
+    prepare(_launch(tmp_path), FOLDERS)
     (tmp_path / "launch" / "output" / "checkpoint-3").mkdir(parents=True)
 
-    prepare(_launch(tmp_path, config="seed: 8\n"))
+    prepare(_launch(tmp_path, config="seed: 8\n"), FOLDERS)
 
     assert not (tmp_path / "launch" / "output").exists()
     assert len(list((tmp_path / "launch").glob("other-*/output/checkpoint-3"))) == 1

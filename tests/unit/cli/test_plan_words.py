@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from engine.backends.unsloth import PINNED
 from engine.cli.main import main
+from support.unsloth_stand_in import make_stand_in
 
+SIZES: dict[str, object] = {"train": 20, "validation": 5, "holdout": 15}
 COLUMNS = "text,topic,customer,when,split"
 ROWS = [
     f"text {n},{('bug', 'login')[n % 2]},c{n % 5},2024-01-0{n % 9 + 1},train" for n in range(40)
@@ -18,7 +21,11 @@ ROWS = [
 
 
 def planned(
-    folder: Path, capsys: pytest.CaptureFixture[str], splits: dict[str, object], *formats: str
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    splits: dict[str, object],
+    *formats: str,
+    backend: str = "axolotl",
 ) -> list[str]:
     (folder / "rows.csv").write_text("\n".join([COLUMNS, *ROWS]), encoding="utf-8")
     recipe = {
@@ -32,6 +39,7 @@ def planned(
         "method": {"kind": "lora"},
         "acceptance": {"metrics": {"macro_f1": {"min": 0.5}}},
         "export": {"formats": [*formats]},
+        "backend": {"name": backend},
     }
     (folder / "t.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     assert main(["plan", str(folder / "t.yaml"), "--store", str(folder / "store")]) == 0
@@ -131,3 +139,18 @@ def test_the_json_plan_holds_the_same_sentences(
     assert estimate["decided_on"] == "lower bound"
     assert estimate["rows"] == 15
     assert estimate["note"] == ""
+
+
+def test_it_says_which_unsloth_trains_or_how_to_get_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNSLOTH_PYTHON", raising=False)
+    found = " ".join(planned(tmp_path, capsys, SIZES, "gguf", backend="unsloth"))
+    assert "Unsloth has no environment here: UNSLOTH_PYTHON names no Python" in found
+    assert "uv venv" in found
+
+    python = make_stand_in(tmp_path / "unsloth")
+    monkeypatch.setenv("UNSLOTH_PYTHON", str(python))
+    found = " ".join(planned(tmp_path, capsys, SIZES, "gguf", backend="unsloth"))
+    assert f"unsloth {PINNED} on Python 3.13.5" in found
+    assert "backend" not in " ".join(planned(tmp_path, capsys, SIZES, "gguf"))

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from engine.estimate.shape import shape_of_config, shape_of_folder, shape_of_gguf
+from engine.estimate.shape import (
+    blank_shape,
+    shape_of_config,
+    shape_of_folder,
+    shape_of_gguf,
+    with_layers,
+)
+from engine.recipe.model import NewTokenizer, Scratch
 from support.estimates import CONFIG, LINEAR, TOTAL, shape
 
 
@@ -141,3 +148,33 @@ def test_a_cut_gguf_header_has_no_shape(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(whole[:200])
 
     assert shape_of_gguf(tmp_path / "m.gguf") is None
+
+
+def test_a_blank_model_has_the_shape_of_the_llama_it_becomes() -> None:
+    blank = Scratch(
+        layers=CONFIG["num_hidden_layers"],
+        width=CONFIG["hidden_size"],
+        heads=CONFIG["num_attention_heads"],
+        kv_heads=CONFIG["num_key_value_heads"],
+        feed_forward=CONFIG["intermediate_size"],
+        context=64,
+        seed=7,
+        tokenizer=NewTokenizer(size=CONFIG["vocab_size"]),
+    )
+
+    found = blank_shape(blank, CONFIG["vocab_size"])
+
+    assert (found.linear_parameters, found.total_parameters) == (LINEAR, TOTAL)
+    assert found.stored_bytes == 4 * TOTAL
+
+
+def test_with_half_of_its_layers_a_model_has_half_of_their_weights() -> None:
+    whole = shape()
+
+    half = with_layers(whole, "every_second")
+
+    assert half.layers == whole.layers // 2
+    assert half.linear_parameters == whole.linear_parameters // 2
+    assert 2 * half.total_parameters - whole.total_parameters == pytest.approx(
+        whole.embedding_parameters, rel=0.01
+    )

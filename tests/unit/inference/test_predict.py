@@ -167,7 +167,8 @@ def test_a_long_document_is_weighed_in_the_blocks_of_training(loaded: Any, recip
 
     (said,) = answering.chosen(loaded, asked, [_row(text, "")], progress=Quiet())
 
-    assert said.bytes == len(f"{text}{loaded.chat.tokenizer.eos_token}".encode())
+    # How the token that ends a document is written says nothing of the document.
+    assert said.bytes == len(text.encode())
 
 
 def test_nobody_is_asked_where_there_are_no_rows(loaded: Any, recipe: Recipe) -> None:

@@ -89,7 +89,8 @@ def test_the_schema_has_every_field(root: Path, kind: type) -> None:
     names = {field.name for field in dataclasses.fields(kind)}
 
     assert set(part["properties"]) - {"schema"} == names
-    assert set(part["required"]) - {"schema"} == names - {"accepted", "left_out", "teacher"}
+    optional = {"accepted", "left_out", "teacher", "trainer"}
+    assert set(part["required"]) - {"schema"} == names - optional
     assert part["additionalProperties"] is False
 
 

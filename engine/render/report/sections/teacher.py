@@ -54,6 +54,9 @@ def _facts(result: TeacherResult) -> list[tuple[str, blocks.Cell]]:
     facts += [("asked", result.note)] if result.note else []
     if result.min_confidence is not None:
         facts.append(("kept from", f"a confidence of {number(result.min_confidence)}"))
+    if result.labels and result.kept:
+        shares = ", ".join(f"{label} {count(n)}" for label, n in result.labels.items())
+        facts.append(("labels learned", shares))
     facts.append(("took", duration(result.seconds)))
     # the recipe does not name its currency
     facts += [("cost", f"{result.cost:.4f} at the recipe's prices")] if result.cost else []
@@ -66,7 +69,7 @@ def _validation(result: TeacherResult) -> blocks.Table:
         [blocks.Strong(result.name), estimate(mine), "better" if result.is_better else "no better"]
     ]
     for name, value in result.baselines.items():
-        rows.append([name, value_of(result.metric, value), ""])
+        rows.append([blocks.Code(name), value_of(result.metric, value), ""])
     caption = f"{prose_name(result.metric)} on the validation rows{lower_note(result.metric)}"
     return blocks.table(caption, f"model | >{column_name(result.metric)} | so", rows)
 
@@ -75,7 +78,6 @@ def _rows(result: TeacherResult) -> blocks.Table:
     """Every row that was read, by what became of it."""
     fates = [*result.left_out.items(), *(("answer " + why, n) for why, n in result.refused.items())]
     rows = [["learned from", count(result.kept)], *([why, count(n)] for why, n in fates)]
-    rows += [[f"answered {label}", count(n)] for label, n in result.labels.items()]
     caption = f"What became of {counted(result.read, 'row')} without labels"
     return blocks.table(caption, "rows | >number", rows)
 
@@ -151,19 +153,19 @@ def _rate(value: float | None) -> str:
 
 
 def _differences(found: StudentAgainstTeacher) -> blocks.Table:
-    rows = [
+    rows: list[list[blocks.Cell]] = [
         [
             column_name(item.metric),
-            value_of(item.metric, item.difference, signed=True),
-            interval_of(item.metric, item.interval, signed=True),
+            blocks.Estimate(
+                value_of(item.metric, item.difference, signed=True),
+                interval_of(item.metric, item.interval, signed=True),
+            ),
             p_values(item.p_value, item.p_adjusted) or DASH,
             count(item.n),
         ]
         for item in found.comparisons
     ]
-    return blocks.table(
-        "Student minus teacher", "metric | >difference | >interval | p | >rows", rows
-    )
+    return blocks.table("Student minus teacher", "metric | >difference | p | >rows", rows)
 
 
 def _rightness(found: StudentAgainstTeacher) -> blocks.Table:

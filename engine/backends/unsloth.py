@@ -1,0 +1,268 @@
+"""Unsloth: the recipe becomes arguments of its `FastLanguageModel` and of TRL's SFTConfig. Never imports Unsloth.
+
+It wants other versions of datasets, transformers and trl than Axolotl does, so it lives in an environment of its own,
+whose Python `UNSLOTH_PYTHON` names; `engine.backends.unsloth_launch` starts it. The config is a closed list of keys;
+every line has an origin, and whatever Unsloth would choose by itself (packing, padding-free batches,
+checkpointing of gradients, the names of base models) is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from engine.backends import trl, unsloth_launch
+from engine.backends.base import (
+    SHARED,
+    BackendConfig,
+    CompileInputs,
+    Launch,
+    Line,
+    Trained,
+    shares_prefix,
+    to_config,
+    with_overrides,
+)
+from engine.backends.checks import device_problems
+from engine.backends.overrides import RANGES, Vocabulary, override_problems
+from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
+from engine.errors import Problem, RecipeError, Severity
+from engine.recipe.methods import OPTIONS, unset_options
+from engine.recipe.model import Json, Method, Recipe
+
+NAME = "unsloth"
+IN_ORDER = trl.IN_ORDER
+PINNED = "2026.10.9"
+"""The version whose arguments are compiled; others may take them otherwise."""
+LEAST_PYTHON = (3, 12)
+"""Of its environment: this package's own modules run there too."""
+MAKE_IT = (
+    "uv venv --python 3.13 ~/unsloth && "
+    f"uv pip install --python ~/unsloth/bin/python unsloth=={PINNED}"
+)
+"""The two commands that make its environment."""
+REQUIRED = ("torch", "transformers", "peft")
+"""In this environment: for the rows before training and the model after it."""
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+EIGHT_BIT = "adamw_8bit"
+KINDS = {name: kinds for name, kinds in trl.KINDS.items() if name != "neftune_noise_alpha"}
+VOCABULARY = Vocabulary(
+    name=f"unsloth {PINNED}",
+    kinds=KINDS,
+    overridable=frozenset(KINDS),
+    from_recipe={
+        **trl.FROM_RECIPE,
+        "dtype": "backend.precision",
+        "full_finetuning": "method.kind",
+        "max_seq_length": "method.max_length",
+        "random_state": "method.seed",
+        "use_gradient_checkpointing": "method.gradient_checkpointing",
+    },
+    ranges=RANGES,
+    values={
+        "attn_implementation": ("sdpa", "eager"),
+        "optim": ("adamw_torch_fused", EIGHT_BIT, "adafactor", "sgd"),
+    },
+)
+
+
+def version() -> str | None:
+    """Return the version in the environment that `UNSLOTH_PYTHON` names, or None."""
+    return packages().get(UNSLOTH)
+
+
+def packages() -> Mapping[str, str]:
+    """Return what its environment holds, by name; nothing where there is none."""
+    python = unsloth_python()
+    try:
+        return packages_of(python) if python else {}
+    except OSError:
+        return {}
+
+
+def environment_words() -> str:
+    """Say which Unsloth trains, and where it is; or what is missing."""
+    found = packages()
+    if missing := _missing(found):
+        return f"{missing[0].message}; {missing[0].hint}"
+    return f"unsloth {found[UNSLOTH]} on Python {found['python']}, in {unsloth_python()}"
+
+
+def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
+    """Return nothing: Unsloth brings its kernels itself, and the config is the same."""
+    return ()
+
+
+def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
+    """Say what Unsloth does on a GPU; empty on a CPU, where nothing is chosen."""
+    if setting.device.kind != "cuda":
+        return ""
+    stored = "; gradient checkpointing with activations in the machine's memory"
+    return f"Unsloth's own{stored if recipe.method.gradient_checkpointing else ''}"
+
+
+def check(recipe: Recipe) -> tuple[Problem, ...]:
+    """Return overrides that may not stand, dropout, and preferences."""
+    return (*override_problems(recipe.backend.overrides, VOCABULARY), *_not_trained(recipe.method))
+
+
+def _not_trained(method: Method) -> Iterator[Problem]:
+    """Yield what of the method this backend does not have."""
+    if method.kind != "full" and method.dropout:
+        yield Problem(
+            code="B441",
+            message=f"the unsloth backend trains without dropout, not with {method.dropout:g}",
+            path="method.dropout",
+            hint="write `dropout: 0`, or set backend.name: trl",
+        )
+    for key in OPTIONS:
+        if key not in unset_options(method):
+            yield Problem(
+                code="R351",
+                message=f"the unsloth backend does not have `{key}`",
+                path=f"method.{key}",
+                hint="delete the line, or set backend.name: trl",
+            )
+    if method.preference is not None:
+        yield Problem(
+            code="B443",
+            message="the unsloth backend trains on answers, not on preferences",
+            path="method.preference",
+            hint="set backend.name: trl",
+        )
+
+
+def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
+    """Return what is missing for Unsloth here, and what it would change of the recipe on this device."""
+    absent = [name for name in REQUIRED if version_of(name) is None]
+    missing = [
+        _problem("B402", f"not installed: {', '.join(absent)}", "pip install 'slm-recipe[train]'")
+    ]
+    return (
+        *(missing if absent else []),
+        *_missing(packages()),
+        *_of_device(recipe, device),
+        *_limits(recipe, device),
+    )
+
+
+def _missing(found: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return why no training can begin: no environment, another version, another Python."""
+    python, here = unsloth_python(), found.get(UNSLOTH)
+    if here is None:
+        what = f"`{python}` has no Unsloth" if found else f"`{python}` is no Python"
+        why = f"UNSLOTH_PYTHON: {what}" if python else "UNSLOTH_PYTHON names no Python"
+        hint = f"{MAKE_IT}; then set UNSLOTH_PYTHON=~/unsloth/bin/python"
+        return (_problem("B440", f"Unsloth has no environment here: {why}", hint),)
+    if here != PINNED:
+        message = f"unsloth {here} is installed, configs are compiled for {PINNED}"
+        hint = f"uv pip install --python {python} unsloth=={PINNED}"
+        return (_problem("B403", message, hint),)
+    if tuple(map(int, found["python"].split(".")[:2])) < LEAST_PYTHON:
+        least = ".".join(map(str, LEAST_PYTHON))
+        message = f"Unsloth's environment has Python {found['python']}, at least {least} is needed"
+        return (_problem("B440", message, MAKE_IT),)
+    return ()
+
+
+def _of_device(recipe: Recipe, device: Device) -> Iterator[Problem]:
+    if device.kind == "mps":
+        hint = "set backend.name: trl"
+        yield _problem("B442", "the unsloth backend trains on NVIDIA GPUs and CPUs", hint)
+    for problem in device_problems(recipe, device):
+        # Elsewhere it is slow; Unsloth would train in 32 bits without saying so.
+        is_emulated = problem.code == "B410"
+        yield replace(problem, severity=Severity.ERROR) if is_emulated else problem
+
+
+def _limits(recipe: Recipe, device: Device) -> Iterator[Problem]:
+    """Yield overrides that Unsloth would replace with its own choice on this device."""
+    overrides = dict(recipe.backend.overrides)
+    replaced = {
+        "cuda": ("attn_implementation", overrides.get("attn_implementation")),
+        "cpu": ("optim", EIGHT_BIT),
+    }
+    key, value = replaced.get(device.kind, ("", None))
+    if value is not None and overrides.get(key) == value:
+        message = f"Unsloth chooses `{key}` itself on this device, and would not take `{value}`"
+        yield Problem(
+            code="B442",
+            message=message,
+            path=f"backend.overrides.{key}",
+            hint="delete the line, or set backend.name: trl",
+        )
+
+
+def _problem(code: str, message: str, hint: str) -> Problem:
+    return Problem(code=code, message=message, path="backend.name", hint=hint)
+
+
+def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
+    """Return the arguments, every line with its origin. RecipeError for bad overrides and dropout."""
+    if problems := check(recipe):
+        raise RecipeError(problems)
+    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    return to_config(lines, f"unsloth {PINNED}; compiled, do not edit: `recipe compile` writes it")
+
+
+def train(launch: Launch) -> Trained:
+    """Train in a process of Unsloth's own Python, or go on from the last complete checkpoint. StageError B41x, B42x."""
+    return unsloth_launch.train(launch)
+
+
+def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    method = recipe.method
+    yield from _model(method, setting)
+    if method.kind != "full":
+        yield from _adapter(method)
+    if setting.device.kind == "cpu" and shares_prefix(recipe):
+        yield "shared_prefix", True, SHARED
+    yield from _rows(method)
+    yield "precision", setting.precision, "backend.precision"
+    # On a CPU Unsloth would take it for the plain one without saying so.
+    fused = "default: what Unsloth makes of AdamW on a CPU, and one kernel on a GPU"
+    yield from trl.optimization(method, setting, optim=("optim", "adamw_torch_fused", fused))
+    yield from trl.schedule_lines(method, setting)
+    yield "seed", method.seed, "method.seed"
+
+
+def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
+    """Yield the arguments of `FastLanguageModel.from_pretrained`."""
+    full, on_gpu = method.kind == "full", setting.device.kind == "cuda"
+    yield "base_model", "base_model", "base_model"
+    yield "local_files_only", True, "default: nothing is fetched"
+    yield "use_exact_model_name", True, "default: no other repository takes the model's place"
+    yield "trust_remote_code", False, "default: a recipe is data, never code"
+    yield "max_seq_length", method.max_length, "method.max_length"
+    if full and not on_gpu:
+        yield "dtype", DTYPES["fp32"], "default: small steps round to nothing in 16 bits"
+    else:
+        yield "dtype", DTYPES[setting.precision], "backend.precision"
+    yield "load_in_4bit", method.kind == "qlora", "method.kind"
+    yield "full_finetuning", full, "method.kind"
+    if full and on_gpu:
+        reason = "default: small steps round to nothing in weights of 16 bits"
+        yield "float32_mixed_precision", True, reason
+    if not on_gpu:
+        yield "attn_implementation", "sdpa", "default: on every CPU, nothing fetched"
+    # `unsloth` keeps activations in the machine's memory, where a CPU has them anyway.
+    kept: Json = "unsloth" if on_gpu and method.gradient_checkpointing else None
+    asked = method.gradient_checkpointing
+    yield "use_gradient_checkpointing", kept or asked, "method.gradient_checkpointing"
+
+
+def _adapter(method: Method) -> Iterator[Line]:
+    """Yield the arguments of `FastLanguageModel.get_peft_model`."""
+    yield "lora_r", method.rank, "method.rank"
+    yield "lora_alpha", method.alpha, "method.alpha"
+    yield "lora_dropout", method.dropout, "method.dropout"
+    yield "lora_target_modules", trl.targets(method), "method.target_modules"
+    yield "lora_bias", "none", "default: merging takes weights only"
+    yield "random_state", method.seed, "method.seed"
+
+
+def _rows(method: Method) -> Iterator[Line]:
+    yield "max_length", method.max_length, "method.max_length"
+    yield "packing", False, "default: rows do not see each other"
+    # Left open, Unsloth lays the rows of a batch behind each other on a GPU.
+    yield "padding_free", False, "default: rows do not see each other"

@@ -1,0 +1,52 @@
+"""What asking a teacher takes, before it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.estimate.teacher import TeacherEstimate, teacher_estimate
+from engine.recipe import load_recipe
+from engine.store import Store
+from support.project import BASE, rows
+
+SERVED = {"endpoint": "http://localhost:8000/v1", "model": "m"}
+
+
+def estimated(folder: Path, *, model: dict[str, Any], asked: int) -> TeacherEstimate:
+    (folder / "base").mkdir(exist_ok=True)
+    (folder / "base" / "config.json").write_text("{}", encoding="utf-8")
+    lines = ["text,label", *(f"{text},{label}" for text, label in rows(140))]
+    (folder / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
+    inputs = {"sources": [{"path": "rows.csv"}], "rows": asked}
+    teacher = {"model": model, "inputs": inputs}
+    text = yaml.safe_dump({**BASE, "allow_moving": True, "teacher": teacher})
+    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
+    recipe, _ = load_recipe(folder / "recipe.yaml")
+    assert recipe.teacher is not None
+    return teacher_estimate(recipe, recipe.teacher, Store(folder / "store"), None)
+
+
+def test_a_served_teacher_costs_by_rows_and_their_tokens(tmp_path: Path) -> None:
+    model = {**SERVED, "price": {"input": 2.0, "output": 4.0}}
+    found = estimated(tmp_path, model=model, asked=100)
+    with_shots = estimated(tmp_path, model={**model, "shots": 3}, asked=100)
+
+    assert (found.validation, found.rows, found.holdout) == (20, 100, 40)
+    assert found.read_tokens is not None
+    assert found.written_tokens is not None
+    assert found.read_tokens > 160 * 10
+    assert found.cost == pytest.approx((2 * found.read_tokens + 4 * found.written_tokens) / 1e6)
+    assert with_shots.read_tokens == pytest.approx(4 * found.read_tokens, rel=0.01)
+
+
+def test_without_a_number_of_rows_or_a_price_nothing_is_made_up(tmp_path: Path) -> None:
+    every = estimated(tmp_path, model=SERVED, asked=0)
+    free = estimated(tmp_path, model={"path": "base"}, asked=10)
+
+    assert (every.rows, every.read_tokens, every.cost) == (None, None, None)
+    assert free.read_tokens is not None
+    assert free.cost is None

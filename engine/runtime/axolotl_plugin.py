@@ -118,7 +118,10 @@ class CountLayers(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def pre_model_load(self, cfg: Any) -> None:
         """Count the layers that get an adapter."""
         if cfg.peft_layers_to_transform:
-            layers = layer_count(AutoConfig.from_pretrained(cfg.base_model, local_files_only=True))
+            settings = AutoConfig.from_pretrained(
+                cfg.base_model, local_files_only=True, trust_remote_code=False
+            )
+            layers = layer_count(settings)
             cfg.peft_layers_to_transform = counted(cfg.peft_layers_to_transform, layers)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:

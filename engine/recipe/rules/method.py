@@ -29,7 +29,7 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
     """R204: adapter keys with full fine-tuning.
 
     rank, alpha, dropout, target_modules, dora, rslora, ranks, layers and loraplus_lr_ratio describe an adapter; full
-    has none. Which layers full training moves is said by train_only.
+    has none. Which layers full training moves stands in train_only.
 
     Fix: Delete the keys, or choose kind: lora.
 

@@ -234,7 +234,9 @@ def _lora(config: Config, base_model: Path) -> LoraConfig | None:
         return None
     targets, layers = config["lora_target_modules"], config.get("layers_to_transform")
     if layers is not None:
-        settings = AutoConfig.from_pretrained(base_model, local_files_only=True)
+        settings = AutoConfig.from_pretrained(
+            base_model, local_files_only=True, trust_remote_code=False
+        )
         layers = counted(layers, layer_count(settings))
         # PEFT takes chosen layers beside names only.
         targets = linear_names(settings) if targets == "all-linear" else targets

@@ -49,9 +49,11 @@ def predict_merged(
 
         model = context.artifacts["merge"].file("model")
         loaded = load_model(model, device=context.device, precision=precision)
-        chosen = predict.chosen(loaded, asked, examples, progress=context.progress)
-        rows = examples if with_free else ()
-        free = predict.free(loaded, asked, rows, progress=context.progress)
+        progress = context.progress
+        if with_free:
+            chosen, free = predict.chosen_and_free(loaded, asked, examples, progress=progress)
+        else:
+            chosen, free = predict.chosen(loaded, asked, examples, progress=progress), []
         store_predictions(folder, chosen, free, {})
 
     return cached_predictions(context, "merged", asked, payload, build)

@@ -131,16 +131,10 @@ def chosen(
     kind = asked.task.spec
     if kind.by_likelihood:
         return _likelihoods(loaded, asked, examples, progress=progress)
-    turns = zip(examples, shots or [()] * len(examples), strict=True)
-    prompts = [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
     if kind.decoding is Decoding.LABEL_SCORING:
-        from engine.runtime.scoring.label_scoring import choose  # brings torch
-
-        ending = loaded.chat.terminator
-        # with what ends the turn: `no` alone would never be less probable than `none`
-        answers = [answer_text(asked.task, label) + ending for label in asked.task.labels]
-        choices = choose(loaded, prompts, answers, progress=progress, distribution=True)
+        choices = _choices(loaded, asked, examples, progress=progress, shots=shots)
         return choice_predictions(asked.task, examples, choices)
+    prompts = _prompts(loaded, asked, examples, shots)
     grammar = answer_grammar(asked.task) if kind.is_constrained else None
     return _generate(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
@@ -155,8 +149,35 @@ def free(
     """Return what greedy decoding says by itself, and the answer that is, if it is one."""
     if not examples or asked.task.spec.by_likelihood:
         return []
-    prompts = [loaded.chat.prompt(asked_turns(asked.task, row)) for row in examples]
+    prompts = _prompts(loaded, asked, examples)
     return _generate(loaded, asked, examples, prompts, grammar=None, progress=progress)
+
+
+def chosen_and_free(
+    loaded: LoadedModel,
+    asked: PredictionInputs,
+    examples: Sequence[Example],
+    *,
+    progress: Progress,
+) -> tuple[list[Prediction], list[Prediction]]:
+    """Return what `chosen` and `free` return.
+
+    The search for the most probable label sees what greedy decoding would say where that is a label, so that
+    only rows whose answer is none are decoded besides.
+    """
+    if not examples or asked.task.spec.decoding is not Decoding.LABEL_SCORING:
+        judged = chosen(loaded, asked, examples, progress=progress)
+        return judged, free(loaded, asked, examples, progress=progress)
+    choices = _choices(loaded, asked, examples, progress=progress)
+    texts = [_greedy_text(loaded, asked, choice) for choice in choices]
+    pairs = [*zip(examples, texts, strict=True)]
+    unknown = [row for row, text in pairs if text is None]
+    decoded = iter(free(loaded, asked, unknown, progress=progress))
+    loose = [
+        next(decoded) if text is None else generated(asked.task, row, text, ended=True)
+        for row, text in pairs
+    ]
+    return choice_predictions(asked.task, examples, choices), loose
 
 
 def predicted(row: Example, **answer: Any) -> Prediction:
@@ -265,6 +286,48 @@ def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Ma
     before = messages(task, "", shots)[:-1]
     answered = [turn for turn in before if turn["role"] != "system"]
     return [*turns[:first], *answered, *turns[first:]]
+
+
+def _prompts(
+    loaded: LoadedModel,
+    asked: PredictionInputs,
+    examples: Sequence[Example],
+    shots: Sequence[Sequence[Shot]] = (),
+) -> list[str]:
+    turns = zip(examples, shots or [()] * len(examples), strict=True)
+    return [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
+
+
+def _choices(
+    loaded: LoadedModel,
+    asked: PredictionInputs,
+    examples: Sequence[Example],
+    *,
+    progress: Progress,
+    shots: Sequence[Sequence[Shot]] = (),
+) -> list[LabelChoice]:
+    """Return the most probable label of each row, with the shares of all."""
+    from engine.runtime.scoring.label_scoring import choose  # brings torch
+
+    prompts = _prompts(loaded, asked, examples, shots)
+    answers = _answers(loaded, asked.task)
+    return choose(loaded, prompts, answers, progress=progress, distribution=True)
+
+
+def _answers(loaded: LoadedModel, task: Task) -> list[str]:
+    """Return the labels as they are answered."""
+    # with what ends the turn: `no` alone would never be less probable than `none`
+    return [answer_text(task, label) + loaded.chat.terminator for label in task.labels]
+
+
+def _greedy_text(loaded: LoadedModel, asked: PredictionInputs, choice: LabelChoice) -> str | None:
+    """Return what greedy decoding would say, where the search saw that it is a label."""
+    from engine.runtime.generation.generate import text_of  # brings torch
+
+    if choice.greedy is None:
+        return None
+    answer = _answers(loaded, asked.task)[choice.greedy]
+    return text_of(loaded.chat, loaded.chat.token_ids(answer))
 
 
 def _generate(

@@ -48,7 +48,6 @@ RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "lear
 _BATCH: Final = 8
 _LEAST, _MOST = 200, 2000
 """Steps that few rows get at least, and many at most."""
-_MANY_LABELS: Final = 20
 
 
 def method_defaults(
@@ -68,10 +67,7 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield from _steps(written, recipe)
     rate = _rate(recipe, is_full=is_full)
     yield _rate_of_a(rate) if written.get("loraplus_lr_ratio", 1) != 1 else rate
-    splits = recipe.get("splits")
-    judged = not isinstance(splits, Mapping) or has_validation(recipe)
-    why = "the lowest validation loss" if judged else "no validation rows to choose by"
-    yield MethodDefault(key="keep", value="best" if judged else "last", reason=why)
+    yield _keep(written, recipe)
     if _is_preference(recipe):
         found = preference_defaults({}, recipe)
         why = "single answers" if found["loss"] == "kto" else "pairs, beside the untouched model"
@@ -123,9 +119,7 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     labels = _labels(recipe)
     epochs, why = 3.0, "each answer teaches many tokens"
     if labels:
-        epochs, why = 5.0, "an answer is one label, which teaches little each time"
-    if labels > _MANY_LABELS:
-        epochs, why = 8.0, f"{labels} labels have few rows each"
+        epochs, why = 8.0, "an answer is one label, which teaches little each time"
     if _is_preference(recipe):
         epochs, why = 1.0, "seen again and again, both answers get less likely"
     yield MethodDefault(key="epochs", value=epochs, reason=why)
@@ -135,6 +129,16 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     )
     if "min_steps" not in written or written["min_steps"] <= _MOST:
         yield MethodDefault(key="max_steps", value=_MOST, reason="many rows are seen less often")
+
+
+def _keep(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> MethodDefault:
+    splits = recipe.get("splits")
+    if isinstance(splits, Mapping) and not has_validation(recipe):
+        return MethodDefault(key="keep", value="last", reason="no validation rows to choose by")
+    if _labels(recipe) and "early_stopping" not in written:
+        why = "labels get better for longer than the validation loss falls"
+        return MethodDefault(key="keep", value="last", reason=why)
+    return MethodDefault(key="keep", value="best", reason="the lowest validation loss")
 
 
 def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:

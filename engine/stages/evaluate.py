@@ -23,7 +23,7 @@ from engine.inference import predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.inference.stopwatch import Stopwatch
-from engine.metrics.predictions import Judging, read_predictions, write_predictions
+from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
@@ -41,6 +41,8 @@ TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
 SETS = ("holdout", "free", "train", "validation")
 """`free` is the holdout again, decoded freely; only where `holdout` is not."""
+FREE_FILE = "free.jsonl"
+"""In the predictions on the holdout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class _Rows:
     rows: Sequence[Example]
     of: int
     """So many are there; more than `rows` where a sample is asked."""
+    is_free_too: bool = False
+    """They are decoded freely besides."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The file of each of `SETS` that it makes."""
+        return {self.name: predict.FILE} | ({"free": FREE_FILE} if self.is_free_too else {})
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -71,10 +80,8 @@ def run(context: StageContext) -> None:
     loaded = cache(partial(load_trained, context.artifacts["train"], context))
     asked = predict.PredictionInputs.of(recipe, train)
     sample = sample_rows(train, recipe.task, seed=recipe.splits.seed)
-    free = [_Rows("free", holdout, len(holdout))] if recipe.task.spec.is_constrained else []
     sets = [
-        _Rows("holdout", holdout, len(holdout)),
-        *free,
+        _Rows("holdout", holdout, len(holdout), is_free_too=recipe.task.spec.is_constrained),
         _Rows("train", sample, len(train)),
         _Rows("validation", judged_validation(validation, recipe), len(validation)),
     ]
@@ -83,11 +90,12 @@ def run(context: StageContext) -> None:
     bases = {part.name: reference_of(context, asked, part.rows) for part in sets}
     for part in sets:
         made = _predictions(part, context, asked, base=bases[part.name], loaded=loaded)
-        file = context.workdir / f"predictions.{part.name}.jsonl"
-        shutil.copyfile(made.file(predict.FILE), file)
+        for name, source in part.files.items():
+            file = context.workdir / f"predictions.{name}.jsonl"
+            shutil.copyfile(made.file(source), file)
+            scores[name] = to_json(score(read_predictions(file), Judging.of(recipe)))
         if part.name == "holdout" and (made.path / SPEED).is_file():
             shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
-        scores[part.name] = to_json(score(read_predictions(file), Judging.of(recipe)))
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
     write_curve(context, asked, sets[-1].rows, final=final)
@@ -108,7 +116,7 @@ def _predictions(
     payload = {
         "revision": predict.REVISION,
         "set": part.name,
-        "rows": context.inputs["holdout" if part.name in ("holdout", "free") else "data"],
+        "rows": context.inputs["holdout" if part.name == "holdout" else "data"],
         "sample": {"seed": recipe.splits.seed, "rows": len(part.rows)}
         if len(part.rows) < part.of
         else None,
@@ -117,16 +125,25 @@ def _predictions(
         "asked": asked.payload(),
         **machine(context),
     }
-    ask = predict.free if part.name == "free" else predict.chosen
+    if part.is_free_too:
+        payload["free"] = True
 
     def build(folder: Path) -> None:
-        predictions = []
-        if part.rows:
+        rows, progress = part.rows, context.progress
+        chosen, free = list[Prediction](), list[Prediction]()
+        if rows and part.is_free_too and recipe.teacher is None:
+            chosen, free = predict.chosen_and_free(loaded(), asked, rows, progress=progress)
+        elif rows:
             model = loaded()
             watch = Stopwatch(kind=context.device.kind)
-            predictions = ask(model, asked, part.rows, progress=context.progress)
+            chosen = predict.chosen(model, asked, rows, progress=progress)
             if recipe.teacher is not None:
-                write_json(folder / SPEED, {"rows": len(part.rows), "seconds": watch.seconds()})
-        write_predictions(folder / predict.FILE, rated(predictions, asked, base))
+                write_json(folder / SPEED, {"rows": len(rows), "seconds": watch.seconds()})
+            if part.is_free_too:
+                # apart from what is timed
+                free = predict.free(model, asked, rows, progress=progress)
+        write_predictions(folder / predict.FILE, rated(chosen, asked, base))
+        if part.is_free_too:
+            write_predictions(folder / FREE_FILE, free)
 
     return context.cached("predictions", payload, build)

@@ -6,6 +6,7 @@ The most probable of given answers is not decoded but searched for: `engine.runt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from engine.runtime.generation.grammar import WORD, Grammar
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.generation.sequence import AnswerDecoding, GeneratedText, answer_tokens
 from engine.runtime.models.load import LoadedModel, not_a_number
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.chat import Chat
 
 
 def generate(
@@ -50,6 +54,14 @@ def generate(
     rows = [prompt_ids[index] for index in open_rows]
     decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
     return [decoding.result() for decoding in decodings]
+
+
+def text_of(chat: Chat, tokens: Sequence[int]) -> str | None:
+    """Return the text of decoded tokens, as `generate` returns it; None where they do not end the turn."""
+    decoding = AnswerDecoding(answer_tokens(chat))
+    for token in tokens:
+        decoding.step(token, 0.0, most=len(tokens))
+    return decoding.result().text if decoding.finished else None
 
 
 def best_tokens(

@@ -28,6 +28,7 @@ from engine.runtime.scoring.packed_search import (
     Done,
     PackedSearch,
     PromptTokens,
+    best_tokens,
     log_probabilities,
     take,
 )
@@ -97,7 +98,7 @@ def search_rows(
 def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
     """Run one row's search the way `generate` would: a cache of its own, and token by token."""
     state, logits = feed(loaded, None, row)
-    take(search, 0, log_probabilities(logits, tree.branches[0].scored))
+    take(search, 0, log_probabilities(logits, tree.branches[0].scored), best_tokens(logits))
     while wanted := search.wanted():
         for number in wanted:
             path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
@@ -108,5 +109,5 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Se
                 outputs.append(logits)
             scored = tree.branches[number].scored
             logits = torch.cat(outputs[-len(scored) :])
-            take(search, number, log_probabilities(logits, scored))
+            take(search, number, log_probabilities(logits, scored), best_tokens(logits))
     return search

@@ -39,6 +39,8 @@ class LabelChoice:
     """Its share among the answers: exactly with `probabilities`, otherwise at least this."""
     probabilities: tuple[float, ...] = ()
     """The share of each answer, where asked for."""
+    greedy: int | None = None
+    """The answer that greedy decoding would give by itself, where the search saw that it is one of them."""
 
 
 @dataclass(slots=True)
@@ -180,7 +182,7 @@ def _add(
 class Search:
     """One prompt's search for its most probable answer."""
 
-    __slots__ = ("_heap", "_open", "_tolerance", "_tree", "expanded", "scores")
+    __slots__ = ("_best_tokens", "_heap", "_open", "_tolerance", "_tree", "expanded", "scores")
 
     def __init__(
         self, tree: AnswerTree, *, distribution: bool = False, exhaustive: bool = False
@@ -195,6 +197,8 @@ class Search:
         self._open: dict[int, float] = {}
         self._heap: list[tuple[float, int, int]] = []
         """(-score, lowest answer, branch or ~answer); branches that are not open any more are stale."""
+        self._best_tokens: dict[int, Sequence[int]] = {}
+        """By branch: the most probable token of the whole vocabulary at each scored position."""
         self._push(0 if tree.branches else ~0, 0.0, 0)
 
     def wanted(self) -> tuple[int, ...]:
@@ -210,10 +214,13 @@ class Search:
         needed = () if self._tolerance is None else self._needed(self._tolerance)
         return needed or ((best,) if best >= 0 else ())
 
-    def take(self, number: int, log_probabilities: Sequence[float]) -> None:
+    def take(
+        self, number: int, log_probabilities: Sequence[float], best_tokens: Sequence[int] = ()
+    ) -> None:
         """Record the scores at a branch: log p of its `tokens[1:]` and of each of `allowed`.
 
-        ValueError for what is not a number.
+        `best_tokens` are the most probable ones of the whole vocabulary at the same positions; with them
+        `choice` knows what greedy decoding says. ValueError for what is not a number.
         """
         branch = self._tree.branches[number]
         forced = max(len(branch.tokens) - 1, 0)
@@ -221,6 +228,7 @@ class Search:
             raise ValueError(f"branch {number} takes {forced + len(branch.allowed)} numbers")
         if any(math.isnan(value) for value in log_probabilities):
             raise ValueError("a log-probability is not a number")
+        self._best_tokens[number] = best_tokens
         base = self._open.pop(number) + math.fsum(log_probabilities[:forced])
         self.expanded += len(branch.tokens)
         for to, value in zip(branch.following, log_probabilities[forced:], strict=True):
@@ -234,11 +242,29 @@ class Search:
             # those of the other answers reached, and of what may hold more of them
             others = [score for answer, score in self.scores.items() if answer != index]
             shares = _shares([self.scores[index], *others, *self._open.values()])
-            return LabelChoice(index=index, probability=shares[0])
+            return LabelChoice(index=index, probability=shares[0], greedy=self._greedy())
         shares = _shares(self.scores.values())
         found = dict(zip(self.scores, shares, strict=True))
         every = tuple(found.get(answer, 0.0) for answer in range(self._tree.answers))
-        return LabelChoice(index=index, probability=found[index], probabilities=every)
+        return LabelChoice(
+            index=index, probability=found[index], probabilities=every, greedy=self._greedy()
+        )
+
+    def _greedy(self) -> int | None:
+        """Follow the most probable tokens down the tree; None where they leave it, or nobody looked."""
+        if self._tree.forced:
+            # fed with the prompt and never scored: its own choice there might be another
+            return None
+        number = 0
+        while found := self._best_tokens.get(number):
+            branch = self._tree.branches[number]
+            *inner, last = found
+            if tuple(inner) != branch.tokens[1:] or last not in branch.allowed:
+                return None
+            number = branch.following[branch.allowed.index(last)]
+            if number < 0:
+                return ~number
+        return None
 
     def _push(self, code: int, score: float, first: int) -> None:
         if code < 0:

@@ -140,8 +140,7 @@ class PackedSearch:
                     # The longest row goes first, so the first logits are those behind its prompt.
                     refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
                     self._plain = None
-                log_probs = log_probabilities(logits, scored)
-                self._deliver(feeds, log_probs)
+                self._deliver(feeds, log_probabilities(logits, scored), best_tokens(logits))
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
@@ -195,22 +194,25 @@ class PackedSearch:
         entry.slots[number] = slots
         return _Feed(entry=entry, number=number, piece=piece, scored_tokens=scored)
 
-    def _deliver(self, feeds: Sequence[_Feed], log_probs: Sequence[float]) -> None:
+    def _deliver(
+        self, feeds: Sequence[_Feed], log_probs: Sequence[float], best: Sequence[int]
+    ) -> None:
         """Hand the searches their numbers; give slots back that nobody will look at again."""
-        start = 0
+        start = place = 0
         for feed in feeds:
             end = start + sum(map(len, feed.scored_tokens))
-            take(feed.entry.search, feed.number, log_probs[start:end])
-            start = end
+            positions = place + len(feed.scored_tokens)
+            take(feed.entry.search, feed.number, log_probs[start:end], best[place:positions])
+            start, place = end, positions
             # No other branch attends to these tokens any more.
             if not self._deeper[feed.number]:
                 self._free += feed.entry.slots.pop(feed.number)
 
 
-def take(search: Search, number: int, log_probs: Sequence[float]) -> None:
-    """Hand the log-probabilities to the search; StageError X612 for NaN."""
+def take(search: Search, number: int, log_probs: Sequence[float], best: Sequence[int]) -> None:
+    """Hand the log-probabilities and the best tokens to the search; StageError X612 for NaN."""
     try:
-        search.take(number, log_probs)
+        search.take(number, log_probs, best)
     except ValueError as error:
         raise not_a_number("X612", f"the model's answer is not a number: {error}") from error
 
@@ -227,3 +229,13 @@ def log_probabilities(logits: torch.Tensor, scored_tokens: Sequence[Sequence[int
     ]
     log_probs: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
     return log_probs
+
+
+def best_tokens(logits: torch.Tensor) -> list[int]:
+    """Return the most probable token at each position. `logits`: [positions, V]."""
+    # as decoding finds it (engine.runtime.generation.generate), so that both break ties alike
+    parts = [
+        logits[start : start + AT_ONCE].float().max(dim=-1).indices
+        for start in range(0, len(logits), AT_ONCE)
+    ]
+    return torch.cat(parts).tolist()

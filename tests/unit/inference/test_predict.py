@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -58,6 +59,56 @@ def test_a_classifier_says_one_of_its_labels(loaded: Any, recipe: Recipe) -> Non
 
     assert said.label in ("good", "bad")
     assert (said.label, said.group) == (said.text, "g")
+
+
+def _taught(loaded: Any, asked: PredictionInputs, said: Mapping[str, str]) -> Any:
+    """A copy of the model that says what `said` gives for each text, learned by heart."""
+    import torch
+
+    taught = replace(loaded, model=copy.deepcopy(loaded.model))
+    chat = loaded.chat
+    rows = []
+    for text, answer in said.items():
+        turns = answering.asked_turns(asked.task, _row(text, ""))
+        prompt = chat.token_ids(chat.prompt(turns))
+        rows.append((prompt, chat.token_ids(answer + chat.terminator)))
+    learning = torch.optim.AdamW(taught.model.parameters(), lr=1e-2)
+    for _ in range(25):
+        for prompt, answer in rows:
+            logits = taught.model(torch.tensor([[*prompt, *answer]])).logits[
+                0, len(prompt) - 1 : -1
+            ]
+            loss: Any = torch.nn.functional.cross_entropy(logits, torch.tensor(answer))
+            loss.backward()
+        learning.step()
+        learning.zero_grad()
+    return taught
+
+
+def test_only_rows_that_answer_no_label_are_decoded_besides(
+    loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _asked(recipe, "classification", labels=("good", "not good"))
+    said = {"the film": "good", "the plot": "not good", "liked": "not bad"}
+    taught, rows = _taught(loaded, asked, said), [_row(text, "good") for text in said]
+    expected = (
+        answering.chosen(taught, asked, rows, progress=Quiet()),
+        answering.free(taught, asked, rows, progress=Quiet()),
+    )
+    decoded: list[str] = []
+    free = answering.free
+
+    def counted(*given: Any, **named: Any) -> Any:
+        decoded.extend(row.id for row in given[2])
+        return free(*given, **named)
+
+    monkeypatch.setattr(answering, "free", counted)
+
+    both = answering.chosen_and_free(taught, asked, rows, progress=Quiet())
+
+    assert both == expected
+    assert [one.text for one in both[1]] == [*said.values()]
+    assert decoded == ["liked"]
 
 
 def test_several_labels_come_in_the_order_of_the_task(loaded: Any, recipe: Recipe) -> None:

@@ -86,7 +86,7 @@ def test_labels_are_seen_more_often_than_texts(tmp_path: Path) -> None:
         recipe(tmp_path, task=text, data=data, acceptance=metrics).method,
     ]
 
-    assert [one.epochs for one in found] == [5.0, 8.0, 3.0]
+    assert [one.epochs for one in found] == [8.0, 8.0, 3.0]
     assert [one.min_steps for one in found] == [200, 200, 100]
     assert {one.max_steps for one in found} == {2000}
     assert found[2].learning_rate < found[0].learning_rate

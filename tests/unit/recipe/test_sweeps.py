@@ -125,7 +125,8 @@ def test_a_setting_of_full_training_makes_no_difference_of_the_adapter(tmp_path:
     found = recipe(tmp_path, {"list": [{"kind": "full"}, {"early_stopping": {"patience": 2}}]})
 
     assert found.sweep is not None
-    expected = ("kind", "learning_rate", "early_stopping")
+    # early stopping keeps the best checkpoint where nothing is written
+    expected = ("kind", "learning_rate", "early_stopping", "keep")
     assert varied(found.sweep) == named(found.sweep, found.method) == expected
 
 

@@ -34,7 +34,7 @@ def written(folder: Path, *, validation: Any = 0, top: Any = None, **method: Any
         ({}, 0, ("last", 0)),
         ({"keep": "last"}, 0, ("last", 0)),
         ({"keep": "best"}, 50, ("best", 50)),
-        ({}, 50, ("best", 50)),
+        ({}, 50, ("last", 50)),
     ],
 )
 def test_only_best_that_is_written_draws_validation_rows_from_train(

@@ -103,6 +103,8 @@ PAIRS = [
     (model.Acceptance, ("acceptance",), set()),
     (model.AgainstTeacher, ("acceptance", "against_teacher"), set()),
     (model.Forgetting, ("acceptance", "forgetting"), set()),
+    (model.Drift, ("acceptance", "drift"), set()),
+    (model.Preference, ("method", "preference"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),
     (model.Waiver, ("waivers", "[]"), set()),
@@ -177,7 +179,7 @@ def test_the_short_recipe_gets_the_documented_defaults() -> None:
         method.batch_size,
         method.micro_batch_size,
     ) == (5.0, 7e-4, 8, 8)
-    assert (method.keep, method.early_stopping, method.seed) == ("best", None, 7)
+    assert (method.keep, method.early_stopping, method.seed) == ("last", None, 7)
     assert (
         recipe.backend.name,
         recipe.backend.precision,

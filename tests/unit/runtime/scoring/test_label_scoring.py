@@ -248,3 +248,44 @@ def test_equal_answers_are_an_error(pico: LoadedModel, progress: Any) -> None:
 
 def test_no_rows_give_no_answers(pico: LoadedModel, progress: Any) -> None:
     assert choose(pico, [], ["yes", "no"], progress=progress) == []
+
+
+@torch.inference_mode()
+def _greedy(loaded: LoadedModel, prompt: str, count: int) -> list[int]:
+    """The first tokens that the model says when nothing holds it."""
+    tokens = loaded.chat.token_ids(prompt)
+    for _ in range(count):
+        tokens = [*tokens, int(loaded.model(torch.tensor([tokens])).logits[0, -1].argmax())]
+    return tokens[-count:]
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_the_search_knows_what_greedy_decoding_says(
+    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch, is_packed: bool
+) -> None:
+    if not is_packed:
+        monkeypatch.setattr(choosing, "wants_single_rows", lambda *_: True)
+    prompts = _prompts(pico)
+    first, *others = ([*_greedy(pico, prompt, 3)] for prompt in prompts)
+    other = first[0] + 1
+    # greedy decoding of the first prompt follows a branch of several tokens to the end of answer 1
+    answers = [[other, 5], first, [*first[:2], first[2] + 1], [other, 6]]
+    tree = make_tree(answers)
+    found: dict[int, Search] = {}
+
+    search_rows(pico, prompts, tree, make=lambda: Search(tree), done=found.__setitem__)
+
+    expected = [1, *(answers.index(own) if own in answers else None for own in others)]
+    assert [found[row].choice.greedy for row in range(len(prompts))] == expected
+    assert None in expected or is_packed
+
+
+def test_what_every_answer_begins_with_is_not_taken_for_said(pico: LoadedModel) -> None:
+    prompts = _prompts(pico)[:1]
+    said = _greedy(pico, prompts[0], 2)
+    tree = make_tree([[said[0] + 1, 5], [said[0] + 1, 6]])
+    found: dict[int, Search] = {}
+
+    search_rows(pico, prompts, tree, make=lambda: Search(tree), done=found.__setitem__)
+
+    assert found[0].choice.greedy is None

@@ -172,7 +172,7 @@ def ranks_keep_the_scale(recipe: FilledText) -> Problems:
 
 
 @rule("method", "task.kind")
-def answers_can_be_told_apart(recipe: FilledText) -> Problems:
+def loss_has_a_choice(recipe: FilledText) -> Problems:
     """R349: loss_on where there is no choice.
 
     Of a text without answers every token is learned from anyway; of preferences, answers are compared.
@@ -203,7 +203,7 @@ def answers_can_be_told_apart(recipe: FilledText) -> Problems:
 
 
 @rule("method", "backend")
-def options_are_said_once(recipe: FilledText) -> Problems:
+def options_stand_once(recipe: FilledText) -> Problems:
     """R350: an option of the method in backend.overrides too.
 
     Two places would say the same thing, and only one of them would count.

@@ -12,10 +12,10 @@ from engine.recipe.metrics import is_measured
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     alpha_is_not_below_rank,
-    answers_can_be_told_apart,
     batches_divide,
+    loss_has_a_choice,
     only_full_training_freezes,
-    options_are_said_once,
+    options_stand_once,
     ranks_keep_the_scale,
     ranks_name_targets,
     seeds_are_further_ones,
@@ -35,8 +35,8 @@ _OF_A_METHOD: Final = (
     something_is_trained,
     ranks_name_targets,
     ranks_keep_the_scale,
-    answers_can_be_told_apart,
-    options_are_said_once,
+    loss_has_a_choice,
+    options_stand_once,
     validation_steers,
 )
 """Rules that each setting keeps."""

@@ -23,11 +23,10 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems
+from engine.backends.checks import device_problems, option_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity
-from engine.recipe.methods import OPTIONS, unset_options
 from engine.recipe.model import Json, Method, Recipe
 
 NAME = "unsloth"
@@ -115,14 +114,7 @@ def _not_trained(method: Method) -> Iterator[Problem]:
             path="method.dropout",
             hint="write `dropout: 0`, or set backend.name: trl",
         )
-    for key in OPTIONS:
-        if key not in unset_options(method):
-            yield Problem(
-                code="R351",
-                message=f"the unsloth backend does not have `{key}`",
-                path=f"method.{key}",
-                hint="delete the line, or set backend.name: trl",
-            )
+    yield from option_problems(method, NAME)
     if method.preference is not None:
         yield Problem(
             code="B443",

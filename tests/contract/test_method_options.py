@@ -79,9 +79,10 @@ def test_an_option_changes_its_lines_and_no_other(name: str, option: Option) -> 
 def test_a_backend_without_an_option_refuses_it(name: str, option: Option) -> None:
     recipe = make_recipe(name, **option.method)
 
-    [problem] = load_backend(name).check(recipe)
+    problems = load_backend(name).check(recipe)
 
-    assert (problem.code, problem.path) == ("R351", f"method.{option.key}")
+    # Nanotron has more to say of what it does not do.
+    assert ("R351", f"method.{option.key}") in {(one.code, one.path) for one in problems}
 
 
 @each_option

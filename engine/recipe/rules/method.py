@@ -15,7 +15,7 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
-BACKENDS: Final = ("axolotl", "trl", "unsloth")
+BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 _MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _OVERRIDDEN: Final = {
     "neftune_noise_alpha": "neftune_alpha",

@@ -429,7 +429,7 @@ class Baseline:
 
     kind: BaselineKind
     name: str
-    """What reports and files call it: the kind, or the name that the recipe gives a model."""
+    """What reports and files call it: the kind, or the name that the recipe gives a model or an encoder."""
     shots: int = 0
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None

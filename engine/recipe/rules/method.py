@@ -11,7 +11,7 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
-BACKENDS: Final = ("axolotl", "trl", "unsloth")
+BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 
 
 @rule("method")

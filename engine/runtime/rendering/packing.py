@@ -87,7 +87,9 @@ def write_packed(path: Path, rows: Iterable[RenderedRow], chat: Chat, room: int)
     return Packing(documents=len(tokens), lengths=lengths, learned=learned_tokens)
 
 
-def trained_row(written: Mapping[str, Any], chat: Chat) -> dict[str, list[int]]:
+def trained_row(
+    written: Mapping[str, Any], chat: Chat, *, learn_all: bool = False
+) -> dict[str, list[int]]:
     """Return a row of a rendered file as tokens and labels, each segment tokenised apart; a packed one as it is."""
     if "input_ids" in written:
         return {name: written[name] for name in ("input_ids", "labels", "attention_mask")}
@@ -96,7 +98,7 @@ def trained_row(written: Mapping[str, Any], chat: Chat) -> dict[str, list[int]]:
     ]
     made = token_row(chat, parts)
     labels = [
-        token if is_learned else IGNORED
+        token if learn_all or is_learned else IGNORED
         for token, is_learned in zip(made.ids, made.learned, strict=True)
     ]
     return {"input_ids": list(made.ids), "labels": labels}

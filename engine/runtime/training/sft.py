@@ -224,13 +224,13 @@ def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **oth
         greater_is_better=False if evaluates else None,
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
-        tf32=False if kind == "cuda" else None,
-        use_cpu=kind == "cpu",
+        tf32=False if device == "cuda" else None,
+        use_cpu=device == "cpu",
         # Reentrant checkpointing gives no gradient where a block's input needs none, as behind frozen embeddings.
         gradient_checkpointing_kwargs={"use_reentrant": False},
         # The filter would log the mean of earlier losses in place of a NaN, and hide it from `Watch`.
         logging_nan_inf_filter=False,
-        dataloader_pin_memory=kind == "cuda",
+        dataloader_pin_memory=device == "cuda",
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],

@@ -1,37 +1,59 @@
-"""Put an accepted model's recipe, lock, report and card into one signed file."""
+"""Put an accepted model's evidence into one signed file, or a baseline into a folder that labels rows by itself."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from engine.cli.output import show_result
-from engine.cli.place import add_flag, add_shared, recipe_name
+from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
 from engine.cli.report import find_run
+from engine.errors import RecipeError
+from engine.recipe.text.paths import as_argument
 
-KINDS = ("bundle",)
+ONLY_OF = {"bundle": ("key", "with_model"), "baseline": ("baseline",)}
+"""Options that one kind of export has and the other has not."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("what", metavar="bundle", choices=KINDS, help="what to make: bundle")
+    parser.add_argument(
+        "what", metavar="bundle|baseline", choices=tuple(ONLY_OF),
+        help="bundle: the evidence of an accepted model; baseline: one that needs no training",
+    )  # fmt: skip
     parser.add_argument(
         "run", metavar="RUN", nargs="?", default="",
         help="a run folder, a recipe file or name for its latest run; default: the newest of all",
     )  # fmt: skip
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="where to (default: NAME.bundle.tar)"
-    )
+        "-o", "--output", metavar="PLACE", type=Path,
+        help="where to (default: the file NAME.bundle.tar, or the folder NAME-BASELINE)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--baseline", metavar="NAME", default="",
+        help="baseline: which one; default: the best of those that pass",
+    )  # fmt: skip
     parser.add_argument(
         "--key", metavar="FILE", type=Path,
-        help="an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
+        help="bundle: an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
     )  # fmt: skip
-    add_flag(parser, "--with-model", "put the model's files into the bundle too")
+    add_flag(parser, "--with-model", "bundle: put the model's files into it too")
     add_shared(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write the bundle and say by which key it is signed."""
+    """Write the bundle and say by which key it is signed, or the folder and how it is used."""
+    for what, names in ONLY_OF.items():
+        for name in names:
+            if what != options.what and getattr(options, name):
+                option = f"--{name.replace('_', '-')}"
+                message = f"{option} is of `recipe export {what}`"
+                raise RecipeError.one("R315", message, hint=f"leave {option} out")
+    (_export_bundle if options.what == "bundle" else _export_baseline)(options)
+
+
+def _export_bundle(options: argparse.Namespace) -> None:
     from engine.bundle.build import make_bundle  # after the arguments are known good
     from engine.bundle.signing import key_place
 
@@ -46,3 +68,37 @@ def run(options: argparse.Namespace) -> None:
         lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {made.file}")
     show_result(options, {"schema": "bundle.v1", **fields}, "\n".join(lines))
+
+
+def _export_baseline(options: argparse.Namespace) -> None:
+    from engine.cli.streams import others_to  # after the arguments are known good
+    from engine.render.progress import SilentProgress, is_live, open_progress
+    from engine.runs.export_baseline import export_baseline
+    from engine.store import Store
+
+    given = Path(options.run)
+    # A path to an encoder stands in the run as the recipe writes it, which is from the recipe's folder.
+    beside = given.parent if os.path.isfile(given) else Path()
+    run, root = find_run(recipe_name(options.run), options), store_of(options)
+    with others_to(log_file(root, "export")) as terminal:
+        progress = open_progress("export", terminal) if is_live(terminal) else SilentProgress()
+        try:
+            made = export_baseline(
+                run,
+                Store(root),
+                name=options.baseline,
+                target=options.output,
+                beside=beside.absolute(),
+                progress=progress,
+            )
+        finally:
+            progress.close()
+    fields = {"folder": str(made.folder), "baseline": made.name, "rows": made.rows}
+    place = as_argument(made.folder)
+    lines = [
+        f"{made.folder}  {len(made.files)} files",
+        f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
+        f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py FILE",
+    ]
+    found = {"schema": "baseline.v1", **fields, "files": dict(made.files)}
+    show_result(options, found, "\n".join(lines))

@@ -30,6 +30,7 @@ from engine.parity.files import leaving_files
 from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
+from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import (
     BaseModel,
     FewerLayers,
@@ -88,6 +89,7 @@ def assemble(facts: ReportInputs) -> Report:
         data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
+        start=flow.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
         holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),
@@ -253,6 +255,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
     if facts.state.outcome == "baseline_passes":
         return (
             "ship the baseline that passes, or raise the thresholds if they are too low",
+            *_exports(facts),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
     if facts.state.outcome == flow.TEACHER_NO_BETTER:
@@ -261,6 +264,18 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
     return (f"recipe plan {shown}",)
+
+
+def _exports(facts: ReportInputs) -> tuple[str, ...]:
+    """The commands that export the baselines which pass."""
+    recipe, shown = facts.state.trained, facts.recipe_file
+    kinds = {one.name: one.kind for one in recipe.baselines}
+    passing = [one.name for one in flow.baselines(facts.state.artifacts, recipe) if one.passes]
+    return tuple(
+        f"recipe export baseline {shown} --baseline {name}"
+        for name in passing
+        if kinds.get(name) in EXPORTABLE
+    )
 
 
 def _power(facts: ReportInputs) -> tuple[str, ...]:

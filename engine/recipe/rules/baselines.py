@@ -39,7 +39,7 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
 
     Reports and stored answers are distinguished by the baseline's name.
 
-    Fix: Give each model a name of its own.
+    Fix: Give each model, or each of several encoders, a name of its own.
 
     Wrong:
         baselines:
@@ -68,7 +68,8 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
             yield recipe.problem("R274", message, at=(*at, way, "shots"), key=True)
         name = name_of(written)
         # A model called `majority` would share its place in reports with the baseline of that name.
-        if name in names or (way == "model" and name in BASELINES):
+        is_chosen = name != way or way == "model"
+        if name in names or (is_chosen and name in BASELINES):
             message = f"another baseline is called {show(name)}"
             yield recipe.problem("R275", message, at=at, hint="give it a name of its own")
         names.append(name)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +17,9 @@ from engine.errors import StageError
 from engine.failures import library_errors
 from engine.progress import Progress
 from engine.runtime.encoders.folder import EncoderSettings, encoder_settings
+from engine.runtime.encoders.pooling import TextEncoder, batches
 from engine.runtime.models.weights import weight_files
 
-BATCH = 32
-"""Texts that are read together, of about one length."""
 LOADABLE = (
     "it needs config.json, tokenizer.json and safetensors of an architecture transformers knows"
 )
@@ -33,11 +31,9 @@ UNUSED = "pooler."
 
 
 @dataclass(slots=True, kw_only=True)
-class Encoder:
+class Encoder(TextEncoder):
     """A loaded encoder. Its vectors are computed in 32 bits everywhere, so that they differ little by machine."""
 
-    model: Any
-    tokenizer: Any
     settings: EncoderSettings
     bytes: int
     """Of its weights on the disk."""
@@ -61,11 +57,9 @@ class Encoder:
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         read = 0
         with torch.inference_mode():
-            for places in batches([len(text) for text in new], BATCH):
+            for places in batches(new):
                 batch = [new[place] for place in places]
-                pooled = self.pooled(self.model, self.tokens(batch))
-                found = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
-                self._known.update(zip(batch, found, strict=True))
+                self._known.update(zip(batch, self.unit_vectors(batch).numpy(), strict=True))
                 read += len(batch)
                 progress.update(read, len(new), "texts")
         rows = [self._known[text] for text in texts]
@@ -83,31 +77,6 @@ class Encoder:
         pieces: list[list[int]] = self.tokenizer(words, add_special_tokens=False)["input_ids"]
         split = sum(len(ids) != 1 or ids[0] == unknown for ids in pieces)
         return split / len(words)
-
-    def tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return the tokens of texts as the model takes them, padded to the longest."""
-        given = [self.settings.prompt + text for text in texts]
-        made = self.tokenizer(
-            [text.lower() for text in given] if self.settings.lower else given,
-            padding=True,
-            truncation=self.settings.most_tokens is not None,
-            max_length=self.settings.most_tokens,
-            return_tensors="pt",
-        )
-        return {name: tensor.to(self.model.device) for name, tensor in made.items()}
-
-    def pooled(self, model: Any, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Return one vector for each row of tokens, as the model, or a tuned copy of it, gives it."""
-        states = model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"].bool()
-        if self.settings.prompt and not self.settings.pools_prompt:
-            mask = mask.clone()
-            mask[:, : self._prompt_length()] = False
-        return _pool(states, mask, self.settings.pooling)
-
-    def _prompt_length(self) -> int:
-        # Without the token that ends a text.
-        return len(self.tokenizer(self.settings.prompt)["input_ids"]) - 1
 
 
 def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
@@ -157,23 +126,3 @@ def teaches_nothing(why: str) -> StageError:
         path="baselines",
         hint="remove encoder_linear and encoder_tuned from baselines",
     )
-
-
-def batches(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Yield positions in groups of about one length, the longest first: what is too much fails at once."""
-    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
-    for start in range(0, len(order), size):
-        yield order[start : start + size]
-
-
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    if pooling == "cls":
-        return states[:, 0]
-    if pooling == "lasttoken":
-        places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
-        last = places.masked_fill(~mask, -1).argmax(dim=1)
-        return states[torch.arange(len(states), device=mask.device), last]
-    weights = mask.unsqueeze(-1)
-    if pooling == "max":
-        return states.masked_fill(~weights, -torch.inf).amax(dim=1)
-    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

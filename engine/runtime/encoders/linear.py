@@ -7,8 +7,9 @@ its size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
 
 from engine.runtime.encoders.encoder import require_lesson, teaches_nothing
+from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
 
 ALONE, BESIDE = "alone", "beside TF-IDF"
@@ -55,6 +57,19 @@ class LinearChoice:
     """Macro-F1 by which the variant was chosen, by variant."""
     answers: np.ndarray
     """For the asked texts, in the form of the labels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedLinear:
+    """A classifier of vectors, or of vectors beside weights of words and parts of words."""
+
+    tfidf: Any | None
+    """None where the vectors stand alone."""
+    classifier: Any
+
+    def answers(self, rows: LabelledTexts) -> np.ndarray:
+        """Return the answers to some texts, in the form of the labels that it was fitted to."""
+        return np.asarray(self.classifier.predict(_features(self.tfidf, rows)))
 
 
 def linear_answers(
@@ -97,19 +112,28 @@ def _cross_validated(
     for fold in sorted(set(folds.tolist())):
         learned = rows.part(np.flatnonzero(folds != fold))
         places = np.flatnonzero(folds == fold)
-        rows_of = _features(learned, variant)
-        given, judged = rows_of(learned), rows_of(rows.part(places))
+        tfidf = _tfidf(learned, variant)
+        given, judged = _features(tfidf, learned), _features(tfidf, rows.part(places))
         for c in GRIDS[variant]:
-            model = _model(variant, c, seed=seed)
-            found[c][places] = _fitted(model, given, learned.labels, judged)
+            new = partial(_model, variant, c, seed=seed)
+            found[c][places] = fit_classifier(new, given, learned.labels).predict(judged)
     return {c: _macro_f1(rows.labels, answers) for c, answers in found.items()}
 
 
 def _answers(
     train: LabelledTexts, asked: LabelledTexts, variant: str, c: float, *, seed: int
 ) -> np.ndarray:
-    rows_of, model = _features(train, variant), _model(variant, c, seed=seed)
-    return _fitted(model, rows_of(train), train.labels, rows_of(asked))
+    fitted = fit_linear(train, variant, c, seed=seed)
+    # scikit-learn refuses to answer nothing
+    return fitted.answers(asked) if len(asked.texts) else train.labels[:0]
+
+
+def fit_linear(train: LabelledTexts, variant: str, c: float, *, seed: int) -> FittedLinear:
+    """Fit the linear model of one variant at one C. StageError G522 when the training rows teach nothing."""
+    tfidf = _tfidf(train, variant)
+    new = partial(_model, variant, c, seed=seed)
+    classifier = fit_classifier(new, _features(tfidf, train), train.labels)
+    return FittedLinear(tfidf=tfidf, classifier=classifier)
 
 
 def _model(variant: str, c: float, *, seed: int) -> Any:
@@ -118,30 +142,21 @@ def _model(variant: str, c: float, *, seed: int) -> Any:
     return LinearSVC(C=c, max_iter=10_000, random_state=seed)
 
 
-def _features(train: LabelledTexts, variant: str) -> Callable[[LabelledTexts], Any]:
-    """Return what turns rows into features, learned from the training rows."""
+def _tfidf(train: LabelledTexts, variant: str) -> Any | None:
+    """Return the weights of words, learned from the training rows; None where the vectors stand alone."""
     if variant == ALONE:
-        return lambda rows: rows.vectors
-    weights = words_and_characters()
+        return None
     try:
-        weights.fit(train.texts)
+        return words_and_characters().fit(train.texts)
     except ValueError as error:
         raise teaches_nothing(str(error).splitlines()[0]) from error
 
-    def beside(rows: LabelledTexts) -> Any:
-        counted = weights.transform(rows.texts)
-        return sparse.hstack([sparse.csr_matrix(rows.vectors), counted]).tocsr()
 
-    return beside
-
-
-def _fitted(model: Any, given: Any, labels: np.ndarray, asked: Any) -> np.ndarray:
-    if labels.ndim > 1:
-        return np.stack([_fitted(model, given, one, asked) for one in labels.T], axis=1)
-    # Neither model learns from a single class, or answers nothing.
-    if len(set(labels.tolist())) == 1 or not asked.shape[0]:
-        return np.repeat(labels[:1], asked.shape[0])
-    return np.asarray(model.fit(given, labels).predict(asked))
+def _features(tfidf: Any | None, rows: LabelledTexts) -> Any:
+    if tfidf is None:
+        return rows.vectors
+    counted = tfidf.transform(rows.texts)
+    return sparse.hstack([sparse.csr_matrix(rows.vectors), counted]).tocsr()
 
 
 def _macro_f1(labels: np.ndarray, answers: np.ndarray) -> float:

@@ -19,7 +19,8 @@ import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.encoders.encoder import Encoder, batches, require_lesson
+from engine.runtime.encoders.encoder import Encoder, require_lesson
+from engine.runtime.encoders.pooling import batches
 
 BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2
@@ -54,36 +55,40 @@ def tuned_answers(
     seed: int,
     progress: Progress,
 ) -> TunedAnswers:
-    """Train a copy of the encoder and return its answers.
+    """Train a copy of the encoder and return its answers. StageError G522, X696: as `tune` and `answers`."""
+    tuned = tune(encoder, texts, labels, seed=seed, progress=progress)
+    return TunedAnswers(answers=tuned.answers(asked), epochs=tuned.epochs, steps=tuned.steps)
+
+
+def tune(
+    encoder: Encoder, texts: Sequence[str], labels: np.ndarray, *, seed: int, progress: Progress
+) -> TunedEncoder:
+    """Train a copy of the encoder.
 
     `labels` has a label for each text, or a column of 0 and 1 for each label. StageError G522 when the training rows
-    teach nothing, X696 when the trained encoder computes no numbers.
+    teach nothing.
     """
     require_lesson(texts, labels)
     names = None if labels.ndim > 1 else np.unique(labels)
-    targets = _targets(labels, names)
     device = encoder.model.device
     cuda = [device] if device.type == "cuda" else []
     with _deterministic(), torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
-        width = len(names) if names is not None else labels.shape[1]
-        tuned = _Tuned(encoder, width)
-        epochs = max(FEWEST_EPOCHS, min(EPOCHS, MOST_STEPS * BATCH // len(texts)))
-        steps = _train(tuned, texts, targets, epochs=epochs, seed=seed, progress=progress)
-        logits = tuned.logits_of(asked)
-    if not np.isfinite(logits).all():
-        message = "the encoder cannot be trained: it computes what is no number"
-        raise StageError.one("X696", message, path="baselines", hint="set backend.precision: fp32")
-    answers = (logits > 0).astype(int) if names is None else names[logits.argmax(axis=1)]
-    return TunedAnswers(answers=answers, epochs=epochs, steps=steps)
+        tuned = TunedEncoder(encoder, names, width=labels.shape[1] if names is None else len(names))
+        tuned.epochs = max(FEWEST_EPOCHS, min(EPOCHS, MOST_STEPS * BATCH // len(texts)))
+        tuned.steps = _train(tuned, texts, _targets(labels, names), seed=seed, progress=progress)
+    return tuned
 
 
-class _Tuned(torch.nn.Module):
+class TunedEncoder(torch.nn.Module):
     """A copy of the encoder with a head."""
 
-    def __init__(self, encoder: Encoder, width: int) -> None:
+    def __init__(self, encoder: Encoder, names: np.ndarray | None, *, width: int) -> None:
         super().__init__()
         self.encoder = encoder
+        self.names = names
+        """The label of each output, one of which is the answer; None where each output is a yes or no."""
+        self.epochs = self.steps = 0
         self.model = copy.deepcopy(encoder.model)
         self.dropout = torch.nn.Dropout(DROPOUT)
         self.head = torch.nn.Linear(encoder.width, width)
@@ -97,22 +102,34 @@ class _Tuned(torch.nn.Module):
         logits: torch.Tensor = self.head(self.dropout(pooled.float()))
         return logits
 
-    def logits_of(self, texts: Sequence[str]) -> np.ndarray:
+    def answers(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the answers to texts, in the form of the labels. StageError X696 when it computes no numbers."""
+        with _deterministic():
+            logits = self._logits_of(texts)
+        if not np.isfinite(logits).all():
+            message = "the encoder cannot be trained: it computes what is no number"
+            hint = "set backend.precision: fp32"
+            raise StageError.one("X696", message, path="baselines", hint=hint)
+        if self.names is None:
+            return (logits > 0).astype(int)
+        found: np.ndarray = self.names[logits.argmax(axis=1)]
+        return found
+
+    def _logits_of(self, texts: Sequence[str]) -> np.ndarray:
         """Return the logits of many texts, without dropout."""
         self.eval()
         found = np.zeros((len(texts), self.head.out_features), dtype=np.float32)
         with torch.inference_mode():
-            for places in batches([len(text) for text in texts], 2 * BATCH):
+            for places in batches(texts):
                 found[places] = self([texts[place] for place in places]).cpu().numpy()
         return found
 
 
 def _train(
-    tuned: _Tuned,
+    tuned: TunedEncoder,
     texts: Sequence[str],
     targets: torch.Tensor,
     *,
-    epochs: int,
     seed: int,
     progress: Progress,
 ) -> int:
@@ -121,7 +138,7 @@ def _train(
     if targets.ndim > 1:
         loss_of = torch.nn.functional.binary_cross_entropy_with_logits
     order = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
-    plan = [batch for _ in range(epochs) for batch in _epoch(texts, order)]
+    plan = [batch for _ in range(tuned.epochs) for batch in _epoch(texts, order)]
     optimizer, schedule = _optimizer(tuned, len(plan))
     tuned.train()
     for step, places in enumerate(plan, start=1):
@@ -136,7 +153,7 @@ def _train(
     return len(plan)
 
 
-def _optimizer(tuned: _Tuned, steps: int) -> tuple[torch.optim.Optimizer, Any]:
+def _optimizer(tuned: TunedEncoder, steps: int) -> tuple[torch.optim.Optimizer, Any]:
     groups = [
         {"params": list(tuned.model.parameters()), "lr": RATE},
         {"params": list(tuned.head.parameters()), "lr": HEAD_RATE},
@@ -158,7 +175,7 @@ def _epoch(texts: Sequence[str], order: random.Random) -> list[list[int]]:
     found = [
         [pool[place] for place in batch]
         for pool in pools
-        for batch in batches([len(texts[place]) for place in pool], BATCH)
+        for batch in batches([texts[place] for place in pool], BATCH)
     ]
     order.shuffle(found)
     return found

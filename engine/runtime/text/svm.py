@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sklearn.pipeline import make_pipeline
+import numpy as np
 from sklearn.svm import LinearSVC
 
 from engine.errors import StageError
+from engine.runtime.text.classifier import fit_classifier
 from engine.runtime.text.tfidf import words_and_characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedSvm:
+    """The weights of words and parts of words, and the classifier of the rows that they make."""
+
+    tfidf: Any
+    classifier: Any
+
+    def answers(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the answers to some texts, in the form of the labels that it was fitted to."""
+        return np.asarray(self.classifier.predict(self.tfidf.transform(list(texts))))
+
+
+def fit_svm(texts: Sequence[str], labels: np.ndarray, *, seed: int) -> FittedSvm:
+    """Fit LinearSVC at C = 1 (Fan et al. 2008) to words and parts of words. StageError G510.
+
+    `labels` has a label for each text, or a column of 0 and 1 for each label: then one machine is fitted to each.
+    """
+    tfidf = words_and_characters()
+    try:
+        rows = tfidf.fit_transform(list(texts))
+        machine = _machine(seed)
+        if labels.ndim == 1:
+            return FittedSvm(tfidf=tfidf, classifier=machine.fit(rows, labels.tolist()))
+    except ValueError as error:
+        raise _refused(error) from error
+    return FittedSvm(tfidf=tfidf, classifier=fit_classifier(lambda: _machine(seed), rows, labels))
 
 
 def tfidf_svm(
@@ -17,15 +47,10 @@ def tfidf_svm(
 ) -> list[str]:
     """Train on the training split alone and return one label for each of `texts`.
 
-    LinearSVC at C = 1 (Fan et al. 2008) on words and parts of words. The same input gives the same
-    labels. StageError G510 when the training texts are blank or all have one label.
+    The same input gives the same labels. StageError G510 when the training texts are blank or all have one label.
     """
-    model = make_pipeline(words_and_characters(), _machine(seed))
-    try:
-        model.fit(list(train_texts), list(train_labels))
-    except ValueError as error:
-        raise _refused(error) from error
-    return [str(label) for label in model.predict(list(texts))]
+    fitted = fit_svm(train_texts, np.array(train_labels, dtype=object), seed=seed)
+    return [str(label) for label in fitted.answers(texts)]
 
 
 def tfidf_svm_of_each(
@@ -41,26 +66,12 @@ def tfidf_svm_of_each(
     A label that all training rows have, or none, is predicted for every text, or for none. StageError G510
     when the training texts are blank.
     """
-    vectorizer = words_and_characters()
-    try:
-        rows = vectorizer.fit_transform(list(train_texts))
-    except ValueError as error:
-        raise _refused(error) from error
-    asked = vectorizer.transform(list(texts))
-    found_labels: list[set[str]] = [set() for _ in texts]
-    for label in labels:
-        has = [label in found for found in train_labels]
-        for place in _places(has, rows, asked, seed=seed):
-            found_labels[place].add(label)
-    return [frozenset(found) for found in found_labels]
-
-
-def _places(has: Sequence[bool], rows: Any, asked: Any, *, seed: int) -> list[int]:
-    # LinearSVC refuses to learn from a single class.
-    if len(set(has)) == 1:
-        return list(range(asked.shape[0])) if has[0] else []
-    found = _machine(seed).fit(rows, list(has)).predict(asked)
-    return [place for place, yes in enumerate(found) if yes]
+    given = np.array([[label in found for label in labels] for found in train_labels], dtype=int)
+    fitted = fit_svm(train_texts, given, seed=seed)
+    return [
+        frozenset(label for label, has in zip(labels, row, strict=True) if has)
+        for row in fitted.answers(texts)
+    ]
 
 
 def _machine(seed: int) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.encoders import make_tiny_encoder
 from support.project import BAD, GOOD, THINGS, Outcome, Project
@@ -98,6 +99,42 @@ def test_other_bytes_of_the_encoder_ask_it_again_and_the_same_do_not(
 
     assert state_of("baseline", planned) == "reuse"
     assert state_of("baseline", changed) == "run"
+
+
+def test_two_encoders_of_one_kind_are_told_apart_by_their_names(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    make_tiny_encoder(project.folder / "encoder")
+    other = make_tiny_encoder(project.folder / "other", **{"1_Pooling__config": {}})
+    (other / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    named = {"encoder_linear": {"name": "by-first-token", "path": "other"}}
+    project.edit(baselines=[BOTH[0], named])
+    outcome = until_baseline(project)
+    found = baselines_of(project)
+    project.edit(baselines=[BOTH[0], {"encoder_linear": {"path": "other"}}])
+    refused = until_baseline(project)
+
+    assert outcome.code == 0, outcome.err
+    assert "encoder `encoder` frozen" in found["encoder_linear"]["note"]
+    assert "encoder `other` frozen" in found["by-first-token"]["note"]
+    assert (refused.code, "R275" in refused.err) == (2, True)
+
+
+def test_the_encoder_of_a_baseline_is_pinned(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    encoder = make_tiny_encoder(project.folder / "encoder")
+    project.edit(baselines=["tfidf_svm", *BOTH])
+    pinned = project.run("pin", str(project.recipe))
+    written = yaml.safe_load(project.recipe.read_text(encoding="utf-8"))["baselines"]
+    (encoder / "config.json").write_text("{}")
+    changed = until_baseline(project)
+
+    assert pinned.code == 0, pinned.err
+    assert [len(one[kind]["sha256"]) for one in written[1:] for kind in one] == [64, 64]
+    assert "D340" in changed.err
 
 
 def state_of(stage: str, plan: str) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.runtime.encoders.encoder import Encoder, batches, load_encoder
+from engine.runtime.encoders.encoder import Encoder, load_encoder
+from engine.runtime.encoders.pooling import batches
 from support.encoders import make_tiny_encoder, sentence_files
 from support.stage_bench import CPU, Quiet
 
@@ -66,7 +67,9 @@ def test_a_long_text_is_cut_and_no_text_is_no_vector(tmp_path: Path) -> None:
 
 
 def test_batches_hold_every_text_once_the_longest_first() -> None:
-    assert list(batches([3, 9, 1, 9, 2], 2)) == [[1, 3], [0, 4], [2]]
+    texts = [length * "x" for length in (3, 9, 1, 9, 2)]
+
+    assert list(batches(texts, 2)) == [[1, 3], [0, 4], [2]]
 
 
 def test_words_of_another_language_are_no_words_to_the_tokenizer(tmp_path: Path) -> None:

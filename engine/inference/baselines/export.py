@@ -1,0 +1,151 @@
+"""A baseline's model as files that answer without this package: fitted again as it was for the holdout.
+
+The rows, the seed and what was chosen are those of the run, so the model is the one that was judged; whoever writes
+the folder asks it the holdout and compares.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.data.examples.template import parse_template
+from engine.data.splitting.subsets import Fold
+from engine.errors import needs_extra
+from engine.inference.baselines.encoders import labelled, target_array
+from engine.kinds import AnswerForm
+from engine.progress import Progress
+from engine.recipe.model import Task
+from engine.runtime import baseline_folder, encoders
+
+if TYPE_CHECKING:
+    from engine.runtime.encoders.encoder import Encoder
+
+CLASSIFIER, TFIDF, HEAD = "classifier.skops", "tfidf.skops", "head.safetensors"
+ENCODER = "encoder"
+_LINEAR = ("numpy", "scipy", "scikit-learn", "skops")
+_ENCODER = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "tfidf_svm": _LINEAR,
+    "encoder_linear": (*_LINEAR, *_ENCODER[1:]),
+    "encoder_tuned": _ENCODER,
+}
+"""The distributions that the programs of an exported baseline import, by its kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportInputs:
+    """What a baseline learned from, and how."""
+
+    kind: str
+    task: Task
+    fold: Fold
+    seed: int
+    facts: Mapping[str, Any]
+    """What its run has chosen: `variant` and `c` of a linear model over an encoder."""
+    encoder: Encoder | None
+    """None for the SVM."""
+
+
+def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
+    """Fit the baseline and write programs, settings and weights into an empty folder.
+
+    StageError G510, G522, X696 as the baseline itself.
+    """
+    programs = Path(baseline_folder.__file__).parent
+    shutil.copyfile(programs / "predict.py", folder / "predict.py")
+    shutil.copyfile(programs / f"{inputs.kind}.py", folder / "classifier.py")
+    settings: dict[str, Any] = _settings(inputs)
+    if inputs.encoder is None:
+        _write_svm(folder, inputs)
+    else:
+        pooling = Path(encoders.__file__).with_name("pooling.py")
+        shutil.copyfile(pooling, folder / "encoder.py")
+        settings |= _encoder_settings(inputs.encoder)
+        write = _write_linear if inputs.kind == "encoder_linear" else _write_tuned
+        settings |= write(folder, inputs, inputs.encoder, progress)
+    text = json.dumps(settings, indent=1, ensure_ascii=False)
+    (folder / "settings.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _settings(inputs: ExportInputs) -> dict[str, Any]:
+    template = parse_template(inputs.task.input)
+    return {
+        "baseline": inputs.kind,
+        "labels": list(inputs.task.labels),
+        "several": inputs.task.spec.answer is AnswerForm.LABELS,
+        "input": {"between": list(template.pieces), "columns": list(template.columns)},
+    }
+
+
+def _encoder_settings(encoder: Encoder) -> dict[str, Any]:
+    return {
+        "encoder": asdict(encoder.settings),
+        "device": str(encoder.model.device.type),
+        "precision": encoder.precision,
+    }
+
+
+def _write_svm(folder: Path, inputs: ExportInputs) -> None:
+    from engine.runtime.text.svm import fit_svm  # brings scikit-learn
+
+    texts = [row.input for row in inputs.fold.train]
+    fitted = fit_svm(texts, target_array(inputs.fold.train, inputs.task), seed=inputs.seed)
+    _dump(fitted.tfidf, folder / TFIDF)
+    _dump(fitted.classifier, folder / CLASSIFIER)
+
+
+def _write_linear(
+    folder: Path, inputs: ExportInputs, encoder: Encoder, progress: Progress
+) -> dict[str, Any]:
+    from engine.runtime.encoders.linear import fit_linear  # brings scikit-learn
+
+    train = labelled(encoder, inputs.fold.train, task=inputs.task, progress=progress)
+    variant, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
+    fitted = fit_linear(train, variant, c, seed=inputs.seed)
+    if fitted.tfidf is not None:
+        _dump(fitted.tfidf, folder / TFIDF)
+    _dump(fitted.classifier, folder / CLASSIFIER)
+    _write_encoder(folder, encoder.model, encoder)
+    return {}
+
+
+def _write_tuned(
+    folder: Path, inputs: ExportInputs, encoder: Encoder, progress: Progress
+) -> dict[str, Any]:
+    from safetensors.torch import save_file  # brings torch
+
+    from engine.runtime.encoders.tuned import tune
+
+    texts = [row.input for row in inputs.fold.train]
+    labels = target_array(inputs.fold.train, inputs.task)
+    tuned = tune(encoder, texts, labels, seed=inputs.seed, progress=progress)
+    save_file(
+        {name: tensor.cpu() for name, tensor in tuned.head.state_dict().items()}, folder / HEAD
+    )
+    _write_encoder(folder, tuned.model, encoder)
+    return {} if tuned.names is None else {"classes": [str(name) for name in tuned.names]}
+
+
+def _write_encoder(folder: Path, model: Any, encoder: Encoder) -> None:
+    model.save_pretrained(folder / ENCODER)
+    encoder.tokenizer.save_pretrained(folder / ENCODER)
+
+
+def require_skops(kind: str) -> None:
+    """Import what writes linear models. EnvironmentProblem E701 where it is not installed."""
+    if "skops" in REQUIRED[kind]:
+        with needs_extra("a baseline is exported with skops", "metrics"):
+            # Before transformers: it looks into every module that is imported by then.
+            import_module("skops.io")
+
+
+def _dump(model: Any, path: Path) -> None:
+    from skops.io import dump  # as above
+
+    dump(model, path)

@@ -1,0 +1,73 @@
+"""The card of an exported baseline: README.md of its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.evidence import BaselineResult, Report
+from engine.render.markdown import code, joined, plain, prose, table
+from engine.render.metric_format import direction, kind_of, metric_text, primary_of, short_list
+from engine.render.number_format import count
+
+_CHECKED = (
+    "Before this folder was written, `predict.py` was asked the holdout rows of the run: each answer is the one "
+    "that the scores count. `sha256sum -c SHA256SUMS` tells whether a file has changed since."
+)
+_WORDS = "`tfidf.skops` lists the words and parts of words of the training rows: whoever has the folder can read them."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineCard:
+    """What the card tells beside the report."""
+
+    report: Report
+    baseline: BaselineResult
+    recipe_digest: str
+    """sha256 of what the resolved recipe asks for, as in its lock."""
+    columns: Sequence[str]
+    """Of a row, which make its text."""
+    has_words: bool
+    """Words of the training rows stand in a file."""
+
+
+def baseline_card(card: BaselineCard) -> str:
+    """What it answers, how to run it, how good it is and on what, and where it comes from."""
+    report, baseline = card.report, card.baseline
+    several = "any number of these labels" if kind_of(report).name == "multilabel" else "one label"
+    labels = ", ".join(map(code, report.labels))
+    columns = ", ".join(map(code, card.columns))
+    splits = {split.name: split.rows for split in report.data.splits} if report.data else {}
+    rows = "".join(f" {name} rows: {count(rows)}." for name, rows in splits.items())
+    recipe = f"Recipe {code(report.recipe_name)}, digest sha256 {code(card.recipe_digest)}."
+    run = f"Run {code(report.run_directory.rpartition('/')[2])} of {plain(report.started)}."
+    return (
+        joined(
+            [
+                f"# {plain(report.recipe_name)}: {plain(baseline.name)}",
+                plain(report.description),
+                f"A text gets {several}: {labels}. The model: {prose(baseline.note)}.",
+                "## Use",
+                "```console\n$ pip install -r requirements.txt\n$ python predict.py rows.csv > labels.txt\n```",
+                f"Rows are a CSV file or JSON Lines with {columns}, or a file with one text a line.",
+                "## Evidence",
+                _scores(report, baseline),
+                _CHECKED,
+                "## Making",
+                f"{recipe} {run}{rows}",
+                *([_WORDS] if card.has_words else []),
+            ]
+        )
+        + "\n"
+    )
+
+
+def _scores(report: Report, baseline: BaselineResult) -> str:
+    """The metrics on the holdout, with their intervals."""
+    names = short_list(kind_of(report), primary_of(report), [baseline.scores])
+    found = [baseline.scores.metric(name) for name in names]
+    rows = [[code(one.name), metric_text(one), count(one.n), direction(one.name)] for one in found]
+    each = [metric for metric in baseline.scores.metrics if "." in metric.name]
+    rows += [[code(one.name), metric_text(one), count(one.n), ""] for one in each]
+    head = f"On the {count(baseline.scores.rows)} holdout rows, which it never saw:"
+    return f"{head}\n\n{table(('metric', 'value', 'rows', ''), rows, numeric='lrrl')}"

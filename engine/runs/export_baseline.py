@@ -1,0 +1,306 @@
+"""A baseline of a finished run as a folder that labels rows without this package: `recipe export baseline`.
+
+The model is fitted again to the rows of the run. What the folder answers to the holdout has to be what the report
+judged, row by row; else nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.results import load_baselines, read_json
+from engine.data.examples.example import Example, read_examples
+from engine.data.examples.template import parse_template
+from engine.data.splitting.subsets import Fold
+from engine.environment import detect_device, version_of
+from engine.errors import RecipeError, StageError, StoreError
+from engine.evidence import BaselineResult, Report
+from engine.inference.baselines.export import (
+    REQUIRED,
+    TFIDF,
+    ExportInputs,
+    require_skops,
+    write_model,
+)
+from engine.inference.baselines.runner import named_errors, reference_name
+from engine.metrics.predictions import Judging, Prediction, read_predictions
+from engine.pipeline.plan import products
+from engine.process.start import script
+from engine.progress import Progress
+from engine.recipe.baselines import EXPORTABLE
+from engine.recipe.digest import recipe_digest
+from engine.recipe.model import Baseline, PathRef, Recipe, Reference
+from engine.recipe.text.dump import resolved_mapping
+from engine.recipe.text.paths import absolute
+from engine.render.baseline_card import BaselineCard, baseline_card
+from engine.render.json import read_json as read_report
+from engine.runs.compare import recipe_of
+from engine.sources import identity
+from engine.sources.digest import DigestMemory
+from engine.store import Artifact, Store, make_key, sha256_of
+from engine.store.runs import read_file, read_record, require_ours
+
+SUMS = "SHA256SUMS"
+STAGE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedBaseline:
+    """A baseline as its run left it."""
+
+    recipe: Recipe
+    report: Report
+    baseline: Baseline
+    result: BaselineResult
+    facts: Mapping[str, Any]
+    predictions: list[Prediction]
+    fold: Fold
+    references: Mapping[str, Mapping[str, Any]]
+    """Identity of the models that the stage has asked, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedBaseline:
+    """A folder that was written."""
+
+    folder: Path
+    name: str
+    rows: int
+    """Of the holdout, each of which it answers as in the report."""
+    files: Mapping[str, str]
+    """sha256 by name."""
+
+
+def export_baseline(
+    run: Path, store: Store, *, name: str, target: Path | None, beside: Path, progress: Progress
+) -> ExportedBaseline:
+    """Write the folder of a baseline; an empty `name` is that of the best one that passes.
+
+    Without a target the folder is `RECIPE-BASELINE` in the current one. `beside` is the folder of the recipe, from
+    which a path to an encoder is meant.
+
+    Raises:
+        RecipeError: X697 the run has no such baseline to export; X699 something stands at `target`.
+        StageError: X698 the folder does not answer as was judged; and as the baseline itself.
+        StoreError: E751 the run was not made here; E758 a file is not the one it left; X699 no folder can be written.
+        EnvironmentProblem: E701 skops is not installed.
+
+    """
+    judged = read_judged(run, store, name=name)
+    target = target or Path(f"{judged.recipe.name}-{judged.baseline.name}")
+    require_skops(judged.baseline.kind)
+    with _new_folder(target) as folder:
+        _write(folder, judged, store, beside=beside, progress=progress)
+        _refuse_other_answers(folder, judged)
+        _describe(folder, judged)
+        files = _sum_up(folder)
+    return ExportedBaseline(
+        folder=target, name=judged.baseline.name, rows=len(judged.predictions), files=files
+    )
+
+
+def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
+    """Return what a run says of a baseline, and the rows that it stood on. Raises as `export_baseline`."""
+    require_ours(run, "nothing of it is exported")
+    recipe, record = recipe_of(run), read_record(run)
+    report = read_report(read_file(run, "report.json").decode())
+    if recipe.splits.folds:
+        why = f"each row was judged by one of {recipe.splits.folds} models, none of which is the one to ship"
+        raise _nothing(why, "run the recipe with a holdout in place of splits.folds")
+    made = _artifact(record, store, STAGE)
+    entries = {str(entry["name"]): entry for entry in read_json(made, "baselines.json")}
+    results = {
+        one.name: one for one in load_baselines(made.file("baselines.json"), recipe.acceptance)
+    }
+    baseline = _chosen(recipe, results, name)
+    result = results[baseline.name]
+    if result.scores not in [one.scores for one in report.baselines if one.name == baseline.name]:
+        raise _nothing("the store holds other results than its report", f"recipe run {recipe.name}")
+    data = _artifact(record, store, "data")
+    held_out = store.whole(products("data", make_key(record["payloads"]["data"]))["holdout"])
+    if held_out is None:
+        raise _lost("data")
+    return JudgedBaseline(
+        recipe=recipe,
+        report=report,
+        baseline=baseline,
+        result=result,
+        facts=entries[baseline.name].get("facts", {}),
+        predictions=read_predictions(made.file(f"predictions.{baseline.name}.jsonl")),
+        fold=Fold(
+            number=0, train=_rows(data, "train"), validation=(), judged=_rows(held_out, "holdout")
+        ),
+        references=record["payloads"][STAGE].get("references", {}),
+    )
+
+
+def _rows(artifact: Artifact, split: str) -> tuple[Example, ...]:
+    return tuple(read_examples(artifact.file(f"{split}.jsonl")))
+
+
+def _artifact(record: Mapping[str, Any], store: Store, stage: str) -> Artifact:
+    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    found = store.whole(key) if key and stage in record.get("payloads", {}) else None
+    if found is None:
+        raise _lost(stage)
+    return found
+
+
+def _chosen(recipe: Recipe, results: Mapping[str, BaselineResult], name: str) -> Baseline:
+    known = {
+        one.name: one for one in recipe.baselines if one.kind in EXPORTABLE and one.name in results
+    }
+    if name in known:
+        return known[name]
+    hint = f"name one of them: --baseline {' | '.join(known)}" if known else None
+    if name or not known:
+        kinds = ", ".join(EXPORTABLE)
+        what = f"`{name}` is none of its baselines" if name else "it has no baseline"
+        raise _nothing(f"{what} that can be exported ({kinds})", hint)
+    judging = Judging.of(recipe)
+    sign = -1 if judging.is_lower_better(judging.main) else 1
+    values = {
+        one: results[one].scores.metric(judging.main).value for one in known if results[one].passes
+    }
+    if not values:
+        raise _nothing("no baseline of it passes", hint)
+    return known[max(values, key=lambda one: sign * (values[one] or 0.0))]
+
+
+def _write(
+    folder: Path, judged: JudgedBaseline, store: Store, *, beside: Path, progress: Progress
+) -> None:
+    recipe, baseline = judged.recipe, judged.baseline
+    encoder = None
+    if baseline.ref is not None:
+        from engine.runtime.encoders.encoder import load_encoder  # brings torch
+        from engine.runtime.encoders.folder import locate_encoder
+
+        device = detect_device()
+        with named_errors(baseline):
+            ref = _same_encoder(baseline.ref, judged, store, beside=beside)
+            encoder = load_encoder(
+                locate_encoder(ref, store.cached, progress),
+                device=device,
+                precision=device.precision(recipe.backend.precision),
+            )
+    inputs = ExportInputs(
+        kind=baseline.kind,
+        task=recipe.task,
+        fold=judged.fold,
+        seed=recipe.splits.seed,
+        facts=judged.facts,
+        encoder=encoder,
+    )
+    with named_errors(baseline):
+        write_model(folder, inputs, progress)
+
+
+def _same_encoder(
+    ref: Reference, judged: JudgedBaseline, store: Store, *, beside: Path
+) -> Reference:
+    """Return where the encoder is; a path stands in the run as it was written, beside the recipe."""
+    if isinstance(ref, PathRef):
+        ref = replace(ref, path=absolute(ref.written, beside))
+    now = identity(ref, DigestMemory(store.root / "digests.json"))
+    if now != judged.references.get(reference_name(judged.baseline)):
+        where = f"`{ref.written}`" if isinstance(ref, PathRef) else "it"
+        raise _nothing(
+            f"{where} is not the encoder that was judged",
+            "put its files back, or run the recipe again",
+        )
+    return ref
+
+
+def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
+    """StageError X698 where the folder's own program does not give the judged answers."""
+    from engine.runtime.tool_process import run_tool  # as light as this module
+
+    answers: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="recipe-") as place:
+        asked = Path(place) / "holdout.jsonl"
+        texts = (json.dumps(row.input) for row in judged.fold.judged)
+        asked.write_text("".join(f"{text}\n" for text in texts), encoding="ascii")
+        program = script(folder / "predict.py")(str(asked))
+        run_tool(program, code="X698", tool="the exported predict.py", on_line=answers.append)
+    # Python has kept what it compiled; it is no part of what ships.
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    given = [prediction.label for prediction in judged.predictions]
+    ids = [prediction.id for prediction in judged.predictions] == [
+        row.id for row in judged.fold.judged
+    ]
+    if not ids or answers != given:
+        other = sum(one != two for one, two in zip(given, answers, strict=False))
+        counted = f"{other or abs(len(given) - len(answers))} of {len(given)} holdout rows"
+        raise StageError.one(
+            "X698",
+            f"`{judged.baseline.name}` answers {counted} otherwise than the run judged",
+            hint="run the recipe again with --force baseline, and export that run",
+        )
+
+
+def _describe(folder: Path, judged: JudgedBaseline) -> None:
+    versions = {name: version_of(name) or "" for name in REQUIRED[judged.baseline.kind]}
+    # a local part names a build (`+cpu`), and indexes hold it under the plain version
+    pins = "".join(
+        f"{name}=={version.partition('+')[0]}\n" for name, version in sorted(versions.items())
+    )
+    head = (
+        f"# What predict.py was checked with, in Python {judged.report.versions.get('python', '')}."
+    )
+    (folder / "requirements.txt").write_text(f"{head}\n{pins}", encoding="utf-8")
+    card = BaselineCard(
+        report=judged.report,
+        baseline=judged.result,
+        recipe_digest=recipe_digest(resolved_mapping(judged.recipe)),
+        columns=parse_template(judged.recipe.task.input).columns,
+        has_words=(folder / TFIDF).exists(),
+    )
+    (folder / "README.md").write_text(baseline_card(card), encoding="utf-8")
+
+
+def _sum_up(folder: Path) -> dict[str, str]:
+    """Write the digest of every file, in the form that `sha256sum -c` reads."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+    text = "".join(f"{digest}  {name}\n" for name, digest in found.items())
+    (folder / SUMS).write_text(text, encoding="utf-8")
+    return found
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder that becomes `target` when the block ends, where nothing stood. RecipeError, StoreError X699."""
+    if target.exists() or target.is_symlink():
+        message = f"`{target}` is there already: nothing is overwritten"
+        raise RecipeError.one("X699", message, hint="name another folder with -o FOLDER")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{target.name[:100]}.", dir=target.parent
+        ) as place:
+            folder = Path(place) / "folder"
+            folder.mkdir()
+            yield folder
+            folder.rename(target)
+    except OSError as error:
+        message = f"cannot write `{target}`: {error.strerror or error}"
+        raise StoreError.one("X699", message, hint="name another folder with -o FOLDER") from error
+
+
+def _nothing(why: str, hint: str | None) -> RecipeError:
+    return RecipeError.one("X697", f"no baseline to export: {why}", hint=hint)
+
+
+def _lost(stage: str) -> RecipeError:
+    return _nothing(
+        f"the store no longer has what stage {stage} of the run left",
+        "recipe run RECIPE makes it; or name the store: --store FOLDER",
+    )

@@ -1,0 +1,110 @@
+"""Label texts with the model of this folder.
+
+    python predict.py rows.csv > labels.txt
+
+Reads a CSV file with a header (.csv), JSON Lines (.jsonl), or any other file as one text a line; `-` is standard
+input. Prints one answer a line, in the order of the rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from classifier import classify
+
+HERE = Path(__file__).resolve().parent
+SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Read the rows, and print their answers."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", help="the rows; - reads standard input")
+    parser.add_argument("--format", choices=("csv", "jsonl", "text"), help="default: by its name")
+    parser.add_argument("--json", action="store_true", help="print each answer as JSON")
+    options = parser.parse_args()
+    by_name = {".csv": "csv", ".jsonl": "jsonl"}.get(Path(options.file).suffix, "text")
+    read = sys.stdin.buffer.read if options.file == "-" else Path(options.file).read_bytes
+    rows = io.StringIO(read().decode("utf-8-sig"), newline="")
+    texts = list(texts_of(rows, options.format or by_name))
+    answers = classify(texts, HERE, SETTINGS) if texts else ()
+    written = "".join(f"{as_json(one) if options.json else as_text(one)}\n" for one in answers)
+    sys.stdout.buffer.write(written.encode("utf-8"))
+
+
+def texts_of(lines: Iterable[str], form: str) -> Iterator[str]:
+    """Yield what the model reads of each row."""
+    rows: Iterable[Any] = csv.DictReader(lines) if form == "csv" else lines
+    if form == "jsonl":
+        rows = (line for line in lines if line.strip())
+    for number, row in enumerate(rows, start=1):
+        try:
+            text = text_of(json.loads(row) if form == "jsonl" else row)
+        except ValueError as error:
+            sys.exit(f"row {number}: {error}")
+        yield text
+
+
+def text_of(row: Any) -> str:
+    """Return the text of a row: a line as it is, of an object the columns that the recipe names."""
+    if isinstance(row, str):
+        return row.removesuffix("\n").removesuffix("\r")
+    if not isinstance(row, dict):
+        raise ValueError("it is neither a text nor an object")  # noqa: TRY004 - as what is wrong in any other row
+    between = SETTINGS["input"]["between"]
+    columns = [as_value(found_at(row, column)) for column in SETTINGS["input"]["columns"]]
+    return "".join([between[0], *map(str.__add__, columns, between[1:])])
+
+
+def found_at(row: dict[str, Any], column: str) -> Any:
+    """Return the value of a column, or at a path with dots through objects and lists."""
+    if column in row:
+        return row[column]
+    value: Any = row
+    for part in column.split("."):
+        if isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        elif isinstance(value, dict) and part in value:
+            value = value[part]
+        else:
+            raise ValueError(f"it has no column `{column}`")
+    return value
+
+
+def as_value(value: Any) -> str:
+    """Return a text as it is, nothing for null, and anything else as compact JSON."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def labels_of(answer: Any) -> list[str]:
+    """Return the labels of an answer that has a yes or no for each."""
+    return [label for label, has in zip(SETTINGS["labels"], answer, strict=True) if has]
+
+
+def as_text(answer: Any) -> str:
+    """Return the label, or the labels with commas between them; `none` for no label."""
+    return ", ".join(labels_of(answer)) or "none" if SETTINGS["several"] else str(answer)
+
+
+def as_json(answer: Any) -> str:
+    """Return the label as a JSON text, or the labels as a list."""
+    found = labels_of(answer) if SETTINGS["several"] else str(answer)
+    return json.dumps(found, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    main()

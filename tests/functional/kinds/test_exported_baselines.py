@@ -1,0 +1,199 @@
+"""Baselines as folders: what leaves answers as was judged, without this package; nothing else is written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.declared import predict
+from support.encoders import make_tiny_encoder
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
+from support.runs import report, run_folders
+
+pytestmark = pytest.mark.thorough
+PASSES = {"metrics": {"macro_f1": {"min": 0.6}}}
+
+
+def _passing(project: Project) -> None:
+    make_tiny_encoder(project.folder / "encoder")
+    project.edit(
+        baselines=["majority", "tfidf_svm", {"encoder_linear": {"path": "encoder"}}],
+        stop_if_baseline_passes=True,
+        acceptance=PASSES,
+    )
+
+
+@pytest.fixture(scope="module")
+def passed() -> RunOnce:
+    return run_once("baseline passes", _passing)
+
+
+@pytest.fixture
+def project(
+    passed: RunOnce,
+    tmp_path: Path,
+    run: Callable[..., Outcome],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Project:
+    """A project whose SVM passes, in the current folder."""
+    project = passed.copy_to(tmp_path / "project", run)
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+def judged(project: Project, name: str) -> list[dict[str, str]]:
+    """The stored predictions of a baseline."""
+    (file,) = project.folder.glob(f".recipe/store/*/*/files/predictions.{name}.jsonl")
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def holdout(project: Project) -> list[str]:
+    """The texts of the holdout."""
+    (file,) = project.folder.glob(".recipe/store/*/*/files/holdout.jsonl")
+    return [json.loads(line)["input"] for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def sums(folder: Path) -> Iterator[tuple[str, str]]:
+    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, name = line.split("  ")
+        yield name, digest
+
+
+def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
+    project: Project, tmp_path: Path
+) -> None:
+    made = project.run("export", "baseline", "recipe.yaml", "--format", "json")
+    found = json.loads(made.out)
+    folder = project.folder / "tiny-tfidf_svm"
+    texts = holdout(project)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f"{json.dumps({'text': text})}\n" for text in texts), encoding="utf-8")
+    answered = predict(folder, str(rows), packages=tmp_path / "packages")
+
+    assert (made.code, found["baseline"], found["rows"]) == (0, "tfidf_svm", 40), made.err
+    assert answered.stdout.splitlines() == [row["label"] for row in judged(project, "tfidf_svm")]
+    assert answered.stderr == ""
+    assert dict(sums(folder)) == found["files"]
+    for name, digest in sums(folder):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert {path.name for path in folder.rglob("*")} == {*found["files"], "SHA256SUMS"}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    baselines = {one["name"]: one for one in report(project.folder / ".recipe")["baselines"]}
+    metrics = {one["name"]: one for one in baselines["tfidf_svm"]["scores"]["metrics"]}
+    macro = metrics["macro_f1"]
+    assert f"| `macro_f1` | {macro['value']:.3f} [{macro['interval']['low']:.3f}, " in card
+    assert "`negative`, `positive`" in card
+
+
+def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Path) -> None:
+    assert project.run("export", "baseline", "tiny", "--baseline", "tfidf_svm").code == 0
+    folder, packages = project.folder / "tiny-tfidf_svm", tmp_path / "packages"
+    texts = ["the film was good", "the plot was awful, and dull"]
+    (tmp_path / "rows.csv").write_text(
+        "id,text\n" + "".join(f'{place},"{text}"\n' for place, text in enumerate(texts))
+    )
+    (tmp_path / "rows.txt").write_text("".join(f"{text}\n" for text in texts))
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(text)}\n\n" for text in texts))
+    answers = {
+        predict(folder, str(tmp_path / name), packages=packages).stdout
+        for name in ("rows.csv", "rows.txt", "rows.jsonl")
+    }
+    as_json = predict(folder, str(tmp_path / "rows.csv"), "--json", packages=packages).stdout
+    (tmp_path / "rows.csv").write_text("id,body\n1,x\n")
+    other = predict(folder, str(tmp_path / "rows.csv"), packages=packages)
+
+    assert answers == {"positive\nnegative\n"}
+    assert [json.loads(line) for line in as_json.splitlines()] == ["positive", "negative"]
+    assert (other.returncode, other.stderr) == (1, "row 1: it has no column `text`\n")
+
+
+def test_the_frozen_encoder_leaves_with_its_linear_model(project: Project, tmp_path: Path) -> None:
+    made = project.run(
+        "export", "baseline", "recipe.yaml", "--baseline", "encoder_linear", "-o", "out/linear"
+    )
+    folder = project.folder / "out" / "linear"
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f"{json.dumps(text)}\n" for text in holdout(project)))
+    answered = predict(folder, str(rows), packages=tmp_path / "packages")
+
+    assert made.code == 0, made.err
+    assert answered.stdout.splitlines() == [
+        row["label"] for row in judged(project, "encoder_linear")
+    ]
+    assert (folder / "encoder" / "model.safetensors").is_file()
+    texts = [path for path in folder.rglob("*") if path.suffix in (".json", ".md", ".txt", ".py")]
+    assert not [path for path in texts if str(tmp_path) in path.read_text(encoding="utf-8")]
+
+
+def test_the_reports_name_the_command(project: Project) -> None:
+    (folder,) = run_folders(project.folder / ".recipe")
+    command = "recipe export baseline recipe.yaml --baseline tfidf_svm"
+
+    assert command in report(project.folder / ".recipe")["next_steps"]
+    for name in ("report.md", "report.html"):
+        assert command in (folder / name).read_text(encoding="utf-8")
+    assert command in project.run("report", "tiny").out
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(project: Project) -> None:
+    there = project.folder / "tiny-tfidf_svm"
+    there.mkdir()
+    (there / "mine").write_text("mine")
+    refused = project.run("export", "baseline", "tiny", "--baseline", "tfidf_svm")
+    before = {path.name for path in project.folder.iterdir()}
+
+    assert refused.code == 2
+    assert "X699" in refused.err
+    assert [path.name for path in there.iterdir()] == ["mine"]
+    assert not [name for name in before if name.startswith(".tiny")]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--baseline", "majority"), "X697"),
+        (("--baseline", "encoder_tuned"), "X697"),
+        (("--with-model",), "R315"),
+    ],
+)
+def test_what_cannot_be_exported_is_named(
+    words: tuple[str, ...], code: str, project: Project
+) -> None:
+    outcome = project.run("export", "baseline", "tiny", *words)
+
+    assert outcome.code == 2
+    assert code in outcome.err
+
+
+def test_an_encoder_that_changed_since_is_refused(project: Project) -> None:
+    config = project.folder / "encoder" / "config.json"
+    config.write_text(config.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    outcome = project.run("export", "baseline", "recipe.yaml", "--baseline", "encoder_linear")
+
+    assert outcome.code == 2
+    assert "`encoder` is not the encoder that was judged" in outcome.err
+
+
+def test_another_answer_than_the_judged_one_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runtime.text import svm
+
+    # Other features make another model.
+    monkeypatch.setattr(svm, "words_and_characters", one_letter)
+    outcome = project.run("export", "baseline", "tiny", "--baseline", "tfidf_svm")
+
+    assert outcome.code == 3
+    assert "X698" in outcome.err
+    assert not (project.folder / "tiny-tfidf_svm").exists()
+
+
+def one_letter() -> object:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(analyzer="char", max_features=1)

@@ -15,7 +15,7 @@ from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import SharedStart, TrainingSummary, from_json, to_json
+from engine.evidence import PrefixSharing, TrainingSummary, from_json, to_json
 from engine.store import Artifact
 
 if TYPE_CHECKING:
@@ -219,5 +219,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
         rows_left_out=facts.left_out + facts.left_out_marked,
         rows_cut=facts.cut,
-        shared_start=from_json(SharedStart, shared) if shared else None,
+        shared_prefix=from_json(PrefixSharing, shared) if shared else None,
     )

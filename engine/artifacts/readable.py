@@ -11,6 +11,7 @@ from engine.evidence import (
     CheckpointScore,
     Comparison,
     DataSummary,
+    DriftResult,
     ExportedFile,
     ForgettingResult,
     LearningCurve,
@@ -50,6 +51,7 @@ READ: Mapping[str, Mapping[str, Any]] = {
     },
     "resample": {"curve.json": LearningCurve, "folds.json": _Folds},
     "forgetting": {"forgetting.json": ForgettingResult},
+    "drift": {"drift.json": DriftResult},
     "seeds": {"seeds.json": Seeds},
     "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
     | {"against_teacher.json": StudentAgainstTeacher},

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.artifacts.stage import TRAINING_ROWS
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
     CheckpointScore,
     Comparison,
     DataSummary,
+    DriftResult,
     ForgettingResult,
     LearningCurve,
     Scores,
@@ -172,6 +174,11 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
     return tuple(one for path in paths for one in load_baselines(path, recipe.acceptance))
 
 
+def trained_data(artifacts: Artifacts) -> Artifact | None:
+    """The rows that are trained on, those of a teacher among them; None before they are there."""
+    return artifacts.get(TRAINING_ROWS) or artifacts.get("data")
+
+
 def teacher(artifacts: Artifacts) -> TeacherResult | None:
     """What a teacher answered; None without one, or before it was asked."""
     return read_as(TeacherResult, artifacts, "teach", "teacher.json")
@@ -213,6 +220,11 @@ def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
     return read_as(ForgettingResult, artifacts, "forgetting", "forgetting.json")
+
+
+def drift(artifacts: Artifacts) -> DriftResult | None:
+    """How far a training on preferences moved the answers; None where it was not measured."""
+    return read_as(DriftResult, artifacts, "drift", "drift.json")
 
 
 def checkpoints(artifacts: Artifacts) -> tuple[CheckpointScore, ...]:

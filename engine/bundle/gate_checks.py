@@ -14,6 +14,7 @@ from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.against_teacher import judge_against_teacher
 from engine.metrics.comparing import PREVIOUS, Earlier, holm, judge_gains, judge_previous
+from engine.metrics.drift import judge_drift
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
@@ -103,6 +104,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     if acceptance.max_overfitting_gap is not None:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
+    yield from judge_drift(acceptance.drift, report.drift, acceptance)
     yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
 
 

@@ -31,6 +31,7 @@ from engine.render.progress import (
     has_colour,
     open_progress,
 )
+from engine.render.report.sections.drift import drift_line
 from engine.render.report.sections.forgetting import probe_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.seeds import seeds_line
@@ -159,6 +160,11 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     return "" if found is None else probe_line(found.overall, found)
 
 
+def _drift(artifacts: Artifacts, _recipe: Recipe) -> str:
+    found = flow.drift(artifacts)
+    return "" if found is None else "\n".join(map(drift_line, found.scores))
+
+
 def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.sweep(artifacts)
     return "" if found is None else "\n".join(sweep_lines(found))
@@ -215,6 +221,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "evaluate": _evaluate,
     "resample": _resample,
     "forgetting": _forgetting,
+    "drift": _drift,
     "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
     "seeds": _seeds,
     "merge": _merge,

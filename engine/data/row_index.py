@@ -65,7 +65,7 @@ class Pool:
     unit: array[int] = field(default_factory=lambda: array("Q"))
     """By group: place of the group in the seeded order; empty for the other ways."""
     time: array[float] = field(default_factory=lambda: array("d"))
-    """By time: seconds since 1970; empty for the other ways."""
+    """By time: seconds since 1970; by files_order: the place in the files; empty for the other ways."""
     answer: array[int] = field(default_factory=lambda: array("Q"))
     """64 bits of what shall be answered: equal for equal answers."""
     stratum: array[int] = field(default_factory=lambda: array("I"))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.artifacts import results as flow
 from engine.backends.usage import Usage
 from engine.estimate import measured
 from engine.estimate.known import measurement
@@ -92,7 +93,8 @@ class CostTracker:
         summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
-        rendered = rendered_key(recipe, artifacts["data"].key, self.inputs.base_model)
+        data = flow.trained_data(artifacts) or artifacts["data"]
+        rendered = rendered_key(recipe, data.key, self.inputs.base_model)
         work = measured.work_of(
             recipe,
             self.inputs.device,

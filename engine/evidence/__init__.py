@@ -43,6 +43,8 @@ from engine.evidence.teacher import KeptAtConfidence, StudentAgainstTeacher, Tea
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
+    DriftResult,
+    DriftScore,
     ForgettingResult,
     HistoryPoint,
     LearningCurve,

@@ -15,6 +15,7 @@ from engine.evidence.sweep import SweepResult
 from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
     CheckpointScore,
+    DriftResult,
     ForgettingResult,
     LearningCurve,
     TrainingSummary,
@@ -155,6 +156,8 @@ class Report:
     """Rows left out or cut for their length, by split; empty before the rows were rendered."""
     diagnosis: Diagnosis | None = None
     """Whether training did too little, too much or enough; None where no trained model was judged."""
+    drift: DriftResult | None = None
+    """Preference: how far the answers moved; None where the recipe bounds nothing of it."""
     teacher: TeacherResult | None = None
     """Who answered the rows without labels; None without a teacher, or before it was asked."""
     against_teacher: StudentAgainstTeacher | None = None

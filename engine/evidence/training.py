@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from engine.evidence.measures import Metric, Scores
 
@@ -114,6 +115,30 @@ class ForgettingResult:
     probes: tuple[ProbeScores, ...]
     overall: ProbeScores
     """All probes together; its drop is what the gate bounds."""
+
+
+CHOSEN_LOG_PROBABILITY: Final = "chosen_log_probability"
+ANSWER_LENGTH: Final = "answer_length"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftScore:
+    """One thing that training on preferences can move in the model's answers."""
+
+    name: str
+    """`CHOSEN_LOG_PROBABILITY` or `ANSWER_LENGTH`, as the recipe calls them."""
+    before: float | None
+    """Of the untouched base model: nats a token, or tokens an answer."""
+    after: float | None
+    change: Metric
+    """What the gate bounds: before minus after, or after by before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftResult:
+    """How far a training on preferences has moved the model's answers."""
+
+    scores: tuple[DriftScore, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

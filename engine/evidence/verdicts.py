@@ -25,6 +25,8 @@ DIFFERENCES: Final = ("over_baselines", "over_previous", "against_teacher", "dro
 """Kinds that bound the difference of a metric between two models."""
 OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity", "teacher_ratio")
 """Kinds that compare a variant of the model, a place where prompts are read, or its teacher, with it."""
+DRIFT: Final = "drift"
+"""The kind that bounds how far a training on preferences moves the model's answers."""
 OF_MODELS: Final = (
     "overfitting", "forgetting", "ended", "free_output", "weights", "finite", "ends_turn", "reload", "task_file",
 )  # fmt: skip
@@ -55,9 +57,9 @@ class Check:
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
     @property
     def kind(self) -> str:
-        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, or `THRESHOLD`."""
+        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, `DRIFT`, or `THRESHOLD`."""
         first = self.name.partition(".")[0]
-        return first if first in (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS) else THRESHOLD
+        return first if first in (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS, DRIFT) else THRESHOLD
 
     @property
     def metric(self) -> str:
@@ -68,8 +70,8 @@ class Check:
 
     @property
     def label(self) -> str:
-        """The class of `f1.billing`, the variant of `shift.f16`, the place of `token_parity.ollama`; else empty."""
-        name = self.name if self.kind in OF_VARIANTS else self.metric
+        """The class of `f1.billing`, the variant of `shift.f16`, what of `drift.answer_length`; else empty."""
+        name = self.name if self.kind in (*OF_VARIANTS, DRIFT) else self.metric
         return name.partition(".")[2]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from engine.data.membership import Membership, keys_of, membership_from_json
 from engine.errors import DataError
 from engine.lock.file import Lock, LockedSplit, lock_path
-from engine.recipe.model import Recipe, Splits
+from engine.recipe.model import BY_ORDER, Recipe, Splits
 from engine.recipe.text.paths import as_argument
 from engine.store import make_key
 
@@ -123,7 +123,7 @@ def needs_record(splits: Splits) -> bool:
     # them then
     if splits.by in ("files", "column"):
         return int in (type(splits.holdout), type(splits.validation))
-    return splits.by == "time" or isinstance(splits.holdout, int)
+    return splits.by in BY_ORDER or isinstance(splits.holdout, int)
 
 
 def recorded_rows(recipe: Recipe, lock: Lock) -> Membership:

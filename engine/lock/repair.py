@@ -16,7 +16,7 @@ from engine.errors import DataError
 from engine.lock.draw import recorded_keys, recorded_rows
 from engine.lock.file import Lock, LockedSplit, lock_path
 from engine.lock.writer import lock_of
-from engine.recipe.model import FROM_TRAIN, Recipe
+from engine.recipe.model import BY_ORDER, FROM_TRAIN, Recipe
 from engine.store import Artifact, Store
 from engine.store.runs import Runs, read_record
 
@@ -113,7 +113,7 @@ def _without_unreadable(recipe: Recipe, lock: Lock) -> Repaired | None:
     """
     lost = [name for name, part in lock.splits.items() if not _is_whole(name, part)]
     is_number = isinstance(recipe.splits.validation, int) or recipe.splits.validation == FROM_TRAIN
-    drawn_again = is_number and recipe.splits.by not in ("group", "time")
+    drawn_again = is_number and recipe.splits.by not in ("group", *BY_ORDER)
     if "holdout" in lost or ("validation" in lost and not drawn_again):
         return None
     lost = [*dict.fromkeys((*lost, "train", "the rows in no split"))]

@@ -23,7 +23,7 @@ from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
 
 OTHER_KINDS = (
-    "drop", *OF_VARIANTS, "overfitting", "forgetting", "weights", "ends_turn", "free_output", "ended",
+    "drop", *OF_VARIANTS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
 OF_FORMS = (*OF_VARIANTS, "drop", "weights", "ends_turn", "reload", "task_file")
 """Checks of the forms that the model leaves in, which no other training would pass."""
@@ -36,6 +36,7 @@ REMEDIES = {
     "teacher_ratio": "the student is too large or too slow for its teacher: start from a smaller base model",
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
+    "drift": "training moved the answers too far: a lower learning rate, or method.preference.answer_weight",
     "valid_output": "free output is often no answer: say its form in task.instruction",
     "free_output": "free output is no answer or never ends: train longer, or say its form in task.instruction",
     "ended": "answers do not end by themselves: train longer, or raise task.max_new_tokens",
@@ -49,7 +50,7 @@ UNDERFITTED_REMEDIES = {
     "over_baselines": "the baseline is as good; ship it, unless training longer changes that",
 }
 """The same where training did too little: none asks for rows."""
-PLAIN = ("overfitting", "forgetting", "valid_output")
+PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
 """Remedies that name what they are about."""
 UNTRAINED = ("zero_shot", "few_shot")
 """Baselines that are the base model itself."""

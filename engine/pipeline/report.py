@@ -122,6 +122,7 @@ def assemble(facts: ReportInputs) -> Report:
         comparisons=flow.comparisons(artifacts),
         power=_power(facts),
         forgetting=flow.forgetting(artifacts),
+        drift=flow.drift(artifacts),
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),

@@ -298,6 +298,8 @@ class Source:
     """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
     """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
+    split_at: Literal["", "blank_lines"] = ""
+    """Format `lines`: where a row ends; empty for the end of each line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +362,9 @@ class Data:
 # How rows are divided: `splits`.
 
 SplitName = Literal["train", "validation", "holdout"]
-SplitBy = Literal["random", "stratified", "group", "time", "column", "files"]
+SplitBy = Literal["random", "stratified", "group", "time", "column", "files", "files_order"]
+BY_ORDER: Final = ("time", "files_order")
+"""Ways by which the last rows are the holdout: by a column of times, or as the files have them."""
 Size = int | float | Literal["all"]
 """Rows, a fraction, or all that the files say (for train: all that is left)."""
 FROM_TRAIN: Final = "from_train"
@@ -625,6 +629,30 @@ class Forgetting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogProbabilityDrift:
+    """Bound on how much less likely the chosen answers become."""
+
+    max_drop: float
+    """Nats a token, base model minus tuned model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthDrift:
+    """Bound on how much longer the model's own answers become."""
+
+    max_ratio: float
+    """Tokens of the tuned model's answers by those of the base model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How far a training on preferences may move the model's answers; None for what is not bounded."""
+
+    chosen_log_probability: LogProbabilityDrift | None = None
+    answer_length: LengthDrift | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstTeacher:
     """What the student may lose against its teacher, and what it has to save."""
 
@@ -648,6 +676,8 @@ class Acceptance:
     over_previous: tuple[MaxDrop, ...] = ()
     """Paired, against the last accepted model of the recipe on the same holdout."""
     forgetting: Forgetting | None = None
+    """None: not measured."""
+    drift: Drift | None = None
     """None: not measured."""
     against_teacher: AgainstTeacher | None = None
     """None: compared where there is a teacher, and not gated."""

@@ -36,13 +36,14 @@ _OUTCOMES = {
     "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
     "failed": ("FAILED", Status.FAIL),
 }
-_DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting")
+_DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
     "against_teacher.": "{} drop against the teacher",
     "teacher_ratio.": "{} over the teacher's",
     "drop.": "{} drop",
+    "drift.": "{} drift",
     "parity.": "{} parity",
     "shift.": "{} shift",
     "largest_shift.": "{} largest shift",

@@ -83,6 +83,7 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
         "against_teacher",
         "overfitting",
         "forgetting",
+        "drift",
     )
     return [
         path

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.evidence.review import Finding
 from engine.lock.draw import draw_of, needs_record
-from engine.recipe.model import Recipe, Source, Splits
+from engine.recipe.model import BY_ORDER, Recipe, Source, Splits
 from engine.review.compare import Versions, finding, finding_of
 from engine.review.files import bytes_changed, changed_rows, other_content, part_of, same_bytes
 from engine.review.locks import judge_locks
@@ -103,7 +103,7 @@ def _meaning(path: str, versions: Versions) -> str:
     old, new = versions.old.recipe.splits, versions.new.recipe.splits
     if path == "splits.by" and old.by == "group" != new.by:
         return f"{REDRAWN}, and rows of one `{old.column}` may stand on both sides"
-    if path == "splits.by" and old.by == "time" != new.by:
+    if path == "splits.by" and old.by in BY_ORDER and new.by != old.by:
         return f"{REDRAWN}, and rows older than what it learned from may judge the model"
     if new.folds and old.folds:
         return "the folds are dealt anew"
@@ -144,7 +144,7 @@ def _other_rows(versions: Versions) -> Iterator[Finding]:
 
 def _is_fixed(splits: Splits) -> bool:
     """Return whether each row stands where it does whatever others there are: its share alone decides."""
-    return isinstance(splits.holdout, float) and splits.by != "time"
+    return isinstance(splits.holdout, float) and splits.by not in BY_ORDER
 
 
 def _from_others(versions: Versions) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ STAGES: tuple[str, ...] = (
     "evaluate",
     "resample",
     "forgetting",
+    "drift",
     "gate",
     "seeds",
     "merge",

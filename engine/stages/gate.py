@@ -22,6 +22,7 @@ from engine.metrics.against_teacher import (
     judge_against_teacher,
 )
 from engine.metrics.comparing import Earlier, Rivals, compare, judge_gains, judge_previous
+from engine.metrics.drift import judge_drift
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
@@ -52,11 +53,12 @@ class _JudgedScores:
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return what only some recipes have: `resample` with folds, `forgetting` where it is bounded, `teach`."""
+    """Return what only some recipes have: `resample` with folds, `forgetting` and `drift` where bounded, `teach`."""
     has = {
         # which holds the answers on all rows
         "resample": recipe.splits.folds,
         "forgetting": recipe.acceptance.forgetting,
+        "drift": recipe.acceptance.drift,
         "teach": recipe.teacher,
         # whose size it is that is compared with the teacher's
         "train": recipe.teacher,
@@ -80,7 +82,9 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     if acceptance.against_teacher is None:
         del bounds["against_teacher"]  # so that verdicts from before there were teachers are kept
     forgetting = acceptance.forgetting
-    return {**bounds, "forgetting": None if forgetting is None else forgetting.max_drop}
+    bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
+    # where nothing of it is bounded, the key is that of versions that did not know it
+    return {name: bound for name, bound in bounds.items() if name != "drift" or bound}
 
 
 def run(context: StageContext) -> None:
@@ -161,8 +165,9 @@ def _judge(
     forgotten = judge_forgetting(
         acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
     )
+    drifted = judge_drift(acceptance.drift, flow.drift(context.artifacts), acceptance)
     ended = judge_endings(recipe.task, judged.predictions, scores=judged.chosen, free=judged.free)
-    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *ended))
+    return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
 
 
 def _judged(context: StageContext) -> _JudgedScores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.artifacts.results import read_json
+from engine.artifacts.results import read_json, trained_data
 from engine.evidence import SplitLengths
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import (
@@ -57,7 +57,7 @@ def _trained(
     *,
     window: int | None,
 ) -> Iterator[SplitLengths]:
-    data = artifacts.get("data")
+    data = trained_data(artifacts)
     rendered = data and store.get(rendered_key(recipe, data.key, base_model).digest)
     for split, facts in read_json(rendered, FACTS).items() if rendered else ():
         # Earlier versions kept the places of these rows, and no counts.

@@ -109,7 +109,7 @@ class Bench:
         return SimpleNamespace(
             task=TASK,
             base_model=PathRef(path=self.base, written="base"),
-            method=SimpleNamespace(kind="full", seed=7, max_length=512),
+            method=SimpleNamespace(kind="full", seed=7, max_length=512, preference=None),
             splits=SimpleNamespace(seed=7),
             backend=SimpleNamespace(precision="fp32"),
             acceptance=SimpleNamespace(confidence=0.95, decide_on="point"),

@@ -53,6 +53,8 @@ def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
             pool.unit.append(drawn("split", splits.seed, row.group.encode()))
         if splits.by == "time":
             pool.time.append(row.time)
+        if splits.by == "files_order":
+            pool.time.append(float(number))
         if splits.by in ("files", "column"):
             pool.place.append(row.place)
         pool.spill.add(

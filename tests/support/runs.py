@@ -11,7 +11,9 @@ from engine.stages import STAGES
 from engine.store import Store
 from engine.store.store import sha256_of
 
-PLAIN = tuple(name for name in STAGES if name not in ("sweep", "resample", "forgetting", "seeds"))
+PLAIN = tuple(
+    name for name in STAGES if name not in ("sweep", "resample", "forgetting", "drift", "seeds")
+)
 """The stages of a recipe without sweep, learning curve, folds, probes and further seeds."""
 AFTER_GATE = ("merge", "quantize", "verify")
 

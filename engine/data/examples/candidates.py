@@ -156,6 +156,9 @@ class RowCollector:
         if splits.by == "files":
             into = self._work.data.sources[row.source].into or "train"
             pool.place.append(Assignment[into.upper()])
+        if splits.by == "files_order":
+            # The place among the rows that were read takes that of a time.
+            pool.time.append(float(len(pool.time)))
         if not splits.column:
             return ""
         try:

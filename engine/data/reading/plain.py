@@ -47,6 +47,28 @@ def read_lines(
         )
 
 
+def read_paragraphs(path: Path, *, encoding: str, trouble: Trouble) -> Iterator[Row]:
+    """Yield the lines between blank ones as one row with the column `text`, joined by line feeds.
+
+    A line of nothing but white space is blank; the ends of lines (LF or CR LF) within a row become LF.
+    """
+    part: list[str] = []
+    length = start = 0
+    for number, line in enumerate(_stripped(path, encoding, trouble), 1):
+        if line.strip():
+            start = start if part else number
+            part.append(line)
+            length += len(line)
+            if length > MAX_LINE:
+                message = f"has no blank line within {MAX_LINE:,} characters"
+                raise trouble.stop("D336", message, line=start, hint="take `split_at` out")
+        elif part:
+            yield trouble.row(f":{start}", {COLUMN: "\n".join(part)})
+            part, length = [], 0
+    if part:
+        yield trouble.row(f":{start}", {COLUMN: "\n".join(part)})
+
+
 def read_document(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield the whole file as one row with the column `text`, not a character changed."""
     parts: list[str] = []

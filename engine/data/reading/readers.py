@@ -14,7 +14,7 @@ from typing import Final
 from engine.data.reading.explode import explode
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
-from engine.data.reading.plain import read_document, read_lines
+from engine.data.reading.plain import read_document, read_lines, read_paragraphs
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
@@ -68,6 +68,8 @@ def _rows(
     format_ = source_format(source, path.name)
     if format_ is None:
         raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
+    if format_ == "lines" and source.split_at:
+        return read_paragraphs(path, encoding=source.encoding, trouble=trouble)
     if format_ == "lines":
         return read_lines(path, beside, encoding=source.encoding, trouble=trouble)
     return _READERS[format_](path, source, trouble)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from engine.data.row_index import Assignment
 from engine.data.splitting.groups import Chosen, Units, split_problem, take
 from engine.errors import Problem
-from engine.recipe.model import FROM_TRAIN, Size, Splits
+from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, Splits
 from engine.recipe.validation_rows import drawn_rows
 
 
@@ -23,7 +23,7 @@ def without_drawn(splits: Splits) -> Splits:
 
 def in_rows(splits: Splits, rows: int) -> Splits:
     """Return the splits with what is drawn from train in rows, where a record can hold them; else without any."""
-    is_recorded = splits.by == "time" or isinstance(splits.holdout, int)
+    is_recorded = splits.by in BY_ORDER or isinstance(splits.holdout, int)
     if splits.validation != FROM_TRAIN or splits.by in ("files", "column") or not is_recorded:
         return without_drawn(splits)
     holdout = _rows(splits.holdout, rows)

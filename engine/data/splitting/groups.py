@@ -11,6 +11,7 @@ from itertools import groupby
 
 from engine.data.row_index import Assignment, Pool, runs
 from engine.errors import Problem
+from engine.recipe.model import BY_ORDER
 
 Stratum = tuple[str, ...]
 Chosen = dict[Assignment, Sequence[int]]
@@ -75,11 +76,11 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
     """
     rows = pool.living()
     values: list[Sequence[float]] = [pool.rank]
-    what = by if by in ("group", "time") else "text"
+    what = "time" if by in BY_ORDER else by if by == "group" else "text"
     if by == "group":
         values = [pool.unit]
         rows = array("I", sorted(rows, key=pool.unit.__getitem__))
-    elif by == "time":
+    elif what == "time":
         # Within one time, equal ranks are the same text: a unit is then what a record knows.
         values = [pool.time, pool.rank] if is_held else [pool.time]
         rows = array("I", sorted(rows, key=pool.time.__getitem__, reverse=True))

@@ -30,7 +30,7 @@ from engine.data.splitting.groups import Chosen, Units, split_problem, take, uni
 from engine.data.splitting.iterative import stratify
 from engine.data.splitting.recorded import RecordedSplits, divide_held
 from engine.errors import Problem
-from engine.recipe.model import FROM_TRAIN, Size, SplitName, Splits
+from engine.recipe.model import BY_ORDER, FROM_TRAIN, Size, SplitName, Splits
 
 ORDER: Final[tuple[SplitName, ...]] = ("holdout", "validation", "train")
 """In which splits are drawn."""
@@ -99,7 +99,7 @@ def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple
         chosen, division.folds, division.problems = divide_by_fold(units, splits)
     elif splits.by in ("files", "column"):
         chosen, division.problems = divide_placed(units, splits, held)
-    elif any(isinstance(size, float) for size in sizes.values()) and splits.by != "time":
+    elif any(isinstance(size, float) for size in sizes.values()) and splits.by not in BY_ORDER:
         chosen = _by_fraction(units, sizes)
         division.problems = [
             split_problem(

@@ -61,6 +61,32 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
         yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
 
 
+@rule("task.kind", "acceptance")
+def drift_is_of_preferences(recipe: FilledText) -> Problems:
+    """R340: acceptance.drift with another kind of task.
+
+    It compares the chosen answers of pairs, and the length of answers, with those of the untouched base model.
+
+    Fix: Delete the key; for what other kinds lose there is acceptance.forgetting.
+
+    Wrong:
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+          ▸drift: {chosen_log_probability: {max_drop: 0.2}}
+
+    Right:
+        acceptance:
+          metrics:
+            macro_f1: {min: 0.80}
+          forgetting: {max_drop: 0.05}
+    """
+    kind, at = KINDS.get(recipe["task"]["kind"]), ("acceptance", "drift")
+    if kind is not None and kind.turns is not Turns.PREFERENCE and recipe.has(at):
+        message = f"{kind.name} has no chosen answers that could drift"
+        yield recipe.problem("R340", message, at=at, key=True, hint="delete it")
+
+
 @rule("task.kind", "method", "data.shape")
 def nothing_is_dropped_out(recipe: FilledText) -> Problems:
     """R336: dropout with preferences.

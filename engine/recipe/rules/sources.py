@@ -36,6 +36,7 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "quoting": ("csv", "tsv"),
     "records": ("json", "xml"),
     "columns": ("lines",),
+    "split_at": ("lines",),
     "encoding": _TEXTS,
     "format": FORMATS,
 }
@@ -323,6 +324,36 @@ def into_goes_with_files(recipe: FilledText) -> Problems:
         if not by_files and "into" in written:
             message = "`into` decides the split of a source with `splits.by: files` only"
             yield recipe.problem("R252", message, at=(*at, "into"), key=True)
+
+
+@rule("data.sources")
+def paragraphs_stand_alone(recipe: FilledText) -> Problems:
+    """R370: files beside one that is split at blank lines.
+
+    Files are laid beside each other line by line, and a row of several lines has no line of its own in the others.
+
+    Fix: Delete `split_at`, or `columns`.
+
+    Wrong:
+        data:
+          sources:
+            - path: ../data/texts.txt
+              columns: {topic: ../data/topics.txt}
+              ▸split_at: blank_lines
+          label: {column: topic}
+
+    Right:
+        data:
+          sources:
+            - path: ../data/texts.txt
+              columns: {topic: ../data/topics.txt}
+          label: {column: topic}
+    """
+    for at, written in _sources(recipe):
+        if written.get("split_at") and written.get("columns"):
+            message = "rows of several lines have no line in the files beside"
+            hint = "delete it, or `columns`"
+            yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
 
 
 @rule("data.sources")

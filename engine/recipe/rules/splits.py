@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from engine.recipe.model import BY_ORDER
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation_rows import has_validation
@@ -205,7 +206,7 @@ def folds_stand_alone(recipe: FilledText) -> Problems:
         message = "splits.folds is there: the holdout is one fold"
         hint = "delete one of the two"
         yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
-    if _way(recipe) in ("files", "column", "time"):
+    if _way(recipe) in ("files", "column", *BY_ORDER):
         message = f"folds are drawn; `by: {_way(recipe)}` says where each row belongs"
         hint = "use stratified, random or group"
         yield recipe.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)

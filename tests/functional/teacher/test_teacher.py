@@ -200,6 +200,48 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     assert teacher["cost"] is None
 
 
+def test_objects_are_answered_and_learned_too(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    schema = {"type": "object", "properties": {"thing": {"type": "string"}}, "required": ["thing"]}
+    known = [{"text": f"we saw thing{n} today", "thing": f"thing{n}"} for n in range(60)]
+    (project.folder / "known.jsonl").write_text("\n".join(map(json.dumps, known)), "utf-8")
+    write_unlabelled(project, [f"they lost item{number} twice" for number in range(8)])
+
+    def thing(body: Body) -> str:
+        words = body["messages"][-1]["content"].split()
+        found = next(word for word in words if word.startswith(("thing", "item")))
+        return json.dumps({"thing": found} if found != "item3" else {"item": found})
+
+    with serving(Service(answer=thing)) as service:
+        with_teacher(project, endpoint(service))
+        project.edit(
+            task={
+                "kind": "extraction",
+                "instruction": "which?",
+                "input": "{text}",
+                "schema": schema,
+            },
+            data={
+                "sources": [{"path": "known.jsonl"}],
+                "answer": {"fields": {"thing": "thing"}},
+                "checks": {"leakage": "warn", "near_duplicates": "off"},
+            },
+            splits={"by": "random", "train": 20, "validation": 10, "holdout": 20},
+            baselines=[],
+            acceptance={"metrics": {"field_f1": {"min": 0.0}}},
+        )
+        outcome = project.run("run", str(project.recipe), "--until", "teach")
+    teacher = found_in(project)["teacher"]
+
+    assert outcome.code == 0, outcome.err
+    assert (teacher["asked"], teacher["kept"]) == (8, 7)
+    assert teacher["refused"] == {"does not fit the schema": 1}
+    answers = {line["answer"] for line in _answers(project) if line["kept"]}
+    assert '{"thing":"item1"}' in answers
+
+
 def _answers(project: Project) -> list[dict[str, Any]]:
     files = list((project.folder / ".recipe" / "store").rglob("answers.jsonl"))
     lines: list[dict[str, Any]] = []

@@ -79,3 +79,14 @@ def test_a_text_too_long_to_be_one_row_is_told(
 
     assert problem.code == "D336"
     assert "more than 10 characters" in problem.message
+
+
+def test_a_row_may_end_at_blank_lines(tmp_path: Path) -> None:
+    plain = b"\n\nKING:\r\nWho is there?\n \t\n\nFOOL:\n  I, my lord.\n\n"
+
+    assert read(tmp_path, "r.txt", plain, split_at="blank_lines") == [
+        {"text": "KING:\nWho is there?"},
+        {"text": "FOOL:\n  I, my lord."},
+    ]
+    rows = read_rows(tmp_path / "r.txt", source(split_at="blank_lines"))
+    assert [row.origin for row in rows] == ["r.txt:3", "r.txt:7"]

@@ -283,6 +283,32 @@ def test_a_number_of_rows_of_a_file_is_held_to_the_record() -> None:
     assert after["validation"] == before["validation"]
 
 
+@pytest.mark.parametrize("holdout", [0.1, 4])
+def test_by_the_order_of_the_files_the_last_rows_are_the_holdout(holdout: Any) -> None:
+    rest = 0.1 if isinstance(holdout, float) else 4
+    splits = asked(by="files_order", train="all", validation=rest, holdout=holdout)
+
+    pool, division = divided(some(40), splits)
+
+    rows = {name: sorted(division.rows(pool, name)) for name in ORDER}
+    assert rows == {
+        "train": [*range(32)],
+        "validation": [*range(32, 36)],
+        "holdout": [*range(36, 40)],
+    }
+
+
+def test_in_the_order_of_the_files_a_recorded_holdout_keeps_its_rows() -> None:
+    splits = asked(by="files_order", train="all", validation=4, holdout=4)
+    pool, division = divided(some(40), splits)
+
+    longer = pool_of(some(44), splits)
+    kept = divide(longer, splits, held_by(membership(pool, division.drawn)))
+
+    assert sorted(kept.rows(longer, "holdout")) == [36, 37, 38, 39]
+    assert max(kept.rows(longer, "train")) < 32
+
+
 def test_by_time_no_early_row_takes_the_place_of_a_held_out_one() -> None:
     splits = asked(by="time", train="all", validation=8, holdout=15)
     rows = [Made(text=f"t{n}", time=n) for n in range(100)]

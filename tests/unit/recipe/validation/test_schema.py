@@ -103,6 +103,8 @@ PAIRS = [
     (model.Acceptance, ("acceptance",), set()),
     (model.AgainstTeacher, ("acceptance", "against_teacher"), set()),
     (model.Forgetting, ("acceptance", "forgetting"), set()),
+    (model.Drift, ("acceptance", "drift"), set()),
+    (model.Preference, ("method", "preference"), set()),
     (model.Export, ("export",), set()),
     (model.Backend, ("backend",), set()),
     (model.Waiver, ("waivers", "[]"), set()),

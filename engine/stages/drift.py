@@ -1,0 +1,136 @@
+"""Drift: how far a training on preferences moved the model's answers from those of the untouched base model.
+
+How likely the chosen answers are is known of both models from the holdout's predictions. Answers are written only where
+their length is bounded: greedily, to a sample of the holdout's prompts, by both models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example
+from engine.data.splitting.subsets import beginning
+from engine.environment import version_of
+from engine.evidence import DriftResult, DriftScore, to_json
+from engine.inference.predict import asked_turns, task_slice
+from engine.inference.sampling import WRITTEN_SAMPLE
+from engine.metrics.drift import AnswerLengths, length_drift, likelihood_drift
+from engine.metrics.predictions import Judging, read_predictions
+from engine.recipe.model import Recipe
+from engine.training.train import load_trained
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+REVISION = 1
+NEEDS = ("data", "holdout", "train", "evaluate")
+USES = ("base_model", "device")
+TOOLS = ("numpy", "peft", "torch", "transformers")
+
+FILE = "drift.json"
+LENGTHS = "lengths.json"
+"""In every `answer_lengths` product: tokens by row."""
+ROOM = 2
+"""Answers may be so many times as long as the longest training answer."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe bounds any of it."""
+    return recipe.acceptance.drift is not None
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return what is measured, the task, the confidence of intervals, and the seed of the sample and of draws."""
+    drift = recipe.acceptance.drift
+    return {
+        "task": task_slice(recipe.task),
+        "measured": {
+            # the bounds stand in the key of `gate`
+            "chosen_log_probability": drift is not None
+            and drift.chosen_log_probability is not None,
+            "answer_length": drift is not None and drift.answer_length is not None,
+        },
+        "acceptance": {"confidence": recipe.acceptance.confidence},
+        "splits": {"seed": recipe.splits.seed},
+        "method": {"kind": recipe.method.kind},
+    }
+
+
+def run(context: StageContext) -> None:
+    """Write `drift.json`. StageError of a model that cannot be asked."""
+    drift, judging = context.recipe.acceptance.drift, Judging.of(context.recipe)
+    scores: list[DriftScore] = []
+    if drift is not None and drift.chosen_log_probability is not None:
+        answers = context.artifacts["evaluate"].file("predictions.holdout.jsonl")
+        scores.append(likelihood_drift(read_predictions(answers), judging))
+    if drift is not None and drift.answer_length is not None:
+        scores.append(length_drift(_lengths(context), judging))
+    write_json(context.workdir / FILE, to_json(DriftResult(scores=tuple(scores))))
+
+
+def _lengths(context: StageContext) -> AnswerLengths:
+    """Return how long both models' answers are to a sample of the holdout."""
+    holdout = context.examples("holdout")
+    rows = beginning(holdout, WRITTEN_SAMPLE, seed=context.recipe.splits.seed)
+    before = _written(context, rows, model=None, load=lambda: _load_base(context))
+    after = _written(
+        context,
+        rows,
+        model=context.inputs["train"],
+        load=lambda: load_trained(context.artifacts["train"], context),
+    )
+    return AnswerLengths(before=before, after=after)
+
+
+def _written(
+    context: StageContext,
+    rows: Sequence[Example],
+    *,
+    model: str | None,
+    load: Callable[[], LoadedModel],
+) -> dict[str, int]:
+    """Return the tokens of one model's answers, made at most once; None stands for the untouched base model."""
+    longest = max((row.target for row in context.examples("train")), key=len, default="")
+    tools = ("peft", "torch", "transformers") if model else ("torch", "transformers")
+    payload = {
+        "revision": REVISION,
+        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "task": task_slice(context.recipe.task),
+        "longest": longest,
+        "model": model,
+        "base_model": context.base_model,
+        "device": context.device.kind,
+        "precision": context.precision,
+        "versions": {tool: version_of(tool) for tool in tools},
+    }
+
+    def build(folder: Path) -> None:
+        from engine.runtime.generation.generate import generate  # brings torch
+
+        loaded, task = load(), context.recipe.task
+        chat = loaded.chat
+        room = task.max_new_tokens or ROOM * len(chat.token_ids(longest + chat.terminator))
+        prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
+        answers = generate(loaded, prompts, max_new_tokens=room, progress=context.progress)
+        found = {
+            row.id: len(chat.token_ids(answer.text))
+            for row, answer in zip(rows, answers, strict=True)
+        }
+        write_json(folder / LENGTHS, found)
+
+    made = context.cached("answer_lengths", payload, build)
+    found: dict[str, int] = json.loads(made.file(LENGTHS).read_text(encoding="utf-8"))
+    return found
+
+
+def _load_base(context: StageContext) -> LoadedModel:
+    from engine.runtime.models.load import load_model
+
+    base = context.base_model_folder()
+    return load_model(base, device=context.device, precision=context.precision)

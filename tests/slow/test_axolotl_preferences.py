@@ -1,0 +1,87 @@
+"""Preferences with the real Axolotl: from one file of text both backends begin at the same loss."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.backends import load_backend
+from engine.backends.base import Trained
+from support.module_server import AXOLOTL, served
+from support.pico import SPECIAL, SPECIAL_TOKENS, make_pico_model
+from support.preferences import LOSSES, preference_launch, preference_recipe
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def forked() -> Iterator[None]:
+    with served(AXOLOTL):
+        yield
+
+
+@pytest.fixture(scope="session")
+def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
+
+
+def first_losses(trained: Trained) -> tuple[float, ...]:
+    """The loss on the validation rows before training, and that of the first step."""
+    validation = [one.eval_loss for one in trained.history if one.eval_loss is not None]
+    steps = [one.loss for one in trained.history if one.loss is not None]
+    return validation[0], steps[0]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_axolotl_begins_where_trl_does_and_learns(
+    loss: str, tmp_path: Path, pico_model: Path
+) -> None:
+    found = {
+        name: load_backend(name).train(
+            preference_launch(preference_recipe(name, loss), tmp_path / name, pico_model)
+        )
+        for name in ("axolotl", "trl")
+    }
+
+    one, other = (first_losses(trained) for trained in found.values())
+    assert one[0] == pytest.approx(other[0], abs=1e-5)
+    # Both draw their rows by the same seed, but each in an order of its own: known losses are the same for any row.
+    if loss in ("dpo", "ipo"):
+        assert one[1] == pytest.approx(other[1], abs=1e-6)
+    assert [trained.steps for trained in found.values()] == [2, 2]
+
+
+def test_a_model_whose_texts_end_with_another_token_than_its_turns_reads_the_same_rows(
+    tmp_path: Path,
+) -> None:
+    names = {**SPECIAL_TOKENS, "eos_token": "<|endoftext|>"}
+    model = make_pico_model(tmp_path / "model", names=names, special=SPECIAL)
+    first = {
+        name: first_losses(
+            load_backend(name).train(
+                preference_launch(preference_recipe(name, "simpo"), tmp_path / name, model)
+            )
+        )[0]
+        for name in ("axolotl", "trl")
+    }
+
+    assert first["axolotl"] == pytest.approx(first["trl"], abs=1e-5)
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, pico_model: Path) -> None:
+    recipe = preference_recipe("axolotl", "dpo", epochs=2.0, evaluations_per_epoch=2)
+    launch = preference_launch(recipe, tmp_path, pico_model)
+    whole = load_backend("axolotl").train(launch)
+    again = replace(launch, folder=tmp_path / "again")
+    shutil.copytree(launch.folder, again.folder, symlinks=True)
+    shutil.rmtree(again.folder / "output" / f"checkpoint-{whole.steps}")
+
+    resumed = load_backend("axolotl").train(again)
+
+    assert resumed.resumed_from_step == whole.steps - 1
+    name = "adapter_model.safetensors"
+    assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()

@@ -1,0 +1,51 @@
+"""What each backend is told of preferences, as it was reviewed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.backends import load_backend
+from engine.backends.axolotl_keys import vocabulary
+from support.golden import Golden
+from support.preferences import SETTING, preference_recipe
+
+CONFIGS: list[tuple[str, dict[str, Any]]] = [
+    ("dpo", {"answer_weight": 0.2}),
+    ("ipo", {}),
+    ("orpo", {}),
+    ("simpo", {}),
+    ("kto", {"undesirable_weight": 1.33}),
+]
+
+
+@pytest.mark.parametrize("backend", ["axolotl", "trl"])
+@pytest.mark.parametrize(("loss", "changes"), CONFIGS, ids=[case[0] for case in CONFIGS])
+def test_the_compiled_config_is_the_reviewed_one(
+    backend: str, loss: str, changes: dict[str, Any], golden: Golden
+) -> None:
+    recipe = preference_recipe(backend, loss, **changes)
+
+    text = load_backend(backend).compile(recipe, SETTING).text
+
+    golden(f"{backend}/{loss}-cpu-fp32.yaml", text)
+
+
+@pytest.mark.parametrize(("loss", "changes"), CONFIGS, ids=[case[0] for case in CONFIGS])
+def test_axolotl_is_told_only_keys_that_it_knows(loss: str, changes: dict[str, Any]) -> None:
+    config = load_backend("axolotl").compile(preference_recipe("axolotl", loss, **changes), SETTING)
+
+    assert set(yaml.safe_load(config.text)) <= set(vocabulary().kinds)
+
+
+@pytest.mark.parametrize("backend", ["axolotl", "trl"])
+def test_another_kind_of_task_is_told_nothing_of_preferences(backend: str) -> None:
+    recipe = preference_recipe(backend, "dpo")
+    plain = replace(recipe, method=replace(recipe.method, preference=None))
+
+    keys = yaml.safe_load(load_backend(backend).compile(plain, SETTING).text)
+
+    assert not {"rl", "rl_beta", "preference", "beta", "loss_type"} & keys.keys()

@@ -43,7 +43,7 @@ class TrainingEstimate:
     """Of an epoch, without padding."""
     exact_tokens: bool = False
     """They were counted by the base model's tokenizer."""
-    shared_start: str = ""
+    shared_prefix: str = ""
     """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
     kernels: str = ""
     """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
@@ -95,7 +95,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        shared_start=shared,
+        shared_prefix=shared,
         kernels=_kernels(recipe, device),
         unknown=known.missing,
         derived=tuple(derived),

@@ -165,7 +165,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     Axolotl's own for the kernels of a GPU come last.
     """
     method = recipe.method
-    names = ["ShareStart"] if shares_prefix(recipe) else []
+    names = ["SharePrefix"] if shares_prefix(recipe) else []
     if method.packing:
         names.append("Packed")
     names.append("Recorder")

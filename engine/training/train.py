@@ -15,8 +15,9 @@ from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import SharedStart, TrainingSummary, from_json, to_json
+from engine.evidence import PrefixSharing, TrainingSummary, from_json, to_json
 from engine.store import Artifact
+from engine.training.fit import refuse_unfit
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -61,9 +62,11 @@ def train_rows(training: Training, context: StageContext) -> None:
     Whoever calls this has called `refuse_unready`.
 
     Raises:
-        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
+        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed; X730, X731 the base
+            model does not have what the method names.
 
     """
+    refuse_unfit(context.recipe.method, training.base)
     launch = make_launch(training, context)
     trained = load_backend(context.recipe.backend.name).train(launch)
     refuse_other_precision(trained, launch.setting.precision)
@@ -220,7 +223,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
         rows_left_out=facts.left_out + facts.left_out_marked,
         rows_cut=facts.cut,
-        shared_start=from_json(SharedStart, shared) if shared else None,
+        shared_prefix=from_json(PrefixSharing, shared) if shared else None,
         packed_documents=facts.documents or None,
         padding=facts.padding(context.recipe.method.max_length),
     )

@@ -130,6 +130,9 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     )
 
 
+TEXTS_OF_PREFERENCE = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Estimate:
     """A number and where it comes from."""
@@ -163,7 +166,9 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     plan = _plan(method, work)
     if plan is None or not work.train:
         return None
-    rows, micro = work.validation_rows or 0, method.micro_batch_size
+    # Of a preference two texts go through the model: both answers, or one and one that is estimated by.
+    texts = 1 if method.preference is None else TEXTS_OF_PREFERENCE
+    rows, micro = texts * (work.validation_rows or 0), texts * method.micro_batch_size
     looked_at = _usual(recipe, work, work.validation or work.train, min(micro, max(1, rows)))
     # One before the first step: both backends set `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0

@@ -17,6 +17,7 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    StartSummary,
     StudentAgainstTeacher,
     SweepResult,
     TeacherResult,
@@ -43,7 +44,7 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
-    "train": {"training.json": TrainingSummary},
+    "train": {"training.json": TrainingSummary, "start.json": StartSummary},
     "evaluate": {
         "scores.json": dict[str, Scores | None],
         "checkpoints.json": tuple[CheckpointScore, ...],

@@ -24,6 +24,7 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    StartSummary,
     Status,
     StudentAgainstTeacher,
     SweepResult,
@@ -41,6 +42,8 @@ READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 Artifacts = Mapping[str, Artifact]
+START = "start.json"
+"""In a train artifact: how the base model was made, where it was."""
 LEFT_OUT = "left_out.json"
 """Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
 BASELINES = "baselines.json"
@@ -148,6 +151,14 @@ def write_json(path: Path, value: object, *, indent: int = 1) -> None:
     """Write a JSON file of an artifact; ValueError for NaN and infinity, which are no JSON."""
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def start(artifacts: Artifacts) -> StartSummary | None:
+    """How the model that was trained was made; None where it came as it is."""
+    trained = artifacts.get("train")
+    if trained is None or not (trained.path / START).is_file():
+        return None
+    return read_as(StartSummary, artifacts, "train", START)
 
 
 def read_as[T](kind: type[T], artifacts: Artifacts, stage: str, name: str) -> T | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import axolotl_gpu, axolotl_launch
+from engine.backends import axolotl_gpu, axolotl_launch, options
 from engine.backends.axolotl_keys import PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
@@ -31,14 +31,22 @@ from engine.backends.checks import device_problems
 from engine.backends.overrides import override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
+from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
 
 NAME = "axolotl"
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 # The name is part of compiled configs, whose bytes are part of keys: with another one everything is trained again.
 PLUGIN = "engine.runtime.axolotl_plugin"
 """Only this file names plugins; recipes cannot."""
+
+OPTION_KEYS = {
+    "dora": "peft_use_dora",
+    "rslora": "peft_use_rslora",
+    "ranks": "lora_rank_pattern",
+    "alphas": "lora_alpha_pattern",
+    "layers": "peft_layers_to_transform",
+}
 
 
 def version() -> str | None:
@@ -131,12 +139,15 @@ def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
         yield _targets(method)
+        yield from options.adapter_lines(method, OPTION_KEYS)
         for part in ("mlp", "qkv", "o", "embedding"):
             yield (
                 f"lora_{part}_kernel",
                 False,
                 "default: triton kernels are not deterministic and need a GPU",
             )
+    elif method.train_only is not None:
+        yield "unfrozen_parameters", options.unfrozen(method), "method.train_only"
 
 
 def _targets(method: Method) -> Line:
@@ -149,6 +160,7 @@ def _targets(method: Method) -> Line:
 def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     """Return the recorder, and those for shared batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it.
 
+    And the one that counts layers where only the base model says how many there are.
     Axolotl's own for the kernels of a GPU come last.
     """
     method = recipe.method
@@ -162,6 +174,8 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
         names.append("MixedPrecision")
     if method.kind == "qlora" and setting.device.kind == "cpu":
         names.append("Unpacked")
+    if method.train_only is not None or options.counts_from_end(method):
+        names.append("CountLayers")
     ours = [f"{PLUGIN}.{name}" for name in names]
     return [*ours, *axolotl_gpu.plugins(recipe, setting)]
 
@@ -186,7 +200,10 @@ def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield "sample_packing", False, "default: rows do not see each other"
     yield "eval_sample_packing", False, "default: rows do not see each other"
     yield "pad_to_sequence_len", False, "default: short rows stay cheap"
-    yield "train_on_inputs", False, "default: only answers are learned"
+    if method.loss_on == "everything":
+        yield "train_on_inputs", True, "method.loss_on"
+    else:
+        yield "train_on_inputs", False, "default: only answers are learned"
     yield "shuffle_merged_datasets", True, "default: seeded by `seed`"
     # Axolotl's key of prepared rows does not cover the content of files, and without a path it reuses
     # `last_run_prepared`: rows that were added to a file would not be trained.
@@ -239,6 +256,10 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     yield axolotl_gpu.optimizer(setting)
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
+    if method.loraplus_lr_ratio != 1:
+        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
+    if method.neftune_alpha is not None:
+        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
 
 
 def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:

@@ -1,10 +1,26 @@
-"""What no backend can do on a device, reported before any work is done."""
+"""What no backend can do on a device, and options that one does not have, reported before any work is done."""
 
 from __future__ import annotations
 
 from engine.environment import Device
 from engine.errors import Problem, Severity
-from engine.recipe.model import Recipe
+from engine.recipe.methods import OPTIONS, unset_options
+from engine.recipe.model import Method, Recipe
+
+
+def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
+    """Return the options of a method, for a backend that has none of them: R351."""
+    unset = unset_options(method)
+    return tuple(
+        Problem(
+            code="R351",
+            message=f"the {name} backend does not have `{key}`",
+            path=f"method.{key}",
+            hint="delete the line, or set backend.name: trl",
+        )
+        for key in OPTIONS
+        if key not in unset
+    )
 
 
 def device_problems(recipe: Recipe, device: Device) -> tuple[Problem, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import trl_launch
+from engine.backends import options, trl_launch
 from engine.backends.base import (
     SHARED,
     BackendConfig,
@@ -30,12 +30,19 @@ from engine.backends.checks import device_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
+from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
 
 NAME = "trl"
 IN_ORDER: dict[str, Json] = {"train_sampling_strategy": "sequential"}
 REQUIRED = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+OPTION_KEYS = {
+    "dora": "use_dora",
+    "rslora": "use_rslora",
+    "ranks": "lora_rank_pattern",
+    "alphas": "lora_alpha_pattern",
+    "layers": "layers_to_transform",
+}
 ADAMW: Line = ("optim", "adamw_torch", "default: AdamW without fused kernels")
 
 _NUMBER, _COUNT, _FLAG, _WORD = (
@@ -65,6 +72,14 @@ FROM_RECIPE: dict[str, str] = {
     "lora_alpha": "method.alpha",
     "lora_dropout": "method.dropout",
     "lora_target_modules": "method.target_modules",
+    "use_dora": "method.dora",
+    "use_rslora": "method.rslora",
+    "lora_rank_pattern": "method.ranks",
+    "lora_alpha_pattern": "method.ranks",
+    "layers_to_transform": "method.layers",
+    "unfrozen_parameters": "method.train_only",
+    "train_on_inputs": "method.loss_on",
+    "loraplus_lr_ratio": "method.loraplus_lr_ratio",
     "max_length": "method.max_length",
     "per_device_train_batch_size": "method.micro_batch_size",
     "gradient_accumulation_steps": "method.batch_size",
@@ -179,8 +194,13 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
         yield "lora_target_modules", targets(method), "method.target_modules"
+        yield from options.adapter_lines(method, OPTION_KEYS)
+    elif method.train_only is not None:
+        yield "unfrozen_parameters", options.unfrozen(method), "method.train_only"
     yield "precision", setting.precision, "backend.precision"
     yield "max_length", method.max_length, "method.max_length"
+    if method.loss_on == "everything":
+        yield "train_on_inputs", True, "method.loss_on"
 
 
 def _preference(preference: Preference) -> Iterator[Line]:
@@ -222,6 +242,10 @@ def optimization(method: Method, setting: CompileInputs, *, optim: Line = ADAMW)
     yield optim
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
+    if method.loraplus_lr_ratio != 1:
+        yield "loraplus_lr_ratio", method.loraplus_lr_ratio, "method.loraplus_lr_ratio"
+    if method.neftune_alpha is not None:
+        yield "neftune_noise_alpha", method.neftune_alpha, "method.neftune_alpha"
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 
 

@@ -23,7 +23,7 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems
+from engine.backends.checks import device_problems, option_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity
@@ -114,6 +114,7 @@ def _not_trained(method: Method) -> Iterator[Problem]:
             path="method.dropout",
             hint="write `dropout: 0`, or set backend.name: trl",
         )
+    yield from option_problems(method, NAME)
     if method.preference is not None:
         yield Problem(
             code="B443",

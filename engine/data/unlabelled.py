@@ -54,11 +54,13 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     sources: Sequence[Source],
     splits: Mapping[SplitName, Sequence[Example]],
     most: int = 0,
+    listed: Path | None = None,
     scratch: Path | None = None,
     step: Step = lambda _, __: None,
 ) -> UnlabelledRows:
     """Return the rows of `sources` that stand in none of the `splits`; at most `most`, 0 for all.
 
+    Every row of a finding, and every one that stands in a split, is written to the file `listed` by its place.
     DataError for rows that cannot be read, and where a check says `fail`.
     """
     work = _preparation(recipe, sources, scratch=scratch, step=step)
@@ -71,6 +73,8 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     if work.data.checks.near_duplicates != "off":
         work.step("looking for near duplicates", len(pool))
         all_rows.check_near_duplicates(work)
+    if listed is not None:
+        findings.copy_rows(listed)
     if findings.problems:
         raise DataError([replace(one, path="teacher.inputs") for one in findings.problems])
     living = list(pool.living())
@@ -143,7 +147,7 @@ def _ungathered(splits: Splits) -> Splits:
 
 def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]) -> None:
     """Leave out what stands in a split: in those that judge also nearly, and with its whole group."""
-    pool, findings = work.pool, work.findings
+    pool = work.pool
     for name, reason in NEAR.items():
         texts = [row.input for row in splits.get(name, ())]
         living = list(pool.living())
@@ -151,10 +155,17 @@ def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]
         found = leaks(texts, ((row, pool.spill[row].input) for row in living)) if texts else ()
         nearly = name != "train" or work.data.checks.near_duplicates == "drop"
         out = {match.other for match in found if nearly or match.exact}
-        findings.drop(reason, pool.leave_out(out))
+        _leave_out(work, sorted(out), reason)
         groups = {row.group for row in splits.get(name, ()) if row.group and name != "train"}
-        of_group = (row for row in living if groups and pool.spill[row].mark in groups)
-        findings.drop(GROUP, pool.leave_out(of_group))
+        of_group = [row for row in living if groups and pool.spill[row].mark in groups]
+        _leave_out(work, [row for row in of_group if pool.alive[row]], GROUP)
+
+
+def _leave_out(work: Preparation, rows: Sequence[int], reason: str) -> None:
+    """Leave rows out for a reason, and write down which: by their place, and without what they resemble."""
+    for row in rows:
+        work.findings.row("leakage", work.pool.spill[row].origin, what=reason)
+    work.findings.drop(reason, work.pool.leave_out(rows))
 
 
 def _example(work: Preparation, row: int) -> Example:

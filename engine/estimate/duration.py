@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.backends.usage import Spent, Usage
-from engine.estimate.memory import Batch, trainable_parameters
+from engine.estimate.memory import Batch, layers_back, rank_of, targets, trainable_parameters
 from engine.estimate.shape import ModelShape
 from engine.recipe.model import Method
 
@@ -74,17 +74,33 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     """Return the operations of one pass: forward, and with `backward` the way back.
 
     The way back is twice the forward pass where every weight has a gradient; beside frozen weights it
-    is as much again, and the adapters' own part.
+    is as much again, and the adapters' own part. It ends where nothing before is trained.
     """
     head = shape.vocabulary * shape.hidden
     attention = 4.0 * shape.hidden * batch.length * shape.layers
-    forward = batch.tokens * (2.0 * shape.linear_parameters + attention) + batch.logits * 2.0 * head
+    blocks = batch.tokens * (2.0 * shape.linear_parameters + attention)
+    logits = batch.logits * 2.0 * head
+    forward = blocks + logits
     if not backward:
         return forward
     again = forward if method.gradient_checkpointing else 0.0
-    if method.kind == "full":
+    if method.kind == "full" and method.train_only is None:
         return 3 * forward + again
-    return 2 * forward + again + 6.0 * trainable_parameters(shape, method) * batch.tokens
+    # No further than the first layer of which anything is trained.
+    back = blocks * (layers_back(shape, method) / shape.layers) + logits
+    own = 2.0 if method.kind == "full" else 6.0
+    learned = own * trainable_parameters(shape, method) * batch.tokens
+    return forward + back + again + learned + _lengths(shape, method)
+
+
+def _lengths(shape: ModelShape, method: Method) -> float:
+    """Return the operations of DoRA's lengths of rows: B A is multiplied out, once a pass whatever the tokens."""
+    if not method.dora:
+        return 0.0
+    return sum(
+        2.0 * rank_of(one, method) * one.inputs * (one.inputs + one.outputs) * one.count
+        for one in targets(shape, method)
+    )
 
 
 def work(shape: ModelShape, method: Method, course: Course) -> float:

@@ -16,6 +16,7 @@ from engine.backends.usage import Usage
 from engine.environment import Device, version_of
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
+from engine.recipe.methods import OPTIONS, method_slice, unset_options
 from engine.recipe.model import Recipe
 from engine.store import make_key
 from engine.store.runs import write_text
@@ -46,7 +47,11 @@ def work_of(
 ) -> dict[str, Any]:
     """Return what the cost of a step depends on; `rendered` is the key of the rows as text."""
     method = recipe.method
+    # Rates and noise cost nothing; unset ones are left out, so that earlier measurements are found.
+    costly = {key for key in OPTIONS if key not in ("loraplus_lr_ratio", "rslora")}
+    costly -= set(unset_options(method))
     return {
+        **{key: value for key, value in method_slice(method).items() if key in costly},
         **machine_of(recipe, device),
         "base_model": dict(base_model),
         "rendered": rendered,

@@ -8,12 +8,13 @@ trainings on a CPU (`docs/explanation/estimates.md` has the numbers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from engine.backends.options import numbered
 from engine.estimate.shape import Linear, ModelShape
+from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Method
 
-ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 """Bytes of a number."""
 PROCESS = 1_120_000_000
@@ -78,20 +79,53 @@ class Batch:
 
 
 def trainable_parameters(shape: ModelShape, method: Method) -> int:
-    """Return what is trained: everything, or two thin matrices beside each chosen one."""
+    """Return what is trained: everything or a part of it, or two thin matrices beside each chosen one."""
     if method.kind == "full":
-        return shape.total_parameters
+        return _unfrozen(shape, method)
+    # With DoRA the length of each row besides.
+    rows = 1 if method.dora else 0
     return sum(
-        method.rank * (one.inputs + one.outputs) * one.count for one in targets(shape, method)
+        (rank_of(one, method) * (one.inputs + one.outputs) + rows * one.outputs) * one.count
+        for one in targets(shape, method)
     )
 
 
+def _unfrozen(shape: ModelShape, method: Method) -> int:
+    only = method.train_only
+    if only is None:
+        return shape.total_parameters
+    words = shape.embedding_parameters * (1 if shape.tied else 2)
+    # Beside the blocks and the embeddings there is the last norm.
+    blocks = shape.total_parameters - words - shape.hidden
+    trained = blocks * len(numbered(only.layers or ())) // shape.layers
+    return trained + (words if only.embeddings else 0)
+
+
+def rank_of(one: Linear, method: Method) -> int:
+    """Return the rank of a matrix's adapter."""
+    return dict(method.ranks).get(one.name, method.rank)
+
+
 def targets(shape: ModelShape, method: Method) -> list[Linear]:
-    """Return the matrices that get an adapter."""
-    if method.target_modules == "all_linear":
-        return list(shape.linears)
-    names = ATTENTION if method.target_modules == "attention" else method.target_modules
-    return [one for one in shape.linears if one.name in names]
+    """Return the matrices that get an adapter, as many of each as there are chosen layers."""
+    found = list(shape.linears)
+    if method.target_modules != "all_linear":
+        names = ATTENTION if method.target_modules == "attention" else method.target_modules
+        found = [one for one in found if one.name in names]
+    if method.layers is None:
+        return found
+    chosen = min(shape.layers, len(numbered(method.layers)))
+    return [replace(one, count=one.count * chosen // shape.layers) for one in found]
+
+
+def layers_back(shape: ModelShape, method: Method) -> int:
+    """Return through how many layers gradients go: from the last to the first of which anything is trained."""
+    only = method.train_only
+    layers = method.layers if method.kind != "full" else only and only.layers
+    everything = method.layers is None if method.kind != "full" else only is None or only.embeddings
+    if everything or not layers:
+        return shape.layers
+    return max(1, shape.layers - min(number % shape.layers for number in numbered(layers)))
 
 
 def peak(
@@ -113,7 +147,8 @@ def peak(
     kept = _activations(shape, method, batch, precision=precision)
     logits = round(4 * LOGITS.get(backend, 4.6) * batch.logits * shape.vocabulary)
     gradients = 4 * trained
-    largest = 4 * shape.embedding_parameters if method.kind == "full" else 0
+    is_whole = method.train_only is None or method.train_only.embeddings
+    largest = 4 * shape.embedding_parameters if method.kind == "full" and is_whole else 0
     back, step = kept + logits + largest, gradients + largest
     at_step = step > back
     return Memory(
@@ -141,8 +176,9 @@ def _weights(shape: ModelShape, method: Method, precision: str) -> int:
         # Only the matrices are quantized; embeddings and norms are held in 32 bits.
         return round(NF4 * shape.linear_parameters) + 4 * rest
     if method.kind == "full":
-        copies = 2 * shape.linear_parameters if precision != "fp32" else 0
-        return 4 * shape.total_parameters + copies
+        # A weight that is frozen is cast anew each time.
+        cast = shape.linear_parameters * _unfrozen(shape, method) // shape.total_parameters
+        return 4 * shape.total_parameters + (2 * cast if precision != "fp32" else 0)
     return WIDTH[precision] * shape.total_parameters
 
 
@@ -154,7 +190,7 @@ def _activations(shape: ModelShape, method: Method, batch: Batch, *, precision: 
         between = 4 * hidden  # the input of each block; one block at a time is done again
         return round(batch.tokens * (shape.layers * between + block))
     final = 8 * hidden
-    return round(batch.tokens * (shape.layers * block + final))
+    return round(batch.tokens * (layers_back(shape, method) * block + final))
 
 
 def _block(shape: ModelShape, method: Method, *, precision: str) -> float:
@@ -171,7 +207,7 @@ def _beside(shape: ModelShape, method: Method, *, narrow: bool) -> float:
     """Return what the adapters of one block keep: their inputs, dropped anew for each where rows are dropped."""
     total, shared = 0.0, set()
     for one in targets(shape, method):
-        share = one.count / max(1, shape.layers)
+        share = one.count / max(1, layers_back(shape, method))
         if method.dropout:
             total += share * one.inputs * (6 if narrow else 8)
         elif narrow:
@@ -180,4 +216,6 @@ def _beside(shape: ModelShape, method: Method, *, narrow: bool) -> float:
         elif SHARED.get(one.name, one.name) not in shared:
             shared.add(SHARED.get(one.name, one.name))
             total += share * one.inputs * 4
+        # DoRA keeps what the layer and its adapter give, to scale both.
+        total += share * one.outputs * (6 if narrow else 8) if method.dora else 0
     return total

@@ -10,6 +10,7 @@ from engine.backends.base import (
     CompileInputs,
     Schedule,
     accumulation,
+    plain_reason,
     schedule,
     shares_prefix,
 )
@@ -22,6 +23,7 @@ from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, Memory
 from engine.estimate.shape import ModelShape
 from engine.estimate.workload import Lengths, Workload, mean, padded
+from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
 
 KEPT_ADAPTERS = 8
@@ -87,8 +89,8 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         derived.append(("steps", _steps_text(method, work, plan)))
     shared = ""
     # without a row where every one of the sample is left out
-    if work.shared and work.train and not work.at_most and shares_prefix(recipe):
-        shared = _shared_text(recipe, work)
+    if work.shared and work.train and not work.at_most:
+        shared = _shared_text(recipe, work) if shares_prefix(recipe) else _plain_text(recipe)
     found = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
@@ -336,11 +338,25 @@ def _shared_text(recipe: Recipe, work: Workload) -> str:
     )
 
 
+def _plain_text(recipe: Recipe) -> str:
+    """Say which option of the method keeps rows from sharing their start; empty where it is none of them."""
+    if unset_options(recipe.method, ("neftune_alpha", "loss_on")) == ("neftune_alpha", "loss_on"):
+        return ""
+    return f"computed for each row: {plain_reason(recipe)}"
+
+
 def _parameters_text(shape: ModelShape, method: Method, trained: int) -> str:
     if method.kind == "full":
-        return f"all {trained:,} are trained; {shape.source}"
-    count = sum(one.count for one in memory.targets(shape, method))
-    return f"{trained:,} at rank {method.rank} beside {count} matrices; {shape.source}"
+        of_all = f"all {trained:,}"
+        if method.train_only is not None:
+            of_all = f"{trained:,} of {shape.total_parameters:,}"
+        return f"{of_all} are trained; {shape.source}"
+    targets = memory.targets(shape, method)
+    count = sum(one.count for one in targets)
+    ranks = sorted({memory.rank_of(one, method) for one in targets} or {method.rank})
+    at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
+    lengths = " and the length of each row" if method.dora else ""
+    return f"{trained:,} at {at} beside {count} matrices{lengths}; {shape.source}"
 
 
 def _time_text(found: Duration, source: str) -> str:

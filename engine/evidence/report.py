@@ -11,6 +11,7 @@ from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
+from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
 from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
@@ -154,6 +155,8 @@ class Report:
     """Estimate beside actual, of the stages that ran."""
     lengths: tuple[SplitLengths, ...] = ()
     """Rows left out or cut for their length, by split; empty before the rows were rendered."""
+    start: StartSummary | None = None
+    """None where the base model is trained as it came, or before it was."""
     diagnosis: Diagnosis | None = None
     """Whether training did too little, too much or enough; None where no trained model was judged."""
     drift: DriftResult | None = None

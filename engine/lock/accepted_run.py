@@ -64,6 +64,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         threads=int(training.get("threads", 0)) or device.threads,
         hardware=basis["hardware"],
         versions=used_versions(recipe, train.versions),
+        stages=stage_revisions(artifacts),
         verdicts=verdicts(artifacts),
         metrics=holdout_facts(recipe, artifacts),
         seeds=further_seeds(seeds, recipe),
@@ -129,6 +130,12 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         for package in kind.metric_packages
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
+
+
+def stage_revisions(artifacts: Artifacts) -> dict[str, int]:
+    """Return the revision of the code that made each artifact: the engine may change between two of its versions."""
+    found = {name: made.payload.get("revision") for name, made in sorted(artifacts.items())}
+    return {name: revision for name, revision in found.items() if isinstance(revision, int)}
 
 
 def facts_of_data(data: Artifact) -> dict[str, Any]:

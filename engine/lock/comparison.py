@@ -28,6 +28,8 @@ IN_ORDER = (
 SURROUNDINGS = ("tool version", "hardware", "threads")
 """Parts that may differ although everything else is the same."""
 DIGITS = 12
+UNRECORDED = "not recorded"
+"""What stands for a fact that an accepted run records and a lock lacks."""
 
 
 def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComparison, ...]:
@@ -49,6 +51,11 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         training = read_json(now["train"], "training.json")
         yield _fact("config", "precision", locked.precision, training["precision"])
         yield _fact("threads", "threads", locked.threads, training["threads"])
+    yield from _unrecorded(recipe, locked, now)
+    revisions = accepted_run.stage_revisions(now)
+    for name, revision in locked.stages.items():
+        if name in revisions:
+            yield _fact("tool version", f"revision of {name}", revision, revisions[name])
     if "compile" in now:
         yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
     method = flow.trained(recipe, now).method
@@ -61,6 +68,25 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield _answers(locked, now)
     if "seeds" in now:
         yield from _seeds(recipe, locked, now)
+
+
+def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
+    """Yield the facts of this run of which the lock says nothing: nobody knows whether they are the same."""
+    marks = accepted_run.facts_of_data(now["data"])["fingerprints"] if "data" in now else None
+    if locked.fingerprints is None and marks is not None:
+        yield _fact("data", "fingerprints", UNRECORDED, "there")
+    if "train" not in now:
+        return
+    basis = read_basis(now["train"])
+    if basis["base_model"] and not locked.base_model["files"]:
+        yield _fact("base model", "files", UNRECORDED, f"{len(basis['base_model'])} files")
+    versions = accepted_run.used_versions(recipe, now["train"].versions)
+    for part, before, found in (
+        ("hardware", locked.hardware, basis["hardware"]),
+        ("tool version", locked.versions, versions),
+    ):
+        for name in found.keys() - before.keys():
+            yield _fact(part, name, UNRECORDED, found[name])
 
 
 def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:

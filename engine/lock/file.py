@@ -124,6 +124,8 @@ class Accepted:
     threads: Count
     hardware: Mapping[str, Scalar]
     versions: Mapping[str, str]
+    stages: Mapping[str, Count] = field(default_factory=dict)
+    """The revision of each stage's code, by its name; empty in locks of older versions."""
     verdicts: Mapping[str, str]
     """Of the gates, by stage."""
     metrics: Mapping[str, MetricFacts]
@@ -276,12 +278,11 @@ def lock_text(lock: Lock) -> str:
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
-    elif lock.accepted.teacher is None:
-        # a lock without one is written as before there were teachers
-        del plain["accepted"]["teacher"]
-    if lock.accepted is not None and not lock.accepted.trainer:
-        # as before there were backends in an environment of their own
-        del plain["accepted"]["trainer"]
+    else:
+        # what older versions did not know, or a run did not have, is left out, as they wrote it
+        for name in ("stages", "teacher", "trainer"):
+            if not plain["accepted"][name]:
+                del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 

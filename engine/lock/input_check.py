@@ -17,7 +17,13 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.data.row_fingerprints import differing
 from engine.environment import Device
 from engine.errors import DataError, Place, RecipeError, StageError
-from engine.lock.accepted_run import config_digest, facts_of_data, recipe_facts, split_digests
+from engine.lock.accepted_run import (
+    config_digest,
+    facts_of_data,
+    recipe_facts,
+    split_digests,
+    stage_revisions,
+)
 from engine.lock.file import Accepted
 from engine.lock.hardware import base_files, kind_of
 from engine.progress import Progress
@@ -103,7 +109,9 @@ class InputCheck:
                 self._base_model(folder, weights_only=isinstance(ref, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
-        """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config."""
+        """Look at what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
+        if self.frozen:
+            self._revision(stage, artifacts)
         if stage == "data":
             self._read(artifacts["data"], progress)
         elif (
@@ -113,6 +121,17 @@ class InputCheck:
                 "D389",
                 "--frozen: the compiled config is not the one of the lock",
                 hint="run it on the kind of device that the lock names, or without --frozen",
+            )
+
+    def _revision(self, stage: str, artifacts: Artifacts) -> None:
+        """Compare the revision of a stage's code with the one of the lock."""
+        now = stage_revisions(artifacts).get(stage)
+        locked = self.accepted.stages.get(stage)
+        if locked is not None and now != locked:
+            raise RecipeError.one(
+                "D389",
+                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked}",
+                hint="install the version of slm-recipe that the lock names, or run it without --frozen",
             )
 
     def _is_open(self) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.environment import Device, detect_device, tool_versions
+from engine.data.membership import RECORDED_ROWS
+from engine.environment import VLLM, Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.evidence import Repeat, Reproduction, StageRecord
-from engine.lock.accepted_run import accepted_of
+from engine.lock.accepted_run import accepted_of, used_versions
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.file import Accepted, lock_path, read_lock
 from engine.lock.input_check import InputCheck, changed_since, device_of_lock
@@ -114,8 +115,11 @@ class LockPolicy:
         )
 
     def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
-        """Return 1 for a frozen run that was accepted and is not the lock's model; else `code`."""
-        failed = found is not None and found.verdict is Repeat.NOT
+        """Return 1 for a frozen run that was accepted and did not make the lock's model again; else `code`.
+
+        Results of the store are none: nothing was computed, so nothing was reproduced.
+        """
+        failed = found is not None and found.verdict in (Repeat.NOT, Repeat.REUSED)
         # a code that is there already says more: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
 
@@ -186,6 +190,9 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     if seed not in [method.seed for method in methods_of(recipe)]:
         message = f"{recipe.method.seed} is not the lock's seed {seed}"
         yield message, "method.seed", f"write `seed: {seed}`"
+    for what in missing_facts(recipe, accepted):
+        hint = f"accept it anew: {run} --update-lock"
+        yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
     now = tool_versions()
     for name, version in accepted.versions.items():
         if now.get(name) != version:
@@ -198,6 +205,27 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
+
+
+def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
+    """Yield the facts that an accepted run records, and this lock lacks."""
+    names = [name for name in used_versions(recipe, tool_versions()) if name != VLLM]
+    if unnamed := [name for name in names if name not in accepted.versions]:
+        yield f"the version of {', '.join(unnamed)}"
+    if accepted.fingerprints is None and accepted.rows <= RECORDED_ROWS:
+        yield "the rows that were read (`fingerprints`)"
+    unread = [one["name"] for one in accepted.sources if one["sha256"] is None]
+    if unread or not accepted.sources:
+        yield f"the bytes of {', '.join(unread) or 'any source'}"
+    parts = {
+        "stages": "the revisions of the engine's stages",
+        "hardware": "the machine",
+        "merged": "the files of the merged model",
+        "files": "the files that leave",
+    }
+    yield from (f"{what} (`{name}`)" for name, what in parts.items() if not getattr(accepted, name))
+    if not accepted.base_model["files"]:
+        yield "the files of the base model (`base_model.files`)"
 
 
 def _uncovered_trainer(recipe: Recipe, accepted: Accepted) -> Iterator[tuple[str, str, str]]:

@@ -23,7 +23,7 @@ from engine.lock.coherence import (
     contradicted_by_answers,
     contradictions_of_recipe,
 )
-from engine.lock.comparison import SURROUNDINGS, compared
+from engine.lock.comparison import SURROUNDINGS, UNRECORDED, compared
 from engine.lock.file import Accepted
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction
@@ -119,7 +119,7 @@ def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
     if untrue := _untrue(found):
         return _not(found, f"{same_files}, and of its other facts {_few(untrue)}")
     named = _few([f"{one.part}: {_change(one)}" for one in differing])
-    if all(one.part in (*SURROUNDINGS, "config") for one in differing):
+    if all(one.part in (*SURROUNDINGS, "config") or _is_unrecorded(one) for one in differing):
         summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {named}"
         return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
     tested = _within_noise(found, run)
@@ -140,7 +140,7 @@ def _untrue(found: Reproduction) -> list[str]:
     Answers computed again may differ in a few bits, and what follows from them with them; what follows from
     the same answers may not. Another config is explained by other tools.
     """
-    differing = [one for one in found.compared if not one.equal]
+    differing = [one for one in found.compared if not one.equal and not _is_unrecorded(one)]
     is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
     other_answers = any(one.name == "answers" for one in differing)
     return [
@@ -150,6 +150,11 @@ def _untrue(found: Reproduction) -> list[str]:
         and not (one.part == "config" and is_elsewhere)
         and not _can_be_noise(one, other_answers=other_answers)
     ]
+
+
+def _is_unrecorded(one: FactComparison) -> bool:
+    """Return whether a lock says nothing of a fact: that is not false, and proves nothing."""
+    return one.locked == UNRECORDED
 
 
 def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
@@ -288,7 +293,11 @@ def _tests(
             continue
         # how far two trainings may differ: from further seeds, else from the interval on the holdout
         margin = equivalence.margin_of(
-            then, locked.spread.get(name), seeds=len(locked.seeds) + 1, rows=len(answers)
+            then,
+            locked.spread.get(name),
+            seeds=len(locked.seeds) + 1,
+            rows=len(answers),
+            interval=now.interval,
         )
         asked = equivalence.MetricPair(
             metric=name,
@@ -307,7 +316,7 @@ def _test_text(test: Equivalence) -> str:
     interval, margin = test.interval, test.margin
     values = f"{test.metric} {test.found:.3f}, in the lock {test.locked:.3f}"
     if interval is None or margin is None:
-        return f"{values}, and nothing says how large the noise is"
+        return f"{values}, and nothing says how large the noise is ({test.margin_from})"
     how = "within" if test.holds else "not within"
     spread = f"[{interval.low:+.3f}, {interval.high:+.3f}]"
     return f"{values}: the difference {spread} is {how} ±{margin:.3f}"

@@ -26,6 +26,9 @@ FEWEST_SEEDS = 3
 LEAST_AGREEMENT = 0.9
 """Where no further seeds say how much two trainings agree: a convention."""
 
+MOST_WIDER = 1.5
+"""How much wider a lock's interval may be than that of a run which repeats it, on the same rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margin:
@@ -48,9 +51,38 @@ class MetricPair:
 
 
 def margin_of(
+    locked: Mapping[str, Any],
+    spread: Mapping[str, Any] | None,
+    *,
+    seeds: int,
+    rows: int,
+    interval: Interval | None = None,
+) -> Margin:
+    """Return the margin of a metric from its `locked` value with interval and its spread over seeds.
+
+    None for a margin that shows nothing: one that every value is within, or, from the lock's interval, one much
+    wider than the `interval` that the repeated run has on the same rows.
+    """
+    found = _margin_of(locked, spread, seeds=seeds, rows=rows)
+    if found.value is None:
+        return found
+    value = float(locked["value"])
+    is_from_seeds = spread is not None and seeds >= FEWEST_SEEDS
+    if found.value >= max(value, 1 - value):
+        return Margin(
+            value=None, origin=f"every value is within ±{found.value:.3f}: {found.origin}"
+        )
+    if interval is not None and not is_from_seeds:
+        half = (interval.high - interval.low) / 2
+        if found.value > MOST_WIDER * half + 1 / max(1, rows):
+            says = f"the lock's interval is wider than these rows give (±{half:.3f})"
+            return Margin(value=None, origin=says)
+    return found
+
+
+def _margin_of(
     locked: Mapping[str, Any], spread: Mapping[str, Any] | None, *, seeds: int, rows: int
 ) -> Margin:
-    """Return the margin of a metric from its `locked` value with interval and its spread over seeds."""
     if spread is not None and seeds >= FEWEST_SEEDS:
         deviation = float(spread["deviation"])
         # Student's quantile, as the deviation is known from a few seeds only; the root of two, as

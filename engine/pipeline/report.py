@@ -89,6 +89,7 @@ def assemble(facts: ReportInputs) -> Report:
         data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
         baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
+        start=flow.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
         holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.kinds import KINDS, Turns
@@ -28,6 +29,9 @@ _OF_FULL: Final = 0.1
 """Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
 _OF_TEXTS: Final = 0.5
 """Rate where each answer teaches many tokens, as a share of that for labels."""
+_OF_LORAPLUS: Final = 0.25
+"""Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
+_ALPHA_OF_RSLORA: Final = 8
 _BLANK: Final = 3e6
 """Weights of the blank model whose rate was measured (docs/how-to/train-from-scratch.md)."""
 _BLANK_RATE: Final = 2e-3
@@ -59,11 +63,10 @@ def method_defaults(
 def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
     is_full = written.get("kind") == "full"
     if not is_full:
-        yield MethodDefault(
-            key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
-        )
+        yield _alpha(written)
     yield from _steps(written, recipe)
-    yield _rate(recipe, is_full=is_full)
+    rate = _rate(recipe, is_full=is_full)
+    yield _rate_of_a(rate) if written.get("loraplus_lr_ratio", 1) != 1 else rate
     yield _keep(written, recipe)
     if _is_preference(recipe):
         found = preference_defaults({}, recipe)
@@ -85,6 +88,21 @@ def _is_preference(recipe: Mapping[str, Any]) -> bool:
     named = task.get("kind") if isinstance(task, Mapping) else None
     kind = KINDS.get(named) if isinstance(named, str) else None
     return kind is not None and kind.turns is Turns.PREFERENCE
+
+
+def _alpha(written: Mapping[str, Any]) -> MethodDefault:
+    if written.get("rslora") is True:
+        why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
+        return MethodDefault(key="alpha", value=_ALPHA_OF_RSLORA, reason=why)
+    return MethodDefault(
+        key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
+    )
+
+
+def _rate_of_a(rate: MethodDefault) -> MethodDefault:
+    """Return the rate that A keeps with LoRA+: lower than usual, as B learns a multiple of it."""
+    value = _one_digit(rate.value * _OF_LORAPLUS)  # type: ignore[operator]  # a number, as `_rate` made it
+    return replace(rate, value=value, reason=f"{rate.reason}; a quarter of it, as B learns faster")
 
 
 def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:

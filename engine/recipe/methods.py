@@ -5,8 +5,8 @@ A setting of a sweep is a written method too, so what is worked out from a rank 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any, Final
 
 from engine.recipe.mapping import from_mapping, to_mapping
@@ -14,8 +14,20 @@ from engine.recipe.method_defaults import method_defaults, preference_defaults
 from engine.recipe.model import Method, Preference
 from engine.recipe.validation.schema import definition
 
-ADAPTER_KEYS: Final = ("rank", "alpha", "dropout", "target_modules")
+ADAPTER_KEYS: Final = (
+    *("rank", "alpha", "dropout", "target_modules"),
+    *("dora", "rslora", "ranks", "layers", "loraplus_lr_ratio"),
+)
 """Keys that full training has no use for."""
+OPTIONS: Final = (
+    *("dora", "rslora", "ranks", "layers", "train_only"),
+    *("loraplus_lr_ratio", "neftune_alpha", "loss_on"),
+)
+"""Keys that do nothing where they are not written."""
+ATTENTION: Final = ("q_proj", "k_proj", "v_proj", "o_proj")
+"""What `target_modules: attention` means."""
+_LATER: Final = ("min_steps", "max_steps", "preference")
+"""Keys that earlier versions did not have, and that have no value where they mean nothing."""
 
 
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
@@ -28,18 +40,28 @@ def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     if "preference" in whole:
         own = whole["preference"]
         given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
+    # The order of names means nothing, and methods are compared.
+    given["ranks"] = tuple(sorted(written.get("ranks", {}).items()))
     return from_mapping(Method, whole, **given)
+
+
+def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, ...]:
+    """Return the keys of `names` that do nothing in a method."""
+    defaults = {field.name: field.default for field in fields(Method)}
+    return tuple(name for name in names if getattr(method, name) == defaults[name])
 
 
 def method_slice(method: Method) -> dict[str, Any]:
     """Return a method as it stands in keys: without what it does not have, as in earlier versions."""
-    unset = [
-        name for name in ("min_steps", "max_steps", "preference") if getattr(method, name) is None
-    ]
+    unset = unset_options(method, (*_LATER, *OPTIONS))
     return {name: value for name, value in asdict(method).items() if name not in unset}
 
 
-def method_mapping(method: Method) -> dict[str, Any]:
-    """Return a method as the mapping its section would hold, every default explicit, in the schema's order."""
-    unused = dict.fromkeys(ADAPTER_KEYS) if method.kind == "full" else {}
-    return to_mapping(method, definition("method"), **unused)
+def method_mapping(method: Method, *, has_unset: bool = False) -> dict[str, Any]:
+    """Return a method as the mapping its section would hold, every default explicit, in the schema's order.
+
+    Options that do nothing are left out, unless `has_unset`: a recipe that names none reads as in earlier versions.
+    """
+    unset = () if has_unset else unset_options(method)
+    unused = (*unset, *(ADAPTER_KEYS if method.kind == "full" else ()))
+    return to_mapping(method, definition("method"), **dict.fromkeys(unused))

@@ -516,6 +516,16 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOnly:
+    """What of a model full training moves; the rest is frozen."""
+
+    layers: str | tuple[int, ...] | None = None
+    """`last_N`, or numbers from 0; None: no layer."""
+    embeddings: bool = False
+    """With the output layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """How the base model is trained."""
 
@@ -524,6 +534,16 @@ class Method:
     alpha: int
     dropout: float
     target_modules: Literal["all_linear", "attention"] | tuple[str, ...]
+    dora: bool = False
+    """Size and direction of each weight are trained apart."""
+    rslora: bool = False
+    """The adapter's effect is alpha / sqrt(rank)."""
+    ranks: tuple[tuple[str, int], ...] = ()
+    """By module, over `rank`; by name."""
+    layers: str | tuple[int, ...] | None = None
+    """Which layers get an adapter: `last_N`, or numbers from 0; None: all."""
+    train_only: TrainOnly | None = None
+    """None: full training moves all weights."""
     epochs: float
     min_steps: int | None = None
     """Few rows are seen more often than `epochs` says, until there are so many steps."""
@@ -533,6 +553,11 @@ class Method:
     scheduler: Literal["cosine", "linear", "constant"]
     warmup_ratio: float
     weight_decay: float
+    loraplus_lr_ratio: float = 1.0
+    """Rate of B as a multiple of that of A."""
+    neftune_alpha: float | None = None
+    """Noise on the embeddings; None: none."""
+    loss_on: Literal["answers", "everything"] = "answers"
     batch_size: int
     """Rows per optimizer step."""
     micro_batch_size: int

@@ -92,8 +92,8 @@ def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
 
     What full training leaves out of an adapter that `method` describes is no difference.
     """
-    base = method_mapping(method)
-    settings = [method_mapping(one) for one in sweep.settings]
+    base = method_mapping(method, has_unset=True)
+    settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
     return tuple(
         key
         for key in _keys(base, *settings)
@@ -103,13 +103,13 @@ def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
 
 def varied(sweep: Sweep) -> tuple[str, ...]:
     """Return the keys of `method` in which the settings differ, in the schema's order."""
-    settings = [method_mapping(one) for one in sweep.settings]
+    settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
     return tuple(key for key in _keys(*settings) if _differs(key, *settings))
 
 
 def values_of(method: Method, keys: tuple[str, ...]) -> dict[str, Any]:
     """Return what a method has for some keys, as a recipe would write it; keys that it has no use for are left out."""
-    found = method_mapping(method)
+    found = method_mapping(method, has_unset=True)
     return {key: found[key] for key in keys if key in found}
 
 

@@ -23,6 +23,8 @@ from engine.store import Store
 UNKNOWN: Final = "not known"
 _OF_TRAINING: Final = (
     *("method.kind", "method.rank", "method.target_modules", "method.batch_size", "method.epochs"),
+    *("method.dora", "method.layers", "method.loss_on"),
+    *("method.train_only.layers", "method.train_only.embeddings"),
     *("method.min_steps", "method.max_steps"),
     *("method.micro_batch_size", "method.max_length", "method.gradient_checkpointing"),
     *("method.evaluations_per_epoch", "method.early_stopping.patience", "method.seeds"),
@@ -38,11 +40,14 @@ _OF_TRAINING: Final = (
     ),
 )
 """Keys that change what a training takes."""
+_RANKS: Final = "method.ranks."
+"""Before the name of a module with a rank of its own."""
 
 
 def costs(versions: Versions, store: Store, device: Device) -> tuple[Cost, ...]:
     """Return what the change does to what a training takes; empty where it changes no training."""
-    if {one.path for one in versions.differing}.isdisjoint(_OF_TRAINING):
+    paths = [one.path for one in versions.differing]
+    if not any(path in _OF_TRAINING or path.startswith(_RANKS) for path in paths):
         return ()
     old, new = (_estimate(side, store, device) for side in (versions.old, versions.new))
     return (

@@ -11,11 +11,15 @@ from engine.recipe.model import Json
 from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, validation
+from engine.review.accepted import with_accepted
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.files import bytes_changed
+from engine.review.hidden import measured_otherwise
 from engine.review.holdout import judge_holdout
+from engine.review.judges import founded, judges_of, unreported
 from engine.review.locks import judge_record, lock_changes
+from engine.review.prompt import prompt_leaks
 from engine.review.rows import RowDivider
 from engine.review.sources import Paired
 from engine.review.version import waivers_of
@@ -30,7 +34,12 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
         *_looked_at(versions),
         *judge_checks(versions, rows),
         *judge_holdout(versions, rows),
+        *prompt_leaks(versions, rows),
     ]
+    judges = judges_of(versions, rows)
+    findings = founded(findings, judges, versions)
+    findings += unreported(findings, judges, versions)
+    findings = with_accepted(findings, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]
@@ -123,6 +132,7 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)
     yield from validation.overrides(versions)
+    yield from measured_otherwise(versions)
     yield from judge_record(versions)
 
 

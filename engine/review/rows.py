@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import Example, content_key
@@ -64,6 +67,20 @@ class JudgedRows:
     """They still judge, and have another answer."""
     come: int = 0
     """They did not judge before."""
+    now: int = 0
+    """That judge now."""
+    repeated: int = 0
+    """They judge more often than before."""
+
+    @property
+    def kept(self) -> int:
+        """Those that still judge."""
+        return self.rows - self.gone
+
+    @property
+    def is_same(self) -> bool:
+        """Whether the same rows judge, as often, by the same answers."""
+        return not (self.gone or self.otherwise or self.come or self.repeated)
 
 
 @dataclass(slots=True)
@@ -104,21 +121,36 @@ class RowDivider:
 
     def judged(self, old: Side, new: Side) -> JudgedRows | None:
         """Return what became of the rows that judged, by their text; None where rows are not read here."""
+        return self.judges(old, new) if _reads_alike(old.recipe, new.recipe) else None
+
+    def judges(self, old: Side, new: Side) -> JudgedRows | None:
+        """Return what became of the rows that judged, however their texts are made."""
         before, after = self._divided(old), self._divided(new)
         if isinstance(before, str) or isinstance(after, str):
-            return None
-        if not _reads_alike(old.recipe, new.recipe):
             return None
         was, now = (
             _answers(found, folds=side.recipe.splits.folds)
             for found, side in ((before, old), (after, new))
         )
+        both = was.keys() & now.keys()
         return JudgedRows(
             rows=len(was),
             gone=len(was.keys() - now.keys()),
-            otherwise=sum(was[text] != now[text] for text in was.keys() & now.keys()),
+            otherwise=sum(was[text].keys() != now[text].keys() for text in both),
             come=len(now.keys() - was.keys()),
+            now=len(now),
+            repeated=sum(now[text].total() > was[text].total() for text in both),
         )
+
+    def judging(self, side: Side) -> Iterable[Example] | None:
+        """Return the rows of a version that judge; None where rows are not read here."""
+        prepared = self._divided(side)
+        return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
+
+    def divides(self, side: Side) -> bool | str:
+        """Return True where the rows of a version are divided here, else why they are not."""
+        prepared = self._divided(side)
+        return prepared if isinstance(prepared, str) else True
 
     def _divided(self, side: Side) -> Prepared | str:
         """The splits of local files as a run would draw them, or why they are not known."""
@@ -158,14 +190,23 @@ def _splits(prepared: Prepared) -> dict[str, Iterable[Example]]:
     return {name: getattr(prepared, name) for name in ("train", "validation", "holdout")}
 
 
-def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, frozenset[str]]:
-    """The answers of each text that judges: every one does with folds."""
-    judging = _splits(prepared).values() if folds else (prepared.holdout,)
-    found: dict[bytes, set[str]] = {}
-    for part in judging:
-        for row in part:
-            found.setdefault(content_key(row.input), set()).add(row.target)
-    return {text: frozenset(answers) for text, answers in found.items()}
+def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
+    """The answers of each text that judges, and how often: every text does with folds."""
+    found: dict[bytes, Counter[str]] = {}
+    for row in _judging(prepared, folds):
+        found.setdefault(content_key(row.input), Counter())[_answer(row)] += 1
+    return found
+
+
+def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:
+    """The rows that judge: all of them do with folds."""
+    return chain.from_iterable(_splits(prepared).values() if folds else (prepared.holdout,))
+
+
+def _answer(row: Example) -> str:
+    """What is right for a row, further right answers and the turns of a chat included."""
+    more = json.dumps(row.payload, sort_keys=True) if row.payload else ""
+    return f"{row.target}\0{more}"
 
 
 def _bytes(recipe: Recipe) -> int:

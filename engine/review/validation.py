@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from engine.estimate.stages import BITS
 from engine.evidence.review import Finding
 from engine.recipe.model import FROM_TRAIN, Export, Json, ValidationSize
 from engine.review.compare import Versions, finding_of
@@ -89,10 +90,15 @@ def covers(export: Export) -> bool:
     return bool(named - _OF_THE_MACHINE)
 
 
-def bits(export: Export) -> int:
-    """Return the fewest bits a weight that the file that leaves may have, by the quantization's name."""
-    found = [re.search(r"\d+", name) for name in export.quantizations]
-    return min((int(digits[0]) for digits in found if digits), default=0)
+def bits(export: Export) -> float:
+    """Return the fewest bits a weight that the file that leaves may have."""
+    return min(map(_bits_of, export.quantizations), default=0)
+
+
+def _bits_of(name: str) -> float:
+    """Types of equal digits differ: Q4_0 keeps less than Q4_K_M. Of an unknown one, only its digits are known."""
+    digits = re.search(r"\d+", name)
+    return BITS.get(name, float(digits[0]) if digits else 0.0)
 
 
 def overrides(versions: Versions) -> Iterator[Finding]:

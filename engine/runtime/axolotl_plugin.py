@@ -2,7 +2,8 @@
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `ShareStart` has the rows of a batch share
 their common start; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
-set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are.
+set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
+counts layers from the end.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
 """
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
-from transformers import EarlyStoppingCallback, TrainerCallback
+from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
+from engine.runtime.training.parts import counted, layer_count, parameters_of
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
@@ -108,6 +110,25 @@ class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def post_model_load(self, cfg: Any, model: Any) -> None:
         """Look at the model with its adapter."""
         keep_unpacked(model)
+
+
+class CountLayers(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Says which layers are meant where the config counts them from the end, and which weights are theirs."""
+
+    def pre_model_load(self, cfg: Any) -> None:
+        """Count the layers that get an adapter."""
+        if cfg.peft_layers_to_transform:
+            settings = AutoConfig.from_pretrained(
+                cfg.base_model, local_files_only=True, trust_remote_code=False
+            )
+            layers = layer_count(settings)
+            cfg.peft_layers_to_transform = counted(cfg.peft_layers_to_transform, layers)
+
+    def post_model_load(self, cfg: Any, model: Any) -> None:
+        """Name the weights that are not frozen, as patterns: Axolotl freezes the others."""
+        if cfg.unfrozen_parameters:
+            names = parameters_of(model, cfg.unfrozen_parameters)
+            cfg.unfrozen_parameters = [f"{name}$" for name in names]
 
 
 def _write(event: Event) -> None:

@@ -58,6 +58,8 @@ TOOLS = ("numpy", "scikit-learn", "torch", "transformers")
 FILE = "teacher.json"
 ANSWERS = "answers.jsonl"
 """Every row that was asked: its answer, and why it is not learned from."""
+LISTED = "left_out.jsonl"
+"""Rows without labels that a check found, or that stand in a split."""
 BASELINES = "baselines.json"
 NOT_FIT = "does not fit the schema"
 FIRST = 0
@@ -227,6 +229,7 @@ class _Teaching:
                 "holdout": self.holdout,
             },
             most=inputs.rows,
+            listed=context.workdir / LISTED,
             scratch=context.scratch,
             step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
         )

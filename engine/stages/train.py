@@ -1,8 +1,9 @@
 """Train: render the rows, let the backend train them, and believe only what can be checked.
 
-Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json`, `basis.json` and `train.log`; of lora and
-qlora also the adapters of at most 8 checkpoints in `checkpoints/`, for `evaluate`. Checkpoints
-live in `context.scratch`, so a killed training goes on from the last complete one.
+Leaves `adapter/` (lora, qlora) or `model/` (full), `training.json`, `basis.json` and `train.log`; `start.json` where
+the base model was made of another one, or of none; of lora and qlora also the adapters of at most 8 checkpoints in
+`checkpoints/`, for `evaluate`. Checkpoints live in `context.scratch`, so a killed training goes on from the last
+complete one.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def run(context: StageContext) -> None:
         StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
 
     """
+    from engine.runtime.models.start import facts_beside  # brings torch
+
     refuse_unready(context)
     context = context.for_training()
     base = context.base_model_folder()
@@ -60,6 +63,8 @@ def run(context: StageContext) -> None:
     )
     trainer = load_backend(context.recipe.backend.name).packages()
     write_basis(context.workdir, base, context.device, trainer)
+    if (facts := facts_beside(base)) is not None:
+        shutil.copyfile(facts, context.workdir / facts.name)
     # what a sweep has left was trained from these rows by this config: training again would make
     # nothing else
     if not _take_swept(context):

@@ -197,6 +197,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
     )
     facts = read_facts(training.rendered)["train"]
     shared = trained.facts.get("shared_prefix")
+    learns_all = context.recipe.method.loss_on == "everything"
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
@@ -206,7 +207,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         epochs=trained.epochs,
         seconds=round(trained.seconds, 3),
         rows=facts.rows,
-        supervised_tokens=facts.supervised_tokens,
+        supervised_tokens=facts.tokens if learns_all else facts.supervised_tokens,
         trainable_parameters=trained.trainable_parameters,
         total_parameters=trained.total_parameters,
         kept_step=trained.kept_step,

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from math import ceil, gcd, sqrt
 from typing import Final
 
-from engine.recipe.methods import ADAPTER_KEYS
+from engine.kinds import KINDS, Turns
+from engine.recipe.methods import ADAPTER_KEYS, ATTENTION
 from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.sweeps import value_words
 from engine.recipe.text.nearest import suggestion
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import has_validation
 
-BACKENDS: Final = ("axolotl", "trl", "unsloth")
+BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
+_MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_OVERRIDDEN: Final = {
+    "neftune_noise_alpha": "neftune_alpha",
+    "loraplus_lr_ratio": "loraplus_lr_ratio",
+}
+"""Keys of trainers that recipes may override, and those of `method` that say the same."""
 
 
 @rule("method")
 def full_has_no_adapter(recipe: FilledText) -> Problems:
     """R204: adapter keys with full fine-tuning.
 
-    rank, alpha, dropout and target_modules describe an adapter; full has none.
+    rank, alpha, dropout, target_modules, dora, rslora, ranks, layers and loraplus_lr_ratio describe an adapter; full
+    has none. Which layers full training moves stands in train_only.
 
     Fix: Delete the keys, or choose kind: lora.
 
@@ -37,7 +48,184 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
         if recipe.has(("method", key)):
             message = f"`{key}` describes an adapter; method.kind is `full`"
             hint = "delete the line, or write `kind: lora`"
+            if key == "layers":
+                hint = f"write `train_only: {{layers: {value_words(recipe['method'][key])}}}`"
             yield recipe.problem("R204", message, at=("method", key), key=True, hint=hint)
+
+
+@rule("method")
+def only_full_training_freezes(recipe: FilledText) -> Problems:
+    """R345: train_only beside an adapter.
+
+    An adapter is trained beside frozen weights: there is nothing to freeze, and layers says which layers get one.
+
+    Fix: Write layers instead, or choose kind: full.
+
+    Wrong:
+        method:
+          kind: lora
+          ▸train_only: {layers: last_2}
+
+    Right:
+        method:
+          kind: lora
+          layers: last_2
+    """
+    method = recipe["method"]
+    if method["kind"] != "full" and "train_only" in method:
+        kind = method["kind"]
+        message = f"`train_only` freezes a part of full training; method.kind is `{kind}`"
+        hint = "write `layers` for which layers get an adapter, or `kind: full`"
+        yield recipe.problem("R345", message, at=("method", "train_only"), key=True, hint=hint)
+
+
+@rule("method")
+def something_is_trained(recipe: FilledText) -> Problems:
+    """R346: train_only that names nothing.
+
+    With every weight frozen there is nothing to train.
+
+    Fix: Name layers, or write embeddings: true.
+
+    Wrong:
+        method:
+          kind: full
+          train_only: ▸{embeddings: false}
+
+    Right:
+        method:
+          kind: full
+          train_only: {layers: last_2}
+    """
+    only = recipe["method"].get("train_only")
+    if only is not None and not only.get("layers") and not only.get("embeddings"):
+        hint = "write `train_only: {layers: last_2}`"
+        yield recipe.problem(
+            "R346", "every weight would be frozen", at=("method", "train_only"), hint=hint
+        )
+
+
+@rule("method")
+def ranks_name_targets(recipe: FilledText) -> Problems:
+    """R347: a rank for a module that gets no adapter.
+
+    The libraries pass over names that they do not find, and every module would have `rank`.
+
+    Fix: Name a module of target_modules, or add it there.
+
+    Wrong:
+        method:
+          target_modules: [q_proj, v_proj]
+          ranks: {▸k_proj: 4}
+
+    Right:
+        method:
+          target_modules: [q_proj, v_proj]
+          ranks: {v_proj: 4}
+    """
+    method = recipe["method"]
+    targets = method["target_modules"]
+    targets = ATTENTION if targets == "attention" else targets
+    for name in method.get("ranks", {}):
+        at = ("method", "ranks", name)
+        if not _MODULE.fullmatch(name):
+            message = f"`{name}` is no name of a module"
+            yield recipe.problem("R347", message, at=at, key=True, hint="such as `q_proj`")
+        elif isinstance(targets, str):
+            continue  # of all linear layers: which there are is known when the base model is at hand
+        elif name not in targets:
+            hint = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
+            message = f"`{name}` gets no adapter"
+            yield recipe.problem("R347", message, at=at, key=True, hint=hint)
+
+
+@rule("method")
+def ranks_keep_the_scale(recipe: FilledText) -> Problems:
+    """R348: a module's rank for which alpha / rank is kept by no whole alpha.
+
+    Alpha of a module with a rank of its own is such that alpha / rank is what it is elsewhere. Trainers take whole
+    numbers.
+
+    Fix: Choose another rank, or an alpha that is a multiple of rank.
+
+    Wrong:
+        method:
+          rank: 16
+          alpha: 24
+          ranks: {q_proj: ▸5}
+
+    Right:
+        method:
+          rank: 16
+          alpha: 32
+          ranks: {q_proj: 5}
+    """
+    method = recipe["method"]
+    rank, alpha = method["rank"], method.get("alpha")
+    if alpha is None or method.get("rslora"):  # twice the rank, or the same everywhere
+        return
+    for name, own in method.get("ranks", {}).items():
+        if alpha * own % rank:
+            message = f"at rank {own} alpha / rank {alpha / rank:g} needs an alpha of {alpha * own / rank:g}"
+            hint = f"write a rank that {rank // gcd(alpha, rank)} divides, or `alpha: {max(1, alpha // rank) * rank}`"
+            yield recipe.problem("R348", message, at=("method", "ranks", name), hint=hint)
+
+
+@rule("method", "task.kind")
+def loss_has_a_choice(recipe: FilledText) -> Problems:
+    """R349: loss_on where there is no choice.
+
+    Of a text without answers every token is learned from anyway; of preferences, answers are compared.
+
+    Fix: Delete loss_on.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          ▸loss_on: everything
+
+    Right:
+        task:
+          kind: text
+        method:
+          epochs: 1
+    """
+    kind = KINDS.get(recipe["task"]["kind"])
+    if "loss_on" not in recipe["method"] or kind is None:
+        return
+    message = "" if kind.has_turns else "every token of a text is learned from anyway"
+    if kind.turns is Turns.PREFERENCE:
+        message = "of preferences answers are compared, and nothing else is learned from"
+    if message:
+        at = ("method", "loss_on")
+        yield recipe.problem("R349", message, at=at, key=True, hint="delete the line")
+
+
+@rule("method", "backend")
+def options_stand_once(recipe: FilledText) -> Problems:
+    """R350: an option of the method in backend.overrides too.
+
+    Two places would say the same thing, and only one of them would count.
+
+    Fix: Delete the override.
+
+    Wrong:
+        method:
+          neftune_alpha: 5
+        backend:
+          overrides: {▸neftune_noise_alpha: 10}
+
+    Right:
+        method:
+          neftune_alpha: 10
+    """
+    overrides = recipe["backend"]["overrides"]
+    for key, own in _OVERRIDDEN.items():
+        if key in overrides and own in recipe["method"]:
+            message = f"`method.{own}` says this"
+            at = ("backend", "overrides", key)
+            yield recipe.problem("R350", message, at=at, key=True, hint="delete the line")
 
 
 @rule("method")
@@ -98,9 +286,10 @@ def steps_are_in_order(recipe: FilledText) -> Problems:
 def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
     """R206: alpha below rank.
 
-    The adapter's effect is scaled by alpha / rank; below 1 it is damped, which is rarely meant.
+    The adapter's effect is scaled by alpha / rank; below 1 it is damped, which is rarely meant. With rslora it is
+    alpha / sqrt(rank).
 
-    Fix: Usual is alpha = 2 * rank.
+    Fix: Usual is alpha = 2 * rank; 8 with rslora.
 
     Wrong:
         method:
@@ -114,7 +303,16 @@ def alpha_is_not_below_rank(recipe: FilledText) -> Problems:
     """
     method = recipe["method"]
     alpha, rank = method.get("alpha"), method["rank"]
-    if method["kind"] != "full" and alpha is not None and alpha < rank:
+    if method["kind"] == "full" or alpha is None:
+        return
+    if method.get("rslora"):
+        if alpha * alpha < rank:
+            message = (
+                f"{alpha} is below sqrt(rank) {sqrt(rank):.3g}: the adapter's effect is damped"
+            )
+            hint = f"write `alpha: {ceil(2 * sqrt(rank))}`"
+            yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)
+    elif alpha < rank:
         message = f"{alpha} is below rank {rank}: the adapter's effect is damped"
         hint = f"write `alpha: {2 * rank}`"
         yield recipe.warning("R206", message, at=("method", "alpha"), hint=hint)

@@ -13,7 +13,13 @@ from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     alpha_is_not_below_rank,
     batches_divide,
+    loss_has_a_choice,
+    only_full_training_freezes,
+    options_stand_once,
+    ranks_keep_the_scale,
+    ranks_name_targets,
     seeds_are_further_ones,
+    something_is_trained,
 )
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.rules.splits import validation_steers
@@ -25,6 +31,12 @@ _OF_A_METHOD: Final = (
     batches_divide,
     alpha_is_not_below_rank,
     seeds_are_further_ones,
+    only_full_training_freezes,
+    something_is_trained,
+    ranks_name_targets,
+    ranks_keep_the_scale,
+    loss_has_a_choice,
+    options_stand_once,
     validation_steers,
 )
 """Rules that each setting keeps."""
@@ -33,9 +45,9 @@ MANY: Final = 16
 _AT: Final = ("sweep",)
 
 
-@rule("method", "splits", "sweep")
+@rule("method", "splits", "sweep", "task.kind", "backend")
 def settings_are_sound(recipe: FilledText) -> Problems:
-    """For each setting; what `method` itself breaks is reported there (R204, R205, R206, R217, R273)."""
+    """For each setting; what `method` itself breaks is reported there (R204 to R206, R217, R273, R345 to R350)."""
     # Compared by words: the same mistake of several settings is one.
     known = {_words(problem) for check in _OF_A_METHOD for problem in check(recipe)}
     for setting in _settings(recipe):

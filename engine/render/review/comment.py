@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -47,16 +47,32 @@ def comment_markdown(comment: Comment) -> str:
     foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
     # The gravest come first, so that what is left out for its length is the least of it.
-    for checked in _alarms_first(comment):
-        part = "\n\n".join(_part(checked))
+    for together in _alike(_alarms_first(comment)):
+        part = "\n\n".join((_heading(together), *_part(together[0])))
         if size + len(part) > MOST:
-            left += 1
+            left += len(together)
             continue
         parts.append(part)
         size += len(part) + 2
     if left:
         parts.append(f"The comment would be too long: {left} more are in the table only.")
     return "\n\n".join([*parts, foot]) + "\n"
+
+
+def _alike(checked: Sequence[Checked]) -> Iterator[list[Checked]]:
+    """Yield the recipes of which the same is found together: one cause, such as a parent, is one part."""
+    parts: dict[tuple[str, ...], list[Checked]] = {}
+    for one in checked:
+        parts.setdefault(tuple(_part(one)), []).append(one)
+    yield from parts.values()
+
+
+def _heading(together: Sequence[Checked]) -> str:
+    first, *more = together
+    was = f" (was {code(first.was)})" if first.was else ""
+    if not more:
+        return f"### {code(first.path)}{was}"
+    return f"### {len(together)} recipes alike\n\n{', '.join(code(one.path) for one in together)}"
 
 
 def _title(comment: Comment) -> str:
@@ -128,8 +144,7 @@ def _rows(checked: Checked) -> list[ChangedRow]:
 
 
 def _part(checked: Checked) -> Iterator[str]:
-    """The part of one recipe; the gate stands open, the rest is folded."""
-    yield f"### {code(checked.path)}{f' (was {code(checked.was)})' if checked.was else ''}"
+    """The part of one recipe below its heading; the gate stands open, the rest is folded."""
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:

@@ -1,15 +1,14 @@
-"""A LoRA adapter added into its base: W + (alpha / rank) B A, tensor by tensor.
+"""A LoRA adapter added into its base: V = W + (alpha / rank) B A, tensor by tensor; with DoRA m V / |V|, row by row.
 
 The sum is taken in float32 and stored in the base's own type; untouched tensors are copied as bytes. Memory
 holds the adapter, the change of one tensor, and a block of rows; a weight file appears under its name when it is
 whole. The header of each weight file stays as it is, so names, types, shapes and order are those of the base.
-LoRA: https://arxiv.org/abs/2106.09685, section 4.
+LoRA: https://arxiv.org/abs/2106.09685, section 4; DoRA: https://arxiv.org/abs/2402.09353, section 4.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -26,6 +25,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from engine.errors import StageError
 from engine.files.writing import replacing
 from engine.progress import Progress
+from engine.runtime.models.adapter_scale import rank_of, scale_of
 from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
 
 PREFIX = "base_model.model."
@@ -35,7 +35,7 @@ COPIED = frozenset({".json", ".jinja", ".model", ".txt"})
 PLAIN: dict[str, set[object]] = {
     "peft_type": {"LORA"},
     "bias": {None, "none"},
-    "use_dora": {None, False},
+    "use_dora": {None, False, True},
     "use_qalora": {None, False},
     "lora_bias": {None, False},
     "fan_in_fan_out": {None, False},
@@ -44,8 +44,6 @@ PLAIN: dict[str, set[object]] = {
 """Settings of adapter_config.json this merge understands; any other value is refused."""
 EMPTY = (
     "modules_to_save",
-    "rank_pattern",
-    "alpha_pattern",
     "layer_replication",
     "target_parameters",
     "trainable_token_indices",
@@ -56,6 +54,9 @@ EMPTY = (
 """Settings that must be absent or empty."""
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 """Settings that say which modules have a pair."""
+MAGNITUDE = ".lora_magnitude_vector"
+LENGTH_ROUNDING = 2.0**-18
+"""Of the length of a row in float32, as a share of it."""
 INDEX = "model.safetensors.index.json"
 BLOCK = 1 << 18
 """Weights that are merged, and bytes that are copied, at a time."""
@@ -85,6 +86,8 @@ class _Pair:
     up: torch.Tensor
     """B: [out, rank]."""
     scale: float
+    magnitude: torch.Tensor | None = None
+    """Lengths of the rows of the merged weight, [out]; None without DoRA."""
 
     def delta(self) -> torch.Tensor:
         """Return the change, [out, in], float32."""
@@ -178,9 +181,16 @@ def _read_pairs(adapter: Path) -> dict[str, _Pair]:
         # Both factors must be matrices that fit each other.
         if up is None or up.ndim != 2 or down.ndim != 2 or up.shape[1] != down.shape[0]:
             raise _unfit(stem, "it has no matching lora_B")
-        rank = down.shape[0]
-        scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
-        pairs[f"{stem.removeprefix(PREFIX)}.weight"] = _Pair(down=down, up=up, scale=scale)
+        name, rank = stem.removeprefix(PREFIX), down.shape[0]
+        if rank != rank_of(config, name):
+            raise _unfit(stem, f"its rank is {rank}, and {rank_of(config, name)} was asked for")
+        magnitude = None
+        if config.get("use_dora"):
+            magnitude = tensors.pop(f"{stem}{MAGNITUDE}", None)
+            if magnitude is None or magnitude.shape != up.shape[:1]:
+                raise _unfit(stem, "it has no matching lora_magnitude_vector")
+        scale = scale_of(config, name, rank)
+        pairs[f"{name}.weight"] = _Pair(down=down, up=up, scale=scale, magnitude=magnitude)
     if tensors or not pairs:
         raise _unfit(min(tensors, default="the adapter"), "it is no LoRA factor")
     return pairs
@@ -295,7 +305,13 @@ def _merge_tensor(
         raw = bytearray(source.read(change.numel() * dtype.itemsize))
         before = torch.frombuffer(raw, dtype=dtype).reshape(-1, width)
         # In float32: in 16 bit a small change would be rounded away before it is added.
-        after = (before.float() + change).to(dtype)
+        exact = before.float() + change
+        if pair.magnitude is not None:
+            factor = pair.magnitude[start : start + rows].float() / torch.linalg.norm(exact, dim=1)
+            exact *= factor.unsqueeze(1)
+            # A length that differs by rounding alone is none that was trained.
+            changes |= bool(((factor - 1).abs() > LENGTH_ROUNDING).any())
+        after = exact.to(dtype)
         if not torch.isfinite(after).all():
             raise StageError.one("X624", f"`{tensor.name}` is not finite after the merge")
         changes |= bool(change.any())

@@ -1,7 +1,8 @@
 """A merged model held against what it was made of, tensor by tensor, by arithmetic of its own.
 
 Nothing of `engine.runtime.models.merge` is used: factors and weights are read again, and each weight must be the
-one nearest to W + (alpha / rank) B A that its type can hold. Tensors without factors must be the base's bytes.
+one nearest to W + (alpha / rank) B A, with DoRA brought to its row's length, that its type can hold. Tensors without
+factors must be the base's bytes.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class _Factors:
     """A: [rank, in], float64."""
     up: torch.Tensor
     """(alpha / rank) B: [out, rank], float64."""
+    lengths: torch.Tensor | None
+    """Of the rows of the merged weight, float64; None without DoRA."""
 
 
 class _Adapter:
@@ -59,7 +62,14 @@ class _Adapter:
         down = _tensor(self._path, f"{stem}.lora_A.weight").double()
         up = _tensor(self._path, f"{stem}.lora_B.weight").double()
         divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
-        return _Factors(down=down, up=up * (config["lora_alpha"] / divisor))
+        # Own alphas stand by the last part of a module's name, or by more of it.
+        own = (config.get("alpha_pattern") or {}).items()
+        alphas = [alpha for name, alpha in own if f".{stem}".endswith(f".{name}")]
+        alpha = alphas[0] if alphas else config["lora_alpha"]
+        lengths = None
+        if config.get("use_dora"):
+            lengths = _tensor(self._path, f"{stem}.lora_magnitude_vector").double()
+        return _Factors(down=down, up=up * (alpha / divisor), lengths=lengths)
 
 
 def check_merge(base: Path, adapter: Path, out: Path) -> None:
@@ -128,11 +138,17 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     for start in range(0, len(before), rows):
         part = slice(start, start + rows)
         exact = before[part].double() + found.up[part] @ found.down
+        slack = ROUNDING * (exact.abs() + reach)
+        if found.lengths is not None:
+            factor = (found.lengths[part] / torch.linalg.norm(exact, dim=1)).unsqueeze(1)
+            exact *= factor
+            # A length and a product more are rounded.
+            slack = 2 * slack * factor.abs()
         # The distance to the next number that the type holds; rounding to the nearest takes half of it. It stops
         # shrinking below the smallest normal number, hence the clamp.
         step = torch.frexp(exact)[1] - DIGITS[before.dtype]
         half = torch.ldexp(torch.ones_like(exact), step.clamp(min=SMALLEST[before.dtype])) / 2
-        allowed = half + ROUNDING * (exact.abs() + reach)
+        allowed = half + slack
         # Negated, so that NaN counts as wrong.
         wrong += int((~((after[part].double() - exact).abs() <= allowed)).sum())
     return wrong

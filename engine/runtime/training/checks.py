@@ -10,32 +10,41 @@ import torch
 from safetensors import safe_open
 
 from engine.errors import StageError
+from engine.runtime.models.adapter_scale import scale_of
 
 LORA_A, LORA_B = ".lora_A.", ".lora_B."
+LENGTHS = ".lora_magnitude_vector"
 
 
 def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
     """Return the Frobenius norm over all deltas `scale * B * A`, in 32 bits, none of them formed.
 
-    `flowed`: some gradient was not zero while it trained.
+    Lengths of rows that DoRA trains besides are not in it. `flowed`: some gradient was not zero while it trained.
 
     Uses |BA|^2 = tr((B'B)(AA')), both of size rank by rank. StageError: B415 a weight is not
     finite, B416 nothing was learned, B417 a tensor without its partner.
     """
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    scale = config["lora_alpha"] / config["r"]
-    total = 0.0
+    totals: dict[float, float] = {}
     with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
         names = set(file.keys())
         pairs = [(name, name.replace(LORA_A, LORA_B)) for name in sorted(names) if LORA_A in name]
-        _refuse_strangers(names, pairs)
+        lengths = {name.replace(f"{LORA_A}weight", LENGTHS) for name, _ in pairs}
+        lengths = lengths if config.get("use_dora") else set()
+        _refuse_strangers(names, pairs, lengths)
+        for name in sorted(lengths):
+            _refuse_nonfinite(file.get_tensor(name), name)
         for name_a, name_b in pairs:
             a, b = file.get_tensor(name_a).float(), file.get_tensor(name_b).float()
             _refuse_nonfinite(a, name_a)
             _refuse_nonfinite(b, name_b)
-            total += float(torch.sum((b.T @ b) * (a @ a.T)))
+            module = name_a.removeprefix("base_model.model.").partition(LORA_A)[0]
+            scale = scale_of(config, module, len(a))
+            moved = float(torch.sum((b.T @ b) * (a @ a.T)))
+            totals[scale] = totals.get(scale, 0.0) + moved
     # Rounding can leave a sum of next to nothing below zero.
-    return _moved(scale * math.sqrt(max(total, 0.0)), flowed=flowed)
+    norms = (scale * math.sqrt(max(total, 0.0)) for scale, total in totals.items())
+    return _moved(math.hypot(*norms), flowed=flowed)
 
 
 def model_norm(model: Path, base: Path, *, flowed: bool = True) -> float:
@@ -94,8 +103,8 @@ def _refuse_nonfinite(weight: torch.Tensor, name: str) -> None:
         )
 
 
-def _refuse_strangers(names: set[str], pairs: list[tuple[str, str]]) -> None:
-    known = {name for pair in pairs for name in pair}
+def _refuse_strangers(names: set[str], pairs: list[tuple[str, str]], lengths: set[str]) -> None:
+    known = {name for pair in pairs for name in pair} | lengths
     odd = sorted(known ^ names)
     if odd or not pairs:
         raise StageError.one(

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import LoraConfig
+from peft.optimizers import create_loraplus_optimizer
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     PrinterCallback,
@@ -33,6 +35,7 @@ from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.one_device import OneDevice
+from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
 from engine.runtime.training.prefix_batch import IGNORED
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -50,6 +53,14 @@ NOT_ARGUMENTS = frozenset(
         "lora_alpha",
         "lora_dropout",
         "lora_target_modules",
+        "use_dora",
+        "use_rslora",
+        "lora_rank_pattern",
+        "lora_alpha_pattern",
+        "layers_to_transform",
+        "unfrozen_parameters",
+        "loraplus_lr_ratio",
+        "train_on_inputs",
         "precision",
         "preference",
         "early_stopping_patience",
@@ -102,6 +113,8 @@ def train(
     set_seed(config["seed"])
     chat = load_chat(folders.base_model, asks=None)
     trainer = _trainer(config, folders, chat, device)
+    if ratio := config.get("loraplus_lr_ratio"):
+        trainer.optimizer = _loraplus(trainer, ratio)
     train_on(trainer, config, resume=folders.resume, report=report)
 
 
@@ -136,20 +149,26 @@ def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> An
         from engine.runtime.training.preferences import preference_trainer  # brings more of TRL
 
         return preference_trainer(
-            loss, given, load, rows=folders.rows, chat=chat, lora=_lora(config)
+            loss,
+            given,
+            load,
+            rows=folders.rows,
+            chat=chat,
+            lora=_lora(config, folders.base_model),
         )
-    validation = tokenised(folders.rows / "validation.jsonl", chat)
+    whole = bool(config.get("train_on_inputs"))
+    validation = tokenised(folders.rows / "validation.jsonl", chat, learn_all=whole)
     return LeanTrainer(
         model=load(),
         args=given(SftArguments, packing=False, **OF_TOKENS),
-        train_dataset=tokenised(folders.rows / "train.jsonl", chat),
+        train_dataset=tokenised(folders.rows / "train.jsonl", chat, learn_all=whole),
         eval_dataset=validation or None,
         processing_class=chat.tokenizer,
-        peft_config=_lora(config),
+        peft_config=_lora(config, folders.base_model),
     )
 
 
-def tokenised(path: Path, chat: Chat) -> Dataset | None:
+def tokenised(path: Path, chat: Chat, *, learn_all: bool = False) -> Dataset | None:
     """Return `input_ids` and `labels`, each segment tokenised apart; None without rows."""
     rows = []
     with path.open(encoding="utf-8") as stream:
@@ -159,7 +178,8 @@ def tokenised(path: Path, chat: Chat) -> Dataset | None:
             for segment in json.loads(line)["segments"]:
                 tokens = chat.token_ids(segment["text"])
                 ids += tokens
-                labels += tokens if segment["label"] else [IGNORED] * len(tokens)
+                is_learned = learn_all or segment["label"]
+                labels += tokens if is_learned else [IGNORED] * len(tokens)
             rows.append({"input_ids": ids, "labels": labels})
     return Dataset.from_list(rows) if rows else None
 
@@ -195,18 +215,42 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
     model.config.use_cache = False
     if not config.get("repack_4bit", True):
         keep_unpacked(model)
+    if parts := config.get("unfrozen_parameters"):
+        freeze_but(model, parts)
     return model
 
 
-def _lora(config: Config) -> LoraConfig | None:
+def _loraplus(trainer: Any, ratio: float) -> Any:
+    """Return the trainer's optimizer with groups of their own for A and B, as Axolotl makes it."""
+    kind, given = trainer.get_optimizer_cls_and_kwargs(trainer.args, trainer.model)
+    decay = trainer.args.weight_decay
+    return create_loraplus_optimizer(
+        trainer.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=decay, **given
+    )
+
+
+def _lora(config: Config, base_model: Path) -> LoraConfig | None:
     if config["adapter"] == "none":
         return None
+    targets, layers = config["lora_target_modules"], config.get("layers_to_transform")
+    if layers is not None:
+        settings = AutoConfig.from_pretrained(
+            base_model, local_files_only=True, trust_remote_code=False
+        )
+        layers = counted(layers, layer_count(settings))
+        # PEFT takes chosen layers beside names only.
+        targets = linear_names(settings) if targets == "all-linear" else targets
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=config["lora_r"],
         lora_alpha=config["lora_alpha"],
         lora_dropout=config["lora_dropout"],
-        target_modules=config["lora_target_modules"],
+        target_modules=targets,
+        layers_to_transform=layers,
+        use_dora=config.get("use_dora", False),
+        use_rslora=config.get("use_rslora", False),
+        rank_pattern=config.get("lora_rank_pattern", {}),
+        alpha_pattern=config.get("lora_alpha_pattern", {}),
     )
 
 
@@ -224,13 +268,13 @@ def arguments(config: Config, folders: Folders, kind: Any, *, device: str, **oth
         greater_is_better=False if evaluates else None,
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
-        tf32=False if kind == "cuda" else None,
-        use_cpu=kind == "cpu",
+        tf32=False if device == "cuda" else None,
+        use_cpu=device == "cpu",
         # Reentrant checkpointing gives no gradient where a block's input needs none, as behind frozen embeddings.
         gradient_checkpointing_kwargs={"use_reentrant": False},
         # The filter would log the mean of earlier losses in place of a NaN, and hide it from `Watch`.
         logging_nan_inf_filter=False,
-        dataloader_pin_memory=kind == "cuda",
+        dataloader_pin_memory=device == "cuda",
         dataloader_num_workers=0,
         disable_tqdm=True,
         report_to=[],

@@ -66,6 +66,8 @@ def test_a_blank_model_is_trained_beside_what_counts_bytes(root: Path) -> None:
     assert bits.keys() == {"byte_frequencies", "compressor"}
     assert bits["compressor"] < bits["byte_frequencies"] < 8
     assert found["base_model"] == "a blank model of 2 layers, 32 wide"
+    assert (found["start"]["kind"], found["start"]["vocabulary"]) == ("scratch", 280)
+    assert found["start"]["bytes_per_token"] > 1
     assert (
         found["training"]["total_parameters"]
         == 280 * 32 + 2 * (2 * 32 * 32 * 2 + 3 * 32 * 96 + 2 * 32) + 32
@@ -89,5 +91,6 @@ def test_a_model_with_fewer_layers_is_tuned_and_merged() -> None:
     assert project.outcome.code == 0, project.outcome.err
     found = report(project.folder / ".recipe")
     assert found["base_model"] == "base, its first 1 layers"
+    assert (found["start"]["kept"], found["start"]["of"]) == ([0], 2)
     (config,) = (project.folder / ".recipe" / "runs").glob("tiny/*/model/config.json")
     assert json.loads(config.read_text(encoding="utf-8"))["num_hidden_layers"] == 1

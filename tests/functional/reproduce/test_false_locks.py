@@ -14,6 +14,7 @@ import pytest
 from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.files.typed_json import from_json
 from engine.lock.file import Accepted
+from engine.lock.policy import missing_facts
 from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
 from engine.store import Store
@@ -135,6 +136,11 @@ FALSE: dict[str, tuple[Callable[[Facts], None], str]] = {
         put("spread", {"macro_f1": {"mean": 1.0, "deviation": 0.0}}),
         "`spread.macro_f1` stands on seeds that are not there",
     ),
+    "no versions": (put("versions", {}), "torch"),
+    "no hardware": (put("hardware", {}), "hardware device"),
+    "no base model": (put("base_model/files", {}), "base model files"),
+    "no fingerprints": (put("fingerprints", None), "data fingerprints"),
+    "revision of a stage": (put("stages/train", 99), "revision of train"),
     "finished": (put("finished", "2999-01-01T00:00:00+00:00"), "still to come"),
 }
 
@@ -205,3 +211,50 @@ def test_the_command_names_the_false_number_and_a_frozen_run_is_refused(finished
         contradictory.err.split()
     )
     assert "its accepted run contradicts itself" in planned.out
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("versions", {}, "the version of slm-recipe, python"),
+        ("fingerprints", None, "`fingerprints`"),
+        ("sources", [], "the bytes of any source"),
+        ("sources/0/sha256", None, "the bytes of"),
+        ("hardware", {}, "`hardware`"),
+        ("stages", ..., "`stages`"),
+        ("merged", {}, "`merged`"),
+        ("files", {}, "`files`"),
+        ("base_model/files", {}, "`base_model.files`"),
+    ],
+)
+def test_a_frozen_run_refuses_a_lock_that_lacks_a_fact(
+    path: str, value: Any, named: str, accepted: Path
+) -> None:
+    facts = facts_of(accepted)
+    put(path, value)(facts)
+    recipe = load_recipe(accepted / "recipe.yaml")[0]
+
+    told = list(missing_facts(recipe, from_json(Accepted, facts)))
+
+    assert len(told) == 1
+    assert named in told[0]
+    assert not list(missing_facts(recipe, from_json(Accepted, facts_of(accepted))))
+
+
+def test_a_frozen_run_on_a_warm_store_is_no_reproduction(finished: Project) -> None:
+    outcome = finished.run("run", "recipe.yaml", "--frozen")
+
+    assert "reused, not reproduced" in outcome.out
+    assert outcome.code == 1
+
+
+def test_a_frozen_run_refuses_other_code_of_a_stage(finished: Project) -> None:
+    path = finished.folder / LOCK
+    whole = json.loads(path.read_text("utf-8"))
+    put("stages/data", 99)(whole["accepted"])
+    path.write_text(json.dumps(whole), encoding="utf-8")
+
+    outcome = finished.run("run", "recipe.yaml", "--frozen")
+
+    assert "D389" in outcome.err
+    assert "stage `data` has revision" in outcome.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,3 +152,29 @@ def test_several_labels_and_objects_are_read_too(tmp_path: Path) -> None:
     assert found is not None
     assert found.payload == {"answer": {"name": "Ann"}}
     assert answered_rows(extraction, recipe.data)(row, '{"name":1}') is None
+
+
+def test_every_row_that_is_left_out_is_listed_by_its_place_and_no_text_of_the_holdout(
+    tmp_path: Path,
+) -> None:
+    recipe = recipe_with(tmp_path)
+    rows = [
+        Row(origin=f"unlabelled.csv:{number}", values={"text": text})
+        for number, text in enumerate([f"{LONG}.", "one text", "one  text"], start=2)
+    ]
+    listed = tmp_path / "left_out.jsonl"
+
+    unlabelled_rows(
+        rows,
+        recipe,
+        sources=recipe.data.sources,
+        splits={"holdout": [example(LONG)]},
+        listed=listed,
+    )
+    lines = [json.loads(line) for line in listed.read_text(encoding="utf-8").splitlines()]
+
+    assert {(line["check"], line["row"]) for line in lines} == {
+        ("duplicates", "unlabelled.csv:3"),
+        ("leakage", "unlabelled.csv:2"),
+    }
+    assert LONG not in listed.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.evidence import SeedScores
+from engine.evidence import Interval, SeedScores
 from engine.metrics.equivalence import (
     LEAST_AGREEMENT,
     Margin,
@@ -187,3 +187,19 @@ def test_trainings_that_differ_only_by_luck_are_mostly_within_noise() -> None:
         within += held(runs[0], runs[4], margin.value)
 
     assert within >= 36
+
+
+def test_a_margin_that_every_value_is_within_is_none() -> None:
+    wide = {"value": 0.6, "low": 0.0, "high": 1.0}
+    margin = margin_of(wide, {"mean": 0.6, "deviation": 0.5}, seeds=4, rows=300)
+
+    assert margin.value is None
+    assert "every value is within" in margin.origin
+
+
+def test_an_interval_that_is_wider_than_the_rows_give_is_no_margin() -> None:
+    locked = {"value": 0.8, "low": 0.5, "high": 1.0}
+    here = Interval(low=0.75, high=0.85, confidence=0.95, method="test")
+
+    assert margin_of(locked, None, seeds=1, rows=300).value == pytest.approx(0.25)
+    assert margin_of(locked, None, seeds=1, rows=300, interval=here).value is None

@@ -10,6 +10,7 @@ import yaml
 
 from engine.recipe import load_recipe
 from engine.recipe.method_defaults import method_defaults, size_of
+from engine.recipe.methods import OPTIONS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import dump_resolved, resolved_mapping
 from support.paths import EXAMPLES
@@ -138,3 +139,35 @@ def test_broken_recipes_have_defaults_too(broken: dict[str, Any]) -> None:
     found = {one.key for one in method_defaults({"kind": "lora", "rank": 16}, broken)}
 
     assert {"epochs", "learning_rate", "batch_size"} <= found
+
+
+def test_options_that_are_not_written_are_not_in_the_resolved_recipe(tmp_path: Path) -> None:
+    found = values(tmp_path)
+
+    assert not {*OPTIONS} & found.keys()
+    assert values(tmp_path, dora=False, loss_on="answers", loraplus_lr_ratio=1) == found
+
+
+def test_the_order_of_ranks_means_nothing(tmp_path: Path) -> None:
+    one = recipe(tmp_path, method={"kind": "lora", "ranks": {"q_proj": 4, "down_proj": 8}})
+    other = recipe(tmp_path, method={"kind": "lora", "ranks": {"down_proj": 8, "q_proj": 4}})
+
+    assert dump_resolved(one) == dump_resolved(other)
+    assert resolved_mapping(one)["method"]["ranks"] == {"down_proj": 8, "q_proj": 4}
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        ({"rslora": True, "rank": 64}, "alpha", 8),
+        ({"loraplus_lr_ratio": 16}, "learning_rate", 2e-4),
+        ({"loraplus_lr_ratio": 16, "learning_rate": 1e-3}, "learning_rate", 1e-3),
+        ({"kind": "full", "train_only": {"layers": "last_2"}}, "train_only", None),
+    ],
+)
+def test_options_move_the_defaults_that_depend_on_them(
+    tmp_path: Path, method: dict[str, Any], key: str, value: Any
+) -> None:
+    expected = value or {"layers": "last_2", "embeddings": False}
+
+    assert values(tmp_path, **method)[key] == expected

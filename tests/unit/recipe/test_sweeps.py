@@ -133,3 +133,15 @@ def test_a_setting_of_full_training_makes_no_difference_of_the_adapter(tmp_path:
 @pytest.mark.parametrize("value", [5e-4, 0.00012345678, 2.0, 1e-7])
 def test_a_number_in_words_is_the_number(value: float) -> None:
     assert float(value_words(value)) == value
+
+
+def test_an_option_that_a_setting_switches_off_is_written_back(tmp_path: Path) -> None:
+    found = recipe(tmp_path, {"list": [{"rank": 8}, {"dora": False}]}, dora=True, rank=4)
+
+    assert found.sweep is not None
+    assert named(found.sweep, found.method) == ("rank", "alpha", "dora")
+    keys = varied(found.sweep)
+    words = [setting_words(values_of(one, keys)) for one in found.sweep.settings]
+    assert words == ["rank 8, alpha 16, dora true", "rank 4, alpha 8, dora false"]
+    again = yaml.safe_load(dump_resolved(found))["sweep"]["list"]
+    assert [one["dora"] for one in again] == [True, False]

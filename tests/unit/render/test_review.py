@@ -109,7 +109,9 @@ def checked(path: str, review: Review | None = REVIEW, **parts: object) -> Check
 
 
 def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
-    many = tuple(checked(f"recipes/{number:03}.yaml") for number in range(200))
+    many = tuple(
+        checked(f"recipes/{number:03}.yaml", plan=(f"Plan {number}.",)) for number in range(200)
+    )
 
     text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=many, notes=()))
 
@@ -118,6 +120,21 @@ def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
     assert len(text) > MOST * 0.8
     parts = re.findall(r"^### `", text, flags=re.MULTILINE)
     assert len(parts) + int(re.findall(r"(\d+) more are in the table only", text)[0]) == 200
+
+
+def test_recipes_of_which_the_same_is_found_are_one_part() -> None:
+    many = tuple(checked(f"{number}.yaml") for number in range(60))
+    other = checked("other.yaml", plan=("Another plan.",))
+
+    text = comment_markdown(
+        Comment(base="main", commit="ab" * 20, checked=(*many, other), notes=())
+    )
+
+    assert re.findall(r"^### (.*)$", text, flags=re.MULTILINE) == [
+        "60 recipes alike",
+        "`other.yaml`",
+    ]
+    assert text.count("`59.yaml`") == 2
 
 
 def test_what_is_wrong_stands_first() -> None:

@@ -129,11 +129,11 @@ def test_a_merge_that_is_broken_off_leaves_no_part_of_a_weight_file(
 @pytest.mark.parametrize(
     "change",
     [
-        {"use_dora": True},
+        {"use_qalora": True},
         {"modules_to_save": ["lm_head"]},
         {"peft_type": "IA3"},
         {"bias": "all"},
-        {"rank_pattern": {"q_proj": 2}},
+        {"layer_replication": [[0, 2], [1, 2]]},
         {"fan_in_fan_out": True},
     ],
 )
@@ -163,6 +163,20 @@ def _drop_one_a(tensors: dict[str, torch.Tensor]) -> None:
 
 def _add_a_stranger(tensors: dict[str, torch.Tensor]) -> None:
     tensors["base_model.model.lm_head.weight"] = torch.zeros(2, 2)
+
+
+@pytest.mark.parametrize(
+    "change", [{"use_dora": True}, {"rank_pattern": {"q_proj": 2}}, {"r": 8}], ids=str
+)
+def test_tensors_that_are_not_those_of_the_configuration_are_refused(
+    pico_folder: Path, copied: Path, tmp_path: Path, progress: Any, change: dict[str, Any]
+) -> None:
+    _edit_config(copied, **change)
+
+    with pytest.raises(StageError) as caught:
+        merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)
+
+    assert _code(caught) == "X622"
 
 
 @pytest.mark.parametrize("edit", [_rename, _drop_one_a, _drop_one_b, _add_a_stranger])

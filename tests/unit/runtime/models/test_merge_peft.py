@@ -13,6 +13,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.runtime.models.merge import merge_adapter
+from engine.runtime.models.merge_audit import check_merge
 from engine.runtime.models.weights import weight_files
 
 SHAPES = {
@@ -35,6 +36,7 @@ OPT = {
 }
 ALL = "all-linear"
 WHOLE = "10GB"
+ALPHA = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,10 @@ class Case:
     shard: str = WHOLE
     rank: int = 8
     uses_rslora: bool = False
+    uses_dora: bool = False
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    """By module, at the same alpha / rank."""
+    layers: tuple[int, ...] | None = None
     in_4bit: bool = False
     """The adapter is one of QLoRA; the base on the disk has 16 or 32 bits as always."""
 
@@ -65,6 +71,23 @@ CASES = {
     "llama, output layer": Case(model_type="llama", targets=["q_proj", "lm_head"]),
     "llama, rank 1": Case(model_type="llama", rank=1),
     "llama, rank 64, rslora": Case(model_type="llama", rank=64, uses_rslora=True),
+    "llama, dora": Case(model_type="llama", uses_dora=True),
+    "llama, dora, 32 bits, shards": Case(
+        model_type="llama", uses_dora=True, dtype=torch.float32, shard="60KB"
+    ),
+    "llama, dora, float16, rslora": Case(
+        model_type="llama", uses_dora=True, uses_rslora=True, dtype=torch.float16
+    ),
+    "llama, dora, qlora": Case(model_type="llama", uses_dora=True, in_4bit=True),
+    "llama, ranks": Case(model_type="llama", ranks={"q_proj": 2, "down_proj": 24}),
+    "llama, ranks, dora, rslora, last layer": Case(
+        model_type="llama",
+        targets=["q_proj", "down_proj"],
+        ranks={"q_proj": 2},
+        uses_dora=True,
+        uses_rslora=True,
+        layers=(1,),
+    ),
     "llama, qlora": Case(model_type="llama", in_4bit=True),
     "llama, qlora, 32 bits, shards": Case(
         model_type="llama", in_4bit=True, dtype=torch.float32, shard="60KB"
@@ -112,8 +135,12 @@ def _make_adapter(case: Case, base: Path, folder: Path) -> None:
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=case.rank,
-        lora_alpha=12,
+        lora_alpha=ALPHA,
         use_rslora=case.uses_rslora,
+        use_dora=case.uses_dora,
+        rank_pattern=dict(case.ranks),
+        alpha_pattern={name: ALPHA * rank // case.rank for name, rank in case.ranks.items()},
+        layers_to_transform=case.layers,
         target_modules=case.targets,
     )
     with torch.random.fork_rng(devices=[]):
@@ -122,6 +149,8 @@ def _make_adapter(case: Case, base: Path, folder: Path) -> None:
         for name, tensor in tuned.named_parameters():
             if "lora_B" in name:
                 tensor.data.normal_(std=0.1)
+            if "lora_magnitude_vector" in name:
+                tensor.data.mul_(torch.rand_like(tensor) + 0.5)
     # As trainers of a plain adapter do; the whole embedding beside its pair is no LoRA adapter.
     tuned.save_pretrained(folder, save_embedding_layers=False)
 
@@ -134,6 +163,7 @@ def test_the_bytes_are_those_of_peft(case: Case, tmp_path: Path, progress: Any) 
 
     merge_adapter(base, adapter, out, progress=progress)
 
+    check_merge(base, adapter, out)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=case.dtype)
     merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     merged.save_pretrained(tmp_path / "expected", max_shard_size=case.shard)

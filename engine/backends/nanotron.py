@@ -1,0 +1,329 @@
+"""Nanotron: the recipe becomes its YAML for pre-training on many GPUs. Compiled only: its own program trains.
+
+Nanotron trains under torchrun and needs flash-attn, and so CUDA; its checkpoints are converted by its own scripts. What
+is compiled stands in a closed list of its keys. Blank models (`base_model.scratch`) are compiled from the recipe,
+further training from the `config.json` of a local Llama.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+
+from engine.backends.base import (
+    BackendConfig,
+    CompileInputs,
+    ConfigLine,
+    Launch,
+    Line,
+    Trained,
+    accumulation,
+    bounded,
+    schedule,
+    with_overrides,
+)
+from engine.backends.checks import option_problems
+from engine.backends.overrides import Vocabulary, override_problems
+from engine.environment import Device
+from engine.errors import Problem, RecipeError, StageError
+from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
+from engine.recipe.shipped import schema_text
+
+NAME = "nanotron"
+IN_ORDER: dict[str, Json] = {}
+PINNED = "0.4"
+"""The version of its source whose keys are listed; `schemas/nanotron/make_keys.py` writes the list."""
+TOKENIZER, TOKENS, CHECKPOINT = "tokenizer", "tokens", "checkpoint"
+"""Beside the config: the tokenizer's folder, token files (`*.ds`) of the training rows, the converted base model."""
+SPREAD = 0.02
+"""Standard deviation of the first weights; of matrices that layers add up Nanotron draws smaller ones by itself."""
+RANGES = {
+    "optimizer.clip_grad": (0.0, 1_000_000.0),
+    "optimizer.optimizer_factory.adam_beta1": (0.0, 1.0),
+    "optimizer.optimizer_factory.adam_beta2": (0.0, 1.0),
+    "optimizer.optimizer_factory.adam_eps": (0.0, 1.0),
+    "optimizer.zero_stage": (0.0, 1.0),
+    "parallelism.pp": (1.0, 4096.0),
+    "parallelism.tp": (1.0, 64.0),
+}
+"""Of what a recipe may override. Not `parallelism.dp`: it multiplies the batch."""
+FROM_RECIPE = {
+    "model.dtype": "backend.precision",
+    "model.init_method.std": "base_model",
+    "optimizer.learning_rate_scheduler.learning_rate": "method.learning_rate",
+    "optimizer.learning_rate_scheduler.lr_decay_style": "method.scheduler",
+    "optimizer.learning_rate_scheduler.lr_warmup_steps": "method.warmup_ratio",
+    "optimizer.weight_decay": "method.weight_decay",
+    "parallelism.dp": "method.batch_size",
+    "parallelism.recompute_layer": "method.gradient_checkpointing",
+    "tokens.batch_accumulation_per_replica": "method.batch_size",
+    "tokens.micro_batch_size": "method.micro_batch_size",
+    "tokens.sequence_length": "method.max_length",
+    "tokens.train_steps": "method.epochs",
+    "general.seed": "method.seed",
+}
+DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
+COPIED = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "max_position_embeddings",
+    "vocab_size",
+)
+"""Keys that transformers' Llama and Nanotron's share."""
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Return the closed list of keys, by their places in the YAML."""
+    listing = json.loads(schema_text(f"nanotron/{PINNED}.keys.json"))
+    return Vocabulary(
+        name=f"nanotron {PINNED}",
+        kinds={key: frozenset(entry["kinds"]) for key, entry in listing["keys"].items()},
+        overridable=frozenset(RANGES),
+        from_recipe=FROM_RECIPE,
+        ranges=RANGES,
+    )
+
+
+def version() -> str:
+    """Return the version whose keys are compiled; nothing of it is installed here."""
+    return PINNED
+
+
+def packages() -> Mapping[str, str]:
+    """Return nothing: it does not train here."""
+    return {}
+
+
+def environment_words() -> str:
+    """Say that its config is all there is."""
+    return (
+        f"nanotron {PINNED} is compiled for, and not started here: `recipe compile` writes its YAML"
+    )
+
+
+def kernels(device: Device) -> tuple[str, ...]:  # noqa: ARG001 - the contract's argument
+    """Return nothing: the config is the same whatever is here."""
+    return ()
+
+
+def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001 - the contract's arguments
+    """Return nothing, as there is no choice."""
+    return ""
+
+
+def check(recipe: Recipe) -> tuple[Problem, ...]:
+    """Return overrides that may not stand, and what of the recipe Nanotron does not do."""
+    problems = override_problems(recipe.backend.overrides, vocabulary())
+    problems = (*problems, *option_problems(recipe.method, NAME))
+    return (*problems, *_not_compiled(recipe), *_base_problems(recipe))
+
+
+def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:  # noqa: ARG001 - the contract's
+    """Return that nothing here starts it."""
+    return (
+        Problem(
+            code="B444",
+            message="nanotron is not started here: it trains under torchrun, on GPUs, with flash-attn",
+            path="backend.name",
+            hint="recipe compile RECIPE -o FOLDER writes its YAML; to train here set backend.name: trl",
+        ),
+    )
+
+
+def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
+    """Return the YAML, every line with its origin. RecipeError for what Nanotron does not do."""
+    if problems := check(recipe):
+        raise RecipeError(problems)
+    lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
+    return BackendConfig(text=_nested(lines), lines=tuple(lines))
+
+
+def train(launch: Launch) -> Trained:
+    """Raise B444: it is compiled only. Whoever runs has been refused before (`check_environment`)."""
+    raise StageError.one("B444", f"nanotron is not started here: {launch.folder.name} is untouched")
+
+
+def _not_compiled(recipe: Recipe) -> Iterator[Problem]:
+    method = recipe.method
+    wanted = (
+        (method.kind == "full", "trains whole models", "method.kind", "kind: full"),
+        (recipe.task.kind == "text", "pre-trains on texts", "task.kind", "kind: text"),
+        (method.keep == "last", "keeps the last checkpoint", "method.keep", "keep: last"),
+        (not method.early_stopping, "does not stop early", "method.early_stopping", ""),
+        (
+            recipe.backend.precision != "fp16",
+            "trains in bf16 or fp32",
+            "backend.precision",
+            "precision: bf16",
+        ),
+    )
+    for holds, what, path, line in wanted:
+        if not holds:
+            hint = f"write `{line}`, or set backend.name: trl" if line else "delete the line"
+            yield Problem(code="B445", message=f"the nanotron backend {what}", path=path, hint=hint)
+
+
+def _base_problems(recipe: Recipe) -> Iterator[Problem]:
+    base = recipe.base_model
+    if isinstance(base, Scratch):
+        return
+    what = "compiles blank models, and Llamas whose folder `path` names"
+    if isinstance(base, PathRef) and not base.withheld:
+        odd = _odd_of(_config_of(base))
+        if not odd:
+            return
+        what = f"compiles Llamas only, and this base model has {odd}"
+    hint = "name a local folder with `path`, write `scratch`, or set backend.name: trl"
+    message = f"the nanotron backend {what}"
+    yield Problem(code="B445", message=message, path="base_model", hint=hint)
+
+
+def _config_of(base: PathRef) -> Mapping[str, Any]:
+    """Return the config.json of a model's folder; nothing where it cannot be read."""
+    try:
+        found = json.loads((base.path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _odd_of(config: Mapping[str, Any]) -> str:
+    """Return what of a model Nanotron's Llama does not have; empty where it has everything."""
+    if not config:
+        return "no config.json that can be read"
+    missing = [key for key in COPIED if not isinstance(config.get(key), int)]
+    if config.get("model_type") != "llama" or missing:
+        return f"model_type {config.get('model_type')}" if not missing else f"no {missing[0]}"
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    heads = config["hidden_size"] // config["num_attention_heads"]
+    odd = {
+        "biases": config.get("attention_bias") or config.get("mlp_bias"),
+        "another activation": config.get("hidden_act", "silu") != "silu",
+        "scaled positions": rope.get("rope_type", rope.get("type", "default")) != "default",
+        "heads of another width": config.get("head_dim") not in (None, heads),
+    }
+    return next((name for name, holds in odd.items() if holds), "")
+
+
+def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    method = recipe.method
+    yield "general.project", recipe.name, "name"
+    yield "general.run", "recipe", "default: one run a config"
+    yield "general.seed", method.seed, "method.seed"
+    yield "general.ignore_sanity_checks", True, "default: checks of parallel copies need time"
+    yield from _model(recipe, setting)
+    yield "tokenizer.tokenizer_name_or_path", TOKENIZER, "base_model"
+    yield from _training(method, setting)
+    yield from _devices(method)
+
+
+def _devices(method: Method) -> Iterator[Line]:
+    for key in ("dp", "pp", "tp"):
+        yield f"parallelism.{key}", 1, "default: one GPU"
+    yield "parallelism.pp_engine", "1f1b", "default: of use with `pp` only"
+    yield "parallelism.tp_mode", "ALL_REDUCE", "default: of use with `tp` only"
+    yield "parallelism.tp_linear_async_communication", False, "default: of use with `tp` only"
+    recomputed = method.gradient_checkpointing
+    yield "parallelism.recompute_layer", recomputed, "method.gradient_checkpointing"
+
+
+def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
+    base = recipe.base_model
+    yield "model.dtype", DTYPES[setting.precision], "backend.precision"
+    yield "model.make_vocab_size_divisible_by", 1, "default: the vocabulary is the tokenizer's"
+    yield "model.model_config.is_llama_config", True, "default: blocks as in Llama"
+    if isinstance(base, Scratch):
+        yield "model.init_method.std", SPREAD, "default: as the engine's own blank models"
+        at = "base_model.scratch"
+        given = {
+            "hidden_size": (base.width, "width"),
+            "intermediate_size": (base.feed_forward, "feed_forward"),
+            "num_hidden_layers": (base.layers, "layers"),
+            "num_attention_heads": (base.heads, "heads"),
+            "num_key_value_heads": (base.kv_heads, "kv_heads"),
+            "max_position_embeddings": (base.context, "context"),
+        }
+        for key, (value, name) in given.items():
+            yield f"model.model_config.{key}", value, f"{at}.{name}"
+        # Nanotron's own word for it: what the metadata of the token files say.
+        yield "model.model_config.vocab_size", -1, f"{at}.tokenizer"
+        config: Mapping[str, Any] = {"tie_word_embeddings": True, "rms_norm_eps": 1e-6}
+    else:
+        yield "model.init_method.path", CHECKPOINT, "base_model"
+        config = _config_of(base) if isinstance(base, PathRef) else {}
+        for key in COPIED:
+            yield f"model.model_config.{key}", config[key], "base_model"
+    yield from _model_details(config)
+
+
+def _model_details(config: Mapping[str, Any]) -> Iterator[Line]:
+    rope = config.get("rope_parameters") or {}
+    theta = rope.get("rope_theta", config.get("rope_theta", 10_000.0))
+    details: dict[str, Json] = {
+        "hidden_act": "silu",
+        "rms_norm_eps": float(config.get("rms_norm_eps", 1e-6)),
+        "rope_theta": float(theta),
+        "rope_interleaved": False,
+        "tie_word_embeddings": bool(config.get("tie_word_embeddings", False)),
+    }
+    for key, value in details.items():
+        yield f"model.model_config.{key}", value, "base_model"
+
+
+def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
+    plan = schedule(method, train_rows=setting.train_rows, validation_rows=0)
+    steps = bounded(method, plan) or "method.epochs"
+    yield "tokens.sequence_length", method.max_length, "method.max_length"
+    yield "tokens.micro_batch_size", method.micro_batch_size, "method.micro_batch_size"
+    yield "tokens.batch_accumulation_per_replica", accumulation(method), "method.batch_size"
+    yield "tokens.train_steps", plan.steps, steps
+    yield "tokens.val_check_interval", -1, "default: the engine evaluates, on its own rows"
+    yield "optimizer.optimizer_factory.name", "adamW", "default: AdamW, as in every backend"
+    for key, value in {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_eps": 1e-8}.items():
+        yield f"optimizer.optimizer_factory.{key}", value, "default: as in every backend"
+    yield "optimizer.optimizer_factory.torch_adam_is_fused", True, "default: one kernel on a GPU"
+    yield "optimizer.weight_decay", method.weight_decay, "method.weight_decay"
+    yield "optimizer.clip_grad", 1.0, "default: gradients are clipped at norm 1"
+    yield "optimizer.zero_stage", 0, "default: one GPU"
+    yield "optimizer.accumulate_grad_in_fp32", True, "default: small steps do not round to nothing"
+    at = "optimizer.learning_rate_scheduler."
+    yield f"{at}learning_rate", method.learning_rate, "method.learning_rate"
+    yield f"{at}lr_warmup_steps", plan.warmup, "method.warmup_ratio"
+    yield f"{at}lr_warmup_style", "linear", "default: as in every backend"
+    # Constant is a fall to the same rate.
+    is_constant = method.scheduler == "constant"
+    yield f"{at}lr_decay_style", "linear" if is_constant else method.scheduler, "method.scheduler"
+    yield f"{at}lr_decay_steps", max(1, plan.steps - plan.warmup), "method.scheduler"
+    yield f"{at}min_decay_lr", method.learning_rate if is_constant else 0.0, "method.scheduler"
+    data: dict[str, Json] = {
+        "seed": method.seed,
+        "num_loading_workers": 1,
+        "dataset": {"dataset_folder": [TOKENS], "dataset_weights": [1.0]},
+    }
+    stage: dict[str, Json] = {"name": "training", "start_training_step": 1, "data": data}
+    yield "data_stages", [stage], "data"
+    yield "checkpoints.checkpoints_path", "checkpoints", "default: beside the config"
+    yield "checkpoints.checkpoint_interval", plan.save_every, "method.evaluations_per_epoch"
+    yield "checkpoints.save_final_state", True, "method.keep"
+    yield "logging.iteration_step_info_interval", 1, "default: every step is recorded"
+
+
+def _nested(lines: Sequence[ConfigLine]) -> str:
+    """Return the YAML of lines whose keys are places in it."""
+    data: dict[str, Any] = {}
+    for line in lines:
+        *sections, key = line.key.split(".")
+        place = data
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[key] = line.value
+    body: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return f"# nanotron {PINNED}; compiled, do not edit: `recipe compile` writes it\n{body}"

@@ -1,0 +1,200 @@
+"""Who judges: both versions divided as a run would, and the rows that judge compared by text and answer.
+
+The comparison decides: a finding about data that leaves every judge as it was is none, and a change of the judges that
+no finding speaks of becomes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.evidence.review import Effect, Finding
+from engine.recipe.model import PathRef
+from engine.recipe.text.dump import resolved_mapping
+from engine.review.compare import Versions, finding
+from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
+from engine.review.rows import JudgedRows, RowDivider
+from engine.review.sources import Paired
+from engine.store import sha256_of
+
+INPUT: Final = "task.input"
+RECORD: Final = "lock.splits.holdout"
+_DECIDING: Final = ("task", "data", "splits")
+"""Sections of a recipe that decide who judges."""
+_OF_THE_JUDGES: Final = frozenset({"W125", "W201", "W202", "W203", "W206", "W703"})
+"""Codes of findings that say that other rows judge, or by other answers."""
+_OF_DATA: Final = ("data.", INPUT, "splits.folds", "splits.seed")
+"""Keys whose change is none where every judge stays; who may judge at all is one by itself."""
+_OF_ROWS: Final = frozenset({"W125", "W201", "W202", "W203", "W205", "W206", "W207"})
+_OF_ANSWERS: Final = frozenset({"W701", "W702", "W703"})
+_OF_MORE: Final = _OF_ROWS | {"W301"}
+MOST_NEW: Final = 0.25
+"""Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
+_PINS: Final = ("W502",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judges:
+    """What became of the rows that judge, and whether that is known."""
+
+    rows: JudgedRows | None
+    """None where nothing that decides them changed, or where they are not read here."""
+    why_not: str = ""
+    """Why the new rows are not known though the old ones are; empty where they are."""
+
+    @property
+    def are_same(self) -> bool:
+        """Whether the very same rows judge by the same answers."""
+        return self.rows is not None and self.rows.is_same
+
+
+def judges_of(versions: Versions, rows: RowDivider) -> Judges:
+    """Divide both versions where anything that decides the judges differs."""
+    if not _may_differ(versions):
+        return Judges(rows=None)
+    before, after = rows.divides(versions.old), rows.divides(versions.new)
+    why_not = after if isinstance(after, str) and before is True else ""
+    return Judges(rows=rows.judges(versions.old, versions.new), why_not=why_not)
+
+
+def _may_differ(versions: Versions) -> bool:
+    before, after = (resolved_mapping(one.recipe) for one in (versions.old, versions.new))
+    if any(before.get(name) != after.get(name) for name in _DECIDING):
+        return True
+    locks = [one.lock.splits if one.lock else None for one in (versions.old, versions.new)]
+    return locks[0] != locks[1] or any(bytes_changed(versions, one) for one in versions.sources)
+
+
+def founded(findings: Sequence[Finding], judges: Judges, versions: Versions) -> list[Finding]:
+    """Return the findings without those about data that leave every judge as it was."""
+    if not judges.are_same:
+        return list(findings)
+    local = {
+        one.path
+        for one in versions.sources
+        if one.new is not None and isinstance(one.new.first.ref, PathRef)
+    }
+    return [one for one in findings if not _is_unfounded(one, local)]
+
+
+def _is_unfounded(one: Finding, local: set[str]) -> bool:
+    # The bytes are others, and the rows that judge were read from them.
+    if one.code in _PINS:
+        return one.path.rpartition(".")[0] in local
+    return one.code in _OF_THE_JUDGES and one.path.startswith(_OF_DATA)
+
+
+def unreported(
+    findings: Sequence[Finding], judges: Judges, versions: Versions
+) -> Iterator[Finding]:
+    """Yield what became of the judges where no finding says it."""
+    rows = judges.rows
+    yield from _false_pins(versions)
+    if rows is None:
+        yield from _unread(findings, judges, versions)
+        return
+    if rows.is_same:
+        return
+    weaker = [one for one in findings if one.effect is Effect.WEAKER]
+    if rows.kept == 0 and versions.find(INPUT):
+        # Where the text decides the draw, a finding of the key that makes it stands there.
+        if not any(one.path == INPUT for one in weaker):
+            yield finding("W206", INPUT, f"all {rows.rows} rows that judge have another text now")
+        return
+    path = _cause(versions)
+    if rows.otherwise and not any(one.code in _OF_ANSWERS for one in weaker):
+        says = f"{rows.otherwise} of {rows.rows} rows that judge have another answer now"
+        yield finding("W703", path, f"{_file_at(path, versions)}{says}")
+    if not any(_covers(one, rows, path) for one in weaker) and _weighs(rows, versions):
+        yield finding("W206", path, f"{_file_at(path, versions)}{judges_text(rows)}")
+
+
+def _covers(one: Finding, rows: JudgedRows, path: str) -> bool:
+    """Return whether a finding says that other rows judge, for the reason that they do.
+
+    That of a smaller holdout says nothing of rows that were deleted, too.
+    """
+    if path.startswith("data.sources"):
+        codes = _OF_ROWS if rows.gone else _OF_MORE
+        return one.code in codes and one.path.startswith(("data.", "splits.by", "lock"))
+    return one.code in _OF_MORE | _OF_ANSWERS
+
+
+def _file_at(path: str, versions: Versions) -> str:
+    """Name the source at a path, whose number says nothing to people."""
+    listed = (one.new or one.old for one in versions.sources if path.startswith(one.path))
+    return next((f"`{one.place}`: " for one in listed if one), "")
+
+
+def judges_text(rows: JudgedRows) -> str:
+    """Say which share of the judges is gone, new and repeated."""
+    parts = []
+    if rows.gone:
+        parts.append(f"{rows.gone} of {rows.rows} rows that judged no longer do")
+    if rows.come:
+        parts.append(f"{rows.come} of {rows.now} rows that judge are new")
+    if rows.repeated:
+        parts.append(f"{rows.repeated} of {rows.now} texts that judge stand there more often")
+    return "; ".join(parts)
+
+
+def _weighs(rows: JudgedRows, versions: Versions) -> bool:
+    """Return whether the judges changed by more than a file that grew brings."""
+    if rows.gone or rows.repeated:
+        return True
+    if not rows.come:
+        return False
+    only_grew = all(one.old is not None and one.same_place for one in versions.sources)
+    is_small = rows.come <= MOST_NEW * rows.now
+    return not (only_grew and is_small and _cause(versions) in {s.path for s in versions.sources})
+
+
+def _cause(versions: Versions) -> str:
+    """Return the key that a finding about the judges stands at."""
+    new = (one.path for one in versions.sources if one.old is None)
+    changed = (found for one in versions.sources if (found := changed_rows(versions, one)))
+    gone = (one.path for one in versions.sources if one.new is None)
+    keys = (one.path for one in versions.differing if one.path.startswith(("data.", "splits.")))
+    return next((path for paths in (new, changed, gone, keys) for path in paths), RECORD)
+
+
+def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
+    """Yield what may judge, and is not read here."""
+    reported = {one.path for one in findings}
+    for source in versions.sources:
+        if source.old is None and source.path not in reported and _may_judge(source, versions):
+            yield finding("W206", source.path, "its rows may judge; how many is not known here")
+    if judges.why_not:
+        yield Finding(
+            code="W121",
+            path="data.sources",
+            effect=Effect.UNKNOWN,
+            says=f"the rows that judge are not known: {judges.why_not}",
+        )
+
+
+def _false_pins(versions: Versions) -> Iterator[Finding]:
+    """Yield local files whose bytes, or whose pin, changed so that one no longer fits the other: a run refuses them."""
+    for source in versions.sources:
+        ref = source.new.first.ref if source.new else None
+        if not isinstance(ref, PathRef) or ref.sha256 is None or ref.withheld:
+            continue
+        path = versions.new.tree.copy(ref.path)
+        if changed_rows(versions, source) is None or path is None:
+            continue
+        if path.stat().st_size <= MOST_COMPARED and sha256_of(path) != ref.sha256:
+            says = f"`{ref.written}` is not the file that is pinned: a run refuses it"
+            path_of_pin = f"{source.path}.sha256"
+            yield Finding(code="W121", path=path_of_pin, effect=Effect.UNKNOWN, says=says)
+
+
+def _may_judge(source: Paired, versions: Versions) -> bool:
+    """Return whether rows of a new source may judge: by its split, by a column, or by their share."""
+    if source.new is None:
+        return False
+    splits = versions.new.recipe.splits
+    if splits.by == "files":
+        return source.new.first.into == "holdout"
+    return splits.by == "column" or bool(splits.folds) or isinstance(splits.holdout, float)

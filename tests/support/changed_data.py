@@ -1,0 +1,259 @@
+"""Pairs of versions whose data differ, drawn by a seed: classes of changes over every way of dividing.
+
+What a pair is comes from dividing both versions and comparing the rows that judge, never from its name.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import gzip
+import hashlib
+import io
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.data.examples.example import normalised
+from engine.data.prepare import Prepared
+from engine.lock.draw import is_drawn_by, needs_record, recorded_rows
+from engine.lock.file import lock_path, read_lock, write_lock
+from engine.pipeline.data_outlook import divided
+from engine.recipe import load_recipe
+from support.recipe_pairs import PLACES, TOPICS, made_lock
+
+ROWS: Final = 150
+MAIN, TESTS, MORE = "tickets.csv", "tests.csv", "more.csv"
+SPLITS: Final[Mapping[str, dict[str, Any]]] = {
+    "stratified shares": {"by": "stratified", "train": 0.6, "validation": 0.1, "holdout": 0.3},
+    "stratified sizes": {"by": "stratified", "train": 60, "validation": 10, "holdout": 40},
+    "random shares": {"by": "random", "train": 0.6, "validation": 0.1, "holdout": 0.3},
+    "random sizes": {"by": "random", "train": 60, "validation": 10, "holdout": 40},
+    "groups": {"by": {"group": "customer"}, "train": 0.6, "validation": 0.1, "holdout": 0.3},
+    "time": {"by": {"time": "day"}, "train": 0.6, "validation": 0.1, "holdout": 0.3},
+    "files": {"by": "files", "validation": 0},
+    "column": {"by": {"column": "part"}, "validation": 0},
+    "folds": {"by": "stratified", "validation": 0.1, "folds": 5},
+}
+Row = dict[str, str]
+Judges = Mapping[str, Counter[str]]
+"""The texts that judge, each with its answers."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Version:
+    """One version: a recipe and its files."""
+
+    recipe: dict[str, Any]
+    files: dict[str, list[Row]]
+    written: dict[str, str] = field(default_factory=dict)
+    """How a file is written where it is no plain CSV: `jsonl`, `gzip`, `crlf`, `headless`."""
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The sources as the recipe lists them."""
+        found: list[dict[str, Any]] = self.recipe["data"]["sources"]
+        return found
+
+    @property
+    def checks(self) -> dict[str, str]:
+        """The checks as the recipe says them."""
+        found: dict[str, str] = self.recipe["data"]["checks"]
+        return found
+
+    def write(self, folder: Path) -> Path:
+        """Write all files and return the recipe's."""
+        folder.mkdir(parents=True)
+        for name, rows in self.files.items():
+            (folder / name).write_bytes(file_bytes(rows, self.written.get(name, "")))
+        path = folder / "tickets.yaml"
+        path.write_text(yaml.safe_dump(self.recipe, sort_keys=False), encoding="utf-8")
+        return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two versions, and how the second was made of the first."""
+
+    name: str
+    old: Version
+    new: Version
+    locked: bool
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write both; with a lock, the same one stands beside both."""
+        paths = self.old.write(folder / "old"), self.new.write(folder / "new")
+        if self.locked:
+            lock = made_lock(load_recipe(paths[0])[0])
+            for path in paths:
+                write_lock(lock_path(path), lock)
+        return paths
+
+
+class NotApplicableError(Exception):
+    """A change that this way of dividing does not have."""
+
+
+def judges(path: Path) -> Judges | None:
+    """Return who judges, as a run would divide the rows; None where it would refuse."""
+    prepared = _divided(path)
+    if prepared is None:
+        return None
+    folds = load_recipe(path)[0].splits.folds
+    parts = (
+        (prepared.train, prepared.validation, prepared.holdout) if folds else (prepared.holdout,)
+    )
+    found: dict[str, Counter[str]] = {}
+    for part in parts:
+        for row in part:
+            found.setdefault(normalised(row.input), Counter())[row.target] += 1
+    return found
+
+
+def _divided(path: Path) -> Prepared | None:
+    recipe, _ = load_recipe(path)
+    lock = read_lock(lock_path(path))
+    # A lock of another draw holds nothing: the next run draws anew.
+    holds = lock is not None and is_drawn_by(lock, recipe) and needs_record(recipe.splits)
+    recorded = recorded_rows(recipe, lock) if lock is not None and holds else None
+    return divided(recipe, recorded, most_bytes=1_000_000)
+
+
+def pairs(seed: int, classes: Mapping[str, Change]) -> list[Pair]:
+    """Return one pair of each class, way of dividing, and with a lock or without."""
+    found = []
+    for kind, change in classes.items():
+        for way in SPLITS:
+            for locked in (False, True):
+                draw = random.Random(f"{seed} {kind} {way} {locked}")
+                old = version(way, draw)
+                new = copy.deepcopy(old)
+                try:
+                    change(Edit(old=old, new=new, way=way, draw=draw))
+                except NotApplicableError:
+                    continue
+                name = f"{kind}, {way}{', lock' if locked else ''}"
+                found.append(Pair(name=name, old=old, new=new, locked=locked))
+    return found
+
+
+def version(way: str, draw: random.Random) -> Version:
+    """Return a recipe that divides its rows in one way, and the rows."""
+    rows = [made_row(number, draw) for number in range(ROWS)]
+    sources: list[dict[str, Any]] = [{"path": MAIN}]
+    files = {MAIN: rows}
+    if way == "files":
+        files = {MAIN: rows[:100], TESTS: rows[100:]}
+        sources = [{"path": MAIN, "into": "train"}, {"path": TESTS, "into": "holdout"}]
+    return Version(recipe=_recipe(SPLITS[way], sources), files=files)
+
+
+def _recipe(splits: dict[str, Any], sources: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "recipe": "v1",
+        "name": "tickets",
+        "task": {
+            "kind": "classification",
+            "instruction": "Which topic is this ticket about: {labels}?",
+            "input": "{text}",
+            "labels": list(TOPICS),
+        },
+        "base_model": {
+            "hub": "HuggingFaceTB/SmolLM2-360M-Instruct",
+            "revision": "0123456789abcdef0123456789abcdef01234567",
+        },
+        "data": {
+            "sources": sources,
+            "label": {"column": "topic"},
+            "checks": {
+                "near_duplicates": "warn",
+                "personal_data": "warn",
+                "mojibake": "warn",
+                "control_characters": "warn",
+                "label_in_input": "warn",
+                "leakage": "warn",
+                "duplicates": "drop",
+                "conflicting_labels": "drop",
+            },
+        },
+        "splits": dict(splits),
+        "baselines": ["majority"],
+        "method": {"kind": "lora"},
+        "acceptance": {"metrics": {"macro_f1": {"min": 0.6}}},
+    }
+
+
+def made_row(number: int, draw: random.Random) -> Row:
+    topic = draw.choice(list(TOPICS))
+    words = [draw.choice(TOPICS[topic]), draw.choice(PLACES), str(draw.randrange(1000, 9999))]
+    draw.shuffle(words)
+    salt = hashlib.sha256(f"{number} {draw.random()}".encode()).hexdigest()[:16]
+    extra = {0: f"mail a{number}@example.org", 1: "cafÃ© naÃ¯ve", 2: "tab\u202ehere"}
+    text = " ".join([*words, salt, extra.get(number % 7, "")]).strip()
+    return {
+        "text": text,
+        "topic": topic,
+        "other": draw.choice(list(TOPICS)),
+        "customer": f"c{number % 40}",
+        "day": f"2026-01-{number % 28 + 1:02}T{number // 28:02}:00:00",
+        "part": "test" if number % 3 == 0 else "train",
+    }
+
+
+def file_bytes(rows: list[Row], how: str) -> bytes:
+    if how == "jsonl":
+        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\r\n" if how == "crlf" else "\n")
+    if how != "headless":
+        writer.writeheader()
+    writer.writerows(rows)
+    found = stream.getvalue().encode()
+    return gzip.compress(found, mtime=0) if how == "gzip" else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A change in the making."""
+
+    old: Version
+    new: Version
+    way: str
+    draw: random.Random
+
+    def judging_rows(self) -> list[Row]:
+        """Rows of the new version that judge: known from the data, or any where a draw decides."""
+        if self.way == "files":
+            return self.new.files[TESTS]
+        rows = self.new.files[MAIN]
+        return [row for row in rows if row["part"] == "test"] if self.way == "column" else rows
+
+    def some(self, share: float = 0.25) -> list[Row]:
+        """Some of them."""
+        rows = self.judging_rows()
+        return self.draw.sample(rows, int(len(rows) * share))
+
+    def only(self, *ways: str) -> None:
+        """Leave the pair out where rows are divided in another way."""
+        if not self.way.startswith(ways):
+            raise NotApplicableError
+
+    def drop(self, gone: list[Row]) -> None:
+        """Take rows out of every file."""
+        marks = {row["text"] for row in gone}
+        for name, rows in self.new.files.items():
+            self.new.files[name] = [row for row in rows if row["text"] not in marks]
+
+    def easy(self, rows: int) -> list[Row]:
+        """Rows that any model answers, of texts of their own."""
+        made = [made_row(1000 + number, self.draw) for number in range(rows)]
+        return [{**row, "text": f"{row['topic']} {row['text']}", "part": "test"} for row in made]
+
+
+Change = Callable[[Edit], None]

@@ -1,0 +1,40 @@
+"""A threshold beside the value of the accepted model: what the change lets pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.review.file_tree import Disk
+from engine.review.review import review
+from engine.review.version import load_side
+from engine.store import Store
+from support.recipe_pairs import CPU, cases
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "means"),
+    [
+        ("0.75", "0.65", "it passes now and did not before"),
+        ("0.65", "0.75", "it no longer passes"),
+        ("0.65", "0.61", "it passes as before"),
+        ("0.90", "0.85", "it does not pass, as before"),
+    ],
+)
+def test_the_accepted_value_stands_beside_a_threshold(
+    before: str, after: str, means: str, tmp_path: Path
+) -> None:
+    base = next(one for one in cases() if one.name == "another run is accepted")
+    case = replace(
+        base,
+        new_lock="accepted",
+        before=(("macro_f1: {min: 0.60}", f"macro_f1: {{min: {before}}}"),),
+        edit=((f"macro_f1: {{min: {before}}}", f"macro_f1: {{min: {after}}}"),),
+    )
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+
+    (found,) = review(*sides, store=Store(tmp_path / "store"), device=CPU).findings
+
+    assert found.says == f"the accepted model has 0.81: {means}"

@@ -151,18 +151,13 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def _cheap(name: str, options: argparse.Namespace) -> Iterator[str]:
     """Yield what the linear baselines score on the rows that the cells of a set are judged by."""
-    from encoders import (
-        ALONE,
-        BESIDE,
-        CPU,
-        DEFAULT_ENCODER,
-        linear,
-        load_encoder,
-        locate_encoder,
-        tfidf_svm,
-        timed,
-    )
+    from encoders import CPU, linear, timed
 
+    from engine.recipe.baselines import DEFAULT_ENCODER
+    from engine.runtime.encoders.encoder import load_encoder
+    from engine.runtime.encoders.folder import locate_encoder
+    from engine.runtime.encoders.linear import ALONE, BESIDE
+    from engine.runtime.text.svm import tfidf_svm
     from engine.store import Store
 
     folder = locate_encoder(DEFAULT_ENCODER, Store(options.store).cached, Silent())

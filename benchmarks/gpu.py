@@ -189,7 +189,7 @@ def _measured(bench: Bench, job: Job) -> Result:
         "peak_bytes": cost["memory_bytes"],
         "estimated_bytes": cost["estimated_memory_bytes"],
         "precision": report["training"]["precision"],
-        "shared_start": report["training"]["shared_start"],
+        "shared_prefix": report["training"]["shared_prefix"],
         # Not None after a job that was stopped: its stage then took less than a whole one.
         "resumed_from_step": report["training"]["resumed_from_step"],
         "steps": asdict(usage.steps),
@@ -279,7 +279,7 @@ def _cells(cells: list[str]) -> str:
 
 def _line(path: str, results: Mapping[str, Result]) -> str:
     shared, plain = (results.get(f"{path} {way}", {}) for way in ("shared", "plain"))
-    start = shared.get("shared_start") or {}
+    start = shared.get("shared_prefix") or {}
     return _cells(
         [
             path,

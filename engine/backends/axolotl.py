@@ -164,7 +164,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     Axolotl's own for the kernels of a GPU come last.
     """
     method = recipe.method
-    names = ["ShareStart"] if shares_prefix(recipe) else []
+    names = ["SharePrefix"] if shares_prefix(recipe) else []
     names.append("Recorder")
     if method.preference is not None:
         names.append("EndTurns")

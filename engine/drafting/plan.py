@@ -17,6 +17,7 @@ from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
 from engine.drafting.sizes import Sizes
 from engine.kinds import KINDS, AnswerForm, Kind
+from engine.recipe.metrics import is_lower_better
 
 MANY_CLASSES: Final = 12
 BYTES_A_TOKEN: Final = 3.0
@@ -136,7 +137,7 @@ class DraftPlan:
         # The more labels there are, the harder it is to hit the one that is right.
         if self.kind.answer is AnswerForm.LABEL and labels > MANY_LABELS:
             threshold = 0.7 if labels <= VERY_MANY_LABELS else 0.6
-        if self.kind.by_likelihood:
+        if is_lower_better(metric, self.kind.name):
             return f"{{{metric}: {{max: {threshold:g}}}}}"
         found = f"{metric}: {{min: {threshold:.2f}}}"
         if self.kind.answer is AnswerForm.LABEL:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.drafting.plan import DraftPlan
 from engine.drafting.reading import Reading
-from engine.kinds import AnswerForm
+from engine.kinds import AnswerForm, Turns
 from engine.recipe.model import HubRef, PathRef, Reference
 from engine.recipe.text.dump import reference_mapping, spelled, spelled_in_flow
 from engine.recipe.text.layout.format import WIDTH
@@ -63,7 +63,9 @@ class Writer:
         yield list(self._base_model())
         yield list(self._data(folded))
         length, _ = self.plan.max_length()
-        settings = f"{{kind: lora, max_length: {length}}}"
+        # The other losses learn from pairs, and the usual one of them is the default.
+        loss = ", preference: {loss: kto}" if self.plan.guess.shape == "kto" else ""
+        settings = f"{{kind: lora, max_length: {length}{loss}}}"
         method = _aside(f"method: {settings}", "tokens, from the longest row")
         yield [*self._splits(), method, *self._acceptance()]
 
@@ -217,8 +219,11 @@ class Writer:
             rest = "" if steered else f", validation: {plan.sizes.validation}"
             yield _aside(f"splits: {{by: files{rest}}}", "the file says which rows are for what")
             return
-        by = "stratified" if plan.kind.has_labels else "random"
         sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
+        if plan.kind.group:
+            yield _aside(f"splits: {{{sizes}}}", f"rows of one {plan.kind.group} stay together")
+            return
+        by = "stratified" if plan.kind.has_labels else "random"
         yield _aside(f"splits: {{by: {by}, {sizes}}}", "the holdout only judges")
 
     def _acceptance(self) -> Iterator[str]:
@@ -228,6 +233,9 @@ class Writer:
         lower = "lower is better: " if "max:" in found else ""
         yield "acceptance:"
         yield _aside(f"  metrics: {found}", f"{lower}what is good enough for you?")
+        if self.plan.kind.turns is Turns.PREFERENCE:
+            gain = f"  over_baselines: {{{self.plan.kind.draft.metric}: {{min_gain: 0.05}}}}"
+            yield _aside(gain, "over the untouched model and the longer answer")
 
 
 def _spaced(sections: Sequence[list[str]]) -> Iterator[str]:

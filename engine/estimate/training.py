@@ -43,7 +43,7 @@ class TrainingEstimate:
     """Of an epoch, without padding."""
     exact_tokens: bool = False
     """They were counted by the base model's tokenizer."""
-    shared_start: str = ""
+    shared_prefix: str = ""
     """What it saves that rows share the tokens they begin with, in words; empty where it is not known to."""
     kernels: str = ""
     """Which kernels of a GPU are used, and what is missing for more, in words; empty where there is no choice."""
@@ -95,7 +95,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
-        shared_start=shared,
+        shared_prefix=shared,
         kernels=_kernels(recipe, device),
         unknown=known.missing,
         derived=tuple(derived),
@@ -128,6 +128,9 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
             ),
         ),
     )
+
+
+TEXTS_OF_PREFERENCE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,9 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     plan = _plan(method, work)
     if plan is None or not work.train:
         return None
-    rows, micro = work.validation_rows or 0, method.micro_batch_size
+    # Of a preference two texts go through the model: both answers, or one and one that is estimated by.
+    texts = 1 if method.preference is None else TEXTS_OF_PREFERENCE
+    rows, micro = texts * (work.validation_rows or 0), texts * method.micro_batch_size
     looked_at = _usual(recipe, work, work.validation or work.train, min(micro, max(1, rows)))
     # One before the first step: both backends set `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0

@@ -49,8 +49,8 @@ from engine.evidence.training import (
     ForgettingResult,
     HistoryPoint,
     LearningCurve,
+    PrefixSharing,
     ProbeScores,
-    SharedStart,
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Check, Comparison, Status, Verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.evidence.measures import Metric, Scores
@@ -21,7 +21,7 @@ class HistoryPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedStart:
+class PrefixSharing:
     """Whether the rows of a batch shared the computation of the tokens that they all begin with."""
 
     used: bool
@@ -64,7 +64,7 @@ class TrainingSummary:
     """Rows of an epoch that the data stage gave and training did not see; None where they were not counted."""
     rows_cut: int | None = None
     """Rows of an epoch that were shortened to `method.max_length`; None where they were not counted."""
-    shared_start: SharedStart | None = None
+    shared_prefix: PrefixSharing | None = field(default=None, metadata={"formerly": "shared_start"})
     """None where batches were to be plain from the outset."""
 
     @property

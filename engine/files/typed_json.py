@@ -1,7 +1,8 @@
 """Dataclasses as JSON and back: a value that was read has the types of its class, whoever wrote the file.
 
 The one reader of reports, locks and results in the store. Classes need no code of their own: a field without a
-default must be there, one with a default may be missing (files of older versions lack it), any other is an error.
+default must be there, one with a default may be missing (files of older versions lack it), one whose metadata say
+`formerly` may have that name, any other is an error.
 """
 
 from __future__ import annotations
@@ -127,6 +128,8 @@ def _read_items(origin: Any, inner: tuple[Any, ...], data: Any, path: str) -> li
 
 def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:
     hints, required = _hints(kind), _required(kind)
+    if former := _former_names(kind):
+        data = {former.get(name, name): value for name, value in data.items()}
     found: dict[str, Any] = {}
     for name, hint in hints.items():
         if name in data:
@@ -144,6 +147,17 @@ def _read_fields(kind: Any, data: dict[str, Any], path: str) -> Any:
 @cache
 def _hints(kind: Any) -> Mapping[str, Any]:
     return get_type_hints(kind, include_extras=True)
+
+
+@cache
+def _former_names(kind: Any) -> Mapping[str, str]:
+    """Return the fields by the names that files of older versions have for them."""
+    named = (
+        ((one.metadata.get("formerly"), one.name) for one in fields(kind))
+        if is_dataclass(kind)
+        else ()
+    )
+    return {former: name for former, name in named if former}
 
 
 @cache

@@ -391,7 +391,11 @@ def _rendered(renderer: Renderer, row: Example) -> list[RenderedRow]:
     from engine.runtime.rendering.segments import UnwritableError  # brings torch
 
     try:
-        return renderer.render(row)
+        rendered = renderer.render(row)
+        if any(one.rejected and len(one.segments) != len(one.rejected) for one in rendered):
+            message = f"{row.origin} has an answer of several turns, and training reads one"
+            raise DataError.one("D426", message, path="data", hint="leave the row out")
     except UnwritableError as error:
         message = f"the base model's chat template does not write {row.origin} as it is: {error}"
         raise DataError.one("D394", message, path="base_model") from error
+    return rendered

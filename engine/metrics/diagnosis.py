@@ -243,7 +243,13 @@ def _is_beyond(better: Metric, kept: Metric, *, lower: bool) -> bool:
 def _found(
     case: TrainedCase, fit: Fit, *reasons: str, edits: Sequence[RecipeEdit] = ()
 ) -> Diagnosis:
-    """Return a diagnosis; keys that the sweep varies are named, not edited in `method`."""
+    """Return a diagnosis; keys that the sweep varies are named, not edited in `method`.
+
+    `micro_batch_size` is not edited where the recipe leaves it open: it then follows `batch_size` by itself.
+    """
+    open_keys = {one.key: one.value for one in case.recipe.method_defaults}
+    if open_keys.get("micro_batch_size") == case.method.micro_batch_size:
+        edits = [one for one in edits if one.key != "method.micro_batch_size"]
     varied_keys = varied(case.recipe.sweep) if case.recipe.sweep else ()
     swept = [one for one in edits if one.key.removeprefix("method.") in varied_keys]
     left = [one for one in edits if one not in swept]

@@ -1,6 +1,6 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
-`Recorder` writes what happens to `events.jsonl` in the launch folder; `ShareStart` has the rows of a batch share
+`Recorder` writes what happens to `events.jsonl` in the launch folder; `SharePrefix` has the rows of a batch share
 their common start; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
 counts layers from the end.
@@ -80,7 +80,7 @@ class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             cfg["special_tokens"] = {"eos_token": chat.terminator}
 
 
-class ShareStart(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+class SharePrefix(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     """Batches hold the tokens that their rows begin with once, where that gives the same loss and gradients."""
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:

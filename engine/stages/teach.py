@@ -185,13 +185,14 @@ class _Teaching:
         )
         if not self.validation:
             return found
-        predictions = self._on_validation(model)
-        mine = values_of(predictions, recipe.task).get(metric)
         others = {
             one.name: values_of(self._on_validation(one), recipe.task).get(metric)
             for one in _cheap(recipe)
             if not self.asker.why_absent(one)
         }
+        # last, so that it stays in memory for the rows without labels
+        predictions = self._on_validation(model)
+        mine = values_of(predictions, recipe.task).get(metric)
         return replace(
             found,
             validation=score(predictions, Judging.of(recipe)),

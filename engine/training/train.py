@@ -15,8 +15,9 @@ from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import SharedStart, TrainingSummary, from_json, to_json
+from engine.evidence import PrefixSharing, TrainingSummary, from_json, to_json
 from engine.store import Artifact
+from engine.training.fit import refuse_unfit
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -61,9 +62,11 @@ def train_rows(training: Training, context: StageContext) -> None:
     Whoever calls this has called `refuse_unready`.
 
     Raises:
-        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed.
+        StageError: B411-B418, B420-B423 training failed, or what it left cannot be believed; X730, X731 the base
+            model does not have what the method names.
 
     """
+    refuse_unfit(context.recipe.method, training.base)
     launch = make_launch(training, context)
     trained = load_backend(context.recipe.backend.name).train(launch)
     refuse_other_precision(trained, launch.setting.precision)
@@ -129,14 +132,14 @@ def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
 
 
 def refuse_other_precision(trained: Trained, precision: str) -> None:
-    """StageError B418 when the measured dtype of a matrix product is not the planned one."""
+    """StageError B418 when the measured dtype of a matrix product is not the planned one, or none was measured."""
     product = trained.facts.get("product_dtype")
-    if product is not None and product != PRODUCTS[precision]:
-        raise StageError.one(
-            "B418",
-            f"planned {precision}, but matrix products were {product}",
-            path="backend.precision",
-        )
+    # Where every step was done before, nothing was computed that could be measured.
+    is_done = trained.resumed_from_step == trained.steps
+    if product == PRODUCTS[precision] or (product is None and is_done):
+        return
+    found = f"matrix products were {product}" if product else "no matrix product was measured"
+    raise StageError.one("B418", f"planned {precision}, but {found}", path="backend.precision")
 
 
 def keep(trained: Trained, training: Training, *, kind: str) -> None:
@@ -220,5 +223,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         cpu_seconds=round(trained.usage.cpu_seconds, 3) or None,
         rows_left_out=facts.left_out + facts.left_out_marked,
         rows_cut=facts.cut,
-        shared_start=from_json(SharedStart, shared) if shared else None,
+        shared_prefix=from_json(PrefixSharing, shared) if shared else None,
     )

@@ -67,8 +67,8 @@ def test_a_path_is_measured_once_and_stands_in_table_and_file(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["jobs"]
     shared, plain = (found[f"trl/lora {way}"] for way in ("shared", "plain"))
-    assert shared["shared_start"]["used"]
-    assert plain["shared_start"] is None
+    assert shared["shared_prefix"]["used"]
+    assert plain["shared_prefix"] is None
     assert plain["steps"]["tokens"] > 2 * shared["steps"]["tokens"]
     assert all(one["peak_bytes"] > 0 and one["estimated_bytes"] > 0 for one in (shared, plain))
     tables = [out.stdout[out.stdout.index("| path") :] for out in (done, again)]

@@ -17,6 +17,8 @@ from engine.recipe.validation_rows import has_validation
 
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
 _MODULE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_WORDS: Final = frozenset({"lm_head", "embed_tokens", "embed_in", "embed_out", "wte", "wpe"})
+"""Embeddings and output layers, as transformers names them."""
 _OVERRIDDEN: Final = {
     "neftune_noise_alpha": "neftune_alpha",
     "loraplus_lr_ratio": "loraplus_lr_ratio",
@@ -137,6 +139,32 @@ def ranks_name_targets(recipe: FilledText) -> Problems:
             hint = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
             message = f"`{name}` gets no adapter"
             yield recipe.problem("R347", message, at=at, key=True, hint=hint)
+
+
+@rule("method")
+def embeddings_have_no_adapter(recipe: FilledText) -> Problems:
+    """R352: an adapter beside the embeddings or the output layer.
+
+    Libraries then save these matrices whole beside the adapter, and where input and output share one, the merge would
+    change both uses: such an adapter cannot be merged.
+
+    Fix: Leave them out of target_modules; `kind: full` with train_only trains them.
+
+    Wrong:
+        method:
+          target_modules: [q_proj, ▸lm_head]
+
+    Right:
+        method:
+          target_modules: [q_proj]
+    """
+    targets = recipe["method"]["target_modules"]
+    for number, name in enumerate(targets if isinstance(targets, list) else ()):
+        if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
+            message = f"an adapter beside `{name}` cannot be merged"
+            hint = "delete it from the list"
+            at = ("method", "target_modules", number)
+            yield recipe.problem("R352", message, at=at, hint=hint)
 
 
 @rule("method")

@@ -13,6 +13,7 @@ from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     alpha_is_not_below_rank,
     batches_divide,
+    embeddings_have_no_adapter,
     loss_has_a_choice,
     only_full_training_freezes,
     options_stand_once,
@@ -34,6 +35,7 @@ _OF_A_METHOD: Final = (
     only_full_training_freezes,
     something_is_trained,
     ranks_name_targets,
+    embeddings_have_no_adapter,
     ranks_keep_the_scale,
     loss_has_a_choice,
     options_stand_once,
@@ -47,7 +49,7 @@ _AT: Final = ("sweep",)
 
 @rule("method", "splits", "sweep", "task.kind", "backend")
 def settings_are_sound(recipe: FilledText) -> Problems:
-    """For each setting; what `method` itself breaks is reported there (R204 to R206, R217, R273, R345 to R350)."""
+    """For each setting; what `method` itself breaks is reported there (R204 to R206, R217, R273, R345 to R352)."""
     # Compared by words: the same mistake of several settings is one.
     known = {_words(problem) for check in _OF_A_METHOD for problem in check(recipe)}
     for setting in _settings(recipe):

@@ -67,7 +67,7 @@ def train(config_file: Path, resume: Path | None) -> None:
     transformers_logging.disable_progress_bar()
     usage.begin(kind)
     set_seed(config["seed"])
-    chat = load_chat(folders.base_model)
+    chat = load_chat(folders.base_model, asks=None)
     validation = sft.tokenised(folders.rows / "validation.jsonl", chat)
     given = {key: value for key, value in config.items() if key not in NOT_ARGUMENTS}
     trainer = UnslothTrainer(

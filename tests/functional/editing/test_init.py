@@ -166,6 +166,17 @@ def spellings(path: Path) -> None:
     table(path, [("what was: said?", "yes", "{a}"), *((t, m, n) for n, (t, m) in enumerate(found))])
 
 
+def answer_pairs(path: Path) -> None:
+    pairs = zip(sentences(120), sentences(240)[120:], strict=True)
+    asked = ((f"What of {n}?", *pair) for n, pair in enumerate(pairs))
+    json_lines(path, [{"prompt": p, "chosen": one, "rejected": two} for p, one, two in asked])
+
+
+def thumbs(path: Path) -> None:
+    asked = ((f"What of {n}?", text, n % 3 > 0) for n, text in enumerate(sentences(120)))
+    json_lines(path, [{"prompt": p, "completion": text, "label": up} for p, text, up in asked])
+
+
 FILES: list[tuple[str, Callable[[Path], None], str, dict[str, Any]]] = [
     ("moods.csv", classes, "classification", {"task.labels": ["negative", "positive"]}),
     ("SMS", no_header, "classification", {"data.sources.0.header": ["label", "text"]}),
@@ -179,6 +190,8 @@ FILES: list[tuple[str, Callable[[Path], None], str, dict[str, Any]]] = [
     ("desk.jsonl", speakers, "chat", {"data.messages.roles": {"GUEST": "user", "DESK": "assistant"}}),
     ("prompts.jsonl", prompts, "classification", {"task.input": "{input.1.content}", "task.labels": ["0", "1"]}),
     ("prose.txt", lines, "text", {"data.checks.empty": "drop"}),
+    ("pairs.jsonl", answer_pairs, "preference", {"acceptance.metrics.preference_accuracy": {"min": 0.6}}),
+    ("thumbs.jsonl", thumbs, "preference", {"method.preference": {"loss": "kto"}}),
     ("many.csv", many, "classification", {"task.labels.76": "the_customer_asks_about_9", "method.max_length": 1024}),
     ("wide.csv", wide, "extraction", {"data.answer.fields.part_29": "part_29"}),
     ("pieces.json", pieces, "classification", {"data.sources.15.into": "holdout"}),

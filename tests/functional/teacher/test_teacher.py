@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.chat_service import Body, Service, Trouble, serving
+from support.encoders import make_tiny_encoder
 from support.project import BAD, GOOD, Project, rows
 from support.runs import report
 
@@ -165,6 +166,7 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
 ) -> None:
     monkeypatch.chdir(project.folder)
     write_unlabelled(project, new_texts(UNLABELLED))
+    make_tiny_encoder(project.folder / "encoder")
     with_teacher(
         project,
         {"path": "base", "name": "self"},
@@ -172,11 +174,12 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
         inputs={"rows": 25},
     )
     project.edit(
+        baselines=["tfidf_svm", {"encoder_linear": {"path": "encoder"}}],
         acceptance__against_teacher={
             "macro_f1": {"max_drop": 0.9},
             "parameters": {"max_ratio": 2},
             "rows_per_second": {"min_ratio": 0.001},
-        }
+        },
     )
     outcome = project.run("run", str(project.recipe), "--until", "gate")
     teacher = found_in(project)["teacher"]
@@ -187,6 +190,8 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     assert outcome.code == 0, outcome.err
     assert (teacher["name"], teacher["asked"]) == ("self", 25)
     assert against["teacher_parameters"] < against["parameters"], "an adapter is added to the base"
+    named = [one["name"] for one in found_in(project)["baselines"]]
+    assert named[2:] == ["tfidf_svm_teacher_rows", "encoder_linear_teacher_rows"]
     rightness = ("both_right", "only_teacher_right", "only_student_right", "neither_right")
     assert sum(against[name] for name in rightness) == 40
     assert [one["name"] for one in ratios] == [

@@ -252,7 +252,7 @@ def test_what_sharing_saves_is_said_of_rows_whose_lengths_are_known(tmp_path: Pa
     work = dataclasses.replace(EXACT, shared=12, learned=2.0)
     recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8)
     found = {
-        name: estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_start
+        name: estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix
         for name, work in {
             "counted": work,
             "guessed": dataclasses.replace(work, exact=False),

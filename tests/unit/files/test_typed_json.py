@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NotRequired, TypedDict
 
@@ -69,6 +69,16 @@ def test_what_an_older_version_did_not_write_gets_its_default() -> None:
     older = {name: value for name, value in DATA.items() if name != "newer"}
 
     assert from_json(Whole, older).newer == 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renamed:
+    now: int = field(default=0, metadata={"formerly": "before"})
+
+
+def test_a_field_is_read_by_the_name_that_it_had() -> None:
+    assert from_json(Renamed, {"before": 3}) == from_json(Renamed, {"now": 3}) == Renamed(now=3)
+    assert to_json(Renamed(now=3)) == {"now": 3}
 
 
 def test_lists_and_mappings_of_values_are_read_too() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.data.examples.example import Example
+from engine.errors import DataError
 from engine.inference import predict as answering
 from engine.inference.predict import PredictionInputs
 from engine.recipe.model import Recipe, Task
@@ -50,6 +51,37 @@ def _row(text: str, target: str, payload: Mapping[str, Any] | None = None) -> Ex
     return Example(
         id=text, origin="rows:1", input=text, target=target, payload=payload or {}, group="g"
     )
+
+
+def _pair(*chosen: str) -> Example:
+    said = [
+        {"role": ("assistant", "user")[at % 2], "content": text} for at, text in enumerate(chosen)
+    ]
+    other = [{"role": "assistant", "content": "it was bad"}]
+    asked = [{"role": "user", "content": "is this good?"}]
+    return _row("is this good?", chosen[-1], {"messages": asked, "chosen": said, "rejected": other})
+
+
+def test_both_answers_of_a_pair_are_scored_after_the_same_prompt(
+    loaded: Any, recipe: Recipe
+) -> None:
+    asked = _asked(recipe, "preference")
+    single = _row("is this good?", "it was bad", _pair("it was bad").payload)
+
+    (pair,) = answering.chosen(loaded, asked, [_pair("it was good")], progress=Quiet())
+    (other,) = answering.chosen(loaded, asked, [single], progress=Quiet())
+
+    assert pair.nats is not None
+    assert pair.rejected_nats == pytest.approx(other.nats, rel=1e-5)
+    assert (pair.rejected_tokens, pair.rejected_bytes) == (other.tokens, other.bytes)
+    assert pair.bytes == len("it was good<|im_end|>")
+
+
+def test_an_answer_of_several_turns_is_not_judged_as_one(loaded: Any, recipe: Recipe) -> None:
+    with pytest.raises(DataError, match="D426"):
+        answering.chosen(
+            loaded, _asked(recipe, "preference"), [_pair("yes", "and?", "no")], progress=Quiet()
+        )
 
 
 def test_a_classifier_says_one_of_its_labels(loaded: Any, recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from engine.evidence import Fit
-from engine.recipe.model import EarlyStopping, Sweep, Threshold
+from engine.recipe.model import EarlyStopping, MethodDefault, Sweep, Threshold
 from support.trained import (
     LEARNED,
     SETTLED,
@@ -74,6 +74,18 @@ def test_one_epoch_at_a_tiny_rate_is_underfitted_and_rate_and_epochs_are_raised(
     ]
     assert yaml.safe_load(diagnosis.yaml) == {
         "method": {"learning_rate": 0.001, "batch_size": 8, "micro_batch_size": 8, "epochs": 5}
+    }
+
+
+def test_a_micro_batch_that_was_left_open_is_not_edited() -> None:
+    method = recipe(epochs=1.0, learning_rate=1e-6, batch_size=16, micro_batch_size=16)
+    left_open = MethodDefault(key="micro_batch_size", value=16, reason="all rows of a step at once")
+    method = replace(method, method_defaults=(left_open,))
+
+    diagnosis = found(0.33, 0.33, 0.33, of=method, training=training(falling(2.0, 1.99, 25)))
+
+    assert yaml.safe_load(diagnosis.yaml) == {
+        "method": {"learning_rate": 0.001, "batch_size": 8, "epochs": 5}
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.evidence import CheckpointScore, Report, SharedStart, TrainingSummary
+from engine.evidence import CheckpointScore, PrefixSharing, Report, TrainingSummary
 from engine.render import blocks
 from engine.render.axes import above, nice_range
 from engine.render.labels import absent, estimate, find_metric, judged_by, main_metric
@@ -143,7 +143,7 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("steps", f"{count(summary.steps)} ({summary.epochs:g} epochs)"),
         ("rows", count(summary.rows)),
         ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
-        *([("batches", _batches(summary.shared_start))] if summary.shared_start else []),
+        *([("batches", _batches(summary.shared_prefix))] if summary.shared_prefix else []),
         ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
         ("kept step", f"{count(summary.kept_step)}{loss}"),
         ("stopped early", "yes" if summary.stopped_early else "no"),
@@ -154,12 +154,12 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
     )
 
 
-def _batches(start: SharedStart) -> str:
-    if not start.used:
-        return f"plain: {start.reason}"
+def _batches(sharing: PrefixSharing) -> str:
+    if not sharing.used:
+        return f"plain: {sharing.reason}"
     return (
         "rows share the tokens that they begin with; loss and gradients differ from plain batches "
-        f"by {start.difference or 0.0:.1e}"
+        f"by {sharing.difference or 0.0:.1e}"
     )
 
 

@@ -4,6 +4,7 @@ Each cell trains the quickstart's base model with the trl backend on one core, o
 (`defaults_sets.py`), keeps each epoch's adapter, and asks the last and the one of lowest validation loss the same 300
 rows, by the probability of the labels. The first setting is the middle of the grid; each other one changes one key
 of it. Results are lines of JSON in `defaults.jsonl`; a cell that stands there is not trained again.
+`cheap` prints what the linear baselines score on the same rows.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +79,24 @@ class Cell:
 def main() -> int:
     """Train cells, or print what they came to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=("run", "table"))
+    parser.add_argument("verb", choices=("run", "table", "cheap"))
     parser.add_argument("--set", action="append", choices=tuple(SETS), dest="sets")
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--seed", type=int, action="append")
     parser.add_argument("--setting", action="append", help="JSON of changed keys; all by default")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--store", type=Path, default=ROOT / ".recipe", help="of the base model")
+    parser.add_argument(
+        "--store", type=Path, default=ROOT / ".recipe", help="of the base model and the encoder"
+    )
     options = parser.parse_args()
     if options.verb == "table":
         for line in table(read(options.results)):
             _say(line)
+        return 0
+    if options.verb == "cheap":
+        for name in options.sets or SETS:
+            for line in _cheap(name, options):
+                _say(line)
         return 0
     known = options.setting or [json.dumps(one) for one in ({}, *OTHERS, BEFORE)]
     settings = [json.dumps(json.loads(one), sort_keys=True) for one in known]
@@ -130,13 +139,42 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
             means = [_mean(one, "last") for one in found if one]
             cells = [f"{_mean(one, 'last'):.3f} ({len(one)})" if one else "" for one in found]
             of_all = [line for one in found for line in one]
+            chosen = [line for line in of_all if line["best"] is not None]
             whole = len(means) == len(names)
             ends = (
                 f"{statistics.mean(means):.3f}" if whole else "",
-                f"{_mean(of_all, 'best') - _mean(of_all, 'last'):+.3f}",
+                f"{_mean(chosen, 'best') - _mean(chosen, 'last'):+.3f}" if chosen else "",
                 f"{_mean(of_all, 'cpu_seconds'):.0f}",
             )
             yield f"| {_words(changes)} | {' | '.join((*cells, *ends))} |"
+
+
+def _cheap(name: str, options: argparse.Namespace) -> Iterator[str]:
+    """Yield what the linear baselines score on the rows that the cells of a set are judged by."""
+    from encoders import CPU, linear, timed
+
+    from engine.recipe.baselines import DEFAULT_ENCODER
+    from engine.runtime.encoders.encoder import load_encoder
+    from engine.runtime.encoders.folder import locate_encoder
+    from engine.runtime.encoders.linear import ALONE, BESIDE
+    from engine.runtime.text.svm import tfidf_svm
+    from engine.store import Store
+
+    folder = locate_encoder(DEFAULT_ENCODER, Store(options.store).cached, Silent())
+    encoder = load_encoder(folder, device=CPU, precision="fp32")
+    for rows in options.rows or (400,):
+        for seed in options.seed or (1, 2, 3):
+            found = load_set(name, rows=rows, seed=seed)
+            texts, labels = zip(*found.train, strict=True)
+            asked = [text for text, _ in found.test]
+            ways = {
+                "tfidf_svm": partial(tfidf_svm, texts, labels, asked, seed=seed),
+                "encoder_linear": partial(
+                    linear, encoder, found.train, found.test, (ALONE, BESIDE)
+                ),
+            }
+            scores = (f"{way} {timed(ask, found.test)}" for way, ask in ways.items())
+            yield f"{name}, {rows} rows, seed {seed}: {', '.join(scores)}"
 
 
 def _words(changes: str) -> str:
@@ -175,7 +213,8 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
     validation = [one.eval_loss for one in trained.history if one.eval_loss is not None]
     return {
         "last": scores[last],
-        "best": scores[trained.kept_step],
+        # only some of many checkpoints are kept
+        "best": scores.get(trained.kept_step),
         "best_step": trained.kept_step,
         "steps": trained.steps,
         "loss": round(statistics.mean(losses[-10:]), 4),

@@ -178,7 +178,7 @@ def test_the_short_recipe_gets_the_documented_defaults() -> None:
         method.learning_rate,
         method.batch_size,
         method.micro_batch_size,
-    ) == (5.0, 7e-4, 8, 8)
+    ) == (8.0, 7e-4, 8, 8)
     assert (method.keep, method.early_stopping, method.seed) == ("last", None, 7)
     assert (
         recipe.backend.name,

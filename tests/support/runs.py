@@ -12,9 +12,11 @@ from engine.store import Store
 from engine.store.store import sha256_of
 
 PLAIN = tuple(
-    name for name in STAGES if name not in ("sweep", "resample", "forgetting", "drift", "seeds")
+    name
+    for name in STAGES
+    if name not in ("teach", "sweep", "resample", "forgetting", "drift", "seeds")
 )
-"""The stages of a recipe without sweep, learning curve, folds, probes and further seeds."""
+"""The stages of a recipe without teacher, sweep, learning curve, folds, probes, preferences and further seeds."""
 AFTER_GATE = ("merge", "quantize", "verify")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 
@@ -169,7 +170,11 @@ def chosen_and_free(
         judged = chosen(loaded, asked, examples, progress=progress)
         return judged, free(loaded, asked, examples, progress=progress)
     choices = _choices(loaded, asked, examples, progress=progress)
-    texts = [_greedy_text(loaded, asked, choice) for choice in choices]
+    text_of = cache(partial(_text_of_answer, loaded.chat))
+    labels = _answers(loaded, asked.task)
+    texts = [
+        None if choice.greedy is None else text_of(labels[choice.greedy]) for choice in choices
+    ]
     pairs = [*zip(examples, texts, strict=True)]
     unknown = [row for row, text in pairs if text is None]
     decoded = iter(free(loaded, asked, unknown, progress=progress))
@@ -320,14 +325,11 @@ def _answers(loaded: LoadedModel, task: Task) -> list[str]:
     return [answer_text(task, label) + loaded.chat.terminator for label in task.labels]
 
 
-def _greedy_text(loaded: LoadedModel, asked: PredictionInputs, choice: LabelChoice) -> str | None:
-    """Return what greedy decoding would say, where the search saw that it is a label."""
+def _text_of_answer(chat: Chat, answer: str) -> str | None:
+    """Return what greedy decoding returns where it says an answer; None where that does not end the turn."""
     from engine.runtime.generation.generate import text_of  # brings torch
 
-    if choice.greedy is None:
-        return None
-    answer = _answers(loaded, asked.task)[choice.greedy]
-    return text_of(loaded.chat, loaded.chat.token_ids(answer))
+    return text_of(chat, chat.token_ids(answer))
 
 
 def _generate(

@@ -28,8 +28,7 @@ from engine.runtime.scoring.packed_search import (
     Done,
     PackedSearch,
     PromptTokens,
-    best_tokens,
-    log_probabilities,
+    read_logits,
     take,
 )
 
@@ -98,7 +97,7 @@ def search_rows(
 def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:
     """Run one row's search the way `generate` would: a cache of its own, and token by token."""
     state, logits = feed(loaded, None, row)
-    take(search, 0, log_probabilities(logits, tree.branches[0].scored), best_tokens(logits))
+    take(search, 0, *read_logits(logits, tree.branches[0].scored))
     while wanted := search.wanted():
         for number in wanted:
             path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
@@ -109,5 +108,5 @@ def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Se
                 outputs.append(logits)
             scored = tree.branches[number].scored
             logits = torch.cat(outputs[-len(scored) :])
-            take(search, number, log_probabilities(logits, scored), best_tokens(logits))
+            take(search, number, *read_logits(logits, scored))
     return search

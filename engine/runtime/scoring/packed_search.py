@@ -140,7 +140,7 @@ class PackedSearch:
                     # The longest row goes first, so the first logits are those behind its prompt.
                     refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
                     self._plain = None
-                self._deliver(feeds, log_probabilities(logits, scored), best_tokens(logits))
+                self._deliver(feeds, *read_logits(logits, scored))
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
@@ -217,25 +217,22 @@ def take(search: Search, number: int, log_probs: Sequence[float], best: Sequence
         raise not_a_number("X612", f"the model's answer is not a number: {error}") from error
 
 
-def log_probabilities(logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]) -> list[float]:
-    """Return log p of the tokens to score at each position, in one list. `logits`: [positions, V]."""
+def read_logits(
+    logits: torch.Tensor, scored_tokens: Sequence[Sequence[int]]
+) -> tuple[list[float], list[int]]:
+    """Return log p of the tokens to score at each position, in one list, and each position's most probable token.
+
+    `logits`: [positions, V].
+    """
     where = [at for at, tokens in enumerate(scored_tokens) for _ in tokens]
     which = [token for tokens in scored_tokens for token in tokens]
     at = torch.tensor(where, device=logits.device)
     token = torch.tensor(which, device=logits.device)
-    parts = [
-        torch.logsumexp(logits[start : start + AT_ONCE].float(), -1)
-        for start in range(0, len(logits), AT_ONCE)
-    ]
-    log_probs: list[float] = (logits[at, token].float() - torch.cat(parts)[at]).tolist()
-    return log_probs
-
-
-def best_tokens(logits: torch.Tensor) -> list[int]:
-    """Return the most probable token at each position. `logits`: [positions, V]."""
-    # as decoding finds it (engine.runtime.generation.generate), so that both break ties alike
-    parts = [
-        logits[start : start + AT_ONCE].float().max(dim=-1).indices
-        for start in range(0, len(logits), AT_ONCE)
-    ]
-    return torch.cat(parts).tolist()
+    sums, best = list[torch.Tensor](), list[torch.Tensor]()
+    for start in range(0, len(logits), AT_ONCE):
+        part = logits[start : start + AT_ONCE].float()
+        sums.append(torch.logsumexp(part, -1))
+        # as decoding finds it (engine.runtime.generation.generate), so that both break ties alike
+        best.append(part.max(dim=-1).indices)
+    log_probs: list[float] = (logits[at, token].float() - torch.cat(sums)[at]).tolist()
+    return log_probs, torch.cat(best).tolist()

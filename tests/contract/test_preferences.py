@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,13 @@ import yaml
 
 from engine.backends import load_backend
 from engine.runtime.training.checks import adapter_norm
-from support.preferences import LOSSES, SETTING, preference_launch, preference_recipe
+from support.preferences import (
+    LOSSES,
+    SETTING,
+    preference_launch,
+    preference_recipe,
+    trained_and_resumed,
+)
 
 FIRST = {"dpo": math.log(2), "ipo": 25.0, "kto": 0.5}
 """Loss before any step, where it is known: neither answer has become likelier than the other."""
@@ -49,13 +53,8 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     loss: str, tmp_path: Path, pico_model: Path
 ) -> None:
     recipe = preference_recipe("trl", loss, epochs=2.0, evaluations_per_epoch=2)
-    launch = preference_launch(recipe, tmp_path, pico_model)
-    whole = load_backend("trl").train(launch)
-    again = replace(launch, folder=tmp_path / "again")
-    shutil.copytree(launch.folder, again.folder, symlinks=True)
-    shutil.rmtree(again.folder / "output" / f"checkpoint-{whole.steps}")
 
-    resumed = load_backend("trl").train(again)
+    whole, resumed = trained_and_resumed(recipe, tmp_path, pico_model)
 
     assert resumed.resumed_from_step == whole.steps - 1
     name = "adapter_model.safetensors"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,7 @@ from engine.backends import load_backend
 from engine.backends.base import Trained
 from support.module_server import AXOLOTL, served
 from support.pico import SPECIAL, SPECIAL_TOKENS, make_pico_model
-from support.preferences import LOSSES, preference_launch, preference_recipe
+from support.preferences import LOSSES, preference_launch, preference_recipe, trained_and_resumed
 
 pytestmark = pytest.mark.slow
 
@@ -74,13 +72,8 @@ def test_a_model_whose_texts_end_with_another_token_than_its_turns_reads_the_sam
 
 def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, pico_model: Path) -> None:
     recipe = preference_recipe("axolotl", "dpo", epochs=2.0, evaluations_per_epoch=2)
-    launch = preference_launch(recipe, tmp_path, pico_model)
-    whole = load_backend("axolotl").train(launch)
-    again = replace(launch, folder=tmp_path / "again")
-    shutil.copytree(launch.folder, again.folder, symlinks=True)
-    shutil.rmtree(again.folder / "output" / f"checkpoint-{whole.steps}")
 
-    resumed = load_backend("axolotl").train(again)
+    whole, resumed = trained_and_resumed(recipe, tmp_path, pico_model)
 
     assert resumed.resumed_from_step == whole.steps - 1
     name = "adapter_model.safetensors"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.backends import load_backend
-from engine.backends.base import CompileInputs, Launch
+from engine.backends.base import CompileInputs, Launch, Trained
 from engine.data.examples.example import Example, content_id
 from engine.recipe.method_defaults import preference_defaults
 from engine.recipe.model import Preference, Recipe
@@ -80,3 +81,14 @@ def preference_launch(recipe: Recipe, folder: Path, base_model: Path) -> Launch:
         setting=SETTING,
         progress=Told(),
     )
+
+
+def trained_and_resumed(recipe: Recipe, folder: Path, base_model: Path) -> tuple[Trained, Trained]:
+    """Train a recipe, and again as if it had been killed before the last checkpoint was written."""
+    launch = preference_launch(recipe, folder, base_model)
+    backend = load_backend(recipe.backend.name)
+    whole = backend.train(launch)
+    again = replace(launch, folder=folder / "again")
+    shutil.copytree(launch.folder, again.folder, symlinks=True)
+    shutil.rmtree(again.folder / "output" / f"checkpoint-{whole.steps}")
+    return whole, backend.train(again)

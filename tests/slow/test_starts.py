@@ -19,22 +19,11 @@ from engine.runtime.models.byte_pairs import write_byte_pairs
 from engine.runtime.models.fewer_layers import write_fewer_layers
 from engine.runtime.models.load import load_model
 from support.pico import make_pico_model
+from support.words import WORDS
 
 pytestmark = pytest.mark.slow
 
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
-WORDS = (
-    "cat",
-    "mat",
-    "house",
-    "number",
-    "reading",
-    "yellow",
-    "winter",
-    "garden",
-    "school",
-    "river",
-)
 TEXTS = (
     "the cat and some river with",
     "KING:\nWho's there?  Nay,\n\n\tanswer me: 1602",

@@ -16,19 +16,8 @@ from engine.runtime.gguf.convert_worker import pre_tokenizer_of
 from engine.runtime.models.blank import blank_config, parameters_of, write_blank_model
 from engine.runtime.models.byte_pairs import ENDING, bytes_a_token, write_byte_pairs
 from engine.runtime.models.load import load_model
+from support.words import WORDS
 
-WORDS = (
-    "cat",
-    "mat",
-    "house",
-    "number",
-    "reading",
-    "yellow",
-    "winter",
-    "garden",
-    "school",
-    "river",
-)
 TEXTS = tuple(f"the {one} and some {other} with" for one in WORDS for other in WORDS)
 
 

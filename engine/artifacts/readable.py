@@ -20,6 +20,7 @@ from engine.evidence import (
     StartSummary,
     StudentAgainstTeacher,
     SweepResult,
+    SyntheticResult,
     TeacherResult,
     TrainingSummary,
     VariantResult,
@@ -41,6 +42,7 @@ class _Verified(TypedDict):
 READ: Mapping[str, Mapping[str, Any]] = {
     "data": {"summary.json": DataSummary},
     "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
+    "synthesize": {"synthetic.json": SyntheticResult, "baselines.json": Any},
     "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
@@ -55,7 +57,8 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "drift": {"drift.json": DriftResult},
     "seeds": {"seeds.json": Seeds},
     "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
-    | {"against_teacher.json": StudentAgainstTeacher},
+    | {"against_teacher.json": StudentAgainstTeacher}
+    | {"without_synthetic.json": tuple[Comparison, ...]},
     "merge": {"merge.json": Any},
     "quantize": {"export.json": tuple[ExportedFile, ...]},
     "verify": {"verify.json": _Verified},

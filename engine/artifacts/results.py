@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.stage import TRAINING_ROWS
+from engine.artifacts.stage import with_added_rows
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
@@ -28,10 +28,12 @@ from engine.evidence import (
     Status,
     StudentAgainstTeacher,
     SweepResult,
+    SyntheticResult,
     TeacherResult,
     Verdict,
 )
 from engine.files.typed_json import from_json
+from engine.metrics.review import why_not_reviewed
 from engine.metrics.verdict import baseline_passes
 from engine.process.interrupts import name_of
 from engine.recipe.model import Acceptance, Recipe
@@ -50,10 +52,17 @@ BASELINES = "baselines.json"
 SPEED = "speed.json"
 """Of evaluate, with a teacher: how long the model was asked the holdout."""
 AGAINST_TEACHER = "against_teacher.json"
+WITHOUT_SYNTHETIC = "without_synthetic.json"
+"""Of the gate: the comparison with a training without the synthetic rows."""
+ANSWERS_WITHOUT = "predictions.without_synthetic.jsonl"
+"""Of resample: what that model answers to the holdout."""
 TEACHER_ANSWERS = "predictions.teacher.jsonl"
 """Of teach: the teacher's answers to the holdout."""
-ASKING = ("baseline", "teach")
-"""Stages that leave baselines: those without a teacher's rows, and those with them."""
+ASKING = ("baseline", "synthesize", "teach")
+"""Stages that leave baselines: those on the rows with labels, and those on added ones too."""
+SYNTHETIC = "synthetic.json"
+NOT_REVIEWED = "not_reviewed"
+"""The outcome of a run whose synthetic rows people have not looked at, or have found wrong."""
 LEFT = "weights.json"
 """Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
 
@@ -70,9 +79,11 @@ class Stop:
 
 def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     """Whether the run stops after this stage, by its answer."""
+    if name == "synthesize" and (stop := _review_stop(artifacts, recipe)):
+        return stop
     if name == "teach" and (stop := _teacher_stop(artifacts, recipe)):
         return stop
-    if name in ("baseline", "teach") and recipe.stop_if_baseline_passes:
+    if name in ASKING and recipe.stop_if_baseline_passes:
         enough = [result.name for result in baselines(artifacts, recipe) if result.passes]
         if enough:
             return Stop(
@@ -92,6 +103,15 @@ def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     if found is None or found.is_better or not is_asked:
         return None
     return Stop(outcome=TEACHER_NO_BETTER, code=ExitCode.REFUSED, why=no_better(found))
+
+
+def _review_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
+    """Whether too few synthetic rows were reviewed, or too many of them are wrong."""
+    found, bounds = synthetic(artifacts), recipe.acceptance.synthetic
+    if found is None or bounds is None:
+        return None
+    why = why_not_reviewed(found, bounds)
+    return Stop(outcome=NOT_REVIEWED, code=ExitCode.REFUSED, why=why) if why else None
 
 
 def no_better(found: TeacherResult) -> str:
@@ -186,8 +206,8 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 
 
 def trained_data(artifacts: Artifacts) -> Artifact | None:
-    """The rows that are trained on, those of a teacher among them; None before they are there."""
-    return artifacts.get(TRAINING_ROWS) or artifacts.get("data")
+    """The rows that are trained on, added ones among them; None before they are there."""
+    return with_added_rows(artifacts) or artifacts.get("data")
 
 
 def teacher(artifacts: Artifacts) -> TeacherResult | None:
@@ -195,10 +215,22 @@ def teacher(artifacts: Artifacts) -> TeacherResult | None:
     return read_as(TeacherResult, artifacts, "teach", "teacher.json")
 
 
+def synthetic(artifacts: Artifacts) -> SyntheticResult | None:
+    """What a model wrote, and what of it is trained on; None without that, or before it was asked."""
+    return read_as(SyntheticResult, artifacts, "synthesize", SYNTHETIC)
+
+
 def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:
     """The tuned model beside its teacher; None without one, or before the gate."""
     there = "gate" in artifacts and (artifacts["gate"].path / AGAINST_TEACHER).is_file()
     return read_as(StudentAgainstTeacher, artifacts, "gate", AGAINST_TEACHER) if there else None
+
+
+def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
+    """The tuned model beside one without the synthetic rows; empty where that was not asked for."""
+    there = "gate" in artifacts and (artifacts["gate"].path / WITHOUT_SYNTHETIC).is_file()
+    kind = tuple[Comparison, ...]
+    return (read_as(kind, artifacts, "gate", WITHOUT_SYNTHETIC) if there else None) or ()
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:

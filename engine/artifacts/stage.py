@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Payload = Mapping[str, Any]
 TRAINING_ROWS = "training_rows"
 """The product of `teach`: train and validation as the data stage leaves them, with the teacher's rows."""
+SYNTHETIC_ROWS = "synthetic_rows"
+"""The product of `synthesize`: the same, with the rows that a model has written."""
+ADDED_ROWS: Mapping[str, str] = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS}
+"""Products with rows beside those of the data stage, by the stage that makes them; a recipe has one at most."""
 
 
 class PreviousModel(Protocol):
@@ -72,10 +76,10 @@ class StageContext:
         return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
 
     def for_training(self) -> StageContext:
-        """Return the same with the rows that are trained on, a teacher's among them, in the place of the data."""
-        if TRAINING_ROWS not in self.artifacts:
+        """Return the same with the rows that are trained on, added ones among them, in the place of the data."""
+        found = with_added_rows(self.artifacts)
+        if found is None:
             return self
-        found = self.artifacts[TRAINING_ROWS]
         return replace(
             self,
             artifacts={**self.artifacts, "data": found},
@@ -93,6 +97,11 @@ class StageContext:
             text=training_text(data) if data else None,
         )
         return locate_start(start, self.cached, self.progress)
+
+
+def with_added_rows(artifacts: Mapping[str, Artifact]) -> Artifact | None:
+    """Return the product that holds rows beside those of the data stage; None without one."""
+    return next((artifacts[name] for name in ADDED_ROWS.values() if name in artifacts), None)
 
 
 def training_text(data: Artifact) -> TrainingText:

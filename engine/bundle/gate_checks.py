@@ -19,6 +19,7 @@ from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
+from engine.metrics.without_synthetic import judge_without_synthetic
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import all_baselines
@@ -106,6 +107,7 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
     yield from judge_drift(acceptance.drift, report.drift, acceptance)
     yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
+    yield from judge_without_synthetic(report.without_synthetic, acceptance)
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:

@@ -49,10 +49,14 @@ def run(options: argparse.Namespace) -> None:
         raise RecipeError.one(
             "R007",
             "split sizes are fractions, and the rows have not been counted yet"
-            if recipe.teacher is None
-            else "how many rows the teacher adds has not been counted yet",
-            path="splits" if recipe.teacher is None else "teacher",
-            hint=f"recipe run {options.recipe} --until {'teach' if recipe.teacher else 'data'}",
+            if not recipe.rows_added_by
+            else f"how many rows {recipe.rows_added_by} adds has not been counted yet",
+            path="data.synthesize"
+            if recipe.data.synthesize
+            else "teacher"
+            if recipe.teacher
+            else "splits",
+            hint=f"recipe run {options.recipe} --until {recipe.rows_added_by or 'data'}",
         )
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))

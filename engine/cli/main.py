@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
     "pin": "fix every reference that can move, in the file",
     "data": "show the rows, what is wrong with them, and how the model sees one",
+    "synthetic": "show the rows that a model has written, or write the file to review them in",
     "plan": "show what a run would do, reuse and wait for",
     "trust": "say that a recipe may read and ask what it names outside its project",
     "diff": "show what a change of a recipe means: the gate first",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.backends import load_backend
+from engine.cli.asked_text import synthesis_lines, teacher_lines
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -46,6 +47,7 @@ from engine.pipeline.plan import (
 )
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
+from engine.recipe.asked_models import asked_models
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
@@ -148,32 +150,9 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
 
 def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
     downloads = map(_download, downloads_of(plan, store))
-    return [*under("teacher", _teacher_lines(plan, store)), *under("download", downloads)]
-
-
-def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
-    teacher = plan.recipe.teacher
-    if teacher is None or plan.stage("teach").reused is not None:
-        return
-    from engine.estimate.teacher import teacher_estimate  # only where there is one
-
-    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
-    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
-    counted = {
-        "validation rows": found.validation,
-        "holdout rows": found.holdout,
-    }
-    judged, held = (
-        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
-    )
-    ends = ", and ends there where a cheap baseline is as good"
-    stops = ends if teacher.stop_if_teacher_is_no_better else ""
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {rows} and {held}"
-    if found.read_tokens is not None and found.written_tokens is not None:
-        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
-        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
-    yield "each row is asked once: answers are kept"
+    asked = [*under("teacher", teacher_lines(plan, store))]
+    asked += under("synthetic", synthesis_lines(plan, store))
+    return [*asked, *under("download", downloads)]
 
 
 def _download(one: Download) -> str:
@@ -325,7 +304,7 @@ def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     """What the recipe reads and asks beyond its project, and the servers on this machine that it asks."""
     states = {True: "allowed", False: "not allowed: not read, and a run refuses it"}
     text = [f"{one.reference} ({states[one.allowed]})" for one in found]
-    asked = [*recipe.baselines, *([recipe.teacher.model] if recipe.teacher else [])]
+    asked = [*recipe.baselines, *(model for _, model in asked_models(recipe))]
     served = [one.endpoint.url for one in asked if one.endpoint]
     here = [url for url in dict.fromkeys(served) if parse_address(url).is_loopback]
     return [*text, *(f"send rows to {parse_address(url).name}, this machine" for url in here)]

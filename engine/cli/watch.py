@@ -36,6 +36,7 @@ from engine.render.report.sections.forgetting import probe_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.seeds import seeds_line
 from engine.render.report.sections.sweep import sweep_lines
+from engine.render.report.sections.synthetic import synthetic_lines
 from engine.render.report.sections.teacher import teacher_line
 from engine.render.stage_lines import (
     baseline_lines,
@@ -127,6 +128,15 @@ def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([teacher_line(found), *beside])
 
 
+def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
+    found = flow.synthetic(artifacts)
+    if found is None:
+        return ""
+    results = flow.baselines({"synthesize": artifacts["synthesize"]}, recipe)
+    beside = [baseline_lines(results, metric=_main(recipe))] if results else []
+    return "\n".join([*synthetic_lines(found), *beside])
+
+
 def _main(recipe: Recipe) -> str:
     """The metric that stands for the recipe's kind of task."""
     return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
@@ -214,6 +224,7 @@ def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
 _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
+    "synthesize": _synthesize,
     "teach": _teach,
     "sweep": _sweep,
     "compile": _compile,

@@ -94,8 +94,8 @@ def _preparation(
 ) -> Preparation:
     task, data, splits = recipe.task, recipe.data, recipe.splits
     return Preparation(
-        task=_without_answers(task),
-        data=_of_sources(data, sources),
+        task=without_answers(task),
+        data=read_without_answers(data, sources),
         splits=_ungathered(splits),
         pool=Pool(spill=Spill(scratch)),
         findings=Findings(scratch),
@@ -106,12 +106,13 @@ def _preparation(
     )
 
 
-def _without_answers(task: Task) -> Task:
+def without_answers(task: Task) -> Task:
     """Return the task that reads the same text of a row, and no answer: that of documents."""
     return replace(task, kind="text", labels=(), schema=None)
 
 
-def _of_sources(data: Data, sources: Sequence[Source]) -> Data:
+def read_without_answers(data: Data, sources: Sequence[Source]) -> Data:
+    """Return how rows of these sources are read and checked that have no answers."""
     checks: Checks = replace(
         data.checks,
         duplicates="drop",
@@ -155,13 +156,13 @@ def _hold_apart(work: Preparation, splits: Mapping[SplitName, Sequence[Example]]
         found = leaks(texts, ((row, pool.spill[row].input) for row in living)) if texts else ()
         nearly = name != "train" or work.data.checks.near_duplicates == "drop"
         out = {match.other for match in found if nearly or match.exact}
-        _leave_out(work, sorted(out), reason)
+        leave_out(work, sorted(out), reason)
         groups = {row.group for row in splits.get(name, ()) if row.group and name != "train"}
         of_group = [row for row in living if groups and pool.spill[row].mark in groups]
-        _leave_out(work, [row for row in of_group if pool.alive[row]], GROUP)
+        leave_out(work, [row for row in of_group if pool.alive[row]], GROUP)
 
 
-def _leave_out(work: Preparation, rows: Sequence[int], reason: str) -> None:
+def leave_out(work: Preparation, rows: Sequence[int], reason: str) -> None:
     """Leave rows out for a reason, and write down which: by their place, and without what they resemble."""
     for row in rows:
         work.findings.row("leakage", work.pool.spill[row].origin, what=reason)

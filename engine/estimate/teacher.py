@@ -41,12 +41,12 @@ def teacher_estimate(
     validation, holdout = sizes["validation"], sizes["holdout"]
     rows = teacher.inputs.rows or None
     read = written = cost = None
-    length = _mean_length(recipe, store, data)
+    length = mean_length(recipe, store, data)
     if None not in (validation, rows, holdout) and length:
         asked = (validation or 0) + (rows or 0) + (holdout or 0)
         read = round(asked * length * (1 + teacher.model.shots))
-        written = round(asked * _answer_tokens(recipe))
-        cost = _cost(teacher.model.endpoint, read, written)
+        written = round(asked * answer_tokens(recipe))
+        cost = price_of(teacher.model.endpoint, read, written)
     return TeacherEstimate(
         validation=validation,
         rows=rows,
@@ -65,14 +65,15 @@ def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:
     return {name: size if isinstance(size, int) else None for name, size in sizes.items()}
 
 
-def _mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
+def mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
     """Return the tokens of a row, by a sample of those with labels; 0 where none can be read."""
     lengths = sampled_rows(recipe, store, data).train
     rows = rows_in(lengths)
     return sum(tokens * count for tokens, count in lengths) / rows if rows else 0.0
 
 
-def _answer_tokens(recipe: Recipe) -> float:
+def answer_tokens(recipe: Recipe) -> float:
+    """Return the tokens of an answer, about."""
     answers = [answer_text(recipe.task, label) for label in recipe.task.labels]
     if not answers:
         return OBJECT_TOKENS
@@ -81,7 +82,8 @@ def _answer_tokens(recipe: Recipe) -> float:
     return sum(tokens) / len(tokens)
 
 
-def _cost(endpoint: Endpoint | None, read: int, written: int) -> float | None:
+def price_of(endpoint: Endpoint | None, read: float, written: float) -> float | None:
+    """Return what so many tokens cost; None without a price."""
     if endpoint is None or not (endpoint.input_price or endpoint.output_price):
         return None
     return (read * endpoint.input_price + written * endpoint.output_price) / MILLION

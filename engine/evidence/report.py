@@ -13,6 +13,7 @@ from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
+from engine.evidence.synthetic import SyntheticResult
 from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
 from engine.evidence.training import (
     CheckpointScore,
@@ -88,7 +89,7 @@ class Report:
     recipe_name: str
     description: str
     outcome: str
-    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `teacher_no_better`, `failed`,
+    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `not_reviewed`, `teacher_no_better`, `failed`,
     `interrupted` or `stopped` (`--until`)."""
     summary: str
     """One sentence."""
@@ -165,3 +166,7 @@ class Report:
     """Who answered the rows without labels; None without a teacher, or before it was asked."""
     against_teacher: StudentAgainstTeacher | None = None
     """The tuned model beside its teacher; None before the gate."""
+    synthetic: SyntheticResult | None = None
+    """Rows that a model has written for training; None without them, or before it was asked."""
+    without_synthetic: tuple[Comparison, ...] = ()
+    """The tuned model beside the same training without those rows; empty where no gain over it is bounded."""

@@ -21,7 +21,9 @@ class Status(StrEnum):
 
 THRESHOLD: Final = "threshold"
 """The kind of a check whose name is that of a metric."""
-DIFFERENCES: Final = ("over_baselines", "over_previous", "against_teacher", "drop")
+DIFFERENCES: Final = (
+    "over_baselines", "over_previous", "over_without_synthetic", "against_teacher", "drop",
+)  # fmt: skip
 """Kinds that bound the difference of a metric between two models."""
 OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity", "teacher_ratio")
 """Kinds that compare a variant of the model, a place where prompts are read, or its teacher, with it."""

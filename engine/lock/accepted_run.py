@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
-from engine.artifacts.stage import TRAINING_ROWS
+from engine.artifacts.stage import SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.environment import Device
 from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
@@ -23,6 +23,7 @@ from engine.lock.file import (
     RecipeFacts,
     SeedFacts,
     SpreadFacts,
+    SyntheticFacts,
     TeacherFacts,
 )
 from engine.lock.hardware import TRAINER, read_basis
@@ -33,6 +34,7 @@ from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import Baseline, HubRef, Recipe
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
+from engine.recipe.synthesis import judge_of
 from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
 from engine.store import Artifact
 
@@ -71,6 +73,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         spread=spread_of(seeds, recipe),
         answers=answer_facts(holdout_answers(artifacts)),
         teacher=teacher_facts(recipe, artifacts),
+        synthetic=synthetic_facts(recipe, artifacts),
         trainer=basis[TRAINER],
         **model_digests(artifacts),
     )
@@ -88,6 +91,21 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
         "reference": _reference(recipe.teacher.model),
         "sources": tuple(sources),
         "rows": found.kept,
+        "trained": split_digests(rows)["train"],
+    }
+
+
+def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | None:
+    """Return what a run says of its synthetic rows; None without them, or before they are written."""
+    found, rows = flow.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
+    value = recipe.data.synthesize
+    if value is None or found is None or rows is None:
+        return None
+    return {
+        "reference": _reference(value.teacher),
+        "judge": _reference(judge_of(value)) if value.agreement.votes else {},
+        "rows": found.kept,
+        "digest": found.digest,
         "trained": split_digests(rows)["train"],
     }
 

@@ -13,7 +13,7 @@ from engine.artifacts.results import read_json
 from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
-from engine.lock.file import Accepted, TeacherFacts
+from engine.lock.file import Accepted, SyntheticFacts, TeacherFacts
 from engine.lock.hardware import TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
@@ -41,6 +41,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
     if "data" in now:
         yield from _data(locked, now["data"])
     yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
+    yield from compared_synthetic(locked.synthetic, accepted_run.synthetic_facts(recipe, now))
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
@@ -124,13 +125,28 @@ def compared_teacher(
         before, after = one["sha256"], found.get(one["name"])
         if before is not None and after is not None:
             yield _digest("data", f"{one['name']} for the teacher", before, after)
-    unpinned = [
-        {name: value for name, value in facts["reference"].items() if name not in PINS}
-        for facts in (locked, now)
-    ]
+    unpinned = [_unpinned(facts["reference"]) for facts in (locked, now)]
     yield _fact("data", "teacher", *map(_listed, unpinned))
     yield _fact("data", "teacher's rows", locked["rows"], now["rows"])
     yield _digest("data", "rows with the teacher's", locked["trained"], now["trained"])
+
+
+def compared_synthetic(
+    locked: SyntheticFacts | None, now: SyntheticFacts | None
+) -> Iterator[FactComparison]:
+    """Compare the synthetic rows; nothing where one of the runs has none, or has not come so far."""
+    if locked is None or now is None:
+        return
+    both = (locked, now)
+    yield _fact("data", "writer of rows", *(_listed(_unpinned(one["reference"])) for one in both))
+    yield _fact("data", "judge of rows", *(_listed(_unpinned(one["judge"])) for one in both))
+    yield _fact("data", "synthetic rows", locked["rows"], now["rows"])
+    yield _digest("data", "text of synthetic rows", locked["digest"], now["digest"])
+    yield _digest("data", "rows with synthetic ones", locked["trained"], now["trained"])
+
+
+def _unpinned(reference: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in reference.items() if name not in PINS}
 
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:

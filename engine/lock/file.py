@@ -69,6 +69,21 @@ class TeacherFacts(TypedDict):
     """sha256 over all rows that were trained on, as those of `splits`: answers included."""
 
 
+class SyntheticFacts(TypedDict):
+    """Who wrote rows for training, who judged them, and what came of it."""
+
+    reference: Mapping[str, Scalar]
+    """What the recipe calls the model that wrote."""
+    judge: Mapping[str, Scalar]
+    """What it calls the one that answered the rows; empty for nobody."""
+    rows: Count
+    """Learned from."""
+    digest: str
+    """sha256 over them."""
+    trained: str
+    """sha256 over all rows that were trained on, as those of `splits`: these included."""
+
+
 class MetricFacts(TypedDict):
     """One metric on the holdout, before any merge."""
 
@@ -142,6 +157,8 @@ class Accepted:
     """sha256 of each exported file."""
     teacher: TeacherFacts | None = None
     """None without a teacher."""
+    synthetic: SyntheticFacts | None = None
+    """None without synthetic rows."""
     trainer: Mapping[str, str] = field(default_factory=dict)
     """Versions of all that stood in the environment which trained, where it was one of its own."""
 
@@ -280,7 +297,7 @@ def lock_text(lock: Lock) -> str:
         del plain["accepted"]
     else:
         # what older versions did not know, or a run did not have, is left out, as they wrote it
-        for name in ("stages", "teacher", "trainer"):
+        for name in ("stages", "teacher", "synthetic", "trainer"):
             if not plain["accepted"][name]:
                 del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}

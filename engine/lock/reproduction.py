@@ -206,6 +206,7 @@ def _why_unfinished(run: RepeatedRun) -> str:
         "failed": "the run could not finish",
         "interrupted": "the run was interrupted",
         "baseline_passes": "a baseline passes, so nothing was trained",
+        "not_reviewed": "people have not looked at enough synthetic rows, so nothing was trained",
         "teacher_no_better": "the teacher is no better than a cheap baseline, so nothing was trained",
     }.get(run.outcome, run.outcome)
 

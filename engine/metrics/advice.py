@@ -32,6 +32,7 @@ OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 REMEDIES = {
     "over_baselines": "the baseline is as good; ship it, or give training more rows",
     "over_previous": "the last accepted model is better; keep it",
+    "over_without_synthetic": "the synthetic rows do not help: train without data.synthesize, or ask for other rows",
     "against_teacher": "the student is too far below its teacher: more rows without labels, or a larger student",
     "teacher_ratio": "the student is too large or too slow for its teacher: start from a smaller base model",
     "overfitting": "train rows are answered better than validation rows: fewer epochs or more rows",
@@ -57,7 +58,7 @@ UNTRAINED = ("zero_shot", "few_shot")
 MOST_PAIRS = 2
 """Confused pairs, fields, labels named."""
 _SETTLED = (Status.PASS, Status.WARN)
-_COMPARED = ("over_baselines", "over_previous", "against_teacher")
+_COMPARED = ("over_baselines", "over_previous", "over_without_synthetic", "against_teacher")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -220,7 +220,14 @@ def _over_one(
         "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
     )
     against = f"`{comparison.name}`, {which}"
-    check = _judge_difference(gain, comparison, against, acceptance, name="over_baselines")
+    return judge_gain_over(gain, comparison, against, acceptance, name="over_baselines")
+
+
+def judge_gain_over(
+    gain: MinGain, comparison: Comparison, against: str, acceptance: Acceptance, *, name: str
+) -> Check:
+    """Judge the gain over one other model; `name` begins the check's."""
+    check = _judge_difference(gain, comparison, against, acceptance, name=name)
     if check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted

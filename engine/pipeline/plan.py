@@ -9,7 +9,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
-from engine.artifacts.stage import TRAINING_ROWS
+from engine.artifacts.stage import ADDED_ROWS
 from engine.backends import load_backend
 from engine.environment import Device, version_of
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
@@ -41,9 +41,8 @@ FORCED = "forced"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 
 ROWS_UNKNOWN = "row counts are known after data"
-TAUGHT_UNKNOWN = "row counts are known after teach"
+ADDED_UNKNOWN = "row counts are known after {stage}"
 ROWS_UNCOUNTED = "how many rows are trained is known after compile"
-TEACH = "teach"
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
 
@@ -123,13 +122,13 @@ class Plan:
 def training_data(
     recipe: Recipe, store: Store, stages: Mapping[str, PlannedStage]
 ) -> Artifact | None:
-    """Return the rows that are trained on, those of a teacher among them; None before they are there."""
-    if recipe.teacher is None:
+    """Return the rows that are trained on, added ones among them; None before they are there."""
+    if not recipe.rows_added_by:
         return stages["data"].reused
-    teach = stages.get(TEACH)
-    if teach is None or teach.reused is None or teach.key is None:
+    adding = stages.get(recipe.rows_added_by)
+    if adding is None or adding.reused is None or adding.key is None:
         return None
-    return store.get(products(TEACH, teach.key)[TRAINING_ROWS])
+    return store.get(products(adding.name, adding.key)[ADDED_ROWS[adding.name]])
 
 
 def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
@@ -281,7 +280,8 @@ class _Planner:
             return "the setting is known after the sweep"
         if compiled and compiled.key is not None:
             return ROWS_UNCOUNTED
-        return ROWS_UNKNOWN if self.recipe.teacher is None else TAUGHT_UNKNOWN
+        added = self.recipe.rows_added_by
+        return ADDED_UNKNOWN.format(stage=added) if added else ROWS_UNKNOWN
 
     def _previous_model(self) -> Previous | None:
         train, lock = self.stages["train"].key, self.inputs.lock
@@ -345,7 +345,8 @@ class _Planner:
             # anew
             needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
             if late and name == "compile":
-                trained = needs.get(TRAINING_ROWS, needs["data"])
+                product = ADDED_ROWS.get(self.recipe.rows_added_by, "data")
+                trained = needs[product]
                 rendered = rendered_key(self.recipe, trained, self.inputs.base_model)
                 needs["rendered"] = rendered.digest
         return needs

@@ -129,6 +129,8 @@ def assemble(facts: ReportInputs) -> Report:
         sweep=flow.sweep(artifacts),
         teacher=flow.teacher(artifacts),
         against_teacher=flow.against_teacher(artifacts),
+        synthetic=flow.synthetic(artifacts),
+        without_synthetic=flow.without_synthetic(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )
@@ -239,6 +241,7 @@ def _summary(facts: ReportInputs) -> str:
         "failed": f"the run could not finish: {why}",
         "interrupted": f"the run was interrupted: {why}",
         flow.TEACHER_NO_BETTER: f"nothing was trained: {why}",
+        flow.NOT_REVIEWED: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
     }[facts.state.outcome]
 
@@ -258,12 +261,28 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
             *_exports(facts),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
+    if facts.state.outcome in (flow.TEACHER_NO_BETTER, flow.NOT_REVIEWED):
+        return _steps_before_training(facts)
+    return (f"recipe plan {shown}",)
+
+
+def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
+    """What has to be done before rows that a model has answered or written are trained on."""
+    shown = facts.recipe_file
     if facts.state.outcome == flow.TEACHER_NO_BETTER:
         return (
             "name a better teacher, or train without one",
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
-    return (f"recipe plan {shown}",)
+    found = flow.synthetic(facts.state.artifacts)
+    if found is None or found.review is None:
+        return (f"recipe synthetic {shown}",)
+    write = () if found.review.is_there else (f"recipe synthetic {shown} --review",)
+    return (
+        *write,
+        f"write yes or no in the column `ok` of {found.review.file}",
+        f"recipe run {shown}",
+    )
 
 
 def _exports(facts: ReportInputs) -> tuple[str, ...]:

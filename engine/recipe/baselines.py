@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from engine.kinds import KINDS
+from engine.recipe.asked_models import written_models
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
 from engine.recipe.references import reference
 from engine.recipe.text.compose import KeyPath
@@ -65,10 +66,9 @@ def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str,
         kind, spec = kind_and_spec(item)
         if kind == "model" and isinstance(url := spec.get("endpoint"), str):
             yield ("baselines", position, "model"), url, str(spec.get("api_key_env", ""))
-    teacher = filled.get("teacher")
-    model = teacher.get("model") if isinstance(teacher, Mapping) else None
-    if isinstance(model, Mapping) and isinstance(url := model.get("endpoint"), str):
-        yield ("teacher", "model"), url, str(model.get("api_key_env", ""))
+    for at, model in written_models(filled):
+        if isinstance(url := model.get("endpoint"), str):
+            yield at, url, str(model.get("api_key_env", ""))
 
 
 def name_of(written: Any) -> str:
@@ -109,6 +109,12 @@ def as_written(value: Baseline) -> Any:
         own_name = {} if value.name == value.kind else {"name": value.name}
         return {value.kind: own_name | ({"optional": True} if value.optional else {})}
     return {value.kind: {"shots": value.shots}} if value.shots else value.kind
+
+
+def written_model(model: Baseline) -> dict[str, Any]:
+    """Return how a recipe writes a teacher, or another model that it asks, but for its place."""
+    found: dict[str, Any] = as_written(model)["model"]
+    return found
 
 
 def _endpoint(spec: Mapping[str, Any]) -> Endpoint:

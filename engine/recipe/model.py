@@ -357,6 +357,8 @@ class Data:
     sample: Sample | None
     """None: every row."""
     checks: Checks
+    synthesize: Synthesize | None = None
+    """None: only the rows of the sources are learned from."""
 
 
 # How rows are divided: `splits`.
@@ -464,6 +466,48 @@ class Teacher:
     min_confidence: float | None
     """`keep.confidence.min`: answers below it are left out; None keeps all."""
     stop_if_teacher_is_no_better: bool
+
+
+# Another model that writes training rows: `data.synthesize`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How synthetic rows are asked again, without the answer that was wanted."""
+
+    votes: int
+    """How often; 0 for not at all."""
+    min: int
+    """So many answers have to be the wanted one."""
+    judge: Baseline | None = None
+    """None: the teacher that wrote the rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesize:
+    """Rows that another model writes after examples of the training rows."""
+
+    teacher: Baseline
+    """Of the kind `model`, asked as a baseline is."""
+    rows: int
+    """Asked for; fewer are kept."""
+    max_cost: float | None
+    """At the teacher's price; None for no bound but `rows`."""
+    balance: Literal["labels", "as_data"]
+    examples: int
+    """Training rows in each request."""
+    vary: tuple[tuple[str, tuple[str, ...]], ...]
+    """Names in `prompt`, and the values that each can have."""
+    prompt: str
+    """Empty for one that is made of the task's instruction."""
+    temperature: float
+    """0 for a model that runs here: it writes the most probable text."""
+    seed: int
+    agreement: Agreement
+    max_share: float
+    """Of all rows that are trained on."""
+    review: str
+    """A file for people, from the recipe's folder; empty for none."""
 
 
 # How, and by whom, the base model is trained: `method` and `backend`.
@@ -705,6 +749,16 @@ class AgainstTeacher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyntheticReview:
+    """What people have to find in a sample of the synthetic rows before anything is trained."""
+
+    min_reviewed: float | None
+    """Rows, or below 1 a share of those that are kept; None: none has to be looked at."""
+    max_wrong: float | None
+    """By the upper end of the interval; None: wrong rows are left out, and not gated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """What must hold on the holdout."""
 
@@ -722,10 +776,15 @@ class Acceptance:
     """None: not measured."""
     against_teacher: AgainstTeacher | None = None
     """None: compared where there is a teacher, and not gated."""
+    synthetic: SyntheticReview | None = None
+    """None: trained without a review."""
+    over_without_synthetic: tuple[MinGain, ...] = ()
+    """Paired, against the same training without the synthetic rows."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
-        return _in_order(self, "metrics", "over_baselines", "over_previous")
+        gains = ("over_baselines", "over_previous", "over_without_synthetic")
+        return _in_order(self, "metrics", *gains)
 
 
 # What leaves, and what it must keep: `export`.
@@ -801,6 +860,13 @@ class Recipe:
     """They change nothing but what review and report say."""
     method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
     """Keys of `method` that the file leaves open, with the reason of their values."""
+
+    @property
+    def rows_added_by(self) -> Literal["", "synthesize", "teach"]:
+        """The stage that adds rows to those of the sources; empty for none, and a recipe has one at most."""
+        if self.data.synthesize is not None:
+            return "synthesize"
+        return "teach" if self.teacher is not None else ""
 
 
 def _in_order[Section: (LabelSpec, MessagesSpec, Acceptance, Export)](

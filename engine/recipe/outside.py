@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from engine.errors import Place, Problem, RecipeError, Severity
+from engine.recipe.asked_models import asked_models
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import Endpoint, Outside, PathRef, Recipe
 from engine.recipe.references import (
@@ -200,8 +201,9 @@ def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:
             yield ("baselines", position, "model"), baseline.endpoint
-    if recipe.teacher is not None and (served := recipe.teacher.model.endpoint) is not None:
-        yield ("teacher", "model"), served
+    for at, model in asked_models(recipe):
+        if model.endpoint is not None:
+            yield at, model.endpoint
 
 
 def _not_allowed(found: Iterable[Outside]) -> tuple[Outside, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
+from engine.recipe.asked_models import asked_models, written_models
 from engine.recipe.model import (
     Baseline,
     BaseModel,
@@ -145,8 +146,7 @@ def written_references(
             yield ("base_model",), model, "model"
         elif isinstance(tokenizer := _mapping(model["scratch"]).get("tokenizer"), Mapping):
             yield TOKENIZER, tokenizer, "model"
-    if isinstance(model := teacher.get("model"), Mapping):
-        yield ("teacher", "model"), model, "model"
+    yield from ((at, model, "model") for at, model in written_models(value))
     for path, items, what in listed:
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
@@ -182,23 +182,20 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     for at, source in sources_at(recipe):
         yield at, source.ref, "data set"
     for number, baseline in enumerate(recipe.baselines):
-        if baseline.ref is not None:
-            yield ("baselines", number, baseline.kind), baseline.ref, "model"
-        if baseline.gguf is not None:
-            yield ("baselines", number, "model"), baseline.gguf, "gguf"
-    if recipe.teacher is not None:
-        yield from _of_teacher(recipe.teacher.model)
+        yield from _of_model(baseline, ("baselines", number, baseline.kind))
+    for at, model in asked_models(recipe):
+        yield from _of_model(model, at)
     forgetting = recipe.acceptance.forgetting
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
             yield (*PROBES, number), probe.source.ref, "probe"
 
 
-def _of_teacher(model: Baseline) -> Iterator[tuple[KeyPath, Reference, str]]:
+def _of_model(model: Baseline, at: KeyPath) -> Iterator[tuple[KeyPath, Reference, str]]:
     if model.ref is not None:
-        yield ("teacher", "model"), model.ref, "model"
+        yield at, model.ref, "model"
     if model.gguf is not None:
-        yield ("teacher", "model"), model.gguf, "gguf"
+        yield at, model.gguf, "gguf"
 
 
 def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:

@@ -37,6 +37,7 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
+from engine.recipe.synthesis import review_of, synthesize_of
 from engine.recipe.teacher import against_teacher_of, teacher_of
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
@@ -164,7 +165,13 @@ def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teach
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
-    return from_mapping(Data, written, sources=_sources(written["sources"], folder, judge))
+    asked = written.get("synthesize")
+    return from_mapping(
+        Data,
+        written,
+        sources=_sources(written["sources"], folder, judge),
+        synthesize=None if asked is None else synthesize_of(asked, folder),
+    )
 
 
 def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:
@@ -214,7 +221,7 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
 
 def _acceptance(written: Written, folder: Path) -> Acceptance:
     overfitting, forgetting = written.get("overfitting"), written.get("forgetting")
-    taught = written.get("against_teacher")
+    taught, reviewed = written.get("against_teacher"), written.get("synthetic")
     return from_mapping(
         Acceptance,
         written,
@@ -222,6 +229,7 @@ def _acceptance(written: Written, folder: Path) -> Acceptance:
         max_overfitting_gap=None if overfitting is None else float(overfitting["max_gap"]),
         forgetting=None if forgetting is None else _forgetting(forgetting, folder),
         against_teacher=None if taught is None else against_teacher_of(taught),
+        synthetic=None if reviewed is None else review_of(reviewed),
     )
 
 

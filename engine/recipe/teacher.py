@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.recipe.baselines import LEARNED, as_written, baseline
+from engine.recipe.baselines import LEARNED, baseline
 from engine.recipe.model import (
     AgainstTeacher,
     Baseline,
@@ -27,6 +27,8 @@ RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
 """What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
 ROWS_SUFFIX: Final = "_teacher_rows"
 """Ends the name of a baseline that was trained on the teacher's rows too."""
+SYNTHETIC_SUFFIX: Final = "_synthetic_rows"
+"""The same, on synthetic rows."""
 
 
 def teacher_of(written: Mapping[str, Any], sources: Sequence[Source], folder: Path) -> Teacher:
@@ -38,12 +40,6 @@ def teacher_of(written: Mapping[str, Any], sources: Sequence[Source], folder: Pa
         min_confidence=None if bound is None else float(bound["min"]),
         stop_if_teacher_is_no_better=written["stop_if_teacher_is_no_better"],
     )
-
-
-def teacher_model(teacher: Teacher) -> dict[str, Any]:
-    """Return how a recipe writes the model, but for its place."""
-    found: dict[str, Any] = as_written(teacher.model)["model"]
-    return found
 
 
 def written_keep(teacher: Teacher) -> dict[str, Any]:
@@ -76,17 +72,16 @@ def written_against_teacher(bounds: AgainstTeacher) -> dict[str, dict[str, float
     }
 
 
-def on_teacher_rows(recipe: Recipe) -> tuple[Baseline, ...]:
-    """Return the baselines that learn from rows, to be trained on the teacher's too; none without a teacher."""
-    if recipe.teacher is None:
+def on_added_rows(recipe: Recipe) -> tuple[Baseline, ...]:
+    """Return the baselines that learn from rows, to be trained on added ones too; none where no rows are added."""
+    if not recipe.rows_added_by:
         return ()
+    suffix = SYNTHETIC_SUFFIX if recipe.data.synthesize else ROWS_SUFFIX
     return tuple(
-        replace(one, name=f"{one.name}{ROWS_SUFFIX}")
-        for one in recipe.baselines
-        if one.kind in LEARNED
+        replace(one, name=f"{one.name}{suffix}") for one in recipe.baselines if one.kind in LEARNED
     )
 
 
 def all_baselines(recipe: Recipe) -> tuple[Baseline, ...]:
-    """Return what the student is compared with: the recipe's baselines, and those with the teacher's rows."""
-    return (*recipe.baselines, *on_teacher_rows(recipe))
+    """Return what the student is compared with: the recipe's baselines, and those with added rows."""
+    return (*recipe.baselines, *on_added_rows(recipe))

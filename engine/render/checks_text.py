@@ -15,6 +15,7 @@ from engine.render.progress import STAGE_WIDTH, WIDTH
 _COMPARED = {
     "over_baselines": "over baselines",
     "over_previous": "drop since accepted",
+    "over_without_synthetic": "over without synthetic",
     "against_teacher": "drop against the teacher",
 }
 

@@ -33,6 +33,7 @@ _OUTCOMES = {
     "refused": ("REFUSED", Status.FAIL),
     "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
     "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
+    "not_reviewed": ("NOT REVIEWED", Status.FAIL),
     "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
     "failed": ("FAILED", Status.FAIL),
 }
@@ -40,6 +41,7 @@ _DIFFERENCES = (*DIFFERENCES, "overfitting", "forgetting", "drift")
 _TITLES = {
     "over_baselines.": "{} over baselines",
     "over_previous.": "{} drop since the last accepted model",
+    "over_without_synthetic.": "{} over the training without synthetic rows",
     "against_teacher.": "{} drop against the teacher",
     "teacher_ratio.": "{} over the teacher's",
     "drop.": "{} drop",

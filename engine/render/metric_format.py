@@ -13,7 +13,10 @@ from engine.kinds import KINDS, AnswerForm, Decoding, Kind, MetricSpec
 from engine.recipe.metrics import OF_FILES
 from engine.render.number_format import DASH, amount, interval, threshold
 
-PREFIXES: Final = ("over_baselines.", "over_previous.", "against_teacher.", "drop.", "parity.")
+PREFIXES: Final = (
+    *("over_baselines.", "over_previous.", "over_without_synthetic.", "against_teacher."),
+    *("drop.", "parity."),
+)
 """What stands before the metric in the name of a check."""
 
 _DECIMALS: Final = {"per token": 2, "MB": 1, "tokens/s": 1, "ms": 1}

@@ -10,7 +10,7 @@ from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
 from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
-from engine.review import answers, comparisons, pins, validation
+from engine.review import answers, comparisons, pins, synthetic, validation
 from engine.review.accepted import with_accepted
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
@@ -89,6 +89,7 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
         "metrics",
         "over_baselines",
         "over_previous",
+        "over_without_synthetic",
         "against_teacher",
         "overfitting",
         "forgetting",
@@ -128,6 +129,7 @@ def _looked_at(versions: Versions) -> Iterator[Finding]:
     yield from answers.answers(versions)
     yield from comparisons.baselines(versions)
     yield from comparisons.teachers(versions)
+    yield from synthetic.synthetic(versions)
     yield from comparisons.probes(versions)
     yield from pins.pins(versions)
     yield from validation.uncovered(versions)

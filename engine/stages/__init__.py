@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 STAGES: tuple[str, ...] = (
     "data",
     "baseline",
+    "synthesize",
     "teach",
     "sweep",
     "compile",
@@ -30,7 +31,11 @@ STAGES: tuple[str, ...] = (
 )
 """`report` follows them all, whatever happened; it reads records and is not stored by key."""
 
-PRODUCTS: dict[str, str] = {"holdout": "data", "training_rows": "teach"}
+PRODUCTS: dict[str, str] = {
+    "holdout": "data",
+    "synthetic_rows": "synthesize",
+    "training_rows": "teach",
+}
 """Inner products that other stages may need by name, and the stage that makes them."""
 
 

@@ -28,6 +28,7 @@ from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
+from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Acceptance, Recipe
 
@@ -56,7 +57,7 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
     """Return what only some recipes have: `resample` with folds, `forgetting` and `drift` where bounded, `teach`."""
     has = {
         # which holds the answers on all rows
-        "resample": recipe.splits.folds,
+        "resample": recipe.splits.folds or recipe.acceptance.over_without_synthetic,
         "forgetting": recipe.acceptance.forgetting,
         "drift": recipe.acceptance.drift,
         "teach": recipe.teacher,
@@ -81,6 +82,10 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     bounds = asdict(replace(acceptance.in_order(), forgetting=None))
     if acceptance.against_teacher is None:
         del bounds["against_teacher"]  # so that verdicts from before there were teachers are kept
+    # a review stands before the training; without the bound, keys are those from before it was there
+    del bounds["synthetic"]
+    if not acceptance.over_without_synthetic:
+        del bounds["over_without_synthetic"]
     forgetting = acceptance.forgetting
     bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
     # where nothing of it is bounded, the key is that of versions that did not know it
@@ -96,7 +101,11 @@ def run(context: StageContext) -> None:
     beside = _against_teacher(context, judged)
     taught = judge_against_teacher(beside, context.recipe.acceptance, rows=judged.chosen.rows)
     found = _judge(context, judged, comparisons, since)
-    found = verdict((*found.checks, *taught))
+    smaller = _without_synthetic(context, judged)
+    gained = judge_without_synthetic(smaller, context.recipe.acceptance)
+    found = verdict((*found.checks, *taught, *gained))
+    if smaller:
+        flow.write_json(context.workdir / flow.WITHOUT_SYNTHETIC, [to_json(one) for one in smaller])
     if beside is not None:
         flow.write_json(context.workdir / flow.AGAINST_TEACHER, to_json(beside))
     flow.write_json(
@@ -137,6 +146,16 @@ def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAga
         parameters=training["total_parameters"],
         rows_per_second=speed["rows"] / speed["seconds"] if speed["seconds"] else None,
     )
+
+
+def _without_synthetic(context: StageContext, judged: _JudgedScores) -> tuple[Comparison, ...]:
+    """Compare with the training without synthetic rows; nothing where the recipe bounds no gain over it."""
+    acceptance = context.recipe.acceptance
+    if not acceptance.over_without_synthetic:
+        return ()
+    answers = read_predictions(context.artifacts["resample"].file(flow.ANSWERS_WITHOUT))
+    judging = Judging.of(context.recipe)
+    return compare_with_smaller(judged.predictions, answers, judging, acceptance)
 
 
 def _judge(

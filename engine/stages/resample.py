@@ -1,6 +1,7 @@
 """Resample: train again on other rows of the same data, in the same way, and judge what comes out.
 
-With `learning_curve: true` on 25 and 50 % of the training rows, judged on the validation rows; 100 %
+With `acceptance.over_without_synthetic` on the rows of the sources alone, judged on the holdout. With
+`learning_curve: true` on 25 and 50 % of the training rows, judged on the validation rows; 100 %
 is the model itself. With `splits.folds: k` on k - 1 other folds, each judged on the rows it did not
 see. Every training and every set of answers is an inner product of its own, so that a killed run
 goes on where it stopped.
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import ANSWERS_WITHOUT, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.splitting.subsets import Fold, share
 from engine.evidence import LearningCurve, to_json
@@ -25,7 +26,7 @@ from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
 
 REVISION = 3
-NEEDS = ("data", "training_rows", "evaluate")
+NEEDS = ("data", "synthetic_rows", "training_rows", "evaluate")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 
@@ -36,19 +37,25 @@ PREDICTIONS = {"folds": "predictions.folds.jsonl", "free": "predictions.folds_fr
 
 
 def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe asks for a learning curve or for folds."""
-    return recipe.learning_curve or recipe.splits.folds > 0
+    """Tell whether the recipe asks for a learning curve, for folds, or for a training without synthetic rows."""
+    without = bool(recipe.acceptance.over_without_synthetic)
+    return recipe.learning_curve or recipe.splits.folds > 0 or without
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
-    """Return `holdout` with folds, whose rows the other folds train on; a curve never sees it."""
-    return ("holdout",) if recipe.splits.folds else ()
+    """Return `holdout` with folds, whose rows the other folds train on, and where a second model answers it.
+
+    A curve never sees it.
+    """
+    needs = recipe.splits.folds or recipe.acceptance.over_without_synthetic
+    return ("holdout",) if needs else ()
 
 
 def trainings(recipe: Recipe) -> int:
     """Return how many models the stage trains, each on part of the rows or on other folds."""
     smaller = len(SHARES) - 1 if recipe.learning_curve else 0
-    return smaller + max(0, recipe.splits.folds - 1)
+    without = int(bool(recipe.acceptance.over_without_synthetic))
+    return smaller + max(0, recipe.splits.folds - 1) + without
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
@@ -58,11 +65,13 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
         "method": asdict(replace(recipe.method, seeds=())),
+        # which metrics are bounded the gate knows; only where there is one, so that other keys stay
+        **({"without_synthetic": True} if recipe.acceptance.over_without_synthetic else {}),
     }
 
 
 def run(context: StageContext) -> None:
-    """Write `curve.json` for a learning curve; `folds.json` and their predictions for folds.
+    """Write `curve.json` for a learning curve; `folds.json` and their predictions for folds; other answers.
 
     Raises:
         EnvironmentProblem: B402, B403, B408-B410 this machine cannot train the recipe.
@@ -71,11 +80,21 @@ def run(context: StageContext) -> None:
 
     """
     refuse_unready(context)
+    if context.recipe.acceptance.over_without_synthetic:
+        _without_synthetic(context)
     context = context.for_training()
     if context.recipe.learning_curve:
         write_json(context.workdir / CURVE, to_json(_curve(context)))
     if context.recipe.splits.folds:
         _cross_validate(context, folds_in(context))
+
+
+def _without_synthetic(context: StageContext) -> None:
+    """Train on the rows of the sources alone, and write what that model answers to the holdout."""
+    train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
+    named = Part(name="without synthetic rows", train=train, validation=validation)
+    found = answers(named, holdout, context, ways=("chosen",))
+    write_predictions(context.workdir / ANSWERS_WITHOUT, found.predictions[0])
 
 
 def _curve(context: StageContext) -> LearningCurve:

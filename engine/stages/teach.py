@@ -16,15 +16,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from engine.artifacts.results import READ, TEACHER_ANSWERS, data_summary, write_json
+from engine.artifacts.results import READ, TEACHER_ANSWERS, write_json
 from engine.artifacts.stage import TRAINING_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.answered import answered_rows
-from engine.data.examples.example import Example, write_examples
-from engine.data.examples.output import split_digest
+from engine.data.examples.example import Example
 from engine.data.reading.sources import (
     fetch_all,
     read_all,
@@ -34,7 +32,7 @@ from engine.data.reading.sources import (
 )
 from engine.data.splitting.subsets import Fold
 from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
-from engine.evidence import DataSummary, TeacherResult, to_json
+from engine.evidence import TeacherResult, to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import note
 from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
@@ -43,11 +41,17 @@ from engine.inference.sampling import judged_validation
 from engine.inference.teacher import ask_teacher, kept_by_confidence, why_refused
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import score, values_of
-from engine.recipe.baselines import as_written
+from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
-from engine.recipe.teacher import on_teacher_rows, teacher_model, written_keep
+from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
-from engine.training.rendered import rendered_rows
+from engine.training.added_rows import (
+    AddedRows,
+    baseline_on,
+    check_rendering,
+    count_labels,
+    keep_rows,
+)
 
 REVISION = 1
 NEEDS = ("data", "holdout")
@@ -79,7 +83,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": predict.task_slice(recipe.task),
         "input": recipe.task.input,
         "teacher": {
-            "model": teacher_model(teacher),
+            "model": written_model(teacher.model),
             "rows": teacher.inputs.rows,
             "keep": written_keep(teacher),
             # one that is no better is not asked: what it leaves then is another thing
@@ -103,7 +107,7 @@ def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
         f"teacher rows {number}": source
         for number, source in enumerate(teacher.inputs.sources, start=1)
     }
-    models = [teacher.model, *_cheap(recipe), *on_teacher_rows(recipe)]
+    models = [teacher.model, *_cheap(recipe), *on_added_rows(recipe)]
     for one in models:
         if (ref := one.ref or one.gguf) is not None:
             found[reference_name(one)] = ref
@@ -122,11 +126,11 @@ def run(context: StageContext) -> None:
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
     if result.is_better or not _teacher(context.recipe).stop_if_teacher_is_no_better:
         kept, result = teaching.answered(teaching.rows(), result)
-        _check_rendering(context, _keep_rows(context, kept))
+        check_rendering(context, keep_rows(context, _added(kept)), PRODUCT)
         result = teaching.on_holdout(result)
-        beside = [teaching.beside(one, kept) for one in teaching.learned()]
+        beside = [baseline_on(teaching.asker, one, _added(kept)) for one in teaching.learned()]
     else:
-        _keep_rows(context, kept)
+        keep_rows(context, _added(kept))
     write_json(context.workdir / BASELINES, beside)
     write_json(context.workdir / FILE, to_json(teaching.spent(result)))
 
@@ -265,7 +269,7 @@ class _Teaching:
             asked=len(rows.rows),
             refused=dict(refused),
             kept=len(kept),
-            labels=_counts(recipe, kept),
+            labels=count_labels(recipe, kept),
         )
 
     def on_holdout(self, result: TeacherResult) -> TeacherResult:
@@ -287,25 +291,8 @@ class _Teaching:
 
     def learned(self) -> list[Baseline]:
         """Return the baselines that are trained on the teacher's rows too, and can be had."""
-        every = on_teacher_rows(self.context.recipe)
+        every = on_added_rows(self.context.recipe)
         return [one for one in every if not self.asker.why_absent(one)]
-
-    def beside(self, baseline: Baseline, kept: Sequence[Example]) -> dict[str, Any]:
-        """Train a baseline on the student's rows, ask it the holdout, and return its entry in `baselines.json`."""
-        context, recipe = self.context, self.context.recipe
-        fold = self._fold([*self.train, *kept], self.holdout)
-        key = {"rows": split_digest(fold.train), "data": context.inputs["data"]}
-        made = self.asker.product(baseline, fold, rows=key)
-        file = context.workdir / f"predictions.{baseline.name}.jsonl"
-        shutil.copyfile(made.file(predict.FILE), file)
-        facts = facts_of([made])
-        return {
-            "name": baseline.name,
-            "scores": to_json(score(read_predictions(file), Judging.of(recipe))),
-            "seconds": round(made.seconds, 3),
-            "note": f"{note(baseline, recipe, fold, facts)}, {len(kept)} of them answered by the teacher",
-            "facts": facts,
-        }
 
     def spent(self, result: TeacherResult) -> TeacherResult:
         """Add the seconds and the cost of all that the teacher was asked, and how it was asked."""
@@ -344,49 +331,5 @@ def _line(row: Example, answer: Prediction, why: str) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _counts(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:
-    counts = Counter(label for row in rows for label in row.labels)
-    return {label: counts[label] for label in recipe.task.labels}
-
-
-def _keep_rows(context: StageContext, kept: Sequence[Example]) -> Artifact:
-    """Write the rows that are trained on: those with labels, then those that the teacher answered."""
-    train = context.examples("train")
-    payload = {"teach": context.key}
-
-    def build(folder: Path) -> None:
-        write_examples(folder / "train.jsonl", [*train, *kept])
-        write_examples(folder / "validation.jsonl", context.examples("validation"))
-        summary = _summary(context, [*train, *kept])
-        write_json(folder / "summary.json", to_json(summary), indent=2)
-
-    return context.cached(PRODUCT, payload, build)
-
-
-def _summary(context: StageContext, train: Sequence[Example]) -> DataSummary:
-    """Return the data stage's summary with the training split that is trained on."""
-    summary = data_summary(context.artifacts["data"])
-    counts = _counts(context.recipe, train)
-    splits = tuple(
-        replace(
-            split,
-            rows=len(train),
-            seen=sum(row.repeat for row in train),
-            labels=counts,
-            digest=split_digest(train, context.scratch),
-        )
-        if split.name == "train"
-        else split
-        for split in summary.splits
-    )
-    return replace(summary, splits=splits)
-
-
-def _check_rendering(context: StageContext, training: Artifact) -> None:
-    """Refuse rows that cannot be trained on before anything is spent on training. DataError, StageError."""
-    trained = replace(
-        context,
-        artifacts={**context.artifacts, PRODUCT: training},
-        inputs={**context.inputs, PRODUCT: training.key},
-    )
-    rendered_rows(trained.for_training(), context.base_model_folder())
+def _added(kept: Sequence[Example]) -> AddedRows:
+    return AddedRows(rows=kept, product=PRODUCT, stage="teach", by="answered by the teacher")

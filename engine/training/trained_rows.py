@@ -43,8 +43,8 @@ def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
         # Rows of weighted sources count as often as an epoch shows them.
         rows = {split["name"]: split["seen"] for split in summary["splits"]}
         return rows["train"], rows.get("validation", 0)
-    if recipe.teacher is not None:
-        return None  # how many answers are kept nobody knows
+    if recipe.rows_added_by:
+        return None  # how many rows are kept nobody knows
     train, validation = sizes_in_rows(recipe.splits.train, recipe.splits.validation)
     if isinstance(train, int) and isinstance(validation, int):
         return train, validation

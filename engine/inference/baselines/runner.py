@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from engine.errors import EngineError, Problem
 from engine.inference import predict
 from engine.inference.baselines import compression, floors
 from engine.inference.baselines.shots import shots_of
-from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.baselines.values import BaselinePredictions, Drawing, Question
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS
@@ -125,6 +125,8 @@ class Asker:
     models: Models
     path: str = "baselines"
     """The section of the recipe that problems name."""
+    draws: Drawing | None = None
+    """How a server draws answers; None for the most probable ones."""
 
     def product(self, baseline: Baseline, fold: Fold, *, rows: Payload | None = None) -> Artifact:
         """Return the predictions on the judged rows of a fold, and their facts.
@@ -188,6 +190,7 @@ class Asker:
             served = baseline.endpoint
             # a server's bytes have no digest: address and name are all that is known of it
             payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
+            payload |= {"draws": asdict(self.draws)} if self.draws else {}
         return payload
 
     def _identity(self, baseline: Baseline) -> Mapping[str, Any]:
@@ -257,7 +260,9 @@ class Asker:
         if baseline.endpoint is not None:
             from engine.inference.baselines.served import ask_served  # rarely asked
 
-            return ask_served(baseline.endpoint, question, work_dir=work_dir, progress=progress)
+            return ask_served(
+                baseline.endpoint, question, work_dir=work_dir, progress=progress, draws=self.draws
+            )
         if baseline.gguf is None:
             raise AssertionError(baseline)  # the schema lets no other model through
         from engine.inference.baselines.gguf import ask_file  # rarely asked

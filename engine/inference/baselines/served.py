@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.inference.baselines.values import BaselinePredictions, Question
+from engine.inference.baselines.values import BaselinePredictions, Drawing, Question
 from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
 from engine.progress import Progress
@@ -21,14 +21,22 @@ MILLION = 1_000_000
 
 
 def ask_served(
-    endpoint: Endpoint, question: Question, *, work_dir: Path, progress: Progress
+    endpoint: Endpoint,
+    question: Question,
+    *,
+    work_dir: Path,
+    progress: Progress,
+    draws: Drawing | None = None,
 ) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `work_dir` as they come."""
-    from engine.runtime.served.endpoint import Form, ask_endpoint  # only where one is asked
+    from engine.runtime.served.endpoint import Draws, Form, ask_endpoint  # only where one is asked
 
     task, rows = question.task, question.fold.judged
     labels = task.labels if task.spec.answer is AnswerForm.LABEL else ()
     choices = tuple(answer_text(task, label) for label in labels)
+    drawn = None
+    if draws is not None:
+        drawn = Draws(temperature=draws.temperature, seeds=draws.seeds(len(rows)))
     served = ask_endpoint(
         endpoint,
         question.turns(),
@@ -36,6 +44,7 @@ def ask_served(
         max_tokens=task.max_new_tokens or question.longest_answer() + SPARE_TOKENS,
         kept=work_dir / KEPT,
         progress=progress,
+        draws=drawn,
     )
     predictions = [
         predicted(row, label=_answer(task, reply.text), text=reply.text)

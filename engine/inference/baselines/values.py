@@ -13,6 +13,9 @@ from engine.metrics.predictions import Prediction
 from engine.recipe.model import Baseline, Task
 from engine.recipe.prompt import answer_text
 
+SEEDS = 1 << 31
+"""Servers take seeds below it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -40,6 +43,18 @@ class Question:
         known = self.task.labels if self.task.spec.answer is AnswerForm.LABEL else ()
         answers = (answer_text(self.task, one) for one in known or [row.target for row in rows])
         return max((len(answer.encode()) for answer in answers), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """Answers that a server draws at a temperature; a row's seed is its place among all rows."""
+
+    temperature: float
+    first_seed: int
+
+    def seeds(self, rows: int) -> tuple[int, ...]:
+        """Return the seed of each of so many rows."""
+        return tuple((self.first_seed + place) % SEEDS for place in range(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

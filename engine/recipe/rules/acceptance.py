@@ -31,6 +31,7 @@ _METRICS_AT: Final = ("acceptance", "metrics")
 _GAINS_AT: Final = ("acceptance", "over_baselines")
 _PREVIOUS_AT: Final = ("acceptance", "over_previous")
 _TEACHER_AT: Final = ("acceptance", "against_teacher")
+_SYNTHETIC_AT: Final = ("acceptance", "over_without_synthetic")
 _AFTER_AT: Final = ("export", "after_quantization")
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
@@ -281,9 +282,10 @@ def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     for section in (_METRICS_AT, _GAINS_AT, _PREVIOUS_AT, _AFTER_AT):
         for name, bounds in recipe[section[0]][section[1]].items():
             yield (*section, name), bounds
-    for name, bounds in recipe["acceptance"].get("against_teacher", {}).items():
-        if name not in RATIOS:
-            yield (*_TEACHER_AT, name), bounds
+    for at in (_TEACHER_AT, _SYNTHETIC_AT):
+        for name, bounds in recipe[at[0]].get(at[1], {}).items():
+            if name not in RATIOS:
+                yield (*at, name), bounds
 
 
 def _known_bounds(

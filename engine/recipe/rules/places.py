@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.errors import Problem
 from engine.files.reading import require_data
+from engine.recipe.asked_models import asked_models
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe, Reference
 from engine.recipe.outside import outside_text, warning
@@ -31,6 +32,7 @@ _ALLOW: Final = "set `allow_moving: true`"
 PLACE_KEYS: Final = (
     "base_model",
     "data.sources",
+    "data.synthesize",
     "baselines",
     "teacher",
     "task.kind",
@@ -84,8 +86,9 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
     for position, baseline in enumerate(recipe.baselines):
         if baseline.endpoint is not None:
             found.append((("baselines", position, "model", "endpoint"), _SERVED, _ALLOW))
-    if recipe.teacher is not None and recipe.teacher.model.endpoint is not None:
-        found.append((("teacher", "model", "endpoint"), _SERVED, _ALLOW))
+    for path, model in asked_models(recipe):
+        if model.endpoint is not None:
+            found.append(((*path, "endpoint"), _SERVED, _ALLOW))
     return tuple(
         Problem(code="R301", message=message, path=dotted(at), hint=how)
         for at, message, how in found

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from engine.recipe.baselines import as_written
+from engine.recipe.baselines import as_written, written_model
 from engine.recipe.mapping import to_mapping
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
@@ -29,12 +29,15 @@ from engine.recipe.model import (
     Scratch,
     Source,
     Splits,
+    Synthesize,
     Teacher,
     Threshold,
 )
 from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
+from engine.recipe.synthesis import written_keep as written_synthesis_keep
+from engine.recipe.synthesis import written_review
+from engine.recipe.teacher import written_against_teacher, written_keep
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -127,7 +130,8 @@ def _source(source: Source) -> dict[str, Any]:
 
 def _data(data: Data) -> dict[str, Any]:
     sources = [_source(source) for source in data.sources]
-    return to_mapping(data, definition("data"), sources=sources)
+    asked = _synthesize(data.synthesize) if data.synthesize else None
+    return to_mapping(data, definition("data"), sources=sources, synthesize=asked)
 
 
 def _bounds(
@@ -146,13 +150,27 @@ def _baseline(baseline: Baseline) -> Any:
     return found
 
 
+def _synthesize(value: Synthesize) -> dict[str, Any]:
+    judge = value.agreement.judge
+    return to_mapping(
+        value,
+        definition("synthesize"),
+        teacher=_asked_model(value.teacher),
+        vary={name: list(values) for name, values in value.vary},
+        keep=written_synthesis_keep(value, _asked_model(judge) if judge else None),
+    )
+
+
+def _asked_model(model: Baseline) -> dict[str, Any]:
+    return written_model(model) | (reference_mapping(model.ref) if model.ref is not None else {})
+
+
 def _teacher(teacher: Teacher) -> dict[str, Any]:
-    ref, inputs = teacher.model.ref, teacher.inputs
-    model = teacher_model(teacher) | (reference_mapping(ref) if ref is not None else {})
+    inputs = teacher.inputs
     return to_mapping(
         teacher,
         definition("teacher"),
-        model=model,
+        model=_asked_model(teacher.model),
         inputs={"sources": [_source(one) for one in inputs.sources], "rows": inputs.rows},
         keep=written_keep(teacher) or None,
     )
@@ -171,7 +189,7 @@ def _probe(probe: Probe) -> Any:
 
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
-    taught = acceptance.against_teacher
+    taught, reviewed = acceptance.against_teacher, acceptance.synthetic
     schema = definition("acceptance")
     measured = forgetting and to_mapping(
         forgetting,
@@ -185,6 +203,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         overfitting=None if gap is None else {"max_gap": gap},
         forgetting=measured,
         against_teacher=taught and written_against_teacher(taught),
+        synthetic=reviewed and written_review(reviewed),
     )
 
 

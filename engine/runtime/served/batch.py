@@ -42,7 +42,8 @@ MOST_REFUSED = 0.1
 """Share of the rows that a server may refuse, each counted as a wrong answer."""
 ADAPTED: Mapping[str, str] = {
     "max_tokens": "`max_completion_tokens` stands for `max_tokens`, which the server refuses",
-    "temperature": "the server refuses `temperature: 0`, so answers may vary",
+    "temperature": "the server refuses `temperature`, so answers may vary",
+    "seed": "the server refuses `seed`, so answers may vary",
     "form": "answers are not constrained, which the server refuses",
 }
 """What a server may refuse of a request, and the remark on its answers that follows."""
@@ -50,7 +51,10 @@ THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 BASE = "it usually ends with /v1"
 
 Message = Mapping[str, Any]
+Chat = Sequence[Message]
 Pause = Callable[[float], object]
+_Row = tuple[Chat, int | None]
+"""A chat, and the seed of its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class ServerBatch:
     max_tokens: int
     kept: Path
     """Where answers are appended, and read back."""
+    temperature: float = 0.0
     pause: Pause | None = None
     """Waits for so many seconds, true to give up; for tests."""
     adapted: list[str] = field(default_factory=list)
@@ -116,33 +121,37 @@ class ServerBatch:
     lock: threading.Lock = field(default_factory=threading.Lock)
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def ask(self, chats: Sequence[Sequence[Message]], progress: Progress) -> list[Reply]:
-        """Return the answers. StageError E722 to E726."""
+    def ask(
+        self, chats: Sequence[Chat], progress: Progress, *, seeds: Sequence[int] = ()
+    ) -> list[Reply]:
+        """Return the answers, each drawn with its own of the `seeds`. StageError E722 to E726."""
         self.known = _read_kept(self.kept)
         if not chats:
             return []
-        replies = [self._first(chats[0]), *self._others(chats[1:], progress)]
+        every: Sequence[int | None] = seeds or [None] * len(chats)
+        rows = list(zip(chats, every, strict=True))
+        replies = [self._first(rows[0]), *self._others(rows[1:], progress)]
         refused = [reply.refused for reply in replies if reply.refused]
         # One refusal is always borne, however few the rows are.
         if len(refused) > max(1, MOST_REFUSED * len(replies)):
             raise self._unwanted(f"{len(refused)} of {len(replies)} rows: {refused[0]}")
         return replies
 
-    def _first(self, chat: Sequence[Message]) -> Reply:
+    def _first(self, row: _Row) -> Reply:
         """Ask one row, and find out what the server takes."""
         while True:
             try:
-                return self._ask(chat)
+                return self._ask(row)
             except RequestRefusedError as error:
                 more = self._adaptable(error)
                 if more is None:
                     raise self._final(error) from None
                 self.adapted.append(more)
 
-    def _others(self, chats: Sequence[Sequence[Message]], progress: Progress) -> list[Reply]:
+    def _others(self, rows: Sequence[_Row], progress: Progress) -> list[Reply]:
         """Ask a few at a time, in threads that end with the process and hold up nothing."""
         places: SimpleQueue[int] = SimpleQueue()
-        for place in range(len(chats)):
+        for place in range(len(rows)):
             places.put(place)
         found: dict[int, Reply] = {}
         failures: list[Exception] = []
@@ -151,7 +160,7 @@ class ServerBatch:
             try:
                 while not self.stop.is_set():
                     place = places.get_nowait()
-                    found[place] = self._one(chats[place])
+                    found[place] = self._one(rows[place])
             except Empty:
                 return
             except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
@@ -159,25 +168,25 @@ class ServerBatch:
                 self.stop.set()
 
         # Daemons: an answer that never comes must not keep the process from ending.
-        threads = [threading.Thread(target=work, daemon=True) for _ in chats[:AT_ONCE]]
+        threads = [threading.Thread(target=work, daemon=True) for _ in rows[:AT_ONCE]]
         try:
             for thread in threads:
                 thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(REPORT_SECONDS)
-                    progress.update(len(found) + 1, len(chats) + 1, "rows")
+                    progress.update(len(found) + 1, len(rows) + 1, "rows")
         finally:
             self.stop.set()
         if failures:
             raise failures[0]
-        return [found[place] for place in range(len(chats))]
+        return [found[place] for place in range(len(rows))]
 
-    def _one(self, chat: Sequence[Message]) -> Reply:
+    def _one(self, row: _Row) -> Reply:
         try:
-            return self._ask(chat)
+            return self._ask(row)
         except RequestRefusedError as error:
-            return Reply(asked=digest(self._body(chat)), text="", refused=str(error))
+            return Reply(asked=digest(self._body(row)), text="", refused=str(error))
 
     def _adaptable(self, error: RequestRefusedError) -> str | None:
         """Return what to leave out of the request: what the server names, else the form."""
@@ -187,8 +196,8 @@ class ServerBatch:
             return named[0]
         return "form" if "form" in left and self.fields and error.status != NOT_FOUND else None
 
-    def _ask(self, chat: Sequence[Message]) -> Reply:
-        body = self._body(chat)
+    def _ask(self, row: _Row) -> Reply:
+        body = self._body(row)
         asked = digest(body)
         with self.lock:
             found = self.known.get(asked)
@@ -203,13 +212,16 @@ class ServerBatch:
             self._keep(found)
         return found
 
-    def _body(self, chat: Sequence[Message]) -> dict[str, Any]:
+    def _body(self, row: _Row) -> dict[str, Any]:
+        chat, seed = row
         limit = "max_completion_tokens" if "max_tokens" in self.adapted else "max_tokens"
         return {
             "model": self.model,
             "messages": [dict(turn) for turn in chat],
             limit: self.max_tokens,
-            **({} if "temperature" in self.adapted else {"temperature": 0}),
+            # 0 and no float, so that requests of older versions are found again
+            **({} if "temperature" in self.adapted else {"temperature": self.temperature or 0}),
+            **({} if seed is None or "seed" in self.adapted else {"seed": seed}),
             **({} if "form" in self.adapted else self.fields),
         }
 

@@ -45,6 +45,15 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """How a server draws its answers, instead of giving the most probable ones."""
+
+    temperature: float
+    seeds: tuple[int, ...]
+    """Of each row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """What came of all rows."""
 
@@ -66,6 +75,7 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
     max_tokens: int,
     kept: Path,
     progress: Progress,
+    draws: Draws | None = None,
     pause: Pause | None = None,
 ) -> Served:
     """Return the answer to each chat, from the file `kept` where it was given before.
@@ -82,9 +92,9 @@ def ask_endpoint(  # noqa: PLR0913 - one request, named
         way, fields = _way(owner, form)
         rows = ServerBatch(
             server=server, model=endpoint.model, fields=fields, max_tokens=max_tokens, kept=kept,
-            pause=pause,
+            temperature=draws.temperature if draws else 0.0, pause=pause,
         )  # fmt: skip
-        replies = rows.ask(chats, progress)
+        replies = rows.ask(chats, progress, seeds=draws.seeds if draws else ())
     return Served(
         replies=tuple(replies),
         constrained="" if "form" in rows.adapted else way,

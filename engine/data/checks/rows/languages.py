@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -121,6 +121,21 @@ def language(text: str) -> str:
     if confidence >= SURE:
         return str(code)
     return f"{code}{MAYBE}" if confidence >= LIKELY else UNKNOWN
+
+
+def main_language(texts: Iterable[str]) -> str:
+    """Return the language of at least half of the texts whose language shows; empty for none."""
+    traits = Counter(language(text).removesuffix(MAYBE) for text in texts)
+    known = {one: count for one, count in traits.items() if one != UNKNOWN}
+    main = max(known, key=lambda one: (known[one], one), default="")
+    return main if main and known[main] >= MAIN_SHARE * sum(known.values()) else ""
+
+
+def is_surely_other(text: str, main: str) -> bool:
+    """Tell whether a text is surely in a language that is not near the main one; nothing is where that is empty."""
+    found = language(text)
+    is_sure = found != UNKNOWN and not found.endswith(MAYBE)
+    return bool(main) and is_sure and not _close(found, main)
 
 
 def _plainly_english(text: str) -> bool:

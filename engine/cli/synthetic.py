@@ -1,0 +1,138 @@
+"""Show the rows that a model has written for a recipe, or write a file in which people review them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.cli.output import show, show_json, show_problems, write_file
+from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
+from engine.errors import RecipeError, StageError
+from engine.recipe.model import Recipe
+from engine.store import Artifact, Store
+
+SHOWN = 10
+"""Rows that are shown where nothing else is asked for."""
+WIDTH = 160
+"""Characters of a row in a line."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_recipe(parser)
+    add_flag(
+        parser, "--review", "write drawn rows to data.synthesize.review; a file there is left alone"
+    )
+    add_flag(parser, "--refused", "show the refused rows, each with the reason")
+    parser.add_argument(
+        "--rows", metavar="N", type=_number, default=SHOWN,
+        help=f"show at most so many rows (default: {SHOWN}; 0 for all)",
+    )  # fmt: skip
+    add_shared(parser, allow=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show what the stage `synthesize` left; nothing is asked of a model."""
+    recipe, warnings = read_recipe(options)
+    if options.format != "json":
+        show_problems(warnings)
+    if recipe.data.synthesize is None:
+        raise RecipeError.one(
+            "X753",
+            "the recipe asks for no synthetic rows",
+            path="data.synthesize",
+            hint="recipe schema data.synthesize",
+        )
+    made = _made(recipe, Store(store_of(options)), options.recipe)
+    if options.review:
+        _write_review(recipe, made, options)
+        return
+    rows = _lines(made, "refused.jsonl" if options.refused else "synthetic.jsonl")
+    shown = rows[: options.rows] if options.rows else rows
+    if options.format == "json":
+        found = json.loads(made.file("synthetic.json").read_text(encoding="utf-8"))
+        show_json({"schema": "synthetic.v1", "result": found, "rows": shown})
+        return
+    from engine.artifacts.results import synthetic
+    from engine.render.report.sections.synthetic import synthetic_lines
+
+    result = synthetic({"synthesize": made})
+    lines = list(synthetic_lines(result)) if result else []
+    lines += [_refused(row) if options.refused else _kept(row) for row in shown]
+    lines += [f"and {len(rows) - len(shown)} more: --rows 0"] if len(shown) < len(rows) else []
+    show("\n".join(lines))
+
+
+def _made(recipe: Recipe, store: Store, shown: Path) -> Artifact:
+    """Return what the stage left. StageError X754 where it has not run as the recipe is now."""
+    from engine.environment import detect_device
+    from engine.pipeline.plan import collect_inputs, plan_run
+
+    plan = plan_run(recipe, store, inputs=collect_inputs(recipe, store, detect_device()))
+    made = plan.stage("synthesize").reused
+    if made is None:
+        raise StageError.one(
+            "X754",
+            "the rows of this recipe are not written yet",
+            path="data.synthesize",
+            hint=f"recipe run {shown} --until synthesize",
+        )
+    return made
+
+
+def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -> None:
+    """Write the review file. RecipeError X755 where there is no name for it, or a file has it."""
+    from engine.data.examples.example import read_examples
+    from engine.data.review_file import review_text
+    from engine.recipe.synthesis import review_file
+
+    file = review_file(recipe)
+    if file is None:
+        raise RecipeError.one(
+            "X755",
+            "the recipe names no file for the review",
+            path="data.synthesize.review",
+            hint="add it: review: rows-to-review.csv",
+        )
+    if file.path.exists() or file.path.is_symlink():
+        raise RecipeError.one(
+            "X755",
+            f"`{file.written}` is already there, and may hold marks",
+            path="data.synthesize.review",
+            hint="delete it, or name another file",
+        )
+    rows = read_examples(made.file("review.jsonl"))
+    write_file(file.path, review_text(rows, suffix=file.path.suffix))
+    show(
+        f"wrote {file.written}: {len(rows)} rows\n"
+        "write yes or no in the column `ok` of each row, then: "
+        f"recipe run {options.recipe}"
+    )
+
+
+def _lines(made: Artifact, name: str) -> list[dict[str, Any]]:
+    text = made.file(name).read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _kept(row: Mapping[str, Any]) -> str:
+    return f"{row['origin']}  {_short(row['target'])}  {_short(row['input'])}"
+
+
+def _refused(row: Mapping[str, Any]) -> str:
+    text = _short(row["text"]) if "text" in row else ""
+    return f"synthetic:{row['number']}  {row['why']}  {text}".rstrip()
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not `{text}`")
+    return int(text)

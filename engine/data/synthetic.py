@@ -1,0 +1,211 @@
+"""Rows that a model has written: which of them may be trained on, each that may not with the reason.
+
+In this order: the form of the row, its length and language beside the training rows; the checks of single rows that
+the recipe names, where `fail` leaves out too; copies of each other and of training rows; and last what stands too
+near a row that judges, of which nothing but yes or no is known here (`engine.data.similarity.too_near`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.checks import all_rows
+from engine.data.checks.findings import Findings
+from engine.data.checks.rows.languages import is_surely_other, main_language
+from engine.data.examples.candidates import RowCollector
+from engine.data.examples.example import Example, content_id
+from engine.data.examples.template import Template, parse_template
+from engine.data.preparation import Preparation, Step
+from engine.data.reading.row import Row
+from engine.data.row_index import Pool
+from engine.data.similarity.leakage import leaks
+from engine.data.similarity.too_near import TooNear
+from engine.data.spill import Spill
+from engine.data.unlabelled import read_without_answers, without_answers
+from engine.recipe.model import Recipe
+
+ORIGIN: Final = "synthetic"
+LENGTH: Final = "longer or shorter than training rows"
+LANGUAGE: Final = "another language"
+EMPTY: Final = "a column without a value"
+CHECKED: Final = "cannot be used"
+COPY: Final = "a training row already"
+NEAR_TRAIN: Final = "near a training row"
+DUPLICATE: Final = "near another synthetic row"
+NEAR: Final = "too near a row that judges"
+PERCENTILE: Final = 0.01
+"""Of the lengths of training rows, on each side, that say how short or long a row may be."""
+MARGIN: Final = 1.25
+"""Rows may be so many times longer or shorter than that: of few training rows the ends are known badly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRow:
+    """A row as a model wrote it."""
+
+    number: int
+    """Of the request, from 1."""
+    values: Mapping[str, str]
+    """By column of `task.input`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingShape:
+    """What training rows look like: how long they are, and in which language."""
+
+    template: Template
+    shortest: int
+    longest: int
+    """Characters."""
+    language: str
+    """ISO 639; empty where it does not show, or is not checked."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, train: Sequence[Example]) -> TrainingShape:
+        """Return what the training rows have in common."""
+        lengths = sorted(len(row.input) for row in train)
+        edge = math.floor(PERCENTILE * len(lengths))
+        looks = recipe.data.checks.languages != "off"
+        return cls(
+            template=parse_template(recipe.task.input),
+            shortest=math.floor(lengths[edge] / MARGIN),
+            longest=math.ceil(lengths[len(lengths) - 1 - edge] * MARGIN),
+            language=main_language(row.input for row in train) if looks else "",
+        )
+
+    def text(self, row: WrittenRow) -> str:
+        """Return what a model will read of the row."""
+        return self.template.fill(row.values)[0]
+
+    def fault(self, row: WrittenRow) -> str:
+        """Return why the row is none like the training rows; empty for one that is."""
+        text, lacks = self.template.fill(row.values)
+        if lacks:
+            return EMPTY
+        if not self.shortest <= len(text) <= self.longest:
+            return LENGTH
+        return LANGUAGE if is_surely_other(text, self.language) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiftedRows:
+    """Rows without their answers, in the order of their numbers, and what became of the others."""
+
+    rows: Mapping[int, Example]
+    """By number."""
+    refused: Mapping[int, str] = field(default_factory=dict)
+    """Why a row may not be trained on, by number."""
+
+
+def sifted(
+    rows: Iterable[WrittenRow],
+    recipe: Recipe,
+    *,
+    train: Sequence[Example],
+    too_near: TooNear,
+    scratch: Path | None = None,
+    step: Step = lambda _, __: None,
+) -> SiftedRows:
+    """Return the rows that stand apart from each other, from training rows, and from rows that judge."""
+    work = _preparation(recipe, scratch=scratch, step=step)
+    sift = _Sift(work=work)
+    collector = RowCollector(work)
+    for row in rows:
+        sift.collect(collector, row)
+    collector.finish()
+    work.pool.arrange()
+    step("looking for copies", len(work.pool))
+    all_rows.check_duplicates(work)
+    sift.note(DUPLICATE)
+    sift.apart_from_train(train)
+    all_rows.check_near_duplicates(work)
+    sift.note(DUPLICATE)
+    step("asking whether rows are too near", len(work.pool))
+    sift.apart_from(too_near)
+    return SiftedRows(rows=sift.kept(), refused=dict(sorted(sift.refused.items())))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sift:
+    """Which rows are left, by what was looked at so far."""
+
+    work: Preparation
+    refused: dict[int, str] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    """Of the rows in the pool."""
+
+    def collect(self, collector: RowCollector, row: WrittenRow) -> None:
+        before, dropped = len(self.work.pool), dict(self.work.findings.dropped)
+        collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values))
+        if len(self.work.pool) > before:
+            self.numbers.append(row.number)
+            return
+        more = (
+            reason
+            for reason, count in self.work.findings.dropped.items()
+            if count > dropped.get(reason, 0)
+        )
+        self.refused[row.number] = next(more, CHECKED)
+
+    def note(self, reason: str) -> None:
+        """Write down the reason for all that was left out since the last time."""
+        for row, number in enumerate(self.numbers):
+            if not self.work.pool.alive[row]:
+                self.refused.setdefault(number, reason)
+
+    def apart_from_train(self, train: Sequence[Example]) -> None:
+        pool = self.work.pool
+        living = ((row, pool.spill[row].input) for row in list(pool.living()))
+        exact: dict[int, bool] = {}
+        for match in leaks([row.input for row in train], living):
+            exact[match.other] = exact.get(match.other, False) or match.exact
+        for is_copy, reason in ((True, COPY), (False, NEAR_TRAIN)):
+            pool.leave_out([row for row, same in exact.items() if same is is_copy])
+            self.note(reason)
+
+    def apart_from(self, too_near: TooNear) -> None:
+        pool = self.work.pool
+        living = list(pool.living())
+        answers = too_near([pool.spill[row].input for row in living])
+        pool.leave_out([row for row, is_near in zip(living, answers, strict=True) if is_near])
+        self.note(NEAR)
+
+    def kept(self) -> dict[int, Example]:
+        pool = self.work.pool
+        found = {self.numbers[row]: pool.spill[row] for row in pool.living()}
+        return {
+            number: Example(
+                id=content_id(found[number].input, ""),
+                origin=found[number].origin,
+                input=found[number].input,
+                target="",
+            )
+            for number in sorted(found)
+        }
+
+
+def _preparation(recipe: Recipe, *, scratch: Path | None, step: Step) -> Preparation:
+    data = read_without_answers(recipe.data, recipe.data.sources)
+    actions: dict[str, Any] = {
+        one.name: "drop"
+        for one in fields(data.checks)
+        # a row that nobody wrote by hand is left out and does not end the run
+        if getattr(data.checks, one.name) == "fail"
+    }
+    # one language of its own is no odd one: rows are compared with the training rows before
+    actions |= {"duplicates": "drop", "near_duplicates": "drop", "languages": "off"}
+    return Preparation(
+        task=without_answers(recipe.task),
+        data=replace(data, checks=replace(data.checks, **actions)),
+        splits=replace(recipe.splits, by="random", column="", folds=0),
+        pool=Pool(spill=Spill(scratch)),
+        findings=Findings(scratch),
+        held=None,
+        scratch=scratch,
+        thorough=True,
+        step=step,
+    )

@@ -1,0 +1,74 @@
+"""What a model will be asked for synthetic rows, and what that costs, before it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.artifacts.results import data_summary
+from engine.data.token_estimate import estimated_tokens
+from engine.estimate.teacher import answer_tokens, mean_length, price_of
+from engine.recipe.model import Recipe
+from engine.recipe.synthesis import judge_of, synthesis_of
+from engine.store import Artifact, Store
+
+OBJECT_TOKENS = 12
+"""Of an object around a written text, and of the words that ask for it, about."""
+ASKING_TOKENS = 60
+"""Of what each request says beside prompt and examples, about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisEstimate:
+    """How many rows are asked for, how often they are asked again, and about how many tokens that is."""
+
+    rows: int
+    votes: int
+    """Answers to written rows, where every row has the form that was asked for."""
+    read_tokens: int | None
+    """None while it is not known how long rows are."""
+    written_tokens: int | None
+    cost: float | None
+    """At the recipe's prices; None without one."""
+    most_kept: int | None
+    """By `keep.max_share`; None while the training rows are not counted."""
+
+
+def synthesis_estimate(recipe: Recipe, store: Store, data: Artifact | None) -> SynthesisEstimate:
+    """Return what writing the rows takes."""
+    value = synthesis_of(recipe)
+    votes = value.rows * value.agreement.votes
+    read = written = cost = None
+    length = mean_length(recipe, store, data)
+    if length:
+        prompt = estimated_tokens(value.prompt or recipe.task.instruction, english=True)
+        one = prompt + ASKING_TOKENS + value.examples * length
+        answer = answer_tokens(recipe)
+        asked = estimated_tokens(recipe.task.instruction, english=True) + length
+        asked *= 1 + judge_of(value).shots
+        reading, writing = value.rows * one, value.rows * (length + OBJECT_TOKENS)
+        judged = votes * asked, votes * answer
+        read, written = round(reading + judged[0]), round(writing + judged[1])
+        costs = (
+            price_of(value.teacher.endpoint, reading, writing),
+            price_of(judge_of(value).endpoint, *judged) if votes else None,
+        )
+        known = [one for one in costs if one is not None]
+        cost = sum(known) if known else None
+    return SynthesisEstimate(
+        rows=value.rows,
+        votes=votes,
+        read_tokens=read,
+        written_tokens=written,
+        cost=cost,
+        most_kept=_most_kept(recipe, data),
+    )
+
+
+def _most_kept(recipe: Recipe, data: Artifact | None) -> int | None:
+    value, train = synthesis_of(recipe), recipe.splits.train
+    if data is not None:
+        sizes = {split.name: split.rows for split in data_summary(data).splits}
+        train = sizes["train"]
+    if not isinstance(train, int):
+        return None
+    return min(value.rows, int(value.max_share / (1 - value.max_share) * train))

@@ -1,0 +1,272 @@
+"""A model asked for rows, and for the answers to them, part by part: what is kept by a key is asked once.
+
+A part is written, held to its form, and its rows are asked again as rows of the task, before the next part is begun:
+so the cost is known after each part, and no part is begun that could lead beyond `max_cost`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from itertools import batched
+from typing import Any, Final
+
+from engine.data.answered import answered_rows
+from engine.data.examples.example import Example, content_id
+from engine.data.splitting.subsets import Fold
+from engine.data.synthetic import ORIGIN, TrainingShape, WrittenRow
+from engine.errors import StageError
+from engine.inference import predict
+from engine.inference.baselines.runner import Asker, facts_of
+from engine.inference.baselines.served import SPARE_TOKENS, cost_of
+from engine.inference.baselines.shots import MOST_SHOTS, usual_shots
+from engine.inference.baselines.values import Drawing
+from engine.inference.synthesis.requests import (
+    RowRequest,
+    answer_key,
+    writes_answer,
+    writing_task,
+)
+from engine.inference.teacher import ask_teacher
+from engine.metrics.predictions import read_predictions
+from engine.recipe.asked_models import JUDGE, WRITER
+from engine.recipe.model import Baseline, Recipe
+from engine.recipe.synthesis import judge_of, synthesis_of
+from engine.recipe.text.compose import dotted
+from engine.store import Artifact
+
+PART: Final = 32
+"""Rows of one part."""
+MILLION: Final = 1_000_000
+FORM: Final = "no object with the columns of a row"
+ANSWER: Final = "an answer that does not fit the task"
+DISAGREED: Final = "another answer when asked again"
+UNASKED: Final = "not asked: the budget"
+
+
+@dataclass(slots=True, kw_only=True)
+class WrittenRows:
+    """What a model wrote so far."""
+
+    rows: list[WrittenRow] = field(default_factory=list)
+    """Those that hold what was asked for."""
+    targets: dict[int, str] = field(default_factory=dict)
+    """The answer of each, by number."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Why a row is not kept, by number."""
+    texts: dict[int, str] = field(default_factory=dict)
+    """What was written, by number."""
+    asked: int = 0
+    votes: int = 0
+    """Answers to written rows."""
+    agreed: int = 0
+    """Of them, those that are the wanted one."""
+    cost: float | None = None
+    """At the recipe's prices; None without one, or where a server does not count."""
+    seconds: float = 0.0
+    writer: list[Artifact] = field(default_factory=list)
+    judge: list[Artifact] = field(default_factory=list)
+    """What the models answered."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RowWriter:
+    """The models of one recipe, and what they are asked."""
+
+    asker: Asker
+    """With the recipe itself."""
+    train: Sequence[Example]
+    shape: TrainingShape
+    step: Callable[[int, int], None]
+    """Is given how many rows were asked, and of how many."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.asker.context.recipe
+
+    def write(self, requests: Sequence[RowRequest]) -> WrittenRows:
+        """Ask for the rows. StageError X751, and those of the models."""
+        value, found = synthesis_of(self.recipe), WrittenRows()
+        for part in batched(requests, PART, strict=False):
+            if value.max_cost is not None and not self._is_affordable(part, found, value.max_cost):
+                found.refused |= {one.number: UNASKED for one in requests[found.asked :]}
+                break
+            self.step(found.asked, len(requests))
+            fitting = self._written(part, found)
+            found.asked += len(part)
+            self._vote(fitting, found)
+            self._count(found)
+        return found
+
+    def _written(self, part: Sequence[RowRequest], found: WrittenRows) -> list[Example]:
+        """Ask for a part, and return the rows that have the form of training rows, with the answer they shall have."""
+        value = synthesis_of(self.recipe)
+        task = writing_task(self.recipe, self.train)
+        context = self.asker.context
+        draws = Drawing(temperature=value.temperature, first_seed=value.seed + part[0].number - 1)
+        asker = replace(
+            self.asker,
+            context=replace(context, recipe=replace(self.recipe, task=task)),
+            path=dotted(WRITER),
+            draws=draws if value.temperature else None,
+        )
+        judged = tuple(_asked(request) for request in part)
+        fold = Fold(number=0, train=(), validation=(), judged=judged)
+        rows = {"rows": _digest(row.input for row in judged)}
+        made = asker.product(replace(value.teacher, shots=0), fold, rows=rows)
+        found.writer.append(made)
+        answers = read_predictions(made.file(predict.FILE))
+        written = [
+            self._row(request, answer.label, found)
+            for request, answer in zip(part, answers, strict=True)
+        ]
+        return [row for row in written if row is not None]
+
+    def _row(self, request: RowRequest, text: str | None, found: WrittenRows) -> Example | None:
+        """Return a written row with its answer; None for one that is refused."""
+        values = _columns(text, writing_task(self.recipe, self.train).schema)
+        if values is None:
+            found.refused[request.number] = FORM
+            return None
+        task = self.recipe.task
+        target = request.target
+        if writes_answer(task):
+            target = json.dumps(values.pop(answer_key(task)), ensure_ascii=False)
+        row = WrittenRow(number=request.number, values=values)
+        found.texts[request.number] = self.shape.text(row)
+        if fault := self.shape.fault(row):
+            found.refused[request.number] = fault
+            return None
+        example = self._answered(request.number, self.shape.text(row), target)
+        if example is None:
+            found.refused[request.number] = ANSWER
+            return None
+        found.rows.append(row)
+        found.targets[request.number] = example.target
+        return example
+
+    def _answered(self, number: int, text: str, target: str) -> Example | None:
+        row = Example(id=content_id(text, ""), origin=f"{ORIGIN}:{number}", input=text, target="")
+        return answered_rows(self.recipe.task, self.recipe.data)(row, target)
+
+    def _vote(self, rows: Sequence[Example], found: WrittenRows) -> None:
+        """Ask for the answers to written rows, and take those out that are answered otherwise."""
+        agreement = synthesis_of(self.recipe).agreement
+        if not agreement.votes or not rows:
+            return
+        agreed = dict.fromkeys((row.origin for row in rows), 0)
+        for vote in range(agreement.votes):
+            answers = ask_teacher(self._judging(vote), self.judge, rows, shown=self.train)
+            found.judge += answers.products
+            for row, answer in zip(rows, answers.predictions, strict=True):
+                agreed[row.origin] += answer.label == row.target
+        found.votes += agreement.votes * len(rows)
+        found.agreed += sum(agreed.values())
+        left = {int(at.partition(":")[2]) for at, count in agreed.items() if count < agreement.min}
+        found.refused |= dict.fromkeys(sorted(left), DISAGREED)
+        found.rows = [row for row in found.rows if row.number not in left]
+
+    @property
+    def judge(self) -> Baseline:
+        """Who is asked for the answers to written rows, and after how many examples."""
+        value = synthesis_of(self.recipe)
+        judge = judge_of(value)
+        # with none, each vote would be the same question
+        several = usual_shots("few_shot", len(self.recipe.task.labels))
+        shots = judge.shots or (several if value.agreement.votes > 1 else 0)
+        return replace(judge, shots=min(shots, MOST_SHOTS))
+
+    def _judging(self, vote: int) -> Asker:
+        """Return what asks for answers; each vote is shown other examples."""
+        recipe = self.recipe
+        splits = replace(recipe.splits, seed=recipe.splits.seed + vote)
+        own = synthesis_of(recipe).agreement.judge
+        return replace(
+            self.asker,
+            context=replace(self.asker.context, recipe=replace(recipe, splits=splits)),
+            path=dotted(JUDGE if own else WRITER),
+        )
+
+    def _count(self, found: WrittenRows) -> None:
+        value = synthesis_of(self.recipe)
+        pairs = ((value.teacher, found.writer), (self.judge, found.judge))
+        costs = [_cost(model, made) for model, made in pairs if made]
+        known = [cost for cost in costs if cost is not None]
+        found.cost = sum(known) if known and len(known) == _priced(pairs) else None
+        found.seconds = sum(one.seconds for one in (*found.writer, *found.judge))
+        if value.max_cost is not None and found.cost is None:
+            raise StageError.one(
+                "X751",
+                "the server does not say how many tokens it read and wrote",
+                path="data.synthesize.max_cost",
+                hint="delete `max_cost`, so that `rows` alone limits what is asked",
+            )
+
+    def _is_affordable(self, part: Sequence[RowRequest], found: WrittenRows, most: float) -> bool:
+        """Tell whether a part cannot lead beyond the budget, whatever is answered."""
+        return (found.cost or 0.0) + self._most(part) <= most
+
+    def _most(self, part: Sequence[RowRequest]) -> float:
+        """Return what a part can cost at most: no tokenizer makes more tokens of a text than it has bytes."""
+        value, task = synthesis_of(self.recipe), self.recipe.task
+        written = writing_task(self.recipe, self.train).max_new_tokens
+        read = sum(len(one.text.encode(errors="replace")) for one in part) + FRAME * len(part)
+        cost = _price(value.teacher, read, written * len(part))
+        longest = max(len(row.input.encode(errors="replace")) for row in self.train)
+        answer = max(len(row.target.encode(errors="replace")) for row in self.train)
+        around = len(task.instruction.encode(errors="replace")) + FRAME + SPARE_TOKENS
+        one = around + answer
+        question = len(task.system.encode(errors="replace")) + written + one
+        question += self.judge.shots * (longest + one)
+        asked = value.agreement.votes * len(part)
+        room = task.max_new_tokens or answer + SPARE_TOKENS + FRAME
+        return cost + _price(self.judge, question * asked, room * asked)
+
+
+FRAME: Final = 64
+"""Tokens of a chat template around the turns of a request, at most."""
+
+
+def _asked(request: RowRequest) -> Example:
+    return Example(
+        id=content_id(request.text, "", request.number),
+        origin=f"{ORIGIN}:{request.number}",
+        input=request.text,
+        target="",
+    )
+
+
+def _columns(text: str | None, schema: Any) -> dict[str, Any] | None:
+    """Return the columns of a written row; None where one is missing, or is no text."""
+    if text is None:
+        return None
+    found = json.loads(text)
+    properties = schema["properties"]
+    if set(found) != set(properties):
+        return None
+    texts = [key for key, own in properties.items() if own == {"type": "string"}]
+    return found if all(isinstance(found[key], str) for key in texts) else None
+
+
+def _digest(texts: Iterator[str]) -> str:
+    return sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()
+
+
+def _cost(model: Baseline, made: Sequence[Artifact]) -> float | None:
+    return cost_of(model.endpoint, facts_of(made)) if model.endpoint else None
+
+
+def _priced(pairs: Sequence[tuple[Baseline, Sequence[Artifact]]]) -> int:
+    """Return how many of the models that were asked have a price."""
+    served = [model.endpoint for model, made in pairs if made and model.endpoint]
+    return sum(bool(one.input_price or one.output_price) for one in served)
+
+
+def _price(model: Baseline, read: int, written: int) -> float:
+    served = model.endpoint
+    if served is None:
+        return 0.0
+    return (read * served.input_price + written * served.output_price) / MILLION

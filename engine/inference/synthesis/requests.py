@@ -1,0 +1,171 @@
+"""What a model is asked for: one row each, after examples of training rows.
+
+Every draw stands on the recipe's seed, the number of the request and the content of the training rows, so another
+order of the file, or another process, asks the same.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+from engine.data.examples.example import Example
+from engine.data.examples.template import parse_template
+from engine.kinds import AnswerForm
+from engine.recipe.model import Recipe, Synthesize, Task
+from engine.recipe.prompt import joined_labels
+from engine.recipe.synthesis import LABEL, synthesis_of
+
+DEFINITIONS: Final = ("$defs", "definitions")
+"""Of a JSON Schema: references to them start at its root."""
+EXAMPLE_CHARACTERS: Final = 2_000
+"""Examples are drawn from training texts up to this length, where there are any."""
+OBJECT_BYTES: Final = 32
+"""Of an object beside the text of a column: its name, quotes and escapes."""
+LONG: Final = 0.99
+"""This share of the training texts is at most as long as a written one may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRequest:
+    """One row that is asked for."""
+
+    number: int
+    """From 1."""
+    target: str
+    """The answer that the row shall have; empty where the model writes that too."""
+    text: str
+    """What the model reads."""
+
+
+def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
+    """Return the requests, in order; `train` is not empty."""
+    value = synthesis_of(recipe)
+    draw = _Draw(recipe=recipe, value=value, rows=_ranked(train, seed=value.seed))
+    return [draw.request(number) for number in range(1, value.rows + 1)]
+
+
+def writing_task(recipe: Recipe, train: Sequence[Example]) -> Task:
+    """Return the task of writing: an object with the columns of a row, and its answer where that is an object."""
+    task = recipe.task
+    longest = sorted(len(row.input.encode(errors="replace")) for row in train)
+    room = longest[int(LONG * (len(longest) - 1))]
+    columns = parse_template(task.input).columns
+    if writes_answer(task):
+        answers = sorted(len(row.target.encode(errors="replace")) for row in train)
+        room += answers[int(LONG * (len(answers) - 1))]
+    return replace(
+        task,
+        kind="extraction",
+        instruction="",
+        system="",
+        input="{text}",
+        labels=(),
+        schema=row_schema(task),
+        output="text",
+        out_of_scope="",
+        # no tokenizer makes more tokens than bytes
+        max_new_tokens=room + OBJECT_BYTES * (len(columns) + 1),
+    )
+
+
+def row_schema(task: Task) -> dict[str, Any]:
+    """Return the JSON Schema of a written row."""
+    columns = list(dict.fromkeys(parse_template(task.input).columns))
+    properties: dict[str, Any] = {column: {"type": "string"} for column in columns}
+    above: dict[str, Any] = {}
+    if writes_answer(task) and isinstance(task.schema, Mapping):
+        own = dict(task.schema)
+        above = {name: own.pop(name) for name in DEFINITIONS if name in own}
+        properties[answer_key(task)] = own
+    return {
+        **above,
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def writes_answer(task: Task) -> bool:
+    """Tell whether the model writes the answer beside the row: there is no list of answers to ask for."""
+    return task.spec.answer is AnswerForm.OBJECT
+
+
+def answer_key(task: Task) -> str:
+    """Return the key of the answer in a written row, which no column has."""
+    name = "answer"
+    while name in parse_template(task.input).columns:
+        name = f"_{name}"
+    return name
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draw:
+    recipe: Recipe
+    value: Synthesize
+    rows: Sequence[Example]
+    """In an order that the seed draws."""
+
+    def request(self, number: int) -> RowRequest:
+        value = self.value
+        draw = random.Random(f"{value.seed}:{number}")  # noqa: S311 - a reproducible order, no secret
+        target = self._target(number, draw)
+        values = {name: draw.choice(list(words)) for name, words in value.vary}
+        shown = self._shown(target, draw)
+        return RowRequest(number=number, target=target, text=self._text(target, values, shown))
+
+    def _target(self, number: int, draw: random.Random) -> str:
+        task = self.recipe.task
+        if writes_answer(task):
+            return ""
+        if self.value.balance == "as_data":
+            return draw.choice(list(self.rows)).target
+        label = task.labels[(number - 1) % len(task.labels)]
+        if task.spec.answer is AnswerForm.LABEL:
+            return label
+        with_label = [row.target for row in self.rows if label in row.labels]
+        return draw.choice(with_label) if with_label else joined_labels(task, [label])
+
+    def _shown(self, target: str, draw: random.Random) -> list[Example]:
+        fitting = [row for row in self.rows if not target or row.target == target]
+        # a long text among the examples leaves no room for the others
+        short = [row for row in fitting if len(row.input) <= EXAMPLE_CHARACTERS] or fitting
+        return draw.sample(short, min(self.value.examples, len(short)))
+
+    def _text(self, target: str, values: Mapping[str, str], shown: Sequence[Example]) -> str:
+        parts = [self._wish(target, values)]
+        if shown:
+            same = " with that answer" if target else ""
+            parts.append("\n\n".join([f"Examples of inputs{same}:", *map(self._example, shown)]))
+        keys = ", ".join(f'"{key}"' for key in row_schema(self.recipe.task)["properties"])
+        parts.append(
+            "Write one new input that is none of the examples and no rewording of one."
+            f" Answer with one JSON object that has the keys {keys} and nothing else."
+        )
+        return "\n\n".join(parts)
+
+    def _wish(self, target: str, values: Mapping[str, str]) -> str:
+        if self.value.prompt:
+            template = parse_template(self.value.prompt)
+            return template.fill({**values, LABEL: target})[0]
+        task = self.recipe.task
+        instruction = task.instruction.replace("{labels}", ", ".join(task.labels))
+        parts = [f"Another model is given this task for each input: {instruction}"]
+        parts += [f"Its right answer to the new input has to be: {target}"] if target else []
+        parts += [f"{name}: {word}" for name, word in values.items()]
+        return "\n\n".join(parts)
+
+    def _example(self, row: Example) -> str:
+        if not writes_answer(self.recipe.task):
+            return row.input
+        return f"{row.input}\n-> {json.dumps(answer_key(self.recipe.task))}: {row.target}"
+
+
+def _ranked(train: Sequence[Example], *, seed: int) -> list[Example]:
+    # by content: another order of the rows in the file asks the same
+    return sorted(train, key=lambda row: sha256(f"synthetic:{seed}:{row.id}".encode()).digest())

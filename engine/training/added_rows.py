@@ -1,0 +1,113 @@
+"""Rows that a model has answered or written, beside those with labels: as training reads them, and as baselines do."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.results import data_summary, write_json
+from engine.artifacts.stage import StageContext
+from engine.data.examples.example import Example, write_examples
+from engine.data.examples.output import split_digest
+from engine.data.splitting.subsets import Fold
+from engine.evidence import DataSummary, to_json
+from engine.inference import predict
+from engine.inference.baselines.notes import note
+from engine.inference.baselines.runner import Asker, facts_of
+from engine.inference.sampling import judged_validation
+from engine.metrics.predictions import Judging, read_predictions
+from engine.metrics.scoring import score
+from engine.recipe.model import Baseline, Recipe
+from engine.store import Artifact
+from engine.training.rendered import rendered_rows
+
+FIRST = 0
+"""The number of the only fold there is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedRows:
+    """Rows that a stage adds to the training split."""
+
+    rows: Sequence[Example]
+    product: str
+    """The inner product that holds them with the others."""
+    stage: str
+    """Who adds them."""
+    by: str
+    """How they came, for people: `answered by the teacher`."""
+
+
+def keep_rows(context: StageContext, added: AddedRows) -> Artifact:
+    """Write the rows that are trained on: those with labels, then the added ones."""
+    train = [*context.examples("train"), *added.rows]
+
+    def build(folder: Path) -> None:
+        write_examples(folder / "train.jsonl", train)
+        write_examples(folder / "validation.jsonl", context.examples("validation"))
+        write_json(folder / "summary.json", to_json(_summary(context, train)), indent=2)
+
+    return context.cached(added.product, {added.stage: context.key}, build)
+
+
+def check_rendering(context: StageContext, training: Artifact, product: str) -> None:
+    """Refuse rows that cannot be trained on before anything is spent on training. DataError, StageError."""
+    trained = replace(
+        context,
+        artifacts={**context.artifacts, product: training},
+        inputs={**context.inputs, product: training.key},
+    )
+    rendered_rows(trained.for_training(), context.base_model_folder())
+
+
+def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:
+    """Return the rows of each label of the task."""
+    counts = Counter(label for row in rows for label in row.labels)
+    return {label: counts[label] for label in recipe.task.labels}
+
+
+def baseline_on(asker: Asker, baseline: Baseline, added: AddedRows) -> dict[str, Any]:
+    """Train a baseline on the student's rows, ask it the holdout, and return its entry in `baselines.json`."""
+    context, recipe = asker.context, asker.context.recipe
+    train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
+    fold = Fold(
+        number=FIRST,
+        train=(*train, *added.rows),
+        validation=tuple(judged_validation(validation, recipe)),
+        judged=tuple(holdout),
+    )
+    key = {"rows": split_digest(fold.train), "data": context.inputs["data"]}
+    made = asker.product(baseline, fold, rows=key)
+    file = context.workdir / f"predictions.{baseline.name}.jsonl"
+    shutil.copyfile(made.file(predict.FILE), file)
+    facts = facts_of([made])
+    return {
+        "name": baseline.name,
+        "scores": to_json(score(read_predictions(file), Judging.of(recipe))),
+        "seconds": round(made.seconds, 3),
+        "note": f"{note(baseline, recipe, fold, facts)}, {len(added.rows)} of them {added.by}",
+        "facts": facts,
+    }
+
+
+def _summary(context: StageContext, train: Sequence[Example]) -> DataSummary:
+    """Return the data stage's summary with the training split that is trained on."""
+    summary = data_summary(context.artifacts["data"])
+    counts = count_labels(context.recipe, train)
+    splits = tuple(
+        replace(
+            split,
+            rows=len(train),
+            seen=sum(row.repeat for row in train),
+            labels=counts,
+            digest=split_digest(train, context.scratch),
+        )
+        if split.name == "train"
+        else split
+        for split in summary.splits
+    )
+    return replace(summary, splits=splits)

@@ -3,78 +3,204 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.chat_service import Body, Service, serving
-from support.project import BAD, GOOD, Project
+from support.project import Project
 from support.runs import report
+from support.written_rows import (
+    Writer,
+    is_request,
+    label_of,
+    lines_of,
+    product_rows,
+    reworded,
+    with_synthesis,
+    write_labelled,
+)
 
 pytestmark = pytest.mark.thorough
-PLACES = ("harbour", "museum", "station", "market", "garden", "bridge", "tower", "theatre")
-PEOPLE = ("visitor", "painter", "driver", "teacher", "sailor", "neighbour", "gardener", "clerk")
-
-
-def is_request(body: Body) -> bool:
-    """Tell whether a row is asked for, and not the answer to one."""
-    return "JSON object" in body["messages"][-1]["content"]
-
-
-def writer(body: Body) -> str:
-    """Write a row of the wanted answer, by the seed of the request; answer rows rightly."""
-    text = body["messages"][-1]["content"]
-    if not is_request(body):
-        return "positive" if any(word in text for word in GOOD) else "negative"
-    found = re.search(r"about (\w+)", text)
-    assert found is not None, text
-    words = GOOD if found[1] == "positive" else BAD
-    number = body["seed"]
-    place, person = PLACES[number % 8], PEOPLE[number // 8 % 8]
-    word = words[number % 5]
-    return json.dumps({"text": f"a {person} near the {place} called walk {number} {word} today"})
-
-
-def with_synthesis(project: Project, service: Service, **more: Any) -> None:
-    project.edit(
-        allow_moving=True,
-        data__synthesize={
-            "teacher": {
-                "endpoint": service.url,
-                "model": "served",
-                "price": {"input": 1.0, "output": 2.0},
-            },
-            "rows": 24,
-            "prompt": "Write a sentence about {label}.",
-            **more,
-        },
-        splits__train=30,
-        splits__validation=20,
-        baselines=["majority", "tfidf_svm"],
-        data__checks={"leakage": "warn", "near_duplicates": "off"},
-    )
+PLANTED = 20
 
 
 @pytest.fixture
 def served() -> Iterator[Service]:
-    with serving(Service(answer=writer)) as service:
+    with serving(Service(answer=Writer())) as service:
         yield service
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.chdir(project.folder)
+    write_labelled(project)
+    return project
 
 
 def found_in(project: Project) -> dict[str, Any]:
     return report(project.folder / ".recipe")
 
 
-def test_written_rows_are_trained_on_and_nothing_is_asked_twice(
-    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
+def planted_rows(project: Project) -> dict[int, str]:
+    """Ten holdout rows as they are and ten reworded ones, at requests that ask for their answer."""
+    holdout = lines_of(project.folder, "holdout.jsonl")
+    by_label = {
+        label: [row["input"] for row in holdout if row["target"] == label]
+        for label in ("negative", "positive")
+    }
+    planted: dict[int, str] = {}
+    for number in range(1, PLANTED + 1):
+        text = by_label["negative" if number % 2 else "positive"][(number - 1) // 2]
+        planted[number] = text if number <= PLANTED // 2 else reworded(text)
+    return planted
+
+
+def test_copies_of_holdout_rows_are_refused_counted_and_never_trained_on(
+    here: Project, served: Service
 ) -> None:
-    monkeypatch.chdir(project.folder)
-    with_synthesis(project, served)
-    outcome = project.run("run", str(project.recipe))
+    assert here.run("run", "recipe.yaml", "--until", "data").code == 0
+    planted = planted_rows(here)
+    served.answer = Writer(planted=planted)
+    with_synthesis(here, served, rows=60)
+    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
     assert outcome.code == 0, outcome.err
-    found, asked = found_in(project), len(served.asked)
+    synthetic = found_in(here)["synthetic"]
+    refused = lines_of(here.folder, "refused.jsonl")
+    near = [row for row in refused if row["why"] == "too near a row that judges"]
+    kept = [row["input"] for row in lines_of(here.folder, "synthetic.jsonl")]
+    trained = [row["input"] for row in product_rows(here.folder, "synthetic_rows", "train.jsonl")]
+
+    assert [row["number"] for row in near] == list(planted)
+    assert synthetic["refused"]["too near a row that judges"] == PLANTED
+    assert all("text" not in row for row in near), "it may be the text of a row that judges"
+    assert len(kept) == synthetic["kept"] >= 30
+    assert trained[-len(kept) :] == kept
+    assert not set(planted.values()) & set(trained)
+    shown = "".join(body["messages"][-1]["content"] for body in served.asked if is_request(body))
+    judged = [row["input"] for row in lines_of(here.folder, "holdout.jsonl")]
+    judged += [row["input"] for row in product_rows(here.folder, "data", "validation.jsonl")]
+    assert not [text for text in judged if text in shown], "examples are training rows only"
+
+
+def test_rows_are_reviewed_compared_and_asked_for_once(here: Project, served: Service) -> None:
+    with_synthesis(here, served, review="look.csv", keep={"agreement": {"votes": 3, "min": 2}})
+    here.edit(
+        acceptance__synthetic={"reviewed": {"min": 10}, "wrong": {"max": 0.5}},
+        acceptance__over_without_synthetic={"macro_f1": {"min_gain": 0.0}},
+        acceptance__decide_on="point",
+    )
+    stopped = here.run("run", "recipe.yaml")
+    first, asked = found_in(here), len(served.asked)
+    written = here.run("synthetic", "recipe.yaml", "--review")
+    again = here.run("synthetic", "recipe.yaml", "--review")
+    lines = (here.folder / "look.csv").read_text("utf-8").splitlines()
+
+    assert (stopped.code, first["outcome"]) == (1, "not_reviewed"), stopped.err
+    assert "0 of 10 synthetic rows are reviewed in look.csv" in first["summary"]
+    assert first["training"] is None
+    assert asked == 24 * (1 + 3), "each row once, and three votes for each"
+    assert (written.code, again.code) == (0, 2)
+    assert "X755" in again.err
+    assert len(lines) == 11
+
+    marked = [line.replace(",,", ",yes,", 1) for line in lines[1:]]
+    marked[0] = marked[0].replace(",yes,", ",no,", 1)
+    (here.folder / "look.csv").write_text("\n".join([lines[0], *marked, ""]), "utf-8")
+    outcome = here.run("run", "recipe.yaml")
+    found = found_in(here)
+
+    assert outcome.code in (0, 1), outcome.err
+    assert len(served.asked) == asked
     synthetic = found["synthetic"]
-    print(json.dumps(synthetic, indent=1))
-    assert synthetic["asked"] == 24
+    assert synthetic["review"]["reviewed"] == 10
+    assert synthetic["review"]["wrong"] == synthetic["refused"]["wrong by the review"] == 1
+    assert found["training"]["rows"] == 40 + synthetic["kept"]
+    assert [one["name"] for one in found["without_synthetic"]] == ["without synthetic rows"]
+    assert "over_without_synthetic.macro_f1" in [one["name"] for one in found["gate"]["checks"]]
+    named = [one["name"] for one in found["baselines"]]
+    assert "tfidf_svm_synthetic_rows" in named
+    lock = json.loads((here.folder / "recipe.lock.json").read_text("utf-8"))
+    assert outcome.code == 1 or lock["accepted"]["synthetic"]["rows"] == synthetic["kept"]
+
+
+class Counting(Service):
+    """Counts four letters as a token."""
+
+    def completion(self, body: Body) -> Body:
+        said = super().completion(body)
+        if self.usage:
+            said["usage"]["prompt_tokens"] = len(body["messages"][-1]["content"]) // 4
+        return said
+
+
+@pytest.fixture
+def counting() -> Iterator[Service]:
+    with serving(Counting(answer=Writer())) as service:
+        yield service
+
+
+def test_a_budget_is_never_exceeded(here: Project, counting: Service) -> None:
+    served = counting
+    with_synthesis(here, served, rows=400, max_cost=0.1)
+    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
+    synthetic = found_in(here)["synthetic"]
+
+    assert outcome.code == 0, outcome.err
+    assert 0 < synthetic["asked"] < 400
+    assert synthetic["refused"]["not asked: the budget"] == 400 - synthetic["asked"]
+    assert 0.05 < synthetic["cost"] <= 0.1
+
+    served.usage = False
+    here.edit(data__synthesize__seed=8)
+    served.answer = Writer(first_seed=8)
+    uncounted = here.run("run", "recipe.yaml", "--until", "synthesize")
+
+    assert uncounted.code == 3
+    assert "X751" in uncounted.err
+
+
+def test_answers_that_have_another_form_or_label_are_refused_in_order(
+    here: Project, served: Service
+) -> None:
+    write = Writer()
+
+    def answer(body: Body) -> str:
+        if not is_request(body):
+            return label_of(body["messages"][-1]["content"])
+        number = body["seed"] - 6
+        odd = {
+            1: "no object",
+            2: '{"text": "short"}',
+            3: json.dumps({"text": write({**body, "seed": 8}).replace("the", "")}),
+            4: '{"other": "a key that was not asked for"}',
+        }
+        return odd.get(number) or write(body)
+
+    served.answer = answer
+    with_synthesis(here, served, vary={"tone": ["calm"]})
+    here.edit(data__synthesize__prompt="Write a {tone} sentence about {label}.")
+    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
+    found = {row["number"]: row["why"] for row in lines_of(here.folder, "refused.jsonl")}
+
+    assert outcome.code == 0, outcome.err
+    assert found[1] == found[4] == "no object with the columns of a row"
+    assert found[2] == "longer or shorter than training rows"
+    assert "calm" in served.asked[0]["messages"][-1]["content"]
+
+
+def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:
+    here.edit(
+        data__synthesize={"teacher": {"path": "base", "name": "own"}, "rows": 6},
+        splits__train=40,
+        splits__validation=20,
+        baselines=["majority"],
+    )
+    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
+    synthetic = found_in(here)["synthetic"]
+
+    assert outcome.code == 0, outcome.err
+    assert synthetic["asked"] == 6
+    assert sum(synthetic["refused"].values()) + synthetic["kept"] == 6
+    assert synthetic["cost"] is None

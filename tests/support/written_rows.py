@@ -16,22 +16,35 @@ from support.chat_service import Body, Service
 from support.project import BAD, GOOD, Project
 from support.runs import manifests
 
-WHO = (
-    "visitor painter driver baker sailor neighbour gardener clerk nurse plumber singer farmer"
-    " tailor barber lawyer waiter printer hunter miner dancer porter judge pilot guard"
-).split()
-PLACE = (
-    "harbour museum station market garden bridge tower theatre library stadium chapel quarry"
-    " island castle orchard tunnel canal meadow factory airport village forest hotel school"
-).split()
-DID = (
-    "called found repaired described watched painted visited carried measured counted borrowed"
-    " returned ordered praised ignored cleaned locked opened moved sketched praised lifted sold"
-).split()
-WHAT = (
-    "lantern bicycle carpet trumpet ladder kettle blanket mirror basket hammer candle saddle"
-    " statue wagon helmet violin barrel curtain pillow rocket compass puzzle teapot anchor"
-).split()
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+WHO = _words(
+    """
+visitor painter driver baker sailor neighbour gardener clerk nurse plumber singer farmer tailor
+barber lawyer waiter printer hunter miner dancer porter judge pilot guard
+"""
+)
+PLACE = _words(
+    """
+harbour museum station market garden bridge tower theatre library stadium chapel quarry island
+castle orchard tunnel canal meadow factory airport village forest hotel school
+"""
+)
+DID = _words(
+    """
+called found repaired described watched painted visited carried measured counted borrowed returned
+ordered praised ignored cleaned locked opened moved sketched praised lifted sold
+"""
+)
+WHAT = _words(
+    """
+lantern bicycle carpet trumpet ladder kettle blanket mirror basket hammer candle saddle statue wagon
+helmet violin barrel curtain pillow rocket compass puzzle teapot anchor
+"""
+)
 KEYS = ("who", "did", "what", "where", "how")
 Parts = Mapping[str, str]
 

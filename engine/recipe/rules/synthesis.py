@@ -151,7 +151,7 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
             message = f"`{{{name}}}` is neither {{{LABEL}}} nor a name of `vary`"
             yield recipe.problem("R383", message, at=place, hint=f"add vary.{name}")
     for name in vary:
-        if name not in named:
+        if name not in (LABEL, *named):
             message = f"no prompt shows `{name}`"
             hint = f"write {{{name}}} in `prompt`"
             yield recipe.problem("R383", message, at=(*at, name), key=True, hint=hint)
@@ -343,7 +343,7 @@ def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
         return
     path = PurePosixPath(written["review"])
     sources = [PurePosixPath(str(one.get("path", ""))) for one in recipe["data"]["sources"]]
-    if ".." in path.parts or path.is_absolute():
+    if ".." in path.parts:
         message = f"{show(written['review'])} is not below the recipe's folder"
         yield recipe.problem("R389", message, at=_REVIEW, hint="name a file beside the recipe")
     elif path in sources:

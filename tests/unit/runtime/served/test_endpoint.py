@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import EngineError
 from engine.recipe.model import Endpoint
-from engine.runtime.served.endpoint import Form, Served, ask_endpoint
+from engine.runtime.served.endpoint import Draws, Form, Served, ask_endpoint
 from support.chat_service import Body, Service, Trouble, serving
 from support.stage_bench import Quiet
 
@@ -25,6 +25,7 @@ def ask(
     rows: int = 6,
     form: Form = FORM,
     pauses: list[float] | None = None,
+    draws: Draws | None = None,
     **changes: Any,
 ) -> Served:
     fields = {
@@ -42,6 +43,7 @@ def ask(
         max_tokens=20,
         kept=folder / "answers.jsonl",
         progress=Quiet(),
+        draws=draws,
         pause=waited.append,
     )
 
@@ -74,6 +76,28 @@ def test_it_asks_greedily_and_within_the_limit(tmp_path: Path) -> None:
 
     (asked,) = service.asked
     assert (asked["temperature"], asked["max_tokens"], asked["model"]) == (0, 20, "served")
+
+
+def test_drawn_answers_have_a_temperature_and_a_seed_each(tmp_path: Path) -> None:
+    with serving(Service(answer=echo)) as service:
+        ask(service, tmp_path, rows=3, draws=Draws(temperature=0.9, seeds=(7, 8, 9)))
+        ask(service, tmp_path, rows=3, draws=Draws(temperature=0.9, seeds=(7, 8, 10)))
+
+    found = sorted((body["messages"][-1]["content"], body["seed"]) for body in service.asked)
+    assert found == [("row 0", 7), ("row 1", 8), ("row 2", 9), ("row 2", 10)]
+    assert {body["temperature"] for body in service.asked} == {0.9}
+
+
+def test_a_server_that_takes_no_seed_is_asked_without_one(tmp_path: Path) -> None:
+    def trouble(body: Body, _asked: int) -> Trouble | None:
+        refused = {"error": {"message": "Unsupported parameter: 'seed'"}}
+        return Trouble(status=400, body=refused) if "seed" in body else None
+
+    with serving(Service(answer=echo, trouble=trouble)) as service:
+        found = ask(service, tmp_path, rows=2, draws=Draws(temperature=0.9, seeds=(7, 8)))
+
+    assert "the server refuses `seed`, so answers may vary" in found.remarks
+    assert len(found.replies) == 2
 
 
 def test_at_most_four_rows_are_under_way_at_a_time(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engine.metrics.recipe_edits import (
     edit_of,
     rate_of,
     to_keep,
+    to_learn_less,
     to_learn_more,
     to_train_on,
     yaml_of,
@@ -57,6 +58,29 @@ def test_a_short_training_gets_steps(method: dict[str, Any], expected: str) -> N
 def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> None:
     assert more(falling(2.0, 1.0), {}) == "method: {epochs: 10}"
     assert more(levelling(2.0, 1.0), {}, rank=4, alpha=8) == "method: {rank: 16, alpha: 32}"
+
+
+BUDGET: dict[str, Any] = {"epochs": 0, "tokens": 100_000, "packing": True, "max_length": 100}
+
+
+def test_a_budget_of_tokens_is_raised_and_not_the_epochs_beside_it() -> None:
+    summary = training(SHORT, rows=500)  # two epochs of 500 rows of 100 tokens
+
+    assert yaml_of(to_train_on(recipe(**BUDGET).method, summary)) == "method: {tokens: 200000}"
+    assert more(SHORT, {"rows": 500}, **BUDGET) == "method: {tokens: 200000}"
+    long = BUDGET | {"tokens": 1_000_000}
+    assert to_train_on(recipe(**long).method, summary) == ()
+
+
+def test_a_budget_of_tokens_ends_where_the_best_checkpoint_was() -> None:
+    summary = training(
+        falling(2.0, 1.0), rows=250
+    )  # four epochs of 50 steps; the best checkpoint is at 1.5
+    judged = tuple(checkpoint(step, score) for step, score in ((75, 0.9), (200, 0.5)))
+    seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
+    found = to_learn_less(recipe(**BUDGET).method, summary, checkpoints=seen, losses=None)
+
+    assert yaml_of(found) == "method: {tokens: 38000}"
 
 
 def test_epochs_are_never_raised_beyond_twenty() -> None:

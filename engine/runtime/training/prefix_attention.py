@@ -98,7 +98,7 @@ class Gathering:
 
     def split(self, flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return [N, size] as lanes."""
-        parts = flat.split([one * other for one, other in self.shapes])
+        parts = torch.split(flat, [one * other for one, other in self.shapes])
         return tuple(part.view(*shape, -1) for part, shape in zip(parts, self.shapes, strict=True))
 
 
@@ -161,7 +161,8 @@ def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
         best.append(
             min((best[start][0] + (end - start) * row + LANE_SCORES, start) for start in range(end))
         )
-    lanes, end = [], len(order)
+    lanes: list[list[int]] = []
+    end = len(order)
     while end:
         start = best[end][1]
         lanes.insert(0, sorted(order[start:end]))
@@ -242,8 +243,8 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     )
     scale = size**-0.5 if scaling is None else scaling
     found = [
-        _attention(*states, lane.mask(heads // groups), scale)
-        for lane, *states in zip(layout.lanes, queries, keys, values, strict=True)
+        _attention(asked, seen, held, lane.mask(heads // groups), scale)
+        for lane, asked, seen, held in zip(layout.lanes, queries, keys, values, strict=True)
     ]
     return _OutOfLanes.apply(asking, heads, *found).unsqueeze(0), None
 

@@ -128,7 +128,8 @@ def _refused(row: Mapping[str, Any]) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    # the text is a stranger's: escape sequences in it would steer the terminal
+    line = "".join(one if one.isprintable() else " " for one in " ".join(text.split()))
     return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
 
 

@@ -28,8 +28,8 @@ from engine.data.examples.output import split_digest
 from engine.data.review_file import drawn_for_review, read_marks
 from engine.data.similarity.too_near import TooNear
 from engine.data.splitting.subsets import Fold
-from engine.data.synthetic import NEAR, TrainingShape, sifted
-from engine.errors import StageError
+from engine.data.synthetic import NEAR, sifted
+from engine.errors import Problem, StageError
 from engine.evidence import ReviewResult, SyntheticResult, to_json
 from engine.inference import predict
 from engine.inference.baselines.notes import note
@@ -69,6 +69,8 @@ CHECKS = (
     "template_tokens",
 )
 """Checks of single rows that decide about written ones."""
+UNREACHED = ("E721", "E725")
+"""Codes of a server that cannot be reached, or does not answer."""
 SHARE = "more than their share"
 WRONG = "wrong by the review"
 
@@ -142,6 +144,14 @@ def run(context: StageContext) -> None:
     write_json(context.workdir / SYNTHETIC, to_json(result))
 
 
+def _where_rows_are(problem: Problem) -> Problem:
+    """Say of a server that is gone what would stand in for it."""
+    if problem.code not in UNREACHED:
+        return problem
+    stored = "or bring the store of the run that has asked it: its answers are not asked again"
+    return replace(problem, hint=f"{problem.hint}; {stored}" if problem.hint else stored)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Synthesis:
     """What one run asks, and what became of it."""
@@ -165,18 +175,18 @@ class _Synthesis:
         models = Models(context, cache(context.base_model_folder))
         asker = Asker(context=context, models=models, path="data.synthesize.teacher")
         progress = context.progress
-        writer = RowWriter(
-            asker=asker,
-            train=train,
-            shape=TrainingShape.of(context.recipe, train),
-            step=lambda done, of: progress.update(done, of, "rows asked for"),
+        writer = RowWriter.of(
+            asker, train, lambda done, of: progress.update(done, of, "rows asked for")
         )
         value = synthesis_of(context.recipe)
         return cls(context=context, value=value, asker=asker, train=train, writer=writer)
 
     def written(self) -> WrittenRows:
         """Ask for the rows."""
-        return self.writer.write(row_requests(self.context.recipe, self.train))
+        try:
+            return self.writer.write(row_requests(self.context.recipe, self.train))
+        except StageError as error:
+            raise StageError([_where_rows_are(one) for one in error.problems]) from error
 
     def kept(self, written: WrittenRows) -> tuple[SyntheticResult, list[Example]]:
         """Return what became of the rows, and those that are trained on; write both down."""

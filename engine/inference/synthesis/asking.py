@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import batched
 from typing import Any, Final
 
-from engine.data.answered import answered_rows
+from engine.data.answered import Answered, answered_rows
 from engine.data.examples.example import Example, content_id
 from engine.data.splitting.subsets import Fold
 from engine.data.synthetic import ORIGIN, TrainingShape, WrittenRow
@@ -32,7 +32,7 @@ from engine.inference.synthesis.requests import (
 from engine.inference.teacher import ask_teacher
 from engine.metrics.predictions import read_predictions
 from engine.recipe.asked_models import JUDGE, WRITER
-from engine.recipe.model import Baseline, Recipe
+from engine.recipe.model import Baseline, Recipe, Task
 from engine.recipe.synthesis import judge_of, synthesis_of
 from engine.recipe.text.compose import dotted
 from engine.store import Artifact
@@ -81,6 +81,25 @@ class RowWriter:
     shape: TrainingShape
     step: Callable[[int, int], None]
     """Is given how many rows were asked, and of how many."""
+    task: Task
+    """Of writing."""
+    answered: Answered
+    """Makes a training row of a written one and its answer."""
+
+    @classmethod
+    def of(
+        cls, asker: Asker, train: Sequence[Example], step: Callable[[int, int], None]
+    ) -> RowWriter:
+        """Return what asks the models of the asker's recipe; `train` is not empty."""
+        recipe = asker.context.recipe
+        return cls(
+            asker=asker,
+            train=train,
+            shape=TrainingShape.of(recipe, train),
+            step=step,
+            task=writing_task(recipe, train),
+            answered=answered_rows(recipe.task, recipe.data),
+        )
 
     @property
     def recipe(self) -> Recipe:
@@ -104,12 +123,11 @@ class RowWriter:
     def _written(self, part: Sequence[RowRequest], found: WrittenRows) -> list[Example]:
         """Ask for a part, and return the rows that have the form of training rows, with the answer they shall have."""
         value = synthesis_of(self.recipe)
-        task = writing_task(self.recipe, self.train)
         context = self.asker.context
         draws = Drawing(temperature=value.temperature, first_seed=value.seed + part[0].number - 1)
         asker = replace(
             self.asker,
-            context=replace(context, recipe=replace(self.recipe, task=task)),
+            context=replace(context, recipe=replace(self.recipe, task=self.task)),
             path=dotted(WRITER),
             draws=draws if value.temperature else None,
         )
@@ -127,7 +145,7 @@ class RowWriter:
 
     def _row(self, request: RowRequest, text: str | None, found: WrittenRows) -> Example | None:
         """Return a written row with its answer; None for one that is refused."""
-        values = _columns(text, writing_task(self.recipe, self.train).schema)
+        values = _columns(text, self.task.schema)
         if values is None:
             found.refused[request.number] = FORM
             return None
@@ -150,7 +168,7 @@ class RowWriter:
 
     def _answered(self, number: int, text: str, target: str) -> Example | None:
         row = Example(id=content_id(text, ""), origin=f"{ORIGIN}:{number}", input=text, target="")
-        return answered_rows(self.recipe.task, self.recipe.data)(row, target)
+        return self.answered(row, target)
 
     def _vote(self, rows: Sequence[Example], found: WrittenRows) -> None:
         """Ask for the answers to written rows, and take those out that are answered otherwise."""
@@ -212,7 +230,7 @@ class RowWriter:
     def _most(self, part: Sequence[RowRequest]) -> float:
         """Return what a part can cost at most: no tokenizer makes more tokens of a text than it has bytes."""
         value, task = synthesis_of(self.recipe), self.recipe.task
-        written = writing_task(self.recipe, self.train).max_new_tokens
+        written = self.task.max_new_tokens
         read = sum(len(one.text.encode(errors="replace")) for one in part) + FRAME * len(part)
         cost = _price(value.teacher, read, written * len(part))
         longest = max(len(row.input.encode(errors="replace")) for row in self.train)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -45,7 +46,14 @@ class RowRequest:
 def row_requests(recipe: Recipe, train: Sequence[Example]) -> list[RowRequest]:
     """Return the requests, in order; `train` is not empty."""
     value = synthesis_of(recipe)
-    draw = _Draw(recipe=recipe, value=value, rows=_ranked(train, seed=value.seed))
+    rows = _ranked(train, seed=value.seed)
+    by_target: dict[str, list[Example]] = defaultdict(list)
+    by_label: dict[str, list[Example]] = defaultdict(list)
+    for row in rows:
+        by_target[row.target].append(row)
+        for label in row.labels:
+            by_label[label].append(row)
+    draw = _Draw(recipe=recipe, value=value, rows=rows, by_target=by_target, by_label=by_label)
     return [draw.request(number) for number in range(1, value.rows + 1)]
 
 
@@ -110,6 +118,9 @@ class _Draw:
     value: Synthesize
     rows: Sequence[Example]
     """In an order that the seed draws."""
+    by_target: Mapping[str, Sequence[Example]]
+    by_label: Mapping[str, Sequence[Example]]
+    """Of tasks with several labels, those that have it among others."""
 
     def request(self, number: int) -> RowRequest:
         value = self.value
@@ -124,15 +135,15 @@ class _Draw:
         if writes_answer(task):
             return ""
         if self.value.balance == "as_data":
-            return draw.choice(list(self.rows)).target
+            return draw.choice(self.rows).target
         label = task.labels[(number - 1) % len(task.labels)]
         if task.spec.answer is AnswerForm.LABEL:
             return label
-        with_label = [row.target for row in self.rows if label in row.labels]
-        return draw.choice(with_label) if with_label else joined_labels(task, [label])
+        with_label = self.by_label.get(label, ())
+        return draw.choice(with_label).target if with_label else joined_labels(task, [label])
 
     def _shown(self, target: str, draw: random.Random) -> list[Example]:
-        fitting = [row for row in self.rows if not target or row.target == target]
+        fitting = self.by_target.get(target, ()) if target else self.rows
         # a long text among the examples leaves no room for the others
         short = [row for row in fitting if len(row.input) <= EXAMPLE_CHARACTERS] or fitting
         return draw.sample(short, min(self.value.examples, len(short)))

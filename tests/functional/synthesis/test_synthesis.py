@@ -204,3 +204,107 @@ def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:
     assert synthetic["asked"] == 6
     assert sum(synthetic["refused"].values()) + synthetic["kept"] == 6
     assert synthetic["cost"] is None
+
+
+def test_objects_are_written_with_their_answers(here: Project, served: Service) -> None:
+    schema = {"type": "object", "properties": {"thing": {"type": "string"}}, "required": ["thing"]}
+    known = [{"text": f"they saw thing{n} at noon", "thing": f"thing{n}"} for n in range(80)]
+    (here.folder / "known.jsonl").write_text("\n".join(map(json.dumps, known)), "utf-8")
+
+    def answer(body: Body) -> str:
+        text = body["messages"][-1]["content"]
+        if not is_request(body):
+            word = next(one for one in text.split() if one.startswith("item"))
+            return json.dumps({"thing": "other" if word == "item10" else word})
+        number = body["seed"]
+        thing: dict[str, Any] = {"thing": f"item{number}"}
+        row = {"text": f"we lost item{number} twice", "answer": thing if number != 9 else {"a": 1}}
+        return json.dumps(row)
+
+    served.answer = answer
+    here.edit(
+        allow_moving=True,
+        task={"kind": "extraction", "instruction": "which?", "input": "{text}", "schema": schema},
+        data={
+            "sources": [{"path": "known.jsonl"}],
+            "answer": {"fields": {"thing": "thing"}},
+            "synthesize": {"teacher": {"endpoint": served.url, "model": "served"}, "rows": 8},
+            "checks": {"leakage": "warn", "near_duplicates": "off"},
+        },
+        splits={"by": "random", "train": 30, "validation": 10, "holdout": 30},
+        baselines=["majority"],
+        acceptance={"metrics": {"field_f1": {"min": 0.0}}},
+    )
+    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
+    found = {row["number"]: row["why"] for row in lines_of(here.folder, "refused.jsonl")}
+    kept = lines_of(here.folder, "synthetic.jsonl")
+
+    assert outcome.code == 0, outcome.err
+    assert found[3] == "an answer that does not fit the task"
+    assert found[4] == "another answer when asked again"
+    assert len(kept) + len(found) == 8
+    assert '{"thing":"item7"}' in [row["target"] for row in kept]
+
+
+def test_nothing_is_asked_where_the_recipe_cannot_be_run(here: Project, served: Service) -> None:
+    with_synthesis(here, served)
+    here.edit(allow_moving=False)
+    moving = here.run("run", "recipe.yaml", "--until", "synthesize")
+    here.edit(allow_moving=True, data__synthesize__teacher__endpoint="http://elsewhere.example/v1")
+    abroad = here.run("run", "recipe.yaml", "--until", "synthesize")
+    here.edit(data__synthesize__rows=None)
+    unbounded = here.run("run", "recipe.yaml", "--until", "synthesize")
+
+    assert (moving.code, abroad.code, unbounded.code) == (2, 2, 2)
+    assert "R301" in moving.err
+    assert "R307" in abroad.err, "rows are sent to a server only with the user's word"
+    assert "R105" in unbounded.err
+    assert not served.asked
+
+
+def test_the_verb_shows_rows_and_says_what_is_missing(here: Project, served: Service) -> None:
+    plain = here.run("synthetic", "recipe.yaml")
+    with_synthesis(here, served)
+    planned = here.run("plan", "recipe.yaml")
+    early = here.run("synthetic", "recipe.yaml")
+    assert here.run("run", "recipe.yaml", "--until", "synthesize").code == 0
+    asked = len(served.asked)
+    shown = here.run("synthetic", "recipe.yaml", "--rows", "2")
+    as_json = here.run("synthetic", "recipe.yaml", "--format", "json")
+    nameless = here.run("synthetic", "recipe.yaml", "--review")
+    again = here.run("plan", "recipe.yaml")
+
+    assert "X753" in plain.err
+    assert "`teacher` is asked for 24 rows after training rows" in planned.out
+    assert "at most 24 times for their answers" in planned.out
+    assert "X754" in early.err
+    assert "--until synthesize" in early.err
+    assert shown.code == 0, shown.err
+    assert "rows that teacher wrote are kept" in shown.out
+    assert len([line for line in shown.out.splitlines() if line.startswith("synthetic:")]) == 2
+    assert json.loads(as_json.out)["result"]["asked"] == 24
+    assert "X755" in nameless.err
+    assert "is asked for" not in again.out
+    assert len(served.asked) == asked
+
+
+def test_a_repetition_needs_the_server_or_the_stored_answers(here: Project) -> None:
+    with serving(Service(answer=Writer())) as service:
+        with_synthesis(here, service)
+        first = here.run("run", "recipe.yaml")
+        assert first.code == 0, first.err
+        asked = len(service.asked)
+    locked = json.loads((here.folder / "recipe.lock.json").read_text("utf-8"))["accepted"]
+    stored = here.run("run", "recipe.yaml", "--force", "synthesize")
+    found = found_in(here)["synthetic"]
+    (here.folder / ".recipe").rename(here.folder / "elsewhere")
+    without = here.run("run", "recipe.yaml")
+
+    assert asked == 48
+    assert locked["synthetic"]["digest"] == found["digest"]
+    assert locked["synthetic"]["rows"] == found["kept"] == 24
+    assert stored.code == 0, stored.err
+    assert without.code == 3
+    assert "E721" in without.err
+    assert "data.synthesize.teacher" in without.err
+    assert "bring the store of the run" in " ".join(without.err.split())

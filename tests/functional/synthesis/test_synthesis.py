@@ -179,7 +179,8 @@ def test_answers_that_have_another_form_or_label_are_refused_in_order(
         return odd.get(number) or write(body)
 
     served.answer = answer
-    with_synthesis(here, served, vary={"tone": ["calm"]})
+    judge = {"endpoint": served.url, "model": "served", "name": "second", "shots": 2}
+    with_synthesis(here, served, vary={"tone": ["calm"]}, keep={"agreement": {"judge": judge}})
     here.edit(data__synthesize__prompt="Write a {tone} sentence about {label}.")
     outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
     found = {row["number"]: row["why"] for row in lines_of(here.folder, "refused.jsonl")}
@@ -188,6 +189,10 @@ def test_answers_that_have_another_form_or_label_are_refused_in_order(
     assert found[1] == found[4] == "no object with the columns of a row"
     assert found[2] == "longer or shorter than training rows"
     assert "calm" in served.asked[0]["messages"][-1]["content"]
+    judged = [body for body in served.asked if not is_request(body)]
+    assert found_in(here)["synthetic"]["judge"] == "second"
+    assert {len(body["messages"]) for body in judged} == {5}, "two examples before each question"
+    assert all("seed" not in body for body in judged), "the most probable answer is asked for"
 
 
 def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from engine.inference.synthesis.requests import (
     writing_task,
 )
 from engine.recipe.model import Recipe
+from engine.recipe.synthesis import synthesis_of
 from support.tasks import task
 from support.written_rows import labelled
 from unit.data.test_unlabelled import recipe_with
@@ -64,6 +66,39 @@ def test_as_data_wants_labels_as_the_training_rows_have_them(tmp_path: Path) -> 
 
     counts = Counter(one.target for one in found)
     assert counts["positive"] > 30
+
+
+def test_of_several_labels_those_of_a_row_are_wanted_together(tmp_path: Path) -> None:
+    sets = (("negative", "positive"), ("positive",), ())
+    rows = [
+        Example(
+            id=str(number),
+            origin="rows.csv:2",
+            input=f"row {number} of many words",
+            target=", ".join(sets[number % 3]) or "none",
+            labels=sets[number % 3],
+        )
+        for number in range(12)
+    ]
+    several = asking(tmp_path, rows=8)
+    several = replace(several, task=replace(several.task, kind="multilabel"))
+    found = row_requests(several, rows)
+    all_kinds = row_requests(
+        replace(
+            several,
+            data=replace(
+                several.data, synthesize=replace(synthesis_of(several), balance="as_data", rows=40)
+            ),
+        ),
+        rows,
+    )
+
+    assert {one.target for one in found[::2]} == {"negative, positive"}
+    assert {one.target for one in found[1::2]} <= {"negative, positive", "positive"}
+    assert {one.target for one in all_kinds} == {"negative, positive", "positive", "none"}
+    for one in found:
+        shown = [row for row in rows if row.input in one.text]
+        assert {row.target for row in shown} == {one.target}
 
 
 def test_a_prompt_names_the_answer_and_the_values(tmp_path: Path) -> None:

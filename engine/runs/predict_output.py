@@ -46,7 +46,7 @@ def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
         raise RecipeError.one(
             "R318",
             f"the rows have a column `{taken[0]}` already, which the answers would replace",
-            hint="rename it in the file: what a model said before is not written over",
+            hint="rename it in the file: earlier answers are not written over",
         )
     return names
 

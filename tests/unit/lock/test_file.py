@@ -89,7 +89,7 @@ def test_the_schema_has_every_field(root: Path, kind: type) -> None:
     names = {field.name for field in dataclasses.fields(kind)}
 
     assert set(part["properties"]) - {"schema"} == names
-    optional = {"accepted", "left_out", "stages", "teacher", "trainer"}
+    optional = {"accepted", "left_out", "stages", "synthetic", "teacher", "trainer"}
     assert set(part["required"]) - {"schema"} == names - optional
     assert part["additionalProperties"] is False
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.inference.baselines.values import BaselinePredictions, Drawing, Question
+from engine.inference.baselines.values import BaselinePredictions, SeededDraws, Question
 from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
 from engine.progress import Progress
@@ -26,7 +26,7 @@ def ask_served(
     *,
     work_dir: Path,
     progress: Progress,
-    draws: Drawing | None = None,
+    draws: SeededDraws | None = None,
 ) -> BaselinePredictions:
     """Return what the server says to every row; answers are kept in `work_dir` as they come."""
     from engine.runtime.served.endpoint import Draws, Form, ask_endpoint  # only where one is asked

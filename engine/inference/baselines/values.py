@@ -46,7 +46,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class SeededDraws:
     """Answers that a server draws at a temperature; a row's seed is its place among all rows."""
 
     temperature: float

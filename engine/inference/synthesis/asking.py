@@ -22,7 +22,7 @@ from engine.inference import predict
 from engine.inference.baselines.runner import Asker, facts_of
 from engine.inference.baselines.served import SPARE_TOKENS, cost_of
 from engine.inference.baselines.shots import MOST_SHOTS, usual_shots
-from engine.inference.baselines.values import Drawing
+from engine.inference.baselines.values import SeededDraws
 from engine.inference.synthesis.requests import (
     RowRequest,
     answer_key,
@@ -124,7 +124,9 @@ class RowWriter:
         """Ask for a part, and return the rows that have the form of training rows, with the answer they shall have."""
         value = synthesis_of(self.recipe)
         context = self.asker.context
-        draws = Drawing(temperature=value.temperature, first_seed=value.seed + part[0].number - 1)
+        draws = SeededDraws(
+            temperature=value.temperature, first_seed=value.seed + part[0].number - 1
+        )
         asker = replace(
             self.asker,
             context=replace(context, recipe=replace(self.recipe, task=self.task)),

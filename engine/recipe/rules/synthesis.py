@@ -61,7 +61,7 @@ def synthesis_fits_the_kind(recipe: FilledText) -> Problems:
 def one_stage_adds_rows(recipe: FilledText) -> Problems:
     """R381: synthetic rows beside a teacher that answers rows without labels.
 
-    What each of them brings could not be told apart.
+    What one of them brings could not be distinguished from what the other one does.
 
     Fix: Delete one of them; a run with `teacher` and a run with `data.synthesize` can be compared.
 

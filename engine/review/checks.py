@@ -57,7 +57,7 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
 
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
-    label = since or next(filter(repository.knows, DEFAULTS), None)
+    label = since or next(filter(repository.knows, _defaults(repository)), None)
     if label is None:
         raise RecipeError.one(
             "R026",
@@ -78,6 +78,10 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     why = "the work has more than one beginning" if len(bases) > 1 else NOT_REACHED
     note = f"{why}: compared with {label} itself, so changes made there since count as taken back"
     return replace(found, notes=(note,), unknown=why)
+
+
+def _defaults(repository: Repository) -> Sequence[str]:
+    return DEFAULTS[1:] if repository.has_one_branch else DEFAULTS
 
 
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
@@ -131,7 +135,7 @@ def _names(text: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ignoring(WorkingTree):
-    """The working tree, where files that git ignores may be missing."""
+    """The working tree, where files that are not checked out, or that git ignores, may be missing."""
 
     @property
     def reader(self) -> Reader:
@@ -195,7 +199,7 @@ class _Check:
             self.waivers.append(why)
 
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
-        """The new version; files that git ignores may be missing, and are then not looked at."""
+        """The new version; files that git ignores, or has not checked out, may be missing, and are not looked at."""
         path = self.repository.root / self.touched.path
         side, problems = self._tried(path, self.trees[1], self.touched.path)
         errors = [one for one in problems if one.severity is Severity.ERROR]
@@ -203,14 +207,22 @@ class _Check:
             return side, problems, ()
         tree = _Ignoring(repository=self.repository, changed=frozenset())
         side, _ = self._tried(path, tree, self.touched.path)
-        ignored = [] if side is None else list(self._absent(side))
-        if side is None or not ignored or not all(self.repository.ignores(one) for one in ignored):
+        absent = [] if side is None else list(self._absent(side))
+        reasons = {one: _why_absent(self.repository, one) for one in absent}
+        if side is None or not absent or not all(reasons.values()):
             return None, problems, ()
-        names = ", ".join(f"`{self.repository.inside(one)}`" for one in ignored)
+        notes = tuple(
+            f"not in this clone, since {reason}: {self._names(absent, reasons, reason)}"
+            for reason in dict.fromkeys(reasons.values())
+        )
         left = tuple(one for one in problems if one.code not in _ABSENT)
         # What was missing only matters for validation; the comparison is with the real tree.
         side = replace(side, tree=self.trees[1])
-        return side, left, (f"not in this clone, since git ignores it: {names}",)
+        return side, left, notes
+
+    def _names(self, absent: Sequence[Path], reasons: Mapping[Path, str], reason: str) -> str:
+        named = (self.repository.named(one) for one in absent if reasons[one] == reason)
+        return ", ".join(f"`{one}`" for one in named)
 
     def _absent(self, side: Side) -> Iterator[Path]:
         base = base_reference(side.recipe.base_model)
@@ -246,6 +258,16 @@ class _Check:
             return problem
         inside = self.repository.inside(Path(place.file))
         return replace(problem, place=replace(place, file=inside or place.file))
+
+
+def _why_absent(repository: Repository, path: Path) -> str:
+    """Return why a file that is not here may stand elsewhere; empty where git has no reason for it."""
+    target = repository.target_now(path)
+    if target.is_outside and not repository.submodules.isdisjoint(target.steps):
+        return "its submodule is not checked out"
+    if repository.is_left_out(path):
+        return "its folder is not checked out"
+    return "git ignores it" if repository.ignores(path) else ""
 
 
 def _finding(code: str, effect: Effect, says: str) -> Finding:

@@ -132,6 +132,12 @@ class Repository:
         """Whether the clone was cut off somewhere."""
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
+    @property
+    def has_one_branch(self) -> bool:
+        """Whether the clone was made of one branch: its `origin/HEAD` then is that one, whichever it is."""
+        found = self._run("config", "--get-all", "remote.origin.fetch").stdout.split()
+        return bool(found) and not any(b"*" in line for line in found)
+
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """Return the last commits that both have; none where the clone does not reach one."""
         if one == other:
@@ -212,6 +218,11 @@ class Repository:
         """What would be committed now, by path."""
         return dict(map(staged_entry, names_in(self._checked("ls-files", "--stage", "-v", "-z"))))
 
+    @cached_property
+    def submodules(self) -> frozenset[str]:
+        """The submodules, as they would be committed now."""
+        return frozenset(path for path, one in self._staged.items() if one.mode == _SUBMODULE)
+
     def _diff(self, *words: str) -> list[Moved]:
         return list(moves(names_in(self._checked(*_DIFF, *words, "--"))))
 
@@ -228,6 +239,12 @@ class Repository:
     def unwatched(self) -> tuple[str, ...]:
         """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
         return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
+
+    def is_left_out(self, path: Path) -> bool:
+        """Return whether git has a file that it does not check out (sparse checkout)."""
+        steps = self.target_now(path).steps
+        entry = self._staged.get(steps[-1]) if steps else None
+        return entry is not None and not entry.is_watched and not path.exists()
 
     def ignores(self, path: Path) -> bool:
         """Return whether git is configured to leave a path out."""
@@ -313,7 +330,7 @@ class Repository:
                     leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
                     at = self.root / "_"
                 left, at = [*leads.parts, *left], at.parent
-            elif at != self.root and os.path.lexists(at / ".git"):
+            elif at != self.root and (os.path.lexists(at / ".git") or name in self.submodules):
                 return Target(steps=(*steps, name), is_outside=True)
         return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
 

@@ -76,16 +76,25 @@ def _heading(together: Sequence[Checked]) -> str:
 
 
 def _title(comment: Comment) -> str:
-    """The first line: green only where every changed recipe was compared, and no gate got weaker."""
-    count = len(comment.checked)
+    """The first line: how many recipes changed and were compared; green only where no gate got weaker then."""
+    count, compared = len(comment.checked), sum(map(_is_compared, comment.checked))
     unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
     gates = Counter(_state(checked) for checked in comment.checked)
     parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
     parts += [UNSURE] if unsure else []
-    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else "🟢"
-    return f"{mark} {counted(count, 'recipe')} changed: {' · '.join(parts) or 'valid, and no gate got weaker'}"
+    # Of one recipe, the sentence about it says so.
+    is_said = compared == count or (count == 1 and parts)
+    of_it = "" if is_said else f", {compared or 'none'} compared"
+    mark = "🟢" if compared else "⚪"
+    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else mark
+    well = "valid, and no gate got weaker" if compared else "valid"
+    return f"{mark} {counted(count, 'recipe')} changed{of_it}: {' · '.join(parts) or well}"
+
+
+def _is_compared(checked: Checked) -> bool:
+    return checked.review is not None
 
 
 def _state(checked: Checked) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -42,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
     mend = "first mend a lock whose recorded rows cannot be read; its holdout stays"
     add_flag(parser, "--repair-lock", mend)
+    recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
+    add_flag(parser, "--recount-lock", recount)
     add_shared(parser, allow=True)
 
 
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
+    recounted = _recounted(recipe.file) if options.recount_lock else ""
     given = options.examples
     wish = ViewOptions(
         examples=given if given is not None else 10 if options.label else 1,
@@ -69,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
         mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
-    if mended:
-        sys.stderr.write(f"{mended}\n")
+    for done in filter(None, (recounted, mended)):
+        sys.stderr.write(f"{done}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code
@@ -81,6 +85,12 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
+
+
+def _recounted(recipe_file: Path) -> str:
+    from engine.review.uses import recount_lock  # reads git, for this flag only
+
+    return recount_lock(recipe_file)
 
 
 class _Live(Console):

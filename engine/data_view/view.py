@@ -28,13 +28,13 @@ from engine.data_view.rows import (
     token_view,
 )
 from engine.environment import detect_device, tool_versions
-from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView, TrainingRows
 from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
-from engine.lock.repair import is_readable, repaired
+from engine.lock.repair import is_readable, repaired, unwritable
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
@@ -186,11 +186,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     try:
         write_lock(path, found.lock)
     except OSError as error:
-        raise StoreError.one(
-            "D401",
-            f"`{path.name}` cannot be written: {error.strerror or error}",
-            hint="make the folder of the recipe writable",
-        ) from error
+        raise unwritable(path, error) from error
     return f"`{path.name}` is repaired and holds the same holdout; its rows are from {found.source}"
 
 

@@ -342,6 +342,6 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError.one(
         "D380",
         f"cannot read `{path.name}`: {why}",
-        hint="keep one side of the conflict whole, or take the file back from version control; "
-        "without it the next run draws and records the holdout anew",
+        hint="keep one side of the conflict whole, then `recipe data RECIPE --recount-lock` adds up the uses of both; "
+        "or take the file back from version control: without it the next run draws the holdout anew",
     )

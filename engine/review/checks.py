@@ -11,7 +11,8 @@ from typing import Final
 from engine.backends.base import steps_of
 from engine.environment import Device
 from engine.errors import DataError, Problem, RecipeError, Severity
-from engine.evidence.review import Checked, Comment, Effect, Finding
+from engine.evidence.review import Checked, Comment, Effect, Finding, Review
+from engine.lock.file import lock_path
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
@@ -25,6 +26,7 @@ from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import RowDivider
+from engine.review.uses import merged_alike, with_history
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
@@ -95,7 +97,13 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     """Validate, plan and compare every recipe that differs from a commit."""
     repository = what.repository
     moved = repository.moved(what.commit, None)
-    touched = touched_recipes(repository, what.commit, moved)
+    touched = [*touched_recipes(repository, what.commit, moved)]
+    known = names_of(moved)
+    for path in merged_alike(repository, what.commit, known):
+        if path not in {one.path for one in touched}:
+            why = f"its lock {lock_path(Path(path)).name}, on two branches"
+            status = ChangeStatus.CHANGED
+            touched.append(Touched(path=path, status=status, was=path, why=(why,)))
     # One for all recipes, so that its limit holds for the whole review.
     rows = RowDivider()
     waivers: list[str] = []
@@ -190,8 +198,18 @@ class _Check:
         if old is None:
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
         else:
-            found = replace(found, review=review(old, new, store=store, device=device, rows=rows))
+            result = review(old, new, store=store, device=device, rows=rows)
+            found = replace(found, review=self._with_history(result, new, before))
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
+
+    def _with_history(self, result: Review, new: Side, before: Mapping[str, str]) -> Review:
+        """The review of a recipe with a lock, with what the history of that says."""
+        lock = self.repository.named(lock_path(new.path))
+        if new.lock is None or lock is None:
+            return result
+        found = with_history(result.findings, new.lock, lock, self.repository, self.what.commit)
+        more = waived(found[: len(found) - len(result.findings)], waivers_of(new), before)
+        return replace(result, findings=(*more, *found[len(more) :]))
 
     def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
         why = waivers_of(new).get(GONE, "")

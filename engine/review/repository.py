@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from engine.errors import RecipeError
 from engine.files.reading import require_data
-from engine.review.git import Completed, failed, programs, run_git
+from engine.review.git import Completed, failed, no_repository, programs, run_git, top_of
 from engine.review.large_files import pointer_of
 from engine.review.listing import (
     Moved,
@@ -65,13 +65,13 @@ class Repository:
                 settings say that its files are elsewhere.
 
         """
-        top = _top(Path(os.path.realpath(folder)))
+        top = top_of(Path(os.path.realpath(folder)))
         if top is None:
-            raise _no_repository(folder)
+            raise no_repository(folder)
         found = run_git(("rev-parse", "--show-toplevel"), top)
         if found.returncode:
             if b"not a git repository" in found.stderr:
-                raise _no_repository(folder)
+                raise no_repository(folder)
             raise failed("rev-parse", found.stderr)
         root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
         # By `core.worktree`, a stranger's repository could make any folder its files.
@@ -344,6 +344,23 @@ class Repository:
         path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
         return path if path.is_file() and pointer.stands_for(path) else None
 
+    def history(self, tips: Sequence[str], path: str) -> list[list[str]]:
+        """Return the commits that changed a file, or merged two that did, each with its parents; those come first."""
+        words = ("rev-list", "--parents", "--topo-order", "--reverse", "--full-history")
+        found = self._checked(*words, "--simplify-merges", *tips, "--", f":(top,literal){path}")
+        return [line.split() for line in found.decode().splitlines()]
+
+    def touched_since(self, base: str, pattern: str) -> frozenset[str]:
+        """Return the files of that pattern that a commit between `base` and HEAD changed, whatever came of it."""
+        words = ("log", "--format=", "--name-only", "-z", "--no-renames", f"{base}..HEAD")
+        return frozenset(names_in(self._checked(*words, "--", f":(top){pattern}")))
+
+    def recorded(self, commit: str, path: str) -> bytes:
+        """Return the bytes that a commit has at a path, no link followed. RecipeError R025 where it has none."""
+        if "\n" in path:
+            raise lacking(path)
+        return self._objects.read(f"{commit}:{path}", path)[1]
+
     def content(self, commit: str, path: str) -> bytes:
         """Return the bytes of a file as it was, links followed.
 
@@ -374,21 +391,3 @@ def _is_data(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _top(folder: Path) -> Path | None:
-    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
-    for one in (folder, *folder.parents):
-        if os.path.lexists(one / ".git"):
-            return one
-        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
-            return None
-    return None
-
-
-def _no_repository(folder: Path) -> RecipeError:
-    return RecipeError.one(
-        "R020",
-        f"`{folder}` is in no git repository",
-        hint="without one, compare two files: recipe diff OLD NEW",
-    )

@@ -111,7 +111,7 @@ def _all() -> tuple[Situation, ...]:
         ("rows of the hub, not pinned", t.unpinned, t.harmless, UNSURE, 0),
         ("rows outside of the repository", s.outside, t.harmless, UNSURE, 0),
         ("a pin that no longer fits its file", s.pinned, s.rows_behind_the_pin, UNKNOWN, 1),
-        ("another pin of the same file", s.pinned, s.pin_without_rows, WEAKER, 1),
+        ("a pin that its file never had", s.pinned, s.pin_without_rows, UNKNOWN, 1),
         ("rows of a submodule, as before", t.in_a_submodule, t.harmless, UNSURE, 0),
         ("rows of a submodule that moved", t.in_a_submodule, t.other_submodule,
          f"{WEAKER} · {COMPARED}", 1),
@@ -163,6 +163,8 @@ def _all() -> tuple[Situation, ...]:
         ("two branches used the holdout, one use counted", nothing, s.two_looked, WEAKER, 1),
         ("two branches used the holdout, both counted", nothing, s.both_counted, GREEN, 0),
         ("an acceptance taken back by git revert", nothing, s.acceptance_reverted, WEAKER, 1),
+        ("an acceptance taken back, its use counted", nothing, s.reverted_and_counted, WAIVED, 0),
+        ("an earlier accepted run that main never had", s.accepted, s.earlier_run, WEAKER, 1),
     ]  # fmt: skip
     return tuple(
         Situation(name=name, before=before, after=after, line=line, code=code)

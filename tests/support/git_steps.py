@@ -47,7 +47,9 @@ def waived(team: Team) -> None:
 
 def waived_long_ago(team: Team) -> None:
     text = (team.folder / RECIPE).read_text("utf-8")
-    team.git.write({RECIPE: f"{text}waivers:\n  - what: W101\n    why: The old bound was a guess.\n"})
+    team.git.write(
+        {RECIPE: f"{text}waivers:\n  - what: W101\n    why: The old bound was a guess.\n"}
+    )
 
 
 # Clones, and where they begin.
@@ -178,7 +180,9 @@ def in_the_middle_of_a_merge(team: Team) -> None:
     git.edit(RECIPE, LOWER[0], "macro_f1: {min: 0.70}")
     git.commit()
     git.run("checkout", "--quiet", "work")
-    subprocess.run(["git", "merge", "--quiet", "main"], cwd=git.folder, capture_output=True, check=False)
+    subprocess.run(
+        ["git", "merge", "--quiet", "main"], cwd=git.folder, capture_output=True, check=False
+    )
 
 
 def in_a_worktree(team: Team) -> None:
@@ -499,6 +503,8 @@ def two_looked(team: Team) -> None:
     git.commit()
     git.run("checkout", "--quiet", "main")
     looks(team, 3)
+    # Else the commit would be the very same one.
+    git.write({"notes.txt": "x\n"})
     git.commit()
     git.run("checkout", "--quiet", "work")
     git.run("merge", "--quiet", "--no-edit", "main")
@@ -520,3 +526,14 @@ def acceptance_reverted(team: Team) -> None:
     git.commit()
     git.run("branch", "--force", "main")
     git.run("revert", "--no-edit", "HEAD")
+
+
+def reverted_and_counted(team: Team) -> None:
+    acceptance_reverted(team)
+    looks(team, 3)
+    team.git.commit()
+
+
+def earlier_run(team: Team) -> None:
+    write_case_lock(team.folder / RECIPE, "older")
+    team.git.commit()

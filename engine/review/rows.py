@@ -147,6 +147,11 @@ class RowDivider:
         prepared = self._divided(side)
         return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
 
+    def training(self, side: Side) -> Iterable[Example] | None:
+        """Return the rows of a version that the model learns from; None where rows are not read here."""
+        prepared = self._divided(side)
+        return None if isinstance(prepared, str) else prepared.train
+
     def divides(self, side: Side) -> bool | str:
         """Return True where the rows of a version are divided here, else why they are not."""
         prepared = self._divided(side)
@@ -173,7 +178,7 @@ class RowDivider:
             return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
-        prepared = divided(local, recorded, most_bytes=size)
+        prepared = divided(_without_doubts(local), recorded, most_bytes=size)
         return "its rows cannot be divided here" if prepared is None else prepared
 
 
@@ -255,6 +260,14 @@ def _of_examples(splits: Mapping[str, Iterable[Example]]) -> Divided:
         places={name: frozenset(row.origin for row in rows) for name, rows in listed.items()},
         counts={name: len(rows) for name, rows in listed.items()},
     )
+
+
+def _without_doubts(recipe: Recipe) -> Recipe:
+    """The recipe without the check of labels, which needs models: but with folds, it takes rows out of the training."""
+    checks = recipe.data.checks
+    if recipe.splits.folds or checks.label_errors != "drop":
+        return recipe
+    return replace(recipe, data=replace(recipe.data, checks=replace(checks, label_errors="off")))
 
 
 def _local(side: Side) -> Recipe | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.evidence.review import Gate, Review
+from engine.evidence.review import Effect, Gate, Review
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
@@ -77,6 +77,21 @@ def test_sizes_that_the_rows_no_longer_give_are_not_known(way: str, tmp_path: Pa
     result = reviewed(Pair(name=way, old=old, new=new, locked=True), tmp_path)
 
     assert result.gate in (Gate.UNKNOWN, Gate.WEAKER)
+
+
+@pytest.mark.parametrize(("way", "found"), [("folds", ["W125"]), ("random shares", [])])
+def test_doubted_rows_are_no_gain_where_every_row_judges(
+    way: str, found: list[str], tmp_path: Path
+) -> None:
+    old = version(way, random.Random(SEED))
+    old.checks["label_errors"] = "warn"
+    new = copy.deepcopy(old)
+    new.checks["label_errors"] = "drop"
+
+    result = reviewed(Pair(name=way, old=old, new=new, locked=False), tmp_path)
+
+    assert [one.code for one in result.findings if one.effect is Effect.WEAKER] == found
+    assert (result.gate is Gate.STRONGER) is not bool(found)
 
 
 def test_a_pin_that_no_longer_fits_its_file_is_not_known(tmp_path: Path) -> None:

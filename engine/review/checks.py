@@ -199,7 +199,8 @@ class _Check:
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
         else:
             result = review(old, new, store=store, device=device, rows=rows)
-            found = replace(found, review=self._with_history(result, new, before))
+            result = self._with_history(result, new, before)
+            found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
 
     def _with_history(self, result: Review, new: Side, before: Mapping[str, str]) -> Review:

@@ -10,8 +10,9 @@ import pytest
 from engine.lock.file import lock_path, read_lock
 from engine.review.uses import recount_lock
 from support.git_repository import repository
-from support.git_steps import acceptance_reverted, looks, two_looked
-from support.review_team import RECIPE, Team, sound_lock, team_in
+from support.git_steps import acceptance_reverted, accepted, looks, two_looked
+from support.recipe_pairs import write_case_lock
+from support.review_team import RECIPE, Team, rebase, sound_lock, team_in
 
 pytestmark = pytest.mark.thorough
 
@@ -98,6 +99,42 @@ def test_the_same_use_on_one_branch_is_counted_once(team: Team) -> None:
     recount_lock(team.folder / RECIPE)
 
     assert counted(team) == 3
+
+
+def test_what_no_longer_holds_after_a_resolved_conflict_is_said(team: Team) -> None:
+    git, lock = team.git, "recipes/tickets.lock.json"
+    accepted(team)
+    git.commit()
+    git.run("branch", "--force", "main")
+    write_case_lock(team.folder / RECIPE, "again")
+    looks(team, 4)
+    git.commit()
+    git.run("checkout", "--quiet", "main")
+    git.edit(RECIPE, "  rank: 16", "  rank: 8")
+    looks(team, 3)
+    git.commit()
+    git.run("checkout", "--quiet", "work")
+    with pytest.raises(subprocess.CalledProcessError):
+        git.run("merge", "--quiet", "main")
+    git.run("checkout", "--quiet", "--ours", lock)
+    git.commit()
+
+    found = team.found("--from", "main")[RECIPE]["diff"]
+
+    assert any(
+        note.startswith("no accepted run proves the recipe as it stands") for note in found["notes"]
+    )
+    uses = [one for one in found["gate"]["findings"] if one["code"] == "W208"]
+    assert [(one["before"], one["after"]) for one in uses] == [("5", "4")]
+
+
+def test_a_lock_that_git_does_not_show_is_compared(team: Team) -> None:
+    sound_lock(team)
+    team.git.write({".gitattributes": "*.lock.json -diff\n"})
+    rebase(team.git)
+    looks(team, 1)
+
+    assert team.gate() == ("🔴 1 recipe changed: the gate got weaker in 1", 1)
 
 
 def test_without_a_lock_there_is_nothing_to_count(tmp_path: Path) -> None:

@@ -189,15 +189,36 @@ def answer_text(
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
-    it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
+    it; else as `answers_to`.
     """
     task = read_task_file(gguf.parent)
+    (answer,) = answers_to(
+        gguf, task, [text], free=True, threads=threads, workdir=workdir, progress=progress
+    )
+    return answer
+
+
+def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what
+    gguf: Path,
+    task: TaskFile,
+    texts: Sequence[str],
+    *,
+    free: bool = False,
+    threads: int,
+    workdir: Path,
+    progress: Progress,
+) -> list[Answer]:
+    """Return the answers of an exported model to texts; `free`: also what it says when nothing holds it.
+
+    StageError X643 for a damaged file, X640 and X641 as `ask_gguf`.
+    """
     request = Request.for_task(
         task.task,
-        [task.prompt(text)],
+        [task.prompt(text) for text in texts],
         terminator=task.terminator,
         room=task.max_new_tokens,
-        free=True,
+        free=free,
+        distribution=True,
         adds_special=not task.task.spec.has_turns,
     )
     # the file's own: those of version 1 end the turn, and it does not say how
@@ -205,22 +226,33 @@ def answer_text(
     answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
     if not answers.is_finite:
         raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
-    label, probability = _constrained_answer(task, answers)
-    return Answer(
-        kind=task.task.kind,
-        label=label,
-        probability=probability,
-        text=answers.texts[0],
-        is_valid=parse_answer(task.task, answers.texts[0]) is not None,
-    )
+    found = []
+    for place in range(len(texts)):
+        label, probability = _constrained_answer(task, answers, place)
+        # nothing comes back of what was not asked for
+        text = answers.texts[place] if answers.texts else ""
+        is_valid = parse_answer(task.task, text) is not None
+        found.append(
+            Answer(
+                kind=task.task.kind,
+                label=label,
+                probability=probability,
+                text=text,
+                is_valid=is_valid,
+            )
+        )
+    return found
 
 
-def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | None, float | None]:
-    for choice in answers.choices:
+def _constrained_answer(
+    task: TaskFile, answers: GgufAnswers, place: int
+) -> tuple[str | None, float | None]:
+    if answers.choices:
+        choice = answers.choices[place]
         return task.task.labels[choice.index], choice.probability
-    for constrained in answers.constrained:
-        label = parse_answer(task.task, constrained.text) if constrained.finished else None
-        return label, constrained.probability
+    if answers.constrained:
+        bound = answers.constrained[place]
+        return parse_answer(task.task, bound.text) if bound.finished else None, bound.probability
     return None, None
 
 

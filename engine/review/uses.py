@@ -98,7 +98,7 @@ def lock_history(repository: Repository, lock: str, *tips: str) -> LockHistory:
         # Conflicts that were committed, or another tool's file.
         with suppress(EngineError, OSError, UnicodeDecodeError, RecursionError):
             text = repository.recorded(name, lock).decode("utf-8")
-            found = lock_from_text(Path(lock), text)
+            found = lock_from_text(repository.root / lock, text)
         commits.append(_Commit(id=name, parents=tuple(parents), lock=found))
     return LockHistory(commits=tuple(commits))
 

@@ -159,6 +159,8 @@ def _all() -> tuple[Situation, ...]:
         ("the lock under another name", t.sound_lock, t.lock_renamed, WEAKER, 1),
         ("one use more", t.sound_lock, t.more_looks, GREEN, 0),
         ("uses turned back", t.sound_lock, s.looks_turned_back, WEAKER, 1),
+        ("a sealed lock, uses turned back", s.sealed, s.looks_turned_back, WEAKER, 1),
+        ("a sealed lock whose key is not here", s.sealed, s.key_gone, INVALID, 2),
         ("other numbers in the accepted run", s.accepted, s.edited_record, WEAKER, 1),
         ("two branches used the holdout, one use counted", nothing, s.two_looked, WEAKER, 1),
         ("two branches used the holdout, both counted", nothing, s.both_counted, GREEN, 0),

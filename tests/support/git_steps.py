@@ -7,6 +7,7 @@ import subprocess
 import unicodedata
 from dataclasses import replace
 
+from engine.data_view.view import seal_lock
 from engine.lock.file import Wear, lock_path, read_lock, write_lock
 from support.git_repository import Git
 from support.recipe_pairs import CASES, write_case_lock
@@ -537,3 +538,14 @@ def reverted_and_counted(team: Team) -> None:
 def earlier_run(team: Team) -> None:
     write_case_lock(team.folder / RECIPE, "older")
     team.git.commit()
+
+
+def sealed(team: Team) -> None:
+    sound_lock(team)
+    seal_lock(team.folder / RECIPE)
+    team.git.write({".gitignore": "*.key\n"})
+
+
+def key_gone(team: Team) -> None:
+    looks(team, 3)
+    (team.folder / "recipes" / "tickets.lock.key").unlink()

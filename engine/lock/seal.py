@@ -100,7 +100,7 @@ def _with_rows(plain: dict[str, Any], change: Callable[[str, str], str]) -> dict
         found = {name: part[name] for name in names if isinstance(part.get(name), str)}
         return {**part, **{name: change(f"{at}.{name}", text) for name, text in found.items()}}
 
-    found = changed(plain, "unused", at="")
+    found: dict[str, Any] = changed(plain, "unused", at="")
     if isinstance(splits := plain.get("splits"), dict):
         found["splits"] = {
             name: changed(part, *_OF_A_SPLIT, at=name) for name, part in splits.items()

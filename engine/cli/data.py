@@ -43,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
     mend = "first mend a lock whose recorded rows cannot be read; its holdout stays"
     add_flag(parser, "--repair-lock", mend)
+    seal = "first make a key beside the lock, and encrypt with it what the lock says of single rows"
+    add_flag(parser, "--seal-lock", seal)
     recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
     add_flag(parser, "--recount-lock", recount)
     add_shared(parser, allow=True)
@@ -51,12 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is known of the data; 0 when a run would accept it."""
     from engine.data_view.rows import ViewOptions
-    from engine.data_view.view import look, repair_lock
+    from engine.data_view.view import look, repair_lock, seal_lock
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
     from engine.render.data import data_json, data_text
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
+    sealed = seal_lock(recipe.file) if options.seal_lock else ""
     recounted = _recounted(recipe.file) if options.recount_lock else ""
     given = options.examples
     wish = ViewOptions(
@@ -73,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
-    for done in filter(None, (recounted, mended)):
+    for done in filter(None, (sealed, recounted, mended)):
         sys.stderr.write(f"{done}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))

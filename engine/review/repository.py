@@ -153,12 +153,12 @@ class Repository:
 
     def is_cut_between(self, base: str, *tips: str) -> bool:
         """Return whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
-        place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+        place = os.fsdecode(self.output("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
         try:
             cut = set((self.root / place).read_text("ascii").split())
         except OSError:
             return False
-        listed = self._checked("rev-list", *tips, f"^{base}").decode().split()
+        listed = self.output("rev-list", *tips, f"^{base}").decode().split()
         return not cut.isdisjoint(listed)
 
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
@@ -216,7 +216,7 @@ class Repository:
     @cached_property
     def _staged(self) -> Mapping[str, TreeEntry]:
         """What would be committed now, by path."""
-        return dict(map(staged_entry, names_in(self._checked("ls-files", "--stage", "-v", "-z"))))
+        return dict(map(staged_entry, names_in(self.output("ls-files", "--stage", "-v", "-z"))))
 
     @cached_property
     def submodules(self) -> frozenset[str]:
@@ -224,12 +224,12 @@ class Repository:
         return frozenset(path for path, one in self._staged.items() if one.mode == _SUBMODULE)
 
     def _diff(self, *words: str) -> list[Moved]:
-        return list(moves(names_in(self._checked(*_DIFF, *words, "--"))))
+        return list(moves(names_in(self.output(*_DIFF, *words, "--"))))
 
     @cached_property
     def untracked(self) -> tuple[str, ...]:
         """The files that git neither knows nor ignores."""
-        return tuple(names_in(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
+        return tuple(names_in(self.output("ls-files", "--others", "--exclude-standard", "-z")))
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the working tree: tracked ones and new ones."""
@@ -339,21 +339,10 @@ class Repository:
         pointer = pointer_of(content)
         if pointer is None:
             return None
-        folder = os.fsdecode(self._checked("rev-parse", "--git-common-dir").removesuffix(b"\n"))
+        folder = os.fsdecode(self.output("rev-parse", "--git-common-dir").removesuffix(b"\n"))
         digest = pointer.sha256
         path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
         return path if path.is_file() and pointer.stands_for(path) else None
-
-    def history(self, tips: Sequence[str], path: str) -> list[list[str]]:
-        """Return the commits that changed a file, or merged two that did, each with its parents; those come first."""
-        words = ("rev-list", "--parents", "--topo-order", "--reverse", "--full-history")
-        found = self._checked(*words, "--simplify-merges", *tips, "--", f":(top,literal){path}")
-        return [line.split() for line in found.decode().splitlines()]
-
-    def touched_since(self, base: str, pattern: str) -> frozenset[str]:
-        """Return the files of that pattern that a commit between `base` and HEAD changed, whatever came of it."""
-        words = ("log", "--format=", "--name-only", "-z", "--no-renames", f"{base}..HEAD")
-        return frozenset(names_in(self._checked(*words, "--", f":(top){pattern}")))
 
     def recorded(self, commit: str, path: str) -> bytes:
         """Return the bytes that a commit has at a path, no link followed. RecipeError R025 where it has none."""
@@ -377,8 +366,9 @@ class Repository:
     def _run(self, *words: str) -> Completed:
         return run_git(words, self.root, self.drivers)
 
-    def _checked(self, *words: str) -> bytes:
-        found = self._run(*words)
+    def output(self, *words: str, given: bytes = b"") -> bytes:
+        """Return what a git command that only reads prints; `given` is what it reads. Raises as `run_git`, and E731."""
+        found = run_git(words, self.root, self.drivers, given=given)
         if found.returncode:
             raise failed(words[0], found.stderr)
         return found.stdout

@@ -26,6 +26,7 @@ from engine.lock.file import (
 from engine.lock.repair import unwritable
 from engine.render.number_format import counted
 from engine.review.compare import finding
+from engine.review.listing import names_in
 from engine.review.recipe_file import ENDS
 from engine.review.repository import Repository
 
@@ -93,14 +94,33 @@ def _is_of(lock: Lock, now: Lock) -> bool:
 def lock_history(repository: Repository, lock: str, *tips: str) -> LockHistory:
     """Return the history of the lock at a path from the root, as these commits have it; empty where git has none."""
     commits = []
-    for name, *parents in repository.history(tips, lock):
+    for name, *parents in _history(repository, tips, lock):
         found = None
         # Conflicts that were committed, or another tool's file.
         with suppress(EngineError, OSError, UnicodeDecodeError, RecursionError):
             text = repository.recorded(name, lock).decode("utf-8")
-            found = lock_from_text(Path(lock), text)
+            found = lock_from_text(repository.root / lock, text)
         commits.append(_Commit(id=name, parents=tuple(parents), lock=found))
     return LockHistory(commits=tuple(commits))
+
+
+def _history(repository: Repository, tips: Sequence[str], lock: str) -> list[list[str]]:
+    """The commits that changed a lock, or merged two that did, each with its parents; those come first."""
+    words = ("rev-list", "--parents", "--topo-order", "--reverse", "--full-history")
+    found = repository.output(*words, "--simplify-merges", *tips, "--", f":(top,literal){lock}")
+    return [line.split() for line in found.decode().splitlines()]
+
+
+def _touched_since(repository: Repository, base: str) -> frozenset[str]:
+    """The locks that a commit between `base` and HEAD changed, whatever came of it."""
+    # Not `git log`, which starts a program where the settings ask for signatures.
+    named = ("--", f":(top)*{SUFFIX}")
+    words = ("rev-list", "--full-history", "--no-merges", f"{base}..HEAD")
+    commits = repository.output(*words, *named)
+    if not commits:
+        return frozenset()
+    words = ("diff-tree", "--stdin", "--no-commit-id", "--root", "-r", "--name-only", "-z")
+    return frozenset(names_in(repository.output(*words, "--no-renames", *named, given=commits)))
 
 
 def with_history(
@@ -166,7 +186,7 @@ def _is_older(one: Finding, commit: str) -> bool:
 
 def merged_alike(repository: Repository, base: str, known: Collection[str]) -> Iterator[str]:
     """Yield the recipes whose lock ends as it began, and has lost uses on the way: two branches changed it alike."""
-    for lock in sorted(repository.touched_since(base, f"*{SUFFIX}") - set(known)):
+    for lock in sorted(_touched_since(repository, base) - set(known)):
         now = _read(repository.root / lock)
         recipes = [f"{lock.removesuffix(SUFFIX)}{end}" for end in ENDS]
         recipe = next((one for one in recipes if (repository.root / one).is_file()), "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from support import git_steps as steps
+from support import git_lock_steps, git_row_steps, git_steps
 from support import review_team as team_steps
 from support.review_team import Step, nothing, rebase, team_in
 
@@ -45,7 +45,7 @@ class Situation:
 
 
 def _all() -> tuple[Situation, ...]:
-    s, t = steps, team_steps
+    s, r, k, t = git_steps, git_row_steps, git_lock_steps, team_steps
     listed: list[tuple[str, Step, Step, str, int]] = [
         # The recipe itself.
         ("a harmless edit", nothing, t.harmless, GREEN, 0),
@@ -98,73 +98,75 @@ def _all() -> tuple[Situation, ...]:
         ("a bare repository", nothing, s.bare, REFUSED, 2),
         ("no repository", nothing, s.no_repository, REFUSED, 2),
         # Rows.
-        ("fewer rows", nothing, s.fewer_rows, WEAKER, 1),
-        ("fewer rows of two recipes", s.second_recipe, s.fewer_rows,
+        ("fewer rows", nothing, r.fewer_rows, WEAKER, 1),
+        ("fewer rows of two recipes", r.second_recipe, r.fewer_rows,
          "🔴 2 recipes changed: the gate got weaker in 2", 1),
         ("rows deleted on the disk", nothing, t.rows_gone, INVALID, 2),
-        ("rows deleted and committed", nothing, s.rows_deleted, INVALID, 2),
+        ("rows deleted and committed", nothing, r.rows_deleted, INVALID, 2),
         ("a pipe in the place of rows", nothing, t.rows_are_a_pipe, INVALID, 2),
-        ("sizes that can no longer be met", t.sound_lock, s.too_few_rows, WEAKER, 1),
+        ("sizes that can no longer be met", t.sound_lock, r.too_few_rows, WEAKER, 1),
         ("one file of a pattern deleted", t.patterned, t.fewer_parts, WEAKER, 1),
         ("rows that are ignored and not pinned", t.ignored, t.harmless, UNSURE, 0),
-        ("rows that are ignored and pinned", s.pinned_and_ignored, t.harmless, GREEN, 0),
+        ("rows that are ignored and pinned", r.pinned_and_ignored, t.harmless, GREEN, 0),
         ("rows of the hub, not pinned", t.unpinned, t.harmless, UNSURE, 0),
-        ("rows outside of the repository", s.outside, t.harmless, UNSURE, 0),
-        ("a pin that no longer fits its file", s.pinned, s.rows_behind_the_pin, UNKNOWN, 1),
-        ("a pin that its file never had", s.pinned, s.pin_without_rows, UNKNOWN, 1),
+        ("rows outside of the repository", r.outside, t.harmless, UNSURE, 0),
+        ("a pin that no longer fits its file", r.pinned, r.rows_behind_the_pin, UNKNOWN, 1),
+        ("a pin that its file never had", r.pinned, r.pin_without_rows, UNKNOWN, 1),
         ("rows of a submodule, as before", t.in_a_submodule, t.harmless, UNSURE, 0),
         ("rows of a submodule that moved", t.in_a_submodule, t.other_submodule,
          f"{WEAKER} · {COMPARED}", 1),
-        ("rows of a submodule that is not here", t.in_a_submodule, s.not_fetched, UNSURE, 0),
-        ("rows of a submodule that moved and is not here", t.in_a_submodule, s.moved_and_not_fetched,
+        ("rows of a submodule that is not here", t.in_a_submodule, r.not_fetched, UNSURE, 0),
+        ("rows of a submodule that moved and is not here", t.in_a_submodule, r.moved_and_not_fetched,
          f"{WEAKER} · {COMPARED}", 1),
         ("a recipe in a submodule that moved", t.recipes_in_a_submodule, t.lowered_in_a_submodule,
          "🔴 2 recipes changed, 1 compared: the gate got weaker in 1 · not known in 1 whether the gate got weaker · "
          + COMPARED, 1),
-        ("other rows in a repository within", s.nested_repository, s.other_rows_in_a_nested_repository,
+        ("other rows in a repository within", r.nested_repository, r.other_rows_in_a_nested_repository,
          UNSURE, 0),
         ("a pointer of git-lfs to other bytes", t.pointed_to, t.pointed_elsewhere, WEAKER, 1),
         ("a pointer of git-lfs, as before", t.pointed_to, t.harmless, GREEN, 0),
-        ("a pointer to fewer rows, which git-lfs has", s.kept_by_lfs, s.fewer_rows_by_lfs, WEAKER, 1),
+        ("a pointer to fewer rows, which git-lfs has", r.kept_by_lfs, r.fewer_rows_by_lfs, WEAKER, 1),
         # Links.
         ("other rows behind a link", t.linked, t.other_rows_behind_the_link, WEAKER, 1),
         ("other rows behind the link of a folder", t.linked_folder, t.other_rows_behind_the_link, WEAKER, 1),
         ("other rows behind the link in a pattern", t.linked_pattern, t.other_rows_behind_the_link, WEAKER, 1),
-        ("a link that leads to other rows", t.linked, s.led_elsewhere, WEAKER, 1),
+        ("a link that leads to other rows", t.linked, r.led_elsewhere, WEAKER, 1),
         ("a link to rows outside", t.linked_outside, t.harmless, UNSURE, 0),
-        ("a link to nothing", nothing, s.dangling, INVALID, 2),
-        ("a link to itself", nothing, s.circle, INVALID, 2),
-        ("a recipe by a link, and a lower bound behind it", s.recipe_by_link, s.lowered_behind_the_link, WEAKER, 1),
+        ("a link to nothing", nothing, r.dangling, INVALID, 2),
+        ("a link to itself", nothing, r.circle, INVALID, 2),
+        ("a recipe by a link, and a lower bound behind it", r.recipe_by_link, r.lowered_behind_the_link, WEAKER, 1),
         ("a recipe by a link that git does not hold", t.recipe_outside, t.more_looks, UNKNOWN, 1),
         # Names and line ends.
-        ("names in Unicode, a lower bound", s.unicode_names, s.lowered_under_a_unicode_name, WEAKER, 1),
-        ("names in Unicode, fewer rows", s.unicode_names, s.fewer_rows_under_a_unicode_name, WEAKER, 1),
-        ("rows by a decomposed name", s.unicode_names, s.decomposed, INVALID, 2),
-        ("carriage returns", nothing, s.carriage_returns, GREEN, 0),
-        ("carriage returns by autocrlf", nothing, s.converted, NONE, 0),
-        ("a lower bound and autocrlf", nothing, s.converted_and_lowered, WEAKER, 1),
-        ("the folder renamed", t.sound_lock, s.folder_renamed, GREEN, 0),
-        ("the folder renamed, a lower bound", t.sound_lock, s.folder_renamed_and_lowered, WEAKER, 1),
-        ("the folder renamed, fewer rows", nothing, s.folder_renamed_with_other_rows, WEAKER, 1),
-        ("other capitals", nothing, s.capitals, GREEN, 0),
+        ("names in Unicode, a lower bound", r.unicode_names, r.lowered_under_a_unicode_name, WEAKER, 1),
+        ("names in Unicode, fewer rows", r.unicode_names, r.fewer_rows_under_a_unicode_name, WEAKER, 1),
+        ("rows by a decomposed name", r.unicode_names, r.decomposed, INVALID, 2),
+        ("carriage returns", nothing, r.carriage_returns, GREEN, 0),
+        ("carriage returns by autocrlf", nothing, r.converted, NONE, 0),
+        ("a lower bound and autocrlf", nothing, r.converted_and_lowered, WEAKER, 1),
+        ("the folder renamed", t.sound_lock, r.folder_renamed, GREEN, 0),
+        ("the folder renamed, a lower bound", t.sound_lock, r.folder_renamed_and_lowered, WEAKER, 1),
+        ("the folder renamed, fewer rows", nothing, r.folder_renamed_with_other_rows, WEAKER, 1),
+        ("other capitals", nothing, r.capitals, GREEN, 0),
         # Parents and locks.
-        ("a lower bound in the parent", s.by_a_parent, s.lowered_in_the_parent, WEAKER, 1),
-        ("the parent deleted", s.by_a_parent, s.parent_deleted, INVALID, 2),
+        ("a lower bound in the parent", k.by_a_parent, k.lowered_in_the_parent, WEAKER, 1),
+        ("the parent deleted", k.by_a_parent, k.parent_deleted, INVALID, 2),
         ("the old lock cannot be read", t.broken_lock, t.sound_lock, UNKNOWN, 1),
         ("the new lock cannot be read", t.sound_lock, t.broken_lock, INVALID, 2),
-        ("marks of a conflict in the lock", t.sound_lock, s.marks_in_the_lock, INVALID, 2),
+        ("marks of a conflict in the lock", t.sound_lock, k.marks_in_the_lock, INVALID, 2),
         ("a pipe in the place of the lock", t.sound_lock, t.lock_is_a_pipe, INVALID, 2),
         ("a lock nested too deep", t.sound_lock, t.lock_is_deep, INVALID, 2),
         ("the lock deleted", t.sound_lock, t.lock_gone, WEAKER, 1),
         ("the lock under another name", t.sound_lock, t.lock_renamed, WEAKER, 1),
         ("one use more", t.sound_lock, t.more_looks, GREEN, 0),
-        ("uses turned back", t.sound_lock, s.looks_turned_back, WEAKER, 1),
-        ("other numbers in the accepted run", s.accepted, s.edited_record, WEAKER, 1),
-        ("two branches used the holdout, one use counted", nothing, s.two_looked, WEAKER, 1),
-        ("two branches used the holdout, both counted", nothing, s.both_counted, GREEN, 0),
-        ("an acceptance taken back by git revert", nothing, s.acceptance_reverted, WEAKER, 1),
-        ("an acceptance taken back, its use counted", nothing, s.reverted_and_counted, WAIVED, 0),
-        ("an earlier accepted run that main never had", s.accepted, s.earlier_run, WEAKER, 1),
+        ("uses turned back", t.sound_lock, k.looks_turned_back, WEAKER, 1),
+        ("a sealed lock, uses turned back", k.sealed, k.looks_turned_back, WEAKER, 1),
+        ("a sealed lock whose key is not here", k.sealed, k.key_gone, INVALID, 2),
+        ("other numbers in the accepted run", k.accepted, k.edited_record, WEAKER, 1),
+        ("two branches used the holdout, one use counted", nothing, k.two_looked, WEAKER, 1),
+        ("two branches used the holdout, both counted", nothing, k.both_counted, GREEN, 0),
+        ("an acceptance taken back by git revert", nothing, k.acceptance_reverted, WEAKER, 1),
+        ("an acceptance taken back, its use counted", nothing, k.reverted_and_counted, WAIVED, 0),
+        ("an earlier accepted run that main never had", k.accepted, k.earlier_run, WEAKER, 1),
     ]  # fmt: skip
     return tuple(
         Situation(name=name, before=before, after=after, line=line, code=code)

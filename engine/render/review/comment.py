@@ -98,8 +98,8 @@ def _title(comment: Comment) -> str:
     parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
     parts += [UNSURE] if unsure else []
     # Of one recipe, the sentence about it says so.
-    is_said = compared == count or (count == 1 and parts)
-    of_it = "" if is_said else f", {compared or 'none'} compared"
+    needs_none = compared == count or (count == 1 and parts)
+    of_it = "" if needs_none else f", {compared or 'none'} compared"
     mark = "🟢" if compared else "⚪"
     mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else mark
     well = "valid, and no gate got weaker" if compared else "valid"

@@ -9,8 +9,8 @@ import pytest
 
 from engine.lock.file import lock_path, read_lock
 from engine.review.uses import recount_lock
+from support.git_lock_steps import acceptance_reverted, accepted, looks, two_looked
 from support.git_repository import repository
-from support.git_steps import acceptance_reverted, accepted, looks, two_looked
 from support.recipe_pairs import write_case_lock
 from support.review_team import RECIPE, Team, rebase, sound_lock, team_in
 

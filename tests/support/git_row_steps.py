@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 
 from support.git_repository import Git
-from support.git_steps import harmless_and_committed
+from support.git_steps import harmless_and_committed, make_clone
 from support.review_team import HARMLESS, LOWER, RECIPE, ROWS, Team, fewer, other_submodule, pointer
 
 

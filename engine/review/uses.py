@@ -119,8 +119,8 @@ def _touched_since(repository: Repository, base: str) -> frozenset[str]:
     commits = repository.output(*words, *named)
     if not commits:
         return frozenset()
-    words = ("diff-tree", "--stdin", "--no-commit-id", "--root", "-r", "--name-only", "-z")
-    return frozenset(names_in(repository.output(*words, "--no-renames", *named, given=commits)))
+    names = ("diff-tree", "--stdin", "--no-commit-id", "--root", "-r", "--name-only", "-z")
+    return frozenset(names_in(repository.output(*names, "--no-renames", *named, given=commits)))
 
 
 def with_history(

@@ -19,7 +19,7 @@ from engine.errors import EngineError, Problem
 from engine.inference import predict
 from engine.inference.baselines import compression, floors
 from engine.inference.baselines.shots import shots_of
-from engine.inference.baselines.values import BaselinePredictions, SeededDraws, Question
+from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.preference import base_answers, longer_answer, untouched
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, ENCODERS

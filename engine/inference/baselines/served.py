@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.inference.baselines.values import BaselinePredictions, SeededDraws, Question
+from engine.inference.baselines.values import BaselinePredictions, Question, SeededDraws
 from engine.inference.predict import predicted
 from engine.kinds import AnswerForm
 from engine.progress import Progress

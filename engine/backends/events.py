@@ -80,6 +80,8 @@ class TrainingMonitor:
         elif kind == "packed_rows":
             self._facts[kind] = float(event["difference"])
             refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
+        elif kind == "soft_targets":
+            self._learned_targets(float(event["divergence"]))
         elif kind == "gradients":
             refuse_other_gradients(float(event["cosine"]))
         elif kind == "nonfinite":
@@ -119,6 +121,13 @@ class TrainingMonitor:
                     path="method.batch_size" if name == "rows_per_step" else "method.epochs",
                     hint="run the same command again; if this stays, report it",
                 )
+
+    def _learned_targets(self, divergence: float) -> None:
+        """Keep how far the student was from its teacher at the first step and at the last."""
+        # A training that went on has not seen its first step.
+        began = None if self._facts.get("resumed_from") else divergence
+        known = self._facts.get("soft_targets", {"first": began})
+        self._facts["soft_targets"] = {**known, "last": divergence}
 
     def _step(self, step: int) -> None:
         self.done = step

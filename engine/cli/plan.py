@@ -30,7 +30,13 @@ from engine.estimate.devices import named_device
 from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
-from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
+from engine.estimate.run import (
+    Forecast,
+    StageForecast,
+    forecast,
+    forecast_json,
+    further_trainings,
+)
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
 from engine.pipeline.data_outlook import shapes
@@ -49,6 +55,7 @@ from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
+from engine.recipe.teacher import soft_targets_of
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
@@ -57,7 +64,6 @@ from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
-from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
@@ -148,7 +154,8 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
 
 def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
     downloads = map(_download, downloads_of(plan, store))
-    return [*under("teacher", _teacher_lines(plan, store)), *under("download", downloads)]
+    asked = [*_teacher_lines(plan, store), *_soft_lines(plan, store)]
+    return [*under("teacher", asked), *under("download", downloads)]
 
 
 def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
@@ -169,11 +176,31 @@ def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
     )
     ends = ", and ends there where a cheap baseline is as good"
     stops = ends if teacher.stop_if_teacher_is_no_better else ""
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {rows} and {held}"
+    asked = f"{rows} and {held}" if teacher.inputs.sources else held
+    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {asked}"
     if found.read_tokens is not None and found.written_tokens is not None:
         cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
         yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
     yield "each row is asked once: answers are kept"
+
+
+def _soft_lines(plan: Plan, store: Store) -> Iterator[str]:
+    """Yield what is asked for soft targets, or that it is there already."""
+    soft = soft_targets_of(plan.recipe)
+    if soft is None:
+        return
+    learned = f"learned at temperature {soft.temperature:g}, {soft.weight:.0%} of the loss"
+    if plan.stage("soft_targets").reused is not None:
+        yield f"its probabilities are kept, and asked for no more; {learned}"
+        return
+    from engine.estimate.teacher import soft_estimate  # only where there are some
+
+    data = plan.training_data(store)
+    found = soft_estimate(plan.recipe, store, data, device=plan.inputs.device)
+    rows = "every training row" if found.rows is None else f"{found.rows:,} training rows"
+    most = "" if found.counted or found.rows is None else "at most "
+    tokens = "" if found.tokens is None else f", about {found.tokens:,} tokens in one pass"
+    yield f"then it is asked for its probabilities in {most}{rows}{tokens}; {learned}"
 
 
 def _download(one: Download) -> str:
@@ -242,14 +269,11 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
         if plan.takes_swept:
             return "taken from the sweep"
         return "" if counted is None else _steps(plan, counted)
-    repeats = {
-        "resample": trainings(plan.recipe),
-        "sweep": len(methods_of(plan.recipe)),
-        "seeds": len(plan.recipe.method.seeds),
-    }
+    repeats = {**further_trainings(plan.recipe), "sweep": len(methods_of(plan.recipe))}
     if stage.name in repeats:
         at_most = "up to " if stage.name == SWEEP and plan.was_swept else ""
-        return f"{at_most}{repeats[stage.name]} trainings"
+        times = repeats[stage.name]
+        return f"{at_most}{times} training{'' if times == 1 else 's'}"
     export = plan.recipe.export
     has_types = stage.name == "quantize" and export.has_quantized_file
     return ", ".join(export.quantizations) if has_types else ""

@@ -35,6 +35,7 @@ from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
 from engine.store import Artifact
+from engine.training.soft_targets import FILE as TARGETS
 
 Artifacts = Mapping[str, Artifact]
 ROUND = 6
@@ -84,12 +85,16 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
     made = artifacts["teach"]
     # a teacher that was not asked for labels has left no list of sources
     sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
-    return {
+    facts: TeacherFacts = {
         "reference": _reference(recipe.teacher.model),
         "sources": tuple(sources),
         "rows": found.kept,
         "trained": split_digests(rows)["train"],
     }
+    if "soft_targets" in artifacts:
+        files = artifacts["soft_targets"].files
+        facts["targets"] = next(one.sha256 for one in files if one.name == TARGETS)
+    return facts
 
 
 def _reference(model: Baseline) -> dict[str, str]:

@@ -39,6 +39,7 @@ class TrainingMonitor:
         self._facts: dict[str, Any] = {}
         self._numbers: dict[str, str] = {}
         self._nonfinite: Mapping[str, Any] | None = None
+        self._divergences: list[float] = []
         self._first: tuple[float, int] | None = None
 
     @property
@@ -123,11 +124,12 @@ class TrainingMonitor:
                 )
 
     def _learned_targets(self, divergence: float) -> None:
-        """Keep how far the student was from its teacher at the first step and at the last."""
+        """Keep how far the student was from its teacher at the first step, and over the last epoch."""
+        self._divergences.append(divergence)
+        last = self._divergences[-self.plan.steps_per_epoch :]
         # A training that went on has not seen its first step.
-        began = None if self._facts.get("resumed_from") else divergence
-        known = self._facts.get("soft_targets", {"first": began})
-        self._facts["soft_targets"] = {**known, "last": divergence}
+        first = None if self._facts.get("resumed_from") else self._divergences[0]
+        self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
 
     def _step(self, step: int) -> None:
         self.done = step

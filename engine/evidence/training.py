@@ -27,7 +27,7 @@ class LearnedTargets:
     first: float | None
     """Divergence in nats a token at the first optimizer step; None where training went on from a checkpoint."""
     last: float
-    """At the last one."""
+    """Mean of the last epoch's steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,6 @@ from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
 from engine.store import Artifact
-from engine.training.soft_targets import FILE as TARGETS
 
 Artifacts = Mapping[str, Artifact]
 ROUND = 6
@@ -93,7 +92,7 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
     }
     if "soft_targets" in artifacts:
         files = artifacts["soft_targets"].files
-        facts["targets"] = next(one.sha256 for one in files if one.name == TARGETS)
+        facts["targets"] = next(one.sha256 for one in files if one.name.endswith(".safetensors"))
     return facts
 
 

@@ -30,7 +30,7 @@ from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import counted, layer_count, parameters_of
 from engine.runtime.training.shared_prefix import SharedPrefix
-from engine.runtime.training.soft_targets import Distillation, SoftTargets
+from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
 EVENTS = "events.jsonl"
@@ -118,7 +118,7 @@ class LearnSoftTargets(BasePlugin):  # type: ignore[misc]  # axolotl is untyped 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change batches and loss of the trainer that Axolotl built."""
         how = Distillation(weight=cfg.distillation_weight, temperature=cfg.distillation_temperature)
-        return [SoftTargets(trainer, Path(TARGETS), how, _write)]
+        return [SoftTargetLoss(trainer, Path(TARGETS), how, _write)]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
     from engine.runtime.training.target_table import Targets
 
-FILE: Final = "targets.safetensors"
-PRODUCT: Final = "soft_targets"
+PRODUCT: Final = "teacher_targets"
 REVISION: Final = 1
 """Bumped when the same teacher and rows would now give other targets."""
 MOST: Final = 32
@@ -52,6 +51,9 @@ class TeacherForTargets:
     asked: int = 0
     """Rows that went through the model in this run; the others were asked before."""
     _loaded: list[LoadedModel] = field(default_factory=list)
+    _done: int = 0
+    """Rows of earlier parts."""
+    _all: int = 0
 
     def targets(self, rows: Sequence[Row]) -> dict[bytes, Targets]:
         """Return the targets of rows by `row_key`, asking those that were never asked.
@@ -64,8 +66,9 @@ class TeacherForTargets:
 
         different = {row_key(row): row for row in rows}
         found: dict[bytes, Targets] = {}
+        self._all = len(different)
         for part in batched(different.items(), PART, strict=False):
-            self.context.progress.update(len(found), len(different), "rows asked")
+            self._done = len(found)
             found |= _read(self._product(dict(part)).path, dict(part)) or {}
         return found
 
@@ -114,6 +117,7 @@ class TeacherForTargets:
                 _keep(place, known)
                 self.asked += len(here)
             found |= known
+            self.context.progress.update(self._done + len(found), self._all, "rows asked")
         return found
 
     def _teacher(self) -> LoadedModel:

@@ -39,7 +39,7 @@ from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
 from engine.runtime.training.shared_prefix import SharedPrefix
-from engine.runtime.training.soft_targets import Distillation, SoftTargets
+from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -146,7 +146,7 @@ def train_on(
         callbacks.insert(0, PackedRows(trainer, report))
     if targets is not None and (weight := config.get("distillation_weight")):
         how = Distillation(weight=weight, temperature=config["distillation_temperature"])
-        callbacks.append(SoftTargets(trainer, targets, how, report))
+        callbacks.append(SoftTargetLoss(trainer, targets, how, report))
     for callback in callbacks:
         trainer.add_callback(callback)
     # Progress goes through `Watch`; these two would write to the terminal as well.

@@ -37,7 +37,7 @@ class Distillation:
     temperature: float
 
 
-class SoftTargets(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
+class SoftTargetLoss(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Adds the teacher's probabilities to a trainer's batches and loss.
 
     Set up after what else changes its batches: they are made as before, and the targets added.

@@ -68,7 +68,7 @@ def _share(probability: float | None) -> str:
 
 def _divergence(learned: LearnedTargets) -> str:
     first = DASH if learned.first is None else f"{learned.first:.3g}"
-    return f"{first} nats a token at the first step, {learned.last:.3g} at the last"
+    return f"{first} nats a token at the first step, {learned.last:.3g} in the last epoch"
 
 
 @report_section("soft-against-answers", at=112)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.cli.place import (
     store_of,
 )
 from engine.cli.power_table import power_facts, under
+from engine.cli.teacher_lines import soft_lines, teacher_lines
 from engine.environment import detect_device
 from engine.errors import ExitCode, Problem, RecipeError
 from engine.estimate.devices import named_device
@@ -55,7 +56,6 @@ from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
-from engine.recipe.teacher import soft_targets_of
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
@@ -154,53 +154,8 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
 
 def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
     downloads = map(_download, downloads_of(plan, store))
-    asked = [*_teacher_lines(plan, store), *_soft_lines(plan, store)]
+    asked = [*teacher_lines(plan, store), *soft_lines(plan, store)]
     return [*under("teacher", asked), *under("download", downloads)]
-
-
-def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
-    teacher = plan.recipe.teacher
-    if teacher is None or plan.stage("teach").reused is not None:
-        return
-    from engine.estimate.teacher import teacher_estimate  # only where there is one
-
-    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
-    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
-    counted = {
-        "validation rows": found.validation,
-        "holdout rows": found.holdout,
-    }
-    judged, held = (
-        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
-    )
-    ends = ", and ends there where a cheap baseline is as good"
-    stops = ends if teacher.stop_if_teacher_is_no_better else ""
-    asked = f"{rows} and {held}" if teacher.inputs.sources else held
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {asked}"
-    if found.read_tokens is not None and found.written_tokens is not None:
-        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
-        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
-    yield "each row is asked once: answers are kept"
-
-
-def _soft_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what is asked for soft targets, or that it is there already."""
-    soft = soft_targets_of(plan.recipe)
-    if soft is None:
-        return
-    learned = f"learned at temperature {soft.temperature:g}, {soft.weight:.0%} of the loss"
-    if plan.stage("soft_targets").reused is not None:
-        yield f"its probabilities are kept, and asked for no more; {learned}"
-        return
-    from engine.estimate.teacher import soft_estimate  # only where there are some
-
-    data = plan.training_data(store)
-    found = soft_estimate(plan.recipe, store, data, device=plan.inputs.device)
-    rows = "every training row" if found.rows is None else f"{found.rows:,} training rows"
-    most = "" if found.counted or found.rows is None else "at most "
-    tokens = "" if found.tokens is None else f", about {found.tokens:,} tokens in one pass"
-    yield f"then it is asked for its probabilities in {most}{rows}{tokens}; {learned}"
 
 
 def _download(one: Download) -> str:

@@ -15,7 +15,6 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import SoftAgainstAnswers, to_json
 from engine.inference import predict
 from engine.metrics.comparing import comparisons_with, corrected
-from engine.metrics.paired import pair
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.methods import method_slice
@@ -57,6 +56,8 @@ def run(context: StageContext) -> None:
         StageError: B411-B418 the training failed, or what it left cannot be believed.
 
     """
+    from engine.metrics.paired import pair  # brings numpy
+
     refuse_unready(context)
     recipe = without_soft_targets(context.recipe)
     soft = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))

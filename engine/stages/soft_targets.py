@@ -106,14 +106,14 @@ def _identity(context: StageContext) -> Mapping[str, Any]:
 def _rows(context: StageContext) -> list[dict[str, list[int]]]:
     """Return the training rows as tokens and labels, in their order."""
     from engine.runtime.rendering.chat import load_chat  # brings transformers
-    from engine.runtime.rendering.packing import trained_row
+    from engine.runtime.rendering.packing import trained_rows
 
     base = context.base_model_folder()
     chat = load_chat(base, asks=None)
     whole = context.recipe.method.loss_on == "everything"
     train: Path = rendered_rows(context, base, quiet=True).file("train.jsonl")
     with train.open(encoding="utf-8") as stream:
-        return [trained_row(json.loads(line), chat, learn_all=whole) for line in stream]
+        return trained_rows([*map(json.loads, stream)], chat, learn_all=whole)
 
 
 def _result(

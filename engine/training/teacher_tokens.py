@@ -6,11 +6,12 @@ one size can differ everywhere. So the tokens are compared, one by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
-from engine.errors import StageError
+from engine.errors import Problem, StageError
+from engine.files.reading import read_json
 from engine.recipe.teacher import soft_targets_of
 
 
@@ -28,23 +29,37 @@ def refuse_other_tokenizer(context: StageContext) -> int:
 
     theirs = locate_tokenizer(teacher.model.ref, context.cached, context.progress)
     student = tokens_of(context.base_model_folder())
-    refuse_other_tokens(student, tokens_of(theirs))
+    if problems := [*other_tokens(student, tokens_of(theirs))]:
+        raise StageError(problems)
     return max(student) + 1
 
 
-def refuse_other_tokens(student: Mapping[int, str], teacher: Mapping[int, str]) -> None:
-    """StageError X744 that names the first token of the student's which the teacher does not have at its number."""
+def other_tokens(student: Mapping[int, str], teacher: Mapping[int, str]) -> Iterator[Problem]:
+    """Yield X744 with the first token of the student's which the teacher does not have at its number."""
     for number, token in sorted(student.items()):
         found = teacher.get(number)
         if found != token:
             theirs = "does not exist" if found is None else f"is {found!r}"
-            raise StageError.one(
-                "X744",
-                f"the teacher has another tokenizer: token {number} is {token!r} in the base model and "
+            yield Problem(
+                code="X744",
+                message=f"the teacher has another tokenizer: token {number} is {token!r} in the base model and "
                 f"{theirs} in the teacher",
                 path="teacher.model",
                 hint="set `teacher.targets: answers`, or name a teacher with the base model's tokenizer",
             )
+            return
+
+
+def tokens_in(file: Path) -> dict[int, str]:
+    """Return the tokens of a tokenizer.json, by number. Light: no library is asked."""
+    whole = read_json(file)
+    words = whole["model"]["vocab"]
+    # Of Unigram a list, each with its probability.
+    pairs = (
+        words.items() if isinstance(words, dict) else ((one[0], n) for n, one in enumerate(words))
+    )
+    found = {int(number): str(token) for token, number in pairs}
+    return found | {int(one["id"]): str(one["content"]) for one in whole.get("added_tokens", ())}
 
 
 def tokens_of(folder: Path) -> dict[int, str]:

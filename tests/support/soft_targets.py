@@ -12,7 +12,7 @@ from engine.recipe.baselines import baseline
 from engine.recipe.model import Recipe, SoftTargets, Teacher, TeacherInputs
 from engine.runtime.models.load import load_model
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.packing import IGNORED, trained_row
+from engine.runtime.rendering.packing import IGNORED, trained_rows
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.teacher_targets import packs, targets_of
 from engine.runtime.training.target_table import Targets, row_key, write_table
@@ -59,7 +59,7 @@ def read_rows(path: Path, base: Path, *, learn_all: bool = False) -> list[dict[s
     """Return rendered rows as trainers read them."""
     chat = load_chat(base)
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [trained_row(json.loads(line), chat, learn_all=learn_all) for line in lines]
+    return trained_rows([*map(json.loads, lines)], chat, learn_all=learn_all)
 
 
 def asked(

@@ -15,17 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.runtime.rendering.packing import IGNORED
-from engine.runtime.training.gradients import Batch
+from engine.runtime.training.gradients import FOR_THE_LOSS, Batch
 from engine.runtime.training.target_table import Row, TargetTable
 
-TOKENS: Final = "target_tokens"
-LOGS: Final = "target_log_probabilities"
+TOKENS, LOGS = FOR_THE_LOSS
 """Of a batch, beside what the model reads: [N, K] for its N learned tokens, row after row."""
 
 

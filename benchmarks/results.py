@@ -6,8 +6,8 @@
 
 `run` writes a recipe for each set and seed (`benchmarks/results_cases.py`) into a work folder and runs it there; what
 is there already is not run again. `page` reads the reports of that folder and writes docs/results.md and
-docs/results.json; numbers that are not there say why, and sets that were run before stay in them. Sets of packages are fetched; others are read below `--data`,
-one folder a set, and are passed over where they are absent.
+docs/results.json; numbers that are not there say why, and sets that were run before stay in them. Sets of packages are
+fetched; others are read below `--data`, one folder a set, and are passed over where they are absent.
 """
 
 from __future__ import annotations

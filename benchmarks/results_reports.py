@@ -165,7 +165,7 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
 
 
 def joined(earlier: Results, newer: Results, cases: Sequence[Case] = CASES) -> Results:
-    """Return both tables as one: of a set that was run anew all its seeds are the new ones, others stay as they were."""
+    """Return both tables as one: a set that was run anew has the new seeds alone, others stay as they were."""
     lines = {line.name: line for line in (*earlier.lines, *newer.lines)}
     days = sorted({*earlier.dates, *newer.dates})
     tools = sorted({*earlier.versions, *newer.versions})

@@ -22,11 +22,13 @@ from support.forged_bundles import (
     Change,
     Forge,
     accepted_by_a_weaker_recipe,
+    another_page,
     better_end_everywhere,
     better_everywhere,
     bound_lower,
     confusion_of_a_better_model,
     more,
+    page_more,
     put,
     without,
 )
@@ -283,22 +285,17 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
         lambda forge: forge.replace("    macro_f1:\n      min: 0.01\n", "    {}\n", RESOLVED),
         "recipe",
     ),
-    "model card": (
-        lambda forge: forge.files.update(
-            {"README.md": forge.files["README.md"] + b"\nIt reaches a macro-F1 of 0.98765.\n"}
-        ),
+    "model card": (page_more("README.md", b"\nCertified.\n"), "README.md is not the page"),
+    "page": (page_more("report.html", b"<p>Certified</p>"), "report.html is not the page"),
+    "model card of another version": (
+        page_more("README.md", b"\nIt reaches a macro-F1 of 0.98765.\n", version="0.1.0"),
         "README.md says 0.98765",
     ),
-    "page": (
-        lambda forge: forge.files.update(
-            {"report.html": forge.files["report.html"] + b"<p>0.98765</p>"}
-        ),
+    "page of another version": (
+        page_more("report.html", b"<p>0.98765</p>", version="0.1.0"),
         "report.html says 0.98765",
     ),
-    "another page": (
-        lambda forge: forge.files.update({"README.md": b"# A fine model\n"}),
-        "README.md does not name `tiny`",
-    ),
+    "another page of another version": (another_page, "README.md does not name `tiny`"),
     # statement
     "verdicts in the statement": (
         lambda forge: forge.statement.update(verdicts={}),

@@ -28,6 +28,8 @@ IN_ORDER = (
 SURROUNDINGS = ("tool version", "hardware", "threads")
 """Parts that may differ although everything else is the same."""
 DIGITS = 12
+SAME_ROWS = ", with the same rows"
+"""What follows the digest of a source that has other bytes than the lock's, and no other row."""
 UNRECORDED = "not recorded"
 """What stands for a fact that an accepted run records and a lock lacks."""
 
@@ -99,9 +101,9 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
         if one["sha256"] is None or now.get(one["name"]) is None:
             continue
         digest = _digest("data", one["name"], one["sha256"], now[one["name"]])
-        # other bytes with equal rows, such as other line ends, train the same model
+        # other bytes with equal rows, such as other line ends, train the same model: no hindrance, and no equality
         if not digest.equal and same_rows:
-            digest = replace(digest, equal=True, found=f"{digest.found}, with the same rows")
+            digest = replace(digest, found=f"{digest.found}{SAME_ROWS}")
         yield digest
     yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
     yield _fact("data", "rows", locked.rows, found["rows"])

@@ -11,7 +11,7 @@ from engine.backends import load_backend
 from engine.data.membership import RECORDED_ROWS
 from engine.environment import VLLM, Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
-from engine.evidence import Repeat, Reproduction, StageRecord
+from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.lock.accepted_run import accepted_of, used_versions
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.file import Accepted, lock_path, read_lock
@@ -21,6 +21,7 @@ from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
+from engine.store.runs import Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,9 @@ class LockPolicy:
         *,
         outcome: str,
         error: EngineError | None,
+        runs: Runs,
     ) -> Reproduction | None:
-        """Return how the run compares; None without anything to compare with."""
+        """Return how the run compares; None without anything to compare with. `runs` are those before it."""
         if self.accepted is None:
             return None
         if self.changed:
@@ -111,6 +113,7 @@ class LockPolicy:
                 records=records,
                 outcome=outcome,
                 error=error,
+                originals=frozenset(_originals(runs, self.recipe.name)),
             )
         )
 
@@ -122,6 +125,16 @@ class LockPolicy:
         failed = found is not None and found.verdict in (Repeat.NOT, Repeat.REUSED)
         # a code that is there already says more: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
+
+
+def _originals(runs: Runs, recipe_name: str) -> Iterator[str]:
+    """Yield the keys of what this user's runs have made without repeating a lock."""
+    for _, record in runs.ours(recipe_name):
+        if record.get("reproduction"):
+            continue
+        for stage in record.get("stages", {}).values():
+            if stage.get("status") == StageStatus.RAN:
+                yield stage["key"]
 
 
 def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.backends import load_backend
+from engine.backends import check_environment, load_backend
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -24,10 +23,12 @@ from engine.cli.place import (
     store_of,
 )
 from engine.cli.power_table import power_facts, under
-from engine.environment import detect_device
-from engine.errors import ExitCode, Problem, RecipeError
+from engine.cli.probing import run_probe
+from engine.environment import Device, detect_device
+from engine.errors import ExitCode, Problem, Severity
 from engine.estimate.devices import named_device
 from engine.estimate.downloads import Download, encoder_downloads
+from engine.estimate.fit import refuse_unfit
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
 from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
@@ -45,6 +46,7 @@ from engine.pipeline.plan import (
     plan_run,
 )
 from engine.pipeline.power import power_estimates
+from engine.pipeline.preflight import require_backend
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
 from engine.recipe.outside import outside_of
@@ -93,9 +95,12 @@ def run(options: argparse.Namespace) -> None:
     recipe, warnings = read_recipe(options)
     root = store_of(options)
     store, lock = Store(root), lock_policy(recipe, PLAIN)
+    refuse_unfit(recipe, store)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
         run_probe(recipe, warnings, root=root, elsewhere=options.device)
+    require_backend(recipe, device, until="data")  # what is wrong on every machine
+    missing = () if options.device else _missing(recipe, device)
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
@@ -105,7 +110,8 @@ def run(options: argparse.Namespace) -> None:
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
         shown = _json(plan, found, counted, root=root, outside=outside)
-        show_json(shown | {"downloads": downloads})
+        refused = [one.headline() for one in missing]
+        show_json(shown | {"downloads": downloads, "refused": refused})
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -113,12 +119,8 @@ def run(options: argparse.Namespace) -> None:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
-    facts: list[tuple[str, str | Table]] = []
-    facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", text)] if (text := _trained(plan, counted)) else []
-    facts += _training_facts(recipe)
-    facts += _split_facts(plan)
-    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
+    facts = [*under("refused", (f"a run here: {one.headline()}" for one in missing))]
+    facts += _row_facts(plan, counted)
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
@@ -130,6 +132,24 @@ def run(options: argparse.Namespace) -> None:
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def _missing(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
+    """Return what keeps this machine from training the recipe."""
+    found = check_environment(recipe, device)
+    return tuple(one for one in found if one.severity is Severity.ERROR)
+
+
+def _row_facts(plan: Plan, counted: TrainedRows | None) -> list[tuple[str, str | Table]]:
+    """Return what is read, what of it is trained and by whom, and who judges."""
+    recipe = plan.recipe
+    facts: list[tuple[str, str | Table]] = []
+    facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
+    facts += [("trained", text)] if (text := _trained(plan, counted)) else []
+    facts += _training_facts(recipe)
+    facts += _split_facts(plan)
+    facts += [("holdout", text)] if (text := holdout_line(plan)) else []
+    return facts
 
 
 def _training_facts(recipe: Recipe) -> list[tuple[str, str | Table]]:
@@ -376,25 +396,3 @@ def _json(
         ],
         "estimate": forecast_json(found),
     }
-
-
-def run_probe(
-    recipe: Recipe, warnings: Sequence[Problem], *, root: Path, elsewhere: str | None
-) -> None:
-    """Run two training steps on this machine. RecipeError R042 for another one."""
-    if elsewhere:
-        raise RecipeError.one(
-            "R042",
-            f"--probe runs on this machine, not on `{elsewhere}`",
-            hint="leave out --device, or run the probe there",
-        )
-    from engine.cli.streams import others_to  # only a probe runs something
-    from engine.cli.watch import Console
-    from engine.estimate.probe import probe
-    from engine.pipeline.preflight import refuse_moving, refuse_outside
-
-    refuse_outside(recipe, warnings)
-    refuse_moving(recipe, warnings)
-    log = root / "logs" / f"probe-{os.getpid()}.log"
-    with others_to(log) as terminal:
-        probe(recipe, root=root, watcher=Console(terminal, quiet=False))

@@ -74,23 +74,26 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     """Return the operations of one pass: forward, and with `backward` the way back.
 
     The way back is twice the forward pass where every weight has a gradient; beside frozen weights it
-    is as much again, and the adapters' own part. It ends where nothing before is trained.
+    is as much again, and the adapters' own part. It ends where nothing before is trained. Preferences that are
+    measured against the untouched model go through that one as well, forward only.
     """
     head = shape.vocabulary * shape.hidden
     attention = 4.0 * shape.hidden * batch.length * shape.layers
     blocks = batch.tokens * (2.0 * shape.linear_parameters + attention)
     logits = batch.logits * 2.0 * head
     forward = blocks + logits
+    is_compared = method.preference is not None and method.preference.has_reference
+    reference = forward if is_compared else 0.0
     if not backward:
-        return forward
+        return forward + reference
     again = forward if method.gradient_checkpointing else 0.0
     if method.kind == "full" and method.train_only is None:
-        return 3 * forward + again
+        return 3 * forward + again + reference
     # No further than the first layer of which anything is trained.
     back = blocks * (layers_back(shape, method) / shape.layers) + logits
     own = 2.0 if method.kind == "full" else 6.0
     learned = own * trainable_parameters(shape, method) * batch.tokens
-    return forward + back + again + learned + _lengths(shape, method)
+    return forward + back + again + learned + _lengths(shape, method) + reference
 
 
 def _lengths(shape: ModelShape, method: Method) -> float:

@@ -165,8 +165,13 @@ def peak(
 def ready(shape: ModelShape, method: Method, precision: str) -> int:
     """Return the weights and the adapter, before the first pass makes copies of any."""
     if method.kind == "full":
-        return 4 * shape.total_parameters
+        return 4 * shape.total_parameters * _copies(method)
     return _weights(shape, method, precision) + 4 * trainable_parameters(shape, method)
+
+
+def _copies(method: Method) -> int:
+    """Return how often full training holds the model: preferences may be measured against an untouched one."""
+    return 2 if method.preference is not None and method.preference.has_reference else 1
 
 
 def _weights(shape: ModelShape, method: Method, precision: str) -> int:
@@ -178,7 +183,8 @@ def _weights(shape: ModelShape, method: Method, precision: str) -> int:
     if method.kind == "full":
         # A weight that is frozen is cast anew each time.
         cast = shape.linear_parameters * _unfrozen(shape, method) // shape.total_parameters
-        return 4 * shape.total_parameters + (2 * cast if precision != "fp32" else 0)
+        held = 4 * shape.total_parameters * _copies(method)
+        return held + (2 * cast if precision != "fp32" else 0)
     return WIDTH[precision] * shape.total_parameters
 
 

@@ -165,7 +165,7 @@ def _write_rows(
 def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     """Return the rows that are chosen from, shortest first."""
     from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
-    from engine.runtime.rendering.packing import trained_row
+    from engine.runtime.rendering.packing import trained_rows
 
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     if len(lines) > MOST_ROWS:
@@ -173,9 +173,10 @@ def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
         half = MOST_ROWS // 2
         lines = [*lines[:-half][:: max(1, len(lines) // half)], *lines[-half:]]
     chat = load_chat(base)
+    made = trained_rows([json.loads(line) for line in lines], chat)
     rows = [
-        _RenderedRow(line=line, tokens=len(trained_row(json.loads(line), chat)["input_ids"]))
-        for line in lines
+        _RenderedRow(line=line, tokens=len(row["input_ids"]))
+        for line, row in zip(lines, made, strict=True)
     ]
     return sorted(rows, key=lambda row: row.tokens)
 

@@ -66,6 +66,8 @@ class ModelShape:
     """Where this comes from: `config.json: 30 layers of 576, …`."""
     stored_bytes: int | None = None
     """Of the weights as they lie there; None where only the config is."""
+    assumed: bool = False
+    """`linears` are those of Llama, for a model type of which the config does not say them."""
 
     @property
     def linear_parameters(self) -> int:
@@ -117,6 +119,7 @@ def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
             tied=tied,
             linears=_blocks(hidden, inner, layers, queries=heads * head, keys=keys * head),
             total_parameters=0,
+            assumed=kind not in GATED,
             source=f"config.json: {layers} layers of {hidden}, {words} words"
             + ("" if kind in GATED else f"; blocks as in Llama are assumed for `{kind}`"),
         )
@@ -264,6 +267,7 @@ def _with_tensors(shape: ModelShape, tensors: Mapping[str, tuple[str, list[int]]
     return replace(
         shape,
         linears=linears or shape.linears,
+        assumed=shape.assumed and not linears,
         total_parameters=total,
         tied=not any("lm_head" in name or "embed_out" in name for name in sizes),
         stored_bytes=stored,

@@ -55,17 +55,17 @@ def to_learn_more(
     elif training.steps < FEW_STEPS:
         changes |= _more_steps(method, training)
     elif losses is not None and losses.is_falling:
-        changes["epochs"] = _doubled(_epochs(method, training))
+        changes |= _doubled(method, training)
     if not changes and method.kind != "full" and method.rank < USUAL_RANK:
         changes |= {"rank": USUAL_RANK, "alpha": max(method.alpha, 2 * USUAL_RANK)}
     if not changes:
-        changes["epochs"] = _doubled(_epochs(method, training))
+        changes |= _doubled(method, training)
     return _edits(method, changes)
 
 
 def to_train_on(method: Method, training: TrainingSummary) -> tuple[RecipeEdit, ...]:
-    """Return twice the epochs, where that is not too long."""
-    return _edits(method, {"epochs": _doubled(_epochs(method, training))})
+    """Return twice the epochs, or tokens, where that is not too long."""
+    return _edits(method, _doubled(method, training))
 
 
 def to_learn_less(
@@ -74,10 +74,13 @@ def to_learn_less(
     *,
     checkpoints: Checkpoints,
     losses: ValidationLosses | None,
+    has_labels: bool,
 ) -> tuple[RecipeEdit, ...]:
     """Return what would keep an overfitted model from learning rows by heart; nothing where no edit is known to.
 
-    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better.
+    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better. The
+    validation loss alone decides nothing where labels are chosen: it rises long before answers get worse, and the
+    step of its minimum was better in one of nine trainings, by 0.002 (benchmarks/defaults.jsonl).
     """
     if checkpoints.are_compared:
         better = checkpoints.better
@@ -86,12 +89,14 @@ def to_learn_less(
         at_minimum = losses is not None and losses.lowest_step == better.step
         if method.keep == "last" and at_minimum:
             return to_keep(method, "best")
-        return _edits(method, {"epochs": _round_epochs(better.epoch)})
+        epochs = better.epoch if method.tokens is not None else _round_epochs(better.epoch)
+        return _edits(method, _length(method, training, epochs))
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
-        return to_keep(method, "best") if has_turned else ()
+        return to_keep(method, "best") if has_turned and not has_labels else ()
     # Without validation rows, `best` draws them from the training rows.
-    fewer = _edits(method, {"epochs": max(1, math.floor(_epochs(method, training) / 2))})
+    half = max(1, math.floor(_epochs(method, training) / 2))
+    fewer = _edits(method, _length(method, training, half))
     return to_keep(method, "best") or fewer
 
 
@@ -165,18 +170,30 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
     needed = math.ceil(WANTED_STEPS / max(1, math.ceil(training.rows / batch)))
     epochs = min(needed, MOST_EPOCHS)
     if epochs > _epochs(method, training):
-        changes["epochs"] = epochs
+        changes |= _length(method, training, epochs)
     return changes
+
+
+def _length(method: Method, training: TrainingSummary, epochs: float) -> dict[str, Any]:
+    """Return the key that says how long is trained, `epochs` or `tokens`, with the value for so many epochs."""
+    if method.tokens is None:
+        return {"epochs": epochs}
+    tokens = method.tokens * epochs / _epochs(method, training)
+    return {"tokens": int(float(f"{tokens:.2g}")) if tokens != method.tokens else method.tokens}
 
 
 def _epochs(method: Method, training: TrainingSummary) -> float:
     """Return how often rows were to be seen: bounds of the number of steps may have changed what `epochs` says."""
+    if method.tokens is not None:
+        # Only packed rows are counted in tokens, and these are full.
+        return method.tokens / (max(1, training.rows) * method.max_length)
     is_bounded = method.min_steps is not None or method.max_steps is not None
     return round(training.epochs, 1) if is_bounded and not training.stopped_early else method.epochs
 
 
-def _doubled(epochs: float) -> float:
-    return max(epochs, min(2 * epochs, LONGEST))
+def _doubled(method: Method, training: TrainingSummary) -> dict[str, Any]:
+    epochs = _epochs(method, training)
+    return _length(method, training, max(epochs, min(2 * epochs, LONGEST)))
 
 
 def _round_epochs(epochs: float) -> float:

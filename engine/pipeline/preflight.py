@@ -67,11 +67,20 @@ def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
         )
 
 
-def require_backend(recipe: Recipe, device: Device) -> None:
-    """RecipeError for a recipe that its backend cannot train, EnvironmentProblem where this machine cannot."""
+BEFORE_TRAINING = ("data", "baseline")
+"""Stages that need nothing of the backend."""
+
+
+def require_backend(recipe: Recipe, device: Device, *, until: str | None = None) -> None:
+    """RecipeError for a recipe that its backend cannot train, EnvironmentProblem where this machine cannot.
+
+    What ends before training is none of the machine's business.
+    """
     wrong = [p for p in check_backend(recipe) if p.severity is Severity.ERROR]
     if wrong:
         raise RecipeError(wrong)
+    if until in BEFORE_TRAINING:
+        return
     missing = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
     if missing:
         raise EnvironmentProblem(missing)

@@ -10,6 +10,7 @@ from engine.artifacts import results as flow
 from engine.environment import detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem
 from engine.estimate.actuals import CostTracker
+from engine.estimate.fit import refuse_unfit
 from engine.evidence import (
     HoldoutUse,
     Repeat,
@@ -105,7 +106,8 @@ def run_recipe(
             the orders name a stage that the recipe does not have (R272) or that its kind of task
             cannot be run to (R249).
         DataError: a local source cannot be identified.
-        EnvironmentProblem: the backend is not installed.
+        EnvironmentProblem: the backend is not installed, and the run goes on to training.
+        StageError: X730, X731 the base model, where it is here, does not have what the method names.
         RecipeError, EnvironmentProblem: with `lock_options.frozen`, D389 for what the lock does not cover.
 
     """
@@ -116,8 +118,9 @@ def run_recipe(
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
         lock = lock_policy(recipe, lock_options)
         device = lock.device(detect_device())
-        require_backend(recipe, device)
         store, runs = Store(root, versions=tool_versions()), Runs(root)
+        require_backend(recipe, device, until=options.until)
+        refuse_unfit(recipe, store)
         # large local files are hashed here: a signal waits a little for that, and not to its end
         with interrupts.deferred():
             inputs = collect_inputs(recipe, store, device)

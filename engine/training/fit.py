@@ -1,15 +1,16 @@
 """Whether the base model has what a method names: its layers, and the modules with a rank of their own.
 
-Asked before training: trainers pass over a module that they do not find, and fail late where a layer is missing.
+Asked before training: trainers pass over a module that they do not find, and fail late where a layer is missing. A plan
+asks it of what is known of the base model (`engine.estimate.fit`), training of the weights themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine.backends.options import numbered
-from engine.errors import StageError
+from engine.errors import Problem, StageError
 from engine.files.reading import read_json
 from engine.recipe.model import Method
 from engine.recipe.text.nearest import nearest
@@ -18,13 +19,35 @@ MATRIX = 2
 
 
 def refuse_unfit(method: Method, base: Path) -> None:
-    """StageError X730 for a layer, X731 for a module that the base model in the folder `base` does not have."""
+    """StageError X730 for layers, X731 for modules that the base model in the folder `base` does not have."""
+    found = list(_lacking_layers(method, _layer_count(base)))
+    if method.ranks:
+        found += _lacking_modules(method, _modules(base))
+    if found:
+        raise StageError(found)
+
+
+def unfit(method: Method, *, layers: int | None, modules: Iterable[str]) -> Iterator[Problem]:
+    """Yield X730 and X731 of a base model of so many layers, with matrices whose names end so; none for no names."""
+    yield from _lacking_layers(method, layers)
+    if known := frozenset(modules):
+        yield from _lacking_modules(method, known)
+
+
+def _lacking_layers(method: Method, count: int | None) -> Iterator[Problem]:
     only = method.train_only
     for key, layers in (("layers", method.layers), ("train_only.layers", only and only.layers)):
-        if layers:
-            _refuse_layers(numbered(layers), _layer_count(base), path=f"method.{key}")
-    if method.ranks:
-        _refuse_modules([name for name, _ in method.ranks], base)
+        numbers = numbered(layers) if layers else ()
+        # Without the number the trainer says it, when it has loaded the model.
+        beyond = [one for one in numbers if count is not None and not -count <= one < count]
+        if beyond:
+            asked = f"layer {beyond[0]}" if beyond[0] >= 0 else f"the last {-beyond[0]}"
+            yield Problem(
+                code="X730",
+                message=f"the base model has {count} layers, and {asked} is asked for",
+                path=f"method.{key}",
+                hint=f"name layers below {count}, or last_{count} at most",
+            )
 
 
 def _layer_count(base: Path) -> int | None:
@@ -33,34 +56,27 @@ def _layer_count(base: Path) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _refuse_layers(numbers: Sequence[int], count: int | None, *, path: str) -> None:
-    # Without the number the trainer says it, when it has loaded the model.
-    beyond = [number for number in numbers if count is not None and not -count <= number < count]
-    if beyond:
-        layers = f"layer {beyond[0]}" if beyond[0] >= 0 else f"the last {-beyond[0]}"
-        raise StageError.one(
-            "X730",
-            f"the base model has {count} layers, and {layers} is asked for",
-            path=path,
-            hint=f"name layers below {count}, or last_{count} at most",
-        )
-
-
-def _refuse_modules(names: Sequence[str], base: Path) -> None:
+def _modules(base: Path) -> frozenset[str]:
     from engine.runtime.models.weights import weight_files  # brings torch
 
-    known = {
+    return frozenset(
         tensor.name.removesuffix(".weight")
         for file in weight_files(base)
         for tensor in file.tensors
         if len(tensor.shape) == MATRIX
-    }
-    for name in names:
-        if not any(f".{one}".endswith(f".{name}") for one in known):
+    )
+
+
+def _lacking_modules(method: Method, known: frozenset[str]) -> Iterator[Problem]:
+    whole = any("." in one for one in known)
+    for name, _ in method.ranks:
+        # Of what has no full names the last part alone can be looked up.
+        wanted = name if whole else name.rpartition(".")[2]
+        if not any(f".{one}".endswith(f".{wanted}") for one in known):
             near = nearest(name, sorted({one.rpartition(".")[2] for one in known}))
-            raise StageError.one(
-                "X731",
-                f"the base model has no module `{name}`, for which a rank is given",
+            yield Problem(
+                code="X731",
+                message=f"the base model has no module `{name}`, for which a rank is given",
                 path=f"method.ranks.{name}",
                 hint=f"did you mean `{near}`?" if near else "delete the line",
             )

@@ -59,4 +59,26 @@ def test_a_run_is_refused_before_a_row_is_read(
     assert main(["run", str(recipe), "--store", str(store)]) == 3
 
     assert "B444" in capfd.readouterr().err
-    assert not list(store.glob("artifacts/*"))
+    assert not list(store.glob("store/*/*"))
+
+
+def test_a_plan_says_that_a_run_is_refused_here(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(recipe), "--store", str(tmp_path / "store")]
+
+    assert main(["plan", *words]) == 0
+    assert "refused" in (out := capsys.readouterr().out)
+    assert "B444" in out
+
+    assert main(["plan", *words, "--format", "json"]) == 0
+    [refused] = json.loads(capsys.readouterr().out)["refused"]
+    assert "B444" in refused
+
+
+def test_its_data_can_be_made(recipe: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+
+    assert main(["run", str(recipe), "--store", str(store), "--until", "data"]) == 0
+
+    assert list(store.glob("store/*/*"))

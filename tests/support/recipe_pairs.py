@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,26 @@ class Case:
         elif self.new_lock:
             write_case_lock(new, self.new_lock, of=old)
         return old, new
+
+    def changed_keys(self) -> frozenset[str]:
+        """Every key that the two texts write differently, with the sections that it stands in."""
+        text = edited(
+            (CASES / "base" / f"{self.base}.yaml").read_text(encoding="utf-8"), self.before
+        )
+        old, new = (dict(_keys(yaml.safe_load(one), ())) for one in (text, edited(text, self.edit)))
+        differing = [path for path in {*old, *new} if old.get(path) != new.get(path)]
+        return frozenset(
+            ".".join(path[:end]) for path in differing for end in range(1, len(path) + 1)
+        )
+
+
+def _keys(node: Any, at: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the path and the value of every key that is no section."""
+    if not isinstance(node, dict):
+        yield at, node
+        return
+    for key, value in node.items():
+        yield from _keys(value, (*at, str(key)))
 
 
 def cases() -> list[Case]:

@@ -195,6 +195,38 @@ def teacher_has_its_own_name(recipe: FilledText) -> Problems:
         yield recipe.problem("R325", message, at=at, hint="give it a name of its own")
 
 
+@rule("base_model", "teacher")
+def teacher_is_another_model(recipe: FilledText) -> Problems:
+    """R395: a teacher that is the base model.
+
+    It answers as the model does before training, so that the student learns what it says already, right or wrong. A
+    teacher that is shown answered examples (`shots`) knows more, and a student with fewer layers knows less.
+
+    Fix: Name a larger or a tuned model, or give the teacher `shots`.
+
+    Wrong:
+        base_model: {path: ../data}
+        teacher:
+          model: ▸{path: ../data}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+
+    Right:
+        base_model: {path: ../data}
+        teacher:
+          model: {path: ../data, shots: 8}
+          inputs: {sources: [{path: ../data/rows.csv}]}
+    """
+    teacher, base = recipe.filled.get("teacher"), recipe["base_model"]
+    if not teacher or not {"hub", "path", "package"} & set(base) or "keep_layers" in base:
+        return
+    model = teacher["model"]
+    is_same = all(model.get(key) == base.get(key) for key in ("hub", "path", "package", "file"))
+    if is_same and not model.get("shots"):
+        message = "the teacher is the base model: there is little to learn of its answers"
+        hint = "name a larger or a tuned model, or give it `shots`"
+        yield recipe.warning("R395", message, at=MODEL, hint=hint)
+
+
 @rule("acceptance", "teacher")
 def bounds_against_a_teacher(recipe: FilledText) -> Problems:
     """R326: a bound against a teacher that the recipe does not name.

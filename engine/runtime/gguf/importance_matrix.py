@@ -24,7 +24,7 @@ from engine.progress import Progress
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.packing import trained_row
+from engine.runtime.rendering.packing import trained_rows
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""
@@ -53,7 +53,8 @@ def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> l
     found: list[list[int]] = []
     held = 0
     for row in order:
-        ids = trained_row(row, chat)["input_ids"]
+        [made] = trained_rows([row], chat)
+        ids = made["input_ids"]
         if held + len(ids) > tokens and found:
             break
         found.append(ids[: tokens - held])

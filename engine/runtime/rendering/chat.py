@@ -97,6 +97,14 @@ class Chat:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
+    def all_token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of each text, as `token_ids` gives them; many at once take a fraction of the time."""
+        # Nothing is asked of the tokenizer for no texts, which some versions refuse.
+        ids: list[list[int]] = (
+            self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        )
+        return ids
+
     def text(self, token_ids: Sequence[int]) -> str:
         """Return the text of tokens, without special ones."""
         # Cleaning up would take spaces away that the model wrote.

@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.renderer import RenderedRow
-from engine.runtime.rendering.segments import Segment, token_row
+from engine.runtime.rendering.segments import Segment, TokenRow, token_row, token_rows
 
 IGNORED = -100
 """The label of tokens that are not learned."""
@@ -87,16 +87,25 @@ def write_packed(path: Path, rows: Iterable[RenderedRow], chat: Chat, room: int)
     return Packing(documents=len(tokens), lengths=lengths, learned=learned_tokens)
 
 
-def trained_row(
-    written: Mapping[str, Any], chat: Chat, *, learn_all: bool = False
-) -> dict[str, list[int]]:
-    """Return a row of a rendered file as tokens and labels, each segment tokenised apart; a packed one as it is."""
-    if "input_ids" in written:
-        return {name: written[name] for name in ("input_ids", "labels", "attention_mask")}
-    parts = [
-        Segment(text=one["text"], supervised=bool(one["label"])) for one in written["segments"]
+def trained_rows(
+    written: Sequence[Mapping[str, Any]], chat: Chat, *, learn_all: bool = False
+) -> list[dict[str, list[int]]]:
+    """Return rows of a rendered file as tokens and labels, each segment tokenised apart; packed ones as they are."""
+    texts = [one for one in written if "input_ids" not in one]
+    made = iter(token_rows(chat, [_segments(one) for one in texts]))
+    return [
+        {name: one[name] for name in ("input_ids", "labels", "attention_mask")}
+        if "input_ids" in one
+        else _labelled(next(made), learn_all=learn_all)
+        for one in written
     ]
-    made = token_row(chat, parts)
+
+
+def _segments(written: Mapping[str, Any]) -> list[Segment]:
+    return [Segment(text=one["text"], supervised=bool(one["label"])) for one in written["segments"]]
+
+
+def _labelled(made: TokenRow, *, learn_all: bool) -> dict[str, list[int]]:
     labels = [
         token if learn_all or is_learned else IGNORED
         for token, is_learned in zip(made.ids, made.learned, strict=True)

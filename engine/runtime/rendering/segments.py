@@ -36,12 +36,23 @@ class TokenRow:
 
 def token_row(chat: Chat, segments: Sequence[Segment]) -> TokenRow:
     """Return segments as training reads them: each tokenised apart."""
+    [row] = token_rows(chat, [segments])
+    return row
+
+
+def token_rows(chat: Chat, rows: Sequence[Sequence[Segment]]) -> list[TokenRow]:
+    """Return many rows as `token_row` does, in much less time."""
+    tokens = iter(chat.all_token_ids([one.text for segments in rows for one in segments]))
+    return [_joined(segments, tokens) for segments in rows]
+
+
+def _joined(segments: Sequence[Segment], tokens: Iterator[list[int]]) -> TokenRow:
     ids: list[int] = []
     learned: list[bool] = []
     for segment in segments:
-        tokens = chat.token_ids(segment.text)
-        ids += tokens
-        learned += [segment.supervised] * len(tokens)
+        found = next(tokens)
+        ids += found
+        learned += [segment.supervised] * len(found)
     return TokenRow(ids=tuple(ids), learned=tuple(learned))
 
 

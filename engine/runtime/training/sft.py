@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from engine.environment import Device
 from engine.process import interrupts
 from engine.runtime.models.load import whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.packing import trained_row
+from engine.runtime.rendering.packing import trained_rows
 from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
@@ -76,6 +77,8 @@ OF_TOKENS: Mapping[str, Any] = {
     "dataset_kwargs": {"skip_prepare_dataset": True},
 }
 """Arguments of TRL's SFTConfig."""
+AT_ONCE = 1000
+"""Rows that are tokenised together."""
 Config = Mapping[str, Any]
 
 
@@ -179,9 +182,13 @@ def _trainer(config: Config, folders: Folders, chat: Chat, device: Device) -> An
 
 
 def tokenised(path: Path, chat: Chat, *, learn_all: bool = False) -> Dataset | None:
-    """Return the rows as tokens and labels (`trained_row`); None without rows."""
+    """Return the rows as tokens and labels (`trained_rows`); None without rows."""
     with path.open(encoding="utf-8") as stream:
-        rows = [trained_row(json.loads(line), chat, learn_all=learn_all) for line in stream]
+        rows = [
+            row
+            for lines in batched(map(json.loads, stream), AT_ONCE)
+            for row in trained_rows(lines, chat, learn_all=learn_all)
+        ]
     return Dataset.from_list(rows) if rows else None
 
 

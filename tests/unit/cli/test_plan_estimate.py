@@ -98,3 +98,18 @@ def test_an_unknown_device_is_a_mistake_of_usage(
 
     assert code == 2
     assert "R040" in capsys.readouterr().err
+
+
+def test_a_layer_that_the_base_model_does_not_have_is_refused_as_by_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe_in(tmp_path, layers=[0, 2], ranks={"q_prj": 4})
+    words = [str(tmp_path / "recipe.yaml"), "--store", str(tmp_path / "store")]
+
+    codes = [main([verb, *words]) for verb in ("plan", "run")]
+
+    shown = capsys.readouterr().err
+    assert codes[0] == codes[1] != 0
+    # Modules are known of weights, and here is a config only.
+    assert shown.count("X730") == 2
+    assert not list((tmp_path / "store").glob("store/*/*"))

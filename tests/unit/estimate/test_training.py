@@ -16,7 +16,7 @@ from engine.estimate.measured import Measurement
 from engine.estimate.memory import Batch, peak, trainable_parameters
 from engine.estimate.training import Known, course_of, estimate_from
 from engine.estimate.workload import Workload
-from engine.recipe.model import Method, Recipe
+from engine.recipe.model import Method, Preference, Recipe
 from engine.store import Store
 from support.estimates import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
 
@@ -41,6 +41,25 @@ def test_an_adapter_has_two_thin_matrices_beside_each_chosen_one(tmp_path: Path)
     assert everywhere == trainable_parameters(shape(), method(tmp_path))
     assert attention == trainable_parameters(shape(), method(tmp_path, target_modules="attention"))
     assert trainable_parameters(shape(), method(tmp_path, kind="full")) == TOTAL
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+def test_a_reference_is_passed_through_once_more_and_full_training_holds_it(
+    tmp_path: Path, kind: str
+) -> None:
+    """Losses that read pairs alike: DPO asks the untouched model too, SimPO does not."""
+    batch, found = Batch(rows=8, length=60), {}
+    for loss in ("dpo", "simpo"):
+        one = dataclasses.replace(
+            method(tmp_path, kind=kind), preference=Preference(loss=loss, beta=0.1)
+        )
+        memory = peak(shape(), one, batch, precision="fp32", backend="trl", process=0)
+        passes = [operations(shape(), one, batch, backward=back) for back in (True, False)]
+        found[loss] = (*passes, memory.weights)
+
+    forward = operations(shape(), method(tmp_path, kind=kind), batch, backward=False)
+    more = [dpo - simpo for dpo, simpo in zip(found["dpo"], found["simpo"], strict=True)]
+    assert more == [forward, forward, 4 * TOTAL if kind == "full" else 0]
 
 
 def test_full_training_holds_weights_optimizer_and_what_the_way_back_needs(tmp_path: Path) -> None:

@@ -6,17 +6,27 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.losses import training_losses
+from engine.metrics.losses import training_losses, validation_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
     rate_of,
     to_keep,
+    to_learn_less,
     to_learn_more,
     to_train_on,
     yaml_of,
 )
-from support.trained import checkpoint, falling, history, levelling, recipe, training
+from support.trained import (
+    LEARNED,
+    TURNED,
+    checkpoint,
+    falling,
+    history,
+    levelling,
+    recipe,
+    training,
+)
 
 SHORT = falling(2.0, 1.9, 25)
 
@@ -59,6 +69,29 @@ def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> N
     assert more(levelling(2.0, 1.0), {}, rank=4, alpha=8) == "method: {rank: 16, alpha: 32}"
 
 
+BUDGET: dict[str, Any] = {"epochs": 0, "tokens": 100_000, "packing": True, "max_length": 100}
+
+
+def test_a_budget_of_tokens_is_raised_and_not_the_epochs_beside_it() -> None:
+    summary = training(SHORT, rows=500)  # two epochs of 500 rows of 100 tokens
+
+    assert yaml_of(to_train_on(recipe(**BUDGET).method, summary)) == "method: {tokens: 200000}"
+    assert more(SHORT, {"rows": 500}, **BUDGET) == "method: {tokens: 200000}"
+    long = BUDGET | {"tokens": 1_000_000}
+    assert to_train_on(recipe(**long).method, summary) == ()
+
+
+def test_a_budget_of_tokens_ends_where_the_best_checkpoint_was() -> None:
+    summary = training(
+        falling(2.0, 1.0), rows=250
+    )  # four epochs of 50 steps; the best checkpoint is at 1.5
+    judged = tuple(checkpoint(step, score) for step, score in ((75, 0.9), (200, 0.5)))
+    seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
+    found = to_learn_less(recipe(**BUDGET).method, summary, checkpoints=seen, losses=None)
+
+    assert yaml_of(found) == "method: {tokens: 38000}"
+
+
 def test_epochs_are_never_raised_beyond_twenty() -> None:
     assert (
         yaml_of(to_train_on(recipe(epochs=12.0).method, training(SHORT))) == "method: {epochs: 20}"
@@ -90,3 +123,16 @@ def test_values_are_written_so_that_every_reader_of_yaml_takes_them_for_numbers(
     assert yaml_of(edits) == (
         "method: {learning_rate: 0.00002, epochs: 3}\ndata: {checks: {label_errors: warn}}"
     )
+
+
+@pytest.mark.parametrize(("has_labels", "edit"), [(False, "method: {keep: best}"), (True, "")])
+def test_a_risen_validation_loss_alone_decides_where_no_labels_are_chosen(
+    *, has_labels: bool, edit: str
+) -> None:
+    of, summary = recipe(keep="last").method, training(LEARNED, TURNED, kept_step=250)
+    none = Checkpoints(judged=(), kept_step=250, is_lower_better=False)
+    losses = validation_losses(summary.history)
+
+    edits = to_learn_less(of, summary, checkpoints=none, losses=losses, has_labels=has_labels)
+
+    assert yaml_of(edits) == edit

@@ -8,6 +8,7 @@ import pytest
 
 from engine.codes import pages_of_areas
 from engine.evidence.review import Effect, Gate, Review
+from engine.recipe.weakening import weakenings
 from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
@@ -15,8 +16,8 @@ from engine.store import Store
 from support.recipe_pairs import CPU, Case, cases
 
 ALL = cases()
-PAIRS = [case for case in ALL if case.group != "harmless"]
-HARMLESS = [case for case in ALL if case.group == "harmless"]
+HARMLESS = [case for case in ALL if case.group.startswith("harmless")]
+PAIRS = [case for case in ALL if case not in HARMLESS]
 
 
 OF_REPOSITORIES = {"W119", "W120", "W121"}
@@ -55,6 +56,24 @@ def test_no_alarm_is_false(case: Case, tmp_path: Path) -> None:
     assert found(result, Effect.WEAKER) == []
     assert found(result, Effect.STRONGER) == sorted(case.also)
     assert result.gate in (Gate.STAYS, Gate.STRONGER)
+
+
+def test_every_key_of_training_is_changed_by_a_pair() -> None:
+    """A key that nobody tried may have any direction. Pins and files are judged as those of all sources are."""
+    changed = {key for case in ALL for key in case.changed_keys()}
+    sections = ("method.", "base_model.scratch.", "base_model.keep_layers", "teacher.")
+    pins = ("hub", "revision", "path", "package", "sha256", "file", "gguf", "endpoint", "model")
+    tried = {
+        key
+        for key in weakenings()
+        if key.startswith(sections)
+        and not key.startswith("teacher.inputs.sources")
+        and key.rpartition(".")[2] not in (*pins, "name", "api_key_env", "input", "output", "price")
+    }
+
+    assert {
+        key for key in tried if key.removesuffix(".*").removesuffix("[]") not in changed
+    } == set()
 
 
 def test_every_code_of_a_weaker_gate_is_expected_by_a_pair() -> None:

@@ -37,6 +37,8 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
     yield from _spread(accepted)
     yield from _counts(accepted)
     yield from _digests(accepted)
+    if accepted.threads < 1:
+        yield f"`threads` is {accepted.threads}"
     # a time to come would make every stored result look older than the lock, and each run a mere
     # reuse
     if datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS:

@@ -197,12 +197,7 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     else:
         for wrong in contradictions_of_recipe(recipe, accepted):
             yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
-    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
-    # the same model
-    seed = accepted.recipe["seed"]
-    if seed not in [method.seed for method in methods_of(recipe)]:
-        message = f"{recipe.method.seed} is not the lock's seed {seed}"
-        yield message, "method.seed", f"write `seed: {seed}`"
+    yield from _uncovered_seeds(recipe, accepted, path)
     for what in missing_facts(recipe, accepted):
         hint = f"accept it anew: {run} --update-lock"
         yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
@@ -218,6 +213,23 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
+
+
+def _uncovered_seeds(
+    recipe: Recipe, accepted: Accepted, path: Path
+) -> Iterator[tuple[str, str, str]]:
+    """What the lock says of other seeds than the recipe's."""
+    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
+    # the same model
+    seed = accepted.recipe["seed"]
+    if seed not in [method.seed for method in methods_of(recipe)]:
+        message = f"{recipe.method.seed} is not the lock's seed {seed}"
+        yield message, "method.seed", f"write `seed: {seed}`"
+    asked = recipe.method.seeds
+    if further := [one["seed"] for one in accepted.seeds if one["seed"] not in asked]:
+        listed = ", ".join(map(str, [*asked, *further]))
+        message = f"`{path.name}` has numbers of further seeds, which this run would not train"
+        yield message, "method.seeds", f"write `seeds: [{listed}]`"
 
 
 def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:

@@ -23,7 +23,14 @@ from engine.lock.coherence import (
     contradicted_by_answers,
     contradictions_of_recipe,
 )
-from engine.lock.comparison import NUMBERS, SAME_ROWS, SURROUNDINGS, UNRECORDED, compared
+from engine.lock.comparison import (
+    NUMBERS,
+    SAME_ROWS,
+    SURROUNDINGS,
+    UNRECORDED,
+    UNREPEATED,
+    compared,
+)
 from engine.lock.file import Accepted
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction
@@ -156,7 +163,7 @@ def _untrue(found: Reproduction) -> list[str]:
 
 def _untrue_on_a_cpu(found: Reproduction, run: RepeatedRun) -> list[str]:
     """Return the digests and numbers of a lock that are others although all that they come from is the same."""
-    differing = [one for one in found.compared if not one.equal]
+    differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
     is_cpu = run.accepted.hardware.get("device") == "cpu"
     if not is_cpu or any(one.part != NUMBERS for one in differing):
         return []
@@ -164,8 +171,8 @@ def _untrue_on_a_cpu(found: Reproduction, run: RepeatedRun) -> list[str]:
 
 
 def _proves_nothing(one: FactComparison) -> bool:
-    """Return whether a fact is neither false nor true: the lock lacks it, or other bytes hold the same rows."""
-    return one.locked == UNRECORDED or one.found.endswith(SAME_ROWS)
+    """Return whether a fact is neither false nor true: one side lacks it, or other bytes hold the same rows."""
+    return one.locked == UNRECORDED or one.found == UNREPEATED or one.found.endswith(SAME_ROWS)
 
 
 def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:

@@ -38,6 +38,8 @@ class Forge:
     lock: dict[str, Any]
     statement: dict[str, Any] = field(default_factory=dict)
     """Parts of the statement that say something else than report and lock."""
+    raw: set[str] = field(default_factory=set)
+    """Files of `REPORT` and `LOCK` that are taken as they stand in `files`."""
 
     @property
     def accepted(self) -> dict[str, Any]:
@@ -66,7 +68,9 @@ class Forge:
 
     def signed(self, path: Path) -> Path:
         """Write the bundle, signed with a key that nobody knows."""
-        self.files |= {**self._pages(), REPORT: as_bytes(self.report), LOCK: as_bytes(self.lock)}
+        whole = {REPORT: as_bytes(self.report), LOCK: as_bytes(self.lock)}
+        self.files |= self._pages()
+        self.files |= {name: data for name, data in whole.items() if name not in self.raw}
         key = Ed25519PrivateKey.generate()
         members = {**self.files, "signer.pem": pem_of(key.public_key())}
         members["statement.dsse.json"] = sign(to_bytes(self._statement()), key)
@@ -75,19 +79,25 @@ class Forge:
 
     def _pages(self) -> dict[str, bytes]:
         """The pages of the report as it is now, where they were those of the report and it can be read."""
-        before, now = (_report(json.loads(self.files[REPORT])), _report(self.report))
+        before = now = None
+        if REPORT not in self.raw:
+            before, now = _report(json.loads(self.files[REPORT])), _report(self.report)
         if before is None or now is None:
             return {}
         found = {}
         for name, render in pages_of().items():
-            if self.files[name] == render(before).encode():
+            if self.files.get(name) == render(before).encode():
                 found[name] = render(now).encode(errors="surrogatepass")
         return found
 
     def _statement(self) -> dict[str, Any]:
         """What report and lock say now, or, where they cannot be read any more, what they said."""
         outside = ("statement.dsse.json", "signer.pem")
-        evidence = {name: data for name, data in self.files.items() if name not in outside}
+        evidence = {
+            name: data
+            for name, data in self.files.items()
+            if name not in outside and not name.startswith("model/")
+        }
         try:
             found = statement_of(
                 from_json(Report, self.report),
@@ -100,8 +110,10 @@ class Forge:
             found = json.loads(
                 base64.b64decode(json.loads(self.files["statement.dsse.json"])["payload"])
             )
-            for one in found["predicate"]["evidence"]:
+            named = [one for one in found["predicate"]["evidence"] if one["name"] in evidence]
+            for one in named:
                 one["digest"]["sha256"] = hashlib.sha256(evidence[one["name"]]).hexdigest()
+            found["predicate"]["evidence"] = named
         found["predicate"] |= self.statement
         return found
 

@@ -292,16 +292,14 @@ def _commands() -> Iterator[Case]:
 
 
 def _controls() -> Iterator[Case]:
+    def got(ask: Callable[[Facts, Repetition], str], found: Repetition, _: Path) -> str:
+        return ask(found.facts(), found)
+
     for what, ask, expected in (
         ("untouched", plain, EXACT),
         ("untouched, --frozen", frozen, "exit 0"),
     ):
-        yield Case(
-            group="lock",
-            what=what,
-            expected=expected,
-            got=lambda found, _, ask=ask: ask(found.facts(), found),
-        )
+        yield Case(group="lock", what=what, expected=expected, got=partial(got, ask))
 
 
 CASES: tuple[Case, ...] = (*_controls(), *_locks(), *_commands())

@@ -17,6 +17,8 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
     StartSummary,
     StudentAgainstTeacher,
     SweepResult,
@@ -44,6 +46,7 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "baseline": {"baselines.json": Any, "svm_curve.json": LearningCurve},
     "synthesize": {"synthetic.json": SyntheticResult, "baselines.json": Any},
     "teach": {"teacher.json": TeacherResult, "baselines.json": Any},
+    "soft_targets": {"soft_targets.json": SoftTargetsResult},
     "compile": {"provenance.json": Any},
     "sweep": {"sweep.json": SweepResult, "weights.json": Any},
     "train": {"training.json": TrainingSummary, "start.json": StartSummary},
@@ -56,6 +59,7 @@ READ: Mapping[str, Mapping[str, Any]] = {
     "forgetting": {"forgetting.json": ForgettingResult},
     "drift": {"drift.json": DriftResult},
     "seeds": {"seeds.json": Seeds},
+    "answers_only": {"answers_only.json": SoftAgainstAnswers},
     "gate": {"verdict.json": Verdict, "comparisons.json": tuple[Comparison, ...]}
     | {"against_teacher.json": StudentAgainstTeacher}
     | {"without_synthetic.json": tuple[Comparison, ...]},

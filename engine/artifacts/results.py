@@ -24,6 +24,8 @@ from engine.evidence import (
     LearningCurve,
     Scores,
     Seeds,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
     StartSummary,
     Status,
     StudentAgainstTeacher,
@@ -231,6 +233,16 @@ def without_synthetic(artifacts: Artifacts) -> tuple[Comparison, ...]:
     there = "gate" in artifacts and (artifacts["gate"].path / WITHOUT_SYNTHETIC).is_file()
     kind = tuple[Comparison, ...]
     return (read_as(kind, artifacts, "gate", WITHOUT_SYNTHETIC) if there else None) or ()
+
+
+def soft_targets(artifacts: Artifacts) -> SoftTargetsResult | None:
+    """The teacher's probabilities of what is trained; None where only answers are learned, or before it was asked."""
+    return read_as(SoftTargetsResult, artifacts, "soft_targets", "soft_targets.json")
+
+
+def soft_against_answers(artifacts: Artifacts) -> SoftAgainstAnswers | None:
+    """Soft targets beside the answers alone; None where the recipe does not compare them, or before it has."""
+    return read_as(SoftAgainstAnswers, artifacts, "answers_only", "answers_only.json")
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:

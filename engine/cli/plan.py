@@ -11,7 +11,6 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.backends import check_environment, load_backend
-from engine.cli.asked_text import synthesis_lines, teacher_lines
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -25,6 +24,8 @@ from engine.cli.place import (
 )
 from engine.cli.power_table import power_facts, under
 from engine.cli.probing import run_probe
+from engine.cli.synthesis_lines import synthesis_lines
+from engine.cli.teacher_lines import soft_lines, teacher_lines
 from engine.environment import Device, detect_device
 from engine.errors import ExitCode, Problem, Severity
 from engine.estimate.devices import named_device
@@ -32,7 +33,13 @@ from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
-from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
+from engine.estimate.run import (
+    Forecast,
+    StageForecast,
+    forecast,
+    forecast_json,
+    further_trainings,
+)
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
 from engine.pipeline.data_outlook import shapes
@@ -61,7 +68,6 @@ from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
-from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
@@ -170,9 +176,9 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
 
 def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
     downloads = map(_download, downloads_of(plan, store))
-    asked = [*under("teacher", teacher_lines(plan, store))]
-    asked += under("synthetic", synthesis_lines(plan, store))
-    return [*asked, *under("download", downloads)]
+    asked = [*teacher_lines(plan, store), *soft_lines(plan, store)]
+    written = under("synthetic", synthesis_lines(plan, store))
+    return [*under("teacher", asked), *written, *under("download", downloads)]
 
 
 def _download(one: Download) -> str:
@@ -241,14 +247,11 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
         if plan.takes_swept:
             return "taken from the sweep"
         return "" if counted is None else _steps(plan, counted)
-    repeats = {
-        "resample": trainings(plan.recipe),
-        "sweep": len(methods_of(plan.recipe)),
-        "seeds": len(plan.recipe.method.seeds),
-    }
+    repeats = {**further_trainings(plan.recipe), "sweep": len(methods_of(plan.recipe))}
     if stage.name in repeats:
         at_most = "up to " if stage.name == SWEEP and plan.was_swept else ""
-        return f"{at_most}{repeats[stage.name]} trainings"
+        times = repeats[stage.name]
+        return f"{at_most}{times} training{'' if times == 1 else 's'}"
     export = plan.recipe.export
     has_types = stage.name == "quantize" and export.has_quantized_file
     return ", ".join(export.quantizations) if has_types else ""

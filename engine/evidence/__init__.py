@@ -41,7 +41,13 @@ from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, 
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult, SweepSetting
 from engine.evidence.synthetic import Diversity, ReviewResult, SyntheticResult
-from engine.evidence.teacher import KeptAtConfidence, StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    KeptAtConfidence,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
@@ -49,6 +55,7 @@ from engine.evidence.training import (
     DriftScore,
     ForgettingResult,
     HistoryPoint,
+    LearnedTargets,
     LearningCurve,
     PrefixSharing,
     ProbeScores,

@@ -14,7 +14,12 @@ from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
 from engine.evidence.synthetic import SyntheticResult
-from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     DriftResult,
@@ -170,3 +175,7 @@ class Report:
     """Rows that a model has written for training; None without them, or before it was asked."""
     without_synthetic: tuple[Comparison, ...] = ()
     """The tuned model beside the same training without those rows; empty where no gain over it is bounded."""
+    soft_targets: SoftTargetsResult | None = None
+    """None where only answers of a teacher are learned, or before it was asked."""
+    soft_against_answers: SoftAgainstAnswers | None = None
+    """None where the recipe does not compare them, or before it has."""

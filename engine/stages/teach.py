@@ -52,6 +52,7 @@ from engine.training.added_rows import (
     count_labels,
     keep_rows,
 )
+from engine.training.teacher_tokens import refuse_other_tokenizer
 
 REVISION = 1
 NEEDS = ("data", "holdout")
@@ -119,9 +120,11 @@ def run(context: StageContext) -> None:
 
     Raises:
         DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
+        StageError: X744 it has another tokenizer, and soft targets are learned.
         StageError, EnvironmentProblem: the teacher cannot be asked.
 
     """
+    refuse_other_tokenizer(context)
     teaching = _Teaching.of(context)
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
     if result.is_better or not _teacher(context.recipe).stop_if_teacher_is_no_better:

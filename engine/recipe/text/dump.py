@@ -37,7 +37,12 @@ from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
 from engine.recipe.synthesis import written_keep as written_synthesis_keep
 from engine.recipe.synthesis import written_review
-from engine.recipe.teacher import written_against_teacher, written_keep
+from engine.recipe.teacher import (
+    OF_SOFT,
+    written_against_teacher,
+    written_keep,
+    written_soft,
+)
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -167,11 +172,13 @@ def _asked_model(model: Baseline) -> dict[str, Any]:
 
 def _teacher(teacher: Teacher) -> dict[str, Any]:
     inputs = teacher.inputs
+    sources, soft = [_source(one) for one in inputs.sources], written_soft(teacher)
     return to_mapping(
         teacher,
         definition("teacher"),
         model=_asked_model(teacher.model),
-        inputs={"sources": [_source(one) for one in inputs.sources], "rows": inputs.rows},
+        inputs={"sources": sources, "rows": inputs.rows} if sources else None,
+        **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
         keep=written_keep(teacher) or None,
     )
 

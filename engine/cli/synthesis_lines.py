@@ -1,4 +1,4 @@
-"""What models will be asked in a run, and about what it costs: the lines of a plan."""
+"""What a plan says of synthetic rows: who is asked for how many, and about what that costs."""
 
 from __future__ import annotations
 
@@ -6,31 +6,6 @@ from collections.abc import Iterator
 
 from engine.pipeline.plan import Plan
 from engine.store import Store
-
-
-def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
-    teacher = plan.recipe.teacher
-    if teacher is None or plan.stage("teach").reused is not None:
-        return
-    from engine.estimate.teacher import teacher_estimate  # only where there is one
-
-    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
-    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
-    counted = {
-        "validation rows": found.validation,
-        "holdout rows": found.holdout,
-    }
-    judged, held = (
-        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
-    )
-    ends = ", and ends there where a cheap baseline is as good"
-    stops = ends if teacher.stop_if_teacher_is_no_better else ""
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {rows} and {held}"
-    if found.read_tokens is not None and found.written_tokens is not None:
-        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
-        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
-    yield "each row is asked once: answers are kept"
 
 
 def synthesis_lines(plan: Plan, store: Store) -> Iterator[str]:

@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="format of FILE where its name does not tell it",
     )  # fmt: skip
     parser.add_argument(
-        "--abstain-below", metavar="P", type=_probability,
+        "--abstain-below", metavar="P", type=probability,
         help="no answer where the model is less sure than this, 0 to 1",
     )  # fmt: skip
     add_quiet(parser)
@@ -141,7 +141,8 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     return "\n".join([*lines, ""])
 
 
-def _probability(text: str) -> float:
+def probability(text: str) -> float:
+    """Read a number from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")

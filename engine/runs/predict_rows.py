@@ -30,7 +30,7 @@ from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import PathRef, Source
-from engine.recipe.prompt import split_labels
+from engine.recipe.prompt import answer_value
 from engine.runtime.llama.client import answers_to
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.store import Store, sha256_of
@@ -135,7 +135,7 @@ class AnsweredRows:
         answer, probability = given["answer"], given["probability"]
         bound = self.abstain_below
         is_unsure = bound is not None and (probability is None or probability < bound)
-        value = None if answer is None or is_unsure else _value(self.task, answer)
+        value = None if answer is None or is_unsure else answer_value(self.task.task, answer)
         return RowAnswer(answer=value, probability=probability, abstained=is_unsure)
 
     def forget(self) -> None:
@@ -235,17 +235,6 @@ def _answers(
         else:
             one = next(found)
             yield {"answer": one.text if is_free else one.label, "probability": one.probability}
-
-
-def _value(task: TaskFile, answer: str) -> Any:
-    """Return an answer as data: a list of labels, an object, or the text that it is."""
-    match task.task.spec.answer:
-        case AnswerForm.LABELS:
-            return split_labels(answer)
-        case AnswerForm.OBJECT:
-            return json.loads(answer)
-        case _:
-            return answer
 
 
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:

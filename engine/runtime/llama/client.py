@@ -147,7 +147,7 @@ def ask_gguf(
             tool="llama.cpp",
             on_line=lambda line: _report_line(line, total, progress),
         )
-        answers = _read(json.loads(result_file.read_text(encoding="utf-8")))
+        answers = from_json(json.loads(result_file.read_text(encoding="utf-8")))
     finally:
         request_file.unlink(missing_ok=True)
         result_file.unlink(missing_ok=True)
@@ -156,7 +156,8 @@ def ask_gguf(
     return answers
 
 
-def _read(found: dict[str, Any]) -> GgufAnswers:
+def from_json(found: dict[str, Any]) -> GgufAnswers:
+    """Return what a worker wrote."""
     choices = [
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.pop("choices", ())
@@ -212,6 +213,13 @@ def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what
 
     StageError X643 for a damaged file, X640 and X641 as `ask_gguf`.
     """
+    request = request_for(task, texts, free=free)
+    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    return read_answers(task, answers, len(texts))
+
+
+def request_for(task: TaskFile, texts: Sequence[str], *, free: bool = False) -> Request:
+    """Return what asks for the answers to texts, as in training."""
     request = Request.for_task(
         task.task,
         [task.prompt(text) for text in texts],
@@ -222,12 +230,15 @@ def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what
         adds_special=not task.task.spec.has_turns,
     )
     # the file's own: those of version 1 end the turn, and it does not say how
-    request = replace(request, answers=task.answers)
-    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    return replace(request, answers=task.answers)
+
+
+def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answer]:
+    """Return what a file answered to so many texts. StageError X643 where its numbers are none."""
     if not answers.is_finite:
-        raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
+        raise StageError.one("X643", "the numbers of the model are none: its file is damaged")
     found = []
-    for place in range(len(texts)):
+    for place in range(count):
         label, probability = _constrained_answer(task, answers, place)
         # nothing comes back of what was not asked for
         text = answers.texts[place] if answers.texts else ""

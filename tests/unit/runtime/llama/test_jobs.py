@@ -1,4 +1,4 @@
-"""What a row is asked behind its prompt: the tokens that are fed, and what comes of them. No model, a table of logits."""
+"""What a row is asked behind its prompt: the tokens that are fed, and what comes of them. Logits stand in a table."""
 
 from __future__ import annotations
 

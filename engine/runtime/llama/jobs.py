@@ -119,18 +119,18 @@ class DecodingJob:
         """Say the next token."""
         self._step(logits[-1])
 
-    def says(self, tokens: Sequence[int]) -> bool:
+    def take_text(self, tokens: Sequence[int]) -> bool:
         """Take these for the most probable tokens, none of them fed; nothing where they do not end the turn.
 
         How probable they are stays unknown.
         """
-        said = AnswerDecoding(self._answer)
+        decoding = AnswerDecoding(self._answer)
         for token in tokens:
-            if not said.step(token, 0.0, most=self._most):
+            if not decoding.step(token, 0.0, most=self._most):
                 break
-        if said.finished:
-            self.decoding = said
-        return said.finished
+        if decoding.finished:
+            self.decoding = decoding
+        return decoding.finished
 
     def _step(self, logits: Logits) -> None:
         matcher, scores = self.decoding.matcher, logits
@@ -223,7 +223,7 @@ class SearchAndTextJob(CombinedJob):
         if found or self._start is None:
             return found
         greedy = self._search.search.choice.greedy
-        if greedy is None or not self._text.says(self._answers[greedy]):
+        if greedy is None or not self._text.take_text(self._answers[greedy]):
             self._text.begin(self._start)
         self._start = None
         return super().requests()

@@ -92,11 +92,11 @@ def _generate(
         constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
     free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
     searched: Sequence[Job] = searches
-    said: Sequence[Job] = free_jobs
+    decoded: Sequence[Job] = free_jobs
     if searches and free_jobs:
         pairs = zip(searches, free_jobs, strict=True)
-        searched, said = [SearchAndTextJob(*pair, answers) for pair in pairs], ()
-    parts = zip(*filter(None, (searched, constrained, said)), strict=True)
+        searched, decoded = [SearchAndTextJob(*pair, answers) for pair in pairs], ()
+    parts = zip(*filter(None, (searched, constrained, decoded)), strict=True)
     if rows:
         jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
         PrefixedRows(engine, rows, jobs).run(report)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any
 
 import gguf
@@ -56,6 +57,7 @@ class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
 @contextlib.contextmanager
 def read_once() -> Iterator[None]:
     """Let transformers read a file once, where it would parse it anew for the config, the weights and the tokenizer."""
+    import transformers.modeling_gguf_pytorch_utils as loading  # brings torch
 
     @lru_cache(maxsize=1)
     def reader(of: str) -> GgufReader:
@@ -64,11 +66,34 @@ def read_once() -> Iterator[None]:
     names = {"GGUFReader": lambda of, *_: reader(str(of))}
     # Made again for each module of the model, from the same two values.
     names["get_tensor_name_map"] = cache(gguf.get_tensor_name_map)
-    own = {name: getattr(gguf, name) for name in names}
-    try:
+    with contextlib.ExitStack() as stack:
         for name, function in names.items():
-            setattr(gguf, name, function)
+            stack.enter_context(_replaced(gguf, name, function))
+        parse = _parsed_once(loading._gguf_parse_value)  # noqa: SLF001 - it has no other name
+        stack.enter_context(_replaced(loading, "_gguf_parse_value", parse))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    own = getattr(module, name)
+    setattr(module, name, function)
+    try:
         yield
     finally:
-        for name, function in own.items():
-            setattr(gguf, name, function)
+        setattr(module, name, own)
+
+
+def _parsed_once(own: Callable[[Any, list[int]], Any]) -> Callable[[Any, list[int]], Any]:
+    """Return what gives the value of a field's part as `own` does, and parses a part once, strings all at once."""
+    # With the part: while it is kept, no other one gets its id.
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def parse(part: Any, types: list[int]) -> Any:
+        if (kept := known.get(id(part))) is None:
+            is_text = types[-1] == gguf.GGUFValueType.STRING
+            value = part.tobytes().decode() if is_text else own(part, types)
+            kept = known[id(part)] = (part, value)
+        return kept[1]
+
+    return parse

@@ -8,6 +8,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+import transformers.modeling_gguf_pytorch_utils as loading
 
 from engine.runtime.gguf.reader import GgufReader, read_once
 
@@ -52,6 +53,33 @@ def test_a_file_is_read_once_within_and_the_package_is_as_before_behind(file: Pa
         arch = gguf.MODEL_ARCH.LLAMA
         assert gguf.get_tensor_name_map(arch, 1) is gguf.get_tensor_name_map(arch, 1)
     assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own
+
+
+def test_values_are_those_of_transformers_each_parsed_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, parsed = loading._gguf_parse_value, list[int]()
+
+    def counted(part: Any, types: list[int]) -> Any:
+        parsed.append(1)
+        return own(part, types)
+
+    def values() -> dict[str, Any]:
+        fields = gguf.GGUFReader(file).fields
+        return {
+            name: [loading._gguf_parse_value(field.parts[at], field.types) for at in field.data]
+            for name, field in fields.items()
+        }
+
+    expected = values()
+    monkeypatch.setattr(loading, "_gguf_parse_value", counted)
+    with read_once():
+        assert values() == expected
+        first = len(parsed)
+        assert values() == expected
+
+    assert len(parsed) == first > 0
+    assert loading._gguf_parse_value is counted
 
 
 def test_the_package_is_as_before_behind_an_error(file: Path) -> None:

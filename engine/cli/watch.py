@@ -35,6 +35,7 @@ from engine.render.report.sections.drift import drift_line
 from engine.render.report.sections.forgetting import probe_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.seeds import seeds_line
+from engine.render.report.sections.soft_targets import against_answers_line, soft_line
 from engine.render.report.sections.sweep import sweep_lines
 from engine.render.report.sections.teacher import teacher_line
 from engine.render.stage_lines import (
@@ -127,6 +128,16 @@ def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([teacher_line(found), *beside])
 
 
+def _soft_targets(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.soft_targets(artifacts)
+    return "" if found is None else soft_line(found)
+
+
+def _answers_only(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.soft_against_answers(artifacts)
+    return "" if found is None else "\n".join(map(against_answers_line, found.comparisons))
+
+
 def _main(recipe: Recipe) -> str:
     """The metric that stands for the recipe's kind of task."""
     return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
@@ -215,6 +226,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
     "teach": _teach,
+    "soft_targets": _soft_targets,
     "sweep": _sweep,
     "compile": _compile,
     "train": _train,
@@ -224,6 +236,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "drift": _drift,
     "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
     "seeds": _seeds,
+    "answers_only": _answers_only,
     "merge": _merge,
     "quantize": _quantize,
     "verify": _verify,

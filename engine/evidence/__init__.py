@@ -40,7 +40,13 @@ from engine.evidence.repeats import (
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult, SweepSetting
-from engine.evidence.teacher import KeptAtConfidence, StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    KeptAtConfidence,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
@@ -48,6 +54,7 @@ from engine.evidence.training import (
     DriftScore,
     ForgettingResult,
     HistoryPoint,
+    LearnedTargets,
     LearningCurve,
     PrefixSharing,
     ProbeScores,

@@ -13,7 +13,12 @@ from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
-from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     DriftResult,
@@ -165,3 +170,7 @@ class Report:
     """Who answered the rows without labels; None without a teacher, or before it was asked."""
     against_teacher: StudentAgainstTeacher | None = None
     """The tuned model beside its teacher; None before the gate."""
+    soft_targets: SoftTargetsResult | None = None
+    """None where only answers of a teacher are learned, or before it was asked."""
+    soft_against_answers: SoftAgainstAnswers | None = None
+    """None where the recipe does not compare them, or before it has."""

@@ -129,6 +129,8 @@ def assemble(facts: ReportInputs) -> Report:
         sweep=flow.sweep(artifacts),
         teacher=flow.teacher(artifacts),
         against_teacher=flow.against_teacher(artifacts),
+        soft_targets=flow.soft_targets(artifacts),
+        soft_against_answers=flow.soft_against_answers(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )

@@ -32,7 +32,7 @@ from engine.render.progress import (
     open_progress,
 )
 from engine.render.report.sections.drift import drift_line
-from engine.render.report.sections.forgetting import probe_line
+from engine.render.report.sections.forgetting import probe_line, text_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.replay import replay_line
 from engine.render.report.sections.seeds import seeds_line
@@ -163,7 +163,10 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.forgetting(artifacts)
-    return "" if found is None else probe_line(found.overall, found)
+    if found is None:
+        return ""
+    lines = [probe_line(found.overall, found)]
+    return "\n".join([*lines, *([text_line(found.text)] if found.text else [])])
 
 
 def _drift(artifacts: Artifacts, _recipe: Recipe) -> str:

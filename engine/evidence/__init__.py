@@ -48,6 +48,7 @@ from engine.evidence.training import (
     DriftResult,
     DriftScore,
     ForgettingResult,
+    GeneralTextScores,
     HistoryPoint,
     LearningCurve,
     PrefixSharing,

@@ -40,6 +40,7 @@ STEPS: Final[Mapping[str, int]] = {"every_second": 2, "every_third": 3}
 """Words of `base_model.keep_layers`: from one kept layer to the next."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
+GENERAL_TEXT: Final[KeyPath] = ("acceptance", "forgetting", "text")
 REPLAY_SOURCES: Final[KeyPath] = ("data", "replay", "sources")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
@@ -150,6 +151,9 @@ def written_references(
             yield TOKENIZER, tokenizer, "model"
     if isinstance(model := teacher.get("model"), Mapping):
         yield ("teacher", "model"), model, "model"
+    text = _mapping(acceptance.get("forgetting")).get("text")
+    if isinstance(text, Mapping) and not {"hub", "path", "package"}.isdisjoint(text):
+        yield GENERAL_TEXT, text, "text"
     for path, items, what in listed:
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
@@ -195,6 +199,8 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
             yield (*PROBES, number), probe.source.ref, "probe"
+    if forgetting and forgetting.text and forgetting.text.source:
+        yield GENERAL_TEXT, forgetting.text.source.ref, "text"
 
 
 def _of_teacher(model: Baseline) -> Iterator[tuple[KeyPath, Reference, str]]:

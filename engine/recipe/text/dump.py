@@ -19,6 +19,7 @@ from engine.recipe.model import (
     Data,
     Export,
     FewerLayers,
+    GeneralText,
     HubRef,
     MaxDrop,
     NewTokenizer,
@@ -177,6 +178,14 @@ def _probe(probe: Probe) -> Any:
     return to_mapping(probe, schema, **known)
 
 
+def _general_text(text: GeneralText) -> dict[str, Any]:
+    schema, source = definition("general_text"), text.source
+    place = {key: value for key, value in _source(source).items() if value} if source else {}
+    own = {"input", "limit", "bits_per_byte"}
+    known = {key: place.get(key) for key in schema["properties"] if key not in own}
+    return to_mapping(text, schema, **known, bits_per_byte={"max_rise": text.max_rise})
+
+
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
     taught = acceptance.against_teacher
@@ -185,6 +194,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         forgetting,
         schema["properties"]["forgetting"],
         probes=[_probe(probe) for probe in forgetting.probes],
+        text=_general_text(forgetting.text) if forgetting.text else None,
     )
     return to_mapping(
         acceptance,

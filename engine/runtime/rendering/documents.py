@@ -31,6 +31,25 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
     yield opening, rest + ending
 
 
+def document_windows(
+    chat: Chat, text: str, max_length: int, stride: int
+) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield (what stands before, context, what is judged): a window that moves over a document by `stride` tokens.
+
+    What is judged are the blocks of at most `stride` tokens, each once; its context are as many of the blocks before it
+    as fit with it into `max_length` tokens. Each is tokenised apart, so that it has the same tokens in every window.
+    """
+    opening = opening_of(chat.tokenizer)
+    room = max_length - len(chat.token_ids(opening))
+    before: list[tuple[int, str]] = []
+    for _, block in document_blocks(chat, text, stride + max_length - room):
+        tokens = len(chat.token_ids(block))
+        while before and tokens + sum(held for held, _ in before) > room:
+            del before[0]
+        yield opening, tuple(one for _, one in before), block
+        before.append((tokens, block))
+
+
 def _fits(chat: Chat, text: str, room: int) -> bool:
     """Whether the text has at most `room` tokens, decided by its beginning where that is enough."""
     window = room * WINDOW

@@ -35,6 +35,8 @@ class LengthLimits:
     """Documents stand beside each other in rows of at most `max_length` tokens."""
     loss: str = ""
     """Of a training on preferences, whose trainers tokenise the text; empty for the others."""
+    stride: int = 0
+    """Of judging documents: tokens by which a window of `max_length` moves; 0 for blocks with nothing before them."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
@@ -50,7 +52,7 @@ class LengthLimits:
 
     def payload(self) -> dict[str, Any]:
         """Return them as they stand in keys: without what is not set, as in earlier versions."""
-        may_be_unset = ("packing", "loss")
+        may_be_unset = ("packing", "loss", "stride")
         return {key: one for key, one in asdict(self).items() if one or key not in may_be_unset}
 
 

@@ -34,6 +34,7 @@ from engine.render.progress import (
 from engine.render.report.sections.drift import drift_line
 from engine.render.report.sections.forgetting import probe_line
 from engine.render.report.sections.learning import learning_lines
+from engine.render.report.sections.replay import replay_line
 from engine.render.report.sections.seeds import seeds_line
 from engine.render.report.sections.sweep import sweep_lines
 from engine.render.report.sections.teacher import teacher_line
@@ -127,6 +128,11 @@ def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([teacher_line(found), *beside])
 
 
+def _replay(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.replay(artifacts)
+    return replay_line(found) if found else ""
+
+
 def _main(recipe: Recipe) -> str:
     """The metric that stands for the recipe's kind of task."""
     return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
@@ -215,6 +221,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "data": _data,
     "baseline": _baseline,
     "teach": _teach,
+    "replay": _replay,
     "sweep": _sweep,
     "compile": _compile,
     "train": _train,

@@ -129,6 +129,7 @@ def assemble(facts: ReportInputs) -> Report:
         sweep=flow.sweep(artifacts),
         teacher=flow.teacher(artifacts),
         against_teacher=flow.against_teacher(artifacts),
+        replay=flow.replay(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )

@@ -340,6 +340,23 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """General text that is trained beside the rows; it is in no split."""
+
+    share: float
+    """Of the tokens that are learned in an epoch."""
+    sources: tuple[Source, ...]
+    """One for each file, as in `Data`; none where the base model's own samples are taken."""
+    input: str = "{text}"
+    """Template over the columns of a source's row."""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the base model writes the text itself."""
+        return not self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Rows in, examples out."""
 
@@ -357,6 +374,8 @@ class Data:
     sample: Sample | None
     """None: every row."""
     checks: Checks
+    replay: Replay | None = None
+    """None: nothing but the rows is trained."""
 
 
 # How rows are divided: `splits`.

@@ -26,6 +26,7 @@ from engine.recipe.model import (
     MaxDrop,
     Probe,
     Recipe,
+    Replay,
     Source,
     Splits,
     Task,
@@ -164,7 +165,18 @@ def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teach
 
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
-    return from_mapping(Data, written, sources=_sources(written["sources"], folder, judge))
+    replay = written.get("replay")
+    return from_mapping(
+        Data,
+        written,
+        sources=_sources(written["sources"], folder, judge),
+        replay=None if replay is None else _replay(replay, folder, judge),
+    )
+
+
+def _replay(written: Written, folder: Path, judge: AccessCheck) -> Replay:
+    sources = _sources(written.get("sources", ()), folder, judge)
+    return from_mapping(Replay, written, sources=sources)
 
 
 def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:

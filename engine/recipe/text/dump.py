@@ -26,6 +26,7 @@ from engine.recipe.model import (
     Probe,
     Recipe,
     Reference,
+    Replay,
     Scratch,
     Source,
     Splits,
@@ -127,7 +128,14 @@ def _source(source: Source) -> dict[str, Any]:
 
 def _data(data: Data) -> dict[str, Any]:
     sources = [_source(source) for source in data.sources]
-    return to_mapping(data, definition("data"), sources=sources)
+    replay = _replay(data.replay) if data.replay else None
+    return to_mapping(data, definition("data"), sources=sources, replay=replay)
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    listed = [_source(source) for source in replay.sources]
+    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {"sources": listed}
+    return to_mapping(replay, definition("replay"), **taken)
 
 
 def _bounds(

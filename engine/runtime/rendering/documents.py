@@ -18,7 +18,7 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
     begin and end with whole characters. What stands before is the token that the tokenizer puts at the
     start of a text, empty where it puts none.
     """
-    opening = _opening(chat.tokenizer)
+    opening = opening_of(chat.tokenizer)
     room = max_length - len(chat.token_ids(opening))
     ending = chat.tokenizer.eos_token or chat.terminator
     rest = text
@@ -59,7 +59,7 @@ def _cut(chat: Chat, text: str, room: int) -> int:
     return 0
 
 
-def _opening(tokenizer: Any) -> str:
+def opening_of(tokenizer: Any) -> str:
     """Return the text of the token that starts a text, if the tokenizer adds it by itself."""
     first = tokenizer("")["input_ids"][:1]
     begins = bool(first) and first[0] == tokenizer.bos_token_id

@@ -14,6 +14,8 @@ REVISION = 3
 PRODUCT = "rendered"
 FACTS = "rendering.json"
 """Counts of every split, beside the rows."""
+REPLAY_FILE = "replay.jsonl"
+"""Beside the rows, where text is replayed: `id`, `before`, `text` and `tokens` (`engine.inference.replay`)."""
 HOLDOUT = "holdout_lengths"
 """The product with the lengths of the holdout's rows."""
 HOLDOUT_FACTS = "lengths.json"
@@ -97,7 +99,10 @@ def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> St
 def counts_after_rendering(recipe: Recipe) -> bool:
     """Return whether only the tokenizer knows how many of the recipe's rows are trained.
 
-    Some are left out for their length or for tokens of the chat template, or documents are cut into blocks.
+    Some are left out for their length or for tokens of the chat template, documents are cut into blocks, or text is
+    replayed.
     """
     checks = recipe.data.checks
+    if recipe.data.replay is not None:
+        return True
     return not recipe.task.spec.has_turns or "drop" in (checks.truncation, checks.template_tokens)

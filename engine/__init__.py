@@ -1,6 +1,7 @@
 """One recipe in, a gated and quantized small language model out.
 
-recipe -> plan -> stages: data, baseline, (teach, replay), compile, train, evaluate, gate, merge, quantize, verify -> report.
+recipe -> plan -> stages: data, baseline, (teach, replay), compile, train, evaluate, gate, merge, quantize, verify;
+then the report.
 
 From Python: `from engine import load_recipe, plan, run, predict, load_report`. Each name is imported when it
 is first used, so that `import engine` stays light; their types are in `__init__.pyi`.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from engine.environment import version_of
 from engine.errors import StageError
 
 if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
     from engine.runtime.rendering.chat import Chat
 
 REVISION = 1
@@ -86,12 +87,12 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
     chat = load_chat(context.base_model_folder(), asks=False)
     limit = context.recipe.method.max_length
     most = limit - len(chat.token_ids(_opening(chat))) - 1  # and its end
-    model = cache(lambda: _loaded(context))
+    model = cache(partial(_loaded, context))
     for number in range(wanted):  # a batch has more than one token, or is refused
         made = context.cached(
             PRODUCT,
             _batch(context, number, most),
-            lambda folder, at=number: _sample(folder, at, most, context, model),
+            partial(_sample, number=number, most=most, context=context, model=model),
         )
         taken.seconds += made.seconds
         rows = [json.loads(line) for line in made.file(FILE).read_text("utf-8").splitlines()]
@@ -151,14 +152,16 @@ def _batch(context: StageContext, number: int, most: int) -> Mapping[str, Any]:
     }
 
 
-def _loaded(context: StageContext) -> Any:
+def _loaded(context: StageContext) -> LoadedModel:
     from engine.runtime.models.load import load_model  # brings torch
 
     base = context.base_model_folder()
     return load_model(base, device=context.device, precision=context.precision)
 
 
-def _sample(folder: Path, number: int, most: int, context: StageContext, model: Any) -> None:
+def _sample(
+    folder: Path, *, number: int, most: int, context: StageContext, model: Callable[[], LoadedModel]
+) -> None:
     from engine.runtime.generation.sampling import sample_texts  # brings torch
 
     seed = context.recipe.splits.seed

@@ -87,7 +87,9 @@ def test_a_budget_of_tokens_ends_where_the_best_checkpoint_was() -> None:
     )  # four epochs of 50 steps; the best checkpoint is at 1.5
     judged = tuple(checkpoint(step, score) for step, score in ((75, 0.9), (200, 0.5)))
     seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
-    found = to_learn_less(recipe(**BUDGET).method, summary, checkpoints=seen, losses=None)
+    found = to_learn_less(
+        recipe(**BUDGET).method, summary, checkpoints=seen, losses=None, has_labels=False
+    )
 
     assert yaml_of(found) == "method: {tokens: 38000}"
 

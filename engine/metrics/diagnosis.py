@@ -195,8 +195,13 @@ def _too_much(case: TrainedCase, *reasons: str) -> Diagnosis:
         case.training,
         checkpoints=case.checkpoints,
         losses=case.validation_losses,
+        has_labels=case.recipe.task.spec.has_labels,
     )
-    no_edit = "no other checkpoint is better, so fewer epochs would not help"
+    no_edit = (
+        "no other checkpoint is better, so fewer epochs would not help"
+        if case.checkpoints.are_compared
+        else "no other step is known to be better: further rows would help, not fewer epochs"
+    )
     return _found(case, Fit.OVERFITTED, *reasons, *([] if edits else [no_edit]), edits=edits)
 
 

@@ -74,10 +74,13 @@ def to_learn_less(
     *,
     checkpoints: Checkpoints,
     losses: ValidationLosses | None,
+    has_labels: bool,
 ) -> tuple[RecipeEdit, ...]:
     """Return what would keep an overfitted model from learning rows by heart; nothing where no edit is known to.
 
-    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better.
+    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better. The
+    validation loss alone decides nothing where labels are chosen: it rises long before answers get worse, and the
+    step of its minimum was better in one of nine trainings, by 0.002 (benchmarks/defaults.jsonl).
     """
     if checkpoints.are_compared:
         better = checkpoints.better
@@ -90,7 +93,7 @@ def to_learn_less(
         return _edits(method, _length(method, training, epochs))
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
-        return to_keep(method, "best") if has_turned else ()
+        return to_keep(method, "best") if has_turned and not has_labels else ()
     # Without validation rows, `best` draws them from the training rows.
     half = max(1, math.floor(_epochs(method, training) / 2))
     fewer = _edits(method, _length(method, training, half))

@@ -19,7 +19,7 @@ from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
-REVISION = 3
+REVISION = 4
 NEEDS = ("data", "training_rows", "replayed_rows", "compile")
 USES = ("base_model", "device")
 TOOLS = ("peft", "torch", "transformers")

@@ -36,7 +36,7 @@ class _Product(torch.autograd.Function):
         low = x @ down.t()
         ctx.save_for_backward(x, weight, down, up, low)
         ctx.scale, ctx.dtype = scale, a.dtype
-        return torch.addmm(x @ weight.t(), low, up.t())
+        return (x @ weight.t()).addmm_(low, up.t())
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -45,12 +45,12 @@ class _Product(torch.autograd.Function):
         x, weight, down, up, low = ctx.saved_tensors
         dlow = dy @ up
         # The first layer's input learns nothing.
-        dx = torch.addmm(dy @ weight, dlow, down) if ctx.needs_input_grad[0] else None
+        dx = (dy @ weight).addmm_(dlow, down) if ctx.needs_input_grad[0] else None
         return (
             dx,
             None,
             (dlow.t() @ x).to(ctx.dtype),
-            (dy.t() @ low).to(ctx.dtype) * ctx.scale,
+            (low.t() @ dy).t().to(ctx.dtype) * ctx.scale,
             None,
         )
 

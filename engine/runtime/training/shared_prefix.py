@@ -16,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from engine.errors import first_line
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.training.fused_lora import fuse
+from engine.runtime.training.fused_norm import fuse_norms
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,
@@ -25,7 +26,8 @@ from engine.runtime.training.gradients import (
     on_device,
     undisturbed,
 )
-from engine.runtime.training.prefix_batch import NAME, Row, shared_batch
+from engine.runtime.training.prefix_attention import NAME
+from engine.runtime.training.prefix_batch import Row, shared_batch
 
 CHECKED_ROWS = 4
 CHECKED_TOKENS = 4096
@@ -91,6 +93,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         model.set_attn_implementation(NAME if on else self._attention)
         # Held to the plain way by the same check.
         fuse(model, on=on)
+        fuse_norms(model, on=on)
 
     def _difference(self, model: Any, rows: Sequence[Row], args: TrainingArguments) -> float:
         with undisturbed(model), casting(model, autocast_dtype(args)):

@@ -43,4 +43,5 @@ def test_a_model_that_memorises_a_hundred_rows_is_refused(project: Project) -> N
     assert check["status"] == "fail"
     assert check["got"] > 0.3
     assert found["diagnosis"]["fit"] == "overfitted"
-    assert found["diagnosis"]["yaml"] == "method: {keep: best}"
+    # no step is known to be better: labels at random cannot be learned
+    assert found["diagnosis"]["yaml"] == ""

@@ -208,7 +208,8 @@ def test_a_smaller_gap_counts_where_validation_turned_before_the_kept_step(
     )
 
     assert diagnosis.fit is fit
-    assert diagnosis.yaml == ("method: {keep: best}" if fit is Fit.OVERFITTED else "")
+    # The loss of labels rises long before answers get worse.
+    assert diagnosis.yaml == ""
 
 
 def test_the_epoch_of_a_better_checkpoint_is_proposed() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.metrics.losses import training_losses
+from engine.metrics.losses import training_losses, validation_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
@@ -17,7 +17,16 @@ from engine.metrics.recipe_edits import (
     to_train_on,
     yaml_of,
 )
-from support.trained import checkpoint, falling, history, levelling, recipe, training
+from support.trained import (
+    LEARNED,
+    TURNED,
+    checkpoint,
+    falling,
+    history,
+    levelling,
+    recipe,
+    training,
+)
 
 SHORT = falling(2.0, 1.9, 25)
 
@@ -78,7 +87,9 @@ def test_a_budget_of_tokens_ends_where_the_best_checkpoint_was() -> None:
     )  # four epochs of 50 steps; the best checkpoint is at 1.5
     judged = tuple(checkpoint(step, score) for step, score in ((75, 0.9), (200, 0.5)))
     seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
-    found = to_learn_less(recipe(**BUDGET).method, summary, checkpoints=seen, losses=None)
+    found = to_learn_less(
+        recipe(**BUDGET).method, summary, checkpoints=seen, losses=None, has_labels=False
+    )
 
     assert yaml_of(found) == "method: {tokens: 38000}"
 
@@ -114,3 +125,16 @@ def test_values_are_written_so_that_every_reader_of_yaml_takes_them_for_numbers(
     assert yaml_of(edits) == (
         "method: {learning_rate: 0.00002, epochs: 3}\ndata: {checks: {label_errors: warn}}"
     )
+
+
+@pytest.mark.parametrize(("has_labels", "edit"), [(False, "method: {keep: best}"), (True, "")])
+def test_a_risen_validation_loss_alone_decides_where_no_labels_are_chosen(
+    *, has_labels: bool, edit: str
+) -> None:
+    of, summary = recipe(keep="last").method, training(LEARNED, TURNED, kept_step=250)
+    none = Checkpoints(judged=(), kept_step=250, is_lower_better=False)
+    losses = validation_losses(summary.history)
+
+    edits = to_learn_less(of, summary, checkpoints=none, losses=losses, has_labels=has_labels)
+
+    assert yaml_of(edits) == edit

@@ -10,9 +10,10 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.runtime.rendering.packing import IGNORED
-from engine.runtime.training import prefix_batch as module
+from engine.runtime.training import prefix_attention as module
 from engine.runtime.training.gradients import difference, gradients_of
-from engine.runtime.training.prefix_batch import NAME, Row, shared_batch, shared_prefix
+from engine.runtime.training.prefix_attention import NAME
+from engine.runtime.training.prefix_batch import Row, shared_batch, shared_prefix
 
 VOCABULARY = 50
 
@@ -140,7 +141,7 @@ def test_the_common_start_ends_before_what_is_learned(rows: list[Row], tokens: i
 )
 def test_attention_of_another_kind_is_refused(break_it: Callable[[Any], Any]) -> None:
     from engine.runtime.scoring.packed_cache import UnsupportedModelError
-    from engine.runtime.training.prefix_batch import attend
+    from engine.runtime.training.prefix_attention import attend
 
     layout = shared_batch(BATCHES["one row"])["layout"]
     states = torch.zeros(1, 2, 9, 4)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
-from engine.runtime.training.prefix_batch import NAME
+from engine.runtime.training.prefix_attention import NAME
 from engine.runtime.training.shared_prefix import CHECKED_ROWS, SharedPrefix
 
 SIZES = {

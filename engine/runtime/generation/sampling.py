@@ -18,7 +18,7 @@ from engine.runtime.models.load import LoadedModel, not_a_number
 
 
 @dataclass(slots=True, kw_only=True)
-class Sample:
+class SampledText:
     """One text."""
 
     draw: random.Random
@@ -30,7 +30,7 @@ class Sample:
 
 def sample_texts(
     loaded: LoadedModel, seeds: Sequence[str], *, most: int, progress: Progress
-) -> list[Sample]:
+) -> list[SampledText]:
     """Return a text of at most `most` tokens for each seed, begun after the token that starts or ends texts.
 
     Each text has random numbers of its own, so that it is the same whatever is sampled beside it, but for rounding.
@@ -41,7 +41,7 @@ def sample_texts(
     if first is None:
         first = loaded.chat.token_ids(loaded.chat.terminator)[0]
     stops = loaded.chat.stop_ids()
-    samples = [Sample(draw=random.Random(seed)) for seed in seeds]  # noqa: S311 - nothing is kept secret by them
+    samples = [SampledText(draw=random.Random(seed)) for seed in seeds]  # noqa: S311 - nothing is kept secret by them
 
     def step(logits: torch.Tensor, members: Sequence[int]) -> list[list[int]]:
         taken = [samples[member] for member in members]
@@ -54,7 +54,7 @@ def sample_texts(
     return samples
 
 
-def _drawn(logits: torch.Tensor, samples: Sequence[Sample]) -> list[int]:
+def _drawn(logits: torch.Tensor, samples: Sequence[SampledText]) -> list[int]:
     """Return a token of each row, `logits` [n, V]: the first whose summed probability exceeds a number from 0 to 1."""
     if not bool(logits.isfinite().all()):
         raise not_a_number("X612", "the probabilities of a sampled text are not numbers")
@@ -66,7 +66,7 @@ def _drawn(logits: torch.Tensor, samples: Sequence[Sample]) -> list[int]:
     return [min(token, logits.shape[-1] - 1) for token in found]
 
 
-def _taken(sample: Sample, token: int, *, stops: Collection[int], most: int) -> list[int]:
+def _taken(sample: SampledText, token: int, *, stops: Collection[int], most: int) -> list[int]:
     """Add a token to a text; return what is fed next, nothing where the text is done."""
     if token in stops:
         sample.ended = True

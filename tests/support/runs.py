@@ -14,9 +14,9 @@ from engine.store.store import sha256_of
 PLAIN = tuple(
     name
     for name in STAGES
-    if name not in ("teach", "sweep", "resample", "forgetting", "drift", "seeds")
+    if name not in ("teach", "replay", "sweep", "resample", "forgetting", "drift", "seeds")
 )
-"""The stages of a recipe without teacher, sweep, learning curve, folds, probes, preferences and further seeds."""
+"""The stages of every recipe: without teacher, replay, sweep, learning curve, folds, probes, drift, further seeds."""
 AFTER_GATE = ("merge", "quantize", "verify")
 
 

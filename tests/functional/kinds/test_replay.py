@@ -11,7 +11,7 @@ import pytest
 
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
-from support.runs import report
+from support.runs import manifests, report
 
 pytestmark = pytest.mark.thorough
 
@@ -92,6 +92,32 @@ def test_no_sample_is_longer_than_a_row(sampled: RunOnce) -> None:
     assert texts
     assert all(0 < one["tokens"] <= LENGTH for one in texts)
     assert len({one["text"] for one in texts}) > len(texts) / 2
+
+
+def test_a_larger_share_samples_only_what_is_missing(
+    sampled: RunOnce, tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    project = sampled.copy_to(tmp_path, run)
+    store = project.folder / ".recipe"
+    before = [one for one in manifests(store) if one["stage"] == "samples"]
+    project.edit(data__replay__share=0.5)
+
+    outcome = project.run("run", str(project.recipe), "--until", "replay")
+
+    assert outcome.code == 0, outcome.err
+    after = [one for one in manifests(store) if one["stage"] == "samples"]
+    assert len(after) > len(before) >= 1
+    assert [one for one in after if one in before] == before
+
+
+def test_the_same_seed_samples_the_same_texts(
+    sampled: RunOnce, run: Callable[..., Outcome], project: Project
+) -> None:
+    prepare(project)
+
+    assert run("run", "recipe.yaml", "--until", "replay").code == 0
+
+    assert written(project.folder / ".recipe") == written(sampled.folder / ".recipe")
 
 
 def test_given_text_is_cut_into_blocks_and_what_judges_is_left_out(

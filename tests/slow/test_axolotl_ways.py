@@ -42,7 +42,8 @@ def test_axolotl_trains_it_as_trl_does(way: Way, tmp_path: Path, pico_model: Pat
         next(point.eval_loss for point in one.history if point.eval_loss is not None)
         for one in (trained, reference)
     )
-    assert first == pytest.approx(expected, rel=1e-3)
+    # Each library packs the weights of qlora into 4 bits by itself.
+    assert first == pytest.approx(expected, rel=1e-2 if launch.method.kind == "qlora" else 1e-3)
     if launch.method.kind == "full":
         assert model_norm(trained.folder, launch.base_model) > 0
     else:

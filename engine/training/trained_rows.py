@@ -12,6 +12,7 @@ from engine.recipe.model import Method, Recipe
 from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
     FACTS,
+    REPLAY_FILE,
     counts_after_rendering,
     rendered_key,
 )
@@ -59,7 +60,10 @@ def trained_rows(
     if rows is None:
         return None
     found = None if data is None else counted_rows(recipe, store, data, base_model)
-    train, validation = found or (_with_replay(recipe, rows[0]), rows[1])
+    train, validation = found or rows
+    # The data stage's own rows are counted without the text that is replayed beside them.
+    if recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file()):
+        train, found = _with_replay(recipe, train), None
     return TrainedRows(
         train=train,
         validation=validation,

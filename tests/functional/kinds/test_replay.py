@@ -155,6 +155,17 @@ def test_too_little_text_is_refused_before_training(
     assert not list((project.folder / ".recipe").glob("store/*/*/files/training.json"))
 
 
+def test_data_does_not_take_the_rows_of_the_task_for_all_that_is_trained(
+    run: Callable[..., Outcome], project: Project
+) -> None:
+    prepare(project)
+
+    outcome = run("data", "recipe.yaml", "--format", "json")
+
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["training"]["counted"] is False
+
+
 def test_the_plan_names_it_and_counts_it(run: Callable[..., Outcome], project: Project) -> None:
     prepare(project)
 

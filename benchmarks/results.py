@@ -6,8 +6,8 @@
 
 `run` writes a recipe for each set and seed (`benchmarks/results_cases.py`) into a work folder and runs it there; what
 is there already is not run again. `page` reads the reports of that folder and writes docs/results.md and
-docs/results.json; numbers that are not there say why. Sets of packages are fetched; others are read below `--data`,
-one folder a set, and are passed over where they are absent.
+docs/results.json; numbers that are not there say why, and sets that were run before stay in them. Sets of packages are
+fetched; others are read below `--data`, one folder a set, and are passed over where they are absent.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ from results_cases import (  # noqa: E402 - they import the engine
     recipe_of,
 )
 from results_page import PAGE, TABLE, write_pages, written_pages  # noqa: E402 - the same
-from results_reports import COMMIT, PROBLEM, RUN, collect  # noqa: E402 - the same
+from results_reports import COMMIT, PROBLEM, RUN, Results, collect, joined  # noqa: E402 - the same
 from results_rows import Sources  # noqa: E402 - the same
 
+from engine.files.typed_json import from_json  # noqa: E402 - the same
 from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
 
 SEEDS: Final = 3
@@ -314,6 +315,10 @@ def _page(options: argparse.Namespace) -> int:
     results = collect(options.work)
     if not results.lines:
         raise SystemExit(f"no runs below {options.work}: python benchmarks/results.py run")
+    earlier = options.output / TABLE.name
+    if earlier.is_file() and not options.fresh:
+        # the runs of other sets may have been made, and their folders deleted, long ago
+        results = joined(from_json(Results, json.loads(earlier.read_text("utf-8"))), results)
     for path in write_pages(results, options.output, readme):
         _say(f"wrote {path}")
     return 0
@@ -342,6 +347,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     page = verbs.add_parser("page", help="write docs/results.md and docs/results.json")
     page.add_argument("--output", type=Path, default=PAGE.parent, help="another folder for them")
+    page.add_argument(
+        "--fresh", action="store_true", help="only these runs: forget the sets of earlier ones"
+    )
     page.add_argument("--readme", action="store_true", help="the excerpt in README.md too")
     page.add_argument(
         "--check", action="store_true", help="only tell whether pages are those of results.json"

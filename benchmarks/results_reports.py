@@ -164,6 +164,30 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
     )
 
 
+def joined(earlier: Results, newer: Results, cases: Sequence[Case] = CASES) -> Results:
+    """Return both tables as one: a set that was run anew has the new seeds alone, others stay as they were."""
+    lines = {line.name: line for line in (*earlier.lines, *newer.lines)}
+    days = sorted({*earlier.dates, *newer.dates})
+    tools = sorted({*earlier.versions, *newer.versions})
+    return Results(
+        dates=tuple(dict.fromkeys((days[0], days[-1]))) if days else (),
+        hardware=_either(earlier.hardware, newer.hardware),
+        commits=_either(earlier.commits, newer.commits),
+        base_models=_either(earlier.base_models, newer.base_models),
+        versions={tool: _versions_of(tool, earlier, newer) for tool in tools},
+        lines=tuple(lines[case.name] for case in cases if case.name in lines),
+    )
+
+
+def _either(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({*one, *other}))
+
+
+def _versions_of(tool: str, *tables: Results) -> str:
+    found = (table.versions.get(tool, "").split(", ") for table in tables)
+    return ", ".join(sorted({version for versions in found for version in versions if version}))
+
+
 def _runs(folder: Path) -> list[_Run]:
     """Return the runs of one set, by seed; those that were never begun are not among them."""
     runs = []

@@ -13,14 +13,18 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from engine.evidence.review import Gate, Review
-from engine.review.file_tree import Disk
-from engine.review.review import review
-from engine.review.version import load_side
-from engine.store import Store
-from support.changed_data import Pair, judges, pairs
+from support.changed_data import pairs
 from support.data_changes import HARMLESS, WEAKENINGS
-from support.recipe_pairs import CPU
+from support.judged_pairs import (
+    FALSE_ALARM,
+    FOUND,
+    LEFT_OUT,
+    MISSED,
+    QUIET,
+    STRONGER,
+    WRONG,
+    JudgedPairs,
+)
 
 
 def main() -> None:
@@ -32,35 +36,17 @@ def main() -> None:
     options = parser.parse_args()
     counts: Counter[str] = Counter()
     for seed in range(options.first, options.first + options.seeds):
-        for classes, changes in ((WEAKENINGS, True), (HARMLESS, False)):
-            for pair in pairs(seed, classes):
-                found = _judged(pair, changes=changes)
-                counts[found] += 1
-                if options.list and found in ("missed", "false alarm", "called stronger"):
-                    print(f"{found}: {pair.name} (seed {seed})")
+        with tempfile.TemporaryDirectory() as folder:
+            judged = JudgedPairs(folder=Path(folder))
+            for classes, changes in ((WEAKENINGS, True), (HARMLESS, False)):
+                for pair in pairs(seed, classes):
+                    found = judged.outcome(pair, changes=changes)
+                    counts[found] += 1
+                    if options.list and found in WRONG:
+                        print(f"{found}: {pair.name} (seed {seed})")
     print("| what | pairs |\n|---|---|")
-    for name in ("found", "missed", "called stronger", "quiet", "false alarm", "left out"):
+    for name in (FOUND, MISSED, STRONGER, QUIET, FALSE_ALARM, LEFT_OUT):
         print(f"| {name} | {counts[name]} |")
-
-
-def _judged(pair: Pair, *, changes: bool) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        old, new = pair.write(place)
-        before, after = judges(old), judges(new)
-        if before is None or after is None or (before != after) is not changes:
-            return "left out"
-        result = _reviewed(old, new, place)
-    if not changes:
-        return "false alarm" if result.gate is Gate.WEAKER else "quiet"
-    if result.gate is Gate.WEAKER:
-        return "found"
-    return "called stronger" if result.gate is Gate.STRONGER else "missed"
-
-
-def _reviewed(old: Path, new: Path, place: Path) -> Review:
-    sides = [load_side(path, Disk(), label=path.parent.name) for path in (old, new)]
-    return review(*sides, store=Store(place / "store"), device=CPU)
 
 
 if __name__ == "__main__":

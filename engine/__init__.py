@@ -19,6 +19,7 @@ The rooms, from the command line down; each imports only from those below it:
 
 - `cli`: one module a verb; arguments become one call, the result is printed.
 - `bundle`: a signed archive of an accepted run, and its offline check.
+- `serving`: an exported model behind HTTP.
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from support.results import put_report
 # after `support.results`, which says where they are
 import results  # isort: skip
 from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
-from results_reports import Results, collect, mean_of_metrics  # isort: skip
+from results_reports import Results, collect, joined, mean_of_metrics  # isort: skip
 
 
 def metric(value: float, low: float, high: float) -> Metric:
@@ -157,6 +158,25 @@ def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Pat
     assert {path: path.read_text("utf-8") for path in again} == again
     assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nMeasured on 2 CPU")
     assert "old" not in readme.read_text("utf-8")
+
+
+def test_sets_of_earlier_sessions_stay_and_one_that_is_run_again_is_replaced_whole(
+    found: Results,
+) -> None:
+    line, *others = found.lines
+    earlier = replace(
+        found,
+        dates=("2026-01-02",),
+        versions={"torch": "2.0"},
+        lines=(replace(line, runs=()), *others),
+    )
+    newer = replace(found, versions={"torch": "2.1"}, lines=(line,))
+
+    both = joined(earlier, newer)
+
+    assert both.lines == found.lines
+    assert both.dates == ("2026-01-02", found.dates[-1])
+    assert both.versions == {"torch": "2.0, 2.1"}
 
 
 def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -42,18 +43,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--no-tokens", "do not fetch the base model's tokenizer: count characters")
     mend = "first mend a lock whose recorded rows cannot be read; its holdout stays"
     add_flag(parser, "--repair-lock", mend)
+    seal = "first make a key beside the lock, and encrypt with it what the lock says of single rows"
+    add_flag(parser, "--seal-lock", seal)
+    recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
+    add_flag(parser, "--recount-lock", recount)
     add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what is known of the data; 0 when a run would accept it."""
     from engine.data_view.rows import ViewOptions
-    from engine.data_view.view import look, repair_lock
+    from engine.data_view.view import look, repair_lock, seal_lock
     from engine.pipeline.preflight import refuse_outside  # after the arguments are known good
     from engine.render.data import data_json, data_text
 
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
+    sealed = seal_lock(recipe.file) if options.seal_lock else ""
+    recounted = _recounted(recipe.file) if options.recount_lock else ""
     given = options.examples
     wish = ViewOptions(
         examples=given if given is not None else 10 if options.label else 1,
@@ -69,8 +76,8 @@ def run(options: argparse.Namespace) -> int:
         mended = repair_lock(recipe, root=root, watcher=live) if options.repair_lock else ""
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
-    if mended:
-        sys.stderr.write(f"{mended}\n")
+    for done in filter(None, (sealed, recounted, mended)):
+        sys.stderr.write(f"{done}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code
@@ -81,6 +88,12 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     show_problems(looked.problems)
     return looked.code
+
+
+def _recounted(recipe_file: Path) -> str:
+    from engine.review.uses import recount_lock  # reads git, for this flag only
+
+    return recount_lock(recipe_file)
 
 
 class _Live(Console):

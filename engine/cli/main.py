@@ -35,6 +35,8 @@ VERBS: dict[str, str] = {
     "runs": "list the runs: when, what they came to, the main metric, how long",
     "compare": "compare two runs on the same holdout rows, with every row that turned",
     "try": "ask an accepted model something",
+    "predict": "label a file of rows with an accepted model",
+    "serve": "answer over HTTP with an accepted model",
     "challenge": "compare a newer base model with the accepted model",
     "export": "put an accepted model's evidence into one signed file",
     "verify": "check such a file offline: digests, verdicts, who signed",

@@ -28,13 +28,14 @@ from engine.data_view.rows import (
     token_view,
 )
 from engine.environment import detect_device, tool_versions
-from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError, StoreError
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
 from engine.estimate.rows import known_rows
 from engine.evidence import DataSummary
 from engine.evidence.data_view import DataView, TrainingRows
 from engine.kinds import Turns
 from engine.lock.file import lock_path, read_lock, write_lock
-from engine.lock.repair import is_readable, repaired
+from engine.lock.repair import is_readable, repaired, unwritable
+from engine.lock.seal import key_path, make_key
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
@@ -163,6 +164,28 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
     )
 
 
+def seal_lock(recipe_file: Path) -> str:
+    """Encrypt what a lock says of single rows, with a key that is made beside it; return what was done, in one line.
+
+    Raises:
+        DataError: D38x it is no lock; D402 its key cannot be used.
+        StoreError: D401 the lock, or its key, cannot be written.
+
+    """
+    path = lock_path(recipe_file)
+    lock = read_lock(path)
+    if lock is None:
+        return f"`{path.name}` is not there: there is nothing to seal"
+    try:
+        is_new = make_key(path)
+        write_lock(path, lock)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    key = key_path(path).name
+    keep = f"keep `{key}` safe and out of version control: without it nobody reads the holdout"
+    return f"`{path.name}` is sealed{f'; {keep}' if is_new else f' with `{key}`'}"
+
+
 def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     """Write the lock anew where its recorded rows cannot be read, and return what was done, in one line.
 
@@ -186,11 +209,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
     try:
         write_lock(path, found.lock)
     except OSError as error:
-        raise StoreError.one(
-            "D401",
-            f"`{path.name}` cannot be written: {error.strerror or error}",
-            hint="make the folder of the recipe writable",
-        ) from error
+        raise unwritable(path, error) from error
     return f"`{path.name}` is repaired and holds the same holdout; its rows are from {found.source}"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.errors import Problem, Severity
@@ -133,6 +133,8 @@ class Review:
 
     uncompared: tuple[str, ...] = ()
     """What judges and may be other bytes now: nothing here, and no pin, says which they are."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """The file, data set or package of each source, by its key, where no other source has the same."""
 
     @property
     def gate(self) -> Gate:
@@ -160,6 +162,8 @@ class Checked:
     problems: tuple[Problem, ...] = ()
     plan: tuple[str, ...] = ()
     """What a run would do, in sentences; empty where the recipe is not valid."""
+    plan_before: tuple[str, ...] = ()
+    """What a run of the old version would have done."""
     notes: tuple[str, ...] = ()
     review: Review | None = None
     """None where there is nothing to compare with."""

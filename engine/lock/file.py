@@ -19,6 +19,7 @@ from engine.errors import DataError
 from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
 from engine.files.typed_json import Count, JsonTypeError, Scalar, Time, brief, brief_text, from_json
+from engine.lock.seal import key_of, opened, sealed
 
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
@@ -227,7 +228,7 @@ def read_lock(path: Path) -> Lock | None:
     """The lock at `path`, or None when there is no file.
 
     Raises:
-        DataError: the file cannot be read, is not JSON, or is not a lock of this version.
+        DataError: the file cannot be read, is not JSON, is not a lock of this version, or is sealed with another key.
 
     """
     try:
@@ -257,7 +258,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
         OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
 
     """
-    text = lock_text(lock)
+    text = _text_for(path, lock)
     if len(text.encode()) > MAX_BYTES:
         raise OSError(
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
@@ -272,9 +273,24 @@ def write_lock(path: Path, lock: Lock) -> bool:
     return True
 
 
+def _text_for(path: Path, lock: Lock) -> str:
+    """The text of the file at `path`: sealed where the lock has a key."""
+    key = key_of(path)
+    plain = _plain(lock)
+    return _json(plain if key is None else sealed(plain, key))
+
+
 def lock_text(lock: Lock) -> str:
     """The file's text: the same for the same lock, whatever order its parts were made in."""
-    plain = {"schema": SCHEMA, **asdict(lock)}
+    return _json(_plain(lock))
+
+
+def _json(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+
+
+def _plain(lock: Lock) -> dict[str, Any]:
+    plain: dict[str, Any] = {"schema": SCHEMA, **asdict(lock)}
     plain["draw"] = dict(sorted(lock.draw.items()))
     if lock.accepted is None:
         del plain["accepted"]
@@ -284,7 +300,7 @@ def lock_text(lock: Lock) -> str:
             if not plain["accepted"][name]:
                 del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}
-    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+    return plain
 
 
 def _written(split: LockedSplit) -> dict[str, Any]:
@@ -308,6 +324,7 @@ def _parse(path: Path, data: Any) -> Lock:
             f"`{path.name}` is not a lock that this version writes{f': {named}' if named else ''}",
             hint=f"move `{path.name}` away, or install the version of slm-recipe that wrote it",
         )
+    data = opened(data, path)
     try:
         return _lock({key: value for key, value in data.items() if key != "schema"})
     except ValueError as error:
@@ -342,6 +359,6 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError.one(
         "D380",
         f"cannot read `{path.name}`: {why}",
-        hint="keep one side of the conflict whole, or take the file back from version control; "
-        "without it the next run draws and records the holdout anew",
+        hint="keep one side of the conflict whole, then `recipe data RECIPE --recount-lock` adds up the uses of both; "
+        "or take the file back from version control: without it the next run draws the holdout anew",
     )

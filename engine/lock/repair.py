@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from engine.data.membership import keys_of
-from engine.errors import DataError
+from engine.errors import DataError, StoreError
 from engine.lock.draw import recorded_keys, recorded_rows
 from engine.lock.file import Lock, LockedSplit, lock_path
 from engine.lock.writer import lock_of
@@ -73,6 +74,15 @@ def repaired(
             hint=f"take `{name}` back from version control, or delete it: the next run then draws another holdout",
         )
     return found
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """Return that a lock cannot be replaced: D401."""
+    return StoreError.one(
+        "D401",
+        f"`{path.name}` cannot be written: {error.strerror or error}",
+        hint="make the folder of the recipe writable",
+    )
 
 
 def _stored(recipe: Recipe, store: Store) -> Iterator[Artifact | None]:

@@ -213,6 +213,20 @@ class Child:
             raise AssertionError(self._process.args)
         return self._process.returncode
 
+    def send(self, text: str) -> None:
+        """Write to its standard input, where it was given one. OSError where it reads no more."""
+        stream = self._process.stdin
+        if stream is None:
+            raise AssertionError(self._process.args)
+        stream.write(text.encode("utf-8"))
+        stream.flush()
+
+    def line(self) -> str:
+        """Return the next line of its output without its end; "" at the end of all."""
+        stream = self._process.stdout
+        found: bytes = stream.readline() if stream is not None else b""
+        return found.decode("utf-8", errors="replace").rstrip("\r\n")
+
     def lines(self) -> Iterator[str]:
         """Yield the lines of its output as they come, without line ends."""
         for line in self._process.stdout or ():
@@ -262,8 +276,11 @@ class Child:
         self.kill()
         # Not before it has ended: a second signal to us has to find it here.
         _running.discard(self)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            # what it did not read any more is lost
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
 
 
 _running: set[Child] = set()
@@ -276,15 +293,19 @@ def start(
     variables: Mapping[str, str],
     out: int | IO[bytes],
     errors: int | IO[bytes],
+    given: int = DEVNULL,
 ) -> Child:
-    """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible."""
+    """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible.
+
+    `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to.
+    """
     return Child(
         subprocess.Popen(  # noqa: S603 - by the rules of this module
             command.words(),
             cwd=folder,
             env=dict(variables),
-            # transformers would ask on a terminal whether to run code of a model.
-            stdin=DEVNULL,
+            # Never the terminal's: transformers would ask there whether to run code of a model.
+            stdin=given,
             stdout=out,
             stderr=errors,
             # Ctrl-C in the terminal reaches us alone, and we end the child in order. Its group is its own, so all of

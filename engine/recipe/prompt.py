@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from engine.kinds import AnswerForm
 from engine.recipe.answer_json import read_object, write_object
@@ -86,6 +87,13 @@ def parse_answer(task: Task, text: str) -> str | None:
         found = read_object(answer)
         return None if found is None else write_object(found, task.schema)
     return answer or None
+
+
+def answer_value(task: Task, answer: str) -> Any:
+    """Return what `parse_answer` gave as data: a list of labels, an object, or the text that it is."""
+    if task.spec.answer is AnswerForm.LABELS:
+        return split_labels(answer)
+    return json.loads(answer) if task.spec.answer is AnswerForm.OBJECT else answer
 
 
 def _labelled(answer: str, key: str) -> object:

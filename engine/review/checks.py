@@ -11,7 +11,8 @@ from typing import Final
 from engine.backends.base import steps_of
 from engine.environment import Device
 from engine.errors import DataError, Problem, RecipeError, Severity
-from engine.evidence.review import Checked, Comment, Effect, Finding
+from engine.evidence.review import Checked, Comment, Effect, Finding, Review
+from engine.lock.file import lock_path
 from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
@@ -25,6 +26,7 @@ from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import RowDivider
+from engine.review.uses import merged_alike, with_history
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
@@ -57,7 +59,7 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
 
     RecipeError R021 where this clone has no such revision, R026 where nobody says one and it has no main branch.
     """
-    label = since or next(filter(repository.knows, DEFAULTS), None)
+    label = since or next(filter(repository.knows, _defaults(repository)), None)
     if label is None:
         raise RecipeError.one(
             "R026",
@@ -80,6 +82,10 @@ def asked(repository: Repository, since: str | None) -> ReviewInputs:
     return replace(found, notes=(note,), unknown=why)
 
 
+def _defaults(repository: Repository) -> Sequence[str]:
+    return DEFAULTS[1:] if repository.has_one_branch else DEFAULTS
+
+
 def _is_cut(repository: Repository, base: str, named: str, head: str) -> bool:
     """Return whether a later beginning may lie behind the edge of a shallow clone."""
     if base in (named, head) or not repository.is_shallow:
@@ -91,7 +97,13 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     """Validate, plan and compare every recipe that differs from a commit."""
     repository = what.repository
     moved = repository.moved(what.commit, None)
-    touched = touched_recipes(repository, what.commit, moved)
+    touched = [*touched_recipes(repository, what.commit, moved)]
+    known = names_of(moved)
+    for path in merged_alike(repository, what.commit, known):
+        if path not in {one.path for one in touched}:
+            why = f"its lock {lock_path(Path(path)).name}, on two branches"
+            status = ChangeStatus.CHANGED
+            touched.append(Touched(path=path, status=status, was=path, why=(why,)))
     # One for all recipes, so that its limit holds for the whole review.
     rows = RowDivider()
     waivers: list[str] = []
@@ -131,7 +143,7 @@ def _names(text: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ignoring(WorkingTree):
-    """The working tree, where files that git ignores may be missing."""
+    """The working tree, where files that are not checked out, or that git ignores, may be missing."""
 
     @property
     def reader(self) -> Reader:
@@ -186,8 +198,19 @@ class _Check:
         if old is None:
             unseen += (_finding(NO_OLD, Effect.UNKNOWN, why),)
         else:
-            found = replace(found, review=review(old, new, store=store, device=device, rows=rows))
+            result = review(old, new, store=store, device=device, rows=rows)
+            result = self._with_history(result, new, before)
+            found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
         return replace(found, findings=tuple(waived(unseen, waivers_of(new), before)))
+
+    def _with_history(self, result: Review, new: Side, before: Mapping[str, str]) -> Review:
+        """The review of a recipe with a lock, with what the history of that says."""
+        lock = self.repository.named(lock_path(new.path))
+        if new.lock is None or lock is None:
+            return result
+        found = with_history(result.findings, new.lock, lock, self.repository, self.what.commit)
+        more = waived(found[: len(found) - len(result.findings)], waivers_of(new), before)
+        return replace(result, findings=(*more, *found[len(more) :]))
 
     def _note_waivers(self, new: Side, before: Mapping[str, str]) -> None:
         why = waivers_of(new).get(GONE, "")
@@ -195,7 +218,7 @@ class _Check:
             self.waivers.append(why)
 
     def _new(self) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
-        """The new version; files that git ignores may be missing, and are then not looked at."""
+        """The new version; files that git ignores, or has not checked out, may be missing, and are not looked at."""
         path = self.repository.root / self.touched.path
         side, problems = self._tried(path, self.trees[1], self.touched.path)
         errors = [one for one in problems if one.severity is Severity.ERROR]
@@ -203,14 +226,22 @@ class _Check:
             return side, problems, ()
         tree = _Ignoring(repository=self.repository, changed=frozenset())
         side, _ = self._tried(path, tree, self.touched.path)
-        ignored = [] if side is None else list(self._absent(side))
-        if side is None or not ignored or not all(self.repository.ignores(one) for one in ignored):
+        absent = [] if side is None else list(self._absent(side))
+        reasons = {one: _why_absent(self.repository, one) for one in absent}
+        if side is None or not absent or not all(reasons.values()):
             return None, problems, ()
-        names = ", ".join(f"`{self.repository.inside(one)}`" for one in ignored)
+        notes = tuple(
+            f"not in this clone, since {reason}: {self._names(absent, reasons, reason)}"
+            for reason in dict.fromkeys(reasons.values())
+        )
         left = tuple(one for one in problems if one.code not in _ABSENT)
         # What was missing only matters for validation; the comparison is with the real tree.
         side = replace(side, tree=self.trees[1])
-        return side, left, (f"not in this clone, since git ignores it: {names}",)
+        return side, left, notes
+
+    def _names(self, absent: Sequence[Path], reasons: Mapping[Path, str], reason: str) -> str:
+        named = (self.repository.named(one) for one in absent if reasons[one] == reason)
+        return ", ".join(f"`{one}`" for one in named)
 
     def _absent(self, side: Side) -> Iterator[Path]:
         base = base_reference(side.recipe.base_model)
@@ -246,6 +277,16 @@ class _Check:
             return problem
         inside = self.repository.inside(Path(place.file))
         return replace(problem, place=replace(place, file=inside or place.file))
+
+
+def _why_absent(repository: Repository, path: Path) -> str:
+    """Return why a file that is not here may stand elsewhere; empty where git has no reason for it."""
+    target = repository.target_now(path)
+    if target.is_outside and not repository.submodules.isdisjoint(target.steps):
+        return "its submodule is not checked out"
+    if repository.is_left_out(path):
+        return "its folder is not checked out"
+    return "git ignores it" if repository.ignores(path) else ""
 
 
 def _finding(code: str, effect: Effect, says: str) -> Finding:

@@ -19,21 +19,25 @@ from engine.review.version import Side
 AT: Final = "data.checks."
 AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")
 """Checks that leave the holdout alone: they take rows out of the others, or none at all."""
+OF_FOLDS: Final = ("leakage", "label_errors")
+"""Of these, the ones that take rows out of the training: with folds every row is one of both."""
 MOVES: Final = ("drop", "mask")
 """Actions after which the rows are others."""
 
 
-def decides(one: ChangedKey) -> bool:
+def decides(one: ChangedKey, versions: Versions) -> bool:
     """Return whether a key that differs is a check that decides which rows judge, before or now."""
     name = one.path.removeprefix(AT)
-    is_check = one.path.startswith(AT) and name not in AFTER_THE_DRAW
+    with_folds = bool(versions.old.recipe.splits.folds or versions.new.recipe.splits.folds)
+    leaves_alone = name in AFTER_THE_DRAW and not (with_folds and name in OF_FOLDS)
+    is_check = one.path.startswith(AT) and not leaves_alone
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
 
 
 def judge_checks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
     for one in versions.differing:
-        if decides(one):
+        if decides(one, versions):
             yield from _judged(one, versions, rows)
 
 

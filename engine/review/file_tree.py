@@ -93,6 +93,10 @@ class WorkingTree(Disk):
     """What differs from the other version, from the repository's root."""
     name: ClassVar[str] = "working tree"
 
+    def has(self, path: Path) -> bool:
+        """Return whether there is such a file or folder, or git has it and did not check it out."""
+        return path.exists() or self.repository.is_left_out(path)
+
     def identity(self, path: Path) -> Mapping[str, Json]:
         """Return the place alone unless git says that something changed there."""
         return _identity(path, self.repository.target_now(path), self.changed, self.name)

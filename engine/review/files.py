@@ -66,6 +66,9 @@ def _is_changed(versions: Versions, old: PathRef, new: PathRef) -> bool:
     if old.withheld or new.withheld:
         return old.path != new.path
     there = (versions.old.tree.has(old.path), versions.new.tree.has(new.path))
+    if not any(there) and old.path == new.path:
+        # In a submodule whose files are not here, git still says that it moved.
+        return versions.old.tree.identity(old.path) != versions.new.tree.identity(new.path)
     return there[0] != there[1] or (all(there) and not equal_bytes(versions, old, new))
 
 

@@ -14,6 +14,7 @@ from engine.review import answers, comparisons, pins, validation
 from engine.review.accepted import with_accepted
 from engine.review.compare import Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
+from engine.review.ease import with_ease
 from engine.review.files import bytes_changed
 from engine.review.hidden import measured_otherwise
 from engine.review.holdout import judge_holdout
@@ -39,6 +40,7 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     judges = judges_of(versions, rows)
     findings = founded(findings, judges, versions)
     findings += unreported(findings, judges, versions)
+    findings = with_ease(findings, judges, versions, rows)
     findings = with_accepted(findings, versions)
     findings = waived(_distinct(findings), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
@@ -69,7 +71,12 @@ def _generic(versions: Versions) -> Iterator[Finding]:
     for one in versions.differing:
         known = weakenings().get(one.form)
         weaker = weakens(known, one.before, one.after) if known else None
-        if known is None or weaker is None or _of_no_file(one.form, versions) or decides(one):
+        if (
+            known is None
+            or weaker is None
+            or _of_no_file(one.form, versions)
+            or decides(one, versions)
+        ):
             continue
         code = known.gone if known.gone and None in (one.before, one.after) else known.code
         yield finding_of(one, code, weaker=weaker)

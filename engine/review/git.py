@@ -188,3 +188,22 @@ def failed(command: str, stderr: bytes) -> EnvironmentProblem | RecipeError:
     lines = text.splitlines()
     first = lines[0].removeprefix("fatal: ") if lines else "no reason was given"
     return EnvironmentProblem.one("E731", f"`git {command}` failed: {first}")
+
+
+def top_of(folder: Path) -> Path | None:
+    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
+    for one in (folder, *folder.parents):
+        if os.path.lexists(one / ".git"):
+            return one
+        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
+            return None
+    return None
+
+
+def no_repository(folder: Path) -> RecipeError:
+    """Return that a folder is in no repository: R020."""
+    return RecipeError.one(
+        "R020",
+        f"`{folder}` is in no git repository",
+        hint="without one, compare two files: recipe diff OLD NEW",
+    )

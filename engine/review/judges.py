@@ -23,7 +23,7 @@ INPUT: Final = "task.input"
 RECORD: Final = "lock.splits.holdout"
 _DECIDING: Final = ("task", "data", "splits")
 """Sections of a recipe that decide who judges."""
-_OF_THE_JUDGES: Final = frozenset({"W125", "W201", "W202", "W203", "W206", "W703"})
+OF_THE_JUDGES: Final = frozenset({"W125", "W201", "W202", "W203", "W206", "W703"})
 """Codes of findings that say that other rows judge, or by other answers."""
 _OF_DATA: Final = ("data.", INPUT, "splits.folds", "splits.seed")
 """Keys whose change is none where every judge stays; who may judge at all is one by itself."""
@@ -83,7 +83,7 @@ def _is_unfounded(one: Finding, local: set[str]) -> bool:
     # The bytes are others, and the rows that judge were read from them.
     if one.code in _PINS:
         return one.path.rpartition(".")[0] in local
-    return one.code in _OF_THE_JUDGES and one.path.startswith(_OF_DATA)
+    return one.code in OF_THE_JUDGES and one.path.startswith(_OF_DATA)
 
 
 def unreported(

@@ -11,10 +11,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from engine.errors import DataError
 from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
-from engine.lock.draw import draw_of, recorded_rows
+from engine.lock.draw import draw_of
 from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import changed_sections, recipe_digest, section_digests
 from engine.recipe.method_defaults import RATE_AND_STEPS
@@ -72,13 +71,8 @@ def _holdout_record(versions: Versions) -> Iterator[Finding]:
 
 
 def _members(side: Side) -> dict[str, frozenset[bytes]]:
-    if side.lock is None:
-        return {}
-    try:
-        members = recorded_rows(side.recipe, side.lock).members
-    except DataError:
-        return {}
-    return {str(name): keys for name, keys in members.items()}
+    recorded = side.recorded
+    return {} if recorded is None else {str(name): keys for name, keys in recorded.members.items()}
 
 
 def _wear(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
@@ -206,10 +200,21 @@ def record_notes(versions: Versions) -> Iterator[str]:
         is_divided_anew = old is not None and old.splits != new.splits
         if is_divided_anew and OTHER_HOLDOUT in lock_contradictions(new):
             yield OTHER_HOLDOUT
+    yield from _unproved(versions, new.accepted, is_new=before != new.accepted)
+
+
+def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterator[str]:
+    """That the accepted run is of another recipe than the new version, where this was not so before."""
+    was, now = (resolved_mapping(one.recipe) for one in (versions.old, versions.new))
+    digest = recipe_digest(now)
+    if accepted.recipe["digest"] == digest or not (is_new or recipe_digest(was) != digest):
         return
-    digest = recipe_digest(resolved_mapping(versions.new.recipe))
-    if new.accepted.recipe["digest"] != digest:
-        yield "the accepted run in the lock is of another recipe than this one"
+    changed = changed_sections(accepted.recipe["sections"], section_digests(now))
+    named = ", ".join(f"`{name}`" for name in changed)
+    yield (
+        f"no accepted run proves the recipe as it stands: {named or 'what it asks for'} changed since the run that was "
+        f"accepted on {accepted.finished.partition('T')[0]}"
+    )
 
 
 def _other_defaults(versions: Versions, accepted: Accepted) -> Iterator[str]:

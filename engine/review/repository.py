@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from engine.errors import RecipeError
 from engine.files.reading import require_data
-from engine.review.git import Completed, failed, programs, run_git
+from engine.review.git import Completed, failed, no_repository, programs, run_git, top_of
 from engine.review.large_files import pointer_of
 from engine.review.listing import (
     Moved,
@@ -65,13 +65,13 @@ class Repository:
                 settings say that its files are elsewhere.
 
         """
-        top = _top(Path(os.path.realpath(folder)))
+        top = top_of(Path(os.path.realpath(folder)))
         if top is None:
-            raise _no_repository(folder)
+            raise no_repository(folder)
         found = run_git(("rev-parse", "--show-toplevel"), top)
         if found.returncode:
             if b"not a git repository" in found.stderr:
-                raise _no_repository(folder)
+                raise no_repository(folder)
             raise failed("rev-parse", found.stderr)
         root = Path(os.path.realpath(os.fsdecode(found.stdout.removesuffix(b"\n"))))
         # By `core.worktree`, a stranger's repository could make any folder its files.
@@ -132,6 +132,12 @@ class Repository:
         """Whether the clone was cut off somewhere."""
         return self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
 
+    @property
+    def has_one_branch(self) -> bool:
+        """Whether the clone was made of one branch: its `origin/HEAD` then is that one, whichever it is."""
+        found = self._run("config", "--get-all", "remote.origin.fetch").stdout.split()
+        return bool(found) and not any(b"*" in line for line in found)
+
     def merge_bases(self, one: str, other: str) -> tuple[str, ...]:
         """Return the last commits that both have; none where the clone does not reach one."""
         if one == other:
@@ -147,12 +153,12 @@ class Repository:
 
     def is_cut_between(self, base: str, *tips: str) -> bool:
         """Return whether a shallow clone was cut off at a commit that `tips` have and `base` has not."""
-        place = os.fsdecode(self._checked("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+        place = os.fsdecode(self.output("rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
         try:
             cut = set((self.root / place).read_text("ascii").split())
         except OSError:
             return False
-        listed = self._checked("rev-list", *tips, f"^{base}").decode().split()
+        listed = self.output("rev-list", *tips, f"^{base}").decode().split()
         return not cut.isdisjoint(listed)
 
     def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
@@ -210,15 +216,20 @@ class Repository:
     @cached_property
     def _staged(self) -> Mapping[str, TreeEntry]:
         """What would be committed now, by path."""
-        return dict(map(staged_entry, names_in(self._checked("ls-files", "--stage", "-v", "-z"))))
+        return dict(map(staged_entry, names_in(self.output("ls-files", "--stage", "-v", "-z"))))
+
+    @cached_property
+    def submodules(self) -> frozenset[str]:
+        """The submodules, as they would be committed now."""
+        return frozenset(path for path, one in self._staged.items() if one.mode == _SUBMODULE)
 
     def _diff(self, *words: str) -> list[Moved]:
-        return list(moves(names_in(self._checked(*_DIFF, *words, "--"))))
+        return list(moves(names_in(self.output(*_DIFF, *words, "--"))))
 
     @cached_property
     def untracked(self) -> tuple[str, ...]:
         """The files that git neither knows nor ignores."""
-        return tuple(names_in(self._checked("ls-files", "--others", "--exclude-standard", "-z")))
+        return tuple(names_in(self.output("ls-files", "--others", "--exclude-standard", "-z")))
 
     def files(self) -> tuple[str, ...]:
         """Return the files of the working tree: tracked ones and new ones."""
@@ -228,6 +239,12 @@ class Repository:
     def unwatched(self) -> tuple[str, ...]:
         """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
         return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
+
+    def is_left_out(self, path: Path) -> bool:
+        """Return whether git has a file that it does not check out (sparse checkout)."""
+        steps = self.target_now(path).steps
+        entry = self._staged.get(steps[-1]) if steps else None
+        return entry is not None and not entry.is_watched and not path.exists()
 
     def ignores(self, path: Path) -> bool:
         """Return whether git is configured to leave a path out."""
@@ -313,7 +330,7 @@ class Repository:
                     leads = Path(os.path.relpath(os.path.realpath(leads), self.root))
                     at = self.root / "_"
                 left, at = [*leads.parts, *left], at.parent
-            elif at != self.root and os.path.lexists(at / ".git"):
+            elif at != self.root and (os.path.lexists(at / ".git") or name in self.submodules):
                 return Target(steps=(*steps, name), is_outside=True)
         return Target(steps=(*steps, at.relative_to(self.root).as_posix()))
 
@@ -322,10 +339,16 @@ class Repository:
         pointer = pointer_of(content)
         if pointer is None:
             return None
-        folder = os.fsdecode(self._checked("rev-parse", "--git-common-dir").removesuffix(b"\n"))
+        folder = os.fsdecode(self.output("rev-parse", "--git-common-dir").removesuffix(b"\n"))
         digest = pointer.sha256
         path = self.root / folder / "lfs" / "objects" / digest[:2] / digest[2:4] / digest
         return path if path.is_file() and pointer.stands_for(path) else None
+
+    def recorded(self, commit: str, path: str) -> bytes:
+        """Return the bytes that a commit has at a path, no link followed. RecipeError R025 where it has none."""
+        if "\n" in path:
+            raise lacking(path)
+        return self._objects.read(f"{commit}:{path}", path)[1]
 
     def content(self, commit: str, path: str) -> bytes:
         """Return the bytes of a file as it was, links followed.
@@ -343,8 +366,9 @@ class Repository:
     def _run(self, *words: str) -> Completed:
         return run_git(words, self.root, self.drivers)
 
-    def _checked(self, *words: str) -> bytes:
-        found = self._run(*words)
+    def output(self, *words: str, given: bytes = b"") -> bytes:
+        """Return what a git command that only reads prints; `given` is what it reads. Raises as `run_git`, and E731."""
+        found = run_git(words, self.root, self.drivers, given=given)
         if found.returncode:
             raise failed(words[0], found.stderr)
         return found.stdout
@@ -357,21 +381,3 @@ def _is_data(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _top(folder: Path) -> Path | None:
-    """Return the folder that holds `.git`; None where a bare repository, or none, is met first."""
-    for one in (folder, *folder.parents):
-        if os.path.lexists(one / ".git"):
-            return one
-        if (one / "HEAD").is_file() and (one / "objects").is_dir() and (one / "refs").is_dir():
-            return None
-    return None
-
-
-def _no_repository(folder: Path) -> RecipeError:
-    return RecipeError.one(
-        "R020",
-        f"`{folder}` is in no git repository",
-        hint="without one, compare two files: recipe diff OLD NEW",
-    )

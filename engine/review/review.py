@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from engine.environment import Device
@@ -35,7 +36,15 @@ def review(
         costs=costs(versions, store, device),
         notes=tuple(_notes(versions)),
         uncompared=uncompared(versions),
+        places=_places(versions),
     )
+
+
+def _places(versions: Versions) -> dict[str, str]:
+    """The file, data set or package of each source by its key, those left out that two sources share."""
+    found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
+    counts = Counter(found.values())
+    return {path: place for path, place in found.items() if counts[place] == 1}
 
 
 def _notes(versions: Versions) -> Iterator[str]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
-from engine.errors import DataError
-from engine.lock.draw import needs_record, recorded_rows
-from engine.lock.file import Lock, lock_text
+from engine.lock.draw import needs_record
+from engine.lock.file import Lock
 from engine.recipe.model import PathRef, Recipe, Source
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.version import Side
@@ -105,7 +104,7 @@ class RowDivider:
     def of(self, side: Side) -> Divided | str:
         """Return the splits of a version, or why they are not known."""
         # The lock first: it costs no reading, and knows rows whose files are not here.
-        if side.drawing_lock and (found := _of_lock(side.recipe, side.drawing_lock)) is not None:
+        if side.drawing_lock and (found := _of_lock(side, side.drawing_lock)) is not None:
             return found
         prepared = self._divided(side)
         return prepared if isinstance(prepared, str) else _of_examples(_splits(prepared))
@@ -147,6 +146,11 @@ class RowDivider:
         prepared = self._divided(side)
         return None if isinstance(prepared, str) else _judging(prepared, side.recipe.splits.folds)
 
+    def training(self, side: Side) -> Iterable[Example] | None:
+        """Return the rows of a version that the model learns from; None where rows are not read here."""
+        prepared = self._divided(side)
+        return None if isinstance(prepared, str) else prepared.train
+
     def divides(self, side: Side) -> bool | str:
         """Return True where the rows of a version are divided here, else why they are not."""
         prepared = self._divided(side)
@@ -167,22 +171,21 @@ class RowDivider:
         if size > self.room:
             return TOO_MANY
         self.room -= size
-        try:
-            recorded = recorded_rows(recipe, lock) if lock and needs_record(recipe.splits) else None
-        except DataError:
+        is_held = lock is not None and needs_record(recipe.splits)
+        recorded = side.recorded if is_held else None
+        if is_held and recorded is None:
             return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
-        prepared = divided(local, recorded, most_bytes=size)
+        prepared = divided(_without_doubts(local), recorded, most_bytes=size)
         return "its rows cannot be divided here" if prepared is None else prepared
 
 
 def _key(side: Side) -> str:
     """What decides which rows a version has: its recipe, its lock, and whose files they are."""
-    lock = "" if side.lock is None else lock_text(side.lock)
     recipe = resolved_mapping(side.recipe)
     return make_key(
-        {"recipe": recipe, "lock": lock, "at": str(side.path), "of": side.tree.name}
+        {"recipe": recipe, "lock": side.lock_digest, "at": str(side.path), "of": side.tree.name}
     ).digest
 
 
@@ -231,14 +234,12 @@ def _overlap[T](
     )
 
 
-def _of_lock(recipe: Recipe, lock: Lock) -> Divided | None:
+def _of_lock(side: Side, lock: Lock) -> Divided | None:
     """The splits that a lock records whole, by text; None where it does not."""
-    if recipe.splits.by not in _BY_TEXT:
+    recorded = side.recorded
+    if side.recipe.splits.by not in _BY_TEXT or recorded is None:
         return None
-    try:
-        members = recorded_rows(recipe, lock).members
-    except DataError:
-        return None
+    members = recorded.members
     if not {"train", "holdout"} <= members.keys():
         return None
     counts = {name: part.rows for name, part in lock.splits.items()}
@@ -255,6 +256,14 @@ def _of_examples(splits: Mapping[str, Iterable[Example]]) -> Divided:
         places={name: frozenset(row.origin for row in rows) for name, rows in listed.items()},
         counts={name: len(rows) for name, rows in listed.items()},
     )
+
+
+def _without_doubts(recipe: Recipe) -> Recipe:
+    """The recipe without the check of labels, which needs models: but with folds, it takes rows out of the training."""
+    checks = recipe.data.checks
+    if recipe.splits.folds or checks.label_errors != "drop":
+        return recipe
+    return replace(recipe, data=replace(recipe.data, checks=replace(checks, label_errors="off")))
 
 
 def _local(side: Side) -> Recipe | None:

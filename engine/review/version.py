@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
+from engine.data.membership import Membership
 from engine.errors import DataError, Problem, RecipeError, Severity
-from engine.lock.draw import is_drawn_by
-from engine.lock.file import Lock, lock_from_text, lock_path
+from engine.lock.draw import is_drawn_by, recorded_rows
+from engine.lock.file import Lock, lock_from_text, lock_path, lock_text
 from engine.recipe.model import Recipe
 from engine.recipe.resolve import check_recipe
 from engine.recipe.text.compose import KeyPath
@@ -43,6 +45,21 @@ class Side:
     def drawing_lock(self) -> Lock | None:
         """The lock, where the recipe still draws its rows as it records; else None."""
         return self.lock if self.lock and is_drawn_by(self.lock, self.recipe) else None
+
+    @cached_property
+    def recorded(self) -> Membership | None:
+        """The rows that the lock records; None without one, or where they cannot be read."""
+        if self.lock is None:
+            return None
+        try:
+            return recorded_rows(self.recipe, self.lock)
+        except DataError:
+            return None
+
+    @cached_property
+    def lock_digest(self) -> str:
+        """The sha256 of the lock's text; empty without one."""
+        return "" if self.lock is None else sha256(lock_text(self.lock).encode()).hexdigest()
 
     def written(self, at: KeyPath) -> str | None:
         """Return a plain value as the file writes it; None where it says nothing there."""

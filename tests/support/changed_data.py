@@ -12,29 +12,24 @@ import hashlib
 import io
 import json
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from engine.data.examples.example import normalised
-from engine.data.prepare import Prepared
-from engine.lock.draw import is_drawn_by, needs_record, recorded_rows
-from engine.lock.file import lock_path, read_lock, write_lock
-from engine.pipeline.data_outlook import divided
+from engine.lock.file import lock_path, write_lock
 from engine.recipe import load_recipe
 from support.recipe_pairs import PLACES, TOPICS, made_lock
 
-ROWS: Final = 150
+ROWS: Final = 80
 MAIN, TESTS, MORE = "tickets.csv", "tests.csv", "more.csv"
 SPLITS: Final[Mapping[str, dict[str, Any]]] = {
     "stratified shares": {"by": "stratified", "train": 0.6, "validation": 0.1, "holdout": 0.3},
-    "stratified sizes": {"by": "stratified", "train": 60, "validation": 10, "holdout": 40},
+    "stratified sizes": {"by": "stratified", "train": 30, "validation": 5, "holdout": 20},
     "random shares": {"by": "random", "train": 0.6, "validation": 0.1, "holdout": 0.3},
-    "random sizes": {"by": "random", "train": 60, "validation": 10, "holdout": 40},
+    "random sizes": {"by": "random", "train": 30, "validation": 5, "holdout": 20},
     "groups": {"by": {"group": "customer"}, "train": 0.6, "validation": 0.1, "holdout": 0.3},
     "time": {"by": {"time": "day"}, "train": 0.6, "validation": 0.1, "holdout": 0.3},
     "files": {"by": "files", "validation": 0},
@@ -42,8 +37,6 @@ SPLITS: Final[Mapping[str, dict[str, Any]]] = {
     "folds": {"by": "stratified", "validation": 0.1, "folds": 5},
 }
 Row = dict[str, str]
-Judges = Mapping[str, Counter[str]]
-"""The texts that judge, each with its answers."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,40 +93,15 @@ class NotApplicableError(Exception):
     """A change that this way of dividing does not have."""
 
 
-def judges(path: Path) -> Judges | None:
-    """Return who judges, as a run would divide the rows; None where it would refuse."""
-    prepared = _divided(path)
-    if prepared is None:
-        return None
-    folds = load_recipe(path)[0].splits.folds
-    parts = (
-        (prepared.train, prepared.validation, prepared.holdout) if folds else (prepared.holdout,)
-    )
-    found: dict[str, Counter[str]] = {}
-    for part in parts:
-        for row in part:
-            found.setdefault(normalised(row.input), Counter())[row.target] += 1
-    return found
-
-
-def _divided(path: Path) -> Prepared | None:
-    recipe, _ = load_recipe(path)
-    lock = read_lock(lock_path(path))
-    # A lock of another draw holds nothing: the next run draws anew.
-    holds = lock is not None and is_drawn_by(lock, recipe) and needs_record(recipe.splits)
-    recorded = recorded_rows(recipe, lock) if lock is not None and holds else None
-    return divided(recipe, recorded, most_bytes=1_000_000)
-
-
-def pairs(seed: int, classes: Mapping[str, Change]) -> list[Pair]:
-    """Return one pair of each class, way of dividing, and with a lock or without."""
+def pairs(seed: int, classes: Mapping[str, Change], ways: Iterable[str] = SPLITS) -> list[Pair]:
+    """Return one pair of each class, way of dividing, with a lock and without; old versions of a way are alike."""
     found = []
-    for kind, change in classes.items():
-        for way in SPLITS:
+    for way in ways:
+        base = version(way, random.Random(f"{seed} {way}"))
+        for kind, change in classes.items():
             for locked in (False, True):
                 draw = random.Random(f"{seed} {kind} {way} {locked}")
-                old = version(way, draw)
-                new = copy.deepcopy(old)
+                old, new = copy.deepcopy(base), copy.deepcopy(base)
                 try:
                     change(Edit(old=old, new=new, way=way, draw=draw))
                 except NotApplicableError:
@@ -149,7 +117,7 @@ def version(way: str, draw: random.Random) -> Version:
     sources: list[dict[str, Any]] = [{"path": MAIN}]
     files = {MAIN: rows}
     if way == "files":
-        files = {MAIN: rows[:100], TESTS: rows[100:]}
+        files = {MAIN: rows[:50], TESTS: rows[50:]}
         sources = [{"path": MAIN, "into": "train"}, {"path": TESTS, "into": "holdout"}]
     return Version(recipe=_recipe(SPLITS[way], sources), files=files)
 

@@ -41,7 +41,7 @@ def _group_rewritten(edit: Edit) -> None:
 
 
 def _source_added(edit: Edit) -> None:
-    edit.new.files[MORE] = edit.easy(60)
+    edit.new.files[MORE] = edit.easy(40)
     into = {"into": "holdout"} if edit.way == "files" else {}
     edit.new.sources.append({"path": MORE, **into})
 
@@ -108,11 +108,11 @@ def _smaller(edit: Edit) -> None:
     if "holdout" not in splits:
         raise NotApplicableError
     splits["holdout"] = splits["holdout"] // 2 if isinstance(splits["holdout"], int) else 0.15
-    splits["train"] = 60 if isinstance(splits["holdout"], int) else 0.75
+    splits["train"] = 30 if isinstance(splits["holdout"], int) else 0.75
 
 
 def _sampled(edit: Edit) -> None:
-    edit.new.recipe["data"]["sample"] = {"rows": 120, "seed": 5}
+    edit.new.recipe["data"]["sample"] = {"rows": 60, "seed": 5}
 
 
 def _fewer_texts(edit: Edit) -> None:

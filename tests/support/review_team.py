@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 from collections.abc import Callable
@@ -10,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from support.git_repository import Git, recipe, repository
+from engine.cli.main import main
+from support.git_repository import Git, repository
 from support.project import Outcome
-from support.recipe_pairs import CASES, write_case_lock
+from support.recipe_pairs import CASES, write_case_lock, write_rows
 
 RECIPE = "recipes/tickets.yaml"
 ROWS = "recipes/tickets.csv"
@@ -22,27 +23,53 @@ LOWER = ("macro_f1: {min: 0.60}", "macro_f1: {min: 0.55}")
 HARMLESS = ("epochs: 2", "epochs: 3")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Team:
+    """A repository on the branch `work`, and from where `recipe ci` is run."""
+
     git: Git
-    capsys: pytest.CaptureFixture[str]
+    at: Path
+    """The folder that it is run in: that of the repository, of a clone, or one below."""
+    since: str | None = "main"
+    """What `--from` says; None leaves it out."""
 
     @property
     def folder(self) -> Path:
         return self.git.folder
 
     def ci(self, *words: str) -> Outcome:
-        return recipe(self.capsys, "ci", *words)
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.at),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(["ci", *words])
+        return Outcome(code=code, out=out.getvalue(), err=err.getvalue())
 
-    def gate(self, since: str = "main") -> tuple[str, int]:
+    def gate(self) -> tuple[str, int]:
         """The first line of the comment, and the exit code of a check that has to hold."""
-        outcome = self.ci("--from", since, "--fail-on", "weaker-gate")
-        lines = [line for line in outcome.out.splitlines() if line.startswith("## ")]
-        return (lines or [outcome.err])[0], outcome.code
+        comment = self.folder.parent / "comment.md"
+        since = () if self.since is None else ("--from", self.since)
+        outcome = self.ci(*since, "--fail-on", "weaker-gate", "-o", str(comment))
+        text = comment.read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if line.startswith("## "))
+        return line.removeprefix("## "), outcome.code
 
     def found(self, *words: str) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(self.ci(*words, "--format", "json").out)
         return {one["path"]: one for one in result["recipes"]}
+
+
+def team_in(folder: Path) -> Team:
+    """A team with one recipe and its rows, both in git, whose work begins."""
+    place = folder / "team"
+    (place / "recipes").mkdir(parents=True)
+    text = (CASES / "base" / "tickets.yaml").read_text("utf-8")
+    write_rows(place / "recipes")
+    git = repository(place, {RECIPE: text.replace("      sha256: TICKETS\n", "")})
+    git.run("checkout", "--quiet", "-b", "work")
+    return Team(git=git, at=place)
 
 
 def rebase(git: Git) -> None:
@@ -295,13 +322,6 @@ def rows_gone(team: Team) -> None:
 def unpinned(team: Team) -> None:
     where = "hub: owner/tickets\n      split: train\n"
     team.git.edit(RECIPE, "path: tickets.csv\n", where)
-
-
-def waived(team: Team) -> None:
-    text = (team.folder / RECIPE).read_text("utf-8").replace(*LOWER)
-    team.git.write(
-        {RECIPE: f"{text}waivers:\n  - what: W101\n    why: The old bound was a guess.\n"}
-    )
 
 
 Step = Callable[[Team], None]

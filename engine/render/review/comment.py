@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ SCHEMA: Final = "ci.v1"
 MOST: Final = 60_000
 """Characters: hosts refuse comments of more than 65,536."""
 MOST_PROBLEMS: Final = 20
+MOST_WORDS: Final = 3
+"""Recipes alike whose own numbers stand in a finding."""
 _NOTHING = "nothing to compare with"
 _GONE: Final = ("deleted", "no longer a recipe", "not looked at")
 """States in which there is no version to validate."""
@@ -48,7 +51,7 @@ def comment_markdown(comment: Comment) -> str:
     parts, size, left = list(head), sum(map(len, head)) + len(foot), 0
     # The gravest come first, so that what is left out for its length is the least of it.
     for together in _alike(_alarms_first(comment)):
-        part = "\n\n".join((_heading(together), *_part(together[0])))
+        part = "\n\n".join((_heading(together), *_part(together)))
         if size + len(part) > MOST:
             left += len(together)
             continue
@@ -61,10 +64,20 @@ def comment_markdown(comment: Comment) -> str:
 
 def _alike(checked: Sequence[Checked]) -> Iterator[list[Checked]]:
     """Yield the recipes of which the same is found together: one cause, such as a parent, is one part."""
-    parts: dict[tuple[str, ...], list[Checked]] = {}
+    parts: dict[tuple[object, ...], list[Checked]] = {}
     for one in checked:
-        parts.setdefault(tuple(_part(one)), []).append(one)
+        parts.setdefault(_cause(one), []).append(one)
     yield from parts.values()
+
+
+def _cause(checked: Checked) -> tuple[object, ...]:
+    """What was done to a recipe and found of it, whatever the numbers of its rows and of its plan are."""
+    rows = tuple(replace(row, says="") for row in _rows(checked))
+    problems = _problems(checked.problems) if checked.problems else ""
+    review = checked.review
+    changes = (*review.changes, *review.notes) if review else checked.plan
+    more = (checked.why, checked.notes, checked.uncompared, checked.waived)
+    return (checked.status, bool(checked.was), review is None, rows, problems, changes, *more)
 
 
 def _heading(together: Sequence[Checked]) -> str:
@@ -76,16 +89,25 @@ def _heading(together: Sequence[Checked]) -> str:
 
 
 def _title(comment: Comment) -> str:
-    """The first line: green only where every changed recipe was compared, and no gate got weaker."""
-    count = len(comment.checked)
+    """The first line: how many recipes changed and were compared; green only where no gate got weaker then."""
+    count, compared = len(comment.checked), sum(map(_is_compared, comment.checked))
     unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
     gates = Counter(_state(checked) for checked in comment.checked)
     parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
     parts += [UNSURE] if unsure else []
-    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else "🟢"
-    return f"{mark} {counted(count, 'recipe')} changed: {' · '.join(parts) or 'valid, and no gate got weaker'}"
+    # Of one recipe, the sentence about it says so.
+    needs_none = compared == count or (count == 1 and parts)
+    of_it = "" if needs_none else f", {compared or 'none'} compared"
+    mark = "🟢" if compared else "⚪"
+    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else mark
+    well = "valid, and no gate got weaker" if compared else "valid"
+    return f"{mark} {counted(count, 'recipe')} changed{of_it}: {' · '.join(parts) or well}"
+
+
+def _is_compared(checked: Checked) -> bool:
+    return checked.review is not None
 
 
 def _state(checked: Checked) -> str:
@@ -143,8 +165,9 @@ def _rows(checked: Checked) -> list[ChangedRow]:
     return [*map(finding_row, checked.findings), *compared]
 
 
-def _part(checked: Checked) -> Iterator[str]:
-    """The part of one recipe below its heading; the gate stands open, the rest is folded."""
+def _part(together: Sequence[Checked]) -> Iterator[str]:
+    """The part of recipes alike below its heading; the gate stands open, the rest, of the first, is folded."""
+    checked = together[0]
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:
@@ -152,18 +175,35 @@ def _part(checked: Checked) -> Iterator[str]:
     yield from (f"_{prose(capital(note))}._" for note in checked.notes)
     if checked.problems:
         yield _problems(checked.problems)
-    yield from _of_gate(checked)
-    if checked.review is not None and (rest := rest_markdown(checked.review, level=4)):
-        yield _folded("What else changes, and what runs again", rest)
+    yield from _of_gate(together)
+    rests = [rest_markdown(one.review, level=4) if one.review else "" for one in together]
+    if rests[0]:
+        yield _folded(
+            f"What else changes, and what runs again{_of_first(together, rests)}", rests[0]
+        )
     for what, why in checked.waived:
         yield f"Waived: {code(what)}. {prose(why)}"
-    if checked.plan:
-        yield _folded("The plan", "\n".join(f"- {prose(sentence)}" for sentence in checked.plan))
+    plans = ["\n".join(f"- {prose(sentence)}" for sentence in _plan(one)) for one in together]
+    if plans[0]:
+        changes = " changes" if checked.plan_before else ""
+        yield _folded(f"The plan{changes}{_of_first(together, plans)}", plans[0])
 
 
-def _of_gate(checked: Checked) -> Iterator[str]:
+def _plan(checked: Checked) -> Iterator[str]:
+    """What a run would do; of a recipe that was compared, only what it would not have done before."""
+    yield from (line for line in checked.plan if line not in checked.plan_before)
+
+
+def _of_first(together: Sequence[Checked], texts: Sequence[str]) -> str:
+    """Say that a folded text is that of the first recipe, where those of the others are not the same."""
+    if len(set(texts)) == 1:
+        return ""
+    return f", in <code>{html.escape(together[0].path)}</code>: numbers of the others differ"
+
+
+def _of_gate(together: Sequence[Checked]) -> Iterator[str]:
     """What became of the gate, and what could not be compared."""
-    rows = _rows(checked)
+    checked, rows = together[0], _joined_rows(together)
     if rows or checked.review is not None:
         gate = GATES[checked.gate]
         yield f"**{gate.mark} {gate.title}**"
@@ -171,6 +211,20 @@ def _of_gate(checked: Checked) -> Iterator[str]:
         yield gate_table(rows)
     if checked.uncompared:
         yield uncompared_markdown(checked.uncompared)
+
+
+def _joined_rows(together: Sequence[Checked]) -> list[ChangedRow]:
+    """The findings of recipes alike; where their words differ, some of them by recipe."""
+    found = []
+    for rows in zip(*map(_rows, together), strict=True):
+        words = {row.says: one.path for one, row in reversed([*zip(together, rows, strict=True)])}
+        if len(words) > 1:
+            shown = [f"{path}: {says}" for says, path in reversed(words.items())][:MOST_WORDS]
+            more = f"; and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+            found.append(replace(rows[0], says="; ".join(shown) + more))
+        else:
+            found.append(rows[0])
+    return found
 
 
 def _folded(title: str, text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-from engine.evidence.review import Review
+from engine.codes import pages_of_areas
+from engine.evidence.review import Effect, Review
 from engine.render.blocks import capital
 from engine.render.markdown import code, fenced, prose, table
 from engine.render.review.rows import GATES, UNCOMPARED, ChangedRow, gate_rows, sections
@@ -48,7 +50,19 @@ def uncompared_markdown(names: Sequence[str]) -> str:
 def gate_table(rows: Sequence[ChangedRow]) -> str:
     """The findings, a row each."""
     columns = ["key", "before", "after", "evidence", "what it means"]
-    return table(columns, [[*_values(row), _effect(row), prose(row.says)] for row in rows])
+    return table(columns, [[*_values(row), _effect(row), prose(_meaning(row))] for row in rows])
+
+
+def _meaning(row: ChangedRow) -> str:
+    """What a finding means; where two values alone stand for it, the title of its code says it."""
+    if row.effect == Effect.STRONGER.value or row.says.partition("waived: ")[0]:
+        return row.says
+    return "; ".join(filter(None, (_title(row.code), row.says)))
+
+
+@cache
+def _title(code_of: str) -> str:
+    return pages_of_areas()[code_of].title
 
 
 def _effect(row: ChangedRow) -> str:

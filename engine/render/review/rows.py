@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -62,27 +63,50 @@ def gate_rows(review: Review) -> list[ChangedRow]:
     """The findings: what weakens first, and what is waived with its reason."""
     # The finding that the holdout is redrawn says already how many rows were training rows.
     redrawn = {(finding.path, OVERLAP) for finding in review.findings if finding.code == "W201"}
-    return [finding_row(one) for one in review.findings if (one.path, one.code) not in redrawn]
+    shown = [one for one in review.findings if (one.path, one.code) not in redrawn]
+    return [finding_row(one, review.places) for one in shown]
 
 
-def finding_row(finding: Finding) -> ChangedRow:
+def finding_row(finding: Finding, places: Mapping[str, str] | None = None) -> ChangedRow:
     """One finding; what is waived with its reason."""
-    row = replace(_row(finding.path, finding), effect=finding.effect.value, code=finding.code)
+    path = named(finding.path, places or {})
+    row = replace(_row(path, finding), effect=finding.effect.value, code=finding.code)
     if not finding.waiver:
         return row
-    says = "; ".join(filter(None, (finding.says, f"waived: {finding.waiver}")))
+    says = "; ".join(filter(None, (row.says, f"waived: {finding.waiver}")))
     return replace(row, effect="waived", says=says)
+
+
+def named(path: str, places: Mapping[str, str]) -> str:
+    """Return a key with the file of a source in the place of its number."""
+    for key, place in places.items():
+        if path == key or path.startswith(f"{key}."):
+            rest = path.removeprefix(key).lstrip(".")
+            return f"{place}: {rest}" if rest else place
+    return path
 
 
 def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
     """The other changes by what they decide; after those of the model what they cost, without a title."""
     found: list[tuple[str, list[ChangedRow]]] = []
     for area, title in AREAS.items():
-        rows = [_row(change.path, change) for change in review.changes if change.area is area]
-        costs = [_row(cost.name, cost) for cost in review.costs] if area is Area.MODEL else []
+        changes = (change for change in review.changes if change.area is area)
+        rows = [_row(named(change.path, review.places), change) for change in changes]
+        costs = _cost_rows(review.costs) if area is Area.MODEL else []
         found += [(title, rows)] if rows else []
         found += [("" if rows else COSTS, costs)] if costs else []
     return found
+
+
+def _cost_rows(costs: Sequence[Cost]) -> list[ChangedRow]:
+    """One row a cost; those that are not known for the same reason are one."""
+    found: dict[tuple[str, ...], ChangedRow] = {}
+    for cost in costs:
+        row = _row(cost.name, cost)
+        key = ("", cost.says) if not (cost.before or cost.after) else (cost.name, cost.says)
+        known = found.get(key)
+        found[key] = replace(known, path=f"{known.path}, {row.path}") if known else row
+    return list(found.values())
 
 
 def _row(path: str, change: Finding | Change | Cost) -> ChangedRow:

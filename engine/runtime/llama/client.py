@@ -147,7 +147,7 @@ def ask_gguf(
             tool="llama.cpp",
             on_line=lambda line: _report_line(line, total, progress),
         )
-        answers = _read(json.loads(result_file.read_text(encoding="utf-8")))
+        answers = from_json(json.loads(result_file.read_text(encoding="utf-8")))
     finally:
         request_file.unlink(missing_ok=True)
         result_file.unlink(missing_ok=True)
@@ -156,7 +156,8 @@ def ask_gguf(
     return answers
 
 
-def _read(found: dict[str, Any]) -> GgufAnswers:
+def from_json(found: dict[str, Any]) -> GgufAnswers:
+    """Return what a worker wrote."""
     choices = [
         LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
         for item in found.pop("choices", ())
@@ -189,38 +190,80 @@ def answer_text(
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
-    it, X643 for a damaged file, X640 and X641 as `ask_gguf`.
+    it; else as `answers_to`.
     """
     task = read_task_file(gguf.parent)
+    (answer,) = answers_to(
+        gguf, task, [text], free=True, threads=threads, workdir=workdir, progress=progress
+    )
+    return answer
+
+
+def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what
+    gguf: Path,
+    task: TaskFile,
+    texts: Sequence[str],
+    *,
+    free: bool = False,
+    threads: int,
+    workdir: Path,
+    progress: Progress,
+) -> list[Answer]:
+    """Return the answers of an exported model to texts; `free`: also what it says when nothing holds it.
+
+    StageError X643 for a damaged file, X640 and X641 as `ask_gguf`.
+    """
+    request = request_for(task, texts, free=free)
+    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    return read_answers(task, answers, len(texts))
+
+
+def request_for(task: TaskFile, texts: Sequence[str], *, free: bool = False) -> Request:
+    """Return what asks for the answers to texts, as in training."""
     request = Request.for_task(
         task.task,
-        [task.prompt(text)],
+        [task.prompt(text) for text in texts],
         terminator=task.terminator,
         room=task.max_new_tokens,
-        free=True,
+        free=free,
+        distribution=True,
         adds_special=not task.task.spec.has_turns,
     )
     # the file's own: those of version 1 end the turn, and it does not say how
-    request = replace(request, answers=task.answers)
-    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    return replace(request, answers=task.answers)
+
+
+def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answer]:
+    """Return what a file answered to so many texts. StageError X643 where its numbers are none."""
     if not answers.is_finite:
-        raise StageError.one("X643", f"the numbers of `{gguf.name}` are none: it is damaged")
-    label, probability = _constrained_answer(task, answers)
-    return Answer(
-        kind=task.task.kind,
-        label=label,
-        probability=probability,
-        text=answers.texts[0],
-        is_valid=parse_answer(task.task, answers.texts[0]) is not None,
-    )
+        raise StageError.one("X643", "the numbers of the model are none: its file is damaged")
+    found = []
+    for place in range(count):
+        label, probability = _constrained_answer(task, answers, place)
+        # nothing comes back of what was not asked for
+        text = answers.texts[place] if answers.texts else ""
+        is_valid = parse_answer(task.task, text) is not None
+        found.append(
+            Answer(
+                kind=task.task.kind,
+                label=label,
+                probability=probability,
+                text=text,
+                is_valid=is_valid,
+            )
+        )
+    return found
 
 
-def _constrained_answer(task: TaskFile, answers: GgufAnswers) -> tuple[str | None, float | None]:
-    for choice in answers.choices:
+def _constrained_answer(
+    task: TaskFile, answers: GgufAnswers, place: int
+) -> tuple[str | None, float | None]:
+    if answers.choices:
+        choice = answers.choices[place]
         return task.task.labels[choice.index], choice.probability
-    for constrained in answers.constrained:
-        label = parse_answer(task.task, constrained.text) if constrained.finished else None
-        return label, constrained.probability
+    if answers.constrained:
+        bound = answers.constrained[place]
+        return parse_answer(task.task, bound.text) if bound.finished else None, bound.probability
     return None, None
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,15 @@ from engine.runtime.llama.speed import measure_speed, peak_memory
 from engine.runtime.scoring.label_search import make_tree
 
 if TYPE_CHECKING:
+    from llguidance import LLTokenizer
+
     from engine.runtime.generation.grammar import Grammar
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the result of a request."""
-    engine = Engine(request["gguf"], threads=request["threads"])
+def answer(
+    engine: Engine, request: dict[str, Any], report: Callable[[int], None]
+) -> dict[str, Any]:
+    """Return the result of a request; `report` gets the number of rows done."""
     adds, bos = request["adds_special"], [engine.vocab.token_bos()]
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
@@ -50,9 +54,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
-            result |= _generate(engine, request, result["token_ids"])
+            result |= _generate(engine, request, result["token_ids"], report)
         if request["learned"]:
-            found = likelihoods(engine, request["learned"], report=_tell)
+            found = likelihoods(engine, request["learned"], report=report)
             result["likelihoods"] = [nll for nll, _ in found]
             result["ended"] = [ends for _, ends in found]
     # No failure: the prompts were read, so that their tokens can still be compared.
@@ -69,7 +73,12 @@ def _ends(engine: Engine, terminator: str) -> bool:
     return len(tokens) != 1 or bool(engine.vocab.is_eog(tokens[0]))
 
 
-def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]) -> dict[str, Any]:
+def _generate(
+    engine: Engine,
+    request: dict[str, Any],
+    rows: Sequence[list[int]],
+    report: Callable[[int], None],
+) -> dict[str, Any]:
     """Return the choices, the texts constrained by a grammar, and the free texts."""
     tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
     searches, constrained = list[SearchJob](), list[DecodingJob]()
@@ -83,7 +92,7 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
     parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
     if rows:
         jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
-        PrefixedRows(engine, rows, jobs).run(_tell)
+        PrefixedRows(engine, rows, jobs).run(report)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
         "constrained": [asdict(job.decoding.result()) for job in constrained],
@@ -94,12 +103,17 @@ def _generate(engine: Engine, request: dict[str, Any], rows: Sequence[list[int]]
 
 def _grammar(engine: Engine, request: dict[str, Any]) -> Grammar:
     """Return the grammar in the tokens of the file itself, which `recipe try` has nothing else of."""
-    from llguidance import LLTokenizer, TokenizerWrapper  # only where answers are bound
+    from engine.runtime.generation.grammar import Grammar  # only where answers are bound
 
-    from engine.runtime.generation.grammar import Grammar
+    return Grammar(_bound_vocabulary(engine), request["grammar"], request["terminator"])
 
-    vocabulary = LLTokenizer(TokenizerWrapper(_Vocabulary(engine)))
-    return Grammar(vocabulary, request["grammar"], request["terminator"])
+
+@lru_cache(maxsize=1)
+def _bound_vocabulary(engine: Engine) -> LLTokenizer:
+    """Return the tokens of a file as grammars want them; a file that is served is asked often."""
+    from llguidance import LLTokenizer, TokenizerWrapper
+
+    return LLTokenizer(TokenizerWrapper(_Vocabulary(engine)))
 
 
 class _Vocabulary:
@@ -120,14 +134,15 @@ class _Vocabulary:
         return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
 
 
-def _tell(done: int) -> None:
+def _print_done(done: int) -> None:
     sys.stdout.write(f"{done}\n")
     sys.stdout.flush()
 
 
 def main(request: Path, result: Path) -> None:
     """Answer the request file into the result file."""
-    found = answer(json.loads(request.read_text(encoding="utf-8")))
+    asked = json.loads(request.read_text(encoding="utf-8"))
+    found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, _print_done)
     result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 
 

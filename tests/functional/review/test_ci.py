@@ -87,10 +87,11 @@ def test_every_changed_recipe_is_validated_planned_and_compared(place: Place, ro
     ]  # fmt: skip
     assert found["recipes/files.yaml"]["problems"][0]["code"] == "R107"
     assert text.startswith("<!-- recipe ci -->\n")
-    assert "🔴 6 recipes changed: 1 not valid · the gate got weaker in 2" in text
+    assert "🔴 6 recipes changed, 3 compared: 1 not valid · the gate got weaker in 2" in text
     assert "recipes/files.yaml:30" in text
     assert "`recipes/shop-orders.yaml` (was `recipes/orders.yaml`)" in text
-    assert "lora r16 on SmolLM2-360M-Instruct · 120 train / 30 validation / 60 holdout" in text
+    assert "<summary>The plan</summary>" in text
+    assert "120 train / 30 validation / 60 holdout" not in text
 
 
 @pytest.mark.parametrize(("words", "code"), [((), 0), (("--fail-on", "weaker-gate"), 1)])

@@ -324,3 +324,23 @@ def test_an_ordinary_place_is_made(trap: Trap, target: str, tmp_path: Path) -> N
     for place in (target, str(tmp_path / "apart" / target)):
         assert recipe(trap.capsys, "ci", "--from", "HEAD", "-o", place).code == 0
         assert Path(place).read_text("utf-8").startswith("<!-- recipe ci -->")
+
+
+def test_a_signed_commit_of_a_lock_starts_no_program(trap: Trap) -> None:
+    git = trap.git
+    git.write({"recipes/tickets.lock.json": "{}"})
+    git.commit()
+    head, _, message = git.run("cat-file", "commit", "HEAD").partition("\n\n")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----"
+    place = git.folder.parent / "commit"
+    place.write_text(f"{head}\n{signature}\n\n{message}\n", encoding="utf-8")
+    signed = git.run("hash-object", "-t", "commit", "-w", str(place))
+    git.run("update-ref", "HEAD", signed)
+    git.run("config", "log.showSignature", "true")
+    git.run("config", "gpg.program", trap.program)
+
+    trap.reviewed(since="HEAD~1")
+
+    assert not trap.ran.exists()
+    git.run("log", "--format=%H", "-1")
+    assert trap.ran.exists()

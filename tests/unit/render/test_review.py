@@ -110,7 +110,7 @@ def checked(path: str, review: Review | None = REVIEW, **parts: object) -> Check
 
 def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
     many = tuple(
-        checked(f"recipes/{number:03}.yaml", plan=(f"Plan {number}.",)) for number in range(200)
+        checked(f"recipes/{number:03}.yaml", notes=(f"Note {number}.",)) for number in range(200)
     )
 
     text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=many, notes=()))
@@ -124,7 +124,7 @@ def test_a_comment_stays_below_what_hosts_take_and_counts_the_rest() -> None:
 
 def test_recipes_of_which_the_same_is_found_are_one_part() -> None:
     many = tuple(checked(f"{number}.yaml") for number in range(60))
-    other = checked("other.yaml", plan=("Another plan.",))
+    other = checked("other.yaml", notes=("Something else.",))
 
     text = comment_markdown(
         Comment(base="main", commit="ab" * 20, checked=(*many, other), notes=())
@@ -135,6 +135,57 @@ def test_recipes_of_which_the_same_is_found_are_one_part() -> None:
         "`other.yaml`",
     ]
     assert text.count("`59.yaml`") == 2
+
+
+def test_recipes_that_differ_in_numbers_alone_are_one_part() -> None:
+    def rows(number: int) -> Review:
+        says = f"the holdout is redrawn: {number} of 300 new holdout rows were training rows before"
+        return replace(REVIEW, findings=(found("W201", "splits.seed", "7", "8", says=says),))
+
+    many = tuple(
+        checked(f"{number}.yaml", rows(number), plan=(f"{number}.",)) for number in range(5)
+    )
+
+    text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=many, notes=()))
+
+    assert re.findall(r"^### (.*)$", text, flags=re.MULTILINE) == ["5 recipes alike"]
+    assert "0.yaml: the holdout is redrawn: 0 of 300" in text
+    assert "; and 2 more" in text
+    assert "The plan, in <code>0.yaml</code>: numbers of the others differ" in text
+
+
+def test_only_what_changed_of_a_plan_is_shown() -> None:
+    one = checked("a.yaml", plan=("The same.", "Another."), plan_before=("The same.", "It was."))
+
+    text = comment_markdown(Comment(base="main", commit="ab" * 20, checked=(one,), notes=()))
+
+    assert "<summary>The plan changes</summary>\n\n- Another.\n" in text
+    assert "The same." not in text
+
+
+def test_a_source_is_called_by_its_file() -> None:
+    findings = (found("W206", "data.sources[1]"), found("W501", "data.sources[1].sha256", "1", "2"))
+    shown = replace(REVIEW, findings=findings, places={"data.sources[1]": "tests.csv"})
+
+    text = review_markdown(shown)
+
+    assert "| `tests.csv` |" in text
+    assert "| `tests.csv: sha256` |" in text
+
+
+def test_a_finding_of_two_values_says_what_it_means() -> None:
+    text = review_markdown(REVIEW)
+
+    assert "**weaker** (W101) | a bound on a metric was loosened |" in text
+    assert "waived (W502) | a pin was moved; waived: It was corrected. |" in text
+
+
+def test_costs_that_are_not_known_for_one_reason_are_one_row() -> None:
+    unknown = tuple(Cost(name=name, before="", after="", says="not known: x") for name in "ab")
+
+    text = review_markdown(replace(REVIEW, costs=unknown))
+
+    assert "| `a, b` |  |  | not known: x |" in text
 
 
 def test_what_is_wrong_stands_first() -> None:

@@ -14,7 +14,8 @@ from engine.review.review import review
 from engine.review.rows import RowDivider
 from engine.review.version import load_side
 from engine.store import Store
-from support.changed_data import judges, version
+from support.changed_data import version
+from support.judged_pairs import judges
 from support.recipe_pairs import CPU, made_lock
 
 
@@ -28,7 +29,7 @@ ASKS = "Which topic is this ticket about: {labels}?"
 
 
 def texts(folder: Path) -> list[str]:
-    found = judges(folder / "tickets.yaml")
+    found = judges(load_side(folder / "tickets.yaml", Disk(), label="now"))
     assert found is not None
     return sorted(found)
 

@@ -33,8 +33,10 @@ def test_defaults_written_out_change_nothing(path: Path, tmp_path: Path) -> None
     folder = tmp_path / "set" / path.parent.name
     shutil.copytree(path.parent, folder)
     for beside in ("data", "shared"):
-        if (path.parent.parent / beside).is_dir():
-            shutil.copytree(path.parent.parent / beside, folder.parent / beside)
+        source = path.parent.parent / beside
+        # Beside a checkout, a link may lead to anything.
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, folder.parent / beside)
     old = folder / path.name
     recipe, _ = check_recipe(old)
     if recipe is None:

@@ -1,0 +1,149 @@
+"""Label a file of rows with an exported model: each row with its answer and how sure the model is, in their order.
+
+The question of each row is made as in training, by the template of `task.input`; other columns are kept. A call that
+was killed goes on where it was. Without -o the rows go to standard output as JSON lines; FILE `-` reads JSON lines from
+standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from engine.cli.place import add_quiet, add_store, log_file, store_of
+from engine.cli.report import find_run
+from engine.cli.streams import others_to
+from engine.cli.terminal import write, write_error
+from engine.errors import RecipeError, StoreError
+from engine.recipe.formats import FORMATS
+
+if TYPE_CHECKING:
+    from engine.runs.predict_rows import AnsweredRows, Summary
+
+READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+    )
+    parser.add_argument("file", metavar="FILE", help="the rows; - reads JSON lines from stdin")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="where rows and answers go: .jsonl, .csv, .tsv or .parquet",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument(
+        "--input", metavar="TEMPLATE", default="", help="the question of a row: '{title}: {text}'"
+    )
+    parser.add_argument(
+        "--read-as", metavar="FORMAT", choices=READ_AS, default="auto",
+        help="format of FILE where its name does not tell it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--abstain-below", metavar="P", type=probability,
+        help="no answer where the model is less sure than this, 0 to 1",
+    )  # fmt: skip
+    add_quiet(parser)
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the rows with their answers."""
+    from engine.runs.predict_output import output_format  # brings the readers of data
+
+    output: Path | None = options.output
+    if output is not None:
+        output_format(output)
+        if output.exists() and not options.overwrite:
+            hint = "--overwrite replaces it, -o names another"
+            raise RecipeError.one("R005", f"`{output}` is already there", hint=hint)
+    root = store_of(options)
+    started = time.monotonic()
+    with _file(options.file) as path:
+        with others_to(log_file(root, "predict")) as terminal:
+            answered = _answered(options, path, root, terminal)
+        summary = _write(answered, output)
+    answered.forget()
+    if not options.quiet:
+        write_error(_words(summary, answered, time.monotonic() - started))
+
+
+def _answered(
+    options: argparse.Namespace, path: Path, root: Path, terminal: TextIO
+) -> AnsweredRows:
+    from engine.cli.watch import Console  # only where something runs
+    from engine.environment import detect_device
+    from engine.runs.find import exported_gguf, is_model_file
+    from engine.runs.predict_rows import Asking, ModelFile, RowFile, answer_rows
+    from engine.store import Store
+
+    is_file = is_model_file(options.model)
+    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
+    model = ModelFile.of(gguf)
+    given = "jsonl" if options.file == "-" else options.read_as
+    rows = RowFile.of(path, model, format_=given, template=options.input)
+    watcher = Console(terminal, quiet=options.quiet)
+    asking = Asking(
+        store=Store(root),
+        threads=detect_device().cores,
+        progress=watcher.stage("predict"),
+        abstain_below=options.abstain_below,
+    )
+    return answer_rows(rows, model, asking)
+
+
+def _write(answered: AnsweredRows, output: Path | None) -> Summary:
+    from engine.runs.predict_output import write_answers, write_lines
+
+    if output is None:
+        return write_lines(answered, write)
+    try:
+        return write_answers(answered, output)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise StoreError.one("E755", f"cannot write `{output}`: {why}") from error
+
+
+@contextmanager
+def _file(named: str) -> Iterator[Path]:
+    """Yield the file of the rows; what comes through a pipe is put into one, since rows are read three times."""
+    if named != "-":
+        yield Path(named)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stdin.jsonl"
+        with path.open("wb") as stream:
+            while block := sys.stdin.buffer.read(1 << 20):
+                stream.write(block)
+        yield path
+
+
+def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
+    """Return what became of the rows, for a person."""
+    asked = summary.rows - answered.resumed
+    lines = [f"{summary.rows:,} rows, {asked / max(seconds, 1e-9):,.1f} a second"]
+    if answered.resumed:
+        lines.append(f"{answered.resumed:,} of them were answered by an earlier call")
+    if summary.abstained:
+        lines.append(f"{summary.abstained:,} abstained: less sure than {answered.abstain_below:g}")
+    if summary.without_answer:
+        lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
+    if summary.labels:
+        lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
+    return "\n".join([*lines, ""])
+
+
+def probability(text: str) -> float:
+    """Read a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

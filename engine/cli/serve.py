@@ -1,0 +1,147 @@
+"""Serve an exported model over HTTP until Ctrl-C: OpenAI's chat completions and plain predictions.
+
+    curl localhost:8000/predict -H 'Content-Type: application/json' -d '{"text": "…"}'
+
+Answers are held to the task's form and asked as in training. The server listens on this machine only; for others name
+`--host`, the names that they use (`--allowed-host`) and a key that they have to send (`--key-from`, a variable).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import os
+import socket
+from pathlib import Path
+
+from engine.cli.place import add_flag, add_store
+from engine.cli.predict import probability
+from engine.cli.report import find_run
+from engine.cli.terminal import write_error
+from engine.errors import EnvironmentProblem, RecipeError
+
+GRACE_SECONDS = 30
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    parser.add_argument(
+        "--allowed-host", metavar="NAME", action="append", default=[],
+        help="what clients call the server, besides localhost; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key-from", metavar="VARIABLE", help="environment variable with the key that clients send"
+    )
+    parser.add_argument(
+        "--abstain-below", metavar="P", type=probability,
+        help="no answer where the model is less sure than this, 0 to 1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--most-waiting", metavar="N", type=int, default=1024,
+        help="texts that may wait before further ones are refused (default: 1024)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seconds", metavar="S", type=float, default=30.0, help="for one answer (default: 30)"
+    )
+    add_flag(parser, "--log-requests", "write a line for each request to standard error")
+    add_store(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until a signal comes; what was asked by then is answered first."""
+    key = _key(options)
+    try:
+        import uvicorn  # not every machine serves
+
+        from engine.serving.app import LOCAL, Limits, Service
+    except ImportError as error:
+        raise EnvironmentProblem.one(
+            "X646", f"`{error.name}` is not installed", hint="pip install 'slm-recipe[gguf,serve]'"
+        ) from error
+    from engine.environment import detect_device
+    from engine.runs.find import exported_gguf, is_model_file
+    from engine.runs.predict_rows import ModelFile
+    from engine.serving.asker import ServedModel
+
+    is_file = is_model_file(options.model)
+    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
+    model = ModelFile.of(gguf)
+    asker = ServedModel(
+        gguf=gguf,
+        task=model.task,
+        threads=detect_device().cores,
+        most_waiting=options.most_waiting,
+    )
+    service = Service(
+        name=gguf.stem if is_file else options.model,
+        asker=asker,
+        limits=Limits(seconds=options.seconds),
+        abstain_below=options.abstain_below,
+        key=key,
+        hosts=(*LOCAL, *options.allowed_host),
+    )
+    config = uvicorn.Config(
+        service.app(),
+        log_level="info" if options.log_requests else "warning",
+        access_log=options.log_requests,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="none",
+    )
+    listener = _listener(options.host, options.port)
+    shown = f"[{options.host}]" if ":" in options.host else options.host
+    address = f"http://{shown}:{listener.getsockname()[1]}"
+
+    async def serve() -> None:
+        async with asker.running():
+            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n")
+            await uvicorn.Server(config).serve(sockets=[listener])
+
+    with listener:
+        asyncio.run(serve())
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. EnvironmentProblem X647 where that is not possible."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise EnvironmentProblem.one(
+            "X647",
+            f"the server cannot listen on {host}:{port}: {why.lower()}",
+            hint="--port 0 takes a free port",
+        ) from error
+
+
+def _key(options: argparse.Namespace) -> str:
+    """Return the key that clients have to send. RecipeError R319 where others could ask without one."""
+    if options.key_from:
+        key = os.environ.get(options.key_from, "")
+        if not key:
+            hint = f"export {options.key_from}=$(openssl rand -hex 32)"
+            raise RecipeError.one("R319", f"the variable {options.key_from} is empty", hint=hint)
+        return key
+    if not _is_loopback(options.host):
+        raise RecipeError.one(
+            "R319",
+            f"whoever reaches {options.host} could ask the model",
+            hint="--key-from VARIABLE names the key that they have to send",
+        )
+    return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,289 @@
+"""A file of rows put to an exported model: the same scorer as `verify`, part by part, each part asked once.
+
+What is answered stands in the store's scratch folder, keyed by the model, the rows and what makes questions of them:
+a killed call goes on with the part it was at. Rows and answers are joined when all are there, in the rows' order.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from engine.data.examples.template import (
+    MissingColumnError,
+    Template,
+    UnusableValueError,
+    parse_template,
+)
+from engine.data.reading.readers import read_rows
+from engine.data.reading.row import SHOWN, Row, excerpt
+from engine.environment import version_of
+from engine.errors import DataError, Problem, RecipeError
+from engine.files.writing import write_text
+from engine.kinds import AnswerForm
+from engine.progress import Progress
+from engine.recipe.model import PathRef, Source
+from engine.recipe.prompt import answer_value
+from engine.runtime.llama.client import answers_to
+from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
+from engine.store import Store, sha256_of
+
+REVISION: Final = 1
+"""Bumped when the same file and rows would now be answered otherwise."""
+PART: Final = 1024
+"""Rows of one part: a killed call asks so many again, at most."""
+LIST_FORMS: Final = (AnswerForm.LABEL, AnswerForm.LABELS)
+
+Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """An exported model: its file, and how it is asked."""
+
+    gguf: Path
+    task: TaskFile
+
+    @classmethod
+    def of(cls, gguf: Path) -> ModelFile:
+        """Return a file's model. RecipeError R316 where no row can be put to it; StageError X642."""
+        found = cls(gguf=gguf, task=read_task_file(gguf.parent))
+        task = found.task.task
+        if task.spec.by_likelihood:
+            raise RecipeError.one(
+                "R316",
+                f"a model of kind `{task.kind}` has no answer to a row",
+                hint="recipe try MODEL TEXT shows how it goes on with a text",
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFile:
+    """A data file, and how a question is made of each row."""
+
+    path: Path
+    source: Source
+    template: Template
+
+    @classmethod
+    def of(cls, path: Path, model: ModelFile, *, format_: str, template: str) -> RowFile:
+        """Return a file that is read as a recipe reads one without further keys.
+
+        `format_` is what `data.sources.format` may be; `template` stands in the place of the task's own, "" for that
+        one. DataError D302 for one that is none.
+        """
+        source = Source(
+            ref=PathRef(path=path, written=str(path)),
+            format=cast("Format", format_),
+            header=(), encoding="utf-8", quoting="auto", config="", split="", hub_file="",
+            records="", explode="", columns=(), weight=1.0,
+        )  # fmt: skip
+        written = template or model.task.task.input
+        return cls(path=path, source=source, template=parse_template(written))
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows. DataError as `read_rows`."""
+        return read_rows(self.path, self.source)
+
+    def question(self, row: Row) -> str | None:
+        """Return the text of a row; None where a column that it is made of is blank."""
+        text, is_blank = self.template.fill(row.values)
+        return None if is_blank else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAnswer:
+    """What a model says to one row."""
+
+    answer: Any
+    """A label, a list of labels, an object or a text; None for none."""
+    probability: float | None
+    """The answer's share of what was allowed, 0 to 1; None for free text."""
+    abstained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredRows:
+    """The answers to a file, in the store until they are written where they belong."""
+
+    rows: RowFile
+    task: TaskFile
+    folder: Path
+    columns: tuple[str, ...]
+    """Of the first row."""
+    resumed: int
+    """Rows that an earlier call had answered."""
+    count: int
+    abstain_below: float | None
+
+    def __iter__(self) -> Iterator[tuple[Row, RowAnswer]]:
+        """Yield each row with its answer."""
+        parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
+        found = (line for part in parts for line in part.read_text("utf-8").splitlines())
+        for row, line in zip(self.rows.rows(), found, strict=True):
+            yield row, self._answer(json.loads(line))
+
+    def _answer(self, given: Mapping[str, Any]) -> RowAnswer:
+        answer, probability = given["answer"], given["probability"]
+        bound = self.abstain_below
+        is_unsure = bound is not None and (probability is None or probability < bound)
+        value = None if answer is None or is_unsure else answer_value(self.task.task, answer)
+        return RowAnswer(answer=value, probability=probability, abstained=is_unsure)
+
+    def forget(self) -> None:
+        """Delete what stands in the store: the answers are where they belong."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of the rows."""
+
+    labels: Counter[str] | None
+    """How often each was the answer; None where the task has none."""
+    rows: int = 0
+    without_answer: int = 0
+    """Blank rows, and answers that were cut off."""
+    abstained: int = 0
+
+    @classmethod
+    def of(cls, task: TaskFile) -> Summary:
+        """Return that of no rows."""
+        has_labels = task.task.spec.answer in LIST_FORMS
+        return cls(labels=Counter(dict.fromkeys(task.task.labels, 0)) if has_labels else None)
+
+    def add(self, answer: RowAnswer) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.abstained += answer.abstained
+        self.without_answer += answer.answer is None and not answer.abstained
+        if self.labels is not None and answer.answer is not None:
+            several = isinstance(answer.answer, list)
+            self.labels.update(answer.answer if several else [answer.answer])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """With what a model is asked."""
+
+    store: Store
+    threads: int
+    progress: Progress
+    abstain_below: float | None = None
+    """A probability; less is no answer."""
+
+
+def answer_rows(rows: RowFile, model: ModelFile, asking: Asking) -> AnsweredRows:
+    """Ask the model every row that was not answered before.
+
+    Raises:
+        DataError: a row cannot be read, or a column is missing (D301, D302); nothing is asked then.
+        StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
+
+    """
+    columns, count = _looked_through(rows)
+    payload = {
+        "revision": REVISION,
+        "gguf": sha256_of(model.gguf),
+        "task": sha256_of(model.gguf.parent / FILE),
+        "rows": sha256_of(rows.path),
+        # of the name its suffix says how the rows are read
+        "read_as": [rows.source.format, *rows.path.suffixes],
+        "template": [*rows.template.pieces, *rows.template.columns],
+        "inferna": version_of("inferna"),
+    }
+    folder = asking.store.scratch_for("predict", payload)
+    resumed = 0
+    for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
+        if _part(folder, number).is_file():
+            resumed += len(part)
+            continue
+        shifted = _Shifted(asking.progress, number * PART, count)
+        texts = [rows.question(row) for row in part]
+        answers = _answers(texts, model, folder, threads=asking.threads, progress=shifted)
+        lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
+        write_text(_part(folder, number), "".join(lines), durable=True)
+    return AnsweredRows(
+        rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed,
+        abstain_below=asking.abstain_below,
+    )  # fmt: skip
+
+
+def _answers(
+    texts: Sequence[str | None], model: ModelFile, folder: Path, *, threads: int, progress: Progress
+) -> Iterator[dict[str, Any]]:
+    asked = [text for text in texts if text is not None]
+    found = iter(
+        answers_to(
+            model.gguf, model.task, asked, threads=threads, workdir=folder, progress=progress
+        )
+        if asked
+        else ()
+    )
+    is_free = not model.task.task.spec.is_constrained
+    for text in texts:
+        if text is None:
+            yield {"answer": None, "probability": None}
+        else:
+            one = next(found)
+            yield {"answer": one.text if is_free else one.label, "probability": one.probability}
+
+
+def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:
+    """Return the columns of the first row, and how many rows there are; DataError with what is wrong with any."""
+    columns: tuple[str, ...] = ()
+    count = 0
+    problems: list[Problem] = []
+    for row in rows.rows():
+        columns = columns or tuple(row.values)
+        count += 1
+        if len(problems) < SHOWN and (problem := _problem(rows, row)):
+            problems.append(problem)
+    if problems:
+        raise DataError(problems)
+    return columns, count
+
+
+def _problem(rows: RowFile, row: Row) -> Problem | None:
+    try:
+        rows.question(row)
+    except MissingColumnError as error:
+        near = difflib.get_close_matches(str(error), row.values, n=1)
+        names = ", ".join(f"`{name}`" for name in [*row.values][:8])
+        hint = (
+            f"--input '{{{near[0] if near else 'COLUMN'}}}' names another column: there are {names}"
+        )
+        return Problem(code="D301", message=f"{row.origin} has no column `{error}`", hint=hint)
+    except UnusableValueError as error:
+        return Problem(code="D302", message=f"{row.origin} cannot be used: {excerpt(str(error))}")
+    return None
+
+
+def _part(folder: Path, number: int) -> Path:
+    return folder / f"answers-{number:06}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shifted:
+    """Progress of a part as progress of the whole."""
+
+    whole: Progress
+    before: int
+    count: int
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Report rows of the whole."""
+        del total
+        self.whole.update(self.before + done, self.count, unit, **facts)
+
+    def note(self, text: str) -> None:
+        """Pass it on."""
+        self.whole.note(text)

@@ -1,0 +1,267 @@
+"""The routes of a served model.
+
+    POST /predict               {"text": …}, {"texts": […]} or {"rows": [{…}]} to {"predictions": […]}
+    POST /v1/chat/completions   OpenAI's, also streamed; the content of the last message is the text
+    GET  /v1/models, /health, /metrics
+
+Every answer is held to the task's form and asked as in training; nothing in a request changes the instruction.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from engine.data.examples.template import (
+    MissingColumnError,
+    Template,
+    UnusableValueError,
+    parse_template,
+)
+from engine.errors import EngineError
+from engine.files.reading import parse_json
+from engine.kinds import AnswerForm
+from engine.recipe.prompt import answer_text, answer_value
+from engine.serving import openai
+from engine.serving.asker import ModelReply, OverloadedError, ServedModel
+from engine.serving.openai import BadRequestError
+
+BAD, UNAUTHORIZED, TOO_LARGE, WRONG_TYPE, BROKEN, BUSY, LATE = 400, 401, 413, 415, 500, 503, 504
+LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
+RETRY_SECONDS: Final = "1"
+SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+"""Bounds of the histogram of how long answers take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may be, and how long it may take."""
+
+    body_bytes: int = 1 << 20
+    texts: int = 256
+    characters: int = 32_768
+    """Of a text."""
+    seconds: float = 30.0
+
+
+class _Refused(Exception):  # noqa: N818 - it carries an answer
+    """A request that gets no answer but this one."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Metrics:
+    """What Prometheus collects."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.registry = CollectorRegistry()
+        one: Any = {"registry": self.registry}
+        self.requests = Counter(
+            "recipe_requests", "By route and status", ("route", "status"), **one
+        )
+        self.seconds = Histogram(
+            "recipe_request_seconds", "Time to an answer", ("route",), buckets=SECONDS, **one
+        )
+        self.answers = Counter(
+            "recipe_answers", "By label; `answer` where there are none", ("answer",), **one
+        )
+        self.waiting = Gauge("recipe_waiting", "Texts that wait to be asked", **one)
+        self.restarts = Gauge("recipe_model_restarts", "Starts of llama.cpp after the first", **one)
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """A model, what it may be asked, and what is counted."""
+
+    name: str
+    asker: ServedModel
+    limits: Limits = field(default_factory=Limits)
+    abstain_below: float | None = None
+    key: str = ""
+    """What a request has to bring as its bearer token; empty for nothing."""
+    hosts: tuple[str, ...] = LOCAL
+    """What a request may call the server: a page in a browser could otherwise reach it by a name of its own."""
+    since: int = field(default_factory=lambda: int(time.time()))
+    _metrics: _Metrics = field(default_factory=_Metrics)
+
+    def app(self) -> Starlette:
+        """Return the application; it answers while its asker is running."""
+        routes = [
+            Route("/predict", self._counted(self.predict), methods=["POST"]),
+            Route("/v1/chat/completions", self._counted(self.complete), methods=["POST"]),
+            Route("/v1/models", self._counted(self.models), methods=["GET"]),
+            Route("/health", self.health, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+        ]
+        hosts = Middleware(
+            TrustedHostMiddleware, allowed_hosts=list(self.hosts), www_redirect=False
+        )
+        return Starlette(routes=routes, middleware=[hosts])
+
+    async def health(self, _: Request) -> Response:
+        """Say whether the model is in memory."""
+        is_ready = self.asker.is_ready
+        fields = {"status": "ok" if is_ready else "no model", "model": self.name}
+        return JSONResponse(fields, status_code=200 if is_ready else BUSY)
+
+    async def metrics(self, _: Request) -> Response:
+        """Return what is counted, as Prometheus reads it."""
+        self._metrics.waiting.set(self.asker.waiting)
+        self._metrics.restarts.set(self.asker.restarts)
+        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def models(self, request: Request) -> Response:
+        """Name the model."""
+        self._require_key(request)
+        return JSONResponse(openai.models(self.name, self.since))
+
+    async def predict(self, request: Request) -> Response:
+        """Answer texts or rows."""
+        texts = self._texts(await self._body(request))
+        replies = await self._ask(texts)
+        return JSONResponse({"model": self.name, "predictions": [*map(self._fields, replies)]})
+
+    async def complete(self, request: Request) -> Response:
+        """Answer as OpenAI's chat completions do."""
+        body = await self._body(request)
+        text = openai.text_of(body)
+        self._require_texts([text])
+        (reply,) = await self._ask([text])
+        fields = self._fields(reply)
+        answer = "" if fields["prediction"] is None else self._answer_text(reply)
+        if body.get("stream"):
+            parts = openai.chunks(self.name, answer, fields=fields)
+            events = (f"data: {json.dumps(one)}\n\n" for one in parts)
+            return StreamingResponse([*events, "data: [DONE]\n\n"], media_type="text/event-stream")
+        whole = openai.completion(self.name, answer, fields=fields, tokens=reply.prompt_tokens)
+        return JSONResponse(whole)
+
+    def _counted(self, answer: Any) -> Any:
+        """Return a route whose requests are counted, and whose refusals are answers."""
+
+        async def route(request: Request) -> Response:
+            began = time.perf_counter()
+            try:
+                response: Response = await answer(request)
+            except _Refused as error:
+                headers = {"Retry-After": RETRY_SECONDS} if error.status == BUSY else {}
+                kind = "invalid_request_error" if error.status < BROKEN else "server_error"
+                response = JSONResponse(
+                    openai.error(str(error), kind), status_code=error.status, headers=headers
+                )
+            except BadRequestError as error:
+                response = JSONResponse(
+                    openai.error(str(error), "invalid_request_error"), status_code=BAD
+                )
+            path = request.url.path
+            self._metrics.requests.labels(path, str(response.status_code)).inc()
+            self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
+            return response
+
+        return route
+
+    async def _body(self, request: Request) -> Any:
+        """Return the JSON that a request brings, after what it has to be."""
+        self._require_key(request)
+        # a page in a browser sends this type only where the server allows it, and this one never does
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            raise _Refused(WRONG_TYPE, "send JSON, with `Content-Type: application/json`")
+        found = bytearray()
+        async for part in request.stream():
+            found += part
+            if len(found) > self.limits.body_bytes:
+                raise _Refused(TOO_LARGE, f"a request has {self.limits.body_bytes:,} bytes at most")
+        try:
+            return parse_json(bytes(found))
+        except ValueError as error:
+            raise BadRequestError(f"the body is no JSON: {error}") from error
+
+    def _require_key(self, request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
+            raise _Refused(UNAUTHORIZED, "send the server's key: `Authorization: Bearer KEY`")
+
+    def _texts(self, body: Any) -> list[str]:
+        """Return the texts that a body of `/predict` asks about."""
+        given = body if isinstance(body, Mapping) else {}
+        found: Any = [given["text"]] if "text" in given else given.get("texts")
+        if found is None and isinstance(given.get("rows"), list):
+            found = [self._filled(row) for row in given["rows"]]
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise BadRequestError(
+                'send {"text": "…"}, {"texts": ["…"]} or {"rows": [{"column": "…"}]}'
+            )
+        self._require_texts(found)
+        return found
+
+    def _filled(self, row: Any) -> str:
+        template: Template = parse_template(self.asker.task.task.input)
+        if not isinstance(row, Mapping):
+            raise BadRequestError("a row is an object of columns")
+        try:
+            return template.fill(row)[0]
+        except MissingColumnError as error:
+            raise BadRequestError(f"a row has no column `{error}`") from error
+        except UnusableValueError as error:
+            raise BadRequestError(str(error)) from error
+
+    def _require_texts(self, texts: list[str]) -> None:
+        limits = self.limits
+        if not texts or len(texts) > limits.texts:
+            raise BadRequestError(f"one request asks about 1 to {limits.texts} texts")
+        if any(not text.strip() for text in texts):
+            raise BadRequestError("a text is blank")
+        if any(len(text) > limits.characters for text in texts):
+            raise _Refused(TOO_LARGE, f"a text has {limits.characters:,} characters at most")
+
+    async def _ask(self, texts: list[str]) -> list[ModelReply]:
+        try:
+            return await self.asker.ask(texts, seconds=self.limits.seconds)
+        except OverloadedError as error:
+            raise _Refused(BUSY, "too many texts wait already: ask again in a moment") from error
+        except TimeoutError as error:
+            raise _Refused(LATE, f"no answer within {self.limits.seconds:g} seconds") from error
+        except EngineError as error:
+            # its last lines may hold texts of others
+            raise _Refused(BROKEN, error.problems[0].message) from error
+
+    def _fields(self, reply: ModelReply) -> dict[str, Any]:
+        """Return an answer as data, and count it."""
+        task, answer = self.asker.task.task, reply.answer
+        found = answer.label if task.spec.is_constrained else answer.text
+        bound, probability = self.abstain_below, answer.probability
+        abstained = bound is not None and (probability is None or probability < bound)
+        value = None if abstained or found is None else answer_value(task, found)
+        has_labels = task.spec.answer is AnswerForm.LABEL
+        word = "abstained" if abstained else "none" if value is None else "answer"
+        self._metrics.answers.labels(str(value) if has_labels and value is not None else word).inc()
+        more = {"abstained": abstained} if bound is not None else {}
+        return {"prediction": value, "probability": probability, **more}
+
+    def _answer_text(self, reply: ModelReply) -> str:
+        """Return an answer in the words that the model was trained to say."""
+        task, answer = self.asker.task.task, reply.answer
+        held = answer.label if task.spec.is_constrained else None
+        return answer.text if held is None else answer_text(task, held)

@@ -1,0 +1,193 @@
+"""The model of a server: one llama.cpp process, asked what has come in meanwhile, all at once.
+
+While the process computes, questions gather; then they go together, behind one reading of what they share. More than
+`most_waiting` at a time are refused rather than kept: who waits longer than the time limit has gone away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from engine.errors import StageError
+from engine.process import start as processes
+from engine.process.start import Child, module
+from engine.runtime.llama.client import Answer, from_json, read_answers, request_for
+from engine.runtime.rendering.task_file import TaskFile
+
+SERVICE: Final = "engine.runtime.llama.service"
+BATCH: Final = 64
+"""Questions that are asked together, at most."""
+LAST_BYTES: Final = 2000
+"""Of what a process that ended wrote to standard error."""
+
+
+class OverloadedError(Exception):
+    """So many questions wait already that no further one is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReply:
+    """What the model answered, and what it read."""
+
+    answer: Answer
+    prompt_tokens: int
+
+
+@dataclass(slots=True)
+class _Question:
+    text: str
+    result: asyncio.Future[ModelReply]
+
+
+@dataclass(slots=True)
+class _Process:
+    """A process that holds the model, with the words it leaves when it ends."""
+
+    child: Child
+    errors: IO[bytes]
+
+    def exchange(self, request: str) -> dict[str, Any]:
+        """Return what it answers to a line. StageError X641 where it has ended."""
+        try:
+            self.child.send(request)
+            line = self.child.line()
+        except OSError:
+            line = ""
+        if not line:
+            raise self.failure()
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def failure(self) -> StageError:
+        """Return why there is no answer."""
+        self.errors.seek(max(0, self.errors.seek(0, 2) - LAST_BYTES))
+        log = self.errors.read().decode("utf-8", errors="replace").strip()
+        hint = f"its last lines were:\n{log}" if log else None
+        return StageError.one("X641", "llama.cpp ended while the model was served", hint=hint)
+
+
+@dataclass(slots=True, kw_only=True)
+class ServedModel:
+    """Questions in, answers out, by one process after another."""
+
+    gguf: Path
+    task: TaskFile
+    threads: int
+    most_waiting: int
+    restarts: int = 0
+    """How often the process had to be started again."""
+    batches: int = 0
+    _waiting: asyncio.Queue[_Question] = field(default_factory=asyncio.Queue)
+    _process: _Process | None = None
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def waiting(self) -> int:
+        """How many questions have not been asked yet."""
+        return self._waiting.qsize()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model is in memory."""
+        return self._process is not None
+
+    async def ask(self, texts: list[str], *, seconds: float) -> list[ModelReply]:
+        """Return the answers to texts. OverloadedError, TimeoutError; StageError where the model fails."""
+        if self.waiting + len(texts) > self.most_waiting:
+            raise OverloadedError
+        loop = asyncio.get_running_loop()
+        questions = [_Question(text, loop.create_future()) for text in texts]
+        for one in questions:
+            self._waiting.put_nowait(one)
+        try:
+            async with asyncio.timeout(seconds):
+                return [await one.result for one in questions]
+        finally:
+            # who has gone away is not asked for
+            for one in questions:
+                one.result.cancel()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold the model in memory and answer until the context is left. StageError X641 where it cannot be loaded."""
+        with self._held:
+            await asyncio.to_thread(self._start)
+            task = asyncio.create_task(self._answer_all())
+            try:
+                yield
+            finally:
+                # the process goes first: the thread that waits for its line then ends too
+                if self._process is not None:
+                    self._process.child.kill()
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    def _start(self) -> None:
+        held = self._held.enter_context
+        errors = held(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
+        folder = held(processes.working_folder())
+        command = module(SERVICE)(str(self.gguf.absolute()), str(self.threads))
+        child = processes.start(
+            command,
+            folder=folder,
+            variables=processes.environment(),
+            out=processes.PIPE,
+            errors=errors,
+            given=processes.PIPE,
+        )
+        process = _Process(held(child), errors)
+        if not child.line():
+            raise process.failure()
+        self._process = process
+
+    async def _answer_all(self) -> None:
+        while True:
+            batch = [await self._waiting.get()]
+            while len(batch) < BATCH and not self._waiting.empty():
+                batch.append(self._waiting.get_nowait())
+            asked = [one for one in batch if not one.result.done()]
+            if asked:
+                await self._answer(asked)
+
+    async def _answer(self, batch: list[_Question]) -> None:
+        try:
+            found = await asyncio.to_thread(self._exchange, [one.text for one in batch])
+        # whatever it is belongs to those who asked: the next question finds a server that answers
+        except Exception as error:  # noqa: BLE001
+            for one in batch:
+                if not one.result.done():
+                    one.result.set_exception(error)
+            return
+        for one, reply in zip(batch, found, strict=True):
+            if not one.result.done():
+                one.result.set_result(reply)
+
+    def _exchange(self, texts: list[str]) -> list[ModelReply]:
+        if self._process is None:
+            self.restarts += 1
+            self._start()
+        process = self._process
+        if process is None:
+            raise AssertionError(self)
+        request = json.dumps(asdict(request_for(self.task, texts)))
+        try:
+            answers = from_json(process.exchange(f"{request}\n"))
+        except StageError:
+            process.child.kill()
+            self._process = None
+            raise
+        self.batches += 1
+        found = read_answers(self.task, answers, len(texts))
+        counts = map(len, answers.token_ids)
+        return [
+            ModelReply(answer=one, prompt_tokens=n) for one, n in zip(found, counts, strict=True)
+        ]

@@ -1,0 +1,97 @@
+"""OpenAI's chat completions, as far as a model of one task can answer them.
+
+Source: OpenAI's API reference, `POST /v1/chat/completions`, and the types of its Python client.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from secrets import token_hex
+from typing import Any, Final
+
+COMPLETION, CHUNK = "chat.completion", "chat.completion.chunk"
+REFUSED: Final = ("tools", "functions", "audio", "prediction", "web_search_options")
+"""What would change the question; sampling parameters say nothing to a model whose answer is the most probable one."""
+
+
+class BadRequestError(ValueError):
+    """A request that cannot be answered; the message says why and what to do."""
+
+
+def text_of(body: Any) -> str:
+    """Return the text that a request asks about: that of its last message, which has to be the user's."""
+    if not isinstance(body, Mapping):
+        raise BadRequestError("the body is no JSON object")
+    if asked := [name for name in REFUSED if body.get(name)]:
+        raise BadRequestError(f"`{asked[0]}` has no meaning for a model of one task: leave it out")
+    if body.get("n", 1) != 1:
+        raise BadRequestError("there is one answer, the most probable: `n` is 1 or left out")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise BadRequestError("`messages` is a list of at least one message")
+    *before, last = messages
+    if not isinstance(last, Mapping) or last.get("role") != "user":
+        raise BadRequestError("the last message is the user's: its content is what is asked about")
+    if any(
+        not isinstance(one, Mapping) or one.get("role") in ("user", "assistant") for one in before
+    ):
+        raise BadRequestError(
+            "each text is asked by itself: send one message of the user, without a conversation"
+        )
+    return _content(last.get("content"))
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else [None]
+    texts = [
+        part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None
+        for part in parts
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRequestError("`content` is a text, or a list of parts of type `text`")
+    return "".join(map(str, texts))
+
+
+def completion(
+    model: str, answer: str, *, fields: Mapping[str, Any], tokens: int
+) -> dict[str, Any]:
+    """Return a whole answer; `fields` are our own, beside OpenAI's."""
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": answer, "refusal": None},
+        "finish_reason": "stop",
+        "logprobs": None,
+    }
+    usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+    return {**_head(COMPLETION, model), "choices": [choice], "usage": usage, **fields}
+
+
+def chunks(model: str, answer: str, *, fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield an answer as a stream would bring it; it is known whole before the first part."""
+    head = _head(CHUNK, model)
+    for delta, reason in (({"role": "assistant", "content": answer}, None), ({}, "stop")):
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        yield {**head, "choices": [choice], **(fields if reason else {})}
+
+
+def error(message: str, kind: str) -> dict[str, Any]:
+    """Return an error as OpenAI's clients read it."""
+    return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+
+
+def models(name: str, since: int) -> dict[str, Any]:
+    """Return the list of models: the one that is served."""
+    one = {"id": name, "object": "model", "created": since, "owned_by": "slm-recipe"}
+    return {"object": "list", "data": [one]}
+
+
+def _head(kind: str, model: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{token_hex(12)}",
+        "object": kind,
+        "created": int(time.time()),
+        "model": model,
+    }

@@ -1,0 +1,167 @@
+"""An exported model labels files: as `verify` judged it, in every format, killed or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from engine.errors import StageError
+from engine.runs import predict_rows
+from engine.runtime.llama.client import answers_to
+from support.project import Project
+
+NAME = "tiny"
+
+
+def verified(project: Project) -> dict[str, dict[str, Any]]:
+    """What `verify` found for the shipped file, by text of the holdout."""
+    store = project.folder / ".recipe" / "store"
+    answers = next(iter(store.rglob("predictions.quantized.jsonl")))
+    texts: dict[str, str] = {}
+    for path in store.rglob("holdout.jsonl"):
+        for line in path.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            if "input" in row:
+                texts[row["id"]] = row["input"]
+    found = map(json.loads, answers.read_text("utf-8").splitlines())
+    return {texts[row["id"]]: row for row in found}
+
+
+def write_csv(path: Path, texts: list[str]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("id", "text"), *enumerate(texts)])
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(path.read_text("utf-8")))]
+
+
+def test_rows_are_answered_as_verify_answered_them_in_their_order(finished: Project) -> None:
+    expected = verified(finished)
+    rows = write_csv(finished.folder / "new.csv", [*expected])
+    output = finished.folder / "out.csv"
+
+    outcome = finished.run("predict", NAME, str(rows), "-o", str(output))
+
+    found = read_csv(output)
+    assert outcome.code == 0, outcome.err
+    assert [row["id"] for row in found] == [str(n) for n in range(len(expected))]
+    assert [*found[0]] == ["id", "text", "prediction", "probability"]
+    assert [row["prediction"] for row in found] == [row["label"] for row in expected.values()]
+    for row, one in zip(found, expected.values(), strict=True):
+        assert float(row["probability"]) == pytest.approx(one["probability"], abs=1e-6)
+    assert f"{len(expected)} rows" in outcome.err
+    assert not any((finished.folder / ".recipe" / "scratch").glob("*/answers-*"))
+
+
+def test_a_call_that_failed_half_way_asks_no_row_again_and_writes_the_same_file(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_rows, "PART", 4)
+    rows = write_csv(finished.folder / "new.csv", [f"a film number {n}" for n in range(10)])
+    whole, again = (finished.folder / name for name in ("whole.csv", "again.csv"))
+    assert finished.run("predict", NAME, str(rows), "-o", str(whole)).code == 0
+    asked: list[int] = []
+
+    def fail_at_the_second(gguf: Path, task: Any, texts: list[str], **given: Any) -> Any:
+        asked.append(len(texts))
+        if len(asked) == 2:
+            raise StageError.one("X641", "llama.cpp was killed")
+        return answers_to(gguf, task, texts, **given)
+
+    monkeypatch.setattr(predict_rows, "answers_to", fail_at_the_second)
+    assert finished.run("predict", NAME, str(rows), "-o", str(again)).code == 3
+    assert not again.exists()
+    outcome = finished.run("predict", NAME, str(rows), "-o", str(again))
+
+    assert asked == [4, 4, 4, 2]
+    assert "4 of them were answered by an earlier call" in outcome.err
+    assert again.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "tsv", "parquet"])
+def test_every_format_holds_the_same_answers(finished: Project, suffix: str) -> None:
+    texts = ["a lovely film", 'a dreadful\tfilm, "really"\nso']
+    source = finished.folder / "new.jsonl"
+    lines = [json.dumps({"text": text, "tags": ["x", "y"]}) for text in texts]
+    source.write_text("\n".join(lines), encoding="utf-8")
+    output = finished.folder / f"out.{suffix}"
+
+    outcome = finished.run("predict", NAME, str(source), "-o", str(output))
+
+    assert outcome.code == 0, outcome.err
+    if suffix == "parquet":
+        found = pq.read_table(output).to_pylist()
+    elif suffix == "tsv":
+        found = [*csv.DictReader(io.StringIO(output.read_text("utf-8")), dialect="excel-tab")]
+    else:
+        found = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    assert [row["text"] for row in found] == texts
+    assert {row["prediction"] for row in found} <= {"negative", "positive"}
+    tags = [row["tags"] for row in found]
+    assert tags == ([json.dumps(["x", "y"])] * 2 if suffix == "tsv" else [["x", "y"]] * 2)
+
+
+def test_pipes_carry_json_lines_and_blank_rows_have_no_answer(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = b'{"text": "a lovely film"}\n{"text": "  "}\n{"text": "a dull one"}\n'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+
+    outcome = finished.run("predict", NAME, "-", "--quiet")
+
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0, outcome.err
+    assert [row["prediction"] is None for row in found] == [False, True, False]
+    assert outcome.err == ""
+
+
+def test_less_sure_than_the_bound_is_no_answer(finished: Project) -> None:
+    rows = write_csv(finished.folder / "new.csv", ["a lovely film", "a dull film"])
+
+    outcome = finished.run("predict", NAME, str(rows), "--abstain-below", "1")
+
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert {(row["prediction"], row["abstained"]) for row in found} == {(None, True)}
+    assert all(0 < row["probability"] < 1 for row in found)
+    assert "2 abstained: less sure than 1" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("header", "words", "code"),
+    [
+        ("id,txt", (), "D301"),
+        ("text,prediction", (), "R318"),
+        ("text,x", ("-o", "out.docx"), "R317"),
+        ("text,x", ("-o", "new.csv"), "R005"),
+        ("text,x", ("--input", "{text"), "D302"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_no_file_is_touched(
+    finished: Project, header: str, words: tuple[str, ...], code: str
+) -> None:
+    rows = finished.folder / "new.csv"
+    rows.write_text(f"{header}\na film,1\n", encoding="utf-8")
+
+    outcome = finished.run("predict", NAME, str(rows), *words)
+
+    assert outcome.code in (2, 3), outcome.err
+    assert code in outcome.err
+    assert rows.read_text("utf-8") == f"{header}\na film,1\n"
+
+
+def test_another_template_asks_another_column(finished: Project) -> None:
+    rows = finished.folder / "new.csv"
+    rows.write_text("title,body\nA film,so lovely\n", encoding="utf-8")
+
+    outcome = finished.run("predict", NAME, str(rows), "--input", "{title}: {body}")
+
+    assert json.loads(outcome.out)["prediction"] in ("negative", "positive")

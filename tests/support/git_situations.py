@@ -1,0 +1,177 @@
+"""Situations of a git repository, and what the first line of `recipe ci` has to say in each.
+
+`PYTHONPATH=tests python benchmarks/git_situations.py` prints them with what was got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from support import git_lock_steps, git_row_steps, git_steps
+from support import review_team as team_steps
+from support.review_team import Step, nothing, rebase, team_in
+
+GREEN: Final = "🟢 1 recipe changed: valid, and no gate got weaker"
+WEAKER: Final = "🔴 1 recipe changed: the gate got weaker in 1"
+UNKNOWN: Final = "🟡 1 recipe changed: not known in 1 whether the gate got weaker"
+COMPARED: Final = "not everything could be compared"
+UNSURE: Final = f"🟡 1 recipe changed: {COMPARED}"
+INVALID: Final = "🔴 1 recipe changed: 1 not valid"
+GONE: Final = "🔴 1 recipe changed: 1 gone, and with it what judges its model"
+WAIVED: Final = "🟡 1 recipe changed: the gate got weaker as waived in 1"
+REFUSED: Final = "🔴 Nothing was compared"
+NONE: Final = "⚪ No recipe changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What stands on main, what the work then does, and what has to come out."""
+
+    name: str
+    before: Step
+    after: Step
+    line: str
+    code: int
+
+    def played(self, folder: Path) -> tuple[str, int]:
+        """Make it in an empty folder and run `recipe ci --fail-on weaker-gate`: the first line, and the exit code."""
+        team = team_in(folder)
+        self.before(team)
+        rebase(team.git)
+        self.after(team)
+        return team.gate()
+
+
+def _all() -> tuple[Situation, ...]:
+    s, r, k, t = git_steps, git_row_steps, git_lock_steps, team_steps
+    listed: list[tuple[str, Step, Step, str, int]] = [
+        # The recipe itself.
+        ("a harmless edit", nothing, t.harmless, GREEN, 0),
+        ("a lower bound", nothing, s.lowered, WEAKER, 1),
+        ("a lower bound, run below the root", nothing, s.below_the_root, WEAKER, 1),
+        ("a lower bound, waived", nothing, s.waived, WAIVED, 0),
+        ("a lower bound, waived long before", s.waived_long_ago, s.lowered, WEAKER, 1),
+        ("the old version is not valid", t.invalid_before, t.invalid_after, UNKNOWN, 1),
+        ("the new version is not valid", nothing, t.invalid_before, INVALID, 2),
+        ("deleted", nothing, t.deleted, GONE, 1),
+        ("deleted, and written anew under another name with a lower bound", nothing, t.rewritten, WEAKER, 1),
+        ("no longer says that it is a recipe", nothing, t.no_recipe, GONE, 1),
+        ("another suffix", nothing, t.other_suffix, GONE, 1),
+        ("a lower bound in flow style", nothing, t.flow_style, WEAKER, 1),
+        ("a lower bound, indented", nothing, t.indented, WEAKER, 1),
+        ("a lower bound behind a byte order mark", nothing, t.marked, WEAKER, 1),
+        ("its mode alone", nothing, s.only_its_mode, NONE, 0),
+        ("other files alone", nothing, s.only_another_file, NONE, 0),
+        ("a new recipe", nothing, s.intended, "⚪ 1 recipe changed, none compared: valid", 0),
+        ("a new recipe beside a harmless edit", nothing, s.new_beside,
+         "🟢 2 recipes changed, 1 compared: valid, and no gate got weaker", 0),
+        ("a pipe in its place", nothing, t.recipe_is_a_pipe, GONE, 1),
+        # What is committed, staged and on the disk.
+        ("committed lower, taken back on the disk", nothing, t.taken_back, UNKNOWN, 1),
+        ("staged lower, taken back on the disk", nothing, t.staged, UNKNOWN, 1),
+        ("committed lower, higher on the disk", nothing, t.hardened_on_the_disk, UNKNOWN, 1),
+        ("assumed unchanged, and lower", nothing, t.not_watched, UNKNOWN, 1),
+        ("not checked out (sparse)", nothing, t.sparse, UNKNOWN, 1),
+        ("its rows not checked out (sparse)", s.move_rows, s.sparse_without_rows, GREEN, 0),
+        ("rows skipped by git, and fewer", nothing, s.rows_not_watched, UNKNOWN, 1),
+        ("no longer tracked, and ignored", nothing, s.no_longer_tracked, GONE, 1),
+        # Clones, branches and merges.
+        ("a clone of one branch, without --from", nothing, s.single_branch, REFUSED, 2),
+        ("a shallow clone, without --from", nothing, s.shallow_single_branch, REFUSED, 2),
+        ("a clone, without --from", nothing, s.cloned, WEAKER, 1),
+        ("a revision that is not there", nothing, s.no_such_revision, REFUSED, 2),
+        ("a shallow clone that may hide where the work began", nothing, s.shallow_without_the_beginning,
+         UNSURE, 1),
+        ("a shallow merge commit that names main as its parent", nothing, s.as_a_pull_request, WEAKER, 1),
+        ("a clone without the old files (partial)", nothing, s.partial, UNKNOWN, 1),
+        ("a detached HEAD", nothing, s.detached, WEAKER, 1),
+        ("main was rewritten since", nothing, s.base_was_rewritten, GREEN, 0),
+        ("main was pushed back behind a higher bound", nothing, s.base_was_pushed_back, GREEN, 0),
+        ("no common ancestor", nothing, s.orphan, UNSURE, 1),
+        ("two common ancestors", nothing, s.two_beginnings, UNSURE, 1),
+        ("a merge that loses a higher bound of main", nothing, s.raised_on_main, WEAKER, 1),
+        ("a merge that keeps it", nothing, s.merged_with_main, GREEN, 0),
+        ("in the middle of a merge", nothing, s.in_the_middle_of_a_merge, INVALID, 2),
+        ("a worktree", nothing, s.in_a_worktree, WEAKER, 1),
+        ("a bare repository", nothing, s.bare, REFUSED, 2),
+        ("no repository", nothing, s.no_repository, REFUSED, 2),
+        # Rows.
+        ("fewer rows", nothing, r.fewer_rows, WEAKER, 1),
+        ("fewer rows of two recipes", r.second_recipe, r.fewer_rows,
+         "🔴 2 recipes changed: the gate got weaker in 2", 1),
+        ("rows deleted on the disk", nothing, t.rows_gone, INVALID, 2),
+        ("rows deleted and committed", nothing, r.rows_deleted, INVALID, 2),
+        ("a pipe in the place of rows", nothing, t.rows_are_a_pipe, INVALID, 2),
+        ("sizes that can no longer be met", t.sound_lock, r.too_few_rows, WEAKER, 1),
+        ("one file of a pattern deleted", t.patterned, t.fewer_parts, WEAKER, 1),
+        ("rows that are ignored and not pinned", t.ignored, t.harmless, UNSURE, 0),
+        ("rows that are ignored and pinned", r.pinned_and_ignored, t.harmless, GREEN, 0),
+        ("rows of the hub, not pinned", t.unpinned, t.harmless, UNSURE, 0),
+        ("rows outside of the repository", r.outside, t.harmless, UNSURE, 0),
+        ("a pin that no longer fits its file", r.pinned, r.rows_behind_the_pin, UNKNOWN, 1),
+        ("a pin that its file never had", r.pinned, r.pin_without_rows, UNKNOWN, 1),
+        ("rows of a submodule, as before", t.in_a_submodule, t.harmless, UNSURE, 0),
+        ("rows of a submodule that moved", t.in_a_submodule, t.other_submodule,
+         f"{WEAKER} · {COMPARED}", 1),
+        ("rows of a submodule that is not here", t.in_a_submodule, r.not_fetched, UNSURE, 0),
+        ("rows of a submodule that moved and is not here", t.in_a_submodule, r.moved_and_not_fetched,
+         f"{WEAKER} · {COMPARED}", 1),
+        ("a recipe in a submodule that moved", t.recipes_in_a_submodule, t.lowered_in_a_submodule,
+         "🔴 2 recipes changed, 1 compared: the gate got weaker in 1 · not known in 1 whether the gate got weaker · "
+         + COMPARED, 1),
+        ("other rows in a repository within", r.nested_repository, r.other_rows_in_a_nested_repository,
+         UNSURE, 0),
+        ("a pointer of git-lfs to other bytes", t.pointed_to, t.pointed_elsewhere, WEAKER, 1),
+        ("a pointer of git-lfs, as before", t.pointed_to, t.harmless, GREEN, 0),
+        ("a pointer to fewer rows, which git-lfs has", r.kept_by_lfs, r.fewer_rows_by_lfs, WEAKER, 1),
+        # Links.
+        ("other rows behind a link", t.linked, t.other_rows_behind_the_link, WEAKER, 1),
+        ("other rows behind the link of a folder", t.linked_folder, t.other_rows_behind_the_link, WEAKER, 1),
+        ("other rows behind the link in a pattern", t.linked_pattern, t.other_rows_behind_the_link, WEAKER, 1),
+        ("a link that leads to other rows", t.linked, r.led_elsewhere, WEAKER, 1),
+        ("a link to rows outside", t.linked_outside, t.harmless, UNSURE, 0),
+        ("a link to nothing", nothing, r.dangling, INVALID, 2),
+        ("a link to itself", nothing, r.circle, INVALID, 2),
+        ("a recipe by a link, and a lower bound behind it", r.recipe_by_link, r.lowered_behind_the_link, WEAKER, 1),
+        ("a recipe by a link that git does not hold", t.recipe_outside, t.more_looks, UNKNOWN, 1),
+        # Names and line ends.
+        ("names in Unicode, a lower bound", r.unicode_names, r.lowered_under_a_unicode_name, WEAKER, 1),
+        ("names in Unicode, fewer rows", r.unicode_names, r.fewer_rows_under_a_unicode_name, WEAKER, 1),
+        ("rows by a decomposed name", r.unicode_names, r.decomposed, INVALID, 2),
+        ("carriage returns", nothing, r.carriage_returns, GREEN, 0),
+        ("carriage returns by autocrlf", nothing, r.converted, NONE, 0),
+        ("a lower bound and autocrlf", nothing, r.converted_and_lowered, WEAKER, 1),
+        ("the folder renamed", t.sound_lock, r.folder_renamed, GREEN, 0),
+        ("the folder renamed, a lower bound", t.sound_lock, r.folder_renamed_and_lowered, WEAKER, 1),
+        ("the folder renamed, fewer rows", nothing, r.folder_renamed_with_other_rows, WEAKER, 1),
+        ("other capitals", nothing, r.capitals, GREEN, 0),
+        # Parents and locks.
+        ("a lower bound in the parent", k.by_a_parent, k.lowered_in_the_parent, WEAKER, 1),
+        ("the parent deleted", k.by_a_parent, k.parent_deleted, INVALID, 2),
+        ("the old lock cannot be read", t.broken_lock, t.sound_lock, UNKNOWN, 1),
+        ("the new lock cannot be read", t.sound_lock, t.broken_lock, INVALID, 2),
+        ("marks of a conflict in the lock", t.sound_lock, k.marks_in_the_lock, INVALID, 2),
+        ("a pipe in the place of the lock", t.sound_lock, t.lock_is_a_pipe, INVALID, 2),
+        ("a lock nested too deep", t.sound_lock, t.lock_is_deep, INVALID, 2),
+        ("the lock deleted", t.sound_lock, t.lock_gone, WEAKER, 1),
+        ("the lock under another name", t.sound_lock, t.lock_renamed, WEAKER, 1),
+        ("one use more", t.sound_lock, t.more_looks, GREEN, 0),
+        ("uses turned back", t.sound_lock, k.looks_turned_back, WEAKER, 1),
+        ("a sealed lock, uses turned back", k.sealed, k.looks_turned_back, WEAKER, 1),
+        ("a sealed lock whose key is not here", k.sealed, k.key_gone, INVALID, 2),
+        ("other numbers in the accepted run", k.accepted, k.edited_record, WEAKER, 1),
+        ("two branches used the holdout, one use counted", nothing, k.two_looked, WEAKER, 1),
+        ("two branches used the holdout, both counted", nothing, k.both_counted, GREEN, 0),
+        ("an acceptance taken back by git revert", nothing, k.acceptance_reverted, WEAKER, 1),
+        ("an acceptance taken back, its use counted", nothing, k.reverted_and_counted, WAIVED, 0),
+        ("an earlier accepted run that main never had", k.accepted, k.earlier_run, WEAKER, 1),
+    ]  # fmt: skip
+    return tuple(
+        Situation(name=name, before=before, after=after, line=line, code=code)
+        for name, before, after, line, code in listed
+    )
+
+
+SITUATIONS: Final = _all()

@@ -48,6 +48,10 @@ exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
     uv run pytest --hypothesis-profile exhaustive tests/unit
 
+# print the tables of tampered bundles and reproductions: case, expected, got
+tampered:
+    PYTHONPATH=tests uv run python -m support.tampering
+
 # build the docs into site/; a link that leads nowhere is an error
 docs:
     uv run zensical build --clean --strict

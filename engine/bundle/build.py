@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.bundle.archive import ArchiveError, Content, Member, is_plain, write_archive
-from engine.bundle.contents import EVIDENCE, KEY, MODEL, STATEMENT, ContentsError, read_contents
+from engine.bundle.contents import (
+    EVIDENCE,
+    KEY,
+    MODEL,
+    REPORT,
+    RESOLVED,
+    STATEMENT,
+    ContentsError,
+    pages_of,
+    read_contents,
+    recipe_of,
+)
+from engine.bundle.row_texts import without_row_texts
 from engine.bundle.signing import key_id, own_key, pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
 from engine.bundle.verify import content_problems
@@ -19,6 +31,8 @@ from engine.evidence import Report
 from engine.files.reading import parse_json
 from engine.files.typed_json import brief_text, from_json
 from engine.lock.file import Accepted, read_lock
+from engine.process.version import __version__
+from engine.render.json import render_json
 from engine.store.runs import (
     ACCEPTED,
     BUNDLED_LOCK,
@@ -40,9 +54,14 @@ class Made:
 
 
 def make_bundle(
-    run: Path, target: Path, *, key: Path | None = None, with_model: bool = False
+    run: Path,
+    target: Path,
+    *,
+    key: Path | None = None,
+    with_model: bool = False,
+    with_row_texts: bool = False,
 ) -> Made:
-    """Write the bundle of a run folder.
+    """Write the bundle of a run folder; texts of rows leave with it only where that is asked for.
 
     Raises:
         RecipeError: X663 the run has no accepted model, or is not the run of its lock; X661 no usable key;
@@ -54,9 +73,10 @@ def make_bundle(
     """
     require_ours(run, "it is not signed as yours")
     report, accepted, evidence = evidence_of(run)
+    report, evidence = _as_they_leave(report, evidence, with_row_texts=with_row_texts)
     files = _model_files(run, report)
     private, is_new = own_key(key)
-    statement = statement_of(report, accepted, evidence)
+    statement = statement_of(report, accepted, evidence, written_with=__version__)
     members: dict[str, Content] = {
         **evidence,
         STATEMENT: sign(to_bytes(statement), private),
@@ -111,6 +131,16 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
             "export the run that the lock records, or run it with --update-lock",
         )
     return report, lock.accepted, {name: read_file(run, name) for name in EVIDENCE}
+
+
+def _as_they_leave(
+    report: Report, evidence: Mapping[str, bytes], *, with_row_texts: bool
+) -> tuple[Report, dict[str, bytes]]:
+    """Return report and files as a bundle holds them: without texts of rows unless asked, pages of this version."""
+    if not with_row_texts:
+        report = without_row_texts(report, recipe_of(evidence[RESOLVED], RESOLVED))
+    pages = {name: render(report).encode() for name, render in pages_of().items()}
+    return report, {**evidence, REPORT: render_json(report).encode(), **pages}
 
 
 def refuse_contradictions(evidence: Mapping[str, bytes], statement: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -24,7 +23,7 @@ from engine.bundle.contents import (
 from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.errors import DataError
-from engine.evidence import Metric, Repeat, Scores, StageStatus, to_json
+from engine.evidence import Metric, Repeat, Scores, StageStatus
 from engine.files.typed_json import brief_text
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of
@@ -40,18 +39,13 @@ from engine.recipe.text.dump import base_model_mapping
 from engine.stages import stages_of
 from engine.store.runs import ACCEPTED
 
-_DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")
-_UNSEEN = re.compile(
-    r'<style>.*?</style>|<[a-z][^<>]*?(?:aria-label="([^"<>]*)"[^<>]*)?>', re.DOTALL
-)
-"""The style of a page and the tags of it, but for the words that a drawing is read out with."""
-
 
 def statement_problems(found: Contents) -> Iterator[str]:
     """Yield the parts of the signed statement that are not those of report, lock and files."""
     evidence = {name: found.members[name].data or b"" for name in EVIDENCE if name in found.members}
     # through JSON, since tuples would differ from the lists that were signed
-    right = json.loads(to_bytes(statement_of(found.report, found.accepted, evidence)))
+    again = statement_of(found.report, found.accepted, evidence, written_with=found.written_with)
+    right = json.loads(to_bytes(again))
     signed = found.statement
     for name in sorted({*right, *signed} - {"predicate"}):
         if signed.get(name) != right.get(name):
@@ -265,55 +259,6 @@ def score_problems(found: Contents) -> Iterator[str]:
     """Yield scores that contradict themselves."""
     for name, scores in all_scores(found.report):
         yield from unlike(name, scores, found.recipe)
-
-
-def page_problems(found: Contents) -> Iterator[str]:
-    """Yield numbers on the pages for people that no number of the report gives."""
-    from engine.render.report.card import render_card
-    from engine.render.report.page import render_html
-
-    known = set(_numbers(json.loads(json.dumps(to_json(found.report)))))
-    for name, render in (("README.md", render_card), ("report.html", render_html)):
-        text = found.text(name)
-        right = render(found.report)
-        if text == right:
-            continue
-        if found.report.recipe_name not in text:
-            yield f"{name} does not name `{found.report.recipe_name}`"
-        # another version may word a page in another way; its numbers must still be the report's
-        others = _shown_decimals(text) - _shown_decimals(right)
-        strange = sorted(one for one in others if not _gives(one, known))
-        if strange:
-            yield f"{name} says {', '.join(strange[:5])}, which the report does not"
-
-
-def _shown_decimals(page: str) -> set[str]:
-    """The decimals that a reader meets: no lengths of the style, no coordinates of a drawing."""
-    return set(_DECIMAL.findall(_UNSEEN.sub(r" \1 ", page)))
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    # a bool is an int: one `true` of the report would let 1.0 pass on a page
-    if isinstance(value, bool):
-        return
-    if isinstance(value, int | float):
-        yield float(value)
-    elif isinstance(value, str):
-        yield from map(float, _DECIMAL.findall(value))
-    elif isinstance(value, list | dict):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _numbers(part)
-
-
-def _gives(shown: str, known: set[float]) -> bool:
-    """Tell whether a number of a page is one of the report, rounded, as a share or in percent."""
-    decimals = len(shown.partition(".")[2])
-    # half of the last digit that is shown, and a little for what binary fractions cannot hold
-    step = 0.5 * 10**-decimals + 1e-12
-    value = float(shown)
-    return any(
-        abs(abs(one) * unit - value) <= step for one in known for unit in (1, 100, 1e-3, 1e-6, 1e-9)
-    )
 
 
 def _near(value: float | None, locked: float | None) -> bool:

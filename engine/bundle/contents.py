@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from engine.errors import EngineError, RecipeError
 from engine.evidence import Report
 from engine.files.typed_json import brief_text
 from engine.lock.file import Accepted, Lock, lock_from_text
+from engine.process.version import __version__
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
@@ -49,9 +50,28 @@ class Contents:
     """As its YAML says it."""
     statement: Mapping[str, Any]
 
+    @property
+    def is_of_this_version(self) -> bool:
+        """Whether the run was made by this very version, which then says the same in the same words."""
+        return self.report.versions.get("slm-recipe") == __version__
+
+    @property
+    def written_with(self) -> str | None:
+        """The version that wrote the pages, by the statement; None where it says none."""
+        version = self.statement["predicate"].get("pages_written_with")
+        return version if isinstance(version, str) else None
+
     def text(self, name: str) -> str:
         """Return the text of a member."""
         return text_of(self.members, name)
+
+
+def pages_of() -> Mapping[str, Callable[[Report], str]]:
+    """Return the pages for people, each with what writes it from a report."""
+    from engine.render.report.card import render_card
+    from engine.render.report.page import render_html
+
+    return {"README.md": render_card, "report.html": render_html}
 
 
 def read_contents(members: Mapping[str, Member], statement: Mapping[str, Any]) -> Contents:

@@ -135,7 +135,7 @@ def _endings(report: Report, recipe: Recipe) -> Iterator[str]:
     is_known = recipe.task.spec.answer is AnswerForm.LABEL and not recipe.splits.folds
     if scores is None or report.free is None or not is_known:
         return
-    rows = rows_of(scores, recipe)
+    rows = rows_of(scores.confusion, recipe.task.labels)
     for right in judge_endings(recipe.task, rows, scores=scores, free=report.free):
         if right.status is Status.FAIL:
             yield f"gate: {right.name} fails by the scores: {right.note}"
@@ -162,6 +162,9 @@ def _compared(
 
 def _unlike(name: str, check: Check, right: Check, *, is_loose: bool) -> Iterator[str]:
     yield from other_bound(name, check, right.bound, right.decided_on)
+    yield from unequal(
+        (check.direction, right.direction, "{name} is a `{}`, it should be a `{}`"), name=name
+    )
     if not is_loose:
         statuses = (check.status.value, right.status.value)
         yield from unequal(

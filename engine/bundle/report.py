@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from engine.bundle.contents import Contents
+from engine.bundle.row_texts import has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
+from engine.files.typed_json import brief_text
+from engine.lock.file import MetricFacts
+from engine.process.version import __version__
+from engine.recipe.metrics import primary
+from engine.render.metric_format import value_of
 
 OWN_KEY = (
     "nobody here knows that key: nothing changed since it signed, and anybody may have signed; compare it with the one "
@@ -20,6 +28,8 @@ def checked_text(found: Checking, *, name: str) -> str:
         problem = f": {claim.problem}" if claim.problem else ""
         lines.append(f"{'ok' if claim.holds else 'FAILED':<8}{claim.what}{problem}")
     lines.append("")
+    if found.holds and found.contents:
+        lines += _facts(found.contents)
     if found.signer:
         lines.append(f"signed by key {found.signer}")
         lines.append(KNOWN_KEY if found.is_known else OWN_KEY)
@@ -41,6 +51,7 @@ def checked_json(found: Checking) -> dict[str, Any]:
         "verdict": found.verdict.value,
         "holds": found.holds,
         "recipe": found.recipe,
+        **(_facts_json(found.contents) if found.contents else {}),
         "signer": found.signer or None,
         "signer_is_known": found.is_known,
         "claims": [
@@ -49,3 +60,38 @@ def checked_json(found: Checking) -> dict[str, Any]:
         ],
         "subjects": [dict(one) for one in found.subjects],
     }
+
+
+def _facts(found: Contents) -> Iterator[str]:
+    """Yield what the bundle is of: its recipe by digest, when it was accepted, and its scores on the holdout."""
+    accepted = found.accepted
+    yield f"recipe digest {accepted.recipe['digest']}"
+    yield f"accepted on {accepted.finished}, by the clock of its maker"
+    for name, metric in _scores(found).items():
+        value, low, high = (value_of(name, metric[part]) for part in ("value", "low", "high"))
+        yield f"{name} {value} ({low} to {high}) on {metric['n']} rows of the holdout"
+    if has_row_texts(found.report, found.recipe):
+        yield "it quotes texts of rows"
+    if found.written_with != __version__:
+        yield (
+            f"its pages were written by slm-recipe {brief_text(found.written_with or 'of an unknown version')}: "
+            "their numbers were compared with the report, their words were not"
+        )
+
+
+def _facts_json(found: Contents) -> dict[str, Any]:
+    return {
+        "recipe_digest": found.accepted.recipe["digest"],
+        "accepted": found.accepted.finished,
+        "metrics": _scores(found),
+        "pages_written_with": found.written_with,
+        "has_row_texts": has_row_texts(found.report, found.recipe),
+    }
+
+
+def _scores(found: Contents) -> dict[str, MetricFacts]:
+    """Return the main metric of the kind, and those that the recipe bounds."""
+    recipe, metrics = found.recipe, found.accepted.metrics
+    main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+    names = dict.fromkeys((main, *(bound.metric for bound in recipe.acceptance.metrics)))
+    return {name: metrics[name] for name in names if name in metrics}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from engine.evidence import ClassScores, Interval, Metric, Report, Scores
@@ -12,7 +13,7 @@ from engine.lock.coherence import OF_PROBABILITIES
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.metrics import spec_of
-from engine.recipe.model import Recipe
+from engine.recipe.model import Recipe, Task
 
 NEAR = 1e-6
 OFF = 0.25
@@ -41,10 +42,7 @@ def unlike(name: str, scores: Scores, recipe: Recipe) -> Iterator[str]:
     if wrong:
         yield f"{name}: {wrong}"
         return
-    # any seed: these rows stand in another order than the run's, so resampled intervals only come
-    # near anyway
-    judging = Judging(task=recipe.task, confidence=recipe.acceptance.confidence, seed=0)
-    again = score(rows_of(scores, recipe), judging)
+    again = _scored(scores.confusion, recipe.task, recipe.acceptance.confidence)
     yield from (f"{name}: {one}" for one in _unlike_metrics(scores, again, recipe))
     yield from (f"{name}: {one}" for one in _unlike_classes(scores.classes, again.classes))
 
@@ -77,6 +75,13 @@ def _calibration(scores: Scores) -> Iterator[str]:
         metric, value = metrics.get(name), getattr(found, name)
         if metric is not None and metric.value is not None and not same(metric.value, value):
             yield f"{name} is {metric.value}, the calibration says {value}"
+    for at, one in enumerate(found.bins):
+        edges = at / len(found.bins), (at + 1) / len(found.bins)
+        if not same(one.low, edges[0]) or not same(one.high, edges[1]):
+            yield f"a bin of the calibration goes from {one.low:g} to {one.high:g}"
+        is_in = edges[0] - NEAR <= one.confidence <= edges[1] + NEAR
+        if not (is_in and 0 <= one.accuracy <= 1) if one.rows else one.confidence or one.accuracy:
+            yield f"a bin of {one.rows} rows has the confidence {one.confidence:g} and the accuracy {one.accuracy:g}"
     rows = sum(one.rows for one in found.bins)
     if rows > scores.rows:
         yield f"the calibration counts {rows} of {scores.rows} rows"
@@ -97,13 +102,21 @@ def _confusion(scores: Scores, recipe: Recipe) -> Iterator[str]:
         yield f"the confusion matrix counts {sum(cells)} of {scores.rows} rows"
 
 
-def rows_of(scores: Scores, recipe: Recipe) -> list[Prediction]:
+@lru_cache(maxsize=32)
+def _scored(confusion: tuple[tuple[int, ...], ...], task: Task, confidence: float) -> Scores:
+    """Return the scores of a confusion matrix; most rungs of a ladder have the same one."""
+    # any seed: these rows stand in another order than the run's, so resampled intervals only come
+    # near anyway
+    judging = Judging(task=task, confidence=confidence, seed=0)
+    return score(rows_of(confusion, task.labels), judging)
+
+
+def rows_of(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> list[Prediction]:
     """Return answers that have the confusion matrix of a classification."""
-    labels = recipe.task.labels
     answers: Sequence[str | None] = (*labels, None)
     rows = [
         Prediction(id="", target=target, label=answer, text=answer or "?", probability=None)
-        for target, counts in zip(labels, scores.confusion, strict=True)
+        for target, counts in zip(labels, confusion, strict=True)
         for answer, count in zip(answers, counts, strict=True)
         for _ in range(count)
     ]

@@ -16,9 +16,13 @@ PREDICATE_TYPE = "urn:slm-recipe:accepted-model:v1"
 
 
 def statement_of(
-    report: Report, accepted: Accepted, evidence: Mapping[str, bytes]
+    report: Report,
+    accepted: Accepted,
+    evidence: Mapping[str, bytes],
+    *,
+    written_with: str | None = None,
 ) -> dict[str, Any]:
-    """Return the statement of an accepted run.
+    """Return the statement of an accepted run; `written_with` is the version that wrote the pages, None for unknown.
 
     Its subjects are the files of the model: those that leave, and what was trained. The predicate says
     how they were judged, from what they were made, and which files of the bundle tell more.
@@ -46,6 +50,8 @@ def statement_of(
                 "config": {"sha256": accepted.config},
             },
             "made_with": {name: getattr(accepted, name) for name in _MADE_WITH},
+            # the first bundles did not say it
+            **({"pages_written_with": written_with} if written_with else {}),
             "evidence": [
                 _named(name, hashlib.sha256(data).hexdigest())
                 for name, data in sorted(evidence.items())

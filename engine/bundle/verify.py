@@ -6,13 +6,14 @@ first that fails does not hide the others, as far as they can still be looked at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bundle import consistency
+from engine.bundle import consistency, written
 from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
     EVIDENCE,
@@ -26,6 +27,7 @@ from engine.bundle.contents import (
 )
 from engine.bundle.data_checks import data_problems
 from engine.bundle.gate_checks import comparison_problems, gate_problems
+from engine.bundle.report_checks import report_problems
 from engine.bundle.signing import checked, key_id, known_signers, public_key
 from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
 from engine.bundle.verify_checks import verify_problems
@@ -36,17 +38,20 @@ from engine.files.typed_json import brief_text
 from engine.store.store import sha256_of
 
 MOST_KEY_BYTES: Final = 65_536
+_KEY_ID: Final = re.compile(r"[0-9a-fA-F]{64}")
 CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
+    "report, lock and recipe are written as they should be": written.form_problems,
     "report, lock and recipe speak of one recipe": consistency.recipe_problems,
     "report and lock speak of one model": consistency.model_problems,
     "report and lock speak of the same rows": data_problems,
     "the run was accepted, with every stage": consistency.run_problems,
     "report and lock speak of one machine and the same tools": consistency.surrounding_problems,
+    "the report says the same in all of its parts": report_problems,
     "the scores agree with themselves": consistency.score_problems,
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,
     "the exported model was asked what the recipe asks, and its numbers pass": verify_problems,
-    "the pages for people say what the report says": consistency.page_problems,
+    "the pages for people say what the report says": written.page_problems,
     "the statement says what report and lock say": consistency.statement_problems,
 }
 """What the files of a bundle must say of each other."""
@@ -85,8 +90,14 @@ class Checking:
     """sha256 of the key that signed; empty where no signature holds."""
     is_known: bool = False
     """The signature is that of a key which the caller named, or has made known before."""
-    recipe: str = ""
+    contents: Contents | None = None
+    """What the files say; None where they cannot be read."""
     subjects: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's name; empty where the files cannot be read."""
+        return self.contents.recipe.name if self.contents else ""
 
     @property
     def holds(self) -> bool:
@@ -105,8 +116,8 @@ class Checking:
         self.claims.append(Claim(what=what, problem="; ".join(problems)))
 
 
-def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = None) -> Checking:
-    """Take a bundle apart.
+def check_bundle(bundle: Path, *, model: Path | None = None, key: str | None = None) -> Checking:
+    """Take a bundle apart; `key` is the sha256 of the key that must have signed, or the file that holds it.
 
     Raises:
         RecipeError: X661 `key` is no public key; X664 a file cannot be read.
@@ -114,7 +125,7 @@ def check_bundle(bundle: Path, *, model: Path | None = None, key: Path | None = 
 
     """
     # read first: a wrong --key is an error of the call, whatever the bundle holds
-    trusted = _read(key) if key else None
+    trusted = _id_of(key) if key else None
     checking = Checking()
     try:
         members = {member.name: member for member in read_archive(bundle, is_large=_is_model)}
@@ -153,7 +164,7 @@ def _content(
     except ContentsError as error:
         checking.claim("report, lock and recipe can be read", [str(error)])
         return
-    checking.recipe = found.recipe.name
+    checking.contents = found
     if any(map(_is_model, members)):
         included = _included(checking, members, found.report)
         checking.claim("the model files are what was signed", included)
@@ -188,7 +199,7 @@ def _members(members: Mapping[str, Member]) -> Iterator[str]:
 
 
 def _signed(
-    checking: Checking, members: Mapping[str, Member], trusted: bytes | None
+    checking: Checking, members: Mapping[str, Member], trusted: str | None
 ) -> Mapping[str, Any] | None:
     """Check the signature by the key in the bundle, and that key by the one the caller trusts."""
     found: Mapping[str, Any] | None = None
@@ -205,9 +216,8 @@ def _signed(
         problem = str(error).strip("'")
     checking.claim("the statement is signed by the key in the bundle", [problem])
     if trusted is not None:
-        known = key_id(public_key(trusted, "--key"))
-        other = f"it is signed by {checking.signer or 'no key'}, the key named is {known}"
-        checking.is_known = checking.signer == known
+        other = f"it is signed by {checking.signer or 'no key'}, the key named is {trusted}"
+        checking.is_known = checking.signer == trusted
         checking.claim("the key is the one named by --key", [] if checking.is_known else [other])
     return found
 
@@ -279,12 +289,18 @@ def _model(checking: Checking, model: Path) -> None:
     checking.claim(claim, strange if digests else ["the folder is empty"])
 
 
-def _read(path: Path) -> bytes:
+def _id_of(key: str) -> str:
+    """Return the sha256 of a key that is named by it, or by the file that holds it."""
+    if _KEY_ID.fullmatch(key):
+        return key.lower()
+    path = Path(key)
     try:
-        return read_bytes(path, limit=MOST_KEY_BYTES)
+        return key_id(public_key(read_bytes(path, limit=MOST_KEY_BYTES), path.name))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        hint = "--key takes the file of a public key (PEM), or its sha256: 64 hex digits"
+        raise _unreadable(path, error, hint) from error
 
 
-def _unreadable(path: Path, error: OSError) -> RecipeError:
-    return RecipeError.one("X664", f"cannot read `{path.name}`: {error.strerror or error}")
+def _unreadable(path: Path, error: OSError, hint: str | None = None) -> RecipeError:
+    message = f"cannot read `{path.name}`: {error.strerror or error}"
+    return RecipeError.one("X664", message, hint=hint)

@@ -12,7 +12,7 @@ from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument
 
-ONLY_OF = {"bundle": ("key", "with_model"), "baseline": ("baseline",)}
+ONLY_OF = {"bundle": ("key", "with_model", "with_row_texts"), "baseline": ("baseline",)}
 """Options that one kind of export has and the other has not."""
 
 
@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="bundle: an ed25519 private key (PEM) to sign with; default: your own, made when first needed",
     )  # fmt: skip
     add_flag(parser, "--with-model", "bundle: put the model's files into it too")
+    texts = "bundle: leave the texts of rows in it that findings quote and answers repeat"
+    add_flag(parser, "--with-row-texts", texts)
     add_shared(parser)
 
 
@@ -59,7 +61,13 @@ def _export_bundle(options: argparse.Namespace) -> None:
 
     folder = find_run(recipe_name(options.run), options)
     target = options.output or Path(f"{folder.parent.name}.bundle.tar")
-    made = make_bundle(folder, target, key=options.key, with_model=options.with_model)
+    made = make_bundle(
+        folder,
+        target,
+        key=options.key,
+        with_model=options.with_model,
+        with_row_texts=options.with_row_texts,
+    )
     fields = {"file": str(made.file), "key": made.key, "members": list(made.members)}
     size = made.file.stat().st_size
     contents = f"{len(made.members)} files, {size / 1000:,.0f} kB"

@@ -18,8 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a file or folder that should be of the bundle's model",
     )  # fmt: skip
     parser.add_argument(
-        "--key", metavar="PUBKEY", type=Path, help="the public key (PEM) that must have signed it"
-    )
+        "--key", metavar="PUBKEY",
+        help="the key that must have signed it: its sha256 (64 hex digits), or the file of the public key (PEM)",
+    )  # fmt: skip
     add_format(parser, "text", "json")
 
 

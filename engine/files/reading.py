@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections import Counter
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
@@ -107,6 +108,19 @@ def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:
         if not level:
             return value
     raise _too_deep(depth)
+
+
+def key_twice(text: str) -> str | None:
+    """Return a key that stands twice in one object of JSON text; None for none."""
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        found.extend(key for key, count in counts.items() if count > 1)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=note)
+    return next(iter(found), None)
 
 
 def read_json(

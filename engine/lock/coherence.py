@@ -24,7 +24,7 @@ _NEAR_NATS = 1e-5
 """Of its size, by which a number of likelihoods may be off: they are kept in 32 bits."""
 FINGERPRINT, ANSWER = 4, 4
 """Bytes of each row's fingerprint, and of each answer."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
 """By which the clocks of two machines may differ."""
@@ -37,6 +37,8 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
     yield from _spread(accepted)
     yield from _counts(accepted)
     yield from _digests(accepted)
+    if accepted.threads < 1:
+        yield f"`threads` is {accepted.threads}"
     # a time to come would make every stored result look older than the lock, and each run a mere
     # reuse
     if datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS:
@@ -129,7 +131,7 @@ def _digests(accepted: Accepted) -> Iterator[str]:
     }
     for part, digests in parts.items():
         for name, digest in digests.items():
-            if not _SHA256.fullmatch(digest):
+            if not SHA256.fullmatch(digest):
                 yield f"`{part}.{name}` is no sha256"
     for part in ("adapter", "predictions", "splits"):
         if not parts[part]:

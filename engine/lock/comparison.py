@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
+from engine.artifacts.stage import TRAINING_ROWS
 from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
@@ -28,6 +29,10 @@ IN_ORDER = (
 SURROUNDINGS = ("tool version", "hardware", "threads")
 """Parts that may differ although everything else is the same."""
 DIGITS = 12
+SAME_ROWS = ", with the same rows"
+"""What follows the digest of a source that has other bytes than the lock's, and no other row."""
+UNREPEATED = "not trained here"
+"""What stands for a further seed of a lock that the recipe does not ask for any more."""
 UNRECORDED = "not recorded"
 """What stands for a fact that an accepted run records and a lock lacks."""
 
@@ -40,7 +45,7 @@ def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComp
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     if "data" in now:
         yield from _data(locked, now["data"])
-    yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
+    yield from _teacher(recipe, locked, now)
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
@@ -66,15 +71,16 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
     if "evaluate" in now:
         yield from _metrics(locked.metrics, accepted_run.holdout_facts(recipe, now))
         yield _answers(locked, now)
-    if "seeds" in now:
-        yield from _seeds(recipe, locked, now)
+    yield from _seeds(recipe, locked, now)
 
 
 def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     """Yield the facts of this run of which the lock says nothing: nobody knows whether they are the same."""
-    marks = accepted_run.facts_of_data(now["data"])["fingerprints"] if "data" in now else None
-    if locked.fingerprints is None and marks is not None:
-        yield _fact("data", "fingerprints", UNRECORDED, "there")
+    if "data" in now:
+        yield from _unrecorded_data(locked, accepted_run.facts_of_data(now["data"]))
+    for name, revision in accepted_run.stage_revisions(now).items():
+        if name not in locked.stages:
+            yield _fact("tool version", f"revision of {name}", UNRECORDED, revision)
     if "train" not in now:
         return
     basis = read_basis(now["train"])
@@ -89,6 +95,23 @@ def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fa
             yield _fact(part, name, UNRECORDED, found[name])
 
 
+def _unrecorded_data(locked: Accepted, read: Mapping[str, Any]) -> Iterator[FactComparison]:
+    if locked.fingerprints is None and read["fingerprints"] is not None:
+        yield _fact("data", "fingerprints", UNRECORDED, "there")
+    known = {one["name"]: one["sha256"] for one in read["sources"]}
+    for one in locked.sources:
+        if one["sha256"] is None and known.get(one["name"]) is not None:
+            yield _fact("data", one["name"], UNRECORDED, known[one["name"]][:DIGITS])
+
+
+def _teacher(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
+    yield from compared_teacher(locked.teacher, accepted_run.teacher_facts(recipe, now))
+    if locked.teacher is not None and recipe.teacher is None:
+        yield _fact("data", "teacher", _listed(locked.teacher["reference"]), None)
+    elif locked.teacher is None and TRAINING_ROWS in now:
+        yield _fact("data", "teacher", UNRECORDED, "there")
+
+
 def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
     found = accepted_run.facts_of_data(data)
     now = {one["name"]: one["sha256"] for one in found["sources"]}
@@ -99,9 +122,9 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
         if one["sha256"] is None or now.get(one["name"]) is None:
             continue
         digest = _digest("data", one["name"], one["sha256"], now[one["name"]])
-        # other bytes with equal rows, such as other line ends, train the same model
+        # other bytes with equal rows, such as other line ends, train the same model: no hindrance, and no equality
         if not digest.equal and same_rows:
-            digest = replace(digest, equal=True, found=f"{digest.found}, with the same rows")
+            digest = replace(digest, found=f"{digest.found}{SAME_ROWS}")
         yield digest
     yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
     yield _fact("data", "rows", locked.rows, found["rows"])
@@ -208,6 +231,11 @@ def _answers(locked: Accepted, now: Artifacts) -> FactComparison:
 
 def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
     """Compare the further seeds that both have; the spread where these are all."""
+    if "seeds" not in now:
+        unasked = () if recipe.method.seeds else locked.seeds
+        for facts in unasked:
+            yield _fact(NUMBERS, f"seed {facts['seed']}", _listed(facts), UNREPEATED)
+        return
     found = flow.seeds(now)
     further = {seed["seed"]: seed for seed in accepted_run.further_seeds(found, recipe)}
     before = {seed["seed"]: seed for seed in locked.seeds}

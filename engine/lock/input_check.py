@@ -7,7 +7,7 @@ The first of them that differs is named, since it is the likely cause of those a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,10 +127,10 @@ class InputCheck:
         """Compare the revision of a stage's code with the one of the lock."""
         now = stage_revisions(artifacts).get(stage)
         locked = self.accepted.stages.get(stage)
-        if locked is not None and now != locked:
+        if now is not None and now != locked:
             raise RecipeError.one(
                 "D389",
-                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked}",
+                f"--frozen: this version's code of stage `{stage}` has revision {now}, the lock has {locked or 'none'}",
                 hint="install the version of slm-recipe that the lock names, or run it without --frozen",
             )
 
@@ -156,6 +156,8 @@ class InputCheck:
     def _read(self, data: Artifact, progress: Progress) -> None:
         """Compare what was read, and how it was divided."""
         found = facts_of_data(data)
+        if self.frozen:
+            self._refuse_other_bytes(found["sources"], progress)
         marks = self.accepted.fingerprints
         if None not in (marks, found["fingerprints"]) and marks != found["fingerprints"]:
             self._name_the_row(progress)
@@ -170,6 +172,16 @@ class InputCheck:
                 f"the data is not the data of the lock: {' and '.join(other)} hold other rows",
                 hint=ON_PURPOSE,
             )
+
+    def _refuse_other_bytes(self, sources: Sequence[Mapping[str, Any]], progress: Progress) -> None:
+        """Refuse a source whose bytes are not the lock's, though its rows may be."""
+        now = {one["name"]: one["sha256"] for one in sources}
+        for one in self.accepted.sources:
+            found = now.get(one["name"])
+            if None not in (one["sha256"], found) and found != one["sha256"]:
+                self._name_the_row(progress)
+                name = one["name"]
+                raise _other_data(f"--frozen: `{name}` has other bytes, with the same rows", "")
 
     def _name_the_row(self, progress: Progress) -> None:
         """Read the sources again and name the first row that the lock does not have; nothing if all are its."""

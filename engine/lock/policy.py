@@ -11,7 +11,7 @@ from engine.backends import load_backend
 from engine.data.membership import RECORDED_ROWS
 from engine.environment import VLLM, Device, detect_device, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
-from engine.evidence import Repeat, Reproduction, StageRecord
+from engine.evidence import Repeat, Reproduction, StageRecord, StageStatus
 from engine.lock.accepted_run import accepted_of, used_versions
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.file import Accepted, lock_path, read_lock
@@ -21,6 +21,7 @@ from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
+from engine.store.runs import Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,9 @@ class LockPolicy:
         *,
         outcome: str,
         error: EngineError | None,
+        runs: Runs,
     ) -> Reproduction | None:
-        """Return how the run compares; None without anything to compare with."""
+        """Return how the run compares; None without anything to compare with. `runs` are those before it."""
         if self.accepted is None:
             return None
         if self.changed:
@@ -111,6 +113,7 @@ class LockPolicy:
                 records=records,
                 outcome=outcome,
                 error=error,
+                originals=frozenset(_originals(runs, self.recipe.name)),
             )
         )
 
@@ -122,6 +125,16 @@ class LockPolicy:
         failed = found is not None and found.verdict in (Repeat.NOT, Repeat.REUSED)
         # a code that is there already says more: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
+
+
+def _originals(runs: Runs, recipe_name: str) -> Iterator[str]:
+    """Yield the keys of what this user's runs have made without repeating a lock."""
+    for _, record in runs.ours(recipe_name):
+        if record.get("reproduction"):
+            continue
+        for stage in record.get("stages", {}).values():
+            if stage.get("status") == StageStatus.RAN:
+                yield stage["key"]
 
 
 def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
@@ -184,12 +197,7 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     else:
         for wrong in contradictions_of_recipe(recipe, accepted):
             yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
-    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
-    # the same model
-    seed = accepted.recipe["seed"]
-    if seed not in [method.seed for method in methods_of(recipe)]:
-        message = f"{recipe.method.seed} is not the lock's seed {seed}"
-        yield message, "method.seed", f"write `seed: {seed}`"
+    yield from _uncovered_seeds(recipe, accepted, path)
     for what in missing_facts(recipe, accepted):
         hint = f"accept it anew: {run} --update-lock"
         yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
@@ -205,6 +213,23 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
     device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
+
+
+def _uncovered_seeds(
+    recipe: Recipe, accepted: Accepted, path: Path
+) -> Iterator[tuple[str, str, str]]:
+    """What the lock says of other seeds than the recipe's."""
+    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give
+    # the same model
+    seed = accepted.recipe["seed"]
+    if seed not in [method.seed for method in methods_of(recipe)]:
+        message = f"{recipe.method.seed} is not the lock's seed {seed}"
+        yield message, "method.seed", f"write `seed: {seed}`"
+    asked = recipe.method.seeds
+    if further := [one["seed"] for one in accepted.seeds if one["seed"] not in asked]:
+        listed = ", ".join(map(str, [*asked, *further]))
+        message = f"`{path.name}` has numbers of further seeds, which this run would not train"
+        yield message, "method.seeds", f"write `seeds: [{listed}]`"
 
 
 def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -23,7 +23,14 @@ from engine.lock.coherence import (
     contradicted_by_answers,
     contradictions_of_recipe,
 )
-from engine.lock.comparison import SURROUNDINGS, UNRECORDED, compared
+from engine.lock.comparison import (
+    NUMBERS,
+    SAME_ROWS,
+    SURROUNDINGS,
+    UNRECORDED,
+    UNREPEATED,
+    compared,
+)
 from engine.lock.file import Accepted
 from engine.metrics import equivalence
 from engine.metrics.predictions import Prediction
@@ -52,6 +59,8 @@ class RepeatedRun:
     records: Sequence[StageRecord]
     outcome: str
     error: EngineError | None
+    originals: Container[str] = ()
+    """Keys of what earlier runs of this user made without repeating a lock."""
 
 
 def another_recipe(changed: Sequence[str]) -> Reproduction:
@@ -88,7 +97,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         return _only_reused(found, run)
     if run.outcome != "accepted":
         return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
-    return _of_same_model(found, run) if _is_same_model(run) else _within_noise(found, run)
+    return _of_same_model(found, run) if _is_same_model(run) else _by_its_numbers(found, run)
 
 
 def _contradictions(run: RepeatedRun) -> list[str]:
@@ -119,10 +128,10 @@ def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
     if untrue := _untrue(found):
         return _not(found, f"{same_files}, and of its other facts {_few(untrue)}")
     named = _few([f"{one.part}: {_change(one)}" for one in differing])
-    if all(one.part in (*SURROUNDINGS, "config") or _is_unrecorded(one) for one in differing):
+    if all(one.part in (*SURROUNDINGS, "config") or _proves_nothing(one) for one in differing):
         summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {named}"
         return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
-    tested = _within_noise(found, run)
+    tested = _by_its_numbers(found, run)
     return replace(tested, summary=f"{tested.summary}; {same_files}, other facts differ: {named}")
 
 
@@ -140,7 +149,7 @@ def _untrue(found: Reproduction) -> list[str]:
     Answers computed again may differ in a few bits, and what follows from them with them; what follows from
     the same answers may not. Another config is explained by other tools.
     """
-    differing = [one for one in found.compared if not one.equal and not _is_unrecorded(one)]
+    differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
     is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
     other_answers = any(one.name == "answers" for one in differing)
     return [
@@ -152,9 +161,18 @@ def _untrue(found: Reproduction) -> list[str]:
     ]
 
 
-def _is_unrecorded(one: FactComparison) -> bool:
-    """Return whether a lock says nothing of a fact: that is not false, and proves nothing."""
-    return one.locked == UNRECORDED
+def _untrue_on_a_cpu(found: Reproduction, run: RepeatedRun) -> list[str]:
+    """Return the digests and numbers of a lock that are others although all that they come from is the same."""
+    differing = [one for one in found.compared if not one.equal and not _proves_nothing(one)]
+    is_cpu = run.accepted.hardware.get("device") == "cpu"
+    if not is_cpu or any(one.part != NUMBERS for one in differing):
+        return []
+    return [f"{one.name} is {one.locked} in the lock and {one.found} here" for one in differing]
+
+
+def _proves_nothing(one: FactComparison) -> bool:
+    """Return whether a fact is neither false nor true: one side lacks it, or other bytes hold the same rows."""
+    return one.locked == UNRECORDED or one.found == UNREPEATED or one.found.endswith(SAME_ROWS)
 
 
 def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
@@ -211,14 +229,20 @@ def _why_unfinished(run: RepeatedRun) -> str:
 
 
 def _reused(run: RepeatedRun) -> tuple[str, ...]:
-    """Return the stages whose files come from before the lock: what was computed after it is a repetition."""
+    """Return the stages whose files come from before the lock: what was computed after it is a repetition.
+
+    What is known to be of no repetition comes from before it, whatever day the lock says.
+    """
     finished = datetime.fromisoformat(run.accepted.finished)
     return tuple(
         record.stage
         for record in run.records
         if record.stage in MAKERS
         and record.status is StageStatus.REUSED
-        and datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
+        and (
+            record.key in run.originals
+            or datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
+        )
     )
 
 
@@ -245,6 +269,14 @@ def _change(one: FactComparison) -> str:
 
 def _first(first: str) -> str:
     return f"differs first: {first}" if first else "no input differs"
+
+
+def _by_its_numbers(found: Reproduction, run: RepeatedRun) -> Reproduction:
+    """Return the verdict of a run whose files or answers are not all those of the lock."""
+    if untrue := _untrue_on_a_cpu(found, run):
+        same = "on a CPU the same inputs, tools and machine give the same files and answers"
+        return _not(found, f"{same}, and {_few(untrue)}")
+    return _within_noise(found, run)
 
 
 def _within_noise(found: Reproduction, run: RepeatedRun) -> Reproduction:

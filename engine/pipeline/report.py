@@ -228,12 +228,22 @@ def _model(base: BaseModel) -> str:
     return model.partition(" from ")[0]
 
 
+def accepted_summary(recipe: Recipe) -> str:
+    """Return the sentence on an accepted run."""
+    also = ", and so does the quantized file" if recipe.export.has_quantized_file else ""
+    return f"{recipe.name} meets every threshold{also}"
+
+
+def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
+    """Return what can be done with an accepted model."""
+    return (f'recipe try {recipe.name} "…"', f"recipe report {recipe.name}")
+
+
 def _summary(facts: ReportInputs) -> str:
     recipe, why = facts.state.trained, facts.state.stop.why if facts.state.stop else ""
     name = recipe.name
-    also = ", and so does the quantized file" if recipe.export.has_quantized_file else ""
     return {
-        "accepted": f"{name} meets every threshold{also}",
+        "accepted": accepted_summary(recipe),
         "refused": f"{name} is not good enough to ship: {why}",
         "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
         "baseline_passes": f"no training needed: {why}",
@@ -250,7 +260,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
         hints = [problem.hint for problem in (error.problems if error else ())]
         return (*(hint for hint in hints if hint), f"recipe run {shown}")
     if facts.state.outcome == "accepted":
-        return (f'recipe try {name} "…"', f"recipe report {name}")
+        return accepted_steps(facts.state.trained)
     if facts.state.outcome in ("refused", "inconclusive"):
         return (*_advice(facts, diagnosis), f"recipe report {name}")
     if facts.state.outcome == "baseline_passes":

@@ -153,7 +153,9 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
     outcome = state.outcome
-    repeated = lock.verdict(state.artifacts, state.records, outcome=outcome, error=state.error)
+    repeated = lock.verdict(
+        state.artifacts, state.records, outcome=outcome, error=state.error, runs=runs
+    )
     try:
         run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     except EngineError as error:

@@ -11,7 +11,7 @@ from engine.cli.main import main
 from support.module_server import CONVERTER, served
 from support.pico import make_pico_model
 from support.project import Outcome, Project, write_project
-from support.run_once import RunOnce, run_once
+from support.run_once import RunOnce, accepted_once
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,16 +47,10 @@ def project(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Project:
     return Project(folder=tmp_path, run=run)
 
 
-def _in_every_format(project: Project) -> None:
-    project.edit(export={"formats": ["safetensors", "gguf", "ollama"]})
-
-
 @pytest.fixture(scope="session")
 def accepted_run() -> RunOnce:
     """A project whose whole run was accepted, GGUF and all."""
-    done = run_once("accepted", _in_every_format)
-    assert done.outcome.code == 0, done.outcome.err
-    return done
+    return accepted_once()
 
 
 @pytest.fixture(scope="session")

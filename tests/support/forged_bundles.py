@@ -13,11 +13,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.bundle.archive import write_archive
+from engine.bundle.contents import pages_of
 from engine.bundle.signing import pem_of, sign
 from engine.bundle.statement import statement_of, to_bytes
 from engine.evidence import Report
 from engine.files.typed_json import from_json
 from engine.lock.file import Accepted
+from engine.process.version import __version__
 
 REPORT, LOCK, RESOLVED = "report.json", "recipe.lock.json", "recipe.resolved.yaml"
 ZEROS = "0" * 64
@@ -36,6 +38,8 @@ class Forge:
     lock: dict[str, Any]
     statement: dict[str, Any] = field(default_factory=dict)
     """Parts of the statement that say something else than report and lock."""
+    raw: set[str] = field(default_factory=set)
+    """Files of `REPORT` and `LOCK` that are taken as they stand in `files`."""
 
     @property
     def accepted(self) -> dict[str, Any]:
@@ -64,31 +68,64 @@ class Forge:
 
     def signed(self, path: Path) -> Path:
         """Write the bundle, signed with a key that nobody knows."""
-        self.files[REPORT] = as_bytes(self.report)
-        self.files[LOCK] = as_bytes(self.lock)
+        whole = {REPORT: as_bytes(self.report), LOCK: as_bytes(self.lock)}
+        self.files |= self._pages()
+        self.files |= {name: data for name, data in whole.items() if name not in self.raw}
         key = Ed25519PrivateKey.generate()
         members = {**self.files, "signer.pem": pem_of(key.public_key())}
         members["statement.dsse.json"] = sign(to_bytes(self._statement()), key)
         write_archive(path, members)
         return path
 
+    def _pages(self) -> dict[str, bytes]:
+        """The pages of the report as it is now, where they were those of the report and it can be read."""
+        before = now = None
+        if REPORT not in self.raw:
+            before, now = _report(json.loads(self.files[REPORT])), _report(self.report)
+        if before is None or now is None:
+            return {}
+        found = {}
+        for name, render in pages_of().items():
+            if self.files.get(name) == render(before).encode():
+                found[name] = render(now).encode(errors="surrogatepass")
+        return found
+
     def _statement(self) -> dict[str, Any]:
         """What report and lock say now, or, where they cannot be read any more, what they said."""
         outside = ("statement.dsse.json", "signer.pem")
-        evidence = {name: data for name, data in self.files.items() if name not in outside}
+        evidence = {
+            name: data
+            for name, data in self.files.items()
+            if name not in outside and not name.startswith("model/")
+        }
         try:
             found = statement_of(
-                from_json(Report, self.report), from_json(Accepted, self.accepted), evidence
+                from_json(Report, self.report),
+                from_json(Accepted, self.accepted),
+                evidence,
+                written_with=__version__,
             )
             to_bytes(found)
         except (AttributeError, KeyError, TypeError, ValueError):
             found = json.loads(
                 base64.b64decode(json.loads(self.files["statement.dsse.json"])["payload"])
             )
-            for one in found["predicate"]["evidence"]:
+            named = [one for one in found["predicate"]["evidence"] if one["name"] in evidence]
+            for one in named:
                 one["digest"]["sha256"] = hashlib.sha256(evidence[one["name"]]).hexdigest()
+            found["predicate"]["evidence"] = named
         found["predicate"] |= self.statement
         return found
+
+
+def _report(value: Any) -> Report | None:
+    try:
+        found = from_json(Report, value)
+        for render in pages_of().values():
+            render(found)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return found
 
 
 Change = Callable[[Forge], Any]
@@ -135,6 +172,22 @@ def accepted_by_a_weaker_recipe(forge: Forge) -> None:
     """The resolved recipe asks for less than the one that was written."""
     forge.replace("min: 0.01", "min: 0.001", RESOLVED)
     bound_lower(forge)
+
+
+def page_more(name: str, more: bytes, version: str = __version__) -> Change:
+    """Something is added to a page, which a version is said to have written."""
+
+    def change(forge: Forge) -> None:
+        forge.files[name] += more
+        forge.statement["pages_written_with"] = version
+
+    return change
+
+
+def another_page(forge: Forge) -> None:
+    """The model card of an earlier version that names another model."""
+    forge.files["README.md"] = b"# A fine model\n"
+    forge.statement["pages_written_with"] = "0.1.0"
 
 
 def put(value: Any, *path: str | int, of: str = "report") -> Change:

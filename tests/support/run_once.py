@@ -74,5 +74,13 @@ def run_once(
     return RunOnce(folder=made / "project", outcome=outcome, seen=found["seen"])
 
 
+def accepted_once() -> RunOnce:
+    """The project whose whole run was accepted, GGUF and all: the one that most tests look at or copy."""
+    formats = {"formats": ["safetensors", "gguf", "ollama"]}
+    done = run_once("accepted", lambda project: project.edit(export=formats))
+    assert done.outcome.code == 0, done.outcome.err
+    return done
+
+
 def _not_yet(*words: str) -> Outcome:
     raise AssertionError(f"the project is being prepared, and {words} come before its run")

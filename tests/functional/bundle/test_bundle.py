@@ -95,6 +95,25 @@ def test_a_bundle_is_made_and_checked_by_the_command(finished: Project, home: Pa
     assert "VERIFIED  a.tar of tiny" in checked.out
     assert "FAILED" not in checked.out
     assert "that is a key you named, made or keep" in checked.out
+    accepted = json.loads((finished.folder / "recipe.lock.json").read_text("utf-8"))["accepted"]
+    assert f"recipe digest {accepted['recipe']['digest']}" in checked.out
+    assert f"accepted on {accepted['finished']}" in checked.out
+    assert f"macro_f1 {accepted['metrics']['macro_f1']['value']:.3f} (" in checked.out
+
+
+def test_texts_of_rows_leave_only_where_that_is_asked_for(finished: Project) -> None:
+    sentence = "the film was happy and the joke good"  # an example of a finding
+    shown = []
+    for name, words in (("plain.tar", ()), ("whole.tar", ("--with-row-texts",))):
+        made = finished.run("export", "bundle", "recipe.yaml", "-o", name, *words)
+        checked = finished.run("verify", name, "--format", "json")
+        assert (made.code, checked.code) == (0, 0), made.err + checked.out
+        found = members(finished.folder / name)
+        holders = {file for file, data in found.items() if sentence.encode() in data}
+        shown.append((holders, json.loads(checked.out)["has_row_texts"]))
+        report = json.loads(found["report.json"])
+        assert "rows.csv:6" in str(report["data"]["findings"])
+    assert shown == [(set(), False), ({"report.json", "report.html"}, True)]
 
 
 def test_any_tool_reads_its_members(signed: Path) -> None:
@@ -147,8 +166,14 @@ def test_the_key_that_must_have_signed_is_compared(signed: Path, run: Run) -> No
     right = run("verify", str(signed / "model.tar"), "--key", str(signed / "key.pub"))
     wrong = run("verify", str(signed / "model.tar"), "--key", str(other))
     none = run("verify", str(signed / "model.tar"), "--key", str(signed / "key.pem"))
+    digest = json.loads(run("verify", str(signed / "model.tar"), "--format", "json").out)["signer"]
+    by_digest = run("verify", str(signed / "model.tar"), "--key", digest.upper())
+    by_another = run("verify", str(signed / "model.tar"), "--key", "0" * 64)
+    cut = run("verify", str(signed / "model.tar"), "--key", digest[:-1])
 
     assert (right.code, wrong.code, none.code) == (0, 1, 2)
+    assert (by_digest.code, by_another.code, cut.code) == (0, 1, 2)
+    assert "or its sha256: 64 hex digits" in cut.err
     assert "that is a key you named" in right.out
     assert "FAILED  the key is the one named by --key" in wrong.out
     assert "X661" in none.err

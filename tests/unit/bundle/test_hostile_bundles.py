@@ -73,9 +73,11 @@ def test_a_pipe_or_device_named_beside_the_bundle_is_refused(
 ) -> None:
     make(tmp_path / "named")
     path = bundle_of({}, tmp_path)
+    model = tmp_path / "named" if place == "model" else None
+    key = str(tmp_path / "named") if place == "key" else None
 
     with pytest.raises(RecipeError) as caught:
-        check_bundle(path, **{place: tmp_path / "named"})
+        check_bundle(path, model=model, key=key)
 
     assert caught.value.problems[0].code == "X664"
 

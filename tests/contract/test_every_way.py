@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -69,7 +70,7 @@ def test_trl_trains_it(way: Way, tmp_path: Path, pico_model: Path) -> None:
 )
 def test_a_plan_refuses_it_with_the_reason(
     backend: str,
-    method: dict[str, object],
+    method: dict[str, Any],
     code: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

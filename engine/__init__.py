@@ -23,7 +23,8 @@ The rooms, from the command line down; each imports only from those below it:
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
-- `stages`: the boxes of the picture in the README, and variants (teach, replay, sweep, seeds, resample, forgetting).
+- `stages`: the boxes of the picture in the README, and their variants (teach, replay, soft_targets, sweep, seeds,
+  resample, forgetting).
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
 - `parity`: whether merged, converted and quantized variants still answer as the trained one.

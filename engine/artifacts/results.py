@@ -25,6 +25,8 @@ from engine.evidence import (
     ReplayResult,
     Scores,
     Seeds,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
     StartSummary,
     Status,
     StudentAgainstTeacher,
@@ -205,6 +207,16 @@ def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:
     """The tuned model beside its teacher; None without one, or before the gate."""
     there = "gate" in artifacts and (artifacts["gate"].path / AGAINST_TEACHER).is_file()
     return read_as(StudentAgainstTeacher, artifacts, "gate", AGAINST_TEACHER) if there else None
+
+
+def soft_targets(artifacts: Artifacts) -> SoftTargetsResult | None:
+    """The teacher's probabilities of what is trained; None where only answers are learned, or before it was asked."""
+    return read_as(SoftTargetsResult, artifacts, "soft_targets", "soft_targets.json")
+
+
+def soft_against_answers(artifacts: Artifacts) -> SoftAgainstAnswers | None:
+    """Soft targets beside the answers alone; None where the recipe does not compare them, or before it has."""
+    return read_as(SoftAgainstAnswers, artifacts, "answers_only", "answers_only.json")
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from engine.backends.base import (
     rate_schedule,
     schedule,
     shares_prefix,
+    soft_lines,
     to_config,
     with_overrides,
 )
@@ -34,6 +35,7 @@ from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
+from engine.recipe.teacher import soft_targets_of
 
 NAME = "axolotl"
 IN_ORDER: dict[str, Json] = {"curriculum_sampling": True, "shuffle_merged_datasets": False}
@@ -121,6 +123,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     yield from _rows(method, setting)
     if method.preference is not None:
         yield from _preference(method.preference)
+    yield from soft_lines(recipe)
     yield from _optimization(method, setting)
     yield from _schedule(method, setting)
     yield from _precision(method, setting)
@@ -168,6 +171,9 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     names = ["SharePrefix"] if shares_prefix(recipe) else []
     if method.packing:
         names.append("Packed")
+    if soft_targets_of(recipe) is not None:
+        # After those that change batches: it adds to theirs.
+        names.append("LearnSoftTargets")
     names.append("Recorder")
     if method.preference is not None:
         names.append("EndTurns")

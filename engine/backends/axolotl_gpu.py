@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.backends.base import CompileInputs, shares_prefix
 from engine.environment import Device
 from engine.recipe.model import Json, Method, Recipe
+from engine.recipe.teacher import soft_targets_of
 
 Line = tuple[str, Json, str]
 
@@ -123,7 +124,7 @@ def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:
     """Return the key of the loss that never holds whole logits, or None."""
     # Rows that share their start have logits only where something is learned, and labels that the fused losses
     # of some models do not read.
-    if shares_prefix(recipe):
+    if shares_prefix(recipe) or soft_targets_of(recipe) is not None:
         return None
     if CUT_CROSS_ENTROPY in setting.kernels and _holds_bf16(recipe.method):
         return CUT
@@ -133,6 +134,8 @@ def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:
 def _loss_reason(recipe: Recipe, setting: CompileInputs) -> str:
     if shares_prefix(recipe):
         return "default: rows that share their start have logits only where something is learned"
+    if soft_targets_of(recipe) is not None:
+        return "default: soft targets are compared with the logits of learned tokens"
     if _loss(recipe, setting) == CUT:
         return "default: no logits of all tokens are held; cut-cross-entropy is installed"
     if CUT_CROSS_ENTROPY in setting.kernels:

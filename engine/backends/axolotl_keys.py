@@ -64,6 +64,12 @@ ALLOWED_VALUES: dict[str, tuple[Json, ...]] = {
 }
 """Where Axolotl's own list is open: names outside may import or download something."""
 
+OURS: dict[str, frozenset[str]] = {
+    "distillation_weight": frozenset({"float"}),
+    "distillation_temperature": frozenset({"float"}),
+}
+"""Keys of our own plugins (`engine.runtime.axolotl_plugin`)."""
+
 FROM_RECIPE: dict[str, str] = {
     "base_model": "base_model",
     "adapter": "method.kind",
@@ -80,6 +86,8 @@ FROM_RECIPE: dict[str, str] = {
     "peft_layers_to_transform": "method.layers",
     "unfrozen_parameters": "method.train_only",
     "train_on_inputs": "method.loss_on",
+    "distillation_weight": "teacher.weight",
+    "distillation_temperature": "teacher.temperature",
     "datasets": "data",
     "test_datasets": "splits.validation",
     "sequence_len": "method.max_length",
@@ -114,7 +122,8 @@ def vocabulary() -> Vocabulary:
         kinds={
             key: frozenset(entry["kinds"])
             for key, entry in (listing["keys"] | listing["plugin_keys"]).items()
-        },
+        }
+        | OURS,
         overridable=OVERRIDABLE,
         from_recipe=FROM_RECIPE,
         values=ALLOWED_VALUES,

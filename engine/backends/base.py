@@ -21,6 +21,7 @@ from engine.errors import Problem
 from engine.evidence import HistoryPoint
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
+from engine.recipe.teacher import soft_targets_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,8 @@ class Launch:
     method: Method
     setting: CompileInputs
     progress: Progress
+    targets: Path | None = None
+    """Folder with the soft targets of the rows; None where only answers are learned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +298,14 @@ def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[
         return
     yield keys[0], [name, "sft"], f"{at}.answer_weight"
     yield keys[1], [1.0, preference.answer_weight], f"{at}.answer_weight"
+
+
+def soft_lines(recipe: Recipe) -> Iterator[Line]:
+    """Yield how soft targets are learned; nothing where only answers are."""
+    soft = soft_targets_of(recipe)
+    if soft is not None:
+        yield "distillation_weight", soft.weight, "teacher.weight"
+        yield "distillation_temperature", soft.temperature, "teacher.temperature"
 
 
 def with_keys(config: BackendConfig, keys: Mapping[str, Json], header: str) -> BackendConfig:

@@ -6,6 +6,7 @@ from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.recipe.methods import OPTIONS, unset_options
 from engine.recipe.model import Method, Recipe
+from engine.recipe.teacher import soft_targets_of
 
 
 def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
@@ -20,6 +21,20 @@ def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
         )
         for key in OPTIONS
         if key not in unset
+    )
+
+
+def soft_problems(recipe: Recipe, name: str) -> tuple[Problem, ...]:
+    """Return that a backend learns no soft targets: B446."""
+    if soft_targets_of(recipe) is None:
+        return ()
+    return (
+        Problem(
+            code="B446",
+            message=f"the {name} backend learns answers, and no soft targets",
+            path="teacher.targets",
+            hint="set `targets: answers`, or backend.name: trl",
+        ),
     )
 
 

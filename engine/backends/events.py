@@ -39,6 +39,7 @@ class TrainingMonitor:
         self._facts: dict[str, Any] = {}
         self._numbers: dict[str, str] = {}
         self._nonfinite: Mapping[str, Any] | None = None
+        self._divergences: list[float] = []
         self._first: tuple[float, int] | None = None
 
     @property
@@ -80,6 +81,8 @@ class TrainingMonitor:
         elif kind == "packed_rows":
             self._facts[kind] = float(event["difference"])
             refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
+        elif kind == "soft_targets":
+            self._learned_targets(float(event["divergence"]))
         elif kind == "gradients":
             refuse_other_gradients(float(event["cosine"]))
         elif kind == "nonfinite":
@@ -119,6 +122,14 @@ class TrainingMonitor:
                     path="method.batch_size" if name == "rows_per_step" else "method.epochs",
                     hint="run the same command again; if this stays, report it",
                 )
+
+    def _learned_targets(self, divergence: float) -> None:
+        """Keep how far the student was from its teacher at the first step, and over the last epoch."""
+        self._divergences.append(divergence)
+        last = self._divergences[-self.plan.steps_per_epoch :]
+        # A training that went on has not seen its first step.
+        first = None if self._facts.get("resumed_from") else self._divergences[0]
+        self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
 
     def _step(self, step: int) -> None:
         self.done = step

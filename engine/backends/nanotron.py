@@ -28,7 +28,7 @@ from engine.backends.base import (
     schedule,
     with_overrides,
 )
-from engine.backends.checks import option_problems
+from engine.backends.checks import option_problems, soft_problems
 from engine.backends.overrides import Vocabulary, override_problems
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, StageError
@@ -124,7 +124,7 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand, and what of the recipe Nanotron does not do."""
     problems = override_problems(recipe.backend.overrides, vocabulary())
-    problems = (*problems, *option_problems(recipe.method, NAME))
+    problems = (*problems, *option_problems(recipe.method, NAME), *soft_problems(recipe, NAME))
     return (*problems, *_not_compiled(recipe), *_base_problems(recipe))
 
 

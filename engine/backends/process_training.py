@@ -31,6 +31,8 @@ OUTPUT = "output"
 EVENTS = "events.jsonl"
 CONFIG = "config.yaml"
 BASE_MODEL = "base_model"
+TARGETS = "targets"
+"""The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
 POLL_SECONDS = 0.3
 GRACE_SECONDS = 6.0
@@ -112,6 +114,10 @@ def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
     link = folder / BASE_MODEL
     link.unlink(missing_ok=True)
     link.symlink_to(launch.base_model.resolve(), target_is_directory=True)
+    targets = folder / TARGETS
+    targets.unlink(missing_ok=True)
+    if launch.targets is not None:
+        targets.symlink_to(launch.targets.resolve(), target_is_directory=True)
 
 
 def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
@@ -166,7 +172,10 @@ def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
     for name in folders:
         (launch / name).mkdir(exist_ok=True)
     (launch / EVENTS).touch()
-    for name in (CONFIG, *ROWS, BASE_MODEL, *folders, EVENTS):
+    names = [CONFIG, *ROWS, BASE_MODEL, *folders, EVENTS]
+    if (launch / TARGETS).exists():
+        names.append(TARGETS)
+    for name in names:
         (folder / name).symlink_to(launch / name)
 
 

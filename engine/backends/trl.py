@@ -24,6 +24,7 @@ from engine.backends.base import (
     rate_schedule,
     schedule,
     shares_prefix,
+    soft_lines,
     to_config,
     with_overrides,
 )
@@ -80,6 +81,8 @@ FROM_RECIPE: dict[str, str] = {
     "layers_to_transform": "method.layers",
     "unfrozen_parameters": "method.train_only",
     "train_on_inputs": "method.loss_on",
+    "distillation_weight": "teacher.weight",
+    "distillation_temperature": "teacher.temperature",
     "loraplus_lr_ratio": "method.loraplus_lr_ratio",
     "max_length": "method.max_length",
     "packing": "method.packing",
@@ -182,6 +185,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield "shared_prefix", True, SHARED
     if recipe.method.packing:
         yield "packed_rows", True, "method.packing"
+    yield from soft_lines(recipe)
     yield from optimization(method, setting)
     yield from schedule_lines(method, setting)
     yield "seed", method.seed, "method.seed"

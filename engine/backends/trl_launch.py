@@ -68,7 +68,11 @@ def _run(
         training.train(
             yaml.safe_load(launch.config),
             training.Folders(
-                rows=launch.rows, base_model=launch.base_model, output=output, resume=resume
+                rows=launch.rows,
+                base_model=launch.base_model,
+                output=output,
+                resume=resume,
+                targets=launch.targets,
             ),
             device=launch.setting.device,
             report=_logged(launch, monitor),

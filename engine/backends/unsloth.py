@@ -23,7 +23,7 @@ from engine.backends.base import (
     to_config,
     with_overrides,
 )
-from engine.backends.checks import device_problems, option_problems
+from engine.backends.checks import device_problems, option_problems, soft_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity
@@ -101,8 +101,9 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, dropout, and preferences."""
-    return (*override_problems(recipe.backend.overrides, VOCABULARY), *_not_trained(recipe.method))
+    """Return overrides that may not stand, dropout, preferences, and soft targets."""
+    found = override_problems(recipe.backend.overrides, VOCABULARY)
+    return (*found, *_not_trained(recipe.method), *soft_problems(recipe, NAME))
 
 
 def _not_trained(method: Method) -> Iterator[Problem]:

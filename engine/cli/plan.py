@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.cli.place import (
 )
 from engine.cli.power_table import power_facts, under
 from engine.cli.probing import run_probe
+from engine.cli.teacher_lines import soft_lines, teacher_lines
 from engine.environment import Device, detect_device
 from engine.errors import ExitCode, Problem, Severity
 from engine.estimate.devices import named_device
@@ -31,7 +32,13 @@ from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
 from engine.estimate.prices import price_of
 from engine.estimate.rows import known_rows
-from engine.estimate.run import Forecast, StageForecast, forecast, forecast_json
+from engine.estimate.run import (
+    Forecast,
+    StageForecast,
+    forecast,
+    forecast_json,
+    further_trainings,
+)
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
 from engine.pipeline.data_outlook import shapes
@@ -59,7 +66,6 @@ from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
-from engine.stages.resample import trainings
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
@@ -169,32 +175,8 @@ def downloads_of(plan: Plan, store: Store) -> tuple[Download, ...]:
 
 def _asked_and_fetched(plan: Plan, store: Store) -> list[tuple[str, str | Table]]:
     downloads = map(_download, downloads_of(plan, store))
-    return [*under("teacher", _teacher_lines(plan, store)), *under("download", downloads)]
-
-
-def _teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
-    """Yield what a teacher is asked, in which order, and about what it costs; nothing once it has answered."""
-    teacher = plan.recipe.teacher
-    if teacher is None or plan.stage("teach").reused is not None:
-        return
-    from engine.estimate.teacher import teacher_estimate  # only where there is one
-
-    found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
-    rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
-    counted = {
-        "validation rows": found.validation,
-        "holdout rows": found.holdout,
-    }
-    judged, held = (
-        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
-    )
-    ends = ", and ends there where a cheap baseline is as good"
-    stops = ends if teacher.stop_if_teacher_is_no_better else ""
-    yield f"`{teacher.model.name}` is asked {judged}{stops}; then {rows} and {held}"
-    if found.read_tokens is not None and found.written_tokens is not None:
-        cost = "" if found.cost is None else f": ~{found.cost:.4f} at the recipe's prices"
-        yield f"about {found.read_tokens:,} tokens read, {found.written_tokens:,} written{cost}"
-    yield "each row is asked once: answers are kept"
+    asked = [*teacher_lines(plan, store), *soft_lines(plan, store)]
+    return [*under("teacher", asked), *under("download", downloads)]
 
 
 def _download(one: Download) -> str:
@@ -263,14 +245,11 @@ def _exact(stage: PlannedStage, plan: Plan, counted: TrainedRows | None) -> str:
         if plan.takes_swept:
             return "taken from the sweep"
         return "" if counted is None else _steps(plan, counted)
-    repeats = {
-        "resample": trainings(plan.recipe),
-        "sweep": len(methods_of(plan.recipe)),
-        "seeds": len(plan.recipe.method.seeds),
-    }
+    repeats = {**further_trainings(plan.recipe), "sweep": len(methods_of(plan.recipe))}
     if stage.name in repeats:
         at_most = "up to " if stage.name == SWEEP and plan.was_swept else ""
-        return f"{at_most}{repeats[stage.name]} trainings"
+        times = repeats[stage.name]
+        return f"{at_most}{times} training{'' if times == 1 else 's'}"
     export = plan.recipe.export
     has_types = stage.name == "quantize" and export.has_quantized_file
     return ", ".join(export.quantizations) if has_types else ""

@@ -36,6 +36,7 @@ from engine.render.report.sections.forgetting import probe_line, text_line
 from engine.render.report.sections.learning import learning_lines
 from engine.render.report.sections.replay import replay_line
 from engine.render.report.sections.seeds import seeds_line
+from engine.render.report.sections.soft_targets import against_answers_line, soft_line
 from engine.render.report.sections.sweep import sweep_lines
 from engine.render.report.sections.teacher import teacher_line
 from engine.render.stage_lines import (
@@ -133,6 +134,16 @@ def _replay(artifacts: Artifacts, _: Recipe) -> str:
     return replay_line(found) if found else ""
 
 
+def _soft_targets(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.soft_targets(artifacts)
+    return "" if found is None else soft_line(found)
+
+
+def _answers_only(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.soft_against_answers(artifacts)
+    return "" if found is None else "\n".join(map(against_answers_line, found.comparisons))
+
+
 def _main(recipe: Recipe) -> str:
     """The metric that stands for the recipe's kind of task."""
     return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
@@ -225,6 +236,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "baseline": _baseline,
     "teach": _teach,
     "replay": _replay,
+    "soft_targets": _soft_targets,
     "sweep": _sweep,
     "compile": _compile,
     "train": _train,
@@ -234,6 +246,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "drift": _drift,
     "gate": lambda artifacts, _: _verdict(artifacts, "gate"),
     "seeds": _seeds,
+    "answers_only": _answers_only,
     "merge": _merge,
     "quantize": _quantize,
     "verify": _verify,

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from engine.errors import Problem, StageError
-from engine.estimate.base_model import shape_of
+from engine.estimate.base_model import shape_of, tokenizer_file
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.store import Store
 from engine.training.fit import unfit
+from engine.training.teacher_tokens import other_tokens, tokens_in
 
 
 def refuse_unfit(recipe: Recipe, store: Store) -> None:
-    """StageError X730, X731 for each setting; nothing while the base model has to be fetched, which training asks."""
+    """StageError X730, X731 for each setting, X744 for a teacher of other tokens.
+
+    Nothing while a model has to be fetched: then a stage asks it, before it spends anything.
+    """
+    problems = dict.fromkeys([*_unfit(recipe, store), *_other_tokens(recipe, store)])
+    if problems:
+        raise StageError(list[Problem](problems))
+
+
+def _other_tokens(recipe: Recipe, store: Store) -> Iterator[Problem]:
+    teacher = recipe.teacher
+    if teacher is None or teacher.soft is None or teacher.model.ref is None:
+        return
+    mine = tokenizer_file(recipe.base_model, store)
+    theirs = tokenizer_file(teacher.model.ref, store)
+    if mine is not None and theirs is not None:
+        yield from other_tokens(tokens_in(mine), tokens_in(theirs))
+
+
+def _unfit(recipe: Recipe, store: Store) -> Iterator[Problem]:
     shape = shape_of(recipe.base_model, store)
     if shape is None:
         return
     modules = () if shape.assumed else [one.name for one in shape.linears]
-    problems = dict.fromkeys(
-        problem
-        for method in methods_of(recipe)
-        for problem in unfit(method, layers=shape.layers, modules=modules)
-    )
-    if problems:
-        raise StageError(list[Problem](problems))
+    for method in methods_of(recipe):
+        yield from unfit(method, layers=shape.layers, modules=modules)

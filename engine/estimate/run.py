@@ -11,6 +11,7 @@ from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.base_model import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
+from engine.estimate.teacher import soft_estimate
 from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, settled
@@ -90,6 +91,7 @@ def forecast(
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store)
     found: dict[str, StageForecast] = {}
+    repeats = further_trainings(recipe)
     for stage in plan.stages:
         if stage.reused is not None:
             continue
@@ -97,9 +99,10 @@ def forecast(
             found[stage.name] = _sweep(plan, store)
         elif stage.name == "train":
             found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
-        elif stage.name in ("resample", "seeds"):
-            times = len(recipe.method.seeds) if stage.name == "seeds" else trainings(recipe)
-            found[stage.name] = _again(training, times)
+        elif stage.name in repeats:
+            found[stage.name] = _again(training, repeats[stage.name])
+        elif stage.name == "soft_targets":
+            found[stage.name] = _soft_targets(plan, store, past.get(stage.name))
         else:
             seconds = past.get(stage.name)
             found[stage.name] = StageForecast(
@@ -108,6 +111,15 @@ def forecast(
                 basis="" if seconds is None else "last run",
             )
     return Forecast(device=device, training=training, of=of, stages=found, price=price)
+
+
+def further_trainings(recipe: Recipe) -> dict[str, int]:
+    """Return how many models each stage trains beside the one of the run, by stage."""
+    return {
+        "resample": trainings(recipe),
+        "seeds": len(recipe.method.seeds),
+        "answers_only": 1,
+    }
 
 
 def largest_setting(
@@ -158,6 +170,15 @@ def _sweep(plan: Plan, store: Store) -> StageForecast:
         memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
         basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
     )
+
+
+def _soft_targets(plan: Plan, store: Store, past: float | None) -> StageForecast:
+    """Return what asking a teacher for its probabilities takes: as last time, or one pass over the rows."""
+    recipe, device = plan.recipe, plan.inputs.device
+    found = soft_estimate(recipe, store, plan.training_data(store), device=device)
+    seconds = found.seconds if past is None else past
+    basis = "last run" if past is not None else "reckoned" if seconds is not None else ""
+    return StageForecast(seconds=seconds, disk_bytes=found.disk_bytes, basis=basis)
 
 
 def _again(training: TrainingEstimate, times: int) -> StageForecast:

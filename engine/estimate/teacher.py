@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
+from engine.environment import Device
+from engine.estimate.base_model import shape_of
+from engine.estimate.devices import facts_of
+from engine.estimate.duration import GPU_SHARE, SHARE_OF_PEAK
 from engine.estimate.rows import sampled_rows
 from engine.estimate.workload import rows_in
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
 from engine.store import Artifact, Store
+from engine.training.soft_targets import MOST
 
 MILLION = 1_000_000
+TARGET_BYTES = 6
+"""Of one probability: the token, and its logarithm in half precision."""
 OBJECT_TOKENS = 60
 """Of an answer that is an object: about."""
 
@@ -39,7 +46,7 @@ def teacher_estimate(
     """Return what asking the teacher takes: the validation rows first, then rows without labels, then the holdout."""
     sizes = _sizes(recipe, data)
     validation, holdout = sizes["validation"], sizes["holdout"]
-    rows = teacher.inputs.rows or None
+    rows = teacher.inputs.rows or (None if teacher.inputs.sources else 0)
     read = written = cost = None
     length = _mean_length(recipe, store, data)
     if None not in (validation, rows, holdout) and length:
@@ -55,6 +62,55 @@ def teacher_estimate(
         written_tokens=written,
         cost=cost,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftEstimate:
+    """What asking a teacher for its probabilities of the training rows takes."""
+
+    rows: int | None
+    """At most, unless they are counted; None while that is not known."""
+    counted: bool
+    tokens: int | None
+    """Read in one forward pass a row."""
+    seconds: float | None
+    """By the teacher's size and a share of the device's peak; None where one of them is not known."""
+    disk_bytes: int | None
+
+
+def soft_estimate(
+    recipe: Recipe, store: Store, data: Artifact | None, *, device: Device
+) -> SoftEstimate:
+    """Return the estimate; `data` are the rows that are trained on, None before they are there."""
+    teacher = recipe.teacher
+    if teacher is None:
+        raise AssertionError(recipe.name)  # whoever asks has soft targets
+    rows = _trained_rows(recipe, teacher, data)
+    length, answer = _mean_length(recipe, store, data), _answer_tokens(recipe)
+    tokens = round(rows * length) if rows is not None and length else None
+    seconds = None
+    shape = shape_of(teacher.model.ref, store) if teacher.model.ref is not None else None
+    peak = facts_of(device).peak(device.precision(recipe.backend.precision))
+    if tokens is not None and shape is not None and peak is not None and rows is not None:
+        share = SHARE_OF_PEAK["lora"] if device.kind == "cpu" else GPU_SHARE
+        head = shape.vocabulary * shape.hidden * rows * answer
+        seconds = 2 * (shape.linear_parameters * tokens + head) / (share * peak)
+    return SoftEstimate(
+        rows=rows,
+        counted=data is not None,
+        tokens=tokens,
+        seconds=seconds,
+        disk_bytes=None if rows is None else round(rows * answer * TARGET_BYTES * MOST),
+    )
+
+
+def _trained_rows(recipe: Recipe, teacher: Teacher, data: Artifact | None) -> int | None:
+    if data is not None:
+        return next(one.rows for one in data_summary(data).splits if one.name == "train")
+    own, sources = recipe.splits.train, teacher.inputs.sources
+    if not isinstance(own, int) or (sources and not teacher.inputs.rows):
+        return None
+    return own + teacher.inputs.rows
 
 
 def _sizes(recipe: Recipe, data: Artifact | None) -> dict[str, int | None]:

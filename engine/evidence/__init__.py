@@ -41,7 +41,13 @@ from engine.evidence.replay import ReplayResult
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult, SweepSetting
-from engine.evidence.teacher import KeptAtConfidence, StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    KeptAtConfidence,
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     CurvePoint,
@@ -50,6 +56,7 @@ from engine.evidence.training import (
     ForgettingResult,
     GeneralTextScores,
     HistoryPoint,
+    LearnedTargets,
     LearningCurve,
     PrefixSharing,
     ProbeScores,

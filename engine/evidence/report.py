@@ -14,7 +14,12 @@ from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.replay import ReplayResult
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
-from engine.evidence.teacher import StudentAgainstTeacher, TeacherResult
+from engine.evidence.teacher import (
+    SoftAgainstAnswers,
+    SoftTargetsResult,
+    StudentAgainstTeacher,
+    TeacherResult,
+)
 from engine.evidence.training import (
     CheckpointScore,
     DriftResult,
@@ -168,3 +173,7 @@ class Report:
     """The tuned model beside its teacher; None before the gate."""
     replay: ReplayResult | None = None
     """General text that was trained beside the rows; None where the recipe asks for none."""
+    soft_targets: SoftTargetsResult | None = None
+    """None where only answers of a teacher are learned, or before it was asked."""
+    soft_against_answers: SoftAgainstAnswers | None = None
+    """None where the recipe does not compare them, or before it has."""

@@ -67,6 +67,35 @@ class TeacherResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftTargetsResult:
+    """A teacher's probabilities of the tokens that are trained."""
+
+    rows: int
+    """Different training rows."""
+    tokens: int
+    """Learned ones of these rows; each has probabilities of its own."""
+    kept_tokens: int
+    """The most probable tokens that are kept at each."""
+    probability: float | None
+    """What the kept ones have together, on average; None without tokens."""
+    agreement: float | None
+    """Share of the tokens that are also the teacher's most probable one; None without tokens."""
+    asked: int
+    """Rows that went through the teacher when this was made; the others had been asked before."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftAgainstAnswers:
+    """The model that learned soft targets, and one that learned the same rows from their answers only."""
+
+    answers: Scores
+    """Of the second one on the holdout."""
+    comparisons: tuple[Comparison, ...]
+    """By metric, paired; a positive difference means that soft targets are better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudentAgainstTeacher:
     """The tuned model and its teacher on the same holdout rows."""
 

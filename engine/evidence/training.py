@@ -21,6 +21,16 @@ class HistoryPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedTargets:
+    """How near a training came to the probabilities of its teacher."""
+
+    first: float | None
+    """Divergence in nats a token at the first optimizer step; None where training went on from a checkpoint."""
+    last: float
+    """Mean of the last epoch's steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrefixSharing:
     """Whether the rows of a batch shared the computation of the tokens that they all begin with."""
 
@@ -70,6 +80,8 @@ class TrainingSummary:
     """Documents, or blocks of long ones, that stood in the rows of an epoch; None where none were packed."""
     padding: float | None = None
     """Share of packed rows, up to `method.max_length`, in which nothing stood; None where none were packed."""
+    soft_targets: LearnedTargets | None = None
+    """None where only answers are learned."""
 
     @property
     def kept_loss(self) -> float | None:

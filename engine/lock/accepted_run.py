@@ -84,12 +84,16 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
     made = artifacts["teach"]
     # a teacher that was not asked for labels has left no list of sources
     sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
-    return {
+    facts: TeacherFacts = {
         "reference": _reference(recipe.teacher.model),
         "sources": tuple(sources),
         "rows": found.kept,
         "trained": split_digests(rows)["train"],
     }
+    if "soft_targets" in artifacts:
+        files = artifacts["soft_targets"].files
+        facts["targets"] = next(one.sha256 for one in files if one.name.endswith(".safetensors"))
+    return facts
 
 
 def _reference(model: Baseline) -> dict[str, str]:

@@ -154,6 +154,9 @@ def compared_teacher(
     yield _fact("data", "teacher", *map(_listed, unpinned))
     yield _fact("data", "teacher's rows", locked["rows"], now["rows"])
     yield _digest("data", "rows with the teacher's", locked["trained"], now["trained"])
+    if "targets" in locked and "targets" in now:
+        # Rounded like any number that a model computes: other hardware may give other bits of the same input.
+        yield _digest(NUMBERS, "the teacher's probabilities", locked["targets"], now["targets"])
 
 
 def _reference(recipe: Recipe, locked: Accepted) -> FactComparison:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from engine.data.membership import LEFT_OUT
 from engine.errors import DataError
@@ -68,6 +68,8 @@ class TeacherFacts(TypedDict):
     """Learned from."""
     trained: str
     """sha256 over all rows that were trained on, as those of `splits`: answers included."""
+    targets: NotRequired[str]
+    """sha256 of the teacher's probabilities; left out where only its answers were learned."""
 
 
 class MetricFacts(TypedDict):

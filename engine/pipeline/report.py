@@ -130,6 +130,8 @@ def assemble(facts: ReportInputs) -> Report:
         teacher=flow.teacher(artifacts),
         against_teacher=flow.against_teacher(artifacts),
         replay=flow.replay(artifacts),
+        soft_targets=flow.soft_targets(artifacts),
+        soft_against_answers=flow.soft_against_answers(artifacts),
         seeds=flow.seeds(artifacts),
         diagnosis=diagnosis,
     )

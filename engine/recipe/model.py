@@ -468,9 +468,20 @@ class TeacherInputs:
     """Rows without labels, for the teacher to answer."""
 
     sources: tuple[Source, ...]
-    """One for each file, as in `Data`."""
+    """One for each file, as in `Data`; none where only soft targets of the labelled rows are learned."""
     rows: int
     """Asked at most; 0 for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftTargets:
+    """How a student learns the probabilities of its teacher: `teacher.targets: soft`."""
+
+    temperature: float
+    weight: float
+    """Of the soft targets in the loss; the rest is the answer's own."""
+    compare_with_answers: bool = False
+    """Train once more without them, and report both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -483,6 +494,8 @@ class Teacher:
     min_confidence: float | None
     """`keep.confidence.min`: answers below it are left out; None keeps all."""
     stop_if_teacher_is_no_better: bool
+    soft: SoftTargets | None = None
+    """None: only its answers are learned."""
 
 
 # How, and by whom, the base model is trained: `method` and `backend`.

@@ -39,7 +39,7 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.kinds import reads_input
 from engine.recipe.sweeps import sweep_of
-from engine.recipe.teacher import against_teacher_of, teacher_of
+from engine.recipe.teacher import against_teacher_of, teacher_of, written_sources
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
@@ -161,7 +161,7 @@ def resolve(text: FilledText) -> Recipe:
 def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teacher | None:
     if written is None:
         return None
-    sources = _sources(written["inputs"]["sources"], folder, judge)
+    sources = _sources(written_sources(written), folder, judge)
     return teacher_of(written, sources, folder)
 
 

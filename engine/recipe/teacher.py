@@ -13,6 +13,7 @@ from engine.recipe.model import (
     Baseline,
     MaxDrop,
     Recipe,
+    SoftTargets,
     Source,
     Teacher,
     TeacherInputs,
@@ -25,6 +26,11 @@ NAME: Final = "teacher"
 """What reports call a teacher to which the recipe gives no name."""
 RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
 """What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
+TEMPERATURE: Final = 2.0
+WEIGHT: Final = 0.5
+"""Of soft targets, where the recipe does not say it."""
+OF_SOFT: Final = ("temperature", "weight", "compare_with_answers")
+"""Keys that speak of soft targets."""
 ROWS_SUFFIX: Final = "_teacher_rows"
 """Ends the name of a baseline that was trained on the teacher's rows too."""
 
@@ -32,11 +38,58 @@ ROWS_SUFFIX: Final = "_teacher_rows"
 def teacher_of(written: Mapping[str, Any], sources: Sequence[Source], folder: Path) -> Teacher:
     """Return the value of a checked section; `sources` are those of its inputs."""
     bound = written["keep"].get("confidence")
+    rows = written.get("inputs", {}).get("rows", 0)
     return Teacher(
         model=baseline({"model": {"name": NAME, **written["model"]}}, folder),
-        inputs=TeacherInputs(sources=tuple(sources), rows=int(written["inputs"]["rows"])),
+        inputs=TeacherInputs(sources=tuple(sources), rows=int(rows)),
         min_confidence=None if bound is None else float(bound["min"]),
         stop_if_teacher_is_no_better=written["stop_if_teacher_is_no_better"],
+        soft=_soft_of(written),
+    )
+
+
+def written_sources(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the sources of a written section's rows without labels; none where it names none."""
+    found: list[Mapping[str, Any]] = written.get("inputs", {}).get("sources", [])
+    return found
+
+
+def written_soft(teacher: Teacher) -> dict[str, Any]:
+    """Return how a recipe writes soft targets; nothing where only answers are learned."""
+    soft = teacher.soft
+    if soft is None:
+        return {}
+    found = {"targets": "soft", "temperature": soft.temperature, "weight": soft.weight}
+    return found | ({"compare_with_answers": True} if soft.compare_with_answers else {})
+
+
+def soft_targets_of(recipe: Recipe) -> SoftTargets | None:
+    """Return the soft targets that a recipe trains on; None without them."""
+    return recipe.teacher.soft if recipe.teacher is not None else None
+
+
+def soft_slice(recipe: Recipe) -> dict[str, Any]:
+    """Return what of soft targets decides a training, for keys; empty without them."""
+    soft = soft_targets_of(recipe)
+    if soft is None:
+        return {}
+    return {"soft_targets": {"temperature": soft.temperature, "weight": soft.weight}}
+
+
+def without_soft_targets(recipe: Recipe) -> Recipe:
+    """Return the recipe that learns the same rows from their answers only."""
+    if recipe.teacher is None:
+        return recipe
+    return replace(recipe, teacher=replace(recipe.teacher, soft=None))
+
+
+def _soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
+    if written.get("targets") != "soft":
+        return None
+    return SoftTargets(
+        temperature=float(written.get("temperature", TEMPERATURE)),
+        weight=float(written.get("weight", WEIGHT)),
+        compare_with_answers=written.get("compare_with_answers", False),
     )
 
 

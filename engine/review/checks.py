@@ -26,7 +26,7 @@ from engine.review.findings import waived
 from engine.review.repository import Repository
 from engine.review.review import review
 from engine.review.rows import RowDivider
-from engine.review.uses import merged_alike, with_history
+from engine.review.uses import locks_touched, merged_alike, with_history
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
@@ -99,7 +99,8 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     moved = repository.moved(what.commit, None)
     touched = [*touched_recipes(repository, what.commit, moved)]
     known = names_of(moved)
-    for path in merged_alike(repository, what.commit, known):
+    locks = locks_touched(repository, what.commit)
+    for path in merged_alike(repository, locks - known):
         if path not in {one.path for one in touched}:
             why = f"its lock {lock_path(Path(path)).name}, on two branches"
             status = ChangeStatus.CHANGED
@@ -110,7 +111,9 @@ def check_changes(what: ReviewInputs, *, store: Store, device: Device) -> Commen
     with revisions(repository, what.commit, None, names_of(moved)) as (before, after):
         trees = (before, after)
         checked = [
-            _Check(what=what, touched=one, trees=trees, waivers=waivers).made(store, device, rows)
+            _Check(what=what, touched=one, trees=trees, waivers=waivers, locks=locks | known).made(
+                store, device, rows
+            )
             for one in touched
         ]
     return Comment(
@@ -160,6 +163,8 @@ class _Check:
     trees: tuple[FileTree, FileTree]
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
+    locks: frozenset[str]
+    """Locks that the work touched, among other files: only their history can have lost a use."""
 
     @property
     def repository(self) -> Repository:
@@ -206,7 +211,7 @@ class _Check:
     def _with_history(self, result: Review, new: Side, before: Mapping[str, str]) -> Review:
         """The review of a recipe with a lock, with what the history of that says."""
         lock = self.repository.named(lock_path(new.path))
-        if new.lock is None or lock is None:
+        if new.lock is None or lock is None or lock not in self.locks:
             return result
         found = with_history(result.findings, new.lock, lock, self.repository, self.what.commit)
         more = waived(found[: len(found) - len(result.findings)], waivers_of(new), before)

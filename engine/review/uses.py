@@ -6,7 +6,7 @@ a commit that is reverted takes the number back, and not the use.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +111,7 @@ def _history(repository: Repository, tips: Sequence[str], lock: str) -> list[lis
     return [line.split() for line in found.decode().splitlines()]
 
 
-def _touched_since(repository: Repository, base: str) -> frozenset[str]:
+def locks_touched(repository: Repository, base: str) -> frozenset[str]:
     """The locks that a commit between `base` and HEAD changed, whatever came of it."""
     # Not `git log`, which starts a program where the settings ask for signatures.
     named = ("--", f":(top)*{SUFFIX}")
@@ -184,9 +184,9 @@ def _is_older(one: Finding, commit: str) -> bool:
     return one.code == "W124" and bool(commit) and not one.waiver
 
 
-def merged_alike(repository: Repository, base: str, known: Collection[str]) -> Iterator[str]:
-    """Yield the recipes whose lock ends as it began, and has lost uses on the way: two branches changed it alike."""
-    for lock in sorted(_touched_since(repository, base) - set(known)):
+def merged_alike(repository: Repository, locks: Iterable[str]) -> Iterator[str]:
+    """Yield the recipes of locks that end as they began, and lost uses on the way: two branches changed them alike."""
+    for lock in sorted(locks):
         now = _read(repository.root / lock)
         recipes = [f"{lock.removesuffix(SUFFIX)}{end}" for end in ENDS]
         recipe = next((one for one in recipes if (repository.root / one).is_file()), "")

@@ -1,8 +1,8 @@
 """Axolotl plugins that the compiled configs name. They run inside the Axolotl process, never in ours.
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `SharePrefix` has the rows of a batch share
-their common start, `Packed` keeps the documents of packed rows apart; `EndTurns` has answers of preferences end as
-turns do; `OnCpu` and `MixedPrecision`
+their common start, `Packed` keeps the documents of packed rows apart; `LearnSoftTargets` adds a teacher's
+probabilities to the loss; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
 counts layers from the end.
 
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin
+from pydantic import BaseModel
 from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 
 from engine.process import interrupts
@@ -29,9 +30,11 @@ from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import counted, layer_count, parameters_of
 from engine.runtime.training.shared_prefix import SharedPrefix
+from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
 EVENTS = "events.jsonl"
+TARGETS = "targets"
 """In the working directory of the process, which is the launch folder."""
 
 
@@ -96,6 +99,26 @@ class Packed(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change the batches of the trainer that Axolotl built."""
         return [PackedRows(trainer, _write)]
+
+
+class SoftTargetSettings(BaseModel):
+    """Keys of the config that `LearnSoftTargets` reads: Axolotl drops those that no plugin names."""
+
+    distillation_weight: float | None = None
+    distillation_temperature: float | None = None
+
+
+class LearnSoftTargets(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """The loss is to the teacher's probabilities too, which stand in the launch folder."""
+
+    def get_input_args(self) -> str:
+        """Name the class of the keys."""
+        return f"{__name__}.{SoftTargetSettings.__name__}"
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        """Change batches and loss of the trainer that Axolotl built."""
+        how = Distillation(weight=cfg.distillation_weight, temperature=cfg.distillation_temperature)
+        return [SoftTargetLoss(trainer, Path(TARGETS), how, _write)]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

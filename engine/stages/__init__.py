@@ -16,6 +16,7 @@ STAGES: tuple[str, ...] = (
     "baseline",
     "teach",
     "replay",
+    "soft_targets",
     "sweep",
     "compile",
     "train",
@@ -25,6 +26,7 @@ STAGES: tuple[str, ...] = (
     "drift",
     "gate",
     "seeds",
+    "answers_only",
     "merge",
     "quantize",
     "verify",
@@ -72,16 +74,13 @@ def stages_of(recipe: Recipe) -> tuple[str, ...]:
 def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
     """What a stage reads in a run of this recipe: `NEEDS`, and what its module's `also_needs` adds.
 
-    A product of a stage that the recipe does not have is not among them: without a teacher, nobody reads its rows.
+    A stage that the recipe does not have is not among them, and none of its products: without a teacher, nobody reads
+    its rows.
     """
     stage = load_stage(name)
     also = getattr(stage, "also_needs", None)
     found = (*stage.NEEDS, *(also(recipe) if also else ()))
-    return tuple(
-        need
-        for need in found
-        if need not in PRODUCTS or _applies(load_stage(PRODUCTS[need]), recipe)
-    )
+    return tuple(need for need in found if _applies(load_stage(PRODUCTS.get(need, need)), recipe))
 
 
 def references_of(name: str, recipe: Recipe) -> Mapping[str, Reference | Source]:

@@ -29,6 +29,7 @@ from engine.recipe.sweeps import methods_of
 from engine.training.rendered import rendered_rows
 from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
+from engine.training.teacher_tokens import refuse_other_tokenizer
 
 REVISION = 3
 NEEDS = ("data", "holdout")
@@ -66,6 +67,8 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     folds = folds_in(context)
     base = cache(context.base_model_folder)
+    # before anything is asked, as with rows that cannot be trained on
+    refuse_other_tokenizer(context)
     # of a method only `max_length` decides how rows are rendered
     for method in {one.max_length: one for one in methods_of(recipe)}.values():
         rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())

@@ -48,6 +48,7 @@ from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
 from engine.recipe.teacher import on_teacher_rows, teacher_model, written_keep
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
+from engine.training.teacher_tokens import refuse_other_tokenizer
 
 REVISION = 1
 NEEDS = ("data", "holdout")
@@ -115,9 +116,11 @@ def run(context: StageContext) -> None:
 
     Raises:
         DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
+        StageError: X744 it has another tokenizer, and soft targets are learned.
         StageError, EnvironmentProblem: the teacher cannot be asked.
 
     """
+    refuse_other_tokenizer(context)
     teaching = _Teaching.of(context)
     result, kept, beside = teaching.judge(), list[Example](), list[dict[str, Any]]()
     if result.is_better or not _teacher(context.recipe).stop_if_teacher_is_no_better:

@@ -15,9 +15,11 @@ from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
-from engine.evidence import PrefixSharing, TrainingSummary, from_json, to_json
+from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary, from_json, to_json
+from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 from engine.training.fit import refuse_unfit
+from engine.training.soft_targets import STAGE as SOFT_TARGETS
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -114,7 +116,15 @@ def make_launch(training: Training, context: StageContext) -> Launch:
         method=context.recipe.method,
         setting=setting_of(training.rendered, context),
         progress=context.progress,
+        targets=targets_of(context),
     )
+
+
+def targets_of(context: StageContext) -> Path | None:
+    """Return the folder of the soft targets; None where the recipe learns from answers only."""
+    if soft_targets_of(context.recipe) is None:
+        return None
+    return context.artifacts[SOFT_TARGETS].path
 
 
 def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
@@ -199,7 +209,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         else adapter_norm(training.result / ADAPTER, flowed=flowed)
     )
     facts = read_facts(training.rendered)["train"]
-    shared = trained.facts.get("shared_prefix")
+    shared, learned = (trained.facts.get(name) for name in ("shared_prefix", "soft_targets"))
     learns_all = context.recipe.method.loss_on == "everything"
     return TrainingSummary(
         backend=backend.NAME,
@@ -226,4 +236,5 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         shared_prefix=from_json(PrefixSharing, shared) if shared else None,
         packed_documents=facts.documents or None,
         padding=facts.padding(context.recipe.method.max_length),
+        soft_targets=from_json(LearnedTargets, learned) if learned else None,
     )

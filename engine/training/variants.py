@@ -15,8 +15,10 @@ from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests, write_digests
 from engine.progress import Progress
 from engine.recipe.model import Method, Recipe
+from engine.recipe.teacher import soft_slice, soft_targets_of
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
+from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.training.train import USAGE, Training, setting_of, train_rows
 
 WEIGHTS = "swept"
@@ -59,7 +61,13 @@ class TrainingVariant:
             "base_model": self.context.base_model,
             "backend": backend_slice(self.context.recipe),
             **machine(self.context),
+            **self._targets(),
         }
+
+    def _targets(self) -> dict[str, str]:
+        if soft_targets_of(self.context.recipe) is None:
+            return {}
+        return {SOFT_TARGETS: self.context.artifacts[SOFT_TARGETS].key}
 
 
 def backend_slice(recipe: Recipe) -> dict[str, Any]:
@@ -80,6 +88,7 @@ def training_slice(recipe: Recipe) -> dict[str, Any]:
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
         "backend": backend_slice(recipe),
+        **soft_slice(recipe),
     }
 
 

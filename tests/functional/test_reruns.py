@@ -216,6 +216,7 @@ def test_packing_and_a_budget_of_tokens_train_again(project: Project) -> None:
         ({"teacher__model__shots": 2}, True),
         ({"method__learning_rate": 1e-4}, False),
         ({"acceptance__against_teacher": {"macro_f1": {"max_drop": 0.1}}}, False),
+        ({"teacher__targets": "soft"}, False),
     ],
     ids=str,
 )
@@ -229,3 +230,29 @@ def test_a_teacher_answers_again_only_for_what_changes_its_rows(
 
     assert (before["teach"] != keys(project)["teach"]) is asks_again
     assert before["data"] == keys(project)["data"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reruns"),
+    [
+        ({"method__learning_rate": 1e-4}, False),
+        ({"method__rank": 8}, False),
+        ({"teacher__temperature": 1.0}, False),
+        ({"teacher__weight": 0.9}, False),
+        ({"teacher__compare_with_answers": True}, False),
+        ({"method__loss_on": "everything"}, True),
+        ({"method__max_length": 64}, True),
+        ({"teacher__inputs__rows": 5}, True),
+    ],
+    ids=str,
+)
+def test_a_teacher_is_asked_for_probabilities_again_only_for_other_tokens(
+    project: Project, change: dict[str, Any], reruns: bool
+) -> None:
+    inputs = {"sources": [{"path": "rows.csv"}]}
+    project.edit(teacher={"model": {"path": "base"}, "inputs": inputs, "targets": "soft"})
+    before = keys(project)
+
+    project.edit(**change)
+
+    assert (before["soft_targets"] != keys(project)["soft_targets"]) is reruns

@@ -11,7 +11,7 @@ from engine.recipe.references import REPLAY_SOURCES
 from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.teacher import SOURCES
+from engine.recipe.teacher import SOURCES, written_sources
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.globs import is_pattern, listed_files, match, start_of
 from engine.recipe.text.nearest import suggestion
@@ -53,7 +53,7 @@ def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any
     """Yield the sources of the data, of rows that a teacher answers, and of text that is replayed."""
     yield from _sources(recipe)
     if "teacher" in recipe.filled:
-        unlabelled = recipe["teacher"]["inputs"]["sources"]
+        unlabelled = written_sources(recipe["teacher"])
         yield from (((*SOURCES, position), one) for position, one in enumerate(unlabelled))
     replayed = recipe["data"].get("replay", {}).get("sources", ())
     yield from (((*REPLAY_SOURCES, position), one) for position, one in enumerate(replayed))

@@ -6,7 +6,7 @@ from engine.kinds import KINDS
 from engine.recipe.baselines import name_of, written_baselines
 from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.rule import Problems, rule
-from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES
+from engine.recipe.teacher import MODEL, NAME, RATIOS, SOURCES, written_sources
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 from engine.recipe.validation_rows import are_drawn_from_train
@@ -90,7 +90,7 @@ def inputs_only_train(recipe: FilledText) -> Problems:
           inputs: {sources: [{path: ../data/rows.csv}]}
     """
     teacher = recipe.filled.get("teacher")
-    for position, written in enumerate(teacher["inputs"]["sources"] if teacher else ()):
+    for position, written in enumerate(written_sources(teacher or {})):
         at = (*SOURCES, position)
         if "into" in written:
             message = "rows that a teacher answers are trained on, and stand in no other split"

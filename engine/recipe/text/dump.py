@@ -36,7 +36,13 @@ from engine.recipe.model import (
 )
 from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.teacher import teacher_model, written_against_teacher, written_keep
+from engine.recipe.teacher import (
+    OF_SOFT,
+    teacher_model,
+    written_against_teacher,
+    written_keep,
+    written_soft,
+)
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
@@ -158,11 +164,13 @@ def _baseline(baseline: Baseline) -> Any:
 def _teacher(teacher: Teacher) -> dict[str, Any]:
     ref, inputs = teacher.model.ref, teacher.inputs
     model = teacher_model(teacher) | (reference_mapping(ref) if ref is not None else {})
+    sources, soft = [_source(one) for one in inputs.sources], written_soft(teacher)
     return to_mapping(
         teacher,
         definition("teacher"),
         model=model,
-        inputs={"sources": [_source(one) for one in inputs.sources], "rows": inputs.rows},
+        inputs={"sources": sources, "rows": inputs.rows} if sources else None,
+        **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
         keep=written_keep(teacher) or None,
     )
 

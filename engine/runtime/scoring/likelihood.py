@@ -47,12 +47,8 @@ def likelihood(
     token_rows = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
     results = [(0.0, False)] * len(rows)
     done = 0
-    longest = max(token_rows, key=lambda row: len(row.ids), default=None)
-    in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
-    # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
-    budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
-    for members, pack in _packs(token_rows, budget):
-        sums = _sums(loaded, pack, in_parts=in_parts)
+    for members, pack in packs(loaded, token_rows):
+        sums = _sums(loaded, pack)
         for member, sums_of_row in zip(members, sums, strict=True):
             results[member] = sums_of_row
         done += len(members)
@@ -62,6 +58,34 @@ def likelihood(
         Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
         for row, (nll, ends) in zip(token_rows, results, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """Rows that go through a model together, each up to its last learned token."""
+
+    rows: tuple[TokenRow, ...]
+    in_parts: bool
+    """The head alone makes logits of hidden states, so that those of a few places can be made at a time."""
+
+    def places(self) -> list[tuple[int, int]]:
+        """Return row and place of each learned token that has one before it, in order."""
+        return [
+            (index, at)
+            for index, row in enumerate(self.rows)
+            for at in range(1, len(row.ids))
+            if row.learned[at]
+        ]
+
+
+def packs(loaded: LoadedModel, rows: Sequence[TokenRow]) -> Iterator[tuple[list[int], Pack]]:
+    """Yield places in `rows`, and the rows that stand there: the longest first."""
+    longest = max(rows, key=lambda row: len(row.ids), default=None)
+    in_parts = longest is not None and bool(longest.ids) and _is_plain_head(loaded, longest)
+    # A head that scales or caps its logits is asked for all of them, one row at a time to bound the memory.
+    budget = TOKENS_PER_PASS[loaded.device.type] if in_parts else 1
+    for members, pack in _packs(rows, budget):
+        yield members, Pack(rows=tuple(pack), in_parts=in_parts)
 
 
 def _packs(rows: Sequence[TokenRow], budget: int) -> Iterator[tuple[list[int], list[TokenRow]]]:
@@ -82,52 +106,48 @@ def _cut(row: TokenRow) -> TokenRow:
     return TokenRow(ids=row.ids[: last + 1], learned=row.learned[: last + 1])
 
 
-def _sums(
-    loaded: LoadedModel, rows: Sequence[TokenRow], *, in_parts: bool
-) -> list[tuple[float, bool]]:
-    """Return the nats of the learned tokens of each row, and whether the last is the most probable.
+def _sums(loaded: LoadedModel, pack: Pack) -> list[tuple[float, bool]]:
+    """Return the nats of the learned tokens of each row, and whether the last is the most probable."""
+    places = pack.places()
+    sums = torch.zeros(len(pack.rows), dtype=torch.float64)
+    if not places:
+        return [(0.0, False)] * len(pack.rows)
+    targets = torch.tensor([pack.rows[index].ids[at] for index, at in places], device=loaded.device)
+    parts, done = [], 0
+    for logits in learned_logits(loaded, pack):
+        parts.append(_target_scores(logits, targets[done : done + len(logits)]))
+        done += len(logits)
+    nll, best = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+    sums.index_add_(0, torch.tensor([index for index, _ in places]), nll.double())
+    if not bool(sums.isfinite().all()):
+        raise not_a_number("X616", "the model's likelihood of a row is not a number")
+    ends = {index: hit for (index, _), hit in zip(places, best.tolist(), strict=True)}
+    return [(value, ends.get(index, False)) for index, value in enumerate(sums.tolist())]
+
+
+def learned_logits(loaded: LoadedModel, pack: Pack) -> Iterator[torch.Tensor]:
+    """Yield the logits, [n, V], by which the model decides the tokens at `pack.places()`, in order.
 
     The rows are padded at their ends, where a causal model does not look.
     """
     # One less: the last token of a row is only predicted.
-    width = max((len(row.ids) for row in rows), default=0) - 1
-    if width < 1:
-        return [(0.0, False)] * len(rows)
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    for index, row in enumerate(rows):
+    width = max((len(row.ids) for row in pack.rows), default=0) - 1
+    ids = torch.zeros(len(pack.rows), max(width, 0), dtype=torch.long)
+    for index, row in enumerate(pack.rows):
         fed = row.ids[:width]
         ids[index, : len(fed)] = torch.tensor(fed, dtype=torch.long)
-    scored = [
-        (index, at - 1, row.ids[at])
-        for index, row in enumerate(rows)
-        for at in range(1, len(row.ids))
-        if row.learned[at]
-    ]
-    targets = torch.tensor([token for _, _, token in scored], device=loaded.device)
-    where = torch.tensor([(index, at) for index, at, _ in scored], device=loaded.device)
-    if in_parts:
-        hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
-        parts = [*_in_parts(loaded, hidden, targets)]
-    else:
+    where = torch.tensor([(index, at - 1) for index, at in pack.places()], device=loaded.device)
+    if not len(where):
+        return
+    if not pack.in_parts:
         logits = loaded.model(input_ids=ids.to(loaded.device), use_cache=False).logits
-        parts = [_target_scores(logits[where[:, 0], where[:, 1]], targets)]
-    nll, best = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-    sums = torch.zeros(len(rows), dtype=torch.float64)
-    sums.index_add_(0, torch.tensor([index for index, _, _ in scored]), nll.double())
-    if not bool(sums.isfinite().all()):
-        raise not_a_number("X616", "the model's likelihood of a row is not a number")
-    ends = {index: hit for (index, _, _), hit in zip(scored, best.tolist(), strict=True)}
-    return [(value, ends.get(index, False)) for index, value in enumerate(sums.tolist())]
-
-
-def _in_parts(
-    loaded: LoadedModel, hidden: torch.Tensor, targets: torch.Tensor
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield what `_target_scores` does of wanted tokens, [N] from [N, D], a few rows of logits at a time."""
+        yield logits[where[:, 0], where[:, 1]]
+        return
+    hidden = _hidden(loaded, ids)[where[:, 0], where[:, 1]]
     head = causal_model(loaded.model).get_output_embeddings()
     count = max(1, LOGIT_BYTES[loaded.device.type] // (4 * head.weight.shape[0]))
-    for start in range(0, len(targets), count):
-        yield _target_scores(head(hidden[start : start + count]), targets[start : start + count])
+    for start in range(0, len(hidden), count):
+        yield head(hidden[start : start + count])
 
 
 def _target_scores(

@@ -19,6 +19,8 @@ from transformers import TrainingArguments
 Batch = Mapping[str, Any]
 Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]
 
+FOR_THE_LOSS = ("target_tokens", "target_log_probabilities")
+"""Of a batch, what the loss reads and not the model (`engine.runtime.training.soft_targets`)."""
 TOKENS = 64
 """Of one row, from its end."""
 
@@ -59,7 +61,8 @@ def agreement(
     whole = [{"input_ids": ids, "labels": ids}]
     # Trainers on preferences have batches of another form.
     plain = {name: torch.tensor([ids]) for name in ("input_ids", "labels")}
-    batch = on_device(model, collate(whole) if "labels" in rows[0] else plain)
+    made = collate(whole) if "labels" in rows[0] else plain
+    batch = on_device(model, {key: made[key] for key in made if key not in FOR_THE_LOSS})
     with undisturbed(model), casting(model, autocast):
         before = gradients_of(model, batch).tensors
         model.eval()

@@ -40,6 +40,7 @@ from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
 from engine.runtime.training.shared_prefix import SharedPrefix
+from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -65,6 +66,8 @@ NOT_ARGUMENTS = frozenset(
         "loraplus_lr_ratio",
         "train_on_inputs",
         "precision",
+        "distillation_weight",
+        "distillation_temperature",
         "preference",
         "early_stopping_patience",
     }
@@ -104,6 +107,8 @@ class Folders:
     output: Path
     resume: Path | None
     """A complete checkpoint to go on from."""
+    targets: Path | None = None
+    """With the soft targets of the rows, where they are learned."""
 
 
 def train(
@@ -120,11 +125,16 @@ def train(
     trainer = _trainer(config, folders, chat, device)
     if ratio := config.get("loraplus_lr_ratio"):
         trainer.optimizer = _loraplus(trainer, ratio)
-    train_on(trainer, config, resume=folders.resume, report=report)
+    train_on(trainer, config, resume=folders.resume, report=report, targets=folders.targets)
 
 
 def train_on(
-    trainer: Any, config: Config, *, resume: Path | None, report: Callable[[Event], None]
+    trainer: Any,
+    config: Config,
+    *,
+    resume: Path | None,
+    report: Callable[[Event], None],
+    targets: Path | None = None,
 ) -> None:
     """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     callbacks: list[TrainerCallback] = [
@@ -137,6 +147,9 @@ def train_on(
         callbacks.insert(0, SharedPrefix(trainer, report))
     if config.get("packed_rows"):
         callbacks.insert(0, PackedRows(trainer, report))
+    if targets is not None and (weight := config.get("distillation_weight")):
+        how = Distillation(weight=weight, temperature=config["distillation_temperature"])
+        callbacks.append(SoftTargetLoss(trainer, targets, how, report))
     for callback in callbacks:
         trainer.add_callback(callback)
     # Progress goes through `Watch`; these two would write to the terminal as well.

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.estimate.teacher import TeacherEstimate, teacher_estimate
+from engine.environment import Device
+from engine.estimate.teacher import TeacherEstimate, soft_estimate, teacher_estimate
 from engine.recipe import load_recipe
 from engine.store import Store
 from support.project import BASE, rows
@@ -50,3 +51,18 @@ def test_without_a_number_of_rows_or_a_price_nothing_is_made_up(tmp_path: Path) 
     assert (every.rows, every.read_tokens, every.cost) == (None, None, None)
     assert free.read_tokens is not None
     assert free.cost is None
+
+
+@pytest.mark.parametrize(("asked", "rows"), [(100, 160), (0, None)])
+def test_probabilities_are_asked_of_every_training_row(
+    tmp_path: Path, asked: int, rows: int | None
+) -> None:
+    estimated(tmp_path, model={"path": "base"}, asked=asked)
+    recipe, _ = load_recipe(tmp_path / "recipe.yaml")
+    device = Device(kind="cpu", name="a CPU", memory_bytes=1 << 33, cores=2, bf16=False)
+
+    found = soft_estimate(recipe, Store(tmp_path / "store"), None, device=device)
+
+    assert (found.rows, found.counted) == (rows, False)
+    assert (found.tokens is None) is (rows is None)
+    assert found.disk_bytes is None or 160 * 192 <= found.disk_bytes <= 160 * 192 * 8

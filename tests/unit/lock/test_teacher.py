@@ -45,6 +45,7 @@ def test_a_teacher_is_written_and_read_back_and_leaves_no_trace_where_there_is_n
         ({"reference": {"hub": "owner/other"}}, ["teacher"]),
         ({"rows": 799}, ["teacher's rows"]),
         ({"trained": "ef" * 32}, ["rows with the teacher's"]),
+        ({"targets": "ef" * 32}, []),
         ({"sources": ({"name": "pool.csv", "sha256": "ef" * 32},)}, ["pool.csv for the teacher"]),
     ],
     ids=str,
@@ -60,3 +61,13 @@ def test_what_differs_of_a_teacher_is_named(change: Any, named: list[str]) -> No
 
 def test_nothing_is_compared_where_one_of_the_runs_has_no_teacher() -> None:
     assert list(compared_teacher(FACTS, None)) == list(compared_teacher(None, FACTS)) == []
+
+
+def test_other_probabilities_of_a_teacher_are_another_number_and_no_other_data() -> None:
+    soft: TeacherFacts = {**FACTS, "targets": "ab" * 32}
+
+    [other] = [
+        one for one in compared_teacher(soft, {**soft, "targets": "cd" * 32}) if not one.equal
+    ]
+
+    assert (other.part, other.name) == ("numbers", "the teacher's probabilities")

@@ -81,6 +81,7 @@ RENAMED = {
     ("AgainstTeacher", "max_parameters"): {"parameters"},
     ("AgainstTeacher", "min_speed"): {"rows_per_second"},
     ("Teacher", "min_confidence"): {"keep"},
+    ("Teacher", "soft"): {"targets", "temperature", "weight", "compare_with_answers"},
 }
 PAIRS = [
     (model.Recipe, (), {"recipe"}),

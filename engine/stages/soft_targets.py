@@ -1,0 +1,145 @@
+"""Soft targets: the teacher's probabilities of every token that is trained, asked once and kept.
+
+The rows are those that the student is trained on, token for token: rendered by the base model's tokenizer, which the
+teacher has to share. Neither learning rate, weight nor temperature stands in the key: what is kept are logarithms of
+probabilities at temperature 1, of which each training makes its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts.results import write_json
+from engine.artifacts.stage import Payload, StageContext
+from engine.evidence import SoftTargetsResult, to_json
+from engine.inference.baselines.runner import Models, named_errors, reference_name
+from engine.recipe.model import Recipe, Reference, Source, Teacher
+from engine.recipe.teacher import soft_targets_of, teacher_model
+from engine.training.rendered import rendered_rows
+from engine.training.soft_targets import MOST, TeacherForTargets
+from engine.training.teacher_tokens import refuse_other_tokenizer
+
+if TYPE_CHECKING:
+    from engine.runtime.training.target_table import Targets
+
+REVISION = 1
+NEEDS = ("data", "training_rows")
+AFTER = ("teach",)
+USES = ("base_model", "device")
+TOOLS = ("torch", "transformers")
+
+FILE = "soft_targets.json"
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe learns the probabilities of a teacher."""
+    return soft_targets_of(recipe) is not None
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return the teacher, and what decides the tokens that are learned."""
+    method = recipe.method
+    return {
+        "task": asdict(recipe.task),
+        "data": {"checks": {"truncation": recipe.data.checks.truncation}},
+        "teacher": {"model": teacher_model(_teacher(recipe)), "most": MOST},
+        "method": {
+            "max_length": method.max_length,
+            **({"loss_on": method.loss_on} if method.loss_on != "answers" else {}),
+        },
+    }
+
+
+def references(recipe: Recipe) -> Mapping[str, Reference | Source]:
+    """Return the teacher."""
+    model = _teacher(recipe).model
+    return {reference_name(model): model.ref} if model.ref is not None else {}
+
+
+def run(context: StageContext) -> None:
+    """Write `targets.safetensors` and `soft_targets.json`.
+
+    Raises:
+        StageError: X744 the teacher has another tokenizer, X745 its probabilities are not numbers.
+        DataError: D390-D392 rows that cannot be trained.
+
+    """
+    from engine.runtime.training.target_table import write_table  # brings torch
+
+    vocabulary = refuse_other_tokenizer(context)
+    context = context.for_training()
+    rows = _rows(context)
+    model = _teacher(context.recipe).model
+    teacher = TeacherForTargets(
+        context=context,
+        load=partial(Models(context, context.base_model_folder).of, model.ref),
+        identity=_identity(context),
+        vocabulary=vocabulary,
+    )
+    began = time.monotonic()
+    with named_errors(model, "teacher.model"):
+        found = teacher.targets(rows)
+    write_table(context.workdir, [*found], [*found.values()])
+    result = _result(rows, found, asked=teacher.asked, seconds=time.monotonic() - began)
+    write_json(context.workdir / FILE, to_json(result))
+
+
+def _teacher(recipe: Recipe) -> Teacher:
+    if recipe.teacher is None:
+        raise AssertionError(recipe.name)  # see `applies`
+    return recipe.teacher
+
+
+def _identity(context: StageContext) -> Mapping[str, Any]:
+    from engine.runtime.models.base_model import REVISION as MADE  # of a model's folder
+
+    name = reference_name(_teacher(context.recipe).model)
+    return {**context.references[name], "made": MADE}
+
+
+def _rows(context: StageContext) -> list[dict[str, list[int]]]:
+    """Return the training rows as tokens and labels, in their order."""
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.packing import trained_rows
+
+    base = context.base_model_folder()
+    chat = load_chat(base, asks=None)
+    whole = context.recipe.method.loss_on == "everything"
+    train: Path = rendered_rows(context, base, quiet=True).file("train.jsonl")
+    with train.open(encoding="utf-8") as stream:
+        return trained_rows([*map(json.loads, stream)], chat, learn_all=whole)
+
+
+def _result(
+    rows: Sequence[Mapping[str, list[int]]],
+    found: Mapping[bytes, Targets],
+    *,
+    asked: int,
+    seconds: float,
+) -> SoftTargetsResult:
+    from engine.runtime.rendering.packing import IGNORED  # brings torch
+    from engine.runtime.training.target_table import row_key
+
+    mass, same, tokens = 0.0, 0, 0
+    for key, row in {row_key(row): row for row in rows}.items():
+        one = found[key]
+        learned = [label for label in row["labels"][1:] if label != IGNORED]
+        best = one.tokens[:, 0].tolist()
+        mass += float(one.log_probabilities.float().exp().sum())
+        same += sum(mine == theirs for mine, theirs in zip(learned, best, strict=True))
+        tokens += len(learned)
+    return SoftTargetsResult(
+        rows=len(found),
+        tokens=tokens,
+        kept_tokens=max((one.tokens.shape[1] for one in found.values()), default=0),
+        probability=mass / tokens if tokens else None,
+        agreement=same / tokens if tokens else None,
+        asked=asked,
+        seconds=round(seconds, 3),
+    )

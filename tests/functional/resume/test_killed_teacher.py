@@ -1,0 +1,49 @@
+"""SIGKILL while a teacher is asked for its probabilities: no row is asked twice, and the bytes are the same."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.project import Project
+from support.runs import forget, is_whole, report
+
+pytestmark = pytest.mark.thorough
+
+
+def test_a_teacher_that_was_killed_is_asked_only_what_is_left(
+    finished: Project, kill: Callable[..., int]
+) -> None:
+    root = finished.folder / ".recipe"
+    finished.edit(
+        teacher={
+            "model": {"path": "base"},
+            "targets": "soft",
+            "stop_if_teacher_is_no_better": False,
+        },
+        splits__train=80,
+    )
+    assert finished.run("run", "recipe.yaml", "--until", "soft_targets").code == 0
+    uninterrupted = targets(root)
+    forget(root, "soft_targets")
+
+    assert kill("soft_targets", after=40) == -signal.SIGKILL
+    kept = list((root / "scratch").rglob("pass-*"))
+    after = finished.run("run", "recipe.yaml", "--until", "soft_targets")
+    asked = report(root)["soft_targets"]
+
+    assert after.code == 0, after.err
+    assert kept
+    assert 0 < asked["asked"] <= 80 - 40
+    assert asked["rows"] == 80
+    assert targets(root) == uninterrupted
+    assert is_whole(root)
+
+
+def targets(root: Path) -> bytes:
+    files = (root / "store").rglob("targets.safetensors")
+    [whole] = [file for file in files if (file.parent / "soft_targets.json").exists()]
+    return whole.read_bytes()

@@ -1,0 +1,223 @@
+"""Whole recipes that learn a teacher's probabilities: a tiny model in a folder teaches another one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime.scoring import teacher_targets
+from engine.training import soft_targets
+from support.pico import make_pico_model
+from support.project import Project, rows
+from support.runs import report
+
+pytestmark = pytest.mark.thorough
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pico_model(tmp_path_factory.mktemp("teacher") / "model", seed=5)
+
+
+@pytest.fixture
+def taught(project: Project, teacher: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with soft targets, and rows without labels for the teacher to answer."""
+    monkeypatch.chdir(project.folder)
+    (project.folder / "teacher").symlink_to(teacher)
+    known = {text for text, _ in rows(140)}
+    texts = [text for text, _ in rows(200, seed=5) if text not in known][:12]
+    (project.folder / "unlabelled.csv").write_text("\n".join(["text", *texts]), encoding="utf-8")
+    project.edit(
+        teacher={
+            "model": {"path": "teacher"},
+            "targets": "soft",
+            "inputs": {"sources": [{"path": "unlabelled.csv"}]},
+            "stop_if_teacher_is_no_better": False,
+        },
+        splits__train=30,
+        baselines=["majority"],
+        data__checks={"leakage": "warn", "near_duplicates": "off"},
+    )
+    return project
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Rows of each pass through a teacher."""
+    seen: list[int] = []
+    ask = teacher_targets.targets_of
+
+    def counted(loaded: Any, pack: Any, **given: Any) -> Any:
+        seen.append(len(pack.rows))
+        return ask(loaded, pack, **given)
+
+    monkeypatch.setattr(teacher_targets, "targets_of", counted)
+    return seen
+
+
+def found_in(project: Project) -> dict[str, Any]:
+    return report(project.folder / ".recipe")
+
+
+def run(project: Project, *words: str) -> int:
+    outcome = project.run("run", str(project.recipe), *words)
+    assert "BUG" not in outcome.err
+    return outcome.code
+
+
+def test_soft_targets_are_learned_and_compared_with_the_answers_alone(
+    taught: Project, passes: list[int]
+) -> None:
+    taught.edit(teacher__compare_with_answers=True)
+    before = taught.run("plan", str(taught.recipe))
+    outcome = taught.run("run", str(taught.recipe))
+    found = found_in(taught)
+    after = taught.run("plan", str(taught.recipe))
+    targets, beside = found["soft_targets"], found["soft_against_answers"]
+    page = next((taught.folder / ".recipe" / "runs").rglob("report.md")).read_text("utf-8")
+
+    assert outcome.code == 0, outcome.err
+    trained = found["training"]
+    assert targets["rows"] == trained["rows"] == 30 + found["teacher"]["kept"]
+    assert (targets["asked"], sum(passes)) == (targets["rows"], targets["rows"])
+    assert targets["kept_tokens"] == soft_targets.MOST
+    assert min(trained["soft_targets"].values()) > 0
+    assert [one["metric"] for one in beside["comparisons"]] == ["macro_f1"]
+    assert beside["comparisons"][0]["n"] == 40
+    assert "Soft targets and answers" in page
+    assert "another task or seed may turn it round" in page
+    assert "is asked for its probabilities in every training row" in before.out
+    assert "its probabilities are kept, and asked for no more" in after.out
+    assert "answers_only" in before.out
+
+
+def test_another_learning_rate_asks_the_teacher_for_nothing(
+    taught: Project, passes: list[int]
+) -> None:
+    assert run(taught, "--until", "train") == 0
+    first = sum(passes)
+    passes.clear()
+    taught.edit(method__learning_rate=1e-3, teacher__temperature=1.0, teacher__weight=0.9)
+    assert run(taught, "--until", "train") == 0
+    stages = {one["stage"]: one["status"] for one in found_in(taught)["stages"]}
+
+    assert first == found_in(taught)["soft_targets"]["rows"]
+    assert passes == []
+    assert (stages["soft_targets"], stages["train"]) == ("reused", "ran")
+
+
+def test_other_baselines_ask_no_row_again(taught: Project, passes: list[int]) -> None:
+    assert run(taught, "--until", "soft_targets") == 0
+    passes.clear()
+    taught.edit(baselines=["majority", "tfidf_svm"])
+    assert run(taught, "--until", "soft_targets") == 0
+    found = found_in(taught)
+
+    assert passes == []
+    assert {one["stage"]: one["status"] for one in found["stages"]}["soft_targets"] == "ran"
+    assert found["soft_targets"]["asked"] == 0
+
+
+def test_without_rows_to_answer_the_labelled_rows_are_learned_softly(taught: Project) -> None:
+    taught.edit(teacher__inputs=None)
+    assert run(taught, "--until", "gate") == 0
+    found = found_in(taught)
+
+    assert found["soft_targets"]["rows"] == found["training"]["rows"] == 30
+    assert found["teacher"]["asked"] == 0
+    assert found["against_teacher"]["teacher_parameters"] > 0
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_next_pass(
+    taught: Project, passes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off inside a part, as by kill -9: nothing is asked twice, and the bytes are the same."""
+    monkeypatch.setattr("engine.runtime.scoring.likelihood.TOKENS_PER_PASS", {"cpu": 500})
+    assert run(taught, "--until", "soft_targets") == 0
+    whole, asked = _targets(taught), list(passes)
+    shutil.rmtree(taught.folder / ".recipe")
+    passes.clear()
+    keep = soft_targets._keep
+    kept: list[Path] = []
+
+    def cut(place: Path, found: Any) -> None:
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+        keep(place, found)
+        kept.append(place)
+
+    monkeypatch.setattr(soft_targets, "_keep", cut)
+    assert run(taught, "--until", "soft_targets") != 0
+    done = list(passes)[:2]
+    passes.clear()
+    monkeypatch.setattr(soft_targets, "_keep", keep)
+    assert run(taught, "--until", "soft_targets") == 0
+
+    assert len(asked) > 3
+    assert [*done, *passes] == asked
+    assert _targets(taught) == whole
+
+
+def test_a_teacher_of_another_tokenizer_is_refused_before_anything_is_asked(
+    taught: Project, teacher: Path, passes: list[int]
+) -> None:
+    other = _copy(teacher, taught.folder / "other")
+    file = other / "tokenizer.json"
+    whole = json.loads(file.read_text("utf-8"))
+    words = whole["model"]["vocab"]
+    by_number = {number: word for word, number in words.items()}
+    first, second = sorted(by_number)[300:302]
+    words[by_number[first]], words[by_number[second]] = second, first
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    taught.edit(teacher__model={"path": "other"})
+    outcomes = [taught.run(verb, str(taught.recipe)) for verb in ("plan", "run")]
+
+    for outcome in outcomes:
+        assert outcome.code != 0
+        assert "X744" in outcome.err
+        assert f"token {first} is {by_number[first]!r}" in outcome.err
+        assert f"is {by_number[second]!r} in the teacher" in outcome.err
+    assert passes == []
+    assert not (taught.folder / ".recipe" / "store").exists()
+
+
+def test_a_teacher_with_a_padded_vocabulary_is_accepted(taught: Project, teacher: Path) -> None:
+    """As Qwen2.5 has 151,936 rows in its small models and 152,064 in its large ones, of the same tokens."""
+    from transformers import AutoModelForCausalLM
+
+    padded = _copy(teacher, taught.folder / "padded")
+    model = AutoModelForCausalLM.from_pretrained(teacher)
+    rows_before = model.get_input_embeddings().weight.shape[0]
+    model.resize_token_embeddings(rows_before + 128)
+    model.save_pretrained(padded)
+    taught.edit(teacher__model={"path": "padded"})
+
+    assert run(taught, "--until", "train") == 0
+    assert found_in(taught)["soft_targets"]["rows"] > 30
+
+
+def test_the_lock_records_what_was_learned(taught: Project) -> None:
+    assert run(taught) == 0
+    lock = json.loads((taught.folder / "recipe.lock.json").read_text("utf-8"))
+    targets = lock["accepted"]["teacher"]["targets"]
+    again = taught.run("run", str(taught.recipe), "--force", "soft_targets")
+
+    assert len(targets) == 64
+    assert again.code == 0, again.err
+
+
+def _targets(project: Project) -> bytes:
+    files = (project.folder / ".recipe" / "store").rglob("targets.safetensors")
+    [whole] = [file for file in files if (file.parent / "soft_targets.json").exists()]
+    return whole.read_bytes()
+
+
+def _copy(model: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for file in model.iterdir():
+        shutil.copyfile(file, folder / file.name)
+    return folder

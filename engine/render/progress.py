@@ -133,7 +133,7 @@ class TerminalProgress(_Progress):
         return is_due
 
     def _show(self, done: int, total: int, unit: str, facts: Mapping[str, str]) -> None:
-        head, text = pad(self._stage, STAGE_WIDTH), f"  {_count(done, total, unit)}"
+        head, text = pad(f"{self._stage} ", STAGE_WIDTH), f"  {_count(done, total, unit)}"
         bar = _bar(done, total, blocks=self._blocks)
         shown = _facts(done, total, unit, facts=facts, pace=self._pace)
         self._draw(line((head, "strong"), (bar, "bar"), text, shown))
@@ -179,7 +179,7 @@ class PlainProgress(_Progress):
         self._keep(f"{_count(done, total, unit)}{shown}")
 
     def _keep(self, text: str) -> None:
-        self._stream.write(pad(self._stage, STAGE_WIDTH) + printable(text).rstrip() + "\n")
+        self._stream.write(pad(f"{self._stage} ", STAGE_WIDTH) + printable(text).rstrip() + "\n")
         self._stream.flush()
 
 

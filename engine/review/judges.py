@@ -12,7 +12,6 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import PathRef
-from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, finding
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
 from engine.review.rows import JudgedRows, RowDivider
@@ -60,7 +59,7 @@ def judges_of(versions: Versions, rows: RowDivider) -> Judges:
 
 
 def _may_differ(versions: Versions) -> bool:
-    before, after = (resolved_mapping(one.recipe) for one in (versions.old, versions.new))
+    before, after = (one.resolved for one in (versions.old, versions.new))
     if any(before.get(name) != after.get(name) for name in _DECIDING):
         return True
     locks = [one.lock.splits if one.lock else None for one in (versions.old, versions.new)]

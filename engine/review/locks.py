@@ -18,7 +18,6 @@ from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import changed_sections, recipe_digest, section_digests
 from engine.recipe.method_defaults import RATE_AND_STEPS
 from engine.recipe.sweeps import value_words
-from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import Versions, cropped, finding, plain
 from engine.review.file_tree import Disk
 from engine.review.version import Side
@@ -205,7 +204,7 @@ def record_notes(versions: Versions) -> Iterator[str]:
 
 def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterator[str]:
     """That the accepted run is of another recipe than the new version, where this was not so before."""
-    was, now = (resolved_mapping(one.recipe) for one in (versions.old, versions.new))
+    was, now = (one.resolved for one in (versions.old, versions.new))
     digest = recipe_digest(now)
     if accepted.recipe["digest"] == digest or not (is_new or recipe_digest(was) != digest):
         return
@@ -220,9 +219,9 @@ def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterat
 def _other_defaults(versions: Versions, accepted: Accepted) -> Iterator[str]:
     """Where neither version changed `method`, and it is not what was trained: an engine worked it out otherwise."""
     recipe = versions.new.recipe
-    now, before = (resolved_mapping(one.recipe)["method"] for one in (versions.new, versions.old))
+    now, before = (one.resolved["method"] for one in (versions.new, versions.old))
     is_trained = "method" not in changed_sections(
-        accepted.recipe["sections"], section_digests(resolved_mapping(recipe))
+        accepted.recipe["sections"], section_digests(versions.new.resolved)
     )
     if is_trained or now != before or not recipe.method_defaults:
         return

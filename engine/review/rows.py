@@ -14,7 +14,6 @@ from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
 from engine.lock.file import Lock
 from engine.recipe.model import PathRef, Recipe, Source
-from engine.recipe.text.dump import resolved_mapping
 from engine.review.version import Side
 from engine.store import make_key
 
@@ -183,9 +182,13 @@ class RowDivider:
 
 def _key(side: Side) -> str:
     """What decides which rows a version has: its recipe, its lock, and whose files they are."""
-    recipe = resolved_mapping(side.recipe)
     return make_key(
-        {"recipe": recipe, "lock": side.lock_digest, "at": str(side.path), "of": side.tree.name}
+        {
+            "recipe": side.resolved,
+            "lock": side.lock_digest,
+            "at": str(side.path),
+            "of": side.tree.name,
+        }
     ).digest
 
 

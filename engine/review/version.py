@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from engine.data.membership import Membership
 from engine.errors import DataError, Problem, RecipeError, Severity
@@ -15,6 +16,7 @@ from engine.lock.file import Lock, lock_from_text, lock_path, lock_text
 from engine.recipe.model import Recipe
 from engine.recipe.resolve import check_recipe
 from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.dump import resolved_mapping
 from engine.recipe.text.extends import extended
 from engine.recipe.text.source import SourceText, read_source
 from engine.review.file_tree import FileTree
@@ -45,6 +47,11 @@ class Side:
     def drawing_lock(self) -> Lock | None:
         """The lock, where the recipe still draws its rows as it records; else None."""
         return self.lock if self.lock and is_drawn_by(self.lock, self.recipe) else None
+
+    @cached_property
+    def resolved(self) -> Mapping[str, Any]:
+        """The recipe with every default written out; nobody changes it."""
+        return resolved_mapping(self.recipe)
 
     @cached_property
     def recorded(self) -> Membership | None:

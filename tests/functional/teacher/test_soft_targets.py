@@ -221,3 +221,21 @@ def _copy(model: Path, folder: Path) -> Path:
     for file in model.iterdir():
         shutil.copyfile(file, folder / file.name)
     return folder
+
+
+def test_settings_seeds_and_parts_of_the_rows_find_the_same_targets(
+    taught: Project, passes: list[int]
+) -> None:
+    taught.edit(
+        sweep={"list": [{"learning_rate": 5e-3}, {"learning_rate": 1e-3}]},
+        learning_curve=True,
+        method__seeds=[8],
+        method__epochs=1,
+    )
+    assert run(taught, "--until", "seeds") == 0
+    found = found_in(taught)
+
+    assert sum(passes) == found["soft_targets"]["rows"]
+    assert len(found["sweep"]["settings"]) == 2
+    assert [one["seed"] for one in found["seeds"]["runs"]] == [7, 8]
+    assert len(found["learning_curves"]) == 1

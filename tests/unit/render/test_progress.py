@@ -144,6 +144,13 @@ def test_another_count_starts_the_pace_anew() -> None:
     assert stream.getvalue().splitlines()[-1] == "baseline  0/300 rows"
 
 
+def test_the_name_of_a_stage_stands_apart_from_what_it_has_done() -> None:
+    stream = Terminal(live=False)
+    PlainProgress("soft_targets", stream, clock=Clock()).update(0, 300, "rows")
+
+    assert stream.getvalue().splitlines() == ["soft_targets 0/300 rows"]
+
+
 def test_slow_units_are_told_in_seconds_each() -> None:
     stream, clock = Terminal(live=False), Clock()
     progress = PlainProgress("train", stream, clock=clock)

@@ -213,11 +213,9 @@ class _ParityChain:
         sixteen = parity_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
-            from engine.runtime.gguf.tensors import other_facts, tensor_errors  # brings numpy
-
-            source = sixteen.file(parity_files.SIXTEEN)
-            errors = [asdict(one) for one in tensor_errors(source, path)]
-            found = {"errors": errors, "facts": other_facts(source, path)}
+            source, threads = sixteen.file(parity_files.SIXTEEN), self.context.device.threads
+            errors, facts = gguf_tensors.compare(source, path, threads=threads)
+            found = {"errors": [asdict(one) for one in errors], "facts": facts}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
         from engine.runtime.gguf import tensors as gguf_tensors  # brings numpy

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any
 
 import gguf
 import numpy as np
+from numpy.typing import NDArray
 
 
 class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
@@ -23,10 +25,39 @@ class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
     def data(self, mapped: Any) -> None:
         self._bytes = mapped.view(np.ndarray)
 
+    def _get_field_parts(
+        self, orig_offs: int, raw_type: int
+    ) -> tuple[int, list[NDArray[Any]], list[int], list[gguf.GGUFValueType]]:
+        """Return what the package's own does; the strings of a vocabulary without a call for each."""
+        kind, count, start = self._array_head(orig_offs, raw_type)
+        if kind != gguf.GGUFValueType.STRING or not count or self.byte_order != "I":
+            found: tuple[int, list[Any], list[int], list[Any]] = super()._get_field_parts(
+                orig_offs, raw_type
+            )
+            return found
+        raw, offset = self._bytes, start
+        parts = [raw[orig_offs : orig_offs + 4].view(np.uint32), raw[start - 8 : start].view("<u8")]
+        for _ in range(count):
+            length = raw[offset : offset + 8].view(np.uint64)
+            # a damaged length goes past the end, where the next string has none
+            text = raw[offset + 8 : offset + 8 + int(length[0])]
+            parts += (length, text)
+            offset += 8 + len(text)
+        places = list(range(3, len(parts), 2))
+        return offset - orig_offs, parts, places, [gguf.GGUFValueType.ARRAY, kind]
+
+    def _array_head(self, offset: int, raw_type: int) -> tuple[int, int, int]:
+        """Return the type and the number of an array's items and where they begin; -1, 0 for what is no array."""
+        if raw_type != gguf.GGUFValueType.ARRAY:
+            return -1, 0, offset
+        kind, count = self._get(offset, np.uint32), self._get(offset + 4, np.uint64)
+        return gguf.GGUFValueType(int(kind[0])), int(count[0]), offset + 12
+
 
 @contextlib.contextmanager
 def read_once() -> Iterator[None]:
     """Let transformers read a file once, where it would parse it anew for the config, the weights and the tokenizer."""
+    import transformers.modeling_gguf_pytorch_utils as loading  # brings torch
 
     @lru_cache(maxsize=1)
     def reader(of: str) -> GgufReader:
@@ -35,11 +66,34 @@ def read_once() -> Iterator[None]:
     names = {"GGUFReader": lambda of, *_: reader(str(of))}
     # Made again for each module of the model, from the same two values.
     names["get_tensor_name_map"] = cache(gguf.get_tensor_name_map)
-    own = {name: getattr(gguf, name) for name in names}
-    try:
+    with contextlib.ExitStack() as stack:
         for name, function in names.items():
-            setattr(gguf, name, function)
+            stack.enter_context(_replaced(gguf, name, function))
+        parse = _parsed_once(loading._gguf_parse_value)  # noqa: SLF001 - it has no other name
+        stack.enter_context(_replaced(loading, "_gguf_parse_value", parse))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    own = getattr(module, name)
+    setattr(module, name, function)
+    try:
         yield
     finally:
-        for name, function in own.items():
-            setattr(gguf, name, function)
+        setattr(module, name, own)
+
+
+def _parsed_once(own: Callable[[Any, list[int]], Any]) -> Callable[[Any, list[int]], Any]:
+    """Return what gives the value of a field's part as `own` does, and parses a part once, strings all at once."""
+    # With the part: while it is kept, no other one gets its id.
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def parse(part: Any, types: list[int]) -> Any:
+        if (kept := known.get(id(part))) is None:
+            is_text = types[-1] == gguf.GGUFValueType.STRING
+            value = part.tobytes().decode() if is_text else own(part, types)
+            kept = known[id(part)] = (part, value)
+        return kept[1]
+
+    return parse

@@ -8,6 +8,7 @@ that is zeroed, cut off, out of order or another one's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,24 +69,31 @@ class TensorError:
         return self.error <= whole and self.worst_row <= row
 
 
-def tensor_errors(sixteen: Path, quantized: Path) -> list[TensorError]:
-    """Return the error of every tensor of both files, in their order. StageError X634 for no whole file."""
+def compare(
+    sixteen: Path, quantized: Path, *, threads: int = 1
+) -> tuple[list[TensorError], list[str]]:
+    """Return the error of every tensor of both files, in their order, and the names of other facts that differ.
+
+    StageError X634 for no whole file.
+    """
     try:
-        before = {tensor.name: tensor for tensor in GgufReader(sixteen).tensors}
-        after = {tensor.name: tensor for tensor in GgufReader(quantized).tensors}
+        one, two = GgufReader(sixteen), GgufReader(quantized)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise StageError.one("X634", f"`{quantized.name}` cannot be read back: {error}") from error
-    return [_error(name, before.get(name), after.get(name)) for name in {**before, **after}]
+    before, after = ({tensor.name: tensor for tensor in found.tensors} for found in (one, two))
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        errors = pool.map(
+            lambda name: _error(name, before.get(name), after.get(name)), {**before, **after}
+        )
+        return list(errors), _other_facts(dict(_facts(one)), dict(_facts(two)))
 
 
-def other_facts(sixteen: Path, quantized: Path) -> list[str]:
-    """Return the names of facts, beside the tensors, that the quantized file has otherwise."""
-    one, two = (dict(_facts(path)) for path in (sixteen, quantized))
+def _other_facts(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
 
 
-def _facts(path: Path) -> Iterator[tuple[str, Any]]:
-    for name, field in GgufReader(path).fields.items():
+def _facts(reader: GgufReader) -> Iterator[tuple[str, Any]]:
+    for name, field in reader.fields.items():
         if not name.startswith(MADE_BY_QUANTIZING):
             # The first two parts are the name and its length.
             yield name, [part.tobytes() for part in field.parts[2:]]

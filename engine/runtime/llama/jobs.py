@@ -83,7 +83,9 @@ class SearchJob:
         ]
         base = normaliser(last)
         self.search.take(
-            number, [*scores, *(float(last[token]) - base for token in branch.allowed)]
+            number,
+            [*scores, *(float(last[token]) - base for token in branch.allowed)],
+            [int(one.argmax()) for one in logits],
         )
 
 
@@ -93,6 +95,7 @@ class DecodingJob:
     def __init__(self, answer: AnswerTokens, *, most: int, matcher: Matcher | None = None) -> None:
         """Start with what the grammar forces; at most `most` tokens."""
         self.decoding = AnswerDecoding(answer, matcher)
+        self._answer = answer
         self._most = most
         self._pending = list(self.decoding.tokens)
         self.cells = most + len(self._pending) + 1
@@ -115,6 +118,19 @@ class DecodingJob:
     def take(self, request: FeedRequest, logits: Sequence[Logits]) -> None:
         """Say the next token."""
         self._step(logits[-1])
+
+    def take_text(self, tokens: Sequence[int]) -> bool:
+        """Take these for the most probable tokens, none of them fed; nothing where they do not end the turn.
+
+        How probable they are stays unknown.
+        """
+        decoding = AnswerDecoding(self._answer)
+        for token in tokens:
+            if not decoding.step(token, 0.0, most=self._most):
+                break
+        if decoding.finished:
+            self.decoding = decoding
+        return decoding.finished
 
     def _step(self, logits: Logits) -> None:
         matcher, scores = self.decoding.matcher, logits
@@ -179,3 +195,35 @@ class CombinedJob:
             for name in (request.node, request.behind)
         )
         return replace(request, node=node, behind=behind)
+
+
+class SearchAndTextJob(CombinedJob):
+    """The most probable answer and the free text, which is decoded only where the search does not show it.
+
+    Where the most probable tokens are those of an answer, the search has looked at each of them.
+    """
+
+    def __init__(
+        self, search: SearchJob, text: DecodingJob, answers: Sequence[Sequence[int]]
+    ) -> None:
+        """Take the tokens of the answers that are searched."""
+        super().__init__([search, text])
+        self._search, self._text, self._answers = search, text, answers
+        self._start: Logits | None = None
+
+    def begin(self, logits: Logits) -> None:
+        """Begin the search alone."""
+        self._search.begin(logits)
+        # the engine's own are gone when the search is over
+        self._start = logits.copy()
+
+    def requests(self) -> Sequence[FeedRequest]:
+        """Return what the search asks; at its end what the text does."""
+        found = super().requests()
+        if found or self._start is None:
+            return found
+        greedy = self._search.search.choice.greedy
+        if greedy is None or not self._text.take_text(self._answers[greedy]):
+            self._text.begin(self._start)
+        self._start = None
+        return super().requests()

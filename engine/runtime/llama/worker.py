@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.runtime.llama.engine import Engine, PrefixedRows
+from engine.runtime.llama.engine import Engine, Job, PrefixedRows
 from engine.runtime.llama.jobs import (
     CombinedJob,
     DecodingJob,
     NotFiniteError,
+    SearchAndTextJob,
     SearchJob,
     answer_tokens,
 )
@@ -82,14 +83,20 @@ def _generate(
     """Return the choices, the texts constrained by a grammar, and the free texts."""
     tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
     searches, constrained = list[SearchJob](), list[DecodingJob]()
-    if request["answers"]:
-        tree = make_tree([engine.tokens(text) for text in request["answers"]])
+    answers = [engine.tokens(text) for text in request["answers"]]
+    if answers:
+        tree = make_tree(answers)
         searches = [SearchJob(tree, distribution=request["distribution"]) for _ in rows]
     if request["grammar"]:
         grammar, most = _grammar(engine, request), request["grammar_tokens"]
         constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
     free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
-    parts = zip(*filter(None, (searches, constrained, free_jobs)), strict=True)
+    searched: Sequence[Job] = searches
+    decoded: Sequence[Job] = free_jobs
+    if searches and free_jobs:
+        pairs = zip(searches, free_jobs, strict=True)
+        searched, decoded = [SearchAndTextJob(*pair, answers) for pair in pairs], ()
+    parts = zip(*filter(None, (searched, constrained, decoded)), strict=True)
     if rows:
         jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
         PrefixedRows(engine, rows, jobs).run(report)

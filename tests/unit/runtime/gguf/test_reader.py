@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
+import transformers.modeling_gguf_pytorch_utils as loading
 
 from engine.runtime.gguf.reader import GgufReader, read_once
 
@@ -53,6 +55,33 @@ def test_a_file_is_read_once_within_and_the_package_is_as_before_behind(file: Pa
     assert (gguf.GGUFReader, gguf.get_tensor_name_map) == own
 
 
+def test_values_are_those_of_transformers_each_parsed_once(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, parsed = loading._gguf_parse_value, list[int]()
+
+    def counted(part: Any, types: list[int]) -> Any:
+        parsed.append(1)
+        return own(part, types)
+
+    def values() -> dict[str, Any]:
+        fields = gguf.GGUFReader(file).fields
+        return {
+            name: [loading._gguf_parse_value(field.parts[at], field.types) for at in field.data]
+            for name, field in fields.items()
+        }
+
+    expected = values()
+    monkeypatch.setattr(loading, "_gguf_parse_value", counted)
+    with read_once():
+        assert values() == expected
+        first = len(parsed)
+        assert values() == expected
+
+    assert len(parsed) == first > 0
+    assert loading._gguf_parse_value is counted
+
+
 def test_the_package_is_as_before_behind_an_error(file: Path) -> None:
     own = gguf.GGUFReader
 
@@ -64,3 +93,42 @@ def test_the_package_is_as_before_behind_an_error(file: Path) -> None:
         fail()
 
     assert gguf.GGUFReader is own
+
+
+def test_a_larger_vocabulary_takes_no_more_calls_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, counts = list[int](), list[int]()
+    own = gguf.GGUFReader._get
+
+    def counted(self: gguf.GGUFReader, *given: Any, **named: Any) -> Any:
+        calls.append(1)
+        return own(self, *given, **named)
+
+    monkeypatch.setattr(gguf.GGUFReader, "_get", counted)
+    for size in (3, 300):
+        writer = gguf.GGUFWriter(tmp_path / f"{size}.gguf", "llama")
+        writer.add_token_list([f"token {number}" for number in range(size)])
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+        calls.clear()
+        field = GgufReader(tmp_path / f"{size}.gguf").fields["tokenizer.ggml.tokens"]
+        counts.append(len(calls))
+        assert field.contents(size - 1) == f"token {size - 1}"
+
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("kept", [0.4, 0.6, 0.8])
+def test_a_file_that_ends_within_is_refused_as_by_the_package(
+    file: Path, tmp_path: Path, kept: float
+) -> None:
+    whole = file.read_bytes()
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises((ValueError, IndexError)) as expected:
+        gguf.GGUFReader(cut)
+
+    with pytest.raises(expected.type):
+        GgufReader(cut)

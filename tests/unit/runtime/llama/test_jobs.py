@@ -1,0 +1,100 @@
+"""What a row is asked behind its prompt: the tokens that are fed, and what comes of them. Logits stand in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from engine.runtime.generation.sequence import AnswerTokens
+from engine.runtime.llama.engine import START, Job, Logits
+from engine.runtime.llama.jobs import DecodingJob, SearchAndTextJob, SearchJob
+from engine.runtime.scoring.label_search import make_tree
+
+YES, NO, OTHER, WELL, END = 1, 2, 3, 4, 9
+ANSWERS = [[YES, END], [NO, END], [YES, WELL, END]]
+READ = AnswerTokens(
+    terminator="|",
+    tail=0,
+    is_stop=lambda token: token == END,
+    text=lambda tokens: " ".join(map(str, tokens)),
+    whole=lambda tokens: " ".join(map(str, tokens)),
+)
+Path = tuple[int, ...]
+
+
+def logits(best: int, second: int) -> Logits:
+    found = np.zeros(10, dtype=np.float32)
+    found[best], found[second] = 4.0, 3.0
+    return found
+
+
+def fed_by(job: Job, table: dict[Path, Logits]) -> list[Path]:
+    """Run a job to its end; return what was fed, each with all that stands before it."""
+    reached: dict[int, Path] = {START: ()}
+    fed: list[Path] = []
+    # one buffer, as the engine hands out: what a job keeps of it has to be a copy
+    shown = table[()].copy()
+    job.begin(shown)
+    shown[:] = -1.0
+    while wanted := job.requests():
+        for request in wanted:
+            path = (*reached[request.behind], *request.tokens)
+            reached[request.node] = path
+            fed.append(path)
+            ends = [path[: len(path) - left] for left in reversed(range(len(request.tokens)))]
+            job.take(request, [table[end] for end in (ends if request.every else ends[-1:])])
+    return fed
+
+
+def both(most: int = 5) -> tuple[SearchAndTextJob, SearchJob, DecodingJob]:
+    search = SearchJob(make_tree(ANSWERS), distribution=True)
+    text = DecodingJob(READ, most=most)
+    return SearchAndTextJob(search, text, ANSWERS), search, text
+
+
+SAYS_AN_ANSWER: dict[Path, Logits] = {
+    (): logits(YES, NO),
+    (YES,): logits(END, WELL),
+    (YES, WELL): logits(END, OTHER),
+    (NO,): logits(END, OTHER),
+}
+SAYS_ANOTHER = {
+    **SAYS_AN_ANSWER,
+    (): logits(OTHER, YES),
+    (OTHER,): logits(WELL, END),
+    (OTHER, WELL): logits(END, YES),
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "text", "more"),
+    [
+        pytest.param(SAYS_AN_ANSWER, "1", [], id="an answer"),
+        pytest.param(SAYS_ANOTHER, "3 4", [(OTHER,), (OTHER, WELL)], id="another text"),
+    ],
+)
+def test_the_free_text_costs_nothing_where_the_search_saw_it(
+    table: dict[Path, Logits], text: str, more: Sequence[Path]
+) -> None:
+    alone = SearchJob(make_tree(ANSWERS), distribution=True)
+    looked_into = fed_by(alone, table)
+    decoded = DecodingJob(READ, most=5)
+    fed_by(decoded, table)
+
+    job, search, said = both()
+
+    assert fed_by(job, table) == [*looked_into, *more]
+    assert search.search.choice == alone.search.choice
+    assert said.decoding.result().text == decoded.decoding.result().text == text
+    assert said.decoding.finished
+    assert decoded.decoding.finished
+
+
+def test_an_answer_that_does_not_fit_is_cut_off_as_decoding_cuts_it() -> None:
+    job, _, said = both(most=1)
+
+    fed_by(job, SAYS_AN_ANSWER)
+
+    assert (said.decoding.result().text, said.decoding.finished) == ("1", False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.stage import TRAINING_ROWS
+from engine.artifacts.stage import TRAINED_ON
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
@@ -22,6 +22,7 @@ from engine.evidence import (
     DriftResult,
     ForgettingResult,
     LearningCurve,
+    ReplayResult,
     Scores,
     Seeds,
     SoftAgainstAnswers,
@@ -188,13 +189,18 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 
 
 def trained_data(artifacts: Artifacts) -> Artifact | None:
-    """The rows that are trained on, those of a teacher among them; None before they are there."""
-    return artifacts.get(TRAINING_ROWS) or artifacts.get("data")
+    """The rows that are trained on, a teacher's and replayed text among them; None before they are there."""
+    return next((artifacts[one] for one in (*TRAINED_ON, "data") if one in artifacts), None)
 
 
 def teacher(artifacts: Artifacts) -> TeacherResult | None:
     """What a teacher answered; None without one, or before it was asked."""
     return read_as(TeacherResult, artifacts, "teach", "teacher.json")
+
+
+def replay(artifacts: Artifacts) -> ReplayResult | None:
+    """The text that is trained beside the rows; None where the recipe asks for none, or before it is there."""
+    return read_as(ReplayResult, artifacts, "replay", "replay.json")
 
 
 def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Payload = Mapping[str, Any]
 TRAINING_ROWS = "training_rows"
 """The product of `teach`: train and validation as the data stage leaves them, with the teacher's rows."""
+REPLAYED_ROWS = "replayed_rows"
+"""The product of `replay`: train and validation as the data stage leaves them, and the text that is trained beside."""
+TRAINED_ON = (TRAINING_ROWS, REPLAYED_ROWS)
+"""Products that training reads in the place of the data; a recipe has one of them at most."""
 
 
 class PreviousModel(Protocol):
@@ -72,10 +76,10 @@ class StageContext:
         return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
 
     def for_training(self) -> StageContext:
-        """Return the same with the rows that are trained on, a teacher's among them, in the place of the data."""
-        if TRAINING_ROWS not in self.artifacts:
+        """Return the same with what is trained on in the place of the data: a teacher's rows too, or replayed text."""
+        found = next((self.artifacts[one] for one in TRAINED_ON if one in self.artifacts), None)
+        if found is None:
             return self
-        found = self.artifacts[TRAINING_ROWS]
         return replace(
             self,
             artifacts={**self.artifacts, "data": found},

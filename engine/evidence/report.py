@@ -11,6 +11,7 @@ from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
+from engine.evidence.replay import ReplayResult
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
 from engine.evidence.teacher import (
@@ -170,6 +171,8 @@ class Report:
     """Who answered the rows without labels; None without a teacher, or before it was asked."""
     against_teacher: StudentAgainstTeacher | None = None
     """The tuned model beside its teacher; None before the gate."""
+    replay: ReplayResult | None = None
+    """General text that was trained beside the rows; None where the recipe asks for none."""
     soft_targets: SoftTargetsResult | None = None
     """None where only answers of a teacher are learned, or before it was asked."""
     soft_against_answers: SoftAgainstAnswers | None = None

@@ -129,6 +129,7 @@ def assemble(facts: ReportInputs) -> Report:
         sweep=flow.sweep(artifacts),
         teacher=flow.teacher(artifacts),
         against_teacher=flow.against_teacher(artifacts),
+        replay=flow.replay(artifacts),
         soft_targets=flow.soft_targets(artifacts),
         soft_against_answers=flow.soft_against_answers(artifacts),
         seeds=flow.seeds(artifacts),

@@ -15,6 +15,7 @@ STAGES: tuple[str, ...] = (
     "data",
     "baseline",
     "teach",
+    "replay",
     "soft_targets",
     "sweep",
     "compile",
@@ -32,7 +33,11 @@ STAGES: tuple[str, ...] = (
 )
 """`report` follows them all, whatever happened; it reads records and is not stored by key."""
 
-PRODUCTS: dict[str, str] = {"holdout": "data", "training_rows": "teach"}
+PRODUCTS: dict[str, str] = {
+    "holdout": "data",
+    "training_rows": "teach",
+    "replayed_rows": "replay",
+}
 """Inner products that other stages may need by name, and the stage that makes them."""
 
 

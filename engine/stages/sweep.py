@@ -40,7 +40,7 @@ from engine.training.variants import (
 )
 
 REVISION = 1
-NEEDS = ("data", "training_rows", "soft_targets")
+NEEDS = ("data", "training_rows", "replayed_rows", "soft_targets")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 

@@ -20,7 +20,7 @@ from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
 REVISION = 4
-NEEDS = ("data", "training_rows", "soft_targets", "compile")
+NEEDS = ("data", "training_rows", "replayed_rows", "soft_targets", "compile")
 USES = ("base_model", "device")
 TOOLS = ("peft", "torch", "transformers")
 

@@ -19,6 +19,7 @@ from engine.recipe.model import (
     Data,
     Export,
     FewerLayers,
+    GeneralText,
     HubRef,
     MaxDrop,
     NewTokenizer,
@@ -26,6 +27,7 @@ from engine.recipe.model import (
     Probe,
     Recipe,
     Reference,
+    Replay,
     Scratch,
     Source,
     Splits,
@@ -133,7 +135,14 @@ def _source(source: Source) -> dict[str, Any]:
 
 def _data(data: Data) -> dict[str, Any]:
     sources = [_source(source) for source in data.sources]
-    return to_mapping(data, definition("data"), sources=sources)
+    replay = _replay(data.replay) if data.replay else None
+    return to_mapping(data, definition("data"), sources=sources, replay=replay)
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    listed = [_source(source) for source in replay.sources]
+    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {"sources": listed}
+    return to_mapping(replay, definition("replay"), **taken)
 
 
 def _bounds(
@@ -177,6 +186,14 @@ def _probe(probe: Probe) -> Any:
     return to_mapping(probe, schema, **known)
 
 
+def _general_text(text: GeneralText) -> dict[str, Any]:
+    schema, source = definition("general_text"), text.source
+    place = {key: value for key, value in _source(source).items() if value} if source else {}
+    own = {"input", "limit", "bits_per_byte"}
+    known = {key: place.get(key) for key in schema["properties"] if key not in own}
+    return to_mapping(text, schema, **known, bits_per_byte={"max_rise": text.max_rise})
+
+
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
     taught = acceptance.against_teacher
@@ -185,6 +202,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         forgetting,
         schema["properties"]["forgetting"],
         probes=[_probe(probe) for probe in forgetting.probes],
+        text=_general_text(forgetting.text) if forgetting.text else None,
     )
     return to_mapping(
         acceptance,

@@ -1,7 +1,7 @@
 """One recipe in, a gated and quantized small language model out.
 
-recipe -> plan -> stages: data, baseline, (synthesize), (teach), compile, train, evaluate, gate, merge, quantize, verify
--> report.
+recipe -> plan -> stages: data, baseline, (synthesize, teach, replay), compile, train, evaluate, gate, merge, quantize,
+verify; then the report.
 
 From Python: `from engine import load_recipe, plan, run, predict, load_report`. Each name is imported when it
 is first used, so that `import engine` stays light; their types are in `__init__.pyi`.
@@ -23,8 +23,8 @@ The rooms, from the command line down; each imports only from those below it:
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
-- `stages`: the boxes of the picture in the README, and others (synthesize, teach, soft_targets, sweep, seeds, resample,
-  forgetting).
+- `stages`: the boxes of the picture in the README, and others (synthesize, teach, replay, soft_targets, sweep, seeds,
+  resample, forgetting).
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
 - `parity`: whether merged, converted and quantized variants still answer as the trained one.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.stage import with_added_rows
+from engine.artifacts.stage import TRAINED_ON
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
@@ -22,6 +22,7 @@ from engine.evidence import (
     DriftResult,
     ForgettingResult,
     LearningCurve,
+    ReplayResult,
     Scores,
     Seeds,
     SoftAgainstAnswers,
@@ -208,8 +209,8 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
 
 
 def trained_data(artifacts: Artifacts) -> Artifact | None:
-    """The rows that are trained on, added ones among them; None before they are there."""
-    return with_added_rows(artifacts) or artifacts.get("data")
+    """The rows that are trained on, added rows and replayed text among them; None before they are there."""
+    return next((artifacts[one] for one in (*TRAINED_ON, "data") if one in artifacts), None)
 
 
 def teacher(artifacts: Artifacts) -> TeacherResult | None:
@@ -220,6 +221,11 @@ def teacher(artifacts: Artifacts) -> TeacherResult | None:
 def synthetic(artifacts: Artifacts) -> SyntheticResult | None:
     """What a model wrote, and what of it is trained on; None without that, or before it was asked."""
     return read_as(SyntheticResult, artifacts, "synthesize", SYNTHETIC)
+
+
+def replay(artifacts: Artifacts) -> ReplayResult | None:
+    """The text that is trained beside the rows; None where the recipe asks for none, or before it is there."""
+    return read_as(ReplayResult, artifacts, "replay", "replay.json")
 
 
 def against_teacher(artifacts: Artifacts) -> StudentAgainstTeacher | None:

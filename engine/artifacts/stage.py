@@ -24,8 +24,10 @@ TRAINING_ROWS = "training_rows"
 """The product of `teach`: train and validation as the data stage leaves them, with the teacher's rows."""
 SYNTHETIC_ROWS = "synthetic_rows"
 """The product of `synthesize`: the same, with the rows that a model has written."""
-ADDED_ROWS: Mapping[str, str] = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS}
-"""Products with rows beside those of the data stage, by the stage that makes them; a recipe has one at most."""
+REPLAYED_ROWS = "replayed_rows"
+"""The product of `replay`: train and validation as the data stage leaves them, and the text that is trained beside."""
+TRAINED_ON = (SYNTHETIC_ROWS, TRAINING_ROWS, REPLAYED_ROWS)
+"""Products that training reads in the place of the data; a recipe has one of them at most."""
 
 
 class PreviousModel(Protocol):
@@ -76,8 +78,8 @@ class StageContext:
         return read_examples(self.artifacts[stage].file(f"{split}.jsonl"))
 
     def for_training(self) -> StageContext:
-        """Return the same with the rows that are trained on, added ones among them, in the place of the data."""
-        found = with_added_rows(self.artifacts)
+        """Return the same with what is trained on in the place of the data: added rows too, or replayed text."""
+        found = next((self.artifacts[one] for one in TRAINED_ON if one in self.artifacts), None)
         if found is None:
             return self
         return replace(
@@ -97,11 +99,6 @@ class StageContext:
             text=training_text(data) if data else None,
         )
         return locate_start(start, self.cached, self.progress)
-
-
-def with_added_rows(artifacts: Mapping[str, Artifact]) -> Artifact | None:
-    """Return the product that holds rows beside those of the data stage; None without one."""
-    return next((artifacts[name] for name in ADDED_ROWS.values() if name in artifacts), None)
 
 
 def training_text(data: Artifact) -> TrainingText:

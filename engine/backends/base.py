@@ -276,18 +276,18 @@ def shares_prefix(recipe: Recipe) -> bool:
 def plain_reason(recipe: Recipe) -> str:
     """Say why each row of a batch is computed by itself; empty where rows may share their common start."""
     method = recipe.method
-    if method.kind != "full" and method.dropout > 0:
-        return "dropout drops other units of each row"
-    if method.neftune_alpha is not None:
-        return "neftune_alpha draws other noise for each row"
-    if method.loss_on == "everything":
-        return "the common start is learned from in each row"
-    if method.preference is not None:
-        return "answers of preferences are compared, each after its prompt"
-    if method.packing:
-        return "packed documents have no common start"
+    reasons = {
+        "dropout drops other units of each row": method.kind != "full" and method.dropout > 0,
+        "neftune_alpha draws other noise for each row": method.neftune_alpha is not None,
+        "the common start is learned from in each row": method.loss_on == "everything",
+        "answers of preferences are compared, each after its prompt": method.preference is not None,
+        "packed documents have no common start": method.packing,
+        "text that is replayed has no start in common with rows": recipe.data.replay is not None,
+    }
     found = [key for key, _ in recipe.backend.overrides if key in PLAIN_ONLY]
-    return f"backend.overrides.{found[0]} is for plain batches" if found else ""
+    if found:
+        reasons[f"backend.overrides.{found[0]} is for plain batches"] = True
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def dpo_losses(preference: Preference, keys: tuple[str, str]) -> Iterator[tuple[str, Json, str]]:

@@ -159,6 +159,7 @@ def _not_compiled(recipe: Recipe) -> Iterator[Problem]:
         (method.kind == "full", "trains whole models", "method.kind", "kind: full"),
         (recipe.task.kind == "text", "pre-trains on texts", "task.kind", "kind: text"),
         (method.keep == "last", "keeps the last checkpoint", "method.keep", "keep: last"),
+        (not recipe.data.replay, "reads token files of the rows alone", "data.replay", ""),
         (not method.early_stopping, "does not stop early", "method.early_stopping", ""),
         (
             recipe.backend.precision != "fp16",

@@ -71,7 +71,7 @@ from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
-from engine.training.trained_rows import TrainedRows, rows_note, what_changes_rows
+from engine.training.trained_rows import TrainedRows, replay_words, rows_note, what_changes_rows
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
 
@@ -165,6 +165,7 @@ def _training_facts(recipe: Recipe) -> list[tuple[str, str | Table]]:
     facts: list[tuple[str, str | Table]] = []
     if text := load_backend(recipe.backend.name).environment_words():
         facts.append(("backend", text))
+    facts += [("replay", text)] if (text := replay_words(recipe)) else []
     return [*facts, *([("sweep", sweep_words(recipe.sweep))] if recipe.sweep else [])]
 
 

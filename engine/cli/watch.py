@@ -32,8 +32,9 @@ from engine.render.progress import (
     open_progress,
 )
 from engine.render.report.sections.drift import drift_line
-from engine.render.report.sections.forgetting import probe_line
+from engine.render.report.sections.forgetting import probe_line, text_line
 from engine.render.report.sections.learning import learning_lines
+from engine.render.report.sections.replay import replay_line
 from engine.render.report.sections.seeds import seeds_line
 from engine.render.report.sections.soft_targets import against_answers_line, soft_line
 from engine.render.report.sections.sweep import sweep_lines
@@ -138,6 +139,11 @@ def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
     return "\n".join([*synthetic_lines(found), *beside])
 
 
+def _replay(artifacts: Artifacts, _: Recipe) -> str:
+    found = flow.replay(artifacts)
+    return replay_line(found) if found else ""
+
+
 def _soft_targets(artifacts: Artifacts, _: Recipe) -> str:
     found = flow.soft_targets(artifacts)
     return "" if found is None else soft_line(found)
@@ -178,7 +184,10 @@ def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
     found = flow.forgetting(artifacts)
-    return "" if found is None else probe_line(found.overall, found)
+    if found is None:
+        return ""
+    lines = [probe_line(found.overall, found)]
+    return "\n".join([*lines, *([text_line(found.text)] if found.text else [])])
 
 
 def _drift(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -237,6 +246,7 @@ _LINES: dict[str, Callable[[Artifacts, Recipe], str]] = {
     "baseline": _baseline,
     "synthesize": _synthesize,
     "teach": _teach,
+    "replay": _replay,
     "soft_targets": _soft_targets,
     "sweep": _sweep,
     "compile": _compile,

@@ -41,6 +41,11 @@ class ProbeItem:
     """Place of the right option."""
 
     @property
+    def right(self) -> str:
+        """The right option with what stands before it, as one text."""
+        return "".join(self.options[self.gold])
+
+    @property
     def id(self) -> str:
         """The start of the sha256 of what is asked."""
         text = json.dumps([self.kind, self.options, self.gold], ensure_ascii=False)
@@ -57,7 +62,7 @@ def probe_items(
 
     """
     if probe.source is None:
-        items = _builtin()
+        items = builtin_items()
     else:
         name = source_names([probe.source])[0]
         path = fetch_source(probe.source, cached, progress)
@@ -79,7 +84,8 @@ def builtin_digest() -> str:
     return digest.hexdigest()
 
 
-def _builtin() -> tuple[ProbeItem, ...]:
+def builtin_items() -> tuple[ProbeItem, ...]:
+    """Return the project's own questions."""
     items: list[ProbeItem] = []
     for kind in KINDS:
         with (FOLDER / f"{kind}.jsonl").open(encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Rows without labels, for a model to answer: read and checked as training rows, apart from every split.
+"""Rows without labels, to be answered or replayed: read and checked as training rows, apart from every split.
 
 What stands in validation or the holdout, even nearly, is always left out, whatever `data.checks.leakage`
 says: nobody has looked at these rows, so there is no reason to keep one. Each row that is left out is
@@ -54,12 +54,14 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     sources: Sequence[Source],
     splits: Mapping[SplitName, Sequence[Example]],
     most: int = 0,
+    path: str = "teacher.inputs",
     listed: Path | None = None,
     scratch: Path | None = None,
     step: Step = lambda _, __: None,
 ) -> UnlabelledRows:
     """Return the rows of `sources` that stand in none of the `splits`; at most `most`, 0 for all.
 
+    `path` is the key that problems are reported at.
     Every row of a finding, and every one that stands in a split, is written to the file `listed` by its place.
     DataError for rows that cannot be read, and where a check says `fail`.
     """
@@ -76,7 +78,7 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     if listed is not None:
         findings.copy_rows(listed)
     if findings.problems:
-        raise DataError([replace(one, path="teacher.inputs") for one in findings.problems])
+        raise DataError([replace(one, path=path) for one in findings.problems])
     living = list(pool.living())
     if most:
         findings.drop(NOT_ASKED, pool.leave_out(living[most:]))

@@ -37,6 +37,7 @@ from engine.evidence.repeats import (
     SeedScores,
     SeedSpread,
 )
+from engine.evidence.replay import ReplayResult
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult, SweepSetting
@@ -54,6 +55,7 @@ from engine.evidence.training import (
     DriftResult,
     DriftScore,
     ForgettingResult,
+    GeneralTextScores,
     HistoryPoint,
     LearnedTargets,
     LearningCurve,

@@ -11,6 +11,7 @@ from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
 from engine.evidence.repeats import Reproduction, Seeds
+from engine.evidence.replay import ReplayResult
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult
 from engine.evidence.synthetic import SyntheticResult
@@ -175,6 +176,8 @@ class Report:
     """Rows that a model has written for training; None without them, or before it was asked."""
     without_synthetic: tuple[Comparison, ...] = ()
     """The tuned model beside the same training without those rows; empty where no gain over it is bounded."""
+    replay: ReplayResult | None = None
+    """General text that was trained beside the rows; None where the recipe asks for none."""
     soft_targets: SoftTargetsResult | None = None
     """None where only answers of a teacher are learned, or before it was asked."""
     soft_against_answers: SoftAgainstAnswers | None = None

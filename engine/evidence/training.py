@@ -125,12 +125,32 @@ class ProbeScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeneralTextScores:
+    """How well general text is foreseen before and after training, in bits per byte."""
+
+    builtin: bool
+    """The sentences of the built-in probes; else the recipe names the text."""
+    documents: int
+    bytes: int
+    left_out: int
+    """Documents near text that is replayed, which is trained on."""
+    before: Metric
+    after: Metric
+    rise: Metric
+    """After minus before, paired over documents, with interval."""
+    p_value: float | None
+    """Paired permutation test of no difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForgettingResult:
     """What training cost in things that it was not about."""
 
     probes: tuple[ProbeScores, ...]
     overall: ProbeScores
     """All probes together; its drop is what the gate bounds."""
+    text: GeneralTextScores | None = None
+    """None where the recipe bounds nothing of general text."""
 
 
 CHOSEN_LOG_PROBABILITY: Final = "chosen_log_probability"

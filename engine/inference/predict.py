@@ -60,6 +60,8 @@ class PredictionInputs:
     """The longest training answers, where they say how long an answer may be."""
     loss: str = ""
     """Of a training on preferences, which says what a rating is; empty for the others."""
+    stride: int = 0
+    """Tokens by which a window moves over a document; 0 for blocks with nothing before them."""
 
     @classmethod
     def of(cls, recipe: Recipe, train: Iterable[Example]) -> Self:
@@ -77,6 +79,7 @@ class PredictionInputs:
             max_length=recipe.method.max_length,
             answers=tuple(longest),
             loss=preference.loss if preference else "",
+            stride=recipe.acceptance.stride or 0,
         )
 
     def payload(self) -> dict[str, Any]:
@@ -86,6 +89,7 @@ class PredictionInputs:
         vllm = None if self.task.spec.by_likelihood else version_of(VLLM)
         # only where they are used, so that the keys of everybody else do not change
         payload |= {"loss": self.loss} if self.loss else {}
+        payload |= {"stride": self.stride} if self.stride else {}
         return payload | ({VLLM: vllm} if vllm else {})
 
     def room(self, chat: Chat) -> int:
@@ -101,8 +105,19 @@ class PredictionInputs:
         from engine.runtime.rendering.renderer import Renderer  # brings transformers
 
         # what training would cut or leave out is judged all the same
-        limits = LengthLimits(max_length=self.max_length, truncation="off", template_tokens="off")
+        limits = LengthLimits(
+            max_length=self.max_length,
+            truncation="off",
+            template_tokens="off",
+            stride=self.stride,
+        )
         return Renderer(chat, self.task, limits)
+
+
+def stride_slice(recipe: Recipe) -> dict[str, int]:
+    """Return how documents are judged, for keys; nothing where it is in blocks, as in keys of earlier versions."""
+    stride = recipe.acceptance.stride
+    return {"stride": stride} if stride else {}
 
 
 def task_slice(task: Task) -> dict[str, Any]:

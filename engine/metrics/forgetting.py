@@ -5,6 +5,8 @@ An option's log-likelihood is compared with the others'; a question's options by
 the right one; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
 Psychological Methods 17:456) for paired proportions: one item lost and one gained are added, so
 that it does not collapse where nothing changed. McNemar's exact test gives the p-value.
+
+General text is compared in bits per byte, paired over its documents by the intervals of `engine.metrics.paired`.
 """
 
 from __future__ import annotations
@@ -14,13 +16,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
-from engine.evidence import Check, ForgettingResult, Interval, Metric, ProbeScores
+from engine.evidence import (
+    Check,
+    ForgettingResult,
+    GeneralTextScores,
+    Interval,
+    Metric,
+    ProbeScores,
+)
 from engine.metrics.intervals import wilson
+from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Forgetting
 
 OVERALL = "all"
 METHOD = "Bonett and Price, paired"
+TEXT = "forgetting.text"
+"""The check of general text."""
+BITS = "bits_per_byte"
 PAIRED = ("minimal_pairs",)
 """Kinds whose options are whole sentences: compared by their sums, not by byte."""
 
@@ -91,13 +104,61 @@ def judge_forgetting(
         missing = Metric(name="forgetting", value=None, n=0, undefined="not measured")
         return (judge(missing, "max", forgetting.max_drop, decide_on="point"),)
     overall = result.overall
+    text = judge_text(forgetting, result.text, acceptance)
     note = f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
     worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
     if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
         note += f"; most lost in {worst.name} {worst.kind} ({worst.drop.value or 0.0:.3f})"
     drop, note = replace(overall.drop, name="forgetting"), f"{note}; p: McNemar's exact test"
     check = judge(drop, "max", forgetting.max_drop, decide_on=acceptance.decide_on, note=note)
-    return (replace(check, p_value=overall.p_value),)
+    return (replace(check, p_value=overall.p_value), *text)
+
+
+def judge_text(
+    forgetting: Forgetting, result: GeneralTextScores | None, acceptance: Acceptance
+) -> tuple[Check, ...]:
+    """Compare the rise of bits per byte of general text with `max_rise`; no check where none is asked."""
+    if forgetting.text is None:
+        return ()
+    bound = forgetting.text.max_rise
+    if result is None:
+        missing = Metric(name=TEXT, value=None, n=0, undefined="not measured")
+        return (judge(missing, "max", bound, decide_on="point"),)
+    note = (
+        f"bits per byte of general text, base {_share(result.before)}, tuned {_share(result.after)}"
+    )
+    rise = replace(result.rise, name=TEXT)
+    check = judge(rise, "max", bound, decide_on=acceptance.decide_on, note=note)
+    return (replace(check, p_value=result.p_value),)
+
+
+def text_scores(
+    before: Sequence[Prediction],
+    after: Sequence[Prediction],
+    judging: Judging,
+    *,
+    builtin: bool,
+    left_out: int,
+) -> GeneralTextScores:
+    """Compare two models' likelihoods of the same documents, paired by id; `judging` is of the kind text."""
+    from engine.metrics.paired import paired_difference  # brings numpy
+    from engine.metrics.scoring import score
+
+    found = paired_difference(BITS, after, before, judging)
+    values = [
+        next(metric for metric in score(rows, judging).metrics if metric.name == BITS)
+        for rows in (before, after)
+    ]
+    return GeneralTextScores(
+        builtin=builtin,
+        documents=len(before),
+        bytes=sum(row.bytes for row in before),
+        left_out=left_out,
+        before=values[0],
+        after=values[1],
+        rise=replace(found.metric, name="rise"),
+        p_value=found.p_value,
+    )
 
 
 def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Interval:

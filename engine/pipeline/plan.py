@@ -9,7 +9,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
-from engine.artifacts.stage import ADDED_ROWS
+from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINED_ON, TRAINING_ROWS
 from engine.backends import load_backend
 from engine.environment import Device, version_of
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, bind_to_lock, inputs_of
@@ -41,8 +41,10 @@ FORCED = "forced"
 UNKNOWN = "what the new rows do is known after `recipe data`"
 
 ROWS_UNKNOWN = "row counts are known after data"
-ADDED_UNKNOWN = "row counts are known after {stage}"
+LATER_UNKNOWN = "row counts are known after {}"
 ROWS_UNCOUNTED = "how many rows are trained is known after compile"
+MAKERS = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS, "replay": REPLAYED_ROWS}
+"""Stages that add to what is trained on, and their products."""
 SWEEP = "sweep"
 """The stage that chooses the method of those after it."""
 
@@ -122,13 +124,19 @@ class Plan:
 def training_data(
     recipe: Recipe, store: Store, stages: Mapping[str, PlannedStage]
 ) -> Artifact | None:
-    """Return the rows that are trained on, added ones among them; None before they are there."""
-    if not recipe.rows_added_by:
+    """Return what is trained on, a teacher's rows and replayed text among it; None before it is there."""
+    name = maker_of(recipe)
+    if name is None:
         return stages["data"].reused
-    adding = stages.get(recipe.rows_added_by)
-    if adding is None or adding.reused is None or adding.key is None:
+    maker = stages.get(name)
+    if maker is None or maker.reused is None or maker.key is None:
         return None
-    return store.get(products(adding.name, adding.key)[ADDED_ROWS[adding.name]])
+    return store.get(products(name, maker.key)[MAKERS[name]])
+
+
+def maker_of(recipe: Recipe) -> str | None:
+    """Return the stage that adds to what is trained on; None where the data are all of it."""
+    return next((name for name in MAKERS if name in stages_of(recipe)), None)
 
 
 def collect_inputs(recipe: Recipe, store: Store, device: Device) -> PlanInputs:
@@ -280,8 +288,8 @@ class _Planner:
             return "the setting is known after the sweep"
         if compiled and compiled.key is not None:
             return ROWS_UNCOUNTED
-        added = self.recipe.rows_added_by
-        return ADDED_UNKNOWN.format(stage=added) if added else ROWS_UNKNOWN
+        maker = maker_of(self.recipe)
+        return ROWS_UNKNOWN if maker is None else LATER_UNKNOWN.format(maker)
 
     def _previous_model(self) -> Previous | None:
         train, lock = self.stages["train"].key, self.inputs.lock
@@ -345,8 +353,8 @@ class _Planner:
             # anew
             needs["compile" if "compile" in needs else "config"] = make_key({"config": text}).digest
             if late and name == "compile":
-                product = ADDED_ROWS.get(self.recipe.rows_added_by, "data")
-                trained = needs[product]
+                names = (*TRAINED_ON, "data")
+                trained = next(needs[one] for one in names if one in needs)
                 rendered = rendered_key(self.recipe, trained, self.inputs.base_model)
                 needs["rendered"] = rendered.digest
         return needs

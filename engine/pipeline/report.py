@@ -131,6 +131,7 @@ def assemble(facts: ReportInputs) -> Report:
         against_teacher=flow.against_teacher(artifacts),
         synthetic=flow.synthetic(artifacts),
         without_synthetic=flow.without_synthetic(artifacts),
+        replay=flow.replay(artifacts),
         soft_targets=flow.soft_targets(artifacts),
         soft_against_answers=flow.soft_against_answers(artifacts),
         seeds=flow.seeds(artifacts),

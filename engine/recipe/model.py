@@ -340,6 +340,23 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """General text that is trained beside the rows; it is in no split."""
+
+    share: float
+    """Of the tokens that are learned in an epoch."""
+    sources: tuple[Source, ...]
+    """One for each file, as in `Data`; none where the base model's own samples are taken."""
+    input: str = "{text}"
+    """Template over the columns of a source's row."""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the base model writes the text itself."""
+        return not self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Rows in, examples out."""
 
@@ -359,6 +376,8 @@ class Data:
     checks: Checks
     synthesize: Synthesize | None = None
     """None: only the rows of the sources are learned from."""
+    replay: Replay | None = None
+    """None: nothing but the rows is trained."""
 
 
 # How rows are divided: `splits`.
@@ -718,12 +737,28 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeneralText:
+    """Text that has nothing to do with the task, and how much worse the model may foresee it after training."""
+
+    source: Source | None
+    """None for the sentences of the built-in probes."""
+    input: str
+    """Template over a row's columns."""
+    limit: int
+    """Documents that are judged at most, drawn by seed; 0 for all."""
+    max_rise: float
+    """`bits_per_byte.max_rise`: after minus before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forgetting:
     """What the model must still know after training."""
 
     probes: tuple[Probe, ...]
     max_drop: float
     """Of the share of all probes answered right, before minus after."""
+    text: GeneralText | None = None
+    """None: only probes are asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -793,6 +828,8 @@ class Acceptance:
     """None: trained without a review."""
     over_without_synthetic: tuple[MinGain, ...] = ()
     """Paired, against the same training without the synthetic rows."""
+    stride: int | None = None
+    """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""

@@ -41,6 +41,8 @@ STEPS: Final[Mapping[str, int]] = {"every_second": 2, "every_third": 3}
 """Words of `base_model.keep_layers`: from one kept layer to the next."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
+GENERAL_TEXT: Final[KeyPath] = ("acceptance", "forgetting", "text")
+REPLAY_SOURCES: Final[KeyPath] = ("data", "replay", "sources")
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
 
@@ -135,11 +137,13 @@ def written_references(
     That is a `model`, a `data set` or a `probe`. Works on broken recipes too.
     """
     acceptance, teacher = _mapping(value.get("acceptance")), _mapping(value.get("teacher"))
+    data = _mapping(value.get("data"))
     listed = [
-        (("data", "sources"), _mapping(value.get("data")).get("sources"), "data set"),
+        (("data", "sources"), data.get("sources"), "data set"),
         (("baselines",), value.get("baselines"), "model"),
         (PROBES, _mapping(acceptance.get("forgetting")).get("probes"), "probe"),
         (_TEACHER_SOURCES, _mapping(teacher.get("inputs")).get("sources"), "data set"),
+        (REPLAY_SOURCES, _mapping(data.get("replay")).get("sources"), "data set"),
     ]
     if isinstance(model := value.get("base_model"), Mapping):
         if "scratch" not in model:
@@ -147,6 +151,9 @@ def written_references(
         elif isinstance(tokenizer := _mapping(model["scratch"]).get("tokenizer"), Mapping):
             yield TOKENIZER, tokenizer, "model"
     yield from ((at, model, "model") for at, model in written_models(value))
+    text = _mapping(acceptance.get("forgetting")).get("text")
+    if isinstance(text, Mapping) and not {"hub", "path", "package"}.isdisjoint(text):
+        yield GENERAL_TEXT, text, "text"
     for path, items, what in listed:
         for position, item in enumerate(items if isinstance(items, list) else ()):
             at: KeyPath = (*path, position)
@@ -189,6 +196,8 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
             yield (*PROBES, number), probe.source.ref, "probe"
+    if forgetting and forgetting.text and forgetting.text.source:
+        yield GENERAL_TEXT, forgetting.text.source.ref, "text"
 
 
 def _of_model(model: Baseline, at: KeyPath) -> Iterator[tuple[KeyPath, Reference, str]]:
@@ -199,10 +208,12 @@ def _of_model(model: Baseline, at: KeyPath) -> Iterator[tuple[KeyPath, Reference
 
 
 def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:
-    """Yield every source of rows at its key: those with labels, then those that a teacher answers."""
+    """Yield every source of rows at its key: of the task, of rows that a teacher answers, of replayed text."""
     listed: list[tuple[KeyPath, tuple[Source, ...]]] = [(("data", "sources"), recipe.data.sources)]
     if recipe.teacher is not None:
         listed.append((_TEACHER_SOURCES, recipe.teacher.inputs.sources))
+    if recipe.data.replay is not None:
+        listed.append((REPLAY_SOURCES, recipe.data.replay.sources))
     for path, sources in listed:
         number, pattern = -1, ""
         for source in sources:

@@ -23,9 +23,11 @@ from engine.recipe.model import (
     Data,
     Export,
     Forgetting,
+    GeneralText,
     MaxDrop,
     Probe,
     Recipe,
+    Replay,
     Source,
     Splits,
     Task,
@@ -166,12 +168,19 @@ def _teacher(written: Written | None, folder: Path, judge: AccessCheck) -> Teach
 
 def _data(written: Written, folder: Path, judge: AccessCheck) -> Data:
     asked = written.get("synthesize")
+    replay = written.get("replay")
     return from_mapping(
         Data,
         written,
         sources=_sources(written["sources"], folder, judge),
         synthesize=None if asked is None else synthesize_of(asked, folder),
+        replay=None if replay is None else _replay(replay, folder, judge),
     )
+
+
+def _replay(written: Written, folder: Path, judge: AccessCheck) -> Replay:
+    sources = _sources(written.get("sources", ()), folder, judge)
+    return from_mapping(Replay, written, sources=sources)
 
 
 def _sources(listed: Iterable[Written], folder: Path, judge: AccessCheck) -> tuple[Source, ...]:
@@ -235,7 +244,19 @@ def _acceptance(written: Written, folder: Path) -> Acceptance:
 
 def _forgetting(written: Written, folder: Path) -> Forgetting:
     probes = tuple(_probe(probe, folder) for probe in written["probes"])
-    return from_mapping(Forgetting, written, probes=probes)
+    text = written.get("text")
+    return from_mapping(
+        Forgetting, written, probes=probes, text=None if text is None else _text(text, folder)
+    )
+
+
+def _text(written: Written, folder: Path) -> GeneralText:
+    own = {"input", "limit", "bits_per_byte"}
+    place = {key: value for key, value in written.items() if key not in own}
+    is_named = not {"hub", "path", "package"}.isdisjoint(place)
+    source = _source(with_defaults(place, definition("source")), folder) if is_named else None
+    rise = float(written["bits_per_byte"]["max_rise"])
+    return from_mapping(GeneralText, written, source=source, max_rise=rise)
 
 
 def _probe(written: Any, folder: Path) -> Probe:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
+from engine.recipe.references import GENERAL_TEXT
+from engine.recipe.text.compose import dotted
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.flatten import PROBES
 
@@ -130,6 +132,8 @@ def judging_references(recipe: Recipe) -> dict[str, tuple[Reference, ...]]:
     probes = {
         f"{PROBES}.{one.name}": one.source for one in (forgetting.probes if forgetting else ())
     }
+    if forgetting and forgetting.text:
+        probes[dotted(GENERAL_TEXT)] = forgetting.text.source
     if recipe.teacher is not None:
         models["teacher.model"] = recipe.teacher.model.ref or recipe.teacher.model.gguf
     return {

@@ -16,6 +16,7 @@ STAGES: tuple[str, ...] = (
     "baseline",
     "synthesize",
     "teach",
+    "replay",
     "soft_targets",
     "sweep",
     "compile",
@@ -37,6 +38,7 @@ PRODUCTS: dict[str, str] = {
     "holdout": "data",
     "synthetic_rows": "synthesize",
     "training_rows": "teach",
+    "replayed_rows": "replay",
 }
 """Inner products that other stages may need by name, and the stage that makes them."""
 

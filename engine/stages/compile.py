@@ -21,7 +21,7 @@ from engine.training.train import setting_of
 from engine.training.trained_rows import split_rows
 
 REVISION = 1
-NEEDS = ("data", "synthetic_rows", "training_rows")
+NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows")
 USES = ("device", "kernels")
 
 CONFIG = "config.yaml"

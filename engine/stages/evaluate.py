@@ -68,7 +68,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "task": {**asdict(recipe.task), **predict.counted_bytes(recipe.task)},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
-        "method": {"max_length": recipe.method.max_length},
+        "method": {"max_length": recipe.method.max_length, **predict.stride_slice(recipe)},
     }
 
 

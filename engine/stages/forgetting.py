@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
@@ -21,8 +23,11 @@ from engine.data.reading.sources import source_names, source_slice
 from engine.environment import version_of
 from engine.errors import DataError, Problem
 from engine.evidence import to_json
-from engine.metrics.forgetting import ProbeAnswer, forgetting_result
-from engine.recipe.model import Probe, Recipe, Source
+from engine.inference import predict
+from engine.inference.general_text import documents, judging_of, likelihoods, text_slice
+from engine.metrics.forgetting import ProbeAnswer, forgetting_result, text_scores
+from engine.metrics.predictions import Prediction
+from engine.recipe.model import GeneralText, Probe, Recipe, Source
 from engine.recipe.probes import probes_of
 from engine.store import Artifact
 from engine.training.train import load_trained
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
 REVISION = 1
-NEEDS = ("train",)
+NEEDS = ("train", "replayed_rows")
 USES = ("base_model", "device")
 TOOLS = ("peft", "torch", "transformers")
 
@@ -48,24 +53,35 @@ def applies(recipe: Recipe) -> bool:
 
 
 def references(recipe: Recipe) -> dict[str, Source]:
-    """Return the probes that lie in files, whose bytes decide what is asked."""
-    return {
+    """Return the probes and the text that lie in files, whose bytes decide what is asked."""
+    found = {
         f"probe {probe.name}": probe.source
         for probe in probes_of(recipe)
         if probe.source is not None
     }
+    text = _text(recipe)
+    return found | ({"general text": text.source} if text and text.source else {})
+
+
+def _text(recipe: Recipe) -> GeneralText | None:
+    forgetting = recipe.acceptance.forgetting
+    return forgetting.text if forgetting else None
 
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is asked, the seed that draws it, and the confidence of intervals."""
-    probes = probes_of(recipe)
+    probes, text = probes_of(recipe), _text(recipe)
+    asked: dict[str, Any] = {"probes": [_probe_slice(probe) for probe in probes]}
+    is_drawn = any(one.limit for one in probes)
+    method: dict[str, Any] = {"kind": recipe.method.kind}
+    if text is not None:  # so that without it the key is that of versions that did not know it
+        asked["text"] = text_slice(text) | predict.stride_slice(recipe)
+        method["max_length"] = recipe.method.max_length
+        is_drawn = True  # intervals are
     return {
-        "acceptance": {
-            "confidence": recipe.acceptance.confidence,
-            "forgetting": {"probes": [_probe_slice(probe) for probe in probes]},
-        },
-        "splits": {"seed": recipe.splits.seed if any(one.limit for one in probes) else None},
-        "method": {"kind": recipe.method.kind},
+        "acceptance": {"confidence": recipe.acceptance.confidence, "forgetting": asked},
+        "splits": {"seed": recipe.splits.seed if is_drawn else None},
+        "method": method,
     }
 
 
@@ -89,21 +105,31 @@ def run(context: StageContext) -> None:
 
     """
     items = _items(context)
-    before = _answers(context, items, model=None, load=lambda: _load_base(context))
-    after = _answers(
-        context,
-        items,
-        model=context.inputs["train"],
-        load=lambda: load_trained(context.artifacts["train"], context),
-    )
-    answered = {}
-    for name, made in (("base", before), ("tuned", after)):
-        text = made.file(ANSWERS).read_text(encoding="utf-8")
-        (context.workdir / f"answers.{name}.jsonl").write_text(text, encoding="utf-8")
-        answered[name] = _read(text, items)
+    text = _text(context.recipe)
+    texts, left_out = documents(context, text) if text else ([], 0)
+    answered, foreseen = dict[str, Any](), dict[str, list[Prediction]]()
+    for name, model, load in (
+        ("base", None, cache(partial(_load_base, context))),
+        ("tuned", context.inputs["train"], cache(partial(_load_tuned, context))),
+    ):
+        made = _answers(context, items, model=model, load=load)
+        if text:
+            foreseen[name] = likelihoods(context, texts, model=model, load=load)
+        answers = made.file(ANSWERS).read_text(encoding="utf-8")
+        (context.workdir / f"answers.{name}.jsonl").write_text(answers, encoding="utf-8")
+        answered[name] = _read(answers, items)
     result = forgetting_result(
         answered["base"], answered["tuned"], confidence=context.recipe.acceptance.confidence
     )
+    if text:
+        scores = text_scores(
+            foreseen["base"],
+            foreseen["tuned"],
+            judging_of(context.recipe),
+            builtin=text.source is None,
+            left_out=left_out,
+        )
+        result = replace(result, text=scores)
     write_json(context.workdir / FILE, to_json(result))
 
 
@@ -185,6 +211,10 @@ def _read(text: str, items: Sequence[ProbeItem]) -> list[ProbeAnswer]:
         )
         for line, item in zip(text.splitlines(), items, strict=True)
     ]
+
+
+def _load_tuned(context: StageContext) -> LoadedModel:
+    return load_trained(context.artifacts["train"], context)
 
 
 def _load_base(context: StageContext) -> LoadedModel:

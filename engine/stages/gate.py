@@ -29,7 +29,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
-from engine.recipe.metrics import FREE
+from engine.recipe.metrics import FREE, LIKELIHOODS
 from engine.recipe.model import Acceptance, Recipe
 
 REVISION = 3
@@ -86,8 +86,11 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     del bounds["synthetic"]
     if not acceptance.over_without_synthetic:
         del bounds["over_without_synthetic"]
+    del bounds["stride"]  # how is measured, in the keys of what measures
     forgetting = acceptance.forgetting
     bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
+    if forgetting is not None and forgetting.text is not None:
+        bounds["forgetting_text"] = forgetting.text.max_rise
     # where nothing of it is bounded, the key is that of versions that did not know it
     return {name: bound for name, bound in bounds.items() if name != "drift" or bound}
 
@@ -170,7 +173,7 @@ def _judge(
         acceptance.metrics,
         named_metrics(judged.chosen, free=judged.free),
         decide_on=acceptance.decide_on,
-        notes=dict.fromkeys(FREE, HOW_MEASURED),
+        notes=dict.fromkeys(FREE, HOW_MEASURED) | likelihood_notes(recipe),
     )
     gains = judge_gains(comparisons, acceptance)
     kept = judge_previous(comparisons, acceptance, earlier=since)
@@ -187,6 +190,15 @@ def _judge(
     drifted = judge_drift(acceptance.drift, flow.drift(context.artifacts), acceptance)
     ended = judge_endings(recipe.task, judged.predictions, scores=judged.chosen, free=judged.free)
     return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
+
+
+def likelihood_notes(recipe: Recipe) -> dict[str, str]:
+    """Say by which window likelihoods of documents are measured; nothing where they are in blocks."""
+    stride = recipe.acceptance.stride
+    if stride is None:
+        return {}
+    words = f"a window of {recipe.method.max_length} tokens, moved by {stride}"
+    return dict.fromkeys(LIKELIHOODS, words)
 
 
 def _judged(context: StageContext) -> _JudgedScores:

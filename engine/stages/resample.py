@@ -26,7 +26,7 @@ from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
 
 REVISION = 3
-NEEDS = ("data", "synthetic_rows", "training_rows", "soft_targets", "evaluate")
+NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "evaluate")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 

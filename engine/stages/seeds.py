@@ -27,7 +27,15 @@ from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
 REVISION = 1
-NEEDS = ("data", "synthetic_rows", "training_rows", "soft_targets", "holdout", "evaluate")
+NEEDS = (
+    "data",
+    "synthetic_rows",
+    "training_rows",
+    "replayed_rows",
+    "soft_targets",
+    "holdout",
+    "evaluate",
+)
 AFTER = ("gate",)
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")

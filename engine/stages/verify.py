@@ -78,6 +78,7 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "decide_on": recipe.acceptance.decide_on,
         "precision": recipe.backend.precision,
         "max_length": recipe.method.max_length,
+        **predict.stride_slice(recipe),
         "seed": recipe.method.seed,
     }
 

@@ -6,6 +6,7 @@ training goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from engine.data.splitting.subsets import Fold, folds_of
 from engine.inference import predict
 from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
+from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 from engine.training.train import Training, load_trained, train_rows
 from engine.training.variants import TrainingVariant, machine, variant
@@ -113,8 +115,25 @@ def _subset(part: Part, context: StageContext) -> Artifact:
     def build(folder: Path) -> None:
         write_examples(folder / "train.jsonl", part.train)
         write_examples(folder / "validation.jsonl", part.validation)
+        _keep_replayed(context, folder, share=len(part.train) / len(context.examples("train")))
 
     return context.cached("subset", payload, build)
+
+
+def _keep_replayed(context: StageContext, folder: Path, *, share: float) -> None:
+    """Keep as much of the text that is replayed as there is of the rows; most recipes have none."""
+    file = context.artifacts["data"].path / REPLAY_FILE
+    if not file.is_file():
+        return
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    sizes = [json.loads(line)["tokens"] for line in lines]
+    most, kept, held = min(share, 1.0) * sum(sizes), list[str](), 0
+    for line, size in zip(lines, sizes, strict=True):
+        if kept and held + size / 2 > most:
+            break
+        kept.append(line)
+        held += size
+    (folder / REPLAY_FILE).write_text("".join(kept), encoding="utf-8", newline="\n")
 
 
 def _predictions(

@@ -12,6 +12,7 @@ from engine.recipe.model import Method, Recipe
 from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
     FACTS,
+    REPLAY_FILE,
     counts_after_rendering,
     rendered_key,
 )
@@ -60,11 +61,33 @@ def trained_rows(
         return None
     found = None if data is None else counted_rows(recipe, store, data, base_model)
     train, validation = found or rows
+    # The data stage's own rows are counted without the text that is replayed beside them.
+    if recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file()):
+        train, found = _with_replay(recipe, train), None
     return TrainedRows(
         train=train,
         validation=validation,
         given=rows[0],
         counted=found is not None or not what_changes_rows(recipe, data),
+    )
+
+
+def _with_replay(recipe: Recipe, rows: int) -> int:
+    """Return about how many rows are trained with the text that is replayed, as if it were as long as they are."""
+    replay = recipe.data.replay
+    return rows if replay is None else round(rows / (1 - replay.share))
+
+
+def replay_words(recipe: Recipe) -> str:
+    """Say which text is trained beside the rows, and how much; empty where none is."""
+    replay = recipe.data.replay
+    if replay is None:
+        return ""
+    whose = f"given text ({len(replay.sources)} files)" if len(replay.sources) > 1 else "given text"
+    if replay.is_sampled:
+        whose = "texts that the base model writes, sampled once in the stage `replay`"
+    return (
+        f"{replay.share:.0%} of the learned tokens of an epoch are of {whose}; no rows of the task"
     )
 
 
@@ -76,7 +99,11 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
         return ""
     if recipe.method.packing:
         return "documents are packed into rows"
-    return "rows are left out" if recipe.task.spec.has_turns else "documents are cut into blocks"
+    if not recipe.task.spec.has_turns:
+        return "documents are cut into blocks"
+    checks = recipe.data.checks
+    leaves_out = "drop" in (checks.truncation, checks.template_tokens)
+    return "rows are left out" if leaves_out else "text is replayed"
 
 
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
@@ -92,7 +119,11 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
     limit = recipe.method.max_length
     longer = f", longer than {limit} tokens" if recipe.data.checks.truncation == "drop" else ""
     if not recipe.task.spec.has_turns or rows.train > rows.given:
-        return f"{rows.train} rows are trained, {_made(recipe)} from {rows.given} documents"
+        if recipe.task.spec.has_turns:
+            return f"{rows.train} rows are trained: {rows.given} training rows, and replayed text"
+        beside = ", with replayed text" if recipe.data.replay is not None else ""
+        made = f"{_made(recipe)} from {rows.given} documents{beside}"
+        return f"{rows.train} rows are trained, {made}"
     left = rows.given - rows.train
     return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"
 

@@ -14,9 +14,20 @@ from engine.store.store import sha256_of
 PLAIN = tuple(
     name
     for name in STAGES
-    if name not in ("synthesize", "teach", "sweep", "resample", "forgetting", "drift", "seeds")
+    if name
+    not in (
+        "synthesize",
+        "teach",
+        "replay",
+        "soft_targets",
+        "sweep",
+        "resample",
+        "forgetting",
+        "drift",
+    )
+    and name not in ("seeds", "answers_only")
 )
-"""The stages of a recipe without added rows, sweep, learning curve, folds, probes, preferences and further seeds."""
+"""The stages of every recipe: without teacher, replay, sweep, learning curve, folds, probes, drift, further seeds."""
 AFTER_GATE = ("merge", "quantize", "verify")
 
 

@@ -100,15 +100,19 @@ def columns_fit_the_kind(recipe: FilledText) -> Problems:
 @rule("acceptance.forgetting")
 def rows_can_be_found(recipe: FilledText) -> Problems:
     """A hub data set says its split or file; a file has a format of rows (R112, R231)."""
-    for at, written in _in_files(recipe):
+    found = written_references(recipe.filled)
+    for at, written, what in found:
+        if what not in ("probe", "text"):
+            continue
+        formats = _FORMATS if what == "probe" else (*_FORMATS, "lines", "text")
         if "hub" in written and not written.get("split") and "file" not in written:
             message = "a hub data set needs `split` or `file`"
             yield recipe.problem("R112", message, at=at, hint="add, for example, `split: test`")
             continue
         key = "file" if "file" in written else "path"
         name = written.get(key)
-        if name is None or format_of(name, written["format"]) in _FORMATS:
+        if name is None or format_of(name, written["format"]) in formats:
             continue
         message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell a format of rows"
-        hint = f"add `format:` with one of {', '.join(_FORMATS)}"
+        hint = f"add `format:` with one of {', '.join(formats)}"
         yield recipe.problem("R231", message, at=(*at, key), hint=hint)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.recipe.formats import FORMATS, format_of
+from engine.recipe.references import REPLAY_SOURCES
 from engine.recipe.rules.kinds import listed
 from engine.recipe.rules.places import climbs, fault_of_file, is_of_one_machine
 from engine.recipe.rules.rule import Problems, rule
@@ -49,14 +50,16 @@ def _sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
 
 
 def _all_sources(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield the sources of the data, and those of rows that a teacher answers."""
+    """Yield the sources of the data, of rows that a teacher answers, and of text that is replayed."""
     yield from _sources(recipe)
     if "teacher" in recipe.filled:
         unlabelled = written_sources(recipe["teacher"])
         yield from (((*SOURCES, position), one) for position, one in enumerate(unlabelled))
+    replayed = recipe["data"].get("replay", {}).get("sources", ())
+    yield from (((*REPLAY_SOURCES, position), one) for position, one in enumerate(replayed))
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def formats_are_known(recipe: FilledText) -> Problems:
     """R231: the file's name does not tell its format.
 
@@ -97,7 +100,7 @@ def _names(written: Mapping[str, Any], recipe: FilledText) -> list[str]:
     return [name for name in names if name is not None]
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def keys_fit_the_format(recipe: FilledText) -> Problems:
     """R226: header or quoting for a format that has none.
 
@@ -148,7 +151,7 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
                 yield recipe.problem(code, message, at=(*at, key), key=True)
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def xml_says_which_element(recipe: FilledText) -> Problems:
     """Nothing else tells which element of an xml file is a row (R251)."""
     for at, written in _all_sources(recipe):
@@ -187,7 +190,7 @@ def column_files_are_there(recipe: FilledText) -> Problems:
                 yield recipe.warning("R303", message, at=at)
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def patterns_match(recipe: FilledText) -> Problems:
     """R250: a pattern that matches no file.
 
@@ -389,7 +392,7 @@ def weights_change_something(recipe: FilledText) -> Problems:
             yield recipe.problem("R254", message, at=at, key=True, hint=hint)
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def encodings_exist(recipe: FilledText) -> Problems:
     """R230: no such encoding.
 
@@ -424,7 +427,7 @@ def _is_text_encoding(name: str) -> bool:
         return False
 
 
-@rule("data.sources", "teacher")
+@rule("data.sources", "data.replay", "teacher")
 def hub_says_which_rows(recipe: FilledText) -> Problems:
     """A hub data set has several splits and files (R112)."""
     for at, written in _all_sources(recipe):

@@ -19,6 +19,7 @@ from engine.recipe.model import (
     Data,
     Export,
     FewerLayers,
+    GeneralText,
     HubRef,
     MaxDrop,
     NewTokenizer,
@@ -26,6 +27,7 @@ from engine.recipe.model import (
     Probe,
     Recipe,
     Reference,
+    Replay,
     Scratch,
     Source,
     Splits,
@@ -136,7 +138,14 @@ def _source(source: Source) -> dict[str, Any]:
 def _data(data: Data) -> dict[str, Any]:
     sources = [_source(source) for source in data.sources]
     asked = _synthesize(data.synthesize) if data.synthesize else None
-    return to_mapping(data, definition("data"), sources=sources, synthesize=asked)
+    replay = _replay(data.replay) if data.replay else None
+    return to_mapping(data, definition("data"), sources=sources, synthesize=asked, replay=replay)
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    listed = [_source(source) for source in replay.sources]
+    taken = {"from": "base_model", "sources": None} if replay.is_sampled else {"sources": listed}
+    return to_mapping(replay, definition("replay"), **taken)
 
 
 def _bounds(
@@ -194,6 +203,14 @@ def _probe(probe: Probe) -> Any:
     return to_mapping(probe, schema, **known)
 
 
+def _general_text(text: GeneralText) -> dict[str, Any]:
+    schema, source = definition("general_text"), text.source
+    place = {key: value for key, value in _source(source).items() if value} if source else {}
+    own = {"input", "limit", "bits_per_byte"}
+    known = {key: place.get(key) for key in schema["properties"] if key not in own}
+    return to_mapping(text, schema, **known, bits_per_byte={"max_rise": text.max_rise})
+
+
 def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     gap, forgetting = acceptance.max_overfitting_gap, acceptance.forgetting
     taught, reviewed = acceptance.against_teacher, acceptance.synthetic
@@ -202,6 +219,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         forgetting,
         schema["properties"]["forgetting"],
         probes=[_probe(probe) for probe in forgetting.probes],
+        text=_general_text(forgetting.text) if forgetting.text else None,
     )
     return to_mapping(
         acceptance,

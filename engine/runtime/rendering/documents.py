@@ -18,7 +18,7 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
     begin and end with whole characters. What stands before is the token that the tokenizer puts at the
     start of a text, empty where it puts none.
     """
-    opening = _opening(chat.tokenizer)
+    opening = opening_of(chat.tokenizer)
     room = max_length - len(chat.token_ids(opening))
     ending = chat.tokenizer.eos_token or chat.terminator
     rest = text
@@ -29,6 +29,25 @@ def document_blocks(chat: Chat, text: str, max_length: int) -> Iterator[tuple[st
         yield opening, rest[:end]
         rest = rest[end:]
     yield opening, rest + ending
+
+
+def document_windows(
+    chat: Chat, text: str, max_length: int, stride: int
+) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield (what stands before, context, what is judged): a window that moves over a document by `stride` tokens.
+
+    What is judged are the blocks of at most `stride` tokens, each once; its context are as many of the blocks before it
+    as fit with it into `max_length` tokens. Each is tokenised apart, so that it has the same tokens in every window.
+    """
+    opening = opening_of(chat.tokenizer)
+    room = max_length - len(chat.token_ids(opening))
+    before: list[tuple[int, str]] = []
+    for _, block in document_blocks(chat, text, stride + max_length - room):
+        tokens = len(chat.token_ids(block))
+        while before and tokens + sum(held for held, _ in before) > room:
+            del before[0]
+        yield opening, tuple(one for _, one in before), block
+        before.append((tokens, block))
 
 
 def _fits(chat: Chat, text: str, room: int) -> bool:
@@ -59,7 +78,7 @@ def _cut(chat: Chat, text: str, room: int) -> int:
     return 0
 
 
-def _opening(tokenizer: Any) -> str:
+def opening_of(tokenizer: Any) -> str:
     """Return the text of the token that starts a text, if the tokenizer adds it by itself."""
     first = tokenizer("")["input_ids"][:1]
     begins = bool(first) and first[0] == tokenizer.bos_token_id

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from engine.runtime.rendering.key import (
     HOLDOUT,
     HOLDOUT_FACTS,
     PRODUCT,
+    REPLAY_FILE,
     LengthLimits,
     holdout_payload,
     rendered_payload,
@@ -104,6 +106,10 @@ class SplitFacts:
     """(tokens, rows that have so many), shortest first."""
     documents: int = 0
     """Documents, or blocks of long ones, that stand in packed rows; 0 where none are packed."""
+    replayed: int = 0
+    """Texts that are no rows of the task, and are trained beside them; each is one of `rows`, or in a packed one."""
+    replayed_tokens: int = 0
+    """Learned of them in an epoch."""
 
     def padding(self, room: int) -> float | None:
         """Return the share of packed rows of so many tokens that is empty; None where none are packed."""
@@ -136,6 +142,8 @@ def rendered_artifact(
         starts = {split: CommonStart() for split in SPLITS}
         for split, stats in stats_by_split.items():
             rows = renderer.rendered(read(request.data.file(f"{split}.jsonl")), stats)
+            if split == "train":
+                rows = chain(rows, _replayed(request.data, renderer, stats))
             path = folder / f"{split}.jsonl"
             if request.limits.packing:
                 packed = write_packed(path, rows, renderer.chat, request.limits.max_length)
@@ -229,6 +237,28 @@ def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
     }
 
 
+def _replayed(data: Artifact, renderer: Renderer, stats: RenderStats) -> Iterator[RenderedRow]:
+    """Yield the texts that are replayed beside the rows of `data`, as rows; most data have none."""
+    file = data.path / REPLAY_FILE
+    if not file.is_file():
+        return
+    with file.open(encoding="utf-8") as lines:
+        for one in map(json.loads, lines):
+            opening = [Segment(text=one["before"], supervised=False)] if one["before"] else []
+            tokens = one["tokens"] + len(renderer.chat.token_ids(one["before"]))
+            stats.replayed += 1
+            stats.replayed_tokens += one["tokens"]
+            stats.supervised_tokens += one["tokens"]
+            stats.lengths[tokens] += 1
+            yield RenderedRow(
+                id=one["id"],
+                origin=f"{REPLAY_FILE}:{stats.replayed}",
+                segments=(*opening, Segment(text=one["text"], supervised=True)),
+                tokens=tokens,
+                supervised=one["tokens"],
+            )
+
+
 def _renderer(request: RenderRequest) -> Renderer:
     chat = load_chat(request.base_folder, asks=request.task.spec.has_turns)
     return Renderer(chat, request.task, request.limits)
@@ -243,6 +273,8 @@ def _facts(stats: RenderStats, limits: LengthLimits) -> dict[str, Any]:
     facts = {one.name: getattr(stats, one.name, None) for one in fields(SplitFacts)}
     if not limits.packing:
         del facts["documents"]
+    if not stats.replayed:
+        del facts["replayed"], facts["replayed_tokens"]
     return facts | {
         "marked": [place for place, _ in stats.marked],
         "notes": [problem.headline() for problem in stats.notes(limits)],

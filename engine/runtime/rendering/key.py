@@ -14,6 +14,8 @@ REVISION = 3
 PRODUCT = "rendered"
 FACTS = "rendering.json"
 """Counts of every split, beside the rows."""
+REPLAY_FILE = "replay.jsonl"
+"""Beside the rows, where text is replayed: `id`, `before`, `text` and `tokens` (`engine.inference.replay`)."""
 HOLDOUT = "holdout_lengths"
 """The product with the lengths of the holdout's rows."""
 HOLDOUT_FACTS = "lengths.json"
@@ -33,6 +35,8 @@ class LengthLimits:
     """Documents stand beside each other in rows of at most `max_length` tokens."""
     loss: str = ""
     """Of a training on preferences, whose trainers tokenise the text; empty for the others."""
+    stride: int = 0
+    """Of judging documents: tokens by which a window of `max_length` moves; 0 for blocks with nothing before them."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:
@@ -48,7 +52,7 @@ class LengthLimits:
 
     def payload(self) -> dict[str, Any]:
         """Return them as they stand in keys: without what is not set, as in earlier versions."""
-        may_be_unset = ("packing", "loss")
+        may_be_unset = ("packing", "loss", "stride")
         return {key: one for key, one in asdict(self).items() if one or key not in may_be_unset}
 
 
@@ -97,7 +101,10 @@ def rendered_key(recipe: Recipe, data: str, base_model: Mapping[str, Any]) -> St
 def counts_after_rendering(recipe: Recipe) -> bool:
     """Return whether only the tokenizer knows how many of the recipe's rows are trained.
 
-    Some are left out for their length or for tokens of the chat template, or documents are cut into blocks.
+    Some are left out for their length or for tokens of the chat template, documents are cut into blocks, or text is
+    replayed.
     """
     checks = recipe.data.checks
+    if recipe.data.replay is not None:
+        return True
     return not recipe.task.spec.has_turns or "drop" in (checks.truncation, checks.template_tokens)

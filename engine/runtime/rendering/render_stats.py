@@ -47,6 +47,9 @@ class RenderStats:
     """Documents that were cut into several rows."""
     documents: int = 0
     """Documents, or blocks of long ones, that were packed into rows; 0 where none were."""
+    replayed: int = 0
+    """Texts that are trained beside the rows of the task."""
+    replayed_tokens: int = 0
     misread: list[tuple[str, str]] = field(default_factory=list)
     """Place and reason of each preference that trainers would read otherwise than we do."""
     unfit: list[str] = field(default_factory=list)

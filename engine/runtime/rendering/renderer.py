@@ -13,7 +13,7 @@ from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.documents import document_blocks
+from engine.runtime.rendering.documents import document_blocks, document_windows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.preferences import misread, preference_text
 from engine.runtime.rendering.render_stats import RenderStats
@@ -217,13 +217,22 @@ class Renderer:
     def _document(self, row: RenderableRow) -> list[RenderedRow]:
         """Return the blocks of a document, numbered from the second one: `….2`."""
         made = []
-        blocks = document_blocks(self.chat, row.input, self.limits.max_length)
-        for number, (opening, text) in enumerate(blocks, 1):
-            first = [Segment(text=opening, supervised=False)] if opening else []
+        for number, (before, text) in enumerate(self._blocks(row.input), 1):
+            first = (Segment(text=one, supervised=False) for one in before if one)
             cut = Cut(segments=(*first, Segment(text=text, supervised=True)))
             one = self._row(row, cut)
             made.append(one if number == 1 else replace(one, id=f"{row.id}.{number}"))
         return made
+
+    def _blocks(self, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield what stands before each block of a document, and the block."""
+        limits = self.limits
+        if not limits.stride:
+            blocks = document_blocks(self.chat, text, limits.max_length)
+            yield from (((opening,), block) for opening, block in blocks)
+            return
+        windows = document_windows(self.chat, text, limits.max_length, limits.stride)
+        yield from (((opening, *context), block) for opening, context, block in windows)
 
     def _row(
         self, row: RenderableRow, cut: Cut, *, rejected: tuple[Segment, ...] = ()

@@ -61,13 +61,19 @@ def test_no_alarm_is_false(case: Case, tmp_path: Path) -> None:
 def test_every_key_of_training_is_changed_by_a_pair() -> None:
     """A key that nobody tried may have any direction. Pins and files are judged as those of all sources are."""
     changed = {key for case in ALL for key in case.changed_keys()}
-    sections = ("method.", "base_model.scratch.", "base_model.keep_layers", "teacher.")
+    sections = (
+        "method.",
+        "base_model.scratch.",
+        "base_model.keep_layers",
+        "teacher.",
+        "data.replay.",
+    )
     pins = ("hub", "revision", "path", "package", "sha256", "file", "gguf", "endpoint", "model")
     tried = {
         key
         for key in weakenings()
         if key.startswith(sections)
-        and not key.startswith("teacher.inputs.sources")
+        and not key.startswith(("teacher.inputs.sources", "data.replay.sources"))
         and key.rpartition(".")[2] not in (*pins, "name", "api_key_env", "input", "output", "price")
     }
 

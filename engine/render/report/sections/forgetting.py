@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from engine.evidence import Check, ForgettingResult, Metric, ProbeScores, Report
+from engine.evidence import (
+    Check,
+    ForgettingResult,
+    GeneralTextScores,
+    Metric,
+    ProbeScores,
+    Report,
+)
 from engine.render import blocks
 from engine.render.axes import around
 from engine.render.labels import check_sentence, checks_of, is_open, undefined
@@ -13,6 +20,8 @@ _LEAD = (
     "The same questions, which have nothing to do with the task, before and after training. A "
     "positive drop is a loss. Shift: how much likelier the right answer became, in nats a byte."
 )
+TEXT = "forgetting.text"
+"""The check of general text; the other one is of probes."""
 _KINDS = {"multiple_choice": "multiple choice", "minimal_pairs": "minimal pairs"}
 _COLUMNS = "probes | drop:got | :drawn | before → after:required | questions:rows | p:status"
 
@@ -23,8 +32,9 @@ def forgetting(report: Report) -> blocks.Section | None:
     result = report.forgetting
     if result is None:
         return None
-    checks = (check for check in checks_of(report.gate) if check.kind == "forgetting")
-    check = next(checks, None)
+    checks = [check for check in checks_of(report.gate) if check.kind == "forgetting"]
+    check = next((one for one in checks if one.name != TEXT), None)
+    bounded = next((one for one in checks if one.name == TEXT), None)
     gated: blocks.Cell = "The recipe sets no limit to the drop."
     if check:
         gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))
@@ -32,10 +42,49 @@ def forgetting(report: Report) -> blocks.Section | None:
     return blocks.Section(
         title="Forgetting",
         lead=_LEAD,
-        blocks=(blocks.Paragraph(gated, "gated" if check else "fine"), _probes(result, check)),
-        card=(f"forgetting, {probe_line(result.overall, result)}",),
+        blocks=(
+            blocks.Paragraph(gated, "gated" if check else "fine"),
+            _probes(result, check),
+            *(_text(result.text, bounded) if result.text else ()),
+        ),
+        card=(
+            f"forgetting, {probe_line(result.overall, result)}",
+            *([f"forgetting, {text_line(result.text)}"] if result.text else []),
+        ),
         closing=(f"most was lost on {probe_line(most, result)}",) if most else (),
     )
+
+
+def text_line(text: GeneralTextScores) -> str:
+    """How well general text is foreseen before and after, in one line."""
+    whose = "built-in sentences" if text.builtin else "general text"
+    change = f"{_share(text.before)} bits a byte before, {_share(text.after)} after"
+    rise = (
+        f"rise {number(text.rise.value, signed=True)} {interval(text.rise.interval, signed=True)}"
+    )
+    return f"{whose}: {change}, {rise} on {count(text.documents)} documents"
+
+
+def _text(text: GeneralTextScores, check: Check | None) -> tuple[blocks.Block, ...]:
+    """The rise of general text, what it is judged by, and what of the text was left out."""
+    facts: list[tuple[str, blocks.Cell]] = [
+        ("text", "built-in sentences" if text.builtin else "named by the recipe"),
+        ("documents", f"{count(text.documents)}, {count(text.bytes)} bytes"),
+        ("bits a byte", f"{_share(text.before)} → {_share(text.after)}"),
+        (
+            "rise",
+            blocks.Estimate(
+                number(text.rise.value, signed=True), interval(text.rise.interval, signed=True)
+            ),
+        ),
+        ("p", p_value(text.p_value) if text.p_value is not None else DASH),
+    ]
+    if text.left_out:
+        facts.append(("left out", f"{count(text.left_out)} documents near text that is replayed"))
+    gated: blocks.Cell = "The recipe sets no limit to the rise."
+    if check:
+        gated = (blocks.status_badge(check.status), " ", blocks.Prose(check_sentence(check)))
+    return blocks.Paragraph(gated, "gated" if check else "fine"), blocks.Facts(tuple(facts))
 
 
 def worst(result: ForgettingResult) -> ProbeScores | None:

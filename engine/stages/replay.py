@@ -1,0 +1,195 @@
+"""Replay: general text that is trained beside the rows, so that less of it is forgotten.
+
+The base model writes it, or it is given. It is no row of the task: it stands in no split, in no count of rows and in
+no score. What is near a row that judges is left out. Training reads the product `replayed_rows`: the rows as the data
+stage leaves them, and the text.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.results import READ, write_json
+from engine.artifacts.stage import REPLAYED_ROWS as PRODUCT
+from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example
+from engine.data.reading.sources import (
+    fetch_all,
+    read_all,
+    sha256_of_sources,
+    source_names,
+    source_slice,
+)
+from engine.data.unlabelled import unlabelled_rows
+from engine.errors import StageError
+from engine.evidence import ReplayResult, to_json
+from engine.inference.replay import Taken, blocks, fill, sampled
+from engine.recipe.model import Recipe, Replay, Source, SplitName
+from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
+from engine.store import Artifact
+from engine.training.rendered import rendered_rows
+
+REVISION = 1
+NEEDS = ("data", "holdout")
+USES = ("base_model", "device")
+TOOLS = ("torch", "transformers")
+
+FILE = "replay.json"
+LISTED = "left_out.jsonl"
+"""Documents that a check found, or that stand in a split."""
+PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
+"""How a document's text is read, whatever the task is."""
+
+
+def applies(recipe: Recipe) -> bool:
+    """Tell whether the recipe asks for it."""
+    return recipe.data.replay is not None
+
+
+def recipe_slice(recipe: Recipe) -> Payload:
+    """Return what is replayed, how much, and what decides how many tokens are learned of the rows."""
+    replay = _replay(recipe)
+    return {
+        "task": written_task(recipe.task),
+        "rows": {**LengthLimits.of(recipe).payload(), "loss_on": recipe.method.loss_on},
+        "replay": {
+            "share": replay.share,
+            "input": replay.input,
+            "sources": [
+                source_slice(source, name)
+                for source, name in zip(replay.sources, source_names(replay.sources), strict=True)
+            ],
+        },
+        "checks": asdict(recipe.data.checks),
+        "splits": {"seed": recipe.splits.seed, "folds": recipe.splits.folds},
+    }
+
+
+def references(recipe: Recipe) -> Mapping[str, Source]:
+    """Return the files whose text is replayed."""
+    sources = _replay(recipe).sources
+    return {f"replay {number}": source for number, source in enumerate(sources, start=1)}
+
+
+def run(context: StageContext) -> None:
+    """Write `replay.json`, and the product `replayed_rows`.
+
+    Raises:
+        DataError: a source cannot be read, a check says `fail`, or a row cannot be trained on.
+        StageError: X760 the text is too short, X761 the base model writes none, X612 its numbers are not finite.
+
+    """
+    replay = _replay(context.recipe)
+    own = _own_tokens(context)
+    wanted = max(1, round(own * replay.share / (1 - replay.share)))
+    taken = _sampled(context, wanted) if replay.is_sampled else _given(context, replay, wanted)
+    tokens = taken.tokens
+    result = ReplayResult(
+        sampled=replay.is_sampled,
+        share=replay.share,
+        reached=tokens / (tokens + own) if tokens else 0.0,
+        texts=len(taken.texts),
+        tokens=tokens,
+        own_tokens=own,
+        read=taken.read,
+        left_out=dict(sorted(taken.left_out.items())),
+        seconds=round(taken.seconds, 3),
+    )
+    _check_rendering(context, _keep(context, taken))
+    write_json(context.workdir / FILE, to_json(result))
+
+
+def _replay(recipe: Recipe) -> Replay:
+    if recipe.data.replay is None:
+        raise AssertionError(recipe.name)  # see `applies`
+    return recipe.data.replay
+
+
+def _own_tokens(context: StageContext) -> int:
+    """Return the tokens of the task's rows that are learned in an epoch."""
+    from engine.runtime.rendering.files import read_facts  # brings torch
+
+    facts = read_facts(rendered_rows(context, context.base_model_folder(), quiet=True))["train"]
+    whole = context.recipe.method.loss_on == "everything"
+    return facts.tokens if whole else facts.supervised_tokens
+
+
+def _judging(context: StageContext) -> dict[SplitName, list[Example]]:
+    """Return the rows that judge, by split: with folds every row does."""
+    judging: tuple[SplitName, ...] = ("validation", "holdout")
+    if context.recipe.splits.folds:
+        judging = ("train", *judging)
+    return {name: context.examples(name) for name in judging}
+
+
+def _sampled(context: StageContext, wanted: int) -> Taken:
+    texts = (row.input for rows in _judging(context).values() for row in rows)
+    return sampled(context, wanted=wanted, judged=texts)
+
+
+def _given(context: StageContext, replay: Replay, wanted: int) -> Taken:
+    """Read and check the given text, and take its documents by seed. DataError, StageError X760."""
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+
+    recipe = context.recipe
+    fetched = fetch_all(replay.sources, context.cached, context.progress)
+    found = unlabelled_rows(
+        read_all(fetched, context.progress),
+        replace(
+            recipe,
+            task=replace(recipe.task, **PLAIN, input=replay.input),
+            splits=replace(recipe.splits, by="random", column=""),
+        ),
+        sources=replay.sources,
+        splits=_judging(context),
+        listed=context.workdir / LISTED,
+        scratch=context.scratch,
+        path="data.replay",
+        step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
+    )
+    sources = [{"name": one.name, "sha256": sha256_of_sources(one)} for one in fetched]
+    write_json(context.workdir / READ, {"sources": sources, "rows": found.read}, indent=2)
+    chat = load_chat(context.base_model_folder(), asks=False)
+    taken = Taken(read=found.read)
+    taken.left_out.update(found.left_out)
+    documents = ((row.id, row.input) for row in found.rows)
+    if not fill(taken, blocks(chat, documents, recipe.method.max_length), wanted=wanted):
+        raise _too_short(taken, wanted, replay)
+    return taken
+
+
+def _too_short(taken: Taken, wanted: int, replay: Replay) -> StageError:
+    own = wanted * (1 - replay.share) / replay.share
+    most = taken.tokens / (taken.tokens + own)
+    return StageError.one(
+        "X760",
+        f"the text has {taken.tokens:,} tokens, and a share of {replay.share:g} is {wanted:,}",
+        path="data.replay.sources",
+        hint=f"give more text, or a share of {int(most * 1000) / 1000:g} at most",
+    )
+
+
+def _keep(context: StageContext, taken: Taken) -> Artifact:
+    """Write what training reads: the rows as they are, and the text beside them."""
+    data = context.artifacts["data"]
+
+    def build(folder: Path) -> None:
+        for name in ("train.jsonl", "validation.jsonl", "summary.json"):
+            shutil.copyfile(data.file(name), folder / name)
+        with (folder / REPLAY_FILE).open("w", encoding="utf-8", newline="\n") as file:
+            for one in taken.texts:
+                file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
+
+    return context.cached(PRODUCT, {"replay": context.key}, build)
+
+
+def _check_rendering(context: StageContext, made: Artifact) -> None:
+    """Render the rows with the text, which training takes as they are. DataError, StageError."""
+    artifacts = {**context.artifacts, PRODUCT: made}
+    trained = replace(context, artifacts=artifacts, inputs={**context.inputs, PRODUCT: made.key})
+    rendered_rows(trained.for_training(), context.base_model_folder())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,13 @@ def test_what_is_no_test_stands_in_support() -> None:
     helpers = {path for path in here if not path.name.startswith("test_")}
 
     assert {name_of(path) for path in helpers if path.parent.name != "support"} == set()
+
+
+def test_no_link_is_tracked_which_would_lead_somewhere_on_one_machine() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []

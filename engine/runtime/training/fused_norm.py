@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-HALVES = (torch.bfloat16, torch.float16)
+from engine.runtime.training.fused_lora import HALVES
+
 FAR = 0.02
 """Relative difference from which on a norm computes something else: some add 1 to their weights, or norm them too."""
 

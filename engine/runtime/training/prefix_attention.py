@@ -111,6 +111,7 @@ class Layout:
     _gatherings: dict[tuple[int, int], tuple[Gathering, Gathering]] = field(
         default_factory=dict, repr=False
     )
+    _masks: dict[int, list[torch.Tensor]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, prefix: int, lengths: Sequence[int]) -> Layout:
@@ -145,6 +146,12 @@ class Layout:
                 Gathering.of(seen, groups, groups),
             )
         return self._gatherings[heads, groups]
+
+    def masks(self, times: int) -> list[torch.Tensor]:
+        """Return the masks of the lanes, as `Lane.mask`; every layer asks for the same ones."""
+        if times not in self._masks:
+            self._masks[times] = [lane.mask(times) for lane in self.lanes]
+        return self._masks[times]
 
 
 def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
@@ -243,8 +250,8 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     )
     scale = size**-0.5 if scaling is None else scaling
     found = [
-        _attention(asked, seen, held, lane.mask(heads // groups), scale)
-        for lane, asked, seen, held in zip(layout.lanes, queries, keys, values, strict=True)
+        _attention(*states, scale)
+        for states in zip(queries, keys, values, layout.masks(heads // groups), strict=True)
     ]
     return _OutOfLanes.apply(asking, heads, *found).unsqueeze(0), None
 

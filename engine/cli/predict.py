@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.place import add_quiet, add_store, log_file, store_of
-from engine.cli.report import find_run
+from engine.cli.report import named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import RecipeError, StoreError
@@ -81,13 +81,10 @@ def _answered(
 ) -> AnsweredRows:
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
-    from engine.runs.find import exported_gguf, is_model_file
     from engine.runs.predict_rows import Asking, ModelFile, RowFile, answer_rows
     from engine.store import Store
 
-    is_file = is_model_file(options.model)
-    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
-    model = ModelFile.of(gguf)
+    model = ModelFile.of(named_gguf(options))
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
     watcher = Console(terminal, quiet=options.quiet)

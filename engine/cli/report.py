@@ -93,6 +93,16 @@ def find_run(reference: str, options: argparse.Namespace) -> Path:
     return folder
 
 
+def named_gguf(options: argparse.Namespace) -> Path:
+    """The GGUF file that `options.model` means: itself, or what a run exported, every byte compared.
+
+    Raises as `find_run` and `engine.runs.find.exported_gguf`.
+    """
+    if find.is_model_file(options.model):
+        return Path(options.model)
+    return find.exported_gguf(find_run(options.model, options))
+
+
 def _take_over(run: Path) -> None:
     """Take over a run folder that lies outside the store."""
     from engine.store.adopt import adopt_run  # only where it is asked for

@@ -13,11 +13,10 @@ import asyncio
 import ipaddress
 import os
 import socket
-from pathlib import Path
 
 from engine.cli.place import add_flag, add_store
 from engine.cli.predict import probability
-from engine.cli.report import find_run
+from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
 
@@ -65,12 +64,11 @@ def run(options: argparse.Namespace) -> None:
             "X646", f"`{error.name}` is not installed", hint="pip install 'slm-recipe[gguf,serve]'"
         ) from error
     from engine.environment import detect_device
-    from engine.runs.find import exported_gguf, is_model_file
+    from engine.runs.find import is_model_file
     from engine.runs.predict_rows import ModelFile
     from engine.serving.asker import ServedModel
 
-    is_file = is_model_file(options.model)
-    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
+    gguf = named_gguf(options)
     model = ModelFile.of(gguf)
     asker = ServedModel(
         gguf=gguf,
@@ -79,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         most_waiting=options.most_waiting,
     )
     service = Service(
-        name=gguf.stem if is_file else options.model,
+        name=gguf.stem if is_model_file(options.model) else options.model,
         asker=asker,
         limits=Limits(seconds=options.seconds),
         abstain_below=options.abstain_below,

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
 from engine.cli.place import add_shared
-from engine.cli.report import find_run
+from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.kinds import KINDS, AnswerForm
 from engine.render.progress import SilentProgress
-from engine.runs.find import exported_gguf, is_model_file
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer
@@ -34,8 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Print the answer, and how sure the model is."""
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 
-    is_file = is_model_file(options.model)
-    gguf = Path(options.model) if is_file else exported_gguf(find_run(options.model, options))
+    gguf = named_gguf(options)
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     with tempfile.TemporaryDirectory() as folder:

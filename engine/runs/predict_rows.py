@@ -10,7 +10,7 @@ import difflib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -29,7 +29,7 @@ from engine.errors import DataError, Problem, RecipeError
 from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
-from engine.recipe.model import PathRef, Source
+from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
 from engine.runtime.llama.client import answers_to
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
@@ -109,6 +109,22 @@ class RowAnswer:
     """The answer's share of what was allowed, 0 to 1; None for free text."""
     abstained: bool
 
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        stated: str | None,
+        probability: float | None,
+        *,
+        abstain_below: float | None,
+    ) -> RowAnswer:
+        """Return what is written of an answer; less sure than `abstain_below` is none, None bounds nothing."""
+        is_unsure = abstain_below is not None and (
+            probability is None or probability < abstain_below
+        )
+        value = None if stated is None or is_unsure else answer_value(task, stated)
+        return cls(answer=value, probability=probability, abstained=is_unsure)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRows:
@@ -129,14 +145,13 @@ class AnsweredRows:
         parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
         found = (line for part in parts for line in part.read_text("utf-8").splitlines())
         for row, line in zip(self.rows.rows(), found, strict=True):
-            yield row, self._answer(json.loads(line))
-
-    def _answer(self, given: Mapping[str, Any]) -> RowAnswer:
-        answer, probability = given["answer"], given["probability"]
-        bound = self.abstain_below
-        is_unsure = bound is not None and (probability is None or probability < bound)
-        value = None if answer is None or is_unsure else answer_value(self.task.task, answer)
-        return RowAnswer(answer=value, probability=probability, abstained=is_unsure)
+            given, bound = json.loads(line), self.abstain_below
+            yield (
+                row,
+                RowAnswer.of(
+                    self.task.task, given["answer"], given["probability"], abstain_below=bound
+                ),
+            )
 
     def forget(self) -> None:
         """Delete what stands in the store: the answers are where they belong."""
@@ -228,13 +243,12 @@ def _answers(
         if asked
         else ()
     )
-    is_free = not model.task.task.spec.is_constrained
     for text in texts:
         if text is None:
             yield {"answer": None, "probability": None}
         else:
             one = next(found)
-            yield {"answer": one.text if is_free else one.label, "probability": one.probability}
+            yield {"answer": one.stated, "probability": one.probability}
 
 
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:

@@ -40,7 +40,8 @@ from engine.data.examples.template import (
 from engine.errors import EngineError
 from engine.files.reading import parse_json
 from engine.kinds import AnswerForm
-from engine.recipe.prompt import answer_text, answer_value
+from engine.recipe.prompt import answer_text
+from engine.runs.predict_rows import RowAnswer
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
 from engine.serving.openai import BadRequestError
@@ -208,24 +209,14 @@ class Service:
         given = body if isinstance(body, Mapping) else {}
         found: Any = [given["text"]] if "text" in given else given.get("texts")
         if found is None and isinstance(given.get("rows"), list):
-            found = [self._filled(row) for row in given["rows"]]
+            template = parse_template(self.asker.task.task.input)
+            found = [_filled(template, row) for row in given["rows"]]
         if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
             raise BadRequestError(
                 'send {"text": "…"}, {"texts": ["…"]} or {"rows": [{"column": "…"}]}'
             )
         self._require_texts(found)
         return found
-
-    def _filled(self, row: Any) -> str:
-        template: Template = parse_template(self.asker.task.task.input)
-        if not isinstance(row, Mapping):
-            raise BadRequestError("a row is an object of columns")
-        try:
-            return template.fill(row)[0]
-        except MissingColumnError as error:
-            raise BadRequestError(f"a row has no column `{error}`") from error
-        except UnusableValueError as error:
-            raise BadRequestError(str(error)) from error
 
     def _require_texts(self, texts: list[str]) -> None:
         limits = self.limits
@@ -249,15 +240,14 @@ class Service:
 
     def _fields(self, reply: ModelReply) -> dict[str, Any]:
         """Return an answer as data, and count it."""
-        task, answer = self.asker.task.task, reply.answer
-        found = answer.label if task.spec.is_constrained else answer.text
-        bound, probability = self.abstain_below, answer.probability
-        abstained = bound is not None and (probability is None or probability < bound)
-        value = None if abstained or found is None else answer_value(task, found)
+        task, bound = self.asker.task.task, self.abstain_below
+        stated, probability = reply.answer.stated, reply.answer.probability
+        found = RowAnswer.of(task, stated, probability, abstain_below=bound)
+        value = found.answer
         has_labels = task.spec.answer is AnswerForm.LABEL
-        word = "abstained" if abstained else "none" if value is None else "answer"
+        word = "abstained" if found.abstained else "none" if value is None else "answer"
         self._metrics.answers.labels(str(value) if has_labels and value is not None else word).inc()
-        more = {"abstained": abstained} if bound is not None else {}
+        more = {"abstained": found.abstained} if bound is not None else {}
         return {"prediction": value, "probability": probability, **more}
 
     def _answer_text(self, reply: ModelReply) -> str:
@@ -265,3 +255,15 @@ class Service:
         task, answer = self.asker.task.task, reply.answer
         held = answer.label if task.spec.is_constrained else None
         return answer.text if held is None else answer_text(task, held)
+
+
+def _filled(template: Template, row: Any) -> str:
+    """Return the text that a template makes of a row."""
+    if not isinstance(row, Mapping):
+        raise BadRequestError("a row is an object of columns")
+    try:
+        return template.fill(row)[0]
+    except MissingColumnError as error:
+        raise BadRequestError(f"a row has no column `{error}`") from error
+    except UnusableValueError as error:
+        raise BadRequestError(str(error)) from error

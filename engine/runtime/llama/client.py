@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
-from engine.kinds import Decoding
+from engine.kinds import KINDS, Decoding
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
@@ -182,6 +182,11 @@ class Answer:
     """What the model says when nothing constrains it."""
     is_valid: bool
     """That text is an answer of the task."""
+
+    @property
+    def stated(self) -> str | None:
+        """What counts: the answer held to the task's form, the text of kinds that have none; None for none."""
+        return self.label if KINDS[self.kind].is_constrained else self.text
 
 
 def answer_text(

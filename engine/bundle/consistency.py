@@ -36,7 +36,7 @@ from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping
-from engine.stages import stages_of
+from engine.stages import STAGES, load_stage, stages_of
 from engine.store.runs import ACCEPTED
 
 
@@ -182,6 +182,11 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
         here, there = getattr(report.training, name), getattr(accepted, name)
         if here != there:
             yield text.format(here, _as_json(there), name=name)
+    if found.is_of_this_version and report.reproduction is None:
+        for name, revision in accepted.stages.items():
+            right = getattr(load_stage(name), "REVISION", None) if name in STAGES else None
+            if revision != right:
+                yield f"the stage {name} has the revision {revision} in the lock, its code {right}"
     if report.reproduction is None and accepted.finished < report.started:
         yield "the lock was accepted before the run began"
 

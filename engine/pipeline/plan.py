@@ -348,9 +348,7 @@ class _Planner:
             if maker.key is None:
                 return None
             is_whole = need == maker.name
-            needs[need] = (
-                maker.key.digest if is_whole else products(maker.name, maker.key)[need]
-            )
+            needs[need] = maker.key.digest if is_whole else products(maker.name, maker.key)[need]
         if name == "compile" or "compile" in needs:
             late = counts_after_rendering(self.recipe) and not self.inputs.nominal
             text = self._compiled_text(late=late and name != "compile")

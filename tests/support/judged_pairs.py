@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -90,5 +91,7 @@ def judges(side: Side) -> Judges | None:
     found: dict[str, Counter[str]] = {}
     for part in parts if recipe.splits.folds else parts[2:]:
         for row in part:
-            found.setdefault(normalised(row.input), Counter())[row.target] += 1
+            # Rejected answers, turns of a chat and further right answers judge too.
+            answer = f"{row.target}\0{json.dumps(row.payload, sort_keys=True)}"
+            found.setdefault(normalised(row.input), Counter())[answer] += 1
     return found

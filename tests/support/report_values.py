@@ -1,0 +1,118 @@
+"""Every kind of value of a bundle's report or lock, changed alone: which of them something else in the bundle denies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.bundle import consistency, written
+from engine.bundle.archive import Member
+from engine.bundle.contents import Contents, read_contents
+from engine.bundle.statement import statement_of
+from engine.bundle.verify import CLAIMS
+from engine.evidence import Report
+from engine.files.typed_json import from_json
+from engine.lock.file import lock_from_text
+from engine.render.json import read_json
+from support.forged_bundles import LOCK, REPORT
+
+_REMADE = (written.form_problems, written.page_problems, consistency.statement_problems)
+"""Of files that a forger writes anew from the report."""
+Path_ = tuple[str | int, ...]
+
+
+def form_of(at: Path_) -> str:
+    """A path as its kind: `[]` for the number of an item."""
+    return ".".join("[]" if isinstance(part, int) else part for part in at)
+
+
+def values_of(value: Any, at: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
+    """Yield every plain value, and lists of them, with its path."""
+    items: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list) and value and isinstance(value[0], dict | list):
+        items = list(enumerate(value))
+    else:
+        yield at, value
+    for key, below in items:
+        yield from values_of(below, (*at, key))
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type, which can be read and stands for the same thing."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value * 1.01 + 0.001
+        case str():
+            return "2026-01-01T00:00:00+00:00" if _is_time(value) else f"{value}x"
+        case list():
+            return value[:-1] if value else ["x"]
+        case _:
+            return 1.0
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return "T" in text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """A bundle's report and lock, and one path of each kind of value in them."""
+
+    contents: Contents
+    report: dict[str, Any]
+    lock: dict[str, Any]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> Values:
+        """Read the files of a bundle."""
+        members = {
+            name: Member(
+                name=name, sha256=hashlib.sha256(data).hexdigest(), data=data, size=len(data)
+            )
+            for name, data in files.items()
+        }
+        report, lock = (json.loads(files[name]) for name in (REPORT, LOCK))
+        accepted = lock_from_text(Path(LOCK), files[LOCK].decode()).accepted
+        assert accepted is not None
+        statement = statement_of(read_json(files[REPORT].decode()), accepted, {})
+        return cls(contents=read_contents(members, statement), report=report, lock=lock)
+
+    def kinds(self, of: str) -> dict[str, Path_]:
+        """The first path of each kind of value of `report` or `lock`."""
+        found: dict[str, Path_] = {}
+        for at, _ in values_of(getattr(self, of)):
+            found.setdefault(form_of(at), at)
+        return found
+
+    def is_denied(self, of: str, at: Path_) -> bool:
+        """Tell whether the bundle denies another value there, all pages and the statement made anew."""
+        changed = {"report": self.report, "lock": self.lock}
+        node = changed[of] = deepcopy(changed[of])
+        for part in at[:-1]:
+            node = node[part]
+        node[at[-1]] = other(node[at[-1]])
+        try:
+            report = from_json(Report, changed["report"])
+            lock = lock_from_text(Path(LOCK), json.dumps(changed["lock"]))
+            assert lock.accepted is not None
+            found = replace(self.contents, report=report, lock=lock, accepted=lock.accepted)
+            asked = (problems for problems in CLAIMS.values() if problems not in _REMADE)
+            return any(next(iter(problems(found)), None) is not None for problems in asked)
+        except Exception:  # noqa: BLE001 - what cannot be read or compared is denied
+            return True

@@ -1,4 +1,4 @@
-"""Every kind of value of a bundle's report or lock, changed alone: which of them something else in the bundle denies."""
+"""Every kind of value of a bundle's report or lock, changed alone: which of them something else denies."""
 
 from __future__ import annotations
 

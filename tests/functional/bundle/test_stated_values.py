@@ -1,4 +1,4 @@
-"""What a bundle says and nothing in it denies is named by `recipe verify`; every other value is bound to a second one."""
+"""What a bundle says and nothing denies is named by `recipe verify`; every other value is bound to a second one."""
 
 from __future__ import annotations
 

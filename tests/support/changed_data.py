@@ -47,7 +47,7 @@ class Version:
     recipe: dict[str, Any]
     files: dict[str, list[Row]]
     written: dict[str, str] = field(default_factory=dict)
-    """How a file is written where it is no plain CSV: `jsonl`, `gzip`, `crlf`, `headless`."""
+    """How a file is written where it is no plain CSV: see `file_bytes`."""
     kind: str = CLASSIFICATION
 
     @property
@@ -66,6 +66,9 @@ class Version:
         """Write all files and return the recipe's."""
         folder.mkdir(parents=True)
         shape = SHAPES.get(self.kind)
+        if shape and shape.nested:
+            for source in self.sources:
+                source.setdefault("format", "jsonl")
         for name, rows in self.files.items():
             how = self.written.get(name, "jsonl" if shape and shape.nested else "")
             shaped = [shape.row(row) for row in rows] if shape else rows
@@ -200,11 +203,17 @@ def file_bytes(rows: list[dict[str, Any]], how: str) -> bytes:
     if how == "jsonl":
         return lines_of(rows)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\r\n" if how == "crlf" else "\n")
+    writer = csv.DictWriter(
+        stream,
+        list(rows[0]),
+        lineterminator="\r\n" if how == "crlf" else "\n",
+        delimiter="\t" if how == "tabs" else ",",
+        quoting=csv.QUOTE_ALL if how == "quoted" else csv.QUOTE_MINIMAL,
+    )
     if how != "headless":
         writer.writeheader()
     writer.writerows(rows)
-    found = stream.getvalue().encode()
+    found = stream.getvalue().encode("utf-8-sig" if how == "marked" else "utf-8")
     return gzip.compress(found, mtime=0) if how == "gzip" else found
 
 

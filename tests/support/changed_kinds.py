@@ -33,8 +33,6 @@ class Shape:
         splits = dict(whole["splits"])
         if splits["by"] == "stratified" and not self.task.get("labels"):
             splits["by"] = "random"
-        if self.nested:
-            data["sources"] = [{**one, "format": "jsonl"} for one in data["sources"]]
         return {
             **{key: value for key, value in whole.items() if key != "baselines"},
             "task": dict(self.task),

@@ -62,7 +62,8 @@ class JudgedPairs:
             if version == pair.old and locked == pair.locked:
                 return side, found
         side = self._written(pair.old, "old", None)
-        if pair.locked:
+        # Two edits together may make a file that is not read; then no run has left a lock.
+        if pair.locked and judges(side) is not None:
             lock = made_lock(side.recipe)
             write_lock(lock_path(side.path), lock)
             side = replace(side, lock=lock)

@@ -13,9 +13,8 @@ from support.results import SharedSources, made_case
 
 # after `support.results`, which says where they are
 import methods  # isort: skip
-import ways  # isort: skip
 from results_cases import Settings, quickstart_base  # isort: skip
-from ways_recipes import MODELS, TEACHER, WAYS, Sizes, speed_recipe, write_rows  # isort: skip
+from ways_recipes import MODELS, TEACHER, WAYS, Sizes, Way, recipe_of, speed_recipe, write_rows  # isort: skip
 
 SIZES = Sizes(
     gold=8, validation=4, holdout=6, tuning=8, pool=6, synthetic=2, timed=3, steps=2, batch=4
@@ -29,13 +28,11 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-def test_the_recipe_of_a_way_is_valid(way: ways.Way, tmp_path: Path) -> None:
+def test_the_recipe_of_a_way_is_valid(way: Way, tmp_path: Path) -> None:
     labels = write_rows(CASE, SharedSources(data=tmp_path, packages=tmp_path), SIZES, tmp_path)
     (tmp_path / MODELS / TEACHER).mkdir(parents=True)
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(
-        ways.recipe_of(way, CASE, labels=labels, sizes=SIZES, settings=SETTINGS), "utf-8"
-    )
+    recipe.write_text(recipe_of(way, CASE, labels=labels, sizes=SIZES, settings=SETTINGS), "utf-8")
 
     assert check_recipe(recipe)[1] == ()
 

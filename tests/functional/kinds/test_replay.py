@@ -77,6 +77,14 @@ def test_samples_are_trained_and_are_no_rows(sampled: RunOnce) -> None:
     assert 50 <= own_blocks < 100
 
 
+def test_a_probe_says_that_none_of_it_is_in_its_steps(project: Project) -> None:
+    prepare(project)
+    outcome = project.run("plan", str(project.recipe), "--probe")
+
+    assert outcome.code == 0, outcome.err
+    assert "none of it is in these steps" in outcome.err
+
+
 def test_the_lock_holds_a_digest_of_them(sampled: RunOnce) -> None:
     lock = json.loads((sampled.folder / "recipe.lock.json").read_text(encoding="utf-8"))
     [file] = (sampled.folder / ".recipe").glob("store/*/*/files/replay.jsonl")

@@ -114,14 +114,12 @@ def parity(variant: Variant, before: Variant, recipe: Recipe, judging: Judging) 
         changed = sum(1 for _ in flips(before.chosen, variant.chosen))
         note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
         if recipe.task.spec.is_decoded:
-            metric = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-            drops = [MaxDrop(metric=metric, max_drop=1 - bound)]
+            main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+            drops = [MaxDrop(metric=main, max_drop=1 - bound)]
             (check,) = judge_drops(
                 drops, merged=before.chosen, quantized=variant.chosen, judging=judging
             )
-            return replace(
-                check, name=f"parity.{variant.name}", note=f"{note}; what `{metric}` lost"
-            )
+            return replace(check, name=f"parity.{variant.name}", note=f"{note}; what `{main}` lost")
         check = judge(same, "min", bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
     bits = [_bits_per_byte(one) for one in (before, variant)]

@@ -61,7 +61,7 @@ class Bench:
         return {"path": name}
 
     def run(self, name: str, recipe: Mapping[str, Any], *, store: str = "store") -> Report:
-        """Run a recipe unless this very one was run to its end. SystemExit with what the engine said."""
+        """Run a recipe unless this very one was run to its end. SystemExit with what the engine output."""
         common = {"recipe": "v1", "name": name, "backend": {"name": self.backend}}
         text = yaml.safe_dump({**common, **recipe}, sort_keys=False, allow_unicode=True)
         path, root = self.folder / f"{name}.yaml", self.folder / store
@@ -72,9 +72,9 @@ class Bench:
                 for lock in self.folder.glob(f"{name}.lock*"):
                     lock.unlink()
             path.write_text(text, encoding="utf-8")
-            last, said = results.run_recipe(self.command, path, root)
+            last, output = results.run_recipe(self.command, path, root)
             if last is None:
-                raise SystemExit(f"{name}: {said}")
+                raise SystemExit(f"{name}: {output}")
         return load_report(last, store=root)
 
     def digest(self, name: str, stage: str, *, store: str = "store") -> str:
@@ -305,11 +305,11 @@ def _speeches(sources: Sources) -> list[str]:
 def _chunks(sources: Sources, characters: int = 4000) -> list[Row]:
     """Return the text in order, whole speeches joined up to so many characters."""
     parts: list[str] = []
-    for speech in _speeches(sources):
-        if parts and len(parts[-1]) + len(speech) <= characters:
-            parts[-1] += f"\n\n{speech}"
+    for part in _speeches(sources):
+        if parts and len(parts[-1]) + len(part) <= characters:
+            parts[-1] += f"\n\n{part}"
         else:
-            parts.append(speech)
+            parts.append(part)
     return [{"text": part} for part in parts]
 
 

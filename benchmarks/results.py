@@ -163,7 +163,7 @@ class Runner:
 
 
 def run_recipe(command: Command, recipe: Path, store: Path, *more: str) -> tuple[Path | None, str]:
-    """Run a recipe; return the folder of its run, None where it left none, and what the engine said of that."""
+    """Run a recipe; return the folder of its run, None where it left none, and what the engine wrote of that."""
     before = set(store.glob(f"runs/*/*/{RECORD}"))
     words = [
         "run",

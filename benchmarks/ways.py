@@ -97,11 +97,11 @@ class WayRunner:
         recipe.write_text(text, encoding="utf-8")
         base = self.settings.base.get("path")
         allowed = ["--allow-read", base] if base else []
-        run, said = results.run_recipe(self.command, recipe, self.store, *allowed, *more)
+        run, output = results.run_recipe(self.command, recipe, self.store, *allowed, *more)
         problem = self.folder / f"{name}.{PROBLEM}"
         if run is None:
-            problem.write_text(said, encoding="utf-8")
-            return said.splitlines()[0]
+            problem.write_text(output, encoding="utf-8")
+            return output.splitlines()[0]
         problem.unlink(missing_ok=True)
         if (run / "model").is_dir():
             _link(run / "model", self.folder / MODELS / name)

@@ -100,9 +100,9 @@ WAYS: Final = (
         title="LoRA on the labelled rows",
         baselines=("majority", "tfidf_svm", "zero_shot", "few_shot"),
     ),
-    Way(name="full", title="full training on the labelled rows", kind="full"),
     Way(name=TEACHER, title="the teacher: LoRA on other labelled rows", rows=TUNING),
     Way(name=ANSWERS, title="LoRA, distilled: the teacher's answers", teacher={}),
+    Way(name="full", title="full training on the labelled rows", kind="full"),
     Way(
         name=FEWER,
         title="every third layer of the teacher, full training, its answers",

@@ -6,9 +6,8 @@ asks it of what is known of the base model (`engine.estimate.fit`), training of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from engine.backends.options import numbered
 from engine.errors import Problem, StageError
@@ -17,17 +16,11 @@ from engine.recipe.model import Method
 from engine.recipe.text.nearest import nearest
 
 MATRIX = 2
-SHARED = ("lm_head", "embed_tokens", "embed_out", "embed_in", "wte")
-"""Modules of the input and the output, by the last part of their names."""
 
 
 def refuse_unfit(method: Method, base: Path) -> None:
-    """Refuse a method that names what the base model in the folder `base` does not have, or cannot change.
-
-    StageError X730 for layers, X731 for modules, X623 for a matrix that is shared between input and output.
-    """
-    config = read_json(base / "config.json")
-    found = [*_lacking_layers(method, _layer_count(config)), *_shared_targets(method, config)]
+    """StageError X730 for layers, X731 for modules that the base model in the folder `base` does not have."""
+    found = list(_lacking_layers(method, _layer_count(base)))
     if method.ranks:
         found += _lacking_modules(method, _modules(base))
     if found:
@@ -57,23 +50,8 @@ def _lacking_layers(method: Method, count: int | None) -> Iterator[Problem]:
             )
 
 
-def _shared_targets(method: Method, config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield X623 for adapters on a matrix of two uses: the merge would move it in both, and one was trained."""
-    if method.kind == "full" or not config.get("tie_word_embeddings"):
-        return
-    targets = method.target_modules
-    names = (targets,) if isinstance(targets, str) else targets
-    if shared := [name for name in names if name.rpartition(".")[2] in SHARED]:
-        yield Problem(
-            code="X623",
-            message=f"`{shared[0]}` is one matrix for input and output in the base model, and no adapter can be"
-            " merged into it",
-            path="method.target_modules",
-            hint="leave embeddings and lm_head out of `method.target_modules`",
-        )
-
-
-def _layer_count(config: Mapping[str, Any]) -> int | None:
+def _layer_count(base: Path) -> int | None:
+    config = read_json(base / "config.json")
     found = config.get("text_config", config).get("num_hidden_layers", config.get("n_layer"))
     return found if isinstance(found, int) else None
 

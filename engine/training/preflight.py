@@ -23,7 +23,7 @@ def check_base_model(context: StageContext, base: Path) -> None:
 
     Raises:
         StageError: X604, X692, X693, X770, X771, X773, X774 what the files hold; X772 what the GGUF converter does
-            not know; X623, X730, X731 what the method asks of it.
+            not know; X730, X731 what the method asks of it.
 
     """
     from engine.runtime.models import base_check  # brings torch

@@ -65,7 +65,7 @@ class _Seen:
     means: list[float] = field(default_factory=list)
     """Of each pass."""
     rows: list[float] = field(default_factory=list)
-    """Nats of each row, as far as rows can be told apart."""
+    """Nats of each row, as far as passes show single rows."""
     has_logits: bool = True
     has_teacher: bool = False
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from support.fault_table import FAULTS
 from support.project import Outcome, Project, write_project
 from support.run_once import run_once
 from support.runs import forget
-from support.seeded_faults import BEFORE, FAULTS, FIRST, Seed
+from support.seeded_faults import BEFORE, FIRST, Seed
 
 CASES = [(fault, how) for fault, one in FAULTS.items() for how in one.seeds]
 EACH = 12

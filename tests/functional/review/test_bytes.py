@@ -16,6 +16,7 @@ PROBE = """\
     max_drop: 0.05
     probes:
       - {name: own, kind: minimal_pairs, path: pairs.jsonl}
+    text: {path: general.txt, bits_per_byte: {max_rise: 0.02}}
 """
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -32,7 +33,8 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     text += "baselines:\n  - model: {name: larger, path: larger}\n"
     config = json.dumps(LLAMA)
     files = {"talk.yaml": text, "base/config.json": config, "larger/config.json": config}
-    git = repository(tmp_path / "team", {**files, "pairs.jsonl": '{"good": "a", "bad": "b"}\n'})
+    files |= {"pairs.jsonl": '{"good": "a", "bad": "b"}\n', "general.txt": "Snow fell.\n"}
+    git = repository(tmp_path / "team", files)
     monkeypatch.chdir(git.folder)
     return git
 
@@ -46,6 +48,7 @@ def found(capsys: Any, *words: str) -> dict[str, Any]:
     ("file", "code", "path"),
     [
         ("pairs.jsonl", "W114", "acceptance.forgetting.probes.own"),
+        ("general.txt", "W114", "acceptance.forgetting.text"),
         ("larger/config.json", "W402", "baselines.larger"),
     ],
 )
@@ -59,7 +62,7 @@ def test_other_bytes_behind_an_opponent_weaken_the_gate(
     assert [(one["code"], one["path"]) for one in findings] == [(code, path)]
 
 
-def test_another_base_model_at_the_same_path_is_told(team: Git, capsys: Any) -> None:
+def test_another_base_model_at_the_same_path_is_reported(team: Git, capsys: Any) -> None:
     team.write({"base/config.json": json.dumps({**LLAMA, "vocab_size": 1001})})
 
     result = found(capsys, "talk.yaml", "--from", "HEAD")
@@ -71,14 +74,22 @@ def test_another_base_model_at_the_same_path_is_told(team: Git, capsys: Any) -> 
 
 def test_a_copy_in_another_folder_means_the_same(team: Git, capsys: Any, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for name in ("talk.yaml", "base/config.json", "larger/config.json", "pairs.jsonl"):
+    for name in (
+        "talk.yaml",
+        "base/config.json",
+        "larger/config.json",
+        "pairs.jsonl",
+        "general.txt",
+    ):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes((team.folder / name).read_bytes())
 
     assert found(capsys, "talk.yaml", str(copy / "talk.yaml"))["same"] is True
 
 
-def test_what_a_higher_rank_costs_is_told_by_the_base_models_shapes(team: Git, capsys: Any) -> None:
+def test_what_a_higher_rank_costs_is_reported_by_the_base_models_shapes(
+    team: Git, capsys: Any
+) -> None:
     team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  rank: 32")
 
     costs = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}

@@ -52,9 +52,9 @@ def main() -> None:
 
 def _of_kind(kind: str, seed: int, *, beside: bool, shown: bool) -> Counter[str]:
     """Count what is made of the pairs of one kind and seed."""
-    weaker, harmless = WEAKENINGS | MORE_WEAKENINGS, HARMLESS | MORE_HARMLESS
+    weaker, harmless = {**WEAKENINGS, **MORE_WEAKENINGS}, {**HARMLESS, **MORE_HARMLESS}
     if kind != CLASSIFICATION:
-        weaker, harmless = OF_EVERY_KIND, HARMLESS_FOR_ALL
+        weaker, harmless = dict(OF_EVERY_KIND), dict(HARMLESS_FOR_ALL)
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         judged = JudgedPairs(folder=Path(folder))

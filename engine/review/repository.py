@@ -123,7 +123,8 @@ class Repository:
             "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
         )
         listed = self._run("for-each-ref", form, *places).stdout.decode().splitlines()
-        found = dict(reversed(line.split(" ", 1)) for line in listed)
+        parts = (line.partition(" ") for line in listed)
+        found = {name: commit for commit, _, name in parts}
         named = {name: found[name] for name in places if name in found}
         if len(set(named.values())) > 1:
             raise RecipeError.one(

@@ -103,7 +103,8 @@ class Values:
     def is_denied(self, of: str, at: Path_) -> bool:
         """Tell whether the bundle denies another value there, all pages and the statement made anew."""
         changed = {"report": self.report, "lock": self.lock}
-        node = changed[of] = deepcopy(changed[of])
+        changed[of] = deepcopy(changed[of])
+        node: Any = changed[of]
         for part in at[:-1]:
             node = node[part]
         node[at[-1]] = other(node[at[-1]])

@@ -57,7 +57,7 @@ WAY_OF = dict(
     zip(SHAPES, ("random shares", "random sizes", "files", "folds", "column", "time"), strict=True)
 )
 """Of each kind, the one that is tried here; `benchmarks/review.py --kinds` tries all."""
-ALL_HARMLESS = HARMLESS | MORE_HARMLESS
+ALL_HARMLESS = {**HARMLESS, **MORE_HARMLESS}
 
 
 def judged_wrongly(folder: Path, found: Iterable[Pair], *, changes: bool) -> list[str]:
@@ -83,7 +83,7 @@ def test_changes_of_data_of_every_kind_are_judged_by_who_judges(kind: str, tmp_p
 
 @pytest.mark.thorough
 def test_a_harmless_edit_beside_it_hides_no_weakening(tmp_path: Path) -> None:
-    found = pairs(SEED, WEAKENINGS | MORE_WEAKENINGS, ["files"], beside=ALL_HARMLESS)
+    found = pairs(SEED, {**WEAKENINGS, **MORE_WEAKENINGS}, ["files"], beside=ALL_HARMLESS)
 
     assert judged_wrongly(tmp_path, found, changes=True) == []
 

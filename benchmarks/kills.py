@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,18 +25,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from support import forked_runs
-from support.forked_runs import Forked, Setup
-from support.module_server import CONVERTER, script_of
-from support.pico import make_pico_model
-from support.project import Outcome, Project, write_project
-from support.runs import PLAIN, run_folders
-from support.shared import open_shared_folder
-from support.survived import EVERYTHING, NOTHING, Reference, faults_of, in_state, reference_of
+from survival import STATES, WORDS, Bench, both, in_memory, opened, tools
 
-WORDS = ["run", "recipe.yaml"]
-STATES = (*PLAIN, NOTHING, NOTHING, EVERYTHING)
-"""What is still to be done; the lock is written in each, and most often in the last ones."""
+from support import forked_runs
+from support.forked_runs import Forked
+from support.runs import run_folders
+from support.survived import EVERYTHING, faults_of
+
 REAL = 0.1
 """Share of the cases that start the real converter, which imports for four seconds, and not a fork of one that has."""
 SIGNALS = {
@@ -48,14 +42,6 @@ SIGNALS = {
 }
 MOST_SECONDS = 30.0
 """For a run that was asked to end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Length:
-    """How long a run from one state takes, and how many writes Python makes in it."""
-
-    seconds: float
-    writes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +75,17 @@ def drawn(seed: int, number: int) -> Case:
     )
 
 
-@dataclass(slots=True, kw_only=True)
-class Bench:
-    """The finished project, what it left, and how long runs take."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kills:
+    """Kills of a project."""
 
-    work: Path
-    finished: Path
-    reference: Reference
-    lengths: dict[str, Length]
+    bench: Bench
     signal: int
 
     def played(self, case: Case) -> tuple[str, list[str]]:
         """Play a case; return how the kill went, and what is wrong."""
-        folder = in_state(self.finished, self.work / "case", case.state)
-        length, kills = self.lengths[case.state], self.signal == signal.SIGKILL
+        folder = self.bench.in_state(case.state)
+        length, kills = self.bench.lengths[case.state], self.signal == signal.SIGKILL
         before = len(run_folders(folder / ".recipe"))
         if case.by == "time":
             run = forked_runs.start(folder, WORDS, setup=tools(real=case.real))
@@ -116,7 +99,7 @@ class Bench:
         how = "killed" if run.status in (-9, 128 + self.signal) else "too late"
         wrong += [f"alive: {line}" for line in forked_runs.alive()]
         after = forked_runs.start(folder, WORDS, setup=tools(real=False))
-        wrong += faults_of(folder, self.reference, code=after.wait())
+        wrong += faults_of(folder, self.bench.reference, code=after.wait())
         wrong += [f"alive after the next run: {line}" for line in forked_runs.alive()]
         return how, wrong
 
@@ -146,79 +129,6 @@ def once(number: int) -> forked_runs.Setup:
     return act
 
 
-def both(*setups: Setup) -> Setup:
-    """Return what does one after the other."""
-
-    def setup() -> None:
-        for one in setups:
-            one()
-
-    return setup
-
-
-def tools(*, real: bool) -> Setup:
-    """Return what has the converter forked from a process that has imported its libraries, unless the real one runs."""
-
-    def setup() -> None:
-        from engine.process.start import module, script
-        from engine.runtime.gguf import convert
-
-        if not real:
-            vars(convert)["module"] = lambda name: (
-                script(script_of(CONVERTER)) if name == CONVERTER.name else module(name)
-            )
-
-    return setup
-
-
-def made(work: Path) -> Path:
-    """Write the project, and run it whole."""
-    folder = work / "finished"
-    folder.mkdir()
-    write_project(folder, make_pico_model(work / "model"))
-    formats = {"formats": ["safetensors", "gguf", "ollama"]}
-    Project(folder=folder, run=lambda *_: Outcome(code=0, out="", err="")).edit(export=formats)
-    run_to_end(folder)
-    return folder
-
-
-def run_to_end(folder: Path, setup: Setup = lambda: None) -> float:
-    """Run the command in a folder; return the seconds that it took."""
-    began = time.monotonic()
-    code = forked_runs.start(folder, WORDS, setup=both(tools(real=False), setup)).wait()
-    if code != 0:
-        sys.exit((folder / "forked.log").read_text(encoding="utf-8"))
-    return time.monotonic() - began
-
-
-def measured(finished: Path, work: Path) -> tuple[dict[str, Length], list[Path]]:
-    """Run the project from each state; return how long that took, and the folders of runs from nothing."""
-    found, folders = {}, []
-    for state in dict.fromkeys(STATES):
-        folder = in_state(finished, work / f"measured-{state}", state)
-        seconds = run_to_end(folder, forked_runs.counted_writes(work / f"writes-{state}"))
-        writes = int((work / f"writes-{state}").read_text(encoding="ascii"))
-        found[state] = Length(seconds=seconds, writes=writes)
-        folders.append(folder)
-        print(f"{state}: {seconds:.2f} s, {writes} writes", flush=True)
-    return found, folders
-
-
-def opened(work: Path, number: int) -> Bench:
-    """Make all that cases need."""
-    open_shared_folder()
-    # Before what runs leave is adopted: this process outlives them.
-    script_of(CONVERTER)
-    forked_runs.prepare()
-    finished = made(work)
-    lengths, folders = measured(finished, work)
-    reference = reference_of([finished, *folders])
-    for folder in folders:
-        shutil.rmtree(folder)
-    print(f"{len(reference.stable)} files have the same bytes in every run", flush=True)
-    return Bench(work=work, finished=finished, reference=reference, lengths=lengths, signal=number)
-
-
 def main() -> int:
     """Play the cases and print a table."""
     parser = argparse.ArgumentParser(
@@ -231,14 +141,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no case after so long")
     options = parser.parse_args()
     began, counts, wrong = time.monotonic(), Counter[str](), 0
-    with tempfile.TemporaryDirectory(prefix="kills-", dir=_in_memory()) as folder:
-        bench = opened(Path(folder), SIGNALS[options.signal])
+    with tempfile.TemporaryDirectory(prefix="kills-", dir=in_memory()) as folder:
+        kills = Kills(bench=opened(Path(folder)), signal=SIGNALS[options.signal])
         number = options.first
         while sum(counts[f"{state} killed"] for state in set(STATES)) < options.kills:
             if time.monotonic() - began > options.seconds:
                 break
             case = drawn(options.seed, number)
-            how, faults = bench.played(case)
+            how, faults = kills.played(case)
             counts[f"{case.state} {how}"] += 1
             wrong += bool(faults)
             for fault in faults:
@@ -258,10 +168,6 @@ def main() -> int:
         f"\n{total} times SIG{options.signal}, seed {options.seed}: {wrong} wrong, in {seconds:.0f} s"
     )
     return 1 if wrong else 0
-
-
-def _in_memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - random names below it
 
 
 if __name__ == "__main__":

@@ -139,8 +139,8 @@ class Damages:
             return [f"ended with {run.status}: {log.read_text(encoding='utf-8')[-400:]}"]
         if run.status:
             log.unlink()
+            lock.unlink(missing_ok=True)
             shutil.copyfile(self.bench.finished / LOCK, lock)
-            lock.is_symlink() and lock.unlink()
         return self._run_again(folder)
 
     def _run_again(self, folder: Path) -> list[str]:

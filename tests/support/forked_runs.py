@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +86,18 @@ class Forked:
 
 def start(folder: Path, words: list[str], *, setup: Setup = lambda: None) -> Forked:
     """Run the command in `folder`; its output goes to `forked.log` there."""
-    # Read before the fork, so that nothing stands in a buffer twice.
+
+    def command() -> int:
+        from engine.cli.main import main
+
+        return main(words)
+
+    return fork(folder, command, setup=setup)
+
+
+def fork(folder: Path, work: Callable[[], int], *, setup: Setup = lambda: None) -> Forked:
+    """Do some work in a process of its own that stands in `folder`; its status is what the work returns."""
+    # Flushed before the fork, so that nothing stands in a buffer twice.
     sys.stdout.flush()
     sys.stderr.flush()
     number = os.fork()
@@ -93,7 +105,9 @@ def start(folder: Path, words: list[str], *, setup: Setup = lambda: None) -> For
         return Forked(number=number)
     code = 98
     try:
-        code = _child(folder, words, setup)
+        _enter(folder)
+        setup()
+        code = work()
     except SystemExit as asked:
         code = asked.code if isinstance(asked.code, int) else 1
     except BaseException:  # noqa: BLE001 - shown by the traceback and the code
@@ -104,16 +118,15 @@ def start(folder: Path, words: list[str], *, setup: Setup = lambda: None) -> For
         os._exit(code)
 
 
-def _child(folder: Path, words: list[str], setup: Setup) -> int:
-    from engine.cli.main import main
-
+def _enter(folder: Path) -> None:
+    """Take a session, a log and a place for temporary files of one's own, and signals as they are by default."""
     os.setsid()
     log = os.open(folder / "forked.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number in (1, 2):
         os.dup2(log, number)
     os.close(log)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -123,12 +136,7 @@ def _child(folder: Path, words: list[str], setup: Setup) -> int:
     os.environ["OMP_NUM_THREADS"] = "1"
     # What would be a left-over elsewhere is found here.
     (folder / "temporary").mkdir(exist_ok=True)
-    os.environ["TMPDIR"] = str(folder / "temporary")
-    import tempfile
-
-    tempfile.tempdir = None
-    setup()
-    return main(words)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "temporary")
 
 
 def alive(*, seconds: float = 1.0) -> list[str]:

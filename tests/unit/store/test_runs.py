@@ -42,7 +42,7 @@ def test_without_an_accepted_run_there_is_none(tmp_path: Path) -> None:
 def test_runs_stand_in_the_order_in_which_they_ended_whatever_the_clock_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    made: list[Path] = []
     for year in (2026, 2031, 2026, 2026):
 
         class Clock(datetime):

@@ -9,18 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from engine.errors import EngineError
 from engine.files import leases, writing
-from engine.store.runs import RECORD, UNFINISHED
+from engine.store.runs import BEGUN, RECORD, UNFINISHED
 from engine.store.store import SCRATCH, Store
 
-OLD_SECONDS: Final = 60.0
-"""Between making a run folder and the mark in it lie microseconds."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 _LOG: Final = re.compile(r"[a-z]+-\d{4}-\d{2}-\d{2}-\d{6}-\d+(-[0-9a-f]{8})?\.log")
 
@@ -55,17 +52,12 @@ def _remove_unlocked(store: Store, folder: Path) -> None:
 def _remove_unrecorded(root: Path, run: Path) -> None:
     """Remove the folder of a run that was never recorded; of one that was, the mark that it left."""
     mark = run / UNFINISHED
-    _remove_old_and_empty(run)
+    if run.name.startswith(BEGUN):
+        with contextlib.suppress(OSError):
+            run.rmdir()  # killed before the mark was in it; fails where anything is
     with contextlib.suppress(OSError), leases.abandoned(mark) as is_abandoned:
         if is_abandoned:
             writing.remove(mark if os.path.lexists(run / RECORD) else run, below=root)
-
-
-def _remove_old_and_empty(run: Path) -> None:
-    """Remove a run folder in which not even the mark was made."""
-    with contextlib.suppress(OSError):
-        if time.time() - run.lstat().st_mtime > OLD_SECONDS:
-            run.rmdir()  # fails where anything stands in it
 
 
 def _remove_empty(root: Path, log: Path) -> None:

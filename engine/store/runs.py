@@ -7,9 +7,11 @@ that came with a repository is not taken for one of the user's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,8 @@ STAMP: Final = "%Y-%m-%d-%H%M%S"
 """Of a run folder's name: when the run ended, UTC."""
 LENGTH: Final = 17
 """Characters of a stamp."""
+BEGUN: Final = ".begun-"
+"""How the name of a run's folder begins before its mark is in it; without the mark nobody holds it."""
 BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
@@ -76,23 +80,39 @@ class Runs:
         Names of runs are in the order in which they ended: where the clock was set back, or another run ended in the
         same second, the time is a second after that of the last one.
         """
-        stamp = self._next_stamp(recipe_name)
+        stamp, begun = self._next_stamp(recipe_name), self._begin(recipe_name)
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
-            try:
-                writing.make_folder(path.parent, below=self._root)
-                # without `exist_ok`: of two runs that end together one gets the folder, the
-                # other the next suffix
-                path.mkdir()
-                _hold(path)
-            except FileExistsError:
+            # asked first, since a folder that is empty would be replaced
+            if os.path.lexists(path):
                 continue
+            try:
+                writing.move(begun, path, below=self._root)
             except OSError as error:
-                with contextlib.suppress(OSError):
-                    path.rmdir()  # made, but without room for the mark
+                # of two runs that end together one gets the name, the other the next suffix
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    continue
+                self.discard(begun)
                 raise storage_problem(error, self._root) from error
+            _held[path] = _held.pop(begun)
             return path
         raise AssertionError(stamp)
+
+    def _begin(self, recipe_name: str) -> Path:
+        """Make a folder under a name that says that it is no run yet, and hold the mark in it."""
+        for _ in range(leases.TRIES):
+            begun = self._folder / recipe_name / f"{BEGUN}{secrets.token_hex(12)}"
+            try:
+                writing.make_folder(begun, below=self._root)
+                if _hold(begun):
+                    return begun
+            except FileNotFoundError:
+                continue  # somebody took it for abandoned in the moment before it was held
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    begun.rmdir()  # made, but without room for the mark
+                raise storage_problem(error, self._root) from error
+        raise AssertionError(recipe_name)
 
     def clear(self, run: Path) -> None:
         """Empty a run folder that was made just now and has no record yet."""
@@ -175,11 +195,15 @@ _held: dict[Path, int] = {}
 """Descriptors of the marks in run folders that this process is filling."""
 
 
-def _hold(run: Path) -> None:
+def _hold(run: Path) -> bool:
     with writing.open_new(run / UNFINISHED) as mark:
         # the lock belongs to both descriptors, and ends with the process at the latest
-        _held[run] = os.dup(mark.fileno())
-        leases.hold(_held[run])
+        number = os.dup(mark.fileno())
+    if not leases.hold(number):
+        os.close(number)
+        return False
+    _held[run] = number
+    return True
 
 
 def _let_go(run: Path) -> None:

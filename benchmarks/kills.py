@@ -40,8 +40,8 @@ SIGNALS = {
     "HUP": signal.SIGHUP,
     "INT": signal.SIGINT,
 }
-MOST_SECONDS = 30.0
-"""For a run that was asked to end."""
+MOST_SECONDS = 120.0
+"""For a run to come to the write before which it ends, and for one that was asked to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

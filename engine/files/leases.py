@@ -68,8 +68,11 @@ def _try_to_hold(number: int) -> bool:
 def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
     """Yield a new, empty, held folder, in the system's place for such if no other is named; gone afterwards.
 
-    One that a kill leaves is removed by `remove_temporary`. OSError where it cannot be made.
+    One that a kill leaves is removed by `remove_temporary`, which is asked here of another place. OSError where it
+    cannot be made.
     """
+    if parent is not None:
+        remove_temporary(parent)
     for left in reversed(range(TRIES)):
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         with contextlib.ExitStack() as stack:
@@ -91,9 +94,9 @@ def _opened_folder(folder: Path) -> int | None:
         return None
 
 
-def remove_temporary() -> None:
-    """Remove what killed runs of this user left of `temporary_folder` in the system's place for such."""
-    with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+def remove_temporary(parent: Path | None = None) -> None:
+    """Remove what killed processes of this user left of `temporary_folder`: in the system's place, or in `parent`."""
+    with contextlib.suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
         found = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
         for path in found:
             with abandoned(path) as is_abandoned:

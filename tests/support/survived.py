@@ -95,8 +95,8 @@ def left_over(folder: Path) -> list[str]:
 
 
 def _export_faults(root: Path, reference: Reference) -> list[str]:
-    last, told = run_folders(root)[-1], report(root)
-    found = [] if told["outcome"] == "accepted" else [f"the outcome is {told['outcome']}"]
+    last, outcome = run_folders(root)[-1], report(root)["outcome"]
+    found = [] if outcome == "accepted" else [f"the outcome is {outcome}"]
     if _exported(root) != reference.exported:
         found.append("the report names other digests")
     found += [

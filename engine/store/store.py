@@ -92,7 +92,11 @@ class Store:
         """
         path = self.root / SCRATCH / key
         if os.path.lexists(path) and not self.has_scratch(key):
-            self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
+            if _is_unbegun(path):
+                with storage_errors(self.root):
+                    writing.remove(path, below=self.root)
+            else:
+                self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
         self._make(path)
         if not (path / MARK).exists():
             self.adopt_scratch(key)
@@ -399,6 +403,16 @@ def _shown(name: object, root: Path) -> str:
 
 def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _is_unbegun(scratch: Path) -> bool:
+    """Tell whether nothing stands in a folder but, perhaps, the mark that a killed process was writing."""
+    if scratch.is_symlink() or not scratch.is_dir():
+        return False
+    return all(
+        path.name.startswith(f".{MARK}.") and path.name.endswith(".part") and path.is_file()
+        for path in scratch.iterdir()
+    )
 
 
 def _is_plain_folder(start: Path, folder: Path) -> bool:

@@ -47,8 +47,12 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "learning_curves.*", "ladder.[].mean_shift", "ladder.[].largest_shift", "*.note", "*.undefined",
         "notes", "power", "diagnosis.*", "versions.*",
     ),
+    "digests of files that are not in the bundle: sources, base model, adapter, predictions": (
+        "lock.inputs", "lock.holdout.looks", "lock.accepted.sources.[].sha256", "lock.accepted.base_model.files.*",
+        "lock.accepted.predictions.*", "lock.accepted.adapter.*",
+    ),
 }  # fmt: skip
-"""What only the signer states, by words for people: paths of the report (`[]` for an item, `*` for anything)."""
+"""What only the signer states, by words for people: paths of the report or of the lock (`[]` for an item, `*` for anything)."""
 _SLACK: Final = 0.01
 """Of the seconds of a run, which are rounded and measured around its stages."""
 

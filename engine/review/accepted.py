@@ -35,19 +35,19 @@ def _with_value(one: Finding, accepted: Accepted, versions: Versions) -> Finding
     metric, _, end = one.path.removeprefix(_AT).rpartition(".")
     facts = accepted.metrics.get(metric)
     if one.path in (DECIDES, CONFIDENCE):
-        return _said(one, "; ".join(_by_threshold(one.path, accepted, versions)))
+        return _with_words(one, "; ".join(_by_threshold(one.path, accepted, versions)))
     if one.path.startswith(_COMPARED):
-        return _said(one, _of_a_comparison(one.path, accepted))
+        return _with_words(one, _of_a_comparison(one.path, accepted))
     is_threshold = one.code in _CODES and one.path.startswith(_AT) and end in ("min", "max")
     if not is_threshold or facts is None or facts["value"] is None:
         return one
     before, now = (
         _passes(facts, metric, side.recipe, end) for side in (versions.old, versions.new)
     )
-    return _said(one, f"the accepted model has {facts['value']:.3g}: {_PASSES[before, now]}")
+    return _with_words(one, f"the accepted model has {facts['value']:.3g}: {_PASSES[before, now]}")
 
 
-def _said(one: Finding, says: str) -> Finding:
+def _with_words(one: Finding, says: str) -> Finding:
     return replace(one, says="; ".join(filter(None, (one.says, says))))
 
 

@@ -47,8 +47,11 @@ def _several(row: Row) -> dict[str, Any]:
 
 
 def _turns(row: Row) -> dict[str, Any]:
-    said = {"who": "USER", "said": row["text"]}, {"who": "AGENT", "said": f"It is {row['topic']}."}
-    return {**{key: row[key] for key in row if key != "text"}, "turns": list(said)}
+    turns = (
+        {"who": "USER", "words": row["text"]},
+        {"who": "AGENT", "words": f"It is {row['topic']}."},
+    )
+    return {**{key: row[key] for key in row if key != "text"}, "turns": list(turns)}
 
 
 def _order(row: Row) -> dict[str, Any]:
@@ -98,7 +101,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
             "messages": {
                 "column": "turns",
                 "role": "who",
-                "content": "said",
+                "content": "words",
                 "roles": {"USER": "user", "AGENT": "assistant"},
             }
         },

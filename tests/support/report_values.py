@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from support.forged_bundles import LOCK, REPORT
 
 _REMADE = (written.form_problems, written.page_problems, consistency.statement_problems)
 """Of files that a forger writes anew from the report."""
+_HEX = re.compile(r"[0-9a-f]{16,64}")
 Path_ = tuple[str | int, ...]
 
 
@@ -55,11 +57,17 @@ def other(value: Any) -> Any:
         case float():
             return value * 1.01 + 0.001
         case str():
-            return "2026-01-01T00:00:00+00:00" if _is_time(value) else f"{value}x"
+            return _other_text(value)
         case list():
             return value[:-1] if value else ["x"]
         case _:
             return 1.0
+
+
+def _other_text(text: str) -> str:
+    if _HEX.fullmatch(text):
+        return f"{'1' if text[0] == '0' else '0'}{text[1:]}"
+    return "2026-01-01T00:00:00+00:00" if _is_time(text) else f"{text}x"
 
 
 def _is_time(text: str) -> bool:
@@ -100,6 +108,11 @@ class Values:
             found.setdefault(form_of(at), at)
         return found
 
+    @property
+    def holds(self) -> bool:
+        """Whether the bundle denies nothing of itself as it is."""
+        return not self._denies(self.report, self.lock)
+
     def is_denied(self, of: str, at: Path_) -> bool:
         """Tell whether the bundle denies another value there, all pages and the statement made anew."""
         changed = {"report": self.report, "lock": self.lock}
@@ -108,9 +121,12 @@ class Values:
         for part in at[:-1]:
             node = node[part]
         node[at[-1]] = other(node[at[-1]])
+        return self._denies(changed["report"], changed["lock"])
+
+    def _denies(self, shown: dict[str, Any], locked: dict[str, Any]) -> bool:
         try:
-            report = from_json(Report, changed["report"])
-            lock = lock_from_text(Path(LOCK), json.dumps(changed["lock"]))
+            report = from_json(Report, shown)
+            lock = lock_from_text(Path(LOCK), json.dumps(locked))
             assert lock.accepted is not None
             found = replace(self.contents, report=report, lock=lock, accepted=lock.accepted)
             asked = (problems for problems in CLAIMS.values() if problems not in _REMADE)

@@ -12,7 +12,8 @@ from engine.render.styled_text import printable
 _INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 _LINKED = re.compile(
-    r"(?<!\w)@(?=\w)|\w@(?=[\w-]+\.\w)|(?<!\w)\\#(?=\d)|\bGH-(?=\d)|\w:(?=//)|\bwww(?=\.)", re.IGNORECASE
+    r"(?<!\w)@(?=\w)|\w@(?=[\w-]+\.\w)|(?<!\w)\\#(?=\d)|\bGH-(?=\d)|\w:(?=//)|\bwww(?=\.)",
+    re.IGNORECASE,
 )
 """What hosts of repositories make links of in plain text: people, mail, issues and addresses."""
 _BREAK = "&#8203;"

@@ -167,7 +167,7 @@ def test_a_key_that_reaches_beyond_the_recipe_asks_for_consent(at: Key, folder: 
     checked, problems = check_recipe(recipe)
 
     wanted = {"rows": "R307", "key": "R308"}.get(REACHING[at].get("x-sends", ""), "R306")
-    shown = dotted([*at[:-1], "label"] if at[-1] == COLUMN else at)
+    shown = dotted((*at[:-1], "label") if at[-1] == COLUMN else at)
     assert (wanted, shown) in {(one.code, one.path) for one in problems}
     errors = [str(one) for one in problems if one.severity == "error"]
     assert checked is not None, errors

@@ -177,7 +177,7 @@ STORES: Final[tuple[tuple[str, str, Callable[[Victim], None], Ask, str], ...]] =
     ("a store that all can write", "chmod 777 .recipe", _open_to_all, ask(DATA, 3, "E754"), ""),
     ("a store that all can write, in a plan", "chmod 777 .recipe", _open_to_all, ask("plan recipe.yaml", 3, "E754"), ""),
     ("a store of another owner", "chown 4711 .recipe", _of_another, ask(DATA, 3, "E754"), ""),
-    ("a store of another owner, trusted without its name", "--trust-store", _of_another, ask(f"{DATA} --trust-store", 3, "E754"), ""),
+    ("a store of another owner, trusted without its name", "chown 4711 .recipe, --trust-store", _of_another, ask(f"{DATA} --trust-store", 3, "E754"), ""),
     ("a key of five bytes", "SLM_RECIPE_STORE_KEY_FILE", _key_too_short, ask(DATA, 3, "E757"), ""),
     ("a key that is a pipe", "mkfifo key", _key_that_is_a_pipe, ask(DATA, 3, "E757"), ""),
 )  # fmt: skip
@@ -188,7 +188,6 @@ def _stores() -> list[Case]:
         Case(group="a store that came along", what=what, tried=tried, make=make, asks=(one,),
              look=_set_of if wanted else None, wanted=wanted)
         for what, tried, make, one, wanted in STORES
-        if "owner" not in what or os.geteuid() == 0
     ]  # fmt: skip
 
 

@@ -23,9 +23,10 @@ PAGE: Final = ROOT / "docs" / "reference" / "hostile-cases.md"
 HEAD: Final = """\
 # Hostile cases
 
-What a stranger's folder tried, what had to come of it, and what came, with the exit code of each verb and the codes it named. In every case
-nothing outside the project was read, written or shown, nobody was asked, no program but git was started, and no control character was
-printed. Written by `uv run just hostile`; the tests run one case in {sample}, `pytest -m exhaustive tests/functional/hostile` all.
+What a stranger's folder tried, what had to come of it, and what came, with the exit code of each verb and the codes it named. In every
+case no secret of the user's home was read or shown, nothing outside the clone was written, no other machine was asked, no program but git, Python and
+ldconfig was started, and no control character was printed. Written by `uv run just hostile`; the tests run one case in {sample},
+`pytest -m exhaustive tests/functional/hostile` all.
 
 What is promised, and to whom: [what a stranger's folder may do](../explanation/security.md).
 """

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -174,18 +175,16 @@ def _markdown() -> list[Case]:
         "plain text": plain, "a sentence": prose, "code": code, "a block": lambda text: fenced(text, ""),
     }  # fmt: skip
     return [
-        _pure(
-            "texts in Markdown",
-            f"{what} in {where}",
-            text,
-            "inert",
-            lambda write=write, text=text: live(write(text)),
-        )  # type: ignore[misc]
+        _pure("texts in Markdown", f"{what} in {where}", text, "inert", partial(_live, write, text))
         for what, text in LIVE.items()
         for where, write in writers.items()
         # A sentence of ours sets what stands between backticks as code.
         if not (where == "a sentence" and "`" in text)
     ]
+
+
+def _live(write: Callable[[str], str], text: str) -> str:
+    return live(write(text))
 
 
 def _keys() -> list[Case]:
@@ -205,12 +204,10 @@ def _keys() -> list[Case]:
         found = redacted(f"before {form} after", [KEY])
         return "taken out" if "[key]" in found and form not in found else found
 
+    group = "a key that a server sends back"
     return [
-        _pure(
-            "a key that a server sends back", what, form, "taken out", lambda form=form: look(form)
-        )
-        for what, form in forms.items()
-    ]  # type: ignore[misc]
+        _pure(group, what, form, "taken out", partial(look, form)) for what, form in forms.items()
+    ]
 
 
 TWINS: Final[Mapping[str, tuple[list[str], str]]] = {
@@ -275,16 +272,11 @@ def _html() -> list[Case]:
             else found
         )
 
+    group = "texts in the page of a report"
     return [
-        _pure(
-            "texts in the page of a report",
-            what,
-            text,
-            "shown as text",
-            lambda text=text: look(text),
-        )
+        _pure(group, what, text, "shown as text", partial(look, text))
         for what, text in texts.items()
-    ]  # type: ignore[misc]
+    ]
 
 
 CASES: Final = (*_shown(), *_twins(), *_markdown(), *_html(), *_keys())

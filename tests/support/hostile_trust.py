@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from engine.cli.main import VERBS as ENGINE_VERBS
 from support.hostile_table import Ask, Case, Make, ask
 from support.hostile_victim import MINE, Victim
 from support.outside_cases import (
@@ -252,25 +253,39 @@ WORDS: Final[tuple[tuple[str, str, Make, Ask], ...]] = (
     ("a host allowed, and its key not", "--allow-host rows.example", _recipe(model(endpoint="https://rows.example/v1", model="m", api_key_env="THEIR_KEY")), ask("run recipe.yaml --allow-host rows.example", 2, "R308")),
 )  # fmt: skip
 
-VERBS: Final[Mapping[str, int]] = {
-    "validate recipe.yaml": 0, "plan recipe.yaml": 0, "compile recipe.yaml": 0, "fmt --check recipe.yaml": 1,
-    "diff recipe.yaml recipe.yaml": 0, "run recipe.yaml": 2, "data recipe.yaml": 2, "plan recipe.yaml --probe": 2,
-    "challenge recipe.yaml --base-model base": 2,
+ALL: Final = ("R306", "R307", "R308")
+VERBS: Final[Mapping[str, Ask]] = {
+    one.words[0]: one
+    for one in (
+        ask("validate recipe.yaml", 0, *ALL), ask("plan recipe.yaml", 0, *ALL), ask("compile recipe.yaml", 0, *ALL),
+        ask("fmt --check recipe.yaml", 1), ask("diff recipe.yaml recipe.yaml", 0, *ALL), ask("run recipe.yaml", 2, *ALL),
+        ask("data recipe.yaml", 2, *ALL), ask("challenge recipe.yaml --base-model base", 2, *ALL),
+        ask("pin recipe.yaml", 2, "R306"), ask("trust --list", 0),
+    )
 }  # fmt: skip
-"""Verbs that take a recipe: 0 for those that only read, 2 for those that would read, send or run."""
+WITHOUT: Final[Mapping[str, str]] = {
+    "init": "drafts a recipe from what its user names", "synthetic": "shows what an allowed run has left",
+    "ci": "see the pull requests", "report": "of a run", "runs": "of runs", "compare": "of runs", "try": "of a model",
+    "predict": "of a model", "serve": "of a model", "export": "of a run", "verify": "of a bundle", "schema": "no file",
+    "explain": "no file", "doctor": "no file",
+}  # fmt: skip
+"""Verbs that read no recipe of a stranger's, or nothing that it names."""
 
 
 def _verbs() -> list[Case]:
+    unknown = (VERBS.keys() | WITHOUT.keys()) ^ ENGINE_VERBS.keys()
+    assert unknown == set(), f"say whether it asks for consent: {unknown}"
     both = {**OUT, **model(endpoint="https://rows.example/v1", model="m", api_key_env="THEIR_KEY")}
+    probing = ask("plan recipe.yaml --probe", 2, *ALL)
     return [
         Case(
             group="every verb of a recipe that reaches outside",
-            what=words,
+            what=" ".join(one.words),
             tried="../secret.csv, and rows and a key to https://rows.example",
             make=_recipe(both),
-            asks=(ask(words, code, *(("R306", "R307", "R308") if code == 2 else ())),),
+            asks=(one,),
         )
-        for words, code in VERBS.items()
+        for one in (*VERBS.values(), probing)
     ]
 
 

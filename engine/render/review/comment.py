@@ -18,6 +18,7 @@ from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json
 from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
 from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
+from engine.render.styled_text import printable
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -217,7 +218,7 @@ def _of_first(together: Sequence[Checked], texts: Sequence[str]) -> str:
     """Say that a folded text is that of the first recipe, where those of the others are not the same."""
     if len(set(texts)) == 1:
         return ""
-    return f", in <code>{html.escape(together[0].path)}</code>: numbers of the others differ"
+    return f", in <code>{html.escape(printable(together[0].path))}</code>: numbers of the others differ"
 
 
 def _of_gate(together: Sequence[Checked]) -> Iterator[str]:

@@ -132,7 +132,7 @@ class Victim:
             return Outcome(code=code, out=_text(out), err=_text(err))
 
     def faults(self, outcomes: Sequence[Outcome]) -> list[str]:
-        """What a stranger has gained, or what a user was not told."""
+        """What a stranger has gained, or what a user does not see."""
         shown = "".join(one.out + one.err for one in outcomes)
         private = [self.home / name for name in (".ssh", ".netrc", "secret.csv", "models/private")]
         read = {

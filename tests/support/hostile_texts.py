@@ -147,8 +147,8 @@ LIVE: Final[Mapping[str, str]] = {
     "an issue": "#12", "an issue elsewhere": "owner/name#12", "an issue in words": "GH-12",
     "an address": "https://evil.example/x", "an address without a scheme": "www.evil.example", "mail": "me@evil.example",
     "a link": "[x](https://evil.example)", "an image": "![x](https://evil.example/x.png)", "an element": "<img src=x onerror=y>",
-    "a comment": "<!-- recipe ci -->", "a heading": "\n# Approved", "a rule": "\n---\n", "a cell": "a | b | c",
-    "a fence": "```\n@team\n```", "code that ends": "`x` @team `y`", "emphasis": "**approved** __yes__ ~~no~~",
+    "a comment": "<!-- recipe ci -->", "a heading": "\n# Accepted", "a rule": "\n---\n", "a cell": "a | b | c",
+    "a fence": "```\n@team\n```", "code that ends": "`x` @team `y`", "emphasis": "**accepted** __yes__ ~~no~~",
     "an entity": "&#64;team &lt;b&gt;", "a reference": "[x][1]\n\n[1]: https://evil.example", "a footnote": "[^1]",
 }  # fmt: skip
 """Texts that a host of repositories would make something of."""

@@ -52,7 +52,7 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "lock.accepted.predictions.*", "lock.accepted.adapter.*",
     ),
 }  # fmt: skip
-"""What only the signer states, by words for people: paths of the report or of the lock (`[]` for an item, `*` for anything)."""
+"""What only the signer states, by words for people: paths of report and lock (`[]` an item, `*` anything)."""
 _SLACK: Final = 0.01
 """Of the seconds of a run, which are rounded and measured around its stages."""
 

@@ -46,6 +46,7 @@ slow *words="tests/browser tests/functional tests/slow":
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
+    uv run pytest -m sampled --cases all {{ words }}
     uv run pytest --hypothesis-profile exhaustive tests/unit
 
 # print the tables of tampered bundles and reproductions: case, expected, got

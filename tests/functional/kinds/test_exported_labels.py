@@ -75,10 +75,7 @@ def test_each_says_of_every_row_what_was_judged(
     columns = [text.removeprefix("{").split("} ", 1) for text in texts]
     rows = [json.dumps({"id": int(number), "body": body}) for number, body in columns]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    packages = tmp_path / "packages"
-    answered = predict(
-        project.folder / "out", str(tmp_path / "rows.jsonl"), "--json", packages=packages
-    )
+    answered = predict(project.folder / "out", str(tmp_path / "rows.jsonl"), "--json")
     found = [json.loads(line) for line in answered.stdout.splitlines()]
 
     assert made.code == 0, made.err

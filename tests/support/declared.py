@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def predict(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, env=variables, capture_output=True, text=True, encoding="utf-8", check=False
     )
+
+
+def import_skops() -> None:
+    """Import it as the command does, before transformers, which is there when tests have run a recipe.
+
+    It looks names up in every module that is imported by then, and modules that import when they are asked would
+    import all that they have: some 25,000 modules in half a minute.
+    """
+    lazy = {name: one for name, one in sys.modules.items() if "Lazy" in type(one).__name__}
+    for name in lazy:
+        del sys.modules[name]
+    try:
+        import_module("skops.io")
+    finally:
+        sys.modules.update(lazy)
 
 
 def linked(requirements: Path) -> Path:

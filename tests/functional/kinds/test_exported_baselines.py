@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.declared import predict
+from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -30,6 +30,7 @@ def _passing(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def passed() -> RunOnce:
+    import_skops()
     return run_once("baseline passes", _passing)
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from engine.runtime.gguf.quantize_worker import main as quantize
 from engine.runtime.gguf.tensors import compare
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS, ROWS, BLOCKS = 256, 64, 2
 TYPES = (
     "F16",

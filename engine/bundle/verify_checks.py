@@ -11,8 +11,8 @@ from engine.bundle.scores import by_name, same, span, unequal
 from engine.evidence import Check, Metric, Report, Scores, VariantResult
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
-from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
-from engine.recipe.metrics import FREE, OF_FILES
+from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, sample
+from engine.recipe.metrics import FREE, OF_FILES, primary
 from engine.recipe.model import MaxDrop, Recipe
 
 AGREEMENT = "agreement"
@@ -75,9 +75,13 @@ def _bounds(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
 
 def _wanted(recipe: Recipe) -> list[Wanted]:
     export, parity = recipe.export, ("min", recipe.export.min_parity)
-    if recipe.task.spec.by_likelihood:
-        parity = ("max", 1 - export.min_parity)
-    found: list[Wanted] = [(f"parity.{name}", *parity, "point") for name in ("merged", "f16")]
+    forms = [("max", 1 - export.min_parity) if recipe.task.spec.by_likelihood else parity]
+    if recipe.task.spec.is_decoded:
+        # reports of earlier versions bound the agreement, which is the stricter one
+        forms.append(("max", 1 - export.min_parity))
+    found: list[Wanted] = [
+        (f"parity.{name}", *form, "point") for name in ("merged", "f16") for form in forms
+    ]
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
     for bound in export.thresholds:
@@ -109,15 +113,36 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     if report.holdout is not None and "adapter" in rungs:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
-        # every quantization is made of the 16-bit file and compared with it, not with the one tried before
-        base = below if rung.name in wanted else rungs.get("f16", below)
+        base = below if rung.name in wanted else _whole_rung(rungs, below)
         yield from _between(base, rung, report, recipe)
+        yield from _sampled(base, rung)
     # quantizations that were tried and failed stand in the ladder too; the last one leaves
     counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
     for rung in counted:
         for check in rung.verdict.checks if rung.verdict else ():
             if check not in report.verify.checks:
                 yield f"verify has not the check of {check.name} that the rung {rung.name} has"
+
+
+def _whole_rung(rungs: Mapping[str, VariantResult], below: VariantResult) -> VariantResult:
+    """Return what a quantization is compared with: the last form that should lose nothing and was asked all rows."""
+    whole = (rungs.get(name) for name in ("f16", "merged"))
+    return next((one for one in whole if one is not None and one.sampled_of is None), below)
+
+
+def _sampled(below: VariantResult, rung: VariantResult) -> Iterator[str]:
+    """Yield where a rung was asked fewer rows than it says, or one that must be asked all was not."""
+    asked, every = rung.scores.rows, below.scores.rows
+    if rung.sampled_of is None:
+        if asked != every:
+            yield f"rung {rung.name} was asked {asked} rows, the one before {every}"
+        return
+    if rung.name != "f16":
+        yield f"rung {rung.name} was asked a sample of the rows"
+    elif rung.sampled_of != every or asked != len(sample(every, seed=0)):
+        yield f"rung {rung.name} was asked {asked} of {rung.sampled_of} rows, the one before {every}"
+    elif rung.class_deltas:
+        yield f"rung {rung.name} states changes in F1, which a sample has none of"
 
 
 def _between(
@@ -130,15 +155,31 @@ def _between(
             yield f"rung {rung.name} agrees in {rung.agreement.value}, {len(rung.flips)} answers changed"
     checks = report.verify.checks if report.verify and rung.agreement is not None else ()
     for check in checks:
-        agreement = rung.agreement.value if rung.agreement else None
         if check.name == f"parity.{rung.name}":
-            yield from unequal((check.got, agreement, _OF_RUNG), name=check.name)
+            yield from _parity(check, below, rung, recipe)
     earlier = {one.label: one.f1 for one in below.scores.classes}
     later = {one.label: one.f1 for one in rung.scores.classes}
     for label, delta in rung.class_deltas:
         one, two = earlier.get(label), later.get(label)
         if not same(delta, None if one is None or two is None else two - one):
             yield f"rung {rung.name}: the change in F1 of `{label}` is {delta}"
+
+
+def _parity(
+    check: Check, below: VariantResult, rung: VariantResult, recipe: Recipe
+) -> Iterator[str]:
+    """Yield where a rung that should lose nothing is judged by another agreement, or another loss, than it shows."""
+    if check.direction == "min":
+        right = rung.agreement.value if rung.agreement else None
+    elif rung.sampled_of is not None:
+        # the form before shows its score of all rows only
+        return
+    else:
+        metric = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
+        one, two = (by_name(each.scores).get(metric) for each in (below, rung))
+        known = one is not None and two is not None and None not in (one.value, two.value)
+        right = gained(one.value, two.value, metric, recipe) if known else None  # type: ignore[union-attr,arg-type]
+    yield from unequal((check.got, right, _OF_RUNG), name=check.name)
 
 
 def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:

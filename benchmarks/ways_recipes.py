@@ -32,7 +32,7 @@ SEED: Final = 7
 LONGEST: Final = 80
 """Characters of a headline that is used: short rows leave room for more of them."""
 PARITY: Final = 0.9
-"""Share of answers that merging an adapter in 16 bits may not change; 0.98 by default, which unsure models do not reach."""
+"""Share of answers that merging an adapter in 16 bits has to keep; unsure models do not reach the default, 0.98."""
 STUDENT_RATE: Final = 3e-4
 """Of the student with fewer layers, whose folder does not say how large it is; not tuned on this task."""
 

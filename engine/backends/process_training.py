@@ -26,6 +26,7 @@ from engine.environment import one_device
 from engine.errors import StageError
 from engine.process import interrupts
 from engine.process import start as processes
+from engine.process.policies import TRAINING, rights_of
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -152,6 +153,7 @@ def _run(
             variables=program.variables,
             out=log,
             errors=processes.STDOUT,
+            rights=rights_of(TRAINING, command, reads=_read_of(launch), writes=(launch.folder,)),
         )
         with child, interrupts.deferred():
             event_log = _EventLog(launch.folder / EVENTS)
@@ -165,6 +167,11 @@ def _run(
             for event in event_log.read():
                 monitor.handle(event)
         return child.status
+
+
+def _read_of(launch: Launch) -> tuple[Path, ...]:
+    own = (launch.rows, launch.base_model)
+    return own if launch.targets is None else (*own, launch.targets)
 
 
 def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:

@@ -19,13 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
 from engine.files.user import cache_folder
 from engine.process import interrupts
+from engine.process.confine import Rights
 from engine.process.waiting import waiting
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
@@ -96,6 +97,8 @@ CACHES: Final[Mapping[str, str]] = {
     "TRITON_CACHE_DIR": "triton",
 }
 """Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
+CONFINED: Final = "confined"
+"""Below it the same folders, for children that are confined: they write there, and nobody else reads it."""
 NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
 """numba then keeps its cache in `NUMBA_CACHE_DIR` and looks for none beside the source or elsewhere."""
 
@@ -115,12 +118,13 @@ class Command:
         """Return the command with further arguments."""
         return replace(self, arguments=(*self.arguments, *arguments))
 
-    def words(self) -> list[str]:
-        """Return the command line."""
+    def words(self, rights: Rights | None = None) -> list[str]:
+        """Return the command line; without `rights` it keeps ours."""
         # -I takes the current folder, the user's site and PYTHON* variables off the search path: a `json.py` that
         # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 too, the encoding is named.
         head = [sys.executable, "-I", "-u", "-X", "utf8", str(LAUNCHER), str(os.getpid())]
-        return [*head, json.dumps(search_path()), self.kind, self.name, *self.arguments]
+        left = "" if rights is None else json.dumps(asdict(rights))
+        return [*head, json.dumps(search_path()), left, self.kind, self.name, *self.arguments]
 
 
 def module(name: str) -> Command:
@@ -185,6 +189,23 @@ def _cache_root() -> Path:
         return cache_folder()
     except RuntimeError:
         return _homeless_cache()
+
+
+def _confined_cache() -> Path:
+    """Return the folder of the caches that confined children share: what they leave, nobody else imports."""
+    folder = _cache_root() / CONFINED
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder.resolve()
+
+
+def _confined_variables(folder: Path, cache: Path) -> dict[str, str]:
+    """Return the variables that keep libraries in what is left to them."""
+    own = {name: str(folder) for name in ("HOME", "TEMP", "TMP", "TMPDIR")}
+    # Else they are looked up in the list of accounts.
+    named = {name: "recipe" for name in ("LOGNAME", "USER")}
+    places = {name: str(cache / part) for name, part in CACHES.items()}
+    return {**named, **own, **places, "CUDA_CACHE_PATH": str(cache / "cuda")}
 
 
 @contextlib.contextmanager
@@ -294,14 +315,20 @@ def start(
     out: int | IO[bytes],
     errors: int | IO[bytes],
     given: int = DEVNULL,
+    rights: Rights | None = None,
 ) -> Child:
     """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible.
 
-    `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to.
+    `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to. With `rights` it is
+    confined to these, its folder, and caches of its kind; without, it keeps ours.
     """
+    if rights is not None:
+        cache = _confined_cache()
+        rights = replace(rights, write=(*rights.write, str(folder.resolve()), str(cache)))
+        variables = {**variables, **_confined_variables(folder, cache)}
     return Child(
         subprocess.Popen(  # noqa: S603 - by the rules of this module
-            command.words(),
+            command.words(rights),
             cwd=folder,
             env=dict(variables),
             # Never the terminal's: transformers would ask there whether to run code of a model.

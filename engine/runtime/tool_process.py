@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from engine.errors import StageError
 from engine.process import start as processes
+from engine.process.policies import Policy, rights_of
 from engine.process.start import Command
 
 LAST_LINES = 8
@@ -15,17 +17,22 @@ ERROR_BYTES = 65_536
 """Of the end of its error output, which its last lines are taken from."""
 
 
-def run_tool(
+def run_tool(  # noqa: PLR0913 - what is run, what it may, and what is made of it
     command: Command,
     *,
     code: str,
     tool: str,
+    policy: Policy,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
     on_line: Callable[[str], None] = lambda _line: None,
     variables: Sequence[str] = (),
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
     It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
+    It is confined as its `policy` says, to the files and folders that it `reads` and the existing folders that it
+    `writes`.
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
     its error output when it cannot be started or fails. On any exception in between, Ctrl-C among them, it is ended.
     """
@@ -38,6 +45,7 @@ def run_tool(
                 variables=processes.environment(prefixes=variables),
                 out=processes.PIPE,
                 errors=errors,
+                rights=rights_of(policy, command, reads=reads, writes=writes),
             )
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error

@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 
 from engine.errors import StageError
 from engine.process import start as processes
+from engine.process.policies import LLAMA, rights_of
 from engine.process.start import Child, module
 from engine.runtime.llama.client import Answer, from_json, read_answers, request_for
 from engine.runtime.rendering.task_file import TaskFile
@@ -143,6 +144,7 @@ class ServedModel:
             out=processes.PIPE,
             errors=errors,
             given=processes.PIPE,
+            rights=rights_of(LLAMA, command, reads=(self.gguf,)),
         )
         process = _Process(held(child), errors)
         if not child.line():

@@ -15,6 +15,7 @@ from typing import Any, Self
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.kinds import KINDS, Decoding
+from engine.process.policies import LLAMA
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
@@ -145,6 +146,9 @@ def ask_gguf(
             module(WORKER)(str(request_file), str(result_file)),
             code="X641",
             tool="llama.cpp",
+            policy=LLAMA,
+            reads=(gguf,),
+            writes=(workdir,),
             on_line=lambda line: _report_line(line, total, progress),
         )
         answers = from_json(json.loads(result_file.read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
+from engine.process.policies import VLLM as VLLM_POLICY
 from engine.process.start import program
 from engine.progress import Progress
 from engine.runtime.generation.sequence import (
@@ -60,7 +61,15 @@ def generate_with_vllm(
         # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
         vllm = program(str(vllm_python()))
         command = vllm("-I", str(WORKER), str(request_file), str(answers_file))
-        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
+        run_tool(
+            command,
+            code="X618",
+            tool="vLLM",
+            policy=VLLM_POLICY,
+            reads=(WORKER, loaded.folder, *([loaded.adapter] if loaded.adapter else [])),
+            writes=(Path(folder),),
+            variables=("VLLM_",),
+        )
         answers = json.loads(answers_file.read_text(encoding="utf-8"))
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")

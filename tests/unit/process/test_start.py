@@ -15,6 +15,7 @@ import pytest
 
 from engine.process import start as processes
 from engine.process import waiting
+from engine.process.policies import BASELINE
 from engine.runtime.tool_process import run_tool
 
 FACTS = (
@@ -161,7 +162,7 @@ def test_a_module_of_ours_is_found_and_not_the_strangers(
     (tmp_path / "engine" / "__init__.py").write_text("open('ran', 'w')", encoding="utf-8")
 
     command = processes.module("timeit")("-n1", "-r1", "pass")
-    run_tool(command, code="X641", tool="it", on_line=lines.append)
+    run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
 
     assert "1 loop" in lines[0]
     assert not (tmp_path / "ran").exists()

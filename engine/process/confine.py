@@ -15,6 +15,8 @@ import platform
 import socket
 import struct
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -64,6 +66,37 @@ class Available:
             return "not confined: this kernel has no Landlock"
         network = "no network" if self.network else "files only"
         return f"confined: landlock {self.landlock}, {network}"
+
+
+LOADERS: Final = (
+    *("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"),
+    *("/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"),
+)
+"""The kernel starts them for every program that has libraries."""
+
+
+def in_confined_thread[T](rights: Rights, call: Callable[[], T]) -> T:
+    """Return what `call` returns in a thread that has only these rights, as what it starts has. Raises as it does.
+
+    A thread costs less than a process in between, and nothing has to run between fork and exec.
+    """
+    found: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            confine(rights, alone=False)
+            found.append(call())
+        except BaseException as error:  # noqa: BLE001 - raised where it was asked for
+            failed.append(error)
+
+    # Whoever is interrupted meanwhile does not wait for it.
+    thread = threading.Thread(target=run, name="confined", daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found[0]
 
 
 class ConfinementError(OSError):
@@ -134,8 +167,8 @@ def confine(rights: Rights, *, alone: bool = True) -> None:
         _set_limits(rights.limits)
     if sys.platform != "linux":
         return
-    has_own_network = rights.network != OPEN and _leave_network(alone=alone)
-    if has_own_network and alone:
+    has_own_network = alone and rights.network != OPEN and _leave_network()
+    if has_own_network:
         # Only there are they counted by themselves; root is not counted at all.
         _set_limits({"RLIMIT_NPROC": rights.processes} if rights.processes else {})
     is_root = os.geteuid() == 0
@@ -162,15 +195,15 @@ def _set_limits(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _leave_network(*, alone: bool) -> bool:
+def _leave_network() -> bool:
     """Move into an empty network, whose loopback works; tell whether the kernel allowed it."""
     user, group = os.geteuid(), os.getegid()
     try:
-        # Root needs no user namespace, and a process of several threads cannot enter one.
-        os.unshare(os.CLONE_NEWNET if user == 0 or not alone else os.CLONE_NEWUSER | os.CLONE_NEWNET)
+        # Root needs no user namespace.
+        os.unshare(os.CLONE_NEWNET if user == 0 else os.CLONE_NEWUSER | os.CLONE_NEWNET)
     except OSError:
         return False
-    if user != 0 and alone:
+    if user != 0:
         with contextlib.suppress(OSError):
             _write("/proc/self/setgroups", "deny")
             _write("/proc/self/uid_map", f"{user} {user} 1")
@@ -228,7 +261,9 @@ def _allow(ruleset: int, path: str, access: int) -> None:
             access &= _OF_FILES
         rule = _BENEATH.pack(access, number)
         if access:
-            _checked(_libc().syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), f"a rule for {path}")
+            _checked(
+                _libc().syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), f"a rule for {path}"
+            )
     finally:
         os.close(number)
 
@@ -269,7 +304,9 @@ def _filter_sockets(families: tuple[int, ...]) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("<HBBI", *line) for line in lines))
     # struct sock_fprog: a count, and a pointer after the gap that its alignment makes.
     program = ctypes.create_string_buffer(struct.pack("@HP", len(lines), ctypes.addressof(code)))
-    _checked(_libc().prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, program, 0, 0), "the filter of sockets")
+    _checked(
+        _libc().prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, program, 0, 0), "the filter of sockets"
+    )
 
 
 def _checked(result: int, what: str) -> int:

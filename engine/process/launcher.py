@@ -85,7 +85,7 @@ def _work() -> None:
 
 def _confine(rights: dict[str, Any]) -> None:
     """Give up rights by the module beside this file, before anything else is in reach."""
-    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")  # noqa: PTH100, PTH118, PTH120
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")  # noqa: PTH118, PTH120
     spec = importlib.util.spec_from_file_location("recipe_confine", place)
     if spec is None or spec.loader is None:
         raise AssertionError(place)

@@ -56,7 +56,7 @@ class Size:
     @property
     def words(self) -> str:
         """As the docs show it."""
-        return f"{self.times:g} × what it reads + {self.more / GIB:g} GiB"
+        return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +159,7 @@ def _base() -> Rights:
     places = {one for one in (*prefixes, *libraries) if _is_library(one) and Path(one) != root}
     own = (str(PACKAGE), str(root / "schemas"))
     # Where a package is looked for, the names must be seen.
-    return Rights(
-        execute=(*SYSTEM, *own, *sorted(places)), read=SETTINGS, listed=(str(root),)
-    )
+    return Rights(execute=(*SYSTEM, *own, *sorted(places)), read=SETTINGS, listed=(str(root),))
 
 
 def _is_library(folder: str) -> bool:

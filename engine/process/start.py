@@ -203,7 +203,7 @@ def _confined_variables(folder: Path, cache: Path) -> dict[str, str]:
     """Return the variables that keep libraries in what is left to them."""
     own = {name: str(folder) for name in ("HOME", "TEMP", "TMP", "TMPDIR")}
     # Else they are looked up in the list of accounts.
-    named = {name: "recipe" for name in ("LOGNAME", "USER")}
+    named = dict.fromkeys(("LOGNAME", "USER"), "recipe")
     places = {name: str(cache / part) for name, part in CACHES.items()}
     return {**named, **own, **places, "CUDA_CACHE_PATH": str(cache / "cuda")}
 
@@ -307,7 +307,7 @@ class Child:
 _running: set[Child] = set()
 
 
-def start(
+def start(  # noqa: PLR0913 - as of `subprocess.Popen`
     command: Command,
     *,
     folder: Path,

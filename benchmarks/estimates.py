@@ -127,7 +127,7 @@ def _measure(case: Case, work: Path) -> Line:
     store = Store(folder / ".recipe")
     unmeasured_duration = _plan(recipe, store.root)
     probed = _plan(recipe, store.root, "--probe")
-    estimated = _foretold(recipe, store)
+    estimated = _estimated(recipe, store)
     _recipe("run", recipe, store.root, "--until", "train")
     (found,) = store.root.glob(f"store/*/*/files/{USAGE}")
     actual = from_json(Usage, json.loads(found.read_text(encoding="utf-8")))
@@ -162,7 +162,7 @@ def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
     return done.stdout
 
 
-def _foretold(file: Path, store: Store) -> dict[str, float]:
+def _estimated(file: Path, store: Store) -> dict[str, float]:
     """Return what the probe says of processor time: the same formula, with its processor seconds as seconds."""
     recipe, _ = load_recipe(file)
     device = detect_device()

@@ -183,14 +183,14 @@ def _python(arguments: list[str], *, check: bool = True) -> str:
 def _sizes(name: str, folder: Path, rows: dict[str, int]) -> Sizes:
     chat, case = load_chat(folder), load_case(name)
     asked = [chat.token_ids(prompt) for prompt in case.prompts(chat, rows["ours"])]
-    said = [chat.token_ids(answer) for answer in case.answers(chat)]
+    answers = [chat.token_ids(answer) for answer in case.answers(chat)]
     shared = common_prefix(asked)
     return Sizes(
         shared=shared,
         own=sum(map(len, asked)) / len(asked) - shared,
-        label=sum(map(len, said)) / len(said),
-        labels=len(said),
-        nodes=sum(len(branch.tokens) for branch in make_tree(said).branches),
+        label=sum(map(len, answers)) / len(answers),
+        labels=len(answers),
+        nodes=sum(len(branch.tokens) for branch in make_tree(answers).branches),
     )
 
 

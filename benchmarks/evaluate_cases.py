@@ -35,7 +35,7 @@ class Case:
         return [chat.prompt(messages(self.task, text)) for text, _ in self.test[:rows]]
 
     def answers(self, chat: Chat) -> list[str]:
-        """Return what may be said, with the turn's ending."""
+        """Return the valid answers, with the turn's ending."""
         return [answer_text(self.task, label) + chat.terminator for label in self.task.labels]
 
 

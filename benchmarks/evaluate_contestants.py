@@ -82,12 +82,14 @@ def plain(folder: Path, case: Case, rows: int) -> Measured:
 
 
 def _plain_score(loaded: LoadedModel, prompt: str, answer: str) -> float:
-    asked, said = loaded.chat.token_ids(prompt), loaded.chat.token_ids(answer)
+    asked, answer_ids = loaded.chat.token_ids(prompt), loaded.chat.token_ids(answer)
     output = loaded.model(
-        input_ids=torch.tensor([[*asked, *said]]), use_cache=False, logits_to_keep=len(said) + 1
+        input_ids=torch.tensor([[*asked, *answer_ids]]),
+        use_cache=False,
+        logits_to_keep=len(answer_ids) + 1,
     )
     scored = output.logits[0, :-1].double().log_softmax(-1)  # in fp32 the sum is off by 1e-4 itself
-    return float(scored[range(len(said)), said].sum())
+    return float(scored[range(len(answer_ids)), answer_ids].sum())
 
 
 @torch.inference_mode()
@@ -96,7 +98,7 @@ def generate(folder: Path, case: Case, rows: int) -> Measured:
     loaded = load(folder)
     prompts = case.prompts(loaded.chat, rows)
     stops = sorted(loaded.chat.stop_ids())
-    said: list[int | None] = []
+    places: list[int | None] = []
     tokens = 0
     started = time.process_time()
     for prompt in prompts:
@@ -111,11 +113,11 @@ def generate(folder: Path, case: Case, rows: int) -> Measured:
         )
         new = output[0, ids.shape[1] :].tolist()
         tokens += len(new)
-        said.append(_place(case, loaded.chat.text(new).strip()))
+        places.append(_place(case, loaded.chat.text(new).strip()))
     return {
         "rows": rows,
         "seconds": time.process_time() - started,
-        "answers": said,
+        "answers": places,
         "generated": tokens / rows,
     }
 

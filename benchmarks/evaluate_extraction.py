@@ -106,10 +106,10 @@ def compare(model: Path, texts: Sequence[str], *, one_by_one: int, served: int) 
 def _ours(loaded: LoadedModel, prompts: Sequence[str]) -> tuple[list[str], Line]:
     def ask() -> list[str]:
         grammar = Grammar.of(loaded.chat.tokenizer, object_grammar(SCHEMA), loaded.chat.terminator)
-        said = generate(
+        generated = generate(
             loaded, prompts, max_new_tokens=MOST_TOKENS, progress=_Quiet(), constraint=grammar
         )
-        return [one.text for one in said]
+        return [one.text for one in generated]
 
     return _measured("ours", ask)
 
@@ -119,9 +119,9 @@ class _Bound(LogitsProcessor):  # type: ignore[misc] # transformers has no types
 
     def __init__(self, tokenizer: Any, asked: int) -> None:
         """Start at the beginning of an answer; `asked` tokens stand before it."""
-        told = {**SCHEMA, "x-guidance": {"whitespace_flexible": False}}
+        schema = {**SCHEMA, "x-guidance": {"whitespace_flexible": False}}
         vocabulary = LLTokenizer(tokenizer.backend_tokenizer.to_str(), eos_token=_end(tokenizer))
-        self.matcher = LLMatcher(vocabulary, LLMatcher.grammar_from_json_schema(told))
+        self.matcher = LLMatcher(vocabulary, LLMatcher.grammar_from_json_schema(schema))
         self.seen = asked
         self.bits = np.zeros((1, (vocabulary.vocab_size + 31) // 32), dtype=np.int32)
 
@@ -195,9 +195,9 @@ def _served(model: Path, prompts: Sequence[str]) -> Line:
                 "json_schema": SCHEMA,
                 "cache_prompt": True,
             }
-            said = server.handle_completions(asked)
-            said = json.loads(said) if isinstance(said, str | bytes) else said
-            return str(said.get("content") or said["choices"][0]["text"])
+            answer = server.handle_completions(asked)
+            answer = json.loads(answer) if isinstance(answer, str | bytes) else answer
+            return str(answer.get("content") or answer["choices"][0]["text"])
 
         one(prompts[0])
 
@@ -225,10 +225,10 @@ def _tell_ratio(
     rows = [loaded.chat.token_ids(prompt) for prompt in prompts]
     shared = common_prefix(rows)
     own = sum(len(row) - shared for row in rows) / len(rows)
-    said = sum(len(loaded.chat.token_ids(text)) for text in ours) / len(ours)
-    ratio = (shared + own + said) / (shared / len(rows) + own + said)
+    generated = sum(len(loaded.chat.token_ids(text)) for text in ours) / len(ours)
+    ratio = (shared + own + generated) / (shared / len(rows) + own + generated)
     sys.stderr.write(
-        f"tokens: {shared} shared, {own:.1f} own, {said:.1f} said a row; ratio by tokens {ratio:.2f}, "
+        f"tokens: {shared} shared, {own:.1f} own, {generated:.1f} generated a row; ratio by tokens {ratio:.2f}, "
         f"measured {measured:.2f} = {measured / ratio:.0%} of it (goal {GOAL:.0%})\n"
     )
 
@@ -239,15 +239,15 @@ def _peak() -> float:
 
 def table(lines: Sequence[Line]) -> str:
     """Return the lines as a Markdown table; ratios are of ours to each."""
-    told = [
+    rows = [
         "| contestant | rows | rows a CPU-second | ours is faster | valid objects |",
         "|---|---|---|---|---|",
     ]
-    told += [
+    rows += [
         f"| {one.name} | {one.rows} | {one.rate:.2f} | {lines[0].rate / one.rate:.1f} times | {one.valid} |"
         for one in lines
     ]
-    return "\n".join(told)
+    return "\n".join(rows)
 
 
 def read_texts(path: Path, count: int) -> list[str]:

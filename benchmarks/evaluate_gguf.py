@@ -104,15 +104,15 @@ def _report(ours: Outcome, peer: Outcome, *, length: float) -> int:
     same = sum(_best(one) == _best(two) for one, two in pairs)
     shift = max(abs(one[_best(two)] - two[_best(two)]) for one, two in pairs if _best(two) in one)
     ratio = ours.rate / peer.rate
-    say = sys.stdout.write
-    say("| way | rows | CPU-seconds | rows a CPU-second |\n|---|---|---|---|\n")
-    say(
+    write = sys.stdout.write
+    write("| way | rows | CPU-seconds | rows a CPU-second |\n|---|---|---|---|\n")
+    write(
         f"| one uncached request a row | {peer.rows} | {peer.cpu_seconds:.1f} | {peer.rate:.2f} |\n"
     )
-    say(f"| shared start | {ours.rows} | {ours.cpu_seconds:.1f} | {ours.rate:.2f} |\n\n")
-    say(f"ratio {ratio:.1f} (goal {GOAL:g}); the same label on {same} of {peer.rows} rows, ")
-    say(f"log-probabilities at most {shift:.2g} apart; {length:.0f} tokens a prompt, ")
-    say(f"{ours.expanded / ours.rows:.2f} expanded behind it\n")
+    write(f"| shared start | {ours.rows} | {ours.cpu_seconds:.1f} | {ours.rate:.2f} |\n\n")
+    write(f"ratio {ratio:.1f} (goal {GOAL:g}); the same label on {same} of {peer.rows} rows, ")
+    write(f"log-probabilities at most {shift:.2g} apart; {length:.0f} tokens a prompt, ")
+    write(f"{ours.expanded / ours.rows:.2f} expanded behind it\n")
     return 0 if ratio >= GOAL and same == peer.rows else 1
 
 

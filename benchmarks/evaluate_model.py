@@ -127,11 +127,11 @@ def _loss(model: Any, chat: Chat, case: Case, start: int) -> torch.Tensor:
     """Return the mean loss of the answers of a step's rows, packed behind the start they share."""
     rows = case.train[start : start + ROWS_A_STEP]
     asked = [chat.token_ids(chat.prompt(messages(case.task, text))) for text, _ in rows]
-    said = [chat.token_ids(answer_text(case.task, label) + chat.terminator) for _, label in rows]
+    answers = [chat.token_ids(answer_text(case.task, label) + chat.terminator) for _, label in rows]
     prefix = common_prefix(asked)
     tokens, positions, owner = asked[0][:prefix], list(range(prefix)), [-1] * prefix
     scored: list[int] = []
-    for row, (prompt, answer) in enumerate(zip(asked, said, strict=True)):
+    for row, (prompt, answer) in enumerate(zip(asked, answers, strict=True)):
         scored += range(
             len(tokens) + len(prompt) - prefix - 1,
             len(tokens) + len(prompt) - prefix - 1 + len(answer),
@@ -150,5 +150,5 @@ def _loss(model: Any, chat: Chat, case: Case, start: int) -> torch.Tensor:
         use_cache=False,
         logits_to_keep=torch.tensor(scored),
     )
-    wanted = torch.tensor([token for answer in said for token in answer])
+    wanted = torch.tensor([token for answer in answers for token in answer])
     return torch.nn.functional.cross_entropy(output.logits[0].float(), wanted)

@@ -5,7 +5,7 @@
 Each line draws holdouts on which a model is truly *at* the bound, or truly gains no more than asked,
 and counts how often the gate passes it: by our rule, by the value alone (a point gate), and by a plain
 percentile bootstrap of rows, as `scipy.stats.bootstrap(method="percentile")` makes it. At 95 %
-confidence the stated rate is 2.5 %; a rate is told with its margin over the simulations, and marked
+confidence the stated rate is 2.5 %; a rate is shown with its margin over the simulations, and marked
 where even its lower end is above 2.5 %. `covers` is how often the interval holds the truth. The last
 lines draw models that are better, and compare the rate with what `recipe plan` says of them.
 
@@ -68,8 +68,8 @@ class Scenario:
     name: str
     rows: int
     draw: Callable[[Any, int], Outcome]
-    """(random numbers, seed) to what the gates said."""
-    said: float | None = None
+    """(random numbers, seed) to what the gates decided."""
+    planned: float | None = None
     """How often `recipe plan` says that such a model passes; None for one that should not."""
     limit: float = STATED
     """The rate that is stated for a model that should not pass."""
@@ -168,7 +168,9 @@ def covers(metric: Metric, truth: float) -> bool | None:
     return metric.interval.low <= truth <= metric.interval.high
 
 
-def share_scenario(truth: float, rows: int, *, bound: float, said: float | None = None) -> Scenario:
+def share_scenario(
+    truth: float, rows: int, *, bound: float, planned: float | None = None
+) -> Scenario:
     """Accuracy: only the number of right rows counts, so Wilson's interval is asked at once."""
 
     def draw(random: Any, _seed: int) -> Outcome:
@@ -188,7 +190,7 @@ def share_scenario(truth: float, rows: int, *, bound: float, said: float | None 
         )
 
     name = f"accuracy of {truth:g}, bound {bound:g}"
-    return Scenario(name=name, rows=rows, draw=draw, said=said)
+    return Scenario(name=name, rows=rows, draw=draw, planned=planned)
 
 
 def confusion(shares: Sequence[float], recall: float) -> Array:
@@ -237,12 +239,12 @@ def label_scenario(
         return asked.decide(predictions, random, seed)
 
     spread = macro_f1(shares) if is_macro else class_f1(shares[-1])
-    said = said_of(truth, truth - off, rows, spread) if off else None
-    told = f"{metric}, {name}" + (f", {off:g} better than the bound" if off else "")
-    return Scenario(name=told, rows=rows, draw=draw, said=said)
+    planned = planned_rate(truth, truth - off, rows, spread) if off else None
+    title = f"{metric}, {name}" + (f", {off:g} better than the bound" if off else "")
+    return Scenario(name=title, rows=rows, draw=draw, planned=planned)
 
 
-def said_of(truth: float, bound: float, rows: int, spread: Spread) -> float:
+def planned_rate(truth: float, bound: float, rows: int, spread: Spread) -> float:
     """How often the plan says that such a model passes."""
     return pass_rate(
         truth, ThresholdRule(bound=bound, confidence=CONFIDENCE), rows=rows, spread=spread
@@ -395,12 +397,12 @@ def gain_scenario(
             bootstrap_covers=low <= truth <= high if len(rivals) == 1 else None,
         )
 
-    said = None
+    planned = None
     if better:
         rule = ThresholdRule(bound=min_gain, confidence=CONFIDENCE)
         discordance = rivals[0].gained + rivals[0].lost
-        said = gain_rate(truth, rule, rows=rows, discordance=discordance)
-    return Scenario(name=f"{metric}, {name}", rows=rows, draw=draw, said=said)
+        planned = gain_rate(truth, rule, rows=rows, discordance=discordance)
+    return Scenario(name=f"{metric}, {name}", rows=rows, draw=draw, planned=planned)
 
 
 def compared(
@@ -473,12 +475,12 @@ def previous_scenario(rows: int, *, drop: float, max_drop: float) -> Scenario:
             bootstrap_covers=low <= drop <= high,
         )
 
-    said = None
+    planned = None
     if drop < max_drop:
         rule = ThresholdRule(bound=-max_drop, confidence=CONFIDENCE)
-        said = gain_rate(-drop, rule, rows=rows, discordance=0.1)
+        planned = gain_rate(-drop, rule, rows=rows, discordance=0.1)
     name = f"over_previous, max_drop {max_drop:g}, true drop {drop:g}"
-    return Scenario(name=name, rows=rows, draw=draw, said=said)
+    return Scenario(name=name, rows=rows, draw=draw, planned=planned)
 
 
 SKEWED = (0.5, 0.25, 0.15, 0.07, 0.03)
@@ -524,8 +526,8 @@ def scenarios() -> Iterator[Scenario]:
 def better_models() -> Iterator[Scenario]:
     """Models that should pass, as often as the plan says."""
     for truth, rows in ((0.85, 300), (0.88, 300), (0.9, 100)):
-        said = said_of(truth, 0.8, rows, Spread(per_row=lambda _: 1.0))
-        yield share_scenario(truth, rows, bound=0.8, said=said)
+        planned = planned_rate(truth, 0.8, rows, Spread(per_row=lambda _: 1.0))
+        yield share_scenario(truth, rows, bound=0.8, planned=planned)
     for name, shares, rows in (
         ("2 classes", (0.5, 0.5), 300),
         ("9 to 1", (0.9, 0.1), 300),
@@ -545,15 +547,15 @@ def line(scenario: Scenario, found: Sequence[Outcome]) -> str:
     """Print one scenario as a row of a Markdown table."""
     ours = rate([item.ours for item in found])
     low, high = margin([item.ours for item in found])
-    too_often = scenario.said is None and low > scenario.limit
-    said = "" if scenario.said is None else f"{scenario.said:.3f}"
+    too_often = scenario.planned is None and low > scenario.limit
+    planned = "" if scenario.planned is None else f"{scenario.planned:.3f}"
     cells = [
         scenario.name,
         str(scenario.rows),
         f"{'**too often** ' if too_often else ''}{ours:.3f} ({low:.3f} to {high:.3f})",
         shown([item.point for item in found]),
         shown([item.bootstrap for item in found]),
-        said,
+        planned,
         shown([item.covers for item in found]),
         shown([item.bootstrap_covers for item in found]),
     ]
@@ -584,7 +586,7 @@ def main() -> None:
     simulations = int(sys.argv[1]) if len(sys.argv) > 1 else 400
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     print(
-        "| truth and bound | rows | ours passes | point | bootstrap | said | covers | bootstrap |"
+        "| truth and bound | rows | ours passes | point | bootstrap | planned | covers | bootstrap |"
     )
     print("|---|---|---|---|---|---|---|---|")
     started = time.monotonic()

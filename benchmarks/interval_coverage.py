@@ -160,12 +160,12 @@ def groups(count: int, correlation: float, *, rate: float = 0.9, holdouts: int) 
             replace(row, group=str(place // GROUP), target="01"[place % 2])
             for place, row in enumerate(rows)
         ]
-        said = [
+        answered = [
             replace(row, label=row.target if row.label == "0" else "10"[int(row.target)])
             for row in grouped
         ]
         interval = (
-            score(said, Judging(task=PAIR, confidence=CONFIDENCE, seed=seed))
+            score(answered, Judging(task=PAIR, confidence=CONFIDENCE, seed=seed))
             .metric("accuracy")
             .interval
         )
@@ -187,13 +187,13 @@ def fields(rows: int, rate: float, *, holdouts: int) -> None:
             rate * 4, (1 - rate) * 4, size=(rows, 1)
         )  # rows differ in how hard they are
         lot, omitted = random.random((rows, 4)), random.random((rows, 4)) < 1 / 3
-        said = [
+        answers = [
             json.dumps({n: int(r) for n, r, o in zip("abcd", *each, strict=True) if r or not o})
             for each in zip(lot < easy, omitted, strict=True)
         ]
         made = [
             Prediction(id=str(place), target=target, label=text, text=text, probability=None)
-            for place, text in enumerate(said)
+            for place, text in enumerate(answers)
         ]
         interval = (
             score(made, Judging(task=FIELDS, confidence=CONFIDENCE, seed=seed))

@@ -37,7 +37,7 @@ def nothing(*_: object) -> NoReturn:
 def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list[ProbeAnswer]:
     """Ask one model every item."""
     loaded = load_model(folder, device=detect_device(), precision=precision)
-    options = [(before, (said,)) for item in items for before, said in item.options]
+    options = [(before, (continuation,)) for item in items for before, continuation in item.options]
     found = iter(continuations(loaded, options, progress=Quiet()))
     return [
         ProbeAnswer(
@@ -46,7 +46,7 @@ def answered(folder: Path, items: tuple[ProbeItem, ...], precision: str) -> list
             kind=item.kind,
             gold=item.gold,
             scores=tuple(-next(found)[0].nll for _ in item.options),
-            lengths=tuple(len(said.strip().encode()) for _, said in item.options),
+            lengths=tuple(len(continuation.strip().encode()) for _, continuation in item.options),
         )
         for item in items
     ]

@@ -19,7 +19,7 @@ from engine.recipe.metrics import spec_of
 RUN: Final = "run"
 """The folder of a seed's report; those of further quantizations have their names."""
 PROBLEM: Final = "problem.txt"
-"""What the engine said where it left no report."""
+"""What the engine printed where it left no report."""
 COMMIT: Final = "commit.txt"
 """That of the engine that ran."""
 TUNED: Final = "tuned"

@@ -339,7 +339,7 @@ def _flags(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action) -> str:
-    told = action.help or ""
+    text = action.help or ""
     choices = (
         f" One of {', '.join(_code(choice) for choice in action.choices)}."
         if action.choices
@@ -350,7 +350,7 @@ def _meaning(action: argparse.Action) -> str:
         if action.choices and isinstance(action.default, str)
         else ""
     )
-    return f"{told[:1].upper()}{told[1:].rstrip('.')}.{choices}{default}"
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}.{choices}{default}"
 
 
 def _fix(fix: str) -> str:

@@ -83,14 +83,14 @@ def _list(part: str) -> dict[str, Any]:
 
 def _part(part: type) -> dict[str, Any]:
     hints, texts = get_type_hints(part, vars(review)), _texts(part)
-    said = {
+    properties = {
         field.name: {
             **({"description": texts[field.name]} if field.name in texts else {}),
             **_form(hints[field.name]),
         }
         for field in dataclasses.fields(part)
     }
-    return _object((part.__doc__ or "").partition("\n")[0], **said)
+    return _object((part.__doc__ or "").partition("\n")[0], **properties)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def _complete(own: dict[str, Any], part: type, named: list[type]) -> None:
     own["properties"] = {}
     for name in fields:
         _note(hints[name], named)
-        said = {"description": texts[name]} if name in texts else {}
-        own["properties"][name] = before.get(name) or {**said, **_form(hints[name])}
+        description = {"description": texts[name]} if name in texts else {}
+        own["properties"][name] = before.get(name) or {**description, **_form(hints[name])}
 
 
 def _note(hint: Any, named: list[type]) -> None:

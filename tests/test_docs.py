@@ -229,15 +229,15 @@ def checked_reruns() -> dict[str, set[str]]:
 
 
 def test_the_rerun_table_says_what_its_test_checks() -> None:
-    told = rerun_table()
+    table = rerun_table()
     checked = {
-        next((key for key in told if name.startswith(key)), name): stages
+        next((key for key in table if name.startswith(key)), name): stages
         for name, stages in checked_reruns().items()
     }
 
-    assert checked == {key: told.get(key) for key in checked}
+    assert checked == {key: table.get(key) for key in checked}
     # These have tests of their own.
-    assert told.keys() - checked.keys() == {"export.after_quantization", "acceptance.drift"}
+    assert table.keys() - checked.keys() == {"export.after_quantization", "acceptance.drift"}
 
 
 @pytest.mark.parametrize("verb", ["recipe", *VERBS])

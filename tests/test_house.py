@@ -80,6 +80,26 @@ def test_private_words_are_counted_in_names_and_prose_and_keys_are_left_alone(
     }  # fmt: skip
 
 
+def test_in_tests_private_words_are_counted_in_names_and_prose_and_texts_are_data(
+    house: ModuleType, tmp_path: Path
+) -> None:
+    text = '"""It told."""\n\n# foretold\nx = "told"\ndef f(said: str) -> str:\n    """Spoken."""\n    return "said"\n'
+    root = write(tmp_path, tests__unit__test_x=text, benchmarks__y="weighed = 1\n")
+    (root / "docs").mkdir()
+    (root / "docs" / "page.md").write_text("What was told.\n", encoding="utf-8")
+    (root / "docs" / "glossary.md").write_text("| told |\n", encoding="utf-8")
+    counts = {count.name: count for count in house.measure(root)}
+
+    assert counts["private words in tests/, benchmarks/"].items == (
+        "benchmarks/y.py: weighed 1",
+        "tests/unit/test_x.py: foretold 1",
+        "tests/unit/test_x.py: said 1",
+        "tests/unit/test_x.py: spoken 1",
+        "tests/unit/test_x.py: told 1",
+    )
+    assert counts["private words in docs/, news/"].items == ("docs/page.md: told 1",)
+
+
 def test_lines_of_code_are_those_that_run(house: ModuleType, tmp_path: Path) -> None:
     text = '"""Text\nof two lines."""\n\n# why\nx = (\n    1,\n)\n"""Of x."""\ny = """a\nb"""  # noqa: X1\n'
     counts = {count.name: count for count in house.measure(write(tmp_path, engine__x=text))}

@@ -1,4 +1,4 @@
-"""What is said about tasks, versions and pins is so."""
+"""What documents state about tasks, versions and pins is so."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ FORMS = {list: "list", tuple: "list", set: "list", dict: "dict"}
 
 
 def kinds_of(annotation: Any) -> tuple[set[str], set[Any]]:
-    """Return the JSON kinds an annotation admits (`any`: cannot be told) and its literals' values."""
+    """Return the JSON kinds an annotation admits (`any`: unknown) and its literals' values."""
     if annotation is str:
         return {"str"}, {ANY_TEXT}
     if annotation in SCALARS:

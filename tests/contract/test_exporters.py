@@ -1,4 +1,4 @@
-"""Each exporter of the table keeps the contract; what each adds is told below."""
+"""Each exporter of the table keeps the contract; what each adds stands below."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_gguf_file_tells_its_real_bits_and_fallbacks(exports: dict[str, Any]
     assert file.bits_per_weight == pytest.approx(6.56, abs=0.01)
 
 
-def test_a_missing_quantizer_is_told_before_anything_runs() -> None:
+def test_a_missing_quantizer_is_reported_before_anything_runs() -> None:
     problems = load_exporter("gguf").check(lambda name: None if name == "inferna" else "1.0")
 
     assert [problem.code for problem in problems] == ["X630"]

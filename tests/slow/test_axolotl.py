@@ -36,7 +36,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestAxolotlTrains(TrainSuite):
     name = "axolotl"
-    long = 20.0  # it is asked from outside, a moment after it has told of a step
+    long = 20.0  # it is asked from outside, a moment after it has reported a step
 
     def test_rows_are_prepared_in_its_own_process(self, finished: tuple[Launch, Trained]) -> None:
         log = (finished[0].folder / LOG).read_text(encoding="utf-8")

@@ -112,9 +112,9 @@ def test_hovering_over_a_key_shows_what_it_means(command: list[str], schema: Pat
 
     from engine.recipe.validation.schema import recipe_schema  # what is expected
 
-    told = recipe_schema()["$defs"]["method"]["properties"]["rank"]["description"]
+    description = recipe_schema()["$defs"]["method"]["properties"]["rank"]["description"]
     shown = str(found["contents"]).replace("\\", "").replace("&nbsp;", " ")
-    assert told.split(".")[0] in shown
+    assert description.split(".")[0] in shown
 
 
 def test_half_a_recipe_has_no_mistakes_under_the_schema_of_parts(

@@ -109,8 +109,8 @@ def prompts(loaded: LoadedModel) -> list[str]:
 def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
     tokens, asked = loaded.chat.token_ids(answer), loaded.chat.token_ids(prompt)
     ids = torch.tensor([[*asked, *tokens]], device=loaded.device)
-    said = loaded.model(ids).logits[0, len(asked) - 1 : -1].double().log_softmax(-1)
-    return float(said[range(len(tokens)), tokens].sum())
+    log_probabilities = loaded.model(ids).logits[0, len(asked) - 1 : -1].double().log_softmax(-1)
+    return float(log_probabilities[range(len(tokens)), tokens].sum())
 
 
 def test_packed_scoring_scores_as_answer_by_answer(loaded: LoadedModel, prompts: list[str]) -> None:
@@ -133,14 +133,14 @@ def test_the_quantized_file_reads_every_prompt_as_the_same_tokens(
 ) -> None:
     answers = make_task_file(TASK, loaded.chat).answers
 
-    said = choose_gguf(
+    chosen = choose_gguf(
         exported[0], prompts, answers, threads=2, workdir=tmp_path, progress=Silent()
     )
 
-    assert [loaded.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
+    assert [loaded.chat.token_ids(prompt) for prompt in prompts] == chosen.token_ids
 
 
-def test_the_effective_bits_and_the_fallbacks_of_a_small_model_are_told(
+def test_the_effective_bits_and_the_fallbacks_of_a_small_model_are_reported(
     exported: tuple[Path, Any],
 ) -> None:
     """Rows of 576 do not fill blocks of 256: this Q4_K_M is a file of more than six bits."""

@@ -73,8 +73,8 @@ def test_a_second_run_reuses_every_stage(report: dict[str, Any], root: Path, sto
 
 def test_the_file_answers(report: dict[str, Any], root: Path, store: Path) -> None:
     assert report["files"]
-    told = recipe(
+    answered = recipe(
         root, "try", NAME, "An hour of my life I will not get back.", "--store", str(store)
     )
 
-    assert (told.returncode, told.stdout) == (0, "negative\n"), told.stderr
+    assert (answered.returncode, answered.stdout) == (0, "negative\n"), answered.stderr

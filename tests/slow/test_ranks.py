@@ -1,4 +1,4 @@
-"""Two real processes of one training on the CPU (torchrun, gloo): who tells, what is told, and what they leave.
+"""Two real processes of one training on the CPU (torchrun, gloo): who reports, what is reported, and what they leave.
 
 There is no launcher of several processes in the engine; this holds the parts that any launcher will stand on.
 """
@@ -71,24 +71,24 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def told(output: Path) -> list[dict[str, Any]]:
+def events_of(output: Path) -> list[dict[str, Any]]:
     lines = (output / "events.0.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
 def test_only_the_first_process_tells(output: Path) -> None:
     assert [path.name for path in output.glob("events.*")] == ["events.0.jsonl"]
-    assert sum(event["event"] == "step" for event in told(output)) == 6
+    assert sum(event["event"] == "step" for event in events_of(output)) == 6
 
 
 def test_the_start_says_two_processes_and_the_rows_of_a_step_of_both(output: Path) -> None:
-    start = next(event for event in told(output) if event["event"] == "start")
+    start = next(event for event in events_of(output) if event["event"] == "start")
 
     assert (start["world_size"], start["rows_per_step"], start["steps"]) == (2, 8, 6)
 
 
 def test_rows_share_their_common_start_in_both(output: Path) -> None:
-    (shared,) = (event for event in told(output) if event["event"] == "shared_prefix")
+    (shared,) = (event for event in events_of(output) if event["event"] == "shared_prefix")
 
     assert shared["used"], shared
 

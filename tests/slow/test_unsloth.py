@@ -27,7 +27,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestUnslothTrains(TrainSuite):
     name = "unsloth"
-    long = 20.0  # it is asked from outside, a moment after it has told of a step
+    long = 20.0  # it is asked from outside, a moment after it has reported a step
 
     def test_gradients_that_an_evaluation_changes_are_refused_before_the_first_step(
         self, tmp_path: Path, pico_model: Path

@@ -20,7 +20,7 @@ from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
 from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
-from support.launches import CPU, Told, make_launch, make_recipe
+from support.launches import CPU, RecordedProgress, make_launch, make_recipe
 
 SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
 
@@ -28,7 +28,7 @@ SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_
 WITHOUT_FIRST_EVALUATION = (("eval_on_start", False),)
 
 
-class AskedToEnd(Told):
+class AskedToEnd(RecordedProgress):
     """Progress during which SIGTERM comes, at a step that the schedule does not save."""
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:

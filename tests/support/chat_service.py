@@ -1,4 +1,4 @@
-"""A small server on this machine that behaves like an OpenAI-compatible one, or misbehaves as told."""
+"""A small server on this machine that behaves like an OpenAI-compatible one, or misbehaves as a test asks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Service:
     def completion(self, body: Body) -> Body:
         """What an answer looks like on the wire."""
         text = self.answer(body)
-        said: Body = {
+        answer: Body = {
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "model": body["model"],
@@ -58,8 +58,8 @@ class Service:
             ],
         }
         if self.usage:
-            said["usage"] = {"prompt_tokens": 10, "completion_tokens": len(text.split())}
-        return said
+            answer["usage"] = {"prompt_tokens": 10, "completion_tokens": len(text.split())}
+        return answer
 
 
 @contextmanager

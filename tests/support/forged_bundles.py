@@ -91,7 +91,7 @@ class Forge:
         return found
 
     def _statement(self) -> dict[str, Any]:
-        """What report and lock say now, or, where they cannot be read any more, what they said."""
+        """What report and lock say now, or, where they cannot be read any more, what they held."""
         outside = ("statement.dsse.json", "signer.pem")
         evidence = {
             name: data
@@ -175,7 +175,7 @@ def accepted_by_a_weaker_recipe(forge: Forge) -> None:
 
 
 def page_more(name: str, more: bytes, version: str = __version__) -> Change:
-    """Something is added to a page, which a version is said to have written."""
+    """Something is added to a page, which claims to be written by a version."""
 
     def change(forge: Forge) -> None:
         forge.files[name] += more

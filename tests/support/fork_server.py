@@ -54,7 +54,7 @@ def run(ask: dict[str, Any]) -> dict[str, Any]:
             code = 97
             try:
                 code = child(ask, out.fileno(), err.fileno())
-            except BaseException:  # noqa: BLE001 - told by the traceback and the code
+            except BaseException:  # noqa: BLE001 - reported by the traceback and the code
                 sys.excepthook(*sys.exc_info())
                 sys.stderr.flush()
             os._exit(code)

@@ -58,19 +58,19 @@ class Ended:
 
     def faults(self) -> list[str]:
         """What is wrong with the way in which it ended; nothing where it is right."""
-        told = self.out + self.err
+        output = self.out + self.err
         found = {
             "never ends": self.hangs,
             f"ended by signal {-self.code}": self.code < 0 and not self.hangs,
             f"exit {self.code}": self.code > 3,
-            "a bug in the engine": "I900" in told,
-            "a traceback": "Traceback" in told,
+            "a bug in the engine": "I900" in output,
+            "a traceback": "Traceback" in output,
             f"{self.cpu:.1f} s of processor time": self.cpu > CPU,
             f"{self.memory >> 20} MiB": self.memory > 2 * MEMORY,
-            "no code": self.code in (2, 3) and not TYPED.search(told),
-            "raw control characters": bool(RAW.search(told)),
+            "no code": self.code in (2, 3) and not TYPED.search(output),
+            "raw control characters": bool(RAW.search(output)),
         }
-        last = told.strip().splitlines()[-1:] or [""]
+        last = output.strip().splitlines()[-1:] or [""]
         return [
             f"{self.words}: {fault} ({last[0][:120]})" for fault, is_so in found.items() if is_so
         ]

@@ -151,8 +151,8 @@ def fuzz_once(target: Target, seed: str, folder: Path) -> None:
     except EngineError:
         pass
     except Exception as error:
-        told = "".join(traceback.format_exception(error)[-4:])
-        raise FoundError(f"{target.name}, seed {seed}: {told}\n{content[:400]!r}") from error
+        trace = "".join(traceback.format_exception(error)[-4:])
+        raise FoundError(f"{target.name}, seed {seed}: {trace}\n{content[:400]!r}") from error
     if time.process_time() - started > 10:
         raise FoundError(f"{target.name}, seed {seed}: takes {time.process_time() - started:.0f} s")
 

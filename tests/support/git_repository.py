@@ -65,5 +65,5 @@ def recipe(capsys: pytest.CaptureFixture[str], *words: str) -> Outcome:
     """Run the command in the current folder."""
     capsys.readouterr()
     code = main(list(words))
-    told = capsys.readouterr()
-    return Outcome(code=code, out=told.out, err=told.err)
+    captured = capsys.readouterr()
+    return Outcome(code=code, out=captured.out, err=captured.err)

@@ -1,4 +1,4 @@
-"""A process that runs the command in forked children which die where they are told to.
+"""A process that runs the command in forked children which die where they are asked to.
 
 One request a line on stdin, one exit status a line on stdout; heavy libraries are imported once,
 before the first fork, and no child shares a thread with another.

@@ -21,7 +21,7 @@ class Server:
     writes: IO[bytes]
     settings: dict[str, Any]
     number: int = 0
-    told: dict[str, Any] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
 
     def _send(self, message: dict[str, Any]) -> None:
         body = json.dumps({"jsonrpc": "2.0", **message}).encode()
@@ -62,17 +62,17 @@ class Server:
 
     def _keep(self, message: dict[str, Any]) -> None:
         if message.get("method") == "textDocument/publishDiagnostics":
-            self.told[message["params"]["uri"]] = message["params"]["diagnostics"]
+            self.diagnostics[message["params"]["uri"]] = message["params"]["diagnostics"]
         self._answer(message)
 
     def open(self, text: str) -> list[dict[str, Any]]:
         """Open a document, and return what is wrong with it."""
         document = {"uri": URI, "languageId": "yaml", "version": 1, "text": text}
-        self.told.pop(URI, None)
+        self.diagnostics.pop(URI, None)
         self.tell("textDocument/didOpen", {"textDocument": document})
-        while URI not in self.told:
+        while URI not in self.diagnostics:
             self._keep(self._receive())
-        return list(self.told[URI])
+        return list(self.diagnostics[URI])
 
     def at(self, method: str, line: int, character: int) -> Any:
         """Ask about a place of the open document, from 0."""

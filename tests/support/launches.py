@@ -67,7 +67,7 @@ METHOD = method_of(
 
 
 @dataclass
-class Told:
+class RecordedProgress:
     """Takes progress and keeps it."""
 
     updates: list[tuple[int, int]] = field(default_factory=list)
@@ -167,7 +167,7 @@ def make_launch(
         folder=folder / "launch",
         method=recipe.method,
         setting=setting,
-        progress=Told(),
+        progress=RecordedProgress(),
     )
 
 

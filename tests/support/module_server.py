@@ -174,7 +174,7 @@ def _work(words: list[str], streams: list[int], worker: dict[str, Any]) -> None:
         code = 0
     except SystemExit as asked:
         code = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
-    except BaseException:  # noqa: BLE001 - told as Python would, and by the code
+    except BaseException:  # noqa: BLE001 - reported as Python would, and by the code
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -15,7 +15,7 @@ from engine.recipe.model import Preference, Recipe
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
-from support.launches import CPU, Told, make_recipe
+from support.launches import CPU, RecordedProgress, make_recipe
 from support.rendered import render_rows
 from support.tasks import task
 
@@ -79,7 +79,7 @@ def preference_launch(recipe: Recipe, folder: Path, base_model: Path) -> Launch:
         folder=folder / "launch",
         method=recipe.method,
         setting=SETTING,
-        progress=Told(),
+        progress=RecordedProgress(),
     )
 
 

@@ -76,8 +76,8 @@ def asked(
     ]
     found: dict[bytes, Targets] = {}
     for members, pack in packs(loaded, tokens):
-        told = targets_of(loaded, pack, most=most, vocabulary=len(loaded.chat.tokenizer))
-        found |= {row_key(rows[member]): one for member, one in zip(members, told, strict=True)}
+        targets = targets_of(loaded, pack, most=most, vocabulary=len(loaded.chat.tokenizer))
+        found |= {row_key(rows[member]): one for member, one in zip(members, targets, strict=True)}
     return found
 
 

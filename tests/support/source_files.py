@@ -46,14 +46,14 @@ def origins(folder: Path, name: str, content: bytes, **changes: Any) -> list[str
 
 
 def problems(folder: Path, name: str, content: bytes, **changes: Any) -> tuple[Problem, ...]:
-    """Write a file that is wrong and return what is told about it."""
+    """Write a file that is wrong and return what is reported about it."""
     with pytest.raises(DataError) as caught:
         read(folder, name, content, **changes)
     return caught.value.problems
 
 
 def codes(folder: Path, name: str, content: bytes, **changes: Any) -> list[tuple[str, int | None]]:
-    """Write a file that is wrong and return the codes and lines of what is told."""
+    """Write a file that is wrong and return the codes and lines of what is reported."""
     return [
         (problem.code, problem.place.line if problem.place else None)
         for problem in problems(folder, name, content, **changes)

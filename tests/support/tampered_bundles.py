@@ -90,7 +90,7 @@ def members(path: Path) -> Files:
     return {one.name: one.data or b"" for one in read_archive(path)}
 
 
-def said(path: Path, key: str | None = None) -> str:
+def outcome_of(path: Path, key: str | None = None) -> str:
     """What the engine says of a bundle."""
     try:
         return check_bundle(path, key=key).verdict.value
@@ -103,7 +103,7 @@ def changed(change: Change, bundles: Bundles, folder: Path) -> str:
     found = dict(bundles.files)
     change(found, bundles)
     write_archive(folder / "b.tar", found)
-    return said(folder / "b.tar")
+    return outcome_of(folder / "b.tar")
 
 
 def signed_again(change: Change, bundles: Bundles, folder: Path) -> str:
@@ -113,7 +113,7 @@ def signed_again(change: Change, bundles: Bundles, folder: Path) -> str:
     for name in (REPORT, LOCK):
         if forge.files.get(name, b"") != bundles.files[name]:
             forge.raw.add(name)
-    return said(forge.signed(folder / "b.tar"))
+    return outcome_of(forge.signed(folder / "b.tar"))
 
 
 def edited(name: str, files: Files, _: Bundles) -> None:
@@ -175,7 +175,7 @@ def _numbers() -> Iterator[Case]:
     def got(what: str, bundles: Bundles, folder: Path) -> str:
         forge = bundles.forge()
         CONTRADICTIONS[what][0](forge)
-        return said(forge.signed(folder / "b.tar"))
+        return outcome_of(forge.signed(folder / "b.tar"))
 
     for what in CONTRADICTIONS:
         yield Case(group="signed again", what=what, expected=NOT, got=partial(got, what))
@@ -282,7 +282,7 @@ def _archives() -> Iterator[Case]:
         info.type, info.linkname = kind, "../../etc/passwd"
         head = info.tobuf(tarfile.GNU_FORMAT)
         (folder / "b.tar").write_bytes(head + bundles.path.read_bytes())
-        return said(folder / "b.tar")
+        return outcome_of(folder / "b.tar")
 
     names = {
         "a path upwards": "../README.md",
@@ -299,7 +299,7 @@ def _archives() -> Iterator[Case]:
 
     def bytes_of(change: Callable[[bytes], bytes], bundles: Bundles, folder: Path) -> str:
         (folder / "b.tar").write_bytes(change(bundles.path.read_bytes()))
-        return said(folder / "b.tar")
+        return outcome_of(folder / "b.tar")
 
     def huge(name: str, bundles: Bundles, folder: Path) -> str:
         info = tarfile.TarInfo(name)
@@ -307,7 +307,7 @@ def _archives() -> Iterator[Case]:
         with (folder / "b.tar").open("wb") as stream:
             stream.write(info.tobuf(tarfile.GNU_FORMAT))
             stream.truncate((1 << 36) + 4096)
-        return said(folder / "b.tar")
+        return outcome_of(folder / "b.tar")
 
     changes: dict[str, Callable[[bytes], bytes]] = {
         "its last block cut off": lambda whole: whole[:-512],
@@ -328,9 +328,9 @@ def _models() -> Iterator[Case]:
         if again:
             forge = bundles.forge()
             forge.files |= {name: data for name, data in found.items() if name.startswith("model/")}
-            return said(forge.signed(folder / "b.tar"))
+            return outcome_of(forge.signed(folder / "b.tar"))
         write_archive(folder / "b.tar", found)
-        return said(folder / "b.tar")
+        return outcome_of(folder / "b.tar")
 
     for what, again in {"a bit of the GGUF file": False, "the same, signed again": True}.items():
         yield Case(group="model", what=what, expected=NOT, got=partial(flipped, again))
@@ -342,7 +342,7 @@ def _keys() -> Iterator[Case]:
     def named(again: bool, key: str, bundles: Bundles, folder: Path) -> str:
         path = bundles.forge().signed(folder / "b.tar") if again else bundles.path
         maker = key_id(bundles.key.public_key())
-        return said(path, {"maker": maker, "nobody": None, "another": "0" * 64}[key])
+        return outcome_of(path, {"maker": maker, "nobody": None, "another": "0" * 64}[key])
 
     cases = (
         ("untouched, its maker's key named", False, "maker", VERIFIED),

@@ -59,10 +59,10 @@ def material(folder: Path) -> Repetition:
     project = accepted_once().folder
     bare = folder / "bare"
     shutil.copytree(project, bare, symlinks=True, ignore=shutil.ignore_patterns(".recipe"))
-    return Repetition(project=project, bare=bare, run=repeating(project))
+    return Repetition(project=project, bare=bare, run=repeated_run(project))
 
 
-def repeating(project: Path) -> RepeatedRun:
+def repeated_run(project: Path) -> RepeatedRun:
     """Return the run of a project beside its lock."""
     (folder,) = run_folders(project / ".recipe")
     stages = json.loads((folder / "run.json").read_text("utf-8"))["stages"]

@@ -22,7 +22,7 @@ from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.packing import write_packed
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
-from support.launches import CPU, Told, make_launch, make_recipe
+from support.launches import CPU, RecordedProgress, make_launch, make_recipe
 from support.method_options import OPTIONS
 from support.preferences import LOSSES, preference_launch, preference_recipe
 from support.rendered import render_rows
@@ -191,7 +191,7 @@ def _launch_of_texts(recipe: Recipe, way: Way, folder: Path, base: Path, device:
         folder=folder / "launch",
         method=recipe.method,
         setting=setting,
-        progress=Told(),
+        progress=RecordedProgress(),
     )
 
 

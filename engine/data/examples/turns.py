@@ -1,4 +1,4 @@
-"""Turns of a conversation in one form, whatever form the file has: OpenAI's, ShareGPT's and their kin.
+"""Turns of a conversation in one form, whatever form the file has: OpenAI's, ShareGPT's and similar ones.
 
 A turn is a dictionary of `role` (system, user, assistant, tool) and `content` (text), with
 `tool_calls`, `tool_call_id`, `name`, `reasoning_content` and `trained: false` where the file says

@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config"
 
 
-def told(found: Checking) -> str:
+def problems_of(found: Checking) -> str:
     return "; ".join(claim.problem for claim in found.claims if not claim.holds)
 
 
@@ -59,7 +59,7 @@ def test_a_bundle_signed_anew_without_a_change_is_consistent_and_its_signer_unkn
     shown = run("verify", str(path))
     as_json = json.loads(run("verify", str(path), "--format", "json").out)
 
-    assert check_bundle(path).verdict is BundleVerdict.CONSISTENT, told(check_bundle(path))
+    assert check_bundle(path).verdict is BundleVerdict.CONSISTENT, problems_of(check_bundle(path))
     assert shown.code == 6
     assert "CONSISTENT, SIGNER UNKNOWN" in shown.out
     assert "VERIFIED" not in shown.out
@@ -89,12 +89,12 @@ def test_a_contradiction_is_named_whoever_signed(name: str, forge: Forge, tmp_pa
     found = check_bundle(forge.signed(tmp_path / "forged.tar"))
 
     assert found.verdict is BundleVerdict.NOT_VERIFIED
-    assert named in told(found), told(found)
+    assert named in problems_of(found), problems_of(found)
 
 
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("which", ["report", "lock"])
-def test_mutations_of_report_and_lock_are_told_and_never_a_bug(
+def test_mutations_of_report_and_lock_are_reported_and_never_a_bug(
     which: str, seed: int, forge: Forge, tmp_path: Path
 ) -> None:
     setattr(forge, which, mutated(getattr(forge, which), seed))

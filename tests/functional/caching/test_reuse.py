@@ -156,7 +156,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("stage", "name"), DAMAGES, ids=[stage for stage, _ in DAMAGES])
-def test_a_damaged_result_is_told_kept_aside_and_built_again(
+def test_a_damaged_result_is_reported_kept_aside_and_built_again(
     finished: Project, root: Path, stage: str, name: str
 ) -> None:
     path = file_of(root, stage, name)
@@ -197,7 +197,7 @@ def test_a_damaged_holdout_is_built_again_with_the_same_rows(finished: Project, 
     ],
     ids=["cut off", "no object", "fields missing", "binary", "gone", "a folder"],
 )
-def test_a_damaged_manifest_is_told_and_its_artifact_built_again(
+def test_a_damaged_manifest_is_reported_and_its_artifact_built_again(
     finished: Project, root: Path, damage: object
 ) -> None:
     manifest = file_of(root, "gate", "verdict.json").parents[1] / "artifact.json"

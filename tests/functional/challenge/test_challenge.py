@@ -37,7 +37,7 @@ def test_an_untouched_model_is_compared_and_nothing_changes(finished: Project, n
     assert len(list((run_folder(finished) / "challenges").glob("*.md"))) == 1
 
 
-def test_the_same_model_untouched_says_what_its_baseline_said(finished: Project) -> None:
+def test_the_same_model_untouched_answers_as_its_baseline(finished: Project) -> None:
     outcome = finished.run(
         "challenge", "recipe.yaml", "--base-model", "base", "--format", "json", "-q"
     )

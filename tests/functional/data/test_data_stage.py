@@ -100,7 +100,7 @@ def test_what_changes_a_split_changes_the_key(tmp_path: Path, change: dict[str, 
     assert make_key(stage.recipe_slice(recipe(tmp_path, **change))) != before
 
 
-def test_problems_of_all_files_are_told_together_and_nothing_is_written(tmp_path: Path) -> None:
+def test_problems_of_all_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv")
     (tmp_path / "ragged.csv").write_text("text,label\nx\n")
     (tmp_path / "binary.csv").write_bytes(bytes(99))
@@ -180,13 +180,13 @@ class Telling(Quiet):
             self.steps.append((done, total, facts["now"]))
 
 
-def test_each_long_step_after_the_reading_is_told(tmp_path: Path) -> None:
+def test_each_long_step_after_the_reading_is_reported(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv")
-    told = Telling()
+    progress = Telling()
 
-    run(recipe(tmp_path), tmp_path, told)
+    run(recipe(tmp_path), tmp_path, progress)
 
-    assert told.steps == [
+    assert progress.steps == [
         (140, 140, "comparing equal texts"),
         (140, 140, "looking for near duplicates"),
         (140, 140, "looking for labels in the texts"),

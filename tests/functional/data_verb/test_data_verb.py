@@ -125,7 +125,7 @@ def test_without_tokens_characters_are_counted(project: Project) -> None:
     assert "--no-tokens" in found["why_characters"]
 
 
-def test_a_base_model_that_cannot_be_had_is_said_in_one_line(project: Project) -> None:
+def test_a_base_model_that_cannot_be_had_is_reported_in_one_line(project: Project) -> None:
     (project.folder / "base" / "tokenizer.json").resolve()
     empty = project.folder / "empty"
     empty.mkdir()
@@ -155,7 +155,7 @@ def test_a_refusing_check_hides_nothing(project: Project) -> None:
     assert project.run("run", str(project.recipe), "--until", "data").code == ExitCode.FAILED
 
 
-def test_too_few_rows_are_an_error_with_what_can_be_said(project: Project) -> None:
+def test_too_few_rows_are_an_error_with_what_is_known(project: Project) -> None:
     project.edit(splits={"by": "random", "train": 600, "validation": 20, "holdout": 40, "seed": 7})
 
     shown = project.run("data", str(project.recipe))
@@ -177,7 +177,7 @@ def test_rows_over_the_limit_are_counted_and_refused(project: Project) -> None:
     assert found["row"]["tokens"] > 0
 
 
-def test_rows_dropped_after_the_draw_are_replaced_and_told_by_split(project: Project) -> None:
+def test_rows_dropped_after_the_draw_are_replaced_and_reported_by_split(project: Project) -> None:
     """Nearly every row twice, so that wherever the holdout falls, its copies are in train and validation."""
     write_rows(project, [(f"{text}s", label) for text, label in rows(140)])
     project.edit(data__checks={"leakage": "drop", "near_duplicates": "off"})
@@ -189,13 +189,13 @@ def test_rows_dropped_after_the_draw_are_replaced_and_told_by_split(project: Pro
 
     train, validation = splits["train"], splits["validation"]
     left = train["left_out"]["leakage"]
-    told = f"train 60 of 60 asked: {left} dropped by leakage, {left} unused rows in their place"
+    expected = f"train 60 of 60 asked: {left} dropped by leakage, {left} unused rows in their place"
     assert (train["rows"], train["replaced"]) == (60, left)
     assert validation["rows"] < validation["asked"] == 20
-    assert told in shown
-    assert told in plan
+    assert expected in shown
+    assert expected in plan
     assert f"validation {validation['rows']} of 20 asked" in shown
-    assert planned["splits"][0] == told
+    assert planned["splits"][0] == expected
     assert planned["trained"]["train"] == 60
 
 

@@ -98,14 +98,18 @@ def test_the_difference_is_that_of_the_paired_test(runs: Callable[..., None], ru
     runs("2026-01", answers(range(20)))
     runs("2026-02", answers([19, 40]))
 
-    told = json.loads(run("compare", "tickets/2026-01", "tickets", "--format", "json").out)
+    content = json.loads(run("compare", "tickets/2026-01", "tickets", "--format", "json").out)
 
-    metrics = {one["metric"]: one for one in told["metrics"]}
+    metrics = {one["metric"]: one for one in content["metrics"]}
     assert metrics["accuracy"]["difference"] == pytest.approx(18 / 60)
     assert metrics["macro_f1"]["p_value"] < 0.01
     assert metrics["macro_f1"]["interval"]["low"] > 0
     assert metrics["f1.bug"]["p_value"] is None
-    assert (told["rows"], len(told["flips"]), told["second"]["bytes"]) == (60, 20, 105_000_000)
+    assert (content["rows"], len(content["flips"]), content["second"]["bytes"]) == (
+        60,
+        20,
+        105_000_000,
+    )
 
 
 def test_the_same_run_has_no_difference(runs: Callable[..., None], run: Run) -> None:
@@ -134,7 +138,7 @@ def test_different_holdouts_are_refused_and_the_shared_rows_counted(
     assert "on 50 rows, the rows that both holdouts have\n" in shared.out
 
 
-def test_a_run_without_answers_is_told(runs: Callable[..., None], run: Run) -> None:
+def test_a_run_without_answers_is_reported(runs: Callable[..., None], run: Run) -> None:
     runs("2026-01", answers([]))
     runs("2026-02", answers([]), outcome="failed")
 

@@ -77,7 +77,7 @@ def test_stdin_goes_to_stdout(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     assert run("fmt", "-").out == TIDY
 
 
-def test_a_file_that_is_no_recipe_is_told_and_the_others_are_formatted(
+def test_a_file_that_is_no_recipe_is_reported_and_the_others_are_formatted(
     file: Path, run: Run
 ) -> None:
     wrong = file.with_name("wrong.yaml")

@@ -240,7 +240,7 @@ def test_each_shape_of_data_gets_a_recipe_that_works(
     assert "next: recipe validate draft.yaml && recipe data draft.yaml" in outcome.out
 
 
-def test_what_is_said_is_not_guessed(folder: Path, run: Run) -> None:
+def test_what_is_stated_is_not_guessed(folder: Path, run: Run) -> None:
     lines = [
         ("note", "remark", "a", "b"),
         *((t, t[::-1], m, "xy"[len(t) % 2]) for t, m in rows(200)),
@@ -260,7 +260,7 @@ def test_what_is_said_is_not_guessed(folder: Path, run: Run) -> None:
     assert run("validate", "sub/mine.yaml").err == ""
 
 
-def test_what_a_check_would_refuse_is_said_in_the_recipe(folder: Path, run: Run) -> None:
+def test_what_a_check_would_refuse_is_reported_in_the_recipe(folder: Path, run: Run) -> None:
     found = rows(200)
     lines = [
         *found,
@@ -342,7 +342,7 @@ def test_another_encoding_is_asked_for_and_taken(folder: Path, run: Run) -> None
     assert run("validate", "rows.yaml").err == ""
 
 
-def test_why_a_column_is_no_label_is_told(folder: Path, run: Run) -> None:
+def test_why_a_column_is_no_label_is_reported(folder: Path, run: Run) -> None:
     lines = [(t, "x", "ab"[n % 2] if n % 3 else "") for n, t in enumerate(sentences(90))]
     table(folder / "rows.csv", [("text", "label", "topic"), *lines])
 

@@ -188,7 +188,7 @@ def test_a_pin_moves_on_purpose_only(folder: Folder) -> None:
     assert "data.sources[2]: version 1.1 is there" in done.stdout
 
 
-def test_what_cannot_be_found_is_told_whole_and_the_file_stays(folder: Folder) -> None:
+def test_what_cannot_be_found_is_reported_whole_and_the_file_stays(folder: Folder) -> None:
     folder.edit("hub: me/model", "hub: me/none")
     folder.edit("toy==1.0\n      file: toy/", "toy==9.0\n      file: toy/")
     folder.edit("path: big", "path: huge")
@@ -198,12 +198,16 @@ def test_what_cannot_be_found_is_told_whole_and_the_file_stays(folder: Folder) -
 
     assert done.returncode == 3
     assert folder.recipe.read_bytes() == before
-    for told in ("6:8  D347  base_model:", "D341  data.sources[3]:", "D320  baselines[1].model:"):
-        assert told in done.stderr
+    for problem in (
+        "6:8  D347  base_model:",
+        "D341  data.sources[3]:",
+        "D320  baselines[1].model:",
+    ):
+        assert problem in done.stderr
     assert "recipe.yaml: left as it was\n" in done.stdout
 
 
-def test_a_hub_that_cannot_be_reached_is_told(folder: Folder) -> None:
+def test_a_hub_that_cannot_be_reached_is_reported(folder: Folder) -> None:
     done = Folder(path=folder.path, root=folder.root, server="http://127.0.0.1:9").pin()
 
     assert done.returncode == 3
@@ -234,10 +238,10 @@ def test_a_parent_is_pinned_by_itself_and_its_child_has_nothing_to_pin(folder: F
 
 
 def test_pins_as_json_are_whole(folder: Folder) -> None:
-    told = json.loads(folder.pin("recipe.yaml", "--format", "json").stdout)
+    content = json.loads(folder.pin("recipe.yaml", "--format", "json").stdout)
 
-    (recipe,) = told["recipes"]
-    assert (told["schema"], recipe["written"], told["problems"]) == ("pins.v1", True, [])
+    (recipe,) = content["recipes"]
+    assert (content["schema"], recipe["written"], content["problems"]) == ("pins.v1", True, [])
     assert recipe["pins"][0] == {
         "path": "base_model.revision",
         "of": "me/model",

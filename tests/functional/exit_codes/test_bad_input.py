@@ -62,9 +62,9 @@ def test_a_bad_data_file_ends_in_one_message(project: Project, name: str) -> Non
 
     outcome = project.run("run", "recipe.yaml", "--until", "data")
 
-    code, told = EXPECTED[name]
+    code, problem_code = EXPECTED[name]
     assert outcome.code == code, outcome.err
-    assert outcome.err.count(f"recipe explain {told}") == 1
+    assert outcome.err.count(f"recipe explain {problem_code}") == 1
     assert "Traceback" not in outcome.err
     assert "I90" not in outcome.err
     assert {manifest["stage"] for manifest in manifests(root)} <= {"findings"}  # the refused rows

@@ -110,7 +110,7 @@ def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
     assert is_whole(root)
 
 
-def test_a_store_that_cannot_be_made_is_told(finished: Project) -> None:
+def test_a_store_that_cannot_be_made_is_reported(finished: Project) -> None:
     (finished.folder / "file").write_text("not a folder", encoding="utf-8")
 
     outcome = finished.run("run", "recipe.yaml", "--store", "file")

@@ -1,4 +1,4 @@
-"""Ctrl-C in every stage: exit 130, said once, the store whole, a report written, and the next run ends the job."""
+"""Ctrl-C in every stage: exit 130, reported once, the store whole, a report written, and the next run ends the job."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_recipe_without_the_bound_asks_nothing(accepted: Path) -> None:
     assert answers(root) == []
 
 
-def test_a_probe_that_cannot_be_asked_is_told(probed: Project) -> None:
+def test_a_probe_that_cannot_be_asked_is_reported(probed: Project) -> None:
     (probed.folder / "pairs.jsonl").write_text('{"good": "x", "bad": "x"}\n', encoding="utf-8")
 
     outcome = probed.run("run", str(probed.recipe), "--until", "gate")

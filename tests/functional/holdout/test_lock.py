@@ -60,9 +60,9 @@ def test_a_run_records_its_splits_and_asks_to_commit_them(
 
     schema = json.loads((root / "schemas" / "lock.v1.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(lock(project), schema, cls=jsonschema.Draft202012Validator)
-    said = f"holdout recorded in {LOCK}: commit it with the recipe"
-    assert said in first.out
-    assert said not in second.out
+    message = f"holdout recorded in {LOCK}: commit it with the recipe"
+    assert message in first.out
+    assert message not in second.out
     assert {name: split["rows"] for name, split in lock(project)["splits"].items()} == {
         "train": 60,
         "validation": 20,
@@ -93,10 +93,10 @@ def test_the_plan_says_what_new_rows_will_do_and_the_run_does_it(small: Project)
     assert "a data source changed; the recorded holdout keeps its rows" in " ".join(
         planned.out.split()
     )
-    told = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
-    assert "12 new rows: " in told
-    assert "holdout: 40 kept, 0 gone, 0 added" in told
-    assert told in after.out
+    summary = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
+    assert "12 new rows: " in summary
+    assert "holdout: 40 kept, 0 gone, 0 added" in summary
+    assert summary in after.out
     assert digests(small)["holdout"] == before["holdout"]
     assert digests(small)["validation"] == before["validation"]
     assert lock(small)["holdout"]["redraws"] == 0
@@ -152,15 +152,15 @@ def test_shares_of_time_keep_the_recorded_holdout_as_the_plan_says(small: Projec
     planned = small.run("plan", "recipe.yaml")
     drawn(small)
 
-    told = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
-    assert "holdout: 42 kept, 0 gone, 0 added" in told
-    assert "15 new rows: 3 in no split, 12 to train" in told
-    assert told in small.run("plan", "recipe.yaml").out
+    summary = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
+    assert "holdout: 42 kept, 0 gone, 0 added" in summary
+    assert "15 new rows: 3 in no split, 12 to train" in summary
+    assert summary in small.run("plan", "recipe.yaml").out
     assert digests(small)["holdout"] == before["holdout"]
     assert digests(small)["validation"] == before["validation"]
 
 
-def test_a_redraw_is_told_before_and_counted_after(small: Project) -> None:
+def test_a_redraw_is_reported_before_and_counted_after(small: Project) -> None:
     before = digests(small)
     small.edit(splits__seed=8)
 

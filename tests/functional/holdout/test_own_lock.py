@@ -300,7 +300,7 @@ def test_a_lock_of_an_older_version_is_read_and_written_right(here: Path, run: R
 
 
 def command_of(hint: str) -> list[str]:
-    """The command that an error names: what stands behind `recipe`, up to what is said of it."""
+    """The command that an error names: what stands behind `recipe`, up to its explanation."""
     words = shlex.split(hint[hint.index("recipe data") :])
     return words[1 : words.index("--repair-lock") + 1]
 

@@ -101,7 +101,7 @@ def test_other_bytes_of_the_encoder_ask_it_again_and_the_same_do_not(
     assert state_of("baseline", changed) == "run"
 
 
-def test_two_encoders_of_one_kind_are_told_apart_by_their_names(
+def test_two_encoders_of_one_kind_are_distinguished_by_their_names(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)

@@ -21,7 +21,7 @@ LENGTH = 64
 
 def prepare(project: Project, **replay: Any) -> None:
     lines = [
-        json.dumps({"text": f"speech {number}: " + "to be, or not to be. " * (1 + number % 5)})
+        json.dumps({"text": f"scene {number}: " + "to be, or not to be. " * (1 + number % 5)})
         for number in range(90)
     ]
     (project.folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -134,7 +134,7 @@ def test_given_text_is_cut_into_blocks_and_what_judges_is_left_out(
 
     assert outcome.code == 0, outcome.err
     store = project.folder / ".recipe"
-    assert all("ships went" in one["text"] or "speech" in one["text"] for one in written(store))
+    assert all("ships went" in one["text"] or "scene" in one["text"] for one in written(store))
     [facts] = store.glob("store/*/*/files/replay.json")
     found = json.loads(facts.read_text(encoding="utf-8"))
     assert found["sampled"] is False

@@ -109,7 +109,7 @@ def test_a_merge_that_is_wrong_by_a_tenth_ends_the_run(
     assert "X673" in outcome.out + outcome.err
 
 
-def test_free_output_is_shown_beside_what_is_said_when_held(finished: Project) -> None:
+def test_free_output_is_shown_beside_constrained_output(finished: Project) -> None:
     found = report(finished.folder / ".recipe")
 
     gate = {check["name"]: check["status"] for check in found["gate"]["checks"]}

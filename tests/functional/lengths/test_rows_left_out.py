@@ -174,10 +174,10 @@ def test_before_the_rows_are_counted_plan_and_compile_estimate_them(
     plan, compiled = run("plan", "recipe.yaml"), run("compile", "recipe.yaml")
     planned = json.loads(run("plan", "recipe.yaml", "--format", "json").out)
 
-    said = "about 20 of 60 training rows are trained; about 40 left out, longer than 128 tokens"
-    assert said in " ".join(plan.out.split())
+    expected = "about 20 of 60 training rows are trained; about 40 left out, longer than 128 tokens"
+    assert expected in " ".join(plan.out.split())
     assert "about 6 steps" in plan.out
-    assert said in compiled.err
+    assert expected in compiled.err
     assert (planned["trained"]["train"], planned["estimate"]["steps"]) == (20, 6)
     assert (planned["trained"]["counted"], planned["trained"]["estimated"]) == (False, True)
 
@@ -206,7 +206,7 @@ def test_a_training_set_of_which_nothing_is_left_is_refused(
     assert (done.code, "D414" in done.err) == (3, True)
 
 
-def test_rows_beyond_the_window_of_the_base_model_are_told_before_training(
+def test_rows_beyond_the_window_of_the_base_model_are_reported_before_training(
     tmp_path: Path, pico: Path, run: Callable[..., Outcome]
 ) -> None:
     write(tmp_path, pico, truncation="drop")

@@ -18,17 +18,17 @@ from engine.recipe import load_recipe
 from support.false_locks import FALSE, LOCK, Facts, put
 from support.project import Project
 from support.runs import report
-from support.tampered_reproductions import repeating
+from support.tampered_reproductions import repeated_run
 
 
-@pytest.fixture(scope="module", name="repeating")
+@pytest.fixture(scope="module", name="repeated")
 def the_repeating_run(accepted: Path) -> RepeatedRun:
     """The accepted run beside its own lock, as if each stage had been computed anew."""
-    return repeating(accepted)
+    return repeated_run(accepted)
 
 
-def beside(repeating: RepeatedRun, facts: Facts) -> Reproduction:
-    return reproduction_of(replace(repeating, accepted=from_json(Accepted, facts)))
+def beside(repeated: RepeatedRun, facts: Facts) -> Reproduction:
+    return reproduction_of(replace(repeated, accepted=from_json(Accepted, facts)))
 
 
 def facts_of(accepted: Path) -> Facts:
@@ -36,8 +36,8 @@ def facts_of(accepted: Path) -> Facts:
     return found
 
 
-def test_beside_its_own_lock_a_run_is_exact(repeating: RepeatedRun, accepted: Path) -> None:
-    found = beside(repeating, facts_of(accepted))
+def test_beside_its_own_lock_a_run_is_exact(repeated: RepeatedRun, accepted: Path) -> None:
+    found = beside(repeated, facts_of(accepted))
 
     assert found.verdict is Repeat.EXACT, found.summary
     assert found.first_difference == ""
@@ -45,21 +45,21 @@ def test_beside_its_own_lock_a_run_is_exact(repeating: RepeatedRun, accepted: Pa
 
 @pytest.mark.parametrize("name", FALSE)
 def test_a_false_fact_is_named_and_nothing_is_exact(
-    name: str, repeating: RepeatedRun, accepted: Path
+    name: str, repeated: RepeatedRun, accepted: Path
 ) -> None:
     change, named = FALSE[name]
     facts = facts_of(accepted)
     change(facts)
 
-    found = beside(repeating, facts)
+    found = beside(repeated, facts)
 
     assert found.verdict in (Repeat.NOT, Repeat.WITHIN_NOISE), found.summary
     assert not found.summary.startswith("reproduced exactly")
-    told = " ".join(
+    summary = " ".join(
         [found.summary, *(f"{one.part} {one.name}" for one in found.compared if not one.equal)]
     )
-    assert named in told
-    assert facts == facts_of(accepted) or found.first_difference or "contradicts itself" in told
+    assert named in summary
+    assert facts == facts_of(accepted) or found.first_difference or "contradicts itself" in summary
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_a_false_fact_is_named_and_nothing_is_exact(
     ["better value", "higher end", "lower end", "no verify", "rows of a metric", "gate"],
 )
 def test_false_results_of_the_very_model_are_not_noise(
-    name: str, repeating: RepeatedRun, accepted: Path
+    name: str, repeated: RepeatedRun, accepted: Path
 ) -> None:
     facts = facts_of(accepted)
     FALSE[name][0](facts)
 
-    assert beside(repeating, facts).verdict is Repeat.NOT
+    assert beside(repeated, facts).verdict is Repeat.NOT
 
 
 def test_the_command_names_the_false_number_and_a_frozen_run_is_refused(finished: Project) -> None:
@@ -125,10 +125,10 @@ def test_a_frozen_run_refuses_a_lock_that_lacks_a_fact(
     put(path, value)(facts)
     recipe = load_recipe(accepted / "recipe.yaml")[0]
 
-    told = list(missing_facts(recipe, from_json(Accepted, facts)))
+    missing = list(missing_facts(recipe, from_json(Accepted, facts)))
 
-    assert len(told) == 1
-    assert named in told[0]
+    assert len(missing) == 1
+    assert named in missing[0]
     assert not list(missing_facts(recipe, from_json(Accepted, facts_of(accepted))))
 
 

@@ -250,14 +250,14 @@ def test_a_new_name_and_description_are_the_same_recipe(finished: Project) -> No
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         ({"method__rank": 2}, "proves another recipe: method changed since"),
         ({"method__seed": 8}, "8 is not the lock's seed 7"),
     ],
 )
 def test_frozen_refuses_what_the_lock_does_not_cover(
-    finished: Project, edit: dict[str, Any], told: str
+    finished: Project, edit: dict[str, Any], message: str
 ) -> None:
     finished.edit(**edit)
 
@@ -265,7 +265,7 @@ def test_frozen_refuses_what_the_lock_does_not_cover(
 
     assert outcome.code == 2
     assert "D389" in outcome.err
-    assert told in outcome.err
+    assert message in outcome.err
     assert len(run_folders(finished.folder / ".recipe")) == 1
 
 
@@ -300,7 +300,7 @@ def test_another_version_is_what_differed_first(finished: Project) -> None:
     assert found["agreement"]["value"] == 1.0
 
 
-def test_a_damaged_accepted_part_is_told(finished: Project) -> None:
+def test_a_damaged_accepted_part_is_reported(finished: Project) -> None:
     path = finished.folder / LOCK
     whole = json.loads(path.read_text("utf-8"))
     del whole["accepted"]["threads"]

@@ -77,8 +77,8 @@ def test_every_row_is_judged_once_by_a_model_that_did_not_see_it(folded: RunOnce
         *rows(files(root, "holdout") / "holdout.jsonl"),
     ]
     fold_of = {row["id"]: row.get("fold", 0) for row in examples}
-    said = read_predictions(files(root, "resample") / "predictions.folds.jsonl")
-    assert Counter(row.id for row in said) == Counter(fold_of.keys())
+    predictions = read_predictions(files(root, "resample") / "predictions.folds.jsonl")
+    assert Counter(row.id for row in predictions) == Counter(fold_of.keys())
     assert len(seen) == FOLDS
     for fold, ids in enumerate(seen):
         judged = {row for row, number in fold_of.items() if number == fold}
@@ -87,7 +87,7 @@ def test_every_row_is_judged_once_by_a_model_that_did_not_see_it(folded: RunOnce
     assert set.union(*seen) == set(fold_of)
     for name in ("majority", "tfidf_svm", "few_shot"):
         crossed = read_predictions(files(root, "baseline") / f"predictions.{name}.jsonl")
-        assert [row.id for row in crossed] == [row.id for row in said]
+        assert [row.id for row in crossed] == [row.id for row in predictions]
 
 
 def test_the_gate_stands_on_all_rows_and_the_report_says_so(

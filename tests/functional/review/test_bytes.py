@@ -59,7 +59,7 @@ def test_other_bytes_behind_an_opponent_weaken_the_gate(
     assert [(one["code"], one["path"]) for one in findings] == [(code, path)]
 
 
-def test_another_base_model_at_the_same_path_is_told(team: Git, capsys: Any) -> None:
+def test_another_base_model_at_the_same_path_is_reported(team: Git, capsys: Any) -> None:
     team.write({"base/config.json": json.dumps({**LLAMA, "vocab_size": 1001})})
 
     result = found(capsys, "talk.yaml", "--from", "HEAD")
@@ -78,7 +78,9 @@ def test_a_copy_in_another_folder_means_the_same(team: Git, capsys: Any, tmp_pat
     assert found(capsys, "talk.yaml", str(copy / "talk.yaml"))["same"] is True
 
 
-def test_what_a_higher_rank_costs_is_told_by_the_base_models_shapes(team: Git, capsys: Any) -> None:
+def test_what_a_higher_rank_costs_is_reported_by_the_base_models_shapes(
+    team: Git, capsys: Any
+) -> None:
     team.edit("talk.yaml", "  kind: lora", "  kind: lora\n  rank: 32")
 
     costs = {one["name"]: one for one in found(capsys, "talk.yaml", "--from", "HEAD")["costs"]}

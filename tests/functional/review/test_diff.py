@@ -44,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Place
 LOWER = ("macro_f1: {min: 0.60}", "macro_f1: {min: 0.55}")
 
 
-def test_a_review_is_told_as_in_the_design(place: Place) -> None:
+def test_a_review_is_printed_as_in_the_design(place: Place) -> None:
     place.git.edit("tickets.yaml", *LOWER)
     place.git.edit("tickets.yaml", "seed: 7", "seed: 8")
     place.git.edit("tickets.yaml", "rank: 16", "rank: 32")
@@ -260,7 +260,9 @@ def test_two_files_need_no_git(place: Place) -> None:
         (("new.yaml", "--from", "main"), "R103"),
     ],
 )
-def test_what_cannot_be_compared_is_told(place: Place, words: tuple[str, ...], code: str) -> None:
+def test_what_cannot_be_compared_is_reported(
+    place: Place, words: tuple[str, ...], code: str
+) -> None:
     place.git.write({"new.yaml": "recipe: v1\n"})
     words = tuple(word if word != "--output=x" else "--output=x" for word in words)
     if "--output=x" in words:
@@ -281,7 +283,7 @@ def test_outside_of_a_repository_a_revision_means_nothing(tmp_path: Path, capsys
     assert (outcome.code, "R020" in outcome.err) == (2, True)
 
 
-def test_an_invalid_version_is_told_with_its_problems(place: Place) -> None:
+def test_an_invalid_version_is_reported_with_its_problems(place: Place) -> None:
     place.git.edit("tickets.yaml", "rank: 16", "rnk: 16")
 
     outcome = place.diff("tickets.yaml", "--from", "HEAD")

@@ -139,7 +139,7 @@ def test_files_are_not_looked_for_elsewhere(trap: Trap) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-def test_a_repository_of_somebody_else_is_told_with_what_to_do(trap: Trap) -> None:
+def test_a_repository_of_somebody_else_is_reported_with_what_to_do(trap: Trap) -> None:
     os.chown(trap.git.folder, 4711, 4711)
     os.chown(trap.git.folder / ".git", 4711, 4711)
 
@@ -237,7 +237,7 @@ def with_a_submodule(trap: Trap) -> None:
 def test_an_honest_repository_gives_the_same_comment(
     trap: Trap, step: Callable[[Trap], None]
 ) -> None:
-    def told() -> Any:
+    def review_of() -> Any:
         (found,) = json.loads(recipe(trap.capsys, "ci", "--from", "HEAD", "--format", "json").out)[
             "recipes"
         ]
@@ -249,10 +249,10 @@ def test_an_honest_repository_gives_the_same_comment(
             found["uncompared"],
         )
 
-    before = told()
+    before = review_of()
     step(trap)
 
-    assert told() == before
+    assert review_of() == before
 
 
 def test_a_linked_worktree_is_a_repository(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:

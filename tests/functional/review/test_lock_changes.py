@@ -60,8 +60,8 @@ def test_a_fact_that_changes_alone_is_shown_and_suspicious(
 
     assert (ci.code, "🔴" in ci.out, "W122" in ci.out) == (1, True, True)
     path = ".".join(("lock", *keys))
-    told = [*diff["gate"]["findings"], *diff["changes"]]
-    assert any(one["path"].startswith(path) and one["after"] for one in told)
+    shown = [*diff["gate"]["findings"], *diff["changes"]]
+    assert any(one["path"].startswith(path) and one["after"] for one in shown)
 
 
 def test_two_files_are_compared_with_the_locks_beside_them(

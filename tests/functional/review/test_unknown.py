@@ -1,4 +1,4 @@
-"""What was not compared is told as unknown: the first line of `recipe ci` is green only for what was."""
+"""What was not compared is reported as unknown: the first line of `recipe ci` is green only for what was."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_the_same_use_on_one_branch_is_counted_once(team: Team) -> None:
     assert counted(team) == 3
 
 
-def test_what_no_longer_holds_after_a_resolved_conflict_is_said(team: Team) -> None:
+def test_what_no_longer_holds_after_a_resolved_conflict_is_reported(team: Team) -> None:
     git, lock = team.git, "recipes/tickets.lock.json"
     accepted(team)
     git.commit()

@@ -1,4 +1,4 @@
-"""A `.recipe` that came with a repository: told as somebody else's, not used, and taken over where its user says so."""
+"""A `.recipe` that came with a repository: shown as somebody else's, not used, taken over where its user says so."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_its_accepted_run_is_not_asked_compared_challenged_or_signed(stranger: P
 
 
 def test_its_runs_are_shown_as_somebody_elses(stranger: Project) -> None:
-    told, listed = stranger.run("report", "tiny"), stranger.run("runs")
+    report, listed = stranger.run("report", "tiny"), stranger.run("runs")
 
-    assert told.code == 0
-    assert told.err.startswith("E751")
-    assert "was not made here" in told.err
+    assert report.code == 0
+    assert report.err.startswith("E751")
+    assert "was not made here" in report.err
     assert "accepted (not made here)" in listed.out
     assert "macro_f1" not in listed.out
 
@@ -86,7 +86,7 @@ def test_a_run_says_how_much_it_does_not_use_and_builds_it_again(stranger: Proje
     outcome = stranger.run("run", "recipe.yaml", "--until", "data")
 
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count("E751") == 2  # the line, and where more is told
+    assert outcome.err.count("E751") == 2  # the line, and where to read more
     assert "and 1 run in `.recipe` were not made here" in outcome.err
     assert "the same command with --trust-store" in outcome.err
     assert statuses(root)["data"] == "ran"

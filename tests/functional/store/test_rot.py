@@ -35,12 +35,12 @@ def untrue(project: Project) -> list[str]:
     """Files whose digest in the report or the lock of the latest run is not their own."""
     root = project.folder / ".recipe"
     lock = json.loads((project.folder / "recipe.lock.json").read_text(encoding="utf-8"))
-    told = {file["name"]: file["sha256"] for file in report(root)["files"]}
+    reported = {file["name"]: file["sha256"] for file in report(root)["files"]}
     accepted = {**lock["accepted"]["files"], **lock["accepted"]["adapter"]}
     run = run_folders(root)[-1]
     return [
         name
-        for facts in (told, accepted)
+        for facts in (reported, accepted)
         for name, digest in facts.items()
         if (run / name).exists() and sha256(run / name) != digest
     ]
@@ -76,7 +76,7 @@ def test_a_flipped_bit_is_never_shipped_and_no_bug(
     assert finished.run("export", "bundle", "tiny").code == 0
 
 
-def test_a_bit_that_flips_while_a_run_ends_is_told(
+def test_a_bit_that_flips_while_a_run_ends_is_reported(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After everything was looked at, and before the model leaves."""

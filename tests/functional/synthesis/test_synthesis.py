@@ -129,10 +129,10 @@ class Counting(Service):
     """Counts four letters as a token."""
 
     def completion(self, body: Body) -> Body:
-        said = super().completion(body)
+        answer = super().completion(body)
         if self.usage:
-            said["usage"]["prompt_tokens"] = len(body["messages"][-1]["content"]) // 4
-        return said
+            answer["usage"]["prompt_tokens"] = len(body["messages"][-1]["content"]) // 4
+        return answer
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def test_nothing_is_sent_before_the_users_word_and_no_key_is_kept_after(
     assert bundle.code == 0
     with tarfile.open(next(tmp_path.glob("*.bundle.tar"))) as archive:
         archive.extractall(tmp_path / "bundle", filter="data")
-    told = "".join((refused.err, done.out, done.err, bundle.out, texts(tmp_path)))
-    assert "[key]" in told
-    assert KEY.lower() not in told.lower()
+    output = "".join((refused.err, done.out, done.err, bundle.out, texts(tmp_path)))
+    assert "[key]" in output
+    assert KEY.lower() not in output.lower()
     assert KEY not in texts(careful_user)
 
 

@@ -18,7 +18,7 @@ from engine.environment import Device
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler
 from support.golden import Golden
-from support.launches import CPU, METHOD, Told, make_recipe
+from support.launches import CPU, METHOD, RecordedProgress, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
 SETTINGS = {
@@ -128,7 +128,7 @@ def test_a_misspelt_override_names_the_nearest_key() -> None:
     assert problem.hint == "did you mean `max_grad_norm`?"
 
 
-def test_an_unknown_backend_is_told_with_the_known_ones() -> None:
+def test_an_unknown_backend_is_reported_with_the_known_ones() -> None:
     with pytest.raises(RecipeError) as refused:
         load_backend("torchtune")
 
@@ -145,7 +145,7 @@ def test_an_unknown_backend_is_told_with_the_known_ones() -> None:
         (GPU, "qlora", "fp16", []),
     ],
 )
-def test_what_a_device_cannot_do_is_told_beforehand(
+def test_what_a_device_cannot_do_is_reported_beforehand(
     device: Device, method: str, precision: str, codes: list[str]
 ) -> None:
     recipe = make_recipe("trl", kind=method, precision=precision)
@@ -168,7 +168,7 @@ def _launch(tmp_path: Path, config: str = "seed: 7\n") -> Launch:
         folder=tmp_path / "launch",
         method=METHOD,
         setting=SETTINGS["cpu-fp32"],
-        progress=Told(),
+        progress=RecordedProgress(),
     )
 
 

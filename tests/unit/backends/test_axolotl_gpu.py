@@ -144,9 +144,9 @@ def test_every_line_of_a_gpu_says_why() -> None:
 def test_the_plan_says_what_is_used_and_what_is_missing(
     kernels: tuple[str, ...], method: dict[str, Any], words: list[str]
 ) -> None:
-    said = axolotl.kernel_words(make_recipe("axolotl", **method), setting(kernels))
+    text = axolotl.kernel_words(make_recipe("axolotl", **method), setting(kernels))
 
-    assert [word for word in words if word not in said] == []
+    assert [word for word in words if word not in text] == []
     assert axolotl.kernel_words(make_recipe("axolotl", **method), setting((), device=CPU)) == ""
 
 

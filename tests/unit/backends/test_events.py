@@ -13,7 +13,7 @@ from engine.backends.trainer_state import nonfinite
 from engine.backends.trl_launch import refuse_other_processes
 from engine.backends.usage import UsageMeter
 from engine.errors import StageError
-from support.launches import CPU, METHOD, Told
+from support.launches import CPU, METHOD, RecordedProgress
 
 START: dict[str, Any] = {
     "event": "start",
@@ -26,7 +26,7 @@ START: dict[str, Any] = {
 }
 
 
-def monitor(progress: Told | None = None) -> TrainingMonitor:
+def monitor(progress: RecordedProgress | None = None) -> TrainingMonitor:
     """Of 24 rows in steps of 8, twice."""
     launch = Launch(
         config="",
@@ -35,7 +35,7 @@ def monitor(progress: Told | None = None) -> TrainingMonitor:
         folder=Path(),
         method=METHOD,
         setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
-        progress=progress or Told(),
+        progress=progress or RecordedProgress(),
     )
     return TrainingMonitor(launch, UsageMeter(began=0.0))
 
@@ -47,14 +47,14 @@ def refusal(**changes: Any) -> list[str]:
 
 
 def test_the_planned_training_may_begin() -> None:
-    told = monitor()
-    told.handle(START)
+    events = monitor()
+    events.handle(START)
 
-    assert told.facts["world_size"] == 1
+    assert events.facts["world_size"] == 1
 
 
 def test_why_batches_are_plain_after_all_is_kept_and_shown() -> None:
-    progress = Told()
+    progress = RecordedProgress()
     watched = monitor(progress)
     watched.handle({"event": "shared_prefix", "used": False, "reason": "sliding_window"})
     watched.handle(START)

@@ -1,4 +1,4 @@
-"""What each backend is told of preferences, as it was reviewed."""
+"""What each backend is given of preferences, as it was reviewed."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_the_compiled_config_is_the_reviewed_one(
 
 
 @pytest.mark.parametrize(("loss", "changes"), CONFIGS, ids=[case[0] for case in CONFIGS])
-def test_axolotl_is_told_only_keys_that_it_knows(loss: str, changes: dict[str, Any]) -> None:
+def test_axolotl_is_given_only_keys_that_it_knows(loss: str, changes: dict[str, Any]) -> None:
     config = load_backend("axolotl").compile(preference_recipe("axolotl", loss, **changes), SETTING)
 
     assert set(yaml.safe_load(config.text)) <= set(vocabulary().kinds)
 
 
 @pytest.mark.parametrize("backend", ["axolotl", "trl"])
-def test_another_kind_of_task_is_told_nothing_of_preferences(backend: str) -> None:
+def test_another_kind_of_task_is_given_nothing_of_preferences(backend: str) -> None:
     recipe = preference_recipe(backend, "dpo")
     plain = replace(recipe, method=replace(recipe.method, preference=None))
 

@@ -152,7 +152,7 @@ def test_another_version_than_the_pinned_one_is_refused(
 
 
 @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\necho hello\n"])
-def test_what_is_no_python_is_said(
+def test_what_is_no_python_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     other = tmp_path / "python"

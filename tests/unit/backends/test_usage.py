@@ -18,7 +18,7 @@ def event(kind: str, seconds: float, peak: int, tokens: int = 0) -> dict[str, An
     }  # fmt: skip
 
 
-def told() -> UsageMeter:
+def meter_after_events() -> UsageMeter:
     meter = UsageMeter(began=100.0, cpu_began=7.0)
     start = {**event("start", 0.5, 50), "at": 103.0, "cpu_at": 12.0, "ready_bytes": 40}
     meter.take(start)
@@ -38,7 +38,7 @@ def told() -> UsageMeter:
 
 
 def test_the_first_of_each_kind_stands_apart() -> None:
-    usage = told().usage
+    usage = meter_after_events().usage
 
     assert (usage.first.seconds, usage.steps.seconds, usage.steps.tokens) == (5.0, 4.5, 130)
     assert (usage.first_evaluation.seconds, usage.evaluations.seconds) == (3.0, 1.0)
@@ -47,7 +47,7 @@ def test_the_first_of_each_kind_stands_apart() -> None:
 
 
 def test_the_start_is_what_lies_between_launch_and_readiness() -> None:
-    usage = told().usage
+    usage = meter_after_events().usage
 
     assert Spent(count=1, seconds=3.0, cpu_seconds=5.0) == usage.starting
     assert (usage.ready_bytes, usage.peak_bytes) == (40, 95)
@@ -56,10 +56,10 @@ def test_the_start_is_what_lies_between_launch_and_readiness() -> None:
 def test_processor_time_is_that_of_all_phases() -> None:
     others = 2 * (3.0 + 5.0 + 4.5 + 1.0 + 0.4 + 0.1 + 0.2)
 
-    assert pytest.approx(5.0 + others) == told().usage.cpu_seconds
+    assert pytest.approx(5.0 + others) == meter_after_events().usage.cpu_seconds
 
 
 def test_usage_survives_being_written() -> None:
-    usage = told().usage
+    usage = meter_after_events().usage
 
     assert usage == from_json(Usage, to_json(usage))

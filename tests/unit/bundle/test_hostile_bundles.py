@@ -47,13 +47,13 @@ def sparse_member(path: Path) -> None:
     os.truncate(path, 1 << 40)
 
 
-@pytest.mark.parametrize(("make", "told"), [(fifo, "is a named pipe"), (zeros, "is a device")])
+@pytest.mark.parametrize(("make", "message"), [(fifo, "is a named pipe"), (zeros, "is a device")])
 def test_what_is_no_file_is_refused_at_once(
-    make: Callable[[Path], Any], told: str, tmp_path: Path
+    make: Callable[[Path], Any], message: str, tmp_path: Path
 ) -> None:
     make(tmp_path / "a.tar")
 
-    with pytest.raises(RecipeError, match=told) as caught:
+    with pytest.raises(RecipeError, match=message) as caught:
         check_bundle(tmp_path / "a.tar")
 
     assert caught.value.problems[0].code == "X664"
@@ -167,15 +167,15 @@ def sparse_after(path: Path, info: tarfile.TarInfo) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_that_is_no_bundle_is_told(name: str, tmp_path: Path) -> None:
-    make, told = FILES[name]
+def test_a_file_that_is_no_bundle_is_reported(name: str, tmp_path: Path) -> None:
+    make, message = FILES[name]
     make(tmp_path / "a.tar")
 
     found = check_bundle(tmp_path / "a.tar")
 
     (claim,) = found.claims
     assert found.verdict is BundleVerdict.NOT_VERIFIED
-    assert told in claim.problem
+    assert message in claim.problem
     assert claim.problem.isprintable()
 
 

@@ -13,9 +13,9 @@ def test_without_arguments_it_helps_and_says_usage(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit) as left:
         main([])
 
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert left.value.code == 0
-    assert all(verb in told for verb in VERBS)
+    assert all(verb in output for verb in VERBS)
 
 
 def test_an_unknown_verb_is_a_usage_mistake_with_the_nearest_one(
@@ -33,7 +33,7 @@ def test_a_missing_argument_is_a_usage_mistake(capsys: pytest.CaptureFixture[str
     assert "RECIPE" in capsys.readouterr().err
 
 
-def test_a_bug_is_told_in_one_line_and_kept_whole(
+def test_a_bug_is_reported_in_one_line_and_kept_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def broken(_: object) -> int:
@@ -42,10 +42,10 @@ def test_a_bug_is_told_in_one_line_and_kept_whole(
     monkeypatch.setattr("engine.cli.explain.run", broken)
 
     assert main(["explain", "R104"]) == 4
-    told = capsys.readouterr().err
+    output = capsys.readouterr().err
     (report,) = (tmp_path / ".recipe" / "logs").iterdir()
-    assert "I900" in told
-    assert "Traceback" not in told
+    assert "I900" in output
+    assert "Traceback" not in output
     assert "ZeroDivisionError: by nothing" in report.read_text(encoding="utf-8")
 
 
@@ -73,11 +73,11 @@ def test_errors_are_one_json_object_when_json_is_asked(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code = main(["plan", str(tmp_path / "absent.yaml"), "--format", "json"])
-    told = json.loads(capsys.readouterr().out)
+    output = json.loads(capsys.readouterr().out)
 
     assert code == 2
-    assert told["schema"] == "problems.v1"
-    assert told["errors"] == 1
+    assert output["schema"] == "problems.v1"
+    assert output["errors"] == 1
 
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,7 +87,9 @@ def test_a_cost_stands_on_the_users_price(
     )
 
 
-def test_without_a_price_no_cost_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_price_no_cost_is_reported(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert json.loads(planned(project, capsys, "--format", "json"))["estimate"]["cost"] is None
 
 

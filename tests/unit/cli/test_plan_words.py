@@ -52,7 +52,7 @@ def power_lines(lines: list[str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("splits", "told"),
+    ("splits", "expected"),
     [
         ({"train": 20, "validation": 5, "holdout": 15}, "20 train / 5 validation / 15 holdout"),
         (
@@ -70,11 +70,11 @@ def test_the_title_says_how_rows_are_divided(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     splits: dict[str, object],
-    told: str,
+    expected: str,
 ) -> None:
     title = planned(tmp_path, capsys, splits, "gguf")[0]
 
-    assert title.split(" · ")[2] == told
+    assert title.split(" · ")[2] == expected
 
 
 @pytest.mark.parametrize(("form", "cost"), [("gguf", "Q4_K_M"), ("safetensors", "wait")])
@@ -87,7 +87,7 @@ def test_only_a_quantized_file_has_a_quantization(
     assert quantize.split()[-1] == cost
 
 
-def test_what_the_holdout_can_show_is_told_before_anything_runs(
+def test_what_the_holdout_can_show_is_reported_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = planned(tmp_path, capsys, {"train": 20, "validation": 5, "holdout": 15}, "gguf")

@@ -1,4 +1,4 @@
-"""Output that cannot be written is told, with an exit code of its own; nobody who reads is no mistake."""
+"""Output that cannot be written is reported, with an exit code of its own; nobody who reads is no mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERBS = [
 
 
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
-def test_a_full_standard_output_is_told(words: list[str], root: Path) -> None:
+def test_a_full_standard_output_is_reported(words: list[str], root: Path) -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-m", "engine", *words],
@@ -39,7 +39,7 @@ def test_a_full_standard_output_is_told(words: list[str], root: Path) -> None:
     assert "I900" not in done.stderr
 
 
-def test_a_closed_standard_output_is_told(root: Path) -> None:
+def test_a_closed_standard_output_is_reported(root: Path) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", f"{sys.executable} -m engine explain R104 >&-"],
         cwd=root,
@@ -51,7 +51,7 @@ def test_a_closed_standard_output_is_told(root: Path) -> None:
     assert (done.returncode, "E741" in done.stderr) == (3, True)
 
 
-def test_nothing_is_said_where_even_errors_have_no_room(root: Path) -> None:
+def test_nothing_is_reported_where_even_errors_have_no_room(root: Path) -> None:
     for redirected in ("2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>&-", "<&- >/dev/null 2>&-"):
         done = subprocess.run(
             ["/bin/sh", "-c", f"{sys.executable} -m engine validate absent.yaml {redirected}"],

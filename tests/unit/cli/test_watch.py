@@ -15,7 +15,7 @@ from engine.evidence import Report, StageRecord, StageStatus, to_json
 from support import reports
 
 
-def told(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:
+def stage_lines(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path: Path) -> str:
     """The lines of one stage, which left these JSON files."""
     for name, data in left.items():
         (tmp_path / name).write_text(json.dumps(data), encoding="utf-8")
@@ -42,7 +42,7 @@ def verified(report: Report) -> dict[str, Any]:
 def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -> None:
     left = verified(reports.extraction())
 
-    shown = told("verify", {"verify.json": left}, {"kind": "extraction"}, tmp_path)
+    shown = stage_lines("verify", {"verify.json": left}, {"kind": "extraction"}, tmp_path)
 
     assert "adapter 0.881 · merged 0.881 · f16 0.881 · Q4_K_M 0.877   field F1" in shown
     assert "Q4_K_M agrees on 293 of 300 rows" in shown
@@ -52,7 +52,7 @@ def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -
 def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:
     left = {**verified(reports.accepted()), "ladder": []}
 
-    shown = told("verify", {"verify.json": left}, {"kind": "classification"}, tmp_path)
+    shown = stage_lines("verify", {"verify.json": left}, {"kind": "classification"}, tmp_path)
 
     assert "Q4_K_M macro-F1 0.893 [0.857, 0.926]" in shown
     assert "agrees on 296 of 300 rows (98.7 %)" in shown
@@ -75,4 +75,4 @@ def test_evaluate_tells_the_main_metric_of_the_kind(
 ) -> None:
     left = {"train": to_json(report.train_scores), "holdout": to_json(report.holdout), "free": None}
 
-    assert expected in told("evaluate", {"scores.json": left}, task, tmp_path)
+    assert expected in stage_lines("evaluate", {"scores.json": left}, task, tmp_path)

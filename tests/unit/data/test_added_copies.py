@@ -118,7 +118,7 @@ def test_copies_elsewhere_take_no_text_out_of_the_holdout(
     assert not held_out(first) & {example.input.casefold() for example in again.train}
 
 
-def test_new_rows_that_are_left_out_for_leaking_are_not_told_as_training_rows() -> None:
+def test_new_rows_that_are_left_out_for_leaking_are_not_counted_as_training_rows() -> None:
     splits = replace(asked("time", 40), by="random", column="")
     rows = [values(number) for number in range(200)]
     first = prepared(rows, splits)

@@ -89,7 +89,7 @@ def test_the_free_files_of_the_json_test_suite_do_not_crash(shared_data: Path) -
         judged(path)
 
 
-def test_right_and_wrong_json_lines_are_told_apart_the_same_way(
+def test_right_and_wrong_json_lines_are_distinguished_the_same_way(
     shared_data: Path, tmp_path: Path
 ) -> None:
     for path in sorted((shared_data / "json_test_suite" / "test_parsing").glob("[ny]_*.json")):

@@ -63,7 +63,7 @@ def test_the_only_array_of_an_object_needs_no_name(tmp_path: Path) -> None:
         (b'{"a.b": [], "a": {"b": []}}', "a.b", "D334", ("stands for 2 arrays",)),
     ],
 )
-def test_an_array_that_is_not_clear_is_told_with_those_to_choose_from(
+def test_an_array_that_is_not_clear_is_reported_with_those_to_choose_from(
     tmp_path: Path, content: bytes, records: str, code: str, words: tuple[str, ...]
 ) -> None:
     problem = problems(tmp_path, "r.json", content, records=records)[-1]
@@ -87,13 +87,13 @@ def test_an_array_that_is_not_clear_is_told_with_those_to_choose_from(
 def test_what_stands_beside_the_rows_is_held_to_the_same_rules(
     tmp_path: Path, content: bytes, line: int
 ) -> None:
-    told = codes(tmp_path, "r.json", content, records="a")
+    found = codes(tmp_path, "r.json", content, records="a")
 
-    assert told[-1][0] in {"D325", "D326"}
-    assert told[-1][1] == line
+    assert found[-1][0] in {"D325", "D326"}
+    assert found[-1][1] == line
 
 
-def test_an_early_mistake_is_told_without_reading_on(tmp_path: Path) -> None:
+def test_an_early_mistake_is_reported_without_reading_on(tmp_path: Path) -> None:
     content = b'[{"a": 1},\n{"a" 2},\n' + b'{"a": 3},\n' * 300_000
     (problem,) = problems(tmp_path, "r.json", content)
 
@@ -138,28 +138,28 @@ def test_explode_reaches_into_objects_and_lists_and_leaves_the_row_alone(tmp_pat
     ]
 
 
-def test_rows_without_a_list_to_explode_are_told_with_their_type(tmp_path: Path) -> None:
+def test_rows_without_a_list_to_explode_are_reported_with_their_type(tmp_path: Path) -> None:
     content = b'{"s": [1]}\n{"s": "x"}\n{"s": null}\n{"t": 1}\n'
-    told = problems(tmp_path, "r.jsonl", content, explode="s")
+    found = problems(tmp_path, "r.jsonl", content, explode="s")
 
-    assert [problem.code for problem in told] == ["D332"] * 3
-    assert "row r.jsonl:2: `s` is text, not a list" in told[0].message
-    assert "row r.jsonl:3: `s` is null" in told[1].message
-    assert "row r.jsonl:4 has no column `s`" in told[2].message
+    assert [problem.code for problem in found] == ["D332"] * 3
+    assert "row r.jsonl:2: `s` is text, not a list" in found[0].message
+    assert "row r.jsonl:3: `s` is null" in found[1].message
+    assert "row r.jsonl:4 has no column `s`" in found[2].message
 
 
 class Notes:
-    """Collects what is said beside the rows."""
+    """Collects the notes beside the rows."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.texts: list[str] = []
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         """Take no notice."""
 
     def note(self, text: str) -> None:
         """Keep the text."""
-        self.said.append(text)
+        self.texts.append(text)
 
 
 def test_empty_lists_are_counted(tmp_path: Path) -> None:
@@ -169,4 +169,4 @@ def test_empty_lists_are_counted(tmp_path: Path) -> None:
     rows = list(read_rows(tmp_path / "r.jsonl", source(explode="s"), progress=notes))
 
     assert len(rows) == 1
-    assert notes.said == ["r.jsonl: 2 rows hold an empty list in s and give no rows"]
+    assert notes.texts == ["r.jsonl: 2 rows hold an empty list in s and give no rows"]

@@ -18,18 +18,20 @@ Row = dict[str, Any]
 
 
 def test_a_label_is_the_target() -> None:
-    asked, said = (
+    asked, section = (
         task("classification", labels=("a", "b")),
         data(label=label(relabel=(("0", "a"),))),
     )
 
-    assert fill(asked, said, {"text": "x", "y": 0}) == Filled(input="x", target="a", labels=("a",))
-    assert fill(asked, said, {"text": "x", "y": None}) == Filled(input="x", target="")
-    assert fill(asked, said, {"text": " ", "y": "b"}).lacks
+    assert fill(asked, section, {"text": "x", "y": 0}) == Filled(
+        input="x", target="a", labels=("a",)
+    )
+    assert fill(asked, section, {"text": "x", "y": None}) == Filled(input="x", target="")
+    assert fill(asked, section, {"text": " ", "y": "b"}).lacks
 
 
 @pytest.mark.parametrize("kind", ["classification", "multilabel"])
-def test_an_unknown_label_is_told_by_its_value(kind: str) -> None:
+def test_an_unknown_label_is_reported_by_its_value(kind: str) -> None:
     with pytest.raises(RejectedError) as caught:
         fill(task(kind, labels=("a", "b")), data(label=label()), {"text": "x", "y": "A"})
 
@@ -51,9 +53,9 @@ def test_an_unknown_label_is_told_by_its_value(kind: str) -> None:
 )
 def test_labels_come_from_lists_and_from_texts(value: Any, labels: tuple[str, ...]) -> None:
     asked = task("multilabel", labels=("a", "b"))
-    said = data(label=label(separator=";", relabel=(("1", "b"),)))
+    section = data(label=label(separator=";", relabel=(("1", "b"),)))
 
-    filled = fill(asked, said, {"text": "x", "y": value})
+    filled = fill(asked, section, {"text": "x", "y": value})
 
     assert filled.labels == labels
     assert filled.target == (", ".join(labels) or "none")
@@ -96,9 +98,9 @@ SCHEMA = {
 }
 
 
-def extract(said: AnswerSpec, row: Row, schema: Any = None) -> Filled:
+def extract(answer: AnswerSpec, row: Row, schema: Any = None) -> Filled:
     asked = task("extraction", schema=SCHEMA if schema is None else schema)
-    return fill(asked, data(answer=said), {"text": "we go to Rome and Bari", **row})
+    return fill(asked, data(answer=answer), {"text": "we go to Rome and Bari", **row})
 
 
 @pytest.mark.parametrize("value", [{"days": 2, "city": "Rome"}, '{"days": 2, "city": "Rome"}'])
@@ -128,7 +130,7 @@ def test_a_row_without_an_object_has_no_target(value: Any) -> None:
         ({"stops": ["a", 1]}, "`stops.1`"),
     ],
 )
-def test_an_object_that_does_not_fit_is_told(value: Any, why: str) -> None:
+def test_an_object_that_does_not_fit_is_reported(value: Any, why: str) -> None:
     with pytest.raises(RejectedError, match=why) as caught:
         extract(answer(column="a"), {"a": value})
 
@@ -153,7 +155,7 @@ def test_fields_come_from_columns_in_the_type_of_the_schema(row: Row, found: Row
 
 
 @pytest.mark.parametrize("days", ["2.5", "two", "007", "1e999", "٣"])
-def test_a_text_that_is_no_such_number_is_told(days: str) -> None:
+def test_a_text_that_is_no_such_number_is_reported(days: str) -> None:
     with pytest.raises(RejectedError, match="days"):
         extract(FIELDS, {"d": days})
 
@@ -207,7 +209,7 @@ def test_a_second_piece_is_never_lost() -> None:
      [span("city", -4, 2)], [{"slot": "city", "span": {"start": 0}}],
      [{"slot": "city", "span": {"start": "0", "end": 2}}]],
 )  # fmt: skip
-def test_spans_that_mark_nothing_are_told(spans: Any) -> None:
+def test_spans_that_mark_nothing_are_reported(spans: Any) -> None:
     with pytest.raises(RejectedError) as caught:
         extract(SPANS, {"l": spans})
 
@@ -234,20 +236,20 @@ def test_tags_mark_words(tags: Any, found: Row) -> None:
 
 
 @pytest.mark.parametrize("tags", ["O O", "O O O O O X-a", "O O O O O B-", "O O O O O city", ""])
-def test_tags_that_do_not_fit_the_words_are_told(tags: str) -> None:
+def test_tags_that_do_not_fit_the_words_are_reported(tags: str) -> None:
     with pytest.raises(RejectedError):
         extract(TAGS, {"t": tags}, LISTS)
 
 
 def test_a_pair_is_read_from_the_columns_named() -> None:
-    said = data(pair=PairSpec(prompt="q", chosen="y", rejected="n"))
+    section = data(pair=PairSpec(prompt="q", chosen="y", rejected="n"))
 
-    filled = fill(task("preference"), said, {"q": "ask", "y": "good", "n": "bad"})
+    filled = fill(task("preference"), section, {"q": "ask", "y": "good", "n": "bad"})
 
     assert (filled.input, filled.target) == ("ask", "good")
     assert filled.payload["rejected"] == [{"role": "assistant", "content": "bad"}]
     with pytest.raises(MissingColumnError, match="n"):
-        fill(task("preference"), said, {"q": "ask", "y": "good"})
+        fill(task("preference"), section, {"q": "ask", "y": "good"})
 
 
 JSON = st.recursive(
@@ -276,7 +278,7 @@ COLUMNS = ("messages", "conversations", "tools", "system", "chosen", "rejected",
     ),
     st.dictionaries(st.sampled_from(COLUMNS), JSON),
 )  # fmt: skip
-def test_whatever_a_row_holds_it_is_read_or_told(kind: tuple[str, str], row: Row) -> None:
-    told = (MissingColumnError, RejectedError, UnusableValueError)
-    with suppress(*told):
+def test_whatever_a_row_holds_it_is_read_or_reported(kind: tuple[str, str], row: Row) -> None:
+    refusals = (MissingColumnError, RejectedError, UnusableValueError)
+    with suppress(*refusals):
         assert isinstance(fill(task(kind[0]), data(shape=kind[1]), row), Filled)

@@ -181,7 +181,7 @@ def test_a_draft_of_a_long_field_reads_it(tmp_path: Path) -> None:
     assert len(list(reading.rows())) == 2
 
 
-def test_a_header_of_many_columns_twice_is_told_soon_and_briefly(tmp_path: Path) -> None:
+def test_a_header_of_many_columns_twice_is_reported_soon_and_briefly(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     names = ",".join(f"c{number}" for number in range(100_000))
     path.write_text(f"{names},{names}\n")
@@ -192,7 +192,7 @@ def test_a_header_of_many_columns_twice_is_told_soon_and_briefly(tmp_path: Path)
     assert len(str(caught.value)) < 1000
 
 
-def test_an_object_with_many_keys_twice_is_told_soon(tmp_path: Path) -> None:
+def test_an_object_with_many_keys_twice_is_reported_soon(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     keys = ",".join(f'"k{number}": 1' for number in range(100_000))
     path.write_text(f'{{{keys}, "k99999": 2}}\n')

@@ -1,4 +1,4 @@
-"""From rows to splits: every check, every action, everything told at once."""
+"""From rows to splits: every check, every action, everything reported at once."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def test_a_digest_says_which_rows_not_in_which_order() -> None:
 REPEATED = [*pairs(120), (sentence(4).upper() + "  ", "bad"), (sentence(4), "bad")]
 
 
-def test_repeated_rows_are_refused_dropped_told_or_left() -> None:
+def test_repeated_rows_are_refused_dropped_reported_or_left() -> None:
     assert codes(REPEATED) == ["D306"]
     dropped = run(REPEATED, duplicates="drop")
     assert dropped.summary.dropped["duplicate"] == 2
     assert all_of(dropped) == all_of(run(REPEATED[::-1], duplicates="drop"))
     (finding,) = run(REPEATED, duplicates="warn").summary.findings
     assert (finding.check, finding.action, finding.count) == ("duplicates", "warn", 2)
-    assert [told.split(" ")[0] for told in finding.examples] == ["r.csv:6", "r.csv:123"]
+    assert [example.split(" ")[0] for example in finding.examples] == ["r.csv:6", "r.csv:123"]
     assert run(REPEATED, duplicates="off").summary.findings == ()
 
 
@@ -94,9 +94,9 @@ def test_empty_texts_and_labels_are_refused_or_dropped() -> None:
     assert dropped.findings[0].count == 4
 
 
-def test_only_what_is_empty_is_told() -> None:
-    told = {(" ", "bad"): "1 row has an empty text", ("text", ""): "1 row has an empty label"}
-    for pair, message in told.items():
+def test_only_what_is_empty_is_reported() -> None:
+    messages = {(" ", "bad"): "1 row has an empty text", ("text", ""): "1 row has an empty label"}
+    for pair, message in messages.items():
         (finding,) = run([*pairs(120), pair], empty="drop").summary.findings
         assert finding.message == message
 
@@ -115,7 +115,7 @@ def test_unknown_labels_are_refused_with_the_nearest_or_dropped() -> None:
     assert run(UNKNOWN, unknown_labels="off").summary.findings == ()
 
 
-def test_a_lopsided_class_is_told() -> None:
+def test_a_lopsided_class_is_reported() -> None:
     lopsided = [(text, "good") for text, _ in pairs(200)] + [
         (sentence(n), "bad") for n in range(300, 310)
     ]
@@ -129,7 +129,7 @@ def near(prepared: Prepared) -> list[Pair]:
     return [(f"{one.input}s", one.target) for one in prepared.holdout]
 
 
-def test_near_copies_of_the_holdout_are_refused_dropped_or_told() -> None:
+def test_near_copies_of_the_holdout_are_refused_dropped_or_reported() -> None:
     known = pairs(120)
     leaky = [*known, *near(run(known))]
     fractions = (0.6, 0.1, 0.3)
@@ -145,7 +145,7 @@ def test_near_copies_of_the_holdout_are_refused_dropped_or_told() -> None:
     assert list(dropped.holdout) == list(kept)
 
 
-def test_everything_is_told_at_once() -> None:
+def test_everything_is_reported_at_once() -> None:
     broken = [*REPEATED, *CONTRADICTED[-1:], *EMPTY[-1:], *UNKNOWN[-1:]]
 
     assert codes(broken) == ["D304", "D305", "D307", "D306"]
@@ -169,14 +169,14 @@ def test_a_missing_column_names_the_others_and_the_nearest() -> None:
     assert "missing in 4 of 4 rows (first r.csv:2); columns are `text`, `label`" in text.message
 
 
-def test_the_columns_of_the_file_are_told_where_none_is_near() -> None:
+def test_the_columns_of_the_file_are_reported_where_none_is_near() -> None:
     with pytest.raises(DataError) as caught:
         run(pairs(4), text="{zzz}")
     (problem,) = caught.value.problems
     assert problem.hint == "name columns of the file in task.input, such as `{text}`"
 
 
-def test_a_column_that_some_rows_lack_is_told() -> None:
+def test_a_column_that_some_rows_lack_is_reported() -> None:
     lacking = [*rows(pairs(120)), Row(origin="r.jsonl:9", values={"label": "good"})]
 
     with pytest.raises(DataError) as caught:
@@ -210,7 +210,7 @@ def test_a_sample_depends_on_content_and_seed() -> None:
     assert drawn(pairs(300), 1) != drawn(pairs(300), 2)
 
 
-def test_a_sample_larger_than_what_is_left_is_told() -> None:
+def test_a_sample_larger_than_what_is_left_is_reported() -> None:
     with pytest.raises(DataError, match=r"D313.*200 rows asked for, 120 are left"):
         run(pairs(120), sample=Sample(rows=200, seed=1))
 

@@ -109,7 +109,7 @@ def test_an_answer_is_a_place_a_letter_or_the_text(tmp_path: Path, answer: Any) 
     assert item.gold == 1
 
 
-def test_columns_of_other_names_are_said(tmp_path: Path) -> None:
+def test_columns_of_other_names_are_reported(tmp_path: Path) -> None:
     row = {"stem": "What is blue?", "choices": {"text": ["a rose", "the sky"]}, "key": "B"}
     columns = (("question", "stem"), ("choices", "choices.text"), ("answer", "key"))
 
@@ -118,13 +118,13 @@ def test_columns_of_other_names_are_said(tmp_path: Path) -> None:
     assert item.gold == 1
 
 
-def test_a_row_without_the_columns_of_its_kind_is_told(tmp_path: Path) -> None:
+def test_a_row_without_the_columns_of_its_kind_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"D385.*`own`: the rows have text; minimal_pairs needs"):
         asked(written(tmp_path, [{"text": "x"}], "minimal_pairs"))
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ({"question": "a?", "choices": ["x", "x"], "answer": 0}, "does not hold two different"),
         ({"question": "a?", "choices": ["x"], "answer": 0}, "does not hold two different"),
@@ -133,12 +133,12 @@ def test_a_row_without_the_columns_of_its_kind_is_told(tmp_path: Path) -> None:
         ({"question": " ", "choices": ["x", "y"], "answer": 0}, "question is no text"),
     ],
 )
-def test_a_row_that_cannot_be_asked_is_told_with_its_line(
-    tmp_path: Path, row: dict[str, Any], told: str
+def test_a_row_that_cannot_be_asked_is_reported_with_its_line(
+    tmp_path: Path, row: dict[str, Any], message: str
 ) -> None:
     good = {"question": "b?", "choices": ["x", "y"], "answer": 0}
 
-    with pytest.raises(DataError, match=rf"D386.*probe.jsonl:2: .*{told}"):
+    with pytest.raises(DataError, match=rf"D386.*probe.jsonl:2: .*{message}"):
         asked(written(tmp_path, [good, row], "multiple_choice"))
 
 
@@ -147,7 +147,7 @@ def test_a_choice_that_stands_twice_counts_once(tmp_path: Path) -> None:
 
     (item,) = asked(written(tmp_path, [row], "multiple_choice"))
 
-    assert [said for _, said in item.options] == [" a rose", " the sky"]
+    assert [text for _, text in item.options] == [" a rose", " the sky"]
     assert item.gold == 1
 
 

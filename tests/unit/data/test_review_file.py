@@ -62,7 +62,7 @@ def test_a_file_that_is_not_there_has_no_marks(tmp_path: Path) -> None:
         ("look.csv", b"id,ok\n\xff\xfe,yes\n", "cannot be read"),
     ],
 )
-def test_what_is_no_mark_is_said_with_its_line(
+def test_what_is_no_mark_is_reported_with_its_line(
     tmp_path: Path, name: str, content: str | bytes, says: str
 ) -> None:
     file = tmp_path / name

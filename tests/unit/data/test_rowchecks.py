@@ -77,7 +77,7 @@ def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "name"),
     [
         ("a\x00b", "U+0000 NULL"),
         ("line\x0bbreak", "U+000B VERTICAL TAB"),
@@ -96,11 +96,11 @@ def test_mojibake_in_an_answer_and_in_a_message_is_found() -> None:
         ("hidden \U000e0041\U000e0042", "U+E0041 TAG LATIN CAPITAL LETTER A"),
     ],
 )
-def test_invisible_characters_are_named(text: str, said: str) -> None:
+def test_invisible_characters_are_named(text: str, name: str) -> None:
     found = ControlCharactersCheck("warn").look(row(text))
 
     assert found is not None
-    assert f"holds {said} in" in found
+    assert f"holds {name} in" in found
     assert found.isprintable()
 
 
@@ -167,15 +167,15 @@ def test_a_finding_counts_its_rows() -> None:
         ("12345 67890 !!! ??? 12345", "unknown"),
     ],
 )
-def test_languages_are_told_where_the_text_says_enough(text: str, code: str) -> None:
+def test_languages_are_recognised_where_the_text_says_enough(text: str, code: str) -> None:
     assert language(text).removesuffix("?") == code
 
 
 def test_a_language_of_few_rows_is_odd() -> None:
-    odd, said = LanguagesCheck("warn").odd({"en": 970, "id": 20, "id?": 9, "unknown": 300})
+    odd, sentence = LanguagesCheck("warn").odd({"en": 970, "id": 20, "id?": 9, "unknown": 300})
 
     assert odd == {"id", "id?"}
-    assert said == "29 rows are in another language than most (English, 97.1%): Indonesian 29"
+    assert sentence == "29 rows are in another language than most (English, 97.1%): Indonesian 29"
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def odd_answers(answers: Mapping[str, int]) -> tuple[set[str], str]:
     counts: Counter[str] = Counter()
     for answer, count in answers.items():
         counts[traits[answer]] += count
-    odd, said = check.odd(counts)
-    return {answer for answer in answers if traits[answer] in odd}, said
+    odd, sentence = check.odd(counts)
+    return {answer for answer in answers if traits[answer] in odd}, sentence
 
 
 @pytest.mark.parametrize(
-    ("usual", "rare", "said"),
+    ("usual", "rare", "expected"),
     [
         ("Yes.", "Yes", "95 end with a full stop, 5 end without a full stop"),
         ("Paris", "paris", "95 begin with a capital, 5 begin with a small letter"),
@@ -215,14 +215,14 @@ def odd_answers(answers: Mapping[str, int]) -> tuple[set[str], str]:
         ("- a\n- b", "* a\n* b", "95 list with `-`, 5 list with `*`"),
     ],
 )
-def test_the_rare_form_of_an_answer_is_odd(usual: str, rare: str, said: str) -> None:
+def test_the_rare_form_of_an_answer_is_odd(usual: str, rare: str, expected: str) -> None:
     odd, sentence = odd_answers({usual: 95, rare: 5})
 
     assert odd == {rare}
-    assert said in sentence
+    assert expected in sentence
 
 
-def test_two_common_forms_are_told_and_none_is_odd() -> None:
+def test_two_common_forms_are_reported_and_none_is_odd() -> None:
     odd, sentence = odd_answers({'{"a": 1}': 60, "plain text": 40})
 
     assert odd == set()
@@ -235,7 +235,7 @@ def test_two_common_forms_are_told_and_none_is_odd() -> None:
         {"Yes.": 50, "Yes": 50},  # a matter of style
         {"Yes.": 95, "Really?": 5},  # a question is no other form
         {"Yes.": 9, "Yes": 1},  # too few to say
-        {"He said so.": 95, "": 5},
+        {"He did so.": 95, "": 5},
         {"plain": 95, '"a" and "b"': 5},
     ],
 )

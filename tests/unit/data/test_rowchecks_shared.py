@@ -71,17 +71,17 @@ def test_text_that_only_looks_broken_is_left_alone() -> None:
     assert [row for row in cases("negative") if repair(row["original"]) is not None] == []
 
 
-def test_banking_questions_hold_nothing_that_is_told() -> None:
+def test_banking_questions_hold_nothing_that_is_reported() -> None:
     checks = (
         ControlCharactersCheck("warn"),
         TemplateTokensCheck("fail"),
         PersonalDataCheck("warn"),
     )
     found = [
-        said
+        sentence
         for text, label in banking()
         for check in checks
-        if (said := check.look(Filled(input=text, target=label, labels=(label,))))
+        if (sentence := check.look(Filled(input=text, target=label, labels=(label,))))
     ]
 
     assert found == []
@@ -95,8 +95,8 @@ def test_the_phone_numbers_of_spam_are_found_and_little_else() -> None:
 
 def test_joiners_left_from_emoji_are_found_in_pidgin() -> None:
     check = ControlCharactersCheck("warn")
-    said = [check.look(Filled(input=text, target="")) for text in pidgin()]
-    found = Counter(one.partition(" in `")[0] for one in said if one)
+    sentences = [check.look(Filled(input=text, target="")) for text in pidgin()]
+    found = Counter(one.partition(" in `")[0] for one in sentences if one)
 
     assert found == {
         "holds U+200D ZERO WIDTH JOINER": 219,
@@ -109,17 +109,17 @@ def test_a_few_rows_of_another_language_are_found_among_many() -> None:
     main = draw.sample([text for text, _ in banking()], 1000)
     few = draw.sample(tweets(), 30)
     traits = [language(text) for text in main + few]
-    odd, said = LanguagesCheck("warn").odd(Counter(traits))
+    odd, sentence = LanguagesCheck("warn").odd(Counter(traits))
 
     assert not any(trait in odd for trait in traits[:1000])
     assert sum(trait in odd for trait in traits[1000:]) >= 24
-    assert "in another language than most (English" in said
+    assert "in another language than most (English" in sentence
 
 
 def test_pidgin_is_not_taken_for_a_slip_of_english() -> None:
-    odd, said = LanguagesCheck("warn").odd(Counter(map(language, pidgin())))
+    odd, sentence = LanguagesCheck("warn").odd(Counter(map(language, pidgin())))
 
-    assert "English" not in said.partition("):")[2]
+    assert "English" not in sentence.partition("):")[2]
     assert "en" not in odd
 
 

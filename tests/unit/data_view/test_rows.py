@@ -25,7 +25,7 @@ def beside(folder: Path, **payload: Any) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("payload", "told"),
+    ("payload", "expected"),
     [
         ({}, ()),
         ({"references": ["sunny", "it shines"]}, ("or: it shines",)),
@@ -35,9 +35,9 @@ def beside(folder: Path, **payload: Any) -> tuple[str, ...]:
     ],
 )
 def test_what_stands_beside_an_answer_is_shown(
-    tmp_path: Path, payload: dict[str, Any], told: tuple[str, ...]
+    tmp_path: Path, payload: dict[str, Any], expected: tuple[str, ...]
 ) -> None:
-    assert beside(tmp_path, **payload) == told
+    assert beside(tmp_path, **payload) == expected
 
 
 def thumbed(folder: Path, name: str, given: str) -> Path:

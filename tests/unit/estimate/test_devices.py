@@ -98,7 +98,7 @@ def test_a_prices_file_is_looked_for_in_the_users_config(
     assert found.an_hour == 2.0
 
 
-def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
+def test_every_wrong_price_is_reported_at_its_place(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         price_of(CPU, prices(tmp_path, "cpu: cheap\nl4: -1\nt4: true\ncurrency: 3\na10: 1\n"))
 
@@ -112,6 +112,6 @@ def test_every_wrong_price_is_told_at_its_place(tmp_path: Path) -> None:
     ]
 
 
-def test_a_named_prices_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_named_prices_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(RecipeError):
         price_of(CPU, tmp_path / "none.yaml")

@@ -59,9 +59,9 @@ def test_the_instruction_and_its_labels_stand_in_every_row(tmp_path: Path) -> No
 def test_a_system_message_is_counted_in_place_of_the_template_s_own(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
     without = sampled_sources(recipe, None)
-    told = sampled_sources(with_task(recipe, system="You sort the mail of a bank."), None)
+    sampled = sampled_sources(with_task(recipe, system="You sort the mail of a bank."), None)
 
-    assert tokens(told) == pytest.approx(tokens(without) - OPENING + TURN + 9, abs=2)
+    assert tokens(sampled) == pytest.approx(tokens(without) - OPENING + TURN + 9, abs=2)
 
 
 def test_other_scripts_take_more_tokens_than_english(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def known(**changes: Any) -> Known:
     return dataclasses.replace(Known(shape=shape(), workload=EXACT), **changes)
 
 
-def test_everything_that_is_known_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_everything_that_is_known_is_reported_with_its_reason(tmp_path: Path) -> None:
     found = estimate_from(recipe_in(tmp_path, epochs=2), CPU, known())
 
     assert (found.steps, found.tokens) == (10, 1200)
@@ -160,7 +160,7 @@ def measured(**changes: Any) -> Measurement:
     )
 
 
-def test_a_measured_training_takes_the_place_of_the_reckoning(tmp_path: Path) -> None:
+def test_a_measured_training_takes_the_place_of_the_estimate(tmp_path: Path) -> None:
     """Rows padded as in the probe: five steps of two seconds, one evaluation before them and one an epoch."""
     even = dataclasses.replace(EXACT, train=((60, 40),), validation=((30, 20),))
     recipe = recipe_in(tmp_path, epochs=1, evaluations_per_epoch=1)
@@ -202,7 +202,7 @@ def estimated(recipe: Recipe, folder: Path, device: Any = CPU) -> Any:
     return estimate_training(recipe, Store(folder / "store"), device, base_model={}, data=None)
 
 
-def test_a_recipe_with_local_rows_and_a_local_model_is_foretold(tmp_path: Path) -> None:
+def test_a_recipe_with_local_rows_and_a_local_model_is_estimated(tmp_path: Path) -> None:
     found = estimated(recipe_in(tmp_path), tmp_path)
 
     assert found.unknown == ()
@@ -232,7 +232,7 @@ def test_what_is_unknown_says_what_makes_it_known(tmp_path: Path) -> None:
     assert all("`recipe data`" in one for one in found.unknown)
 
 
-def test_a_faster_device_is_told_to_take_less_and_to_be_assumed(tmp_path: Path) -> None:
+def test_a_faster_device_is_estimated_to_take_less_and_marked_as_assumed(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
     t4, h200 = (estimated(recipe, tmp_path, named_device(name)) for name in ("t4", "h200"))
 
@@ -267,7 +267,7 @@ def test_each_row_keeps_what_it_learns_and_the_token_before(tmp_path: Path) -> N
     assert course.batch.shared == 10 - (3 + 1)
 
 
-def test_what_sharing_saves_is_said_of_rows_whose_lengths_are_known(tmp_path: Path) -> None:
+def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path: Path) -> None:
     work = dataclasses.replace(EXACT, shared=12, learned=2.0)
     recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8)
     found = {

@@ -54,12 +54,14 @@ def _row(text: str, target: str, payload: Mapping[str, Any] | None = None) -> Ex
 
 
 def _pair(*chosen: str) -> Example:
-    said = [
+    answer = [
         {"role": ("assistant", "user")[at % 2], "content": text} for at, text in enumerate(chosen)
     ]
     other = [{"role": "assistant", "content": "it was bad"}]
     asked = [{"role": "user", "content": "is this good?"}]
-    return _row("is this good?", chosen[-1], {"messages": asked, "chosen": said, "rejected": other})
+    return _row(
+        "is this good?", chosen[-1], {"messages": asked, "chosen": answer, "rejected": other}
+    )
 
 
 def test_both_answers_of_a_pair_are_scored_after_the_same_prompt(
@@ -87,20 +89,20 @@ def test_an_answer_of_several_turns_is_not_judged_as_one(loaded: Any, recipe: Re
 def test_a_classifier_says_one_of_its_labels(loaded: Any, recipe: Recipe) -> None:
     asked = _asked(recipe, "classification", labels=("good", "bad"))
 
-    (said,) = answering.chosen(loaded, asked, [_row("the film", "good")], progress=Quiet())
+    (prediction,) = answering.chosen(loaded, asked, [_row("the film", "good")], progress=Quiet())
 
-    assert said.label in ("good", "bad")
-    assert (said.label, said.group) == (said.text, "g")
+    assert prediction.label in ("good", "bad")
+    assert (prediction.label, prediction.group) == (prediction.text, "g")
 
 
-def _taught(loaded: Any, asked: PredictionInputs, said: Mapping[str, str]) -> Any:
-    """A copy of the model that says what `said` gives for each text, learned by heart."""
+def _taught(loaded: Any, asked: PredictionInputs, answers: Mapping[str, str]) -> Any:
+    """A copy of the model that gives what `answers` holds for each text, learned by heart."""
     import torch
 
     taught = replace(loaded, model=copy.deepcopy(loaded.model))
     chat = loaded.chat
     rows = []
-    for text, answer in said.items():
+    for text, answer in answers.items():
         turns = answering.asked_turns(asked.task, _row(text, ""))
         prompt = chat.token_ids(chat.prompt(turns))
         rows.append((prompt, chat.token_ids(answer + chat.terminator)))
@@ -121,8 +123,8 @@ def test_only_rows_that_answer_no_label_are_decoded_besides(
     loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _asked(recipe, "classification", labels=("good", "not good"))
-    said = {"the film": "good", "the plot": "not good", "liked": "not bad"}
-    taught, rows = _taught(loaded, asked, said), [_row(text, "good") for text in said]
+    answers = {"the film": "good", "the plot": "not good", "liked": "not bad"}
+    taught, rows = _taught(loaded, asked, answers), [_row(text, "good") for text in answers]
     expected = (
         answering.chosen(taught, asked, rows, progress=Quiet()),
         answering.free(taught, asked, rows, progress=Quiet()),
@@ -139,7 +141,7 @@ def test_only_rows_that_answer_no_label_are_decoded_besides(
     both = answering.chosen_and_free(taught, asked, rows, progress=Quiet())
 
     assert both == expected
-    assert [one.text for one in both[1]] == [*said.values()]
+    assert [one.text for one in both[1]] == [*answers.values()]
     assert decoded == ["liked"]
 
 
@@ -147,39 +149,39 @@ def test_several_labels_come_in_the_order_of_the_task(loaded: Any, recipe: Recip
     asked = _asked(recipe, "multilabel", labels=("good", "bad", "film"))
     rows = [_row(text, "none") for text in ("the film", "the plot was bad")]
 
-    said = answering.chosen(loaded, asked, rows, progress=Quiet())
+    predictions = answering.chosen(loaded, asked, rows, progress=Quiet())
 
-    assert [one.text for one in said] == [one.label for one in said]
-    assert all(0 <= (one.probability or 0) <= 1 for one in said)
+    assert [one.text for one in predictions] == [one.label for one in predictions]
+    assert all(0 <= (one.probability or 0) <= 1 for one in predictions)
 
 
 def test_an_object_fits_its_schema(loaded: Any, recipe: Recipe) -> None:
     rows = [_row("the film", '{"film":"good"}')]
     asked = _asked(recipe, "extraction", rows, schema=SCHEMA)
 
-    (said,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+    (prediction,) = answering.chosen(loaded, asked, rows, progress=Quiet())
 
-    assert said.label is not None
-    assert json.loads(said.label)["film"] in ("good", "bad")
+    assert prediction.label is not None
+    assert json.loads(prediction.label)["film"] in ("good", "bad")
 
 
 def test_an_object_that_is_cut_off_is_no_answer(loaded: Any, recipe: Recipe) -> None:
     schema = {"type": "object", "properties": {"film": {"type": "string", "minLength": 90}}}
     asked = _asked(recipe, "extraction", schema={**schema, "required": ["film"]}, max_new_tokens=20)
 
-    (said,) = answering.chosen(loaded, asked, [_row("a", "{}")], progress=Quiet())
+    (prediction,) = answering.chosen(loaded, asked, [_row("a", "{}")], progress=Quiet())
 
-    assert said.label is None
+    assert prediction.label is None
 
 
 def test_free_text_brings_its_references(loaded: Any, recipe: Recipe) -> None:
     rows = [_row("the film", "good", {"references": ["good", "very good"]})]
     asked = _asked(recipe, "generation", rows)
 
-    (said,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+    (prediction,) = answering.chosen(loaded, asked, rows, progress=Quiet())
 
-    assert said.references == ("good", "very good")
-    assert said.label == (said.text.strip() or None)
+    assert prediction.references == ("good", "very good")
+    assert prediction.label == (prediction.text.strip() or None)
 
 
 def test_an_answer_may_be_as_long_as_those_in_training_and_a_little_longer(
@@ -218,40 +220,40 @@ def test_each_row_may_have_shots_of_its_own(loaded: Any, recipe: Recipe) -> None
     rows = [_row("the film", "good"), _row("the plot", "bad")]
     own = [[("a film", "good"), ("b", "bad")], []]
 
-    said = answering.chosen(loaded, asked, rows, progress=Quiet(), shots=own)
+    predictions = answering.chosen(loaded, asked, rows, progress=Quiet(), shots=own)
 
     alone = [
         answering.chosen(loaded, asked, [row], progress=Quiet(), shots=[shots])[0]
         for row, shots in zip(rows, own, strict=True)
     ]
-    assert [one.label for one in said] == [one.label for one in alone]
+    assert [one.label for one in predictions] == [one.label for one in alone]
 
 
-def test_a_chat_is_weighed_by_what_training_learns_of_it(loaded: Any, recipe: Recipe) -> None:
+def test_a_chat_is_scored_by_what_training_learns_of_it(loaded: Any, recipe: Recipe) -> None:
     turns = [*TURNS, {"role": "assistant", "content": "not bad"}]
     asked = _asked(recipe, "chat", instruction="")
 
-    (said,) = answering.chosen(
+    (prediction,) = answering.chosen(
         loaded, asked, [_row("…", "not bad", {"messages": turns})], progress=Quiet()
     )
 
     ending = loaded.chat.terminator
     learned = [f"it is{ending}", f"not bad{ending}"]
-    assert said.tokens == sum(len(loaded.chat.token_ids(text)) for text in learned)
-    assert said.bytes == sum(len(text.encode()) for text in learned)
-    assert said.nats is not None
-    assert said.nats > 0
+    assert prediction.tokens == sum(len(loaded.chat.token_ids(text)) for text in learned)
+    assert prediction.bytes == sum(len(text.encode()) for text in learned)
+    assert prediction.nats is not None
+    assert prediction.nats > 0
     assert answering.free(loaded, asked, [_row("…", "")], progress=Quiet()) == []
 
 
-def test_a_long_document_is_weighed_in_the_blocks_of_training(loaded: Any, recipe: Recipe) -> None:
+def test_a_long_document_is_scored_in_the_blocks_of_training(loaded: Any, recipe: Recipe) -> None:
     text = "the film was good. " * 40
     asked = replace(_asked(recipe, "text", instruction=""), max_length=64)
 
-    (said,) = answering.chosen(loaded, asked, [_row(text, "")], progress=Quiet())
+    (prediction,) = answering.chosen(loaded, asked, [_row(text, "")], progress=Quiet())
 
     # How the token that ends a document is written says nothing of the document.
-    assert said.bytes == len(text.encode())
+    assert prediction.bytes == len(text.encode())
 
 
 def test_nobody_is_asked_where_there_are_no_rows(loaded: Any, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""Answers in four bytes a row: the same ones are known again, others are told where they can be."""
+"""Answers in four bytes a row: the same ones are known again, others are recognised where they can be."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_splits_that_other_rows_would_move_are_held(recipe: Recipe, splits: Any)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"seed": 8}, "splits.seed 7 -> 8"),
         ({"holdout": 250}, "splits.holdout 300 -> 250"),
@@ -110,7 +110,7 @@ def test_splits_that_other_rows_would_move_are_held(recipe: Recipe, splits: Any)
     ],
 )
 def test_another_draw_gives_the_record_up_and_says_why(
-    recipe: Recipe, change: dict[str, Any], told: str
+    recipe: Recipe, change: dict[str, Any], message: str
 ) -> None:
     before = lock(recipe)
     recipe = replace(recipe, splits=replace(recipe.splits, **change))
@@ -118,7 +118,7 @@ def test_another_draw_gives_the_record_up_and_says_why(
     held = bind_to_lock(recipe, before, ELSE)
 
     assert (held.match, held.digest, held.recorded) == (LockMatch.REDRAWN, None, None)
-    assert told in held.changed
+    assert message in held.changed
 
 
 def test_another_template_is_another_draw(recipe: Recipe) -> None:
@@ -141,7 +141,7 @@ def test_the_record_is_no_part_of_the_inputs() -> None:
 @pytest.mark.parametrize(
     "text", ["no base64!", "AAAA", members({"holdout": ["a", "b", "c"]})["holdout"]]
 )
-def test_recorded_rows_that_were_changed_are_told(recipe: Recipe, text: str) -> None:
+def test_recorded_rows_that_were_changed_are_reported(recipe: Recipe, text: str) -> None:
     whole = lock(recipe)
     holdout = replace(whole.splits["holdout"], members=text)
     changed = replace(whole, splits={**whole.splits, "holdout": holdout})

@@ -173,7 +173,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_file_that_is_no_lock_is_refused_and_never_touched(tmp_path: Path, name: str) -> None:
-    text, code, said = BAD[name]
+    text, code, message = BAD[name]
     path = tmp_path / "reviews.lock.json"
     path.write_text(text, encoding="utf-8")
 
@@ -182,12 +182,12 @@ def test_a_file_that_is_no_lock_is_refused_and_never_touched(tmp_path: Path, nam
 
     (problem,) = caught.value.problems
     assert problem.code == code
-    assert said in problem.message
+    assert message in problem.message
     assert problem.hint
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_its_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "reviews.lock.json").mkdir()
 
     with pytest.raises(DataError) as caught:

@@ -20,7 +20,7 @@ def look(root: Path) -> int:
     return HoldoutUses(Store(root)).add(DIGEST, {"recipe": "reviews", "run": "one"})
 
 
-def test_each_decision_counts_once_and_is_told_apart(tmp_path: Path) -> None:
+def test_each_decision_counts_once_and_is_distinguished(tmp_path: Path) -> None:
     holdouts = HoldoutUses(Store(tmp_path))
 
     first = holdouts.add(DIGEST, {"recipe": "reviews", "run": "one"})
@@ -46,7 +46,7 @@ def test_a_broken_record_counts_as_none(tmp_path: Path) -> None:
     assert HoldoutUses(Store(tmp_path)).add(DIGEST, {"run": "one"}) == 1
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "holdouts").write_text("in the way", encoding="utf-8")
 
     with pytest.raises(StoreError) as caught:

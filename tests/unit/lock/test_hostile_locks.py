@@ -182,14 +182,14 @@ STANDING: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize("name", STANDING)
 def test_what_is_no_lock_file_is_refused_at_once(name: str, tmp_path: Path) -> None:
-    make, told = STANDING[name]
+    make, message = STANDING[name]
     path = tmp_path / "a.lock.json"
     make(path)
 
     with pytest.raises(DataError) as caught:
         read_lock(path)
 
-    assert told in caught.value.problems[0].message
+    assert message in caught.value.problems[0].message
     assert is_plain(caught.value)
 
 

@@ -105,11 +105,11 @@ def test_answers_to_other_rows_cannot_be_compared(
     )
 
     assert found is not None
-    told = found.earlier(rows(3), recipe=bench.recipe)
+    earlier = found.earlier(rows(3), recipe=bench.recipe)
 
-    assert not told.is_comparable
-    assert told.answers == ()
-    assert f"{shared} of whose {len(answers)} rows" in told.why_not
+    assert not earlier.is_comparable
+    assert earlier.answers == ()
+    assert f"{shared} of whose {len(answers)} rows" in earlier.why_not
 
 
 def test_with_folds_the_answers_to_all_rows_count(bench: Bench) -> None:

@@ -74,7 +74,9 @@ def test_the_first_run_records_the_splits_and_says_so(recipe: Recipe, store: Sto
     assert (lock.drawn_with, lock.holdout) == (None, Wear(looks=0, redraws=0))
 
 
-def test_the_same_splits_are_neither_written_nor_told_again(recipe: Recipe, store: Store) -> None:
+def test_the_same_splits_are_neither_written_nor_reported_again(
+    recipe: Recipe, store: Store
+) -> None:
     keep(recipe, store, FIRST)
 
     assert keep(recipe, store, FIRST).messages == []
@@ -131,7 +133,7 @@ def test_looks_are_counted_across_recipes_and_machines(
     assert elsewhere.looks == 2  # a store that knows nothing: the lock knows of the first
 
 
-def test_a_worn_holdout_is_told_with_reason_and_advice(recipe: Recipe, store: Store) -> None:
+def test_a_worn_holdout_is_reported_with_reason_and_advice(recipe: Recipe, store: Store) -> None:
     for number in range(1, WORN_AT):
         keeper = keep(recipe, store, FIRST)
         assert finish(keeper, ran("gate"), run=str(number)).looks == number

@@ -182,7 +182,7 @@ def test_a_model_that_learned_too_little_is_not_given_more_rows_to_beat_a_baseli
     assert ("more rows" in lines[-1]) is (fit is Fit.FITS)
 
 
-def said_of(kind: str, name: str, scores: Scores, **beside: Any) -> tuple[str, ...]:
+def advice_lines(kind: str, name: str, scores: Scores, **beside: Any) -> tuple[str, ...]:
     return what_would_help(
         scores, refused(name, got=0.03, bound=0.4), task=task(kind), beside=Beside(**beside)
     )
@@ -207,7 +207,7 @@ def of_class(label: str, f1: float, *, recall: float, support: int, predicted: i
     )
 
 
-def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> None:
+def test_advice_on_a_generator_is_how_far_off_it_is_and_what_training_changed() -> None:
     power = (
         "numeric_match `min 0.40` on 200 holdout rows: power 0.80 at a true numeric_match of 0.497.",
         "valid_output `min 0.90` on 200 holdout rows: power 0.80 at a true valid_output of 0.99.",
@@ -224,7 +224,9 @@ def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> No
     )
     scores = scored(metric("exact_match", 0.0), metric("normalised_match", 0.02))
 
-    lines = said_of("generation", "numeric_match", scores, comparisons=(comparison,), power=power)
+    lines = advice_lines(
+        "generation", "numeric_match", scores, comparisons=(comparison,), power=power
+    )
 
     assert lines == (
         "numeric_match is 0.030, 0.370 below the bound of 0.4",
@@ -235,29 +237,29 @@ def test_a_generator_is_told_how_far_off_it_is_and_what_training_changed() -> No
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "expected"),
     [
         (0.05, "not for want of rows"),
         (0.95, "does not carry over"),
     ],
 )
-def test_the_rows_that_were_trained_on_tell_what_is_wrong(seen: float, told: str) -> None:
+def test_the_rows_that_were_trained_on_tell_what_is_wrong(seen: float, expected: str) -> None:
     learned_from = scored(metric("numeric_match", seen))
 
-    lines = said_of("generation", "numeric_match", scored(), learned_from=learned_from)
+    lines = advice_lines("generation", "numeric_match", scored(), learned_from=learned_from)
 
     (line,) = [line for line in lines if "rows it was trained on" in line]
     assert line.startswith(f"numeric_match is {seen:.3f}")
-    assert told in line
+    assert expected in line
 
 
-def test_nothing_is_said_of_training_rows_where_the_metric_is_not_known_on_them() -> None:
-    lines = said_of("generation", "numeric_match", scored(), learned_from=scored())
+def test_nothing_is_reported_of_training_rows_where_the_metric_is_not_known_on_them() -> None:
+    lines = advice_lines("generation", "numeric_match", scored(), learned_from=scored())
 
     assert not any("trained on" in line for line in lines)
 
 
-def test_a_text_that_surprises_too_much_is_told_how_much() -> None:
+def test_a_text_that_surprises_too_much_gets_a_number() -> None:
     verdict = refused("bits_per_byte", direction="max", got=1.4, bound=1.1)
 
     lines = what_would_help(scored(metric("bits_per_byte", 1.4)), verdict, task=task("text"))
@@ -275,11 +277,11 @@ def test_the_worst_fields_of_an_answer_are_named() -> None:
         )
     )
 
-    assert said_of("extraction", "field_f1", scores) == (
+    assert advice_lines("extraction", "field_f1", scores) == (
         "field `items.count` has an F1 of 0.41 on 150 values",
         "field `date` has an F1 of 0.70 on 90 values",
     )
-    assert said_of("extraction", "schema_validity", scores) == (
+    assert advice_lines("extraction", "schema_validity", scores) == (
         "schema_validity: name the fields and their types in task.instruction",
     )
 
@@ -292,7 +294,7 @@ def test_labels_that_are_missed_or_given_in_vain_are_named() -> None:
         )
     )
 
-    assert said_of("multilabel", "macro_f1", scores) == (
+    assert advice_lines("multilabel", "macro_f1", scores) == (
         "`b` is missed 30 times and given 31 times where it is not",
         "`a` is missed 10 times and given 5 times where it is not",
     )
@@ -306,7 +308,7 @@ def test_a_better_model_that_was_accepted_before_is_to_be_kept(answers: Answers)
     assert lines == ("over_previous.accuracy: the last accepted model is better; keep it",)
 
 
-def test_output_of_another_form_is_told_of_in_every_kind() -> None:
-    lines = said_of("generation", "valid_output", scored())
+def test_output_of_another_form_is_reported_in_every_kind() -> None:
+    lines = advice_lines("generation", "valid_output", scored())
 
     assert lines == ("free output is often no answer: say its form in task.instruction",)

@@ -16,9 +16,9 @@ def answered(right: int, rows: int = 200) -> list[Prediction]:
     found = []
     for place in range(rows):
         target = "ab"[place % 2]
-        said = target if place < right else "ba"[place % 2]
+        label = target if place < right else "ba"[place % 2]
         found.append(
-            Prediction(id=f"{place:04d}", target=target, label=said, text=said, probability=None)
+            Prediction(id=f"{place:04d}", target=target, label=label, text=label, probability=None)
         )
     return found
 
@@ -50,7 +50,7 @@ def test_a_newcomer_is_better_as_good_worse_or_unknown(
     assert (line.newcomer, line.accepted) == (newcomer / 200, accepted / 200)
 
 
-def test_what_cannot_be_told_says_how_many_rows_would() -> None:
+def test_an_undecided_comparison_says_how_many_rows_would_decide() -> None:
     assert (compared(178, 180, margins={"accuracy": 0.015}).rows or 0) > 200
     assert compared(180, 180).rows is None
 
@@ -59,7 +59,7 @@ def test_a_wider_margin_makes_more_as_good() -> None:
     assert compared(176, 180, margins={"accuracy": 0.1}).standing is ChallengeOutcome.AS_GOOD
 
 
-def weighed(nats: float) -> list[Prediction]:
+def likelihoods(nats: float) -> list[Prediction]:
     return [
         Prediction(
             id=str(place),
@@ -77,8 +77,8 @@ def weighed(nats: float) -> list[Prediction]:
 
 def test_less_is_better_where_it_is() -> None:
     (line,) = lines(
-        weighed(30),
-        {"zero_shot": weighed(20)},
+        likelihoods(30),
+        {"zero_shot": likelihoods(20)},
         ["bits_per_byte"],
         Judging(task=task("text"), confidence=0.95, seed=7),
         margins={},
@@ -129,7 +129,7 @@ def test_over_all_metrics_the_least_good_decides(found: list[str], expected: str
     assert overall([line(ChallengeOutcome(one)) for one in found]) == expected
 
 
-def test_without_a_difference_nothing_is_told() -> None:
+def test_without_a_difference_nothing_is_reported() -> None:
     undefined = line(ChallengeOutcome.UNKNOWN).comparison
 
     assert stand(undefined, margin=0.02, confidence=0.95) == (ChallengeOutcome.UNKNOWN, None)

@@ -27,7 +27,7 @@ GENERATION = replace(TASK, kind="generation", labels=())
 CHAT = replace(TASK, kind="chat", labels=())
 
 
-def said(count: int, right: int, *, valid: int | None = None) -> list[Prediction]:
+def predictions(count: int, right: int, *, valid: int | None = None) -> list[Prediction]:
     """Answers of which the first are right, or valid at all."""
     rows = []
     for at in range(count):
@@ -61,14 +61,17 @@ def judged(
         (0, Status.FAIL),
     ],
 )
-def test_free_output_is_held_against_what_is_said_when_held(valid: int, status: Status) -> None:
-    chosen = said(40, 38)
+def test_free_output_is_compared_with_constrained_output(valid: int, status: Status) -> None:
+    chosen = predictions(40, 38)
 
-    assert judged(TASK, chosen, said(40, 40, valid=valid)) == ("free_output", status)
+    assert judged(TASK, chosen, predictions(40, 40, valid=valid)) == ("free_output", status)
 
 
 def test_a_model_that_has_learned_nothing_is_warned_of() -> None:
-    assert judged(TASK, said(40, 22), said(40, 40, valid=0)) == ("free_output", Status.WARN)
+    assert judged(TASK, predictions(40, 22), predictions(40, 40, valid=0)) == (
+        "free_output",
+        Status.WARN,
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +80,7 @@ def test_a_model_that_has_learned_nothing_is_warned_of() -> None:
 def test_free_answers_that_run_into_their_limit_are_counted(ended: int, status: Status) -> None:
     chosen = [
         replace(row, target="a b c", label="a b c", text="a b c", ended=at < ended)
-        for at, row in enumerate(said(10, 10))
+        for at, row in enumerate(predictions(10, 10))
     ]
 
     assert judged(GENERATION, chosen) == ("ended", status)
@@ -86,7 +89,8 @@ def test_free_answers_that_run_into_their_limit_are_counted(ended: int, status: 
 @pytest.mark.parametrize(("nats", "status"), [(0.1, Status.FAIL), (30.0, Status.WARN)])
 def test_a_chat_that_would_not_end_its_turn_is_seen(nats: float, status: Status) -> None:
     chosen = [
-        replace(row, label=None, nats=nats, tokens=10, bytes=30, ended=False) for row in said(10, 0)
+        replace(row, label=None, nats=nats, tokens=10, bytes=30, ended=False)
+        for row in predictions(10, 0)
     ]
 
     assert judged(CHAT, chosen) == ("ended", status)
@@ -94,14 +98,14 @@ def test_a_chat_that_would_not_end_its_turn_is_seen(nats: float, status: Status)
 
 def test_documents_have_no_turn_to_end() -> None:
     text = replace(TASK, kind="text", labels=())
-    chosen = [replace(row, label=None, nats=1.0, tokens=1, bytes=1) for row in said(4, 0)]
+    chosen = [replace(row, label=None, nats=1.0, tokens=1, bytes=1) for row in predictions(4, 0)]
 
     assert judged(text, chosen) is None
 
 
 def test_predictions_of_earlier_versions_are_read_as_ended(tmp_path: Path) -> None:
     path = tmp_path / "predictions.jsonl"
-    rows = [replace(row, ended=at > 0) for at, row in enumerate(said(2, 2))]
+    rows = [replace(row, ended=at > 0) for at, row in enumerate(predictions(2, 2))]
     write_predictions(path, rows)
 
     assert read_predictions(path) == rows

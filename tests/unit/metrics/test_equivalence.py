@@ -28,7 +28,7 @@ from support.launches import TASK
 LABELS = TASK.labels
 
 
-def said(count: int, wrong: set[int]) -> list[Prediction]:
+def predictions(count: int, wrong: set[int]) -> list[Prediction]:
     """Answers to `count` rows, some of them wrong."""
     found = []
     for number in range(count):
@@ -63,41 +63,41 @@ def held(before: list[Prediction], now: list[Prediction], margin: float | None) 
 
 
 def test_equal_answers_are_equivalent_within_any_margin() -> None:
-    rows = said(40, {1, 2})
+    rows = predictions(40, {1, 2})
 
     assert held(rows, rows, 0.0)
 
 
 def test_without_a_margin_nothing_is_equivalent() -> None:
-    rows = said(40, {1, 2})
+    rows = predictions(40, {1, 2})
 
     assert not held(rows, rows, None)
 
 
 def test_a_small_difference_on_few_rows_is_not_shown_to_be_small() -> None:
     """The same share of changed answers: 400 rows can show it, 20 cannot."""
-    few, many = (said(count, set(range(0, count, 10))) for count in (20, 400))
-    others = [said(count, {n + 1 for n in range(0, count, 10)}) for count in (20, 400)]
+    few, many = (predictions(count, set(range(0, count, 10))) for count in (20, 400))
+    others = [predictions(count, {n + 1 for n in range(0, count, 10)}) for count in (20, 400)]
 
     assert not held(few, others[0], 0.06)
     assert held(many, others[1], 0.06)
 
 
 def test_a_large_difference_is_never_within_the_margin() -> None:
-    before, now = said(400, set()), said(400, set(range(80)))
+    before, now = predictions(400, set()), predictions(400, set(range(80)))
 
     assert not held(before, now, 0.1)
 
 
 def test_the_test_is_two_sided() -> None:
     """Better by more than the margin is another model too."""
-    before, now = said(400, set(range(80))), said(400, set())
+    before, now = predictions(400, set(range(80))), predictions(400, set())
 
     assert not held(before, now, 0.1)
 
 
 def test_the_interval_is_the_one_of_ninety_percent() -> None:
-    before, now = said(400, {1, 2, 3}), said(400, {2, 3, 4})
+    before, now = predictions(400, {1, 2, 3}), predictions(400, {2, 3, 4})
     found = equivalence(asked(before, now, 0.05), now, before, differing=2)
 
     assert found.interval is not None
@@ -106,7 +106,7 @@ def test_the_interval_is_the_one_of_ninety_percent() -> None:
 
 
 def test_unknown_answers_widen_the_interval_by_what_they_could_be() -> None:
-    before, now = said(400, {1, 2, 3}), said(400, {2, 3, 4})
+    before, now = predictions(400, {1, 2, 3}), predictions(400, {2, 3, 4})
     known = equivalence(asked(before, now, 0.05), now, before, differing=2)
     unknown = equivalence(asked(before, now, 0.05), now, None, differing=2)
 
@@ -168,7 +168,7 @@ def test_trainings_that_differ_only_by_luck_are_mostly_within_noise() -> None:
     within = 0
     for _ in range(60):
         hard = set(draw.sample(range(300), 60))
-        runs = [said(300, {row for row in hard if draw.random() < 0.5}) for _ in range(5)]
+        runs = [predictions(300, {row for row in hard if draw.random() < 0.5}) for _ in range(5)]
         scores = [
             score(run, Judging(task=TASK, confidence=0.95, seed=7)).metric("macro_f1")
             for run in runs

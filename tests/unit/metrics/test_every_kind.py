@@ -1,4 +1,4 @@
-"""What holds for every metric of every kind, whatever a model said."""
+"""What holds for every metric of every kind, whatever a model answered."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_lost_and_gained_items_are_counted_in_pairs() -> None:
     assert overall.shift == pytest.approx((10 - 30) * 0.2 / 600)
 
 
-def test_sets_and_kinds_are_told_apart() -> None:
+def test_sets_and_kinds_are_distinguished() -> None:
     models = [
         [
             item(1, right=True, kind="cloze"),

@@ -62,9 +62,9 @@ def test_a_last_step_beyond_chance_still_gains(answers: Answers) -> None:
 
 
 def test_many_rows_that_answer_alike_have_flattened(answers: Answers) -> None:
-    said = answers({"a": "a" * 900 + "b" * 100, "b": "b" * 1000})
+    rows = answers({"a": "a" * 900 + "b" * 100, "b": "b" * 1000})
 
-    found = curve(said, said, said, model="tuned")
+    found = curve(rows, rows, rows, model="tuned")
 
     assert found.rising is False
     assert found.rising_classes == ()
@@ -74,9 +74,9 @@ def test_many_rows_that_answer_alike_have_flattened(answers: Answers) -> None:
 
 
 def test_few_rows_that_answer_alike_cannot_tell(answers: Answers) -> None:
-    said = answers({"a": "a" * 18 + "b" * 2, "b": "b" * 20})
+    rows = answers({"a": "a" * 18 + "b" * 2, "b": "b" * 20})
 
-    found = curve(said, said, said)
+    found = curve(rows, rows, rows)
 
     assert found.rising is None
     assert "cannot be decided with 40 judged rows: +0.000 macro-F1" in found.message
@@ -100,10 +100,10 @@ def test_a_class_with_few_judged_rows_is_never_called_rising(answers: Answers) -
     assert "`a`" not in found.message
 
 
-def test_a_missing_class_is_the_reason_that_nothing_can_be_told(answers: Answers) -> None:
-    said = answers({"a": "aaaa"})
+def test_a_missing_class_is_the_reason_that_nothing_can_be_concluded(answers: Answers) -> None:
+    rows = answers({"a": "aaaa"})
 
-    found = curve(said, said, said)
+    found = curve(rows, rows, rows)
 
     assert found.rising is None
     assert found.message.endswith("cannot be decided: no rows of `b`")
@@ -149,7 +149,7 @@ def test_fewer_bits_are_a_gain() -> None:
 def test_fields_of_answers_have_curves_of_their_own() -> None:
     asked = task("extraction", schema={"properties": {"x": {"type": "integer"}}})
 
-    def said(right: int) -> list[Prediction]:
+    def predictions(right: int) -> list[Prediction]:
         return [
             Prediction(
                 id=f"{place}",
@@ -161,8 +161,8 @@ def test_fields_of_answers_have_curves_of_their_own() -> None:
             for place in range(100)
         ]
 
-    judged = [ShareResult(share=0.5, rows=50, predictions=said(40))]
-    judged.append(ShareResult(share=1.0, rows=100, predictions=said(80)))
+    judged = [ShareResult(share=0.5, rows=50, predictions=predictions(40))]
+    judged.append(ShareResult(share=1.0, rows=100, predictions=predictions(80)))
     found = learning_curve(
         "tuned", judged, Judging(task=asked, confidence=0.95, seed=7), judged_on="validation"
     )

@@ -24,7 +24,7 @@ def test_eight_losses_are_too_few() -> None:
         (falling(1.0, 2.0), (False, True, False, True)),
     ],
 )
-def test_a_course_is_told_by_the_thirds_of_the_steps(
+def test_a_course_is_described_by_the_thirds_of_the_steps(
     losses: list[float], expected: tuple[bool, ...]
 ) -> None:
     course = training_losses(history(losses))

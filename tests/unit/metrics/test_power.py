@@ -231,6 +231,6 @@ def test_a_rate_is_never_anything_else(
     assert 0 <= pass_rate(abs(gain), rule, rows=int(rows)) <= 1
 
 
-@pytest.mark.parametrize(("rows", "said"), [(1, 1), (9, 9), (99, 99), (101, 110), (437, 440)])
-def test_rows_are_rounded_up_to_two_digits(rows: int, said: int) -> None:
-    assert round_up(rows) == said
+@pytest.mark.parametrize(("rows", "rounded"), [(1, 1), (9, 9), (99, 99), (101, 110), (437, 440)])
+def test_rows_are_rounded_up_to_two_digits(rows: int, rounded: int) -> None:
+    assert round_up(rows) == rounded

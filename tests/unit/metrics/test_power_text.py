@@ -33,12 +33,14 @@ def gaining(metric: str, gain: float) -> Acceptance:
     return replace(NOTHING, over_baselines=(MinGain(metric=metric, min_gain=gain),))
 
 
-def said(acceptance: Acceptance, judges: JudgingRows = COUNTED, **changes: Any) -> tuple[str, ...]:
+def power_lines(
+    acceptance: Acceptance, judges: JudgingRows = COUNTED, **changes: Any
+) -> tuple[str, ...]:
     return estimate_power(acceptance, TASK, judges, **changes).lines
 
 
 def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> None:
-    [line] = said(least("accuracy", 0.8))
+    [line] = power_lines(least("accuracy", 0.8))
 
     assert line == (
         "accuracy `min 0.80 (lower bound)` on 300 holdout rows: power 0.80 at a true accuracy of 0.862, "
@@ -47,26 +49,28 @@ def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> Non
 
 
 def test_where_there_are_rows_enough_no_more_are_asked_for() -> None:
-    [line] = said(least("accuracy", 0.8), JudgingRows(rows=2000, classes={"a": 999, "b": 1001}))
+    [line] = power_lines(
+        least("accuracy", 0.8), JudgingRows(rows=2000, classes={"a": 999, "b": 1001})
+    )
 
     assert line.endswith(", 0.99 at 0.85.")
 
 
-def test_a_maximum_is_told_from_its_own_side() -> None:
-    [line] = said(most("abstention", 0.1))
+def test_a_maximum_is_described_from_its_own_side() -> None:
+    [line] = power_lines(most("abstention", 0.1))
 
     assert line.startswith("abstention `max 0.10 (upper bound)` on 300 holdout rows")
     assert "power 0.80 at a true abstention of 0.054" in line
 
 
-def test_on_the_point_a_model_that_is_not_good_enough_is_told_of() -> None:
-    [line] = said(replace(least("accuracy", 0.8), decide_on="point"))
+def test_on_the_point_a_model_that_is_not_good_enough_is_described() -> None:
+    [line] = power_lines(replace(least("accuracy", 0.8), decide_on="point"))
 
     assert "0.778, which is not good enough, still passes with 0.20" in line
 
 
-def test_a_bound_that_no_model_reaches_is_told() -> None:
-    [line] = said(least("valid_output", 0.97), JudgingRows(rows=60))
+def test_a_bound_that_no_model_reaches_is_reported() -> None:
+    [line] = power_lines(least("valid_output", 0.97), JudgingRows(rows=60))
 
     assert line == (
         "valid_output `min 0.97 (lower bound)` on 60 holdout rows: power below 0.80 at every true value; "
@@ -75,7 +79,7 @@ def test_a_bound_that_no_model_reaches_is_told() -> None:
 
 
 def test_a_class_with_few_rows_cannot_pass() -> None:
-    [line] = said(least("f1.b", 0.7), JudgingRows(rows=300, classes={"a": 288, "b": 12}))
+    [line] = power_lines(least("f1.b", 0.7), JudgingRows(rows=300, classes={"a": 288, "b": 12}))
 
     assert line == (
         "`b` has 12 of 300 holdout rows; about 750 holdout rows would bring it to 30, and with "
@@ -84,20 +88,20 @@ def test_a_class_with_few_rows_cannot_pass() -> None:
 
 
 def test_a_class_that_will_have_few_rows_cannot_pass() -> None:
-    [line, *_] = said(least("recall.b", 0.7), JudgingRows(rows=50))
+    [line, *_] = power_lines(least("recall.b", 0.7), JudgingRows(rows=50))
 
     assert line.startswith("`b` has about 25 of 50 holdout rows; about 60 holdout rows")
 
 
 def test_a_class_with_thirty_rows_is_asked_like_any_other() -> None:
-    [line, *_] = said(least("f1.b", 0.5), JudgingRows(rows=60, classes={"a": 30, "b": 30}))
+    [line, *_] = power_lines(least("f1.b", 0.5), JudgingRows(rows=60, classes={"a": 30, "b": 30}))
 
     assert "on 60 holdout rows: power 0.80 at a true f1.b of " in line
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "balanced_accuracy"])
-def test_what_cannot_be_computed_is_told(metric: str) -> None:
-    [line, *_] = said(least(metric, 0.7), JudgingRows(rows=60, classes={"a": 60, "b": 0}))
+def test_what_cannot_be_computed_is_reported(metric: str) -> None:
+    [line, *_] = power_lines(least(metric, 0.7), JudgingRows(rows=60, classes={"a": 60, "b": 0}))
 
     assert line == (
         f"{metric} cannot be computed: none of 60 holdout rows is of `b`, so it cannot pass."
@@ -106,13 +110,13 @@ def test_what_cannot_be_computed_is_told(metric: str) -> None:
 
 @pytest.mark.parametrize("metric", ["mcc", "brier", "ece"])
 def test_what_cannot_be_foreseen_is_not_guessed(metric: str) -> None:
-    [line] = said(least(metric, 0.5))
+    [line] = power_lines(least(metric, 0.5))
 
     assert line == f"How many rows `{metric}` takes is known once there are answers."
 
 
 def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> None:
-    gain, given = said(gaining("accuracy", 0.05))
+    gain, given = power_lines(gaining("accuracy", 0.05))
 
     assert gain == (
         "accuracy `min_gain 0.05` over a baseline on 300 holdout rows: power 0.80 at a true gain of 0.121, "
@@ -124,19 +128,19 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
 
 
 def test_a_measured_discordance_takes_the_place_of_the_guess() -> None:
-    *_, given = said(gaining("accuracy", 0.05), discordance=0.08)
+    *_, given = power_lines(gaining("accuracy", 0.05), discordance=0.08)
 
     assert "is right on 8 of 100 rows (measured)" in given
 
 
 def test_a_gain_over_nothing_is_not_foreseen() -> None:
-    assert said(gaining("accuracy", 0.05), has_baselines=False) == ()
+    assert power_lines(gaining("accuracy", 0.05), has_baselines=False) == ()
 
 
 def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
     previous = replace(NOTHING, over_previous=(MaxDrop(metric="accuracy", max_drop=0.01),))
 
-    line, _ = said(previous)
+    line, _ = power_lines(previous)
 
     assert line == (
         "accuracy `max_drop 0.01` on 300 holdout rows: power 0.07 for a model as good as the previous one; "
@@ -146,27 +150,29 @@ def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
 
 def test_uneven_classes_ask_more_of_a_macro_average() -> None:
     def passing(judges: JudgingRows) -> float:
-        found = re.search(r"a true macro_f1 of ([0-9.]+)", said(least("macro_f1", 0.8), judges)[0])
+        found = re.search(
+            r"a true macro_f1 of ([0-9.]+)", power_lines(least("macro_f1", 0.8), judges)[0]
+        )
         assert found is not None
         return float(found[1])
 
     assert passing(COUNTED) < passing(JudgingRows(rows=300, classes={"a": 270, "b": 30}))
 
 
-def test_groups_are_told_of() -> None:
-    *_, given = said(least("accuracy", 0.8), replace(COUNTED, groups=40))
+def test_groups_are_mentioned() -> None:
+    *_, given = power_lines(least("accuracy", 0.8), replace(COUNTED, groups=40))
 
     assert "at worst 300 rows count as 40" in given
 
 
 def test_uncounted_classes_are_taken_for_equally_large() -> None:
-    *_, given = said(least("macro_f1", 0.8), JudgingRows(rows=300))
+    *_, given = power_lines(least("macro_f1", 0.8), JudgingRows(rows=300))
 
     assert given == "Estimates, where classes are equally good and equally large."
 
 
 @pytest.mark.parametrize(
-    ("kind", "metric", "told"),
+    ("kind", "metric", "expected"),
     [
         ("multilabel", "macro_f1", "a true macro_f1 of "),
         ("multilabel", "hamming_loss", "scatter as far as they can"),
@@ -177,7 +183,7 @@ def test_uncounted_classes_are_taken_for_equally_large() -> None:
         ("chat", "bits_per_byte", "is known once there are answers"),
     ],
 )
-def test_every_kind_is_told_something(kind: str, metric: str, told: str) -> None:
+def test_every_kind_has_power_lines(kind: str, metric: str, expected: str) -> None:
     labels = ("a", "b") if kind == "multilabel" else ()
     bound = most if metric in ("hamming_loss", "bits_per_byte") else least
 
@@ -185,4 +191,4 @@ def test_every_kind_is_told_something(kind: str, metric: str, told: str) -> None
         bound(metric, 0.5), task(kind, labels=labels), JudgingRows(rows=300)
     ).lines
 
-    assert told in " ".join(lines)
+    assert expected in " ".join(lines)

@@ -47,9 +47,9 @@ def training(loss: float | None = None, *, kept: int = 4) -> TrainingSummary:
 
 
 def judged(
-    said: Sequence[Prediction], loss: float | None = None, *, rank: int = 8
+    predictions: Sequence[Prediction], loss: float | None = None, *, rank: int = 8
 ) -> SettingResult:
-    return SettingResult(values={"rank": rank}, training=training(loss), predictions=said)
+    return SettingResult(values={"rank": rank}, training=training(loss), predictions=predictions)
 
 
 def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: Answers) -> None:
@@ -74,10 +74,12 @@ def test_the_best_value_wins_and_the_others_are_behind_it_pair_by_pair(answers: 
 def test_ties_go_to_the_lower_loss_of_the_kept_checkpoint_then_to_the_earlier(
     answers: Answers,
 ) -> None:
-    said = answers({"a": "aab", "b": "bbb"})
+    predictions = answers({"a": "aab", "b": "bbb"})
 
-    by_loss = choose([judged(said, 0.5), judged(said, 0.2), judged(said)], choice())
-    by_place = choose([judged(said, 0.3), judged(said, 0.3)], choice())
+    by_loss = choose(
+        [judged(predictions, 0.5), judged(predictions, 0.2), judged(predictions)], choice()
+    )
+    by_place = choose([judged(predictions, 0.3), judged(predictions, 0.3)], choice())
 
     assert (by_loss.chosen, by_place.chosen) == (1, 0)
     assert [one.validation_loss for one in by_loss.settings] == [0.5, 0.2, None]

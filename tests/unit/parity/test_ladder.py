@@ -75,11 +75,11 @@ def test_a_quantized_file_may_move_by_what_its_bits_cost(
 
 
 def test_long_answers_are_measured_by_the_token() -> None:
-    def said(share: float) -> Variant:
+    def variant(share: float) -> Variant:
         row = Prediction(id="0" * 16, target="", label="x", text="x" * 400, probability=share)
         return Variant(name="f16", chosen=[row], scores=SCORES)
 
-    checks = shift_checks(said(0.50), said(0.52), precision="fp32")
+    checks = shift_checks(variant(0.50), variant(0.52), precision="fp32")
 
     assert [one.status for one in checks] == [Status.PASS, Status.PASS]
 

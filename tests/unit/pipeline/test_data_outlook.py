@@ -15,7 +15,7 @@ from engine.data.membership import membership_from_json
 from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.evidence import Recorded
-from engine.pipeline import data_outlook as foresight
+from engine.pipeline import data_outlook
 from engine.pipeline.data_outlook import HEAVY, WATCHING, recorded_outlook, shapes
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
@@ -43,7 +43,7 @@ def recipe_of(folder: Path, **changes: Any) -> Recipe:
 
 
 def run_of(recipe: Recipe, **held: Any) -> Any:
-    fetched = fetch_all(recipe.data.sources, foresight._far, SilentProgress())
+    fetched = fetch_all(recipe.data.sources, data_outlook._far, SilentProgress())
     rows_read = read_all(fetched, SilentProgress())
     return prepare(rows_read, recipe.task, data=recipe.data, splits=recipe.splits, **held)
 
@@ -75,7 +75,7 @@ def test_what_only_a_run_can_tell_is_left_to_it(
         checks = dataclasses.replace(recipe.data.checks, **change)
         heavy = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, checks=checks))
         assert recorded_outlook(heavy, NOTHING) is None
-    monkeypatch.setattr(foresight, "MOST_BYTES", 100)
+    monkeypatch.setattr(data_outlook, "MOST_BYTES", 100)
     assert recorded_outlook(recipe, NOTHING) is None
 
 
@@ -105,7 +105,7 @@ def test_every_check_is_known_to_move_rows_or_not() -> None:
     assert set(HEAVY) <= set(WATCHING)
 
 
-def test_each_local_file_is_told_with_its_columns(tmp_path: Path) -> None:
+def test_each_local_file_is_reported_with_its_columns(tmp_path: Path) -> None:
     assert shapes(recipe_of(tmp_path)) == [
         ("old.csv", "columns text, label"),
         ("new.csv", "columns text, label"),
@@ -129,6 +129,6 @@ def test_the_usual_shapes_are_named(tmp_path: Path) -> None:
 
 
 def test_many_files_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foresight, "MOST_SOURCES", 1)
+    monkeypatch.setattr(data_outlook, "MOST_SOURCES", 1)
 
     assert shapes(recipe_of(tmp_path))[1:] == [("…", "1 more file")]

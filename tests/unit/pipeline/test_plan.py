@@ -29,16 +29,16 @@ from support.project import BASE
 from support.stage_bench import CPU
 
 
-def test_a_package_without_a_digest_is_told_as_moving(root: Path, tmp_path: Path) -> None:
+def test_a_package_without_a_digest_is_reported_as_moving(root: Path, tmp_path: Path) -> None:
     lines = (root / "recipes" / "quickstart.yaml").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if "sha256:" not in line]
     path = tmp_path / "unpinned.yaml"
     path.write_text("\n".join([*kept, "allow_moving: true", ""]), encoding="utf-8")
     recipe, _ = load_recipe(path)
 
-    told = moving(recipe)
+    found = moving(recipe)
 
-    assert [line.partition(":")[0] for line in told] == ["base_model", "data.sources[0]"]
+    assert [line.partition(":")[0] for line in found] == ["base_model", "data.sources[0]"]
 
 
 def test_a_pinned_recipe_moves_nowhere(root: Path) -> None:
@@ -233,11 +233,11 @@ def test_another_accepted_model_is_part_of_the_gates_key_and_of_no_other(
     alone = plan_run(sized, store, inputs=inputs)
     followed = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)))
     before = {stage.name: stage.key.payload for stage in alone.stages if stage.key}
-    told = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)), previous=before)
+    planned = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)), previous=before)
 
     changed = [name for name in before if alone.stage(name).key != followed.stage(name).key]
     assert changed == ["gate"]
-    assert told.stage("gate").previous is not None
+    assert planned.stage("gate").previous is not None
 
 
 def test_the_same_model_accepted_before_changes_no_key(recipe: Recipe, store: Store) -> None:

@@ -66,7 +66,7 @@ def test_an_empty_holdout_shows_nothing(bench: Bench) -> None:
     assert power_estimates(bench.recipe, counted(bench, split("holdout", 0))).lines == (UNCOUNTED,)
 
 
-def test_nothing_is_said_where_nothing_is_gated(bench: Bench) -> None:
+def test_nothing_is_reported_where_nothing_is_gated(bench: Bench) -> None:
     bench.accept(metrics=())
 
     assert power_estimates(bench.recipe, None).lines == ()

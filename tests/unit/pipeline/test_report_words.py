@@ -12,17 +12,17 @@ from engine.recipe.model import Export
 
 
 @pytest.mark.parametrize(
-    ("form", "told"),
+    ("form", "expected"),
     [
         ("safetensors", "tiny meets every threshold"),
         ("gguf", "tiny meets every threshold, and so does the quantized file"),
         ("ollama", "tiny meets every threshold, and so does the quantized file"),
     ],
 )
-def test_only_a_file_that_was_asked_for_is_praised(form: Any, told: str) -> None:
+def test_only_a_file_that_was_asked_for_is_praised(form: Any, expected: str) -> None:
     export = Export(formats=(form,), quantizations=("Q4_K_M",), max_drops=(), thresholds=())
     recipe = SimpleNamespace(name="tiny", export=export)
     state = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
     facts: Any = SimpleNamespace(state=state)
 
-    assert _summary(facts) == told
+    assert _summary(facts) == expected

@@ -1,4 +1,4 @@
-"""A process that is asked to end: once in order, twice at once, and never where it was told not to listen."""
+"""A process that is asked to end: once in order, twice at once, and never where it was asked to ignore it."""
 
 from __future__ import annotations
 

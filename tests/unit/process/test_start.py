@@ -240,7 +240,7 @@ def test_a_child_that_ignores_sigterm_is_ended_all_the_same(tmp_path: Path) -> N
         assert child.stop(grace=0.1) == -signal.SIGKILL
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_program_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no answer"):
         processes.answer_of(processes.program(tmp_path / "absent"))
 

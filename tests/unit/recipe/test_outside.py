@@ -1,4 +1,4 @@
-"""What a stranger's recipe names outside its project: told, not read, refused, and allowed by the user's word alone."""
+"""What a stranger's recipe names outside its project: shown, not read, refused, allowed by the user's word alone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("case", PATHS)
-def test_a_path_outside_is_told_and_nothing_of_it_is_read(
+def test_a_path_outside_is_reported_and_nothing_of_it_is_read(
     case: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, changes = PATHS[case]
@@ -76,11 +76,11 @@ def test_a_path_outside_is_told_and_nothing_of_it_is_read(
 
     codes = [main([verb, str(recipe)]) for verb in ("validate", "plan", "run", "data")]
 
-    told = "".join(capfd.readouterr())
-    assert codes == [0, 0, 2, 2], told
-    assert told.count("R306") >= 3
-    assert "--allow-read " in told
-    assert "hunter2" not in told
+    output = "".join(capfd.readouterr())
+    assert codes == [0, 0, 2, 2], output
+    assert output.count("R306") >= 3
+    assert "--allow-read " in output
+    assert "hunter2" not in output
     assert not [file for file in files if Path(file).is_relative_to(home / ".ssh")]
     assert str(home / "secret.csv") not in files
     assert not (home / "clone" / ".recipe" / "runs").exists()
@@ -107,7 +107,7 @@ def test_what_the_user_trusts_is_outside_no_more(case: str, home: Path) -> None:
 
 
 @pytest.mark.parametrize("case", SERVERS)
-def test_a_server_is_told_and_not_asked(
+def test_a_server_is_reported_and_not_asked(
     case: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket  # to be watched
@@ -120,12 +120,12 @@ def test_a_server_is_told_and_not_asked(
 
     codes = [main([verb, str(recipe)]) for verb in ("validate", "plan", "run", "data")]
 
-    told = "".join(capfd.readouterr())
-    assert codes == [0, 0, 2, 2], told
-    assert "R307" in told or "R308" in told
-    assert "--allow-host " in told or "--allow-key " in told
+    output = "".join(capfd.readouterr())
+    assert codes == [0, 0, 2, 2], output
+    assert "R307" in output or "R308" in output
+    assert "--allow-host " in output or "--allow-key " in output
     assert asked == []
-    assert "sk-0123456789" not in told
+    assert "sk-0123456789" not in output
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -136,10 +136,10 @@ def test_what_nobody_can_mean_is_an_error(
 
     codes = [main([verb, str(recipe)]) for verb in ("validate", "run", "plan")]
 
-    told = "".join(capfd.readouterr())
-    assert codes == [2, 2, 2], told
-    assert "hunter2" not in told
-    assert "I900" not in told
+    output = "".join(capfd.readouterr())
+    assert codes == [2, 2, 2], output
+    assert "hunter2" not in output
+    assert "I900" not in output
 
 
 def test_what_is_inside_needs_no_word(home: Path) -> None:
@@ -174,10 +174,10 @@ def test_a_parent_outside_is_not_read(home: Path, capfd: pytest.CaptureFixture[s
         recipe = write(home / "clone", f"{number}.yaml", extends=parent)
 
         assert main(["validate", str(recipe)]) == 2
-        told = "".join(capfd.readouterr())
-        assert "R306  extends: " in told
-        assert "the parent is not read" in told
-        assert "hunter2" not in told
+        output = "".join(capfd.readouterr())
+        assert "R306  extends: " in output
+        assert "the parent is not read" in output
+        assert "hunter2" not in output
 
 
 def test_a_recipe_that_is_a_link_out_of_its_project_is_not_read(
@@ -186,9 +186,9 @@ def test_a_recipe_that_is_a_link_out_of_its_project_is_not_read(
     (home / "clone" / "recipe.yaml").symlink_to(home / ".ssh" / "id_rsa")
 
     assert main(["validate", "recipe.yaml"]) == 2
-    told = "".join(capfd.readouterr())
-    assert "R306" in told
-    assert "hunter2" not in told
+    output = "".join(capfd.readouterr())
+    assert "R306" in output
+    assert "hunter2" not in output
 
 
 def test_a_recipe_that_is_a_link_can_be_trusted(home: Path) -> None:
@@ -263,9 +263,9 @@ def test_one_call_can_be_allowed(
     found = None
     with contextlib.suppress(SystemExit):
         found = main(["compile", str(recipe), *words])
-    told = capfd.readouterr().err
+    output = capfd.readouterr().err
 
-    refused = "R306" in told or "R312" in told
+    refused = "R306" in output or "R312" in output
     assert refused is (code == 2)
     assert found in (0, 2)
 
@@ -278,8 +278,8 @@ def test_one_word_allows_all_at_once(home: Path, capfd: pytest.CaptureFixture[st
     )
 
     assert main(["run", str(recipe)]) == 2
-    told = capfd.readouterr().err
-    last = next(line for line in reversed(told.splitlines()) if "for one call:" in line)
+    output = capfd.readouterr().err
+    last = next(line for line in reversed(output.splitlines()) if "for one call:" in line)
     words = last.partition("for one call: ")[2].split()
 
     assert words == [
@@ -301,7 +301,7 @@ def test_the_plan_lists_hosts_and_files_outside(
     trust_as_it_stands(recipe)
 
     assert main(["plan", str(recipe)]) == 0
-    told = "".join(
+    output = "".join(
         capfd.readouterr().out.split()
     )  # lines are broken by their width, paths at hyphens
 
@@ -310,7 +310,7 @@ def test_the_plan_lists_hosts_and_files_outside(
         "send $THEIR_KEY to localhost:8000 (allowed)",
         "send rows to localhost:8000, this machine",
     ):
-        assert line.replace(" ", "") in told
+        assert line.replace(" ", "") in output
 
 
 def test_nothing_is_hinted_of_a_folder_outside(
@@ -325,7 +325,7 @@ def test_nothing_is_hinted_of_a_folder_outside(
 
 @pytest.mark.parametrize("make", ODD, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_file_of_content_is_told_at_once(
+def test_what_is_no_file_of_content_is_reported_at_once(
     place: str,
     make: Callable[[Path], None],
     home: Path,
@@ -344,7 +344,7 @@ def test_what_is_no_file_of_content_is_told_at_once(
         if not (verb == "validate" and more)
     ]
 
-    told = "".join(capfd.readouterr())
-    assert codes[1:3] == [2, 2], told
+    output = "".join(capfd.readouterr())
+    assert codes[1:3] == [2, 2], output
     assert 4 not in codes
-    assert "I900" not in told
+    assert "I900" not in output

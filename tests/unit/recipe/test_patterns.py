@@ -138,7 +138,7 @@ def test_a_value_ended_by_a_line_break_is_refused(
 
 
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999999}", "(" * 400 + ")" * 400, "[[a]"])
-def test_a_pattern_is_readable_or_told(pattern: str, tmp_path: Path) -> None:
+def test_a_pattern_is_readable_or_reported(pattern: str, tmp_path: Path) -> None:
     fields = copy.deepcopy(dict(BASE))
     fields["task"] = {"kind": "generation", "input": "{text}", "answer_pattern": pattern}
     fields["data"] = {"sources": [{"path": "rows.csv"}], "answer": {"column": "label"}}

@@ -59,7 +59,7 @@ def test_a_baseline_that_names_no_encoder_stands_on_the_pinned_default(tmp_path:
 
 
 @pytest.mark.parametrize("text", ["model", "owner/model@main", "a==1", "a==1//", "", "a/b/c"])
-def test_what_names_no_model_is_told(text: str, tmp_path: Path) -> None:
+def test_what_names_no_model_is_reported(text: str, tmp_path: Path) -> None:
     if not text:
         text = "no model"
     with pytest.raises(RecipeError, match="R010"):

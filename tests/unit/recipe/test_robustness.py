@@ -118,7 +118,7 @@ def test_any_text_survives_writing_the_resolved_recipe(instruction: str, system:
     ids=str,
 )
 @pytest.mark.parametrize("whole", WHOLES, ids=range(len(WHOLES)))
-def test_what_is_no_baseline_is_told(whole: dict[str, Any], baselines: list[Any]) -> None:
+def test_what_is_no_baseline_is_reported(whole: dict[str, Any], baselines: list[Any]) -> None:
     path = Path("r.yaml")
     path.write_text(yaml.safe_dump({**whole, "baselines": baselines}), encoding="utf-8")
 

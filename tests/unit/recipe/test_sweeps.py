@@ -1,4 +1,4 @@
-"""`sweep` read, written back, and said in words."""
+"""`sweep` read, written back, and put in words."""
 
 from __future__ import annotations
 

@@ -137,10 +137,10 @@ def test_the_view_reads_as_it_should(golden: Golden) -> None:
 
 
 def test_nothing_of_the_data_reaches_the_terminal_raw() -> None:
-    told = data_text(VIEW, width=100, colour=False)
+    shown = data_text(VIEW, width=100, colour=False)
 
-    assert "\\x1b[31mred\\u202e" in told
-    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+    assert "\\x1b[31mred\\u202e" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
 def test_colour_changes_no_word() -> None:
@@ -158,21 +158,21 @@ def test_what_is_learned_is_marked_across_lines() -> None:
         ShownSegment(text="a\n", supervised=False),
         ShownSegment(text="b\nc", supervised=True),
     )
-    told = data_text(
+    shown = data_text(
         dataclasses.replace(VIEW, row=dataclasses.replace(ROW, segments=segments)),
         width=80,
         colour=False,
     )
 
-    assert "  │ a\n  │ ⟦b\n  │ c⟧\n" in told
+    assert "  │ a\n  │ ⟦b\n  │ c⟧\n" in shown
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "holdout"])
-def test_only_a_training_row_is_said_to_be_learned_from(split: str) -> None:
+def test_only_a_training_row_is_marked_as_learned_from(split: str) -> None:
     learned = split == "train"
     view = dataclasses.replace(VIEW, row=dataclasses.replace(ROW, split=split))
-    told = data_text(view, width=100, colour=False)
-    row = told.partition(f"row {ROW.origin}")[2]
+    shown = data_text(view, width=100, colour=False)
+    row = shown.partition(f"row {ROW.origin}")[2]
 
     assert ("2 learned from" in row) is learned
     assert ("⟧ is learned from" in row) is learned
@@ -182,11 +182,11 @@ def test_only_a_training_row_is_said_to_be_learned_from(split: str) -> None:
 def test_the_lines_of_a_row_join_to_its_text() -> None:
     text = "ab\n\n" + "x" * 200 + "日" * 60 + "\nend\n"
     row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=False),))
-    told = data_text(
+    shown = data_text(
         DataView(recipe="r", kind="chat", summary=None, row=row), width=60, colour=False
     )
 
-    body = [line for line in told.splitlines() if line.startswith(("  │", "  ┊"))]
+    body = [line for line in shown.splitlines() if line.startswith(("  │", "  ┊"))]
     joined = "".join(("\n" if line[2] == "│" else "") + line[4:] for line in body)
     assert joined == "\n" + text.removesuffix("\n")
 
@@ -194,12 +194,12 @@ def test_the_lines_of_a_row_join_to_its_text() -> None:
 def test_a_long_row_is_bounded_and_says_so() -> None:
     text = "\n".join(str(number) for number in range(500))
     row = dataclasses.replace(ROW, segments=(ShownSegment(text=text, supervised=True),))
-    told = data_text(
+    shown = data_text(
         DataView(recipe="r", kind="text", summary=None, row=row), width=80, colour=False
     )
 
-    assert f"… {500 - FIRST - LAST} lines are not shown" in told
-    assert len(told.splitlines()) < FIRST + LAST + 10
+    assert f"… {500 - FIRST - LAST} lines are not shown" in shown
+    assert len(shown.splitlines()) < FIRST + LAST + 10
 
 
 def test_of_many_classes_the_smallest_and_largest_are_named() -> None:
@@ -209,11 +209,11 @@ def test_of_many_classes_the_smallest_and_largest_are_named() -> None:
         recipe="r", kind="classification", summary=dataclasses.replace(SUMMARY, splits=splits)
     )
 
-    told = data_text(view, width=80, colour=False)
+    shown = data_text(view, width=80, colour=False)
 
-    assert "… 140 classes between" in told
-    assert all(name in told for name in ("class_000", "class_004", "class_145", "class_149"))
-    assert "class_070" not in told
+    assert "… 140 classes between" in shown
+    assert all(name in shown for name in ("class_000", "class_004", "class_145", "class_149"))
+    assert "class_070" not in shown
 
 
 def test_json_has_all_of_it() -> None:

@@ -61,7 +61,7 @@ def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expecte
 
 
 @pages
-def test_fields_are_told_apart_from_classes(render: Render) -> None:
+def test_fields_are_distinguished_from_classes(render: Render) -> None:
     shown = render(reports.extraction())
 
     assert "Per field" in shown
@@ -69,7 +69,7 @@ def test_fields_are_told_apart_from_classes(render: Render) -> None:
 
 
 @pages
-def test_less_is_said_to_be_better_where_it_is(render: Render) -> None:
+def test_less_is_reported_as_better_where_it_is(render: Render) -> None:
     shown = render(reports.chat()).replace("\\", "")
 
     assert "lower is better" in shown
@@ -105,7 +105,7 @@ def test_a_refused_quantization_says_why(render: Render) -> None:
 
 
 @pages
-def test_changed_rows_are_listed_up_to_a_bound_that_is_said(render: Render) -> None:
+def test_changed_rows_are_listed_up_to_a_bound_that_is_stated(render: Render) -> None:
     report = reports.rich()
     last = dataclasses.replace(report.ladder[-1], flips=reports.flips(60))
 
@@ -120,7 +120,7 @@ def test_changed_rows_are_listed_up_to_a_bound_that_is_said(render: Render) -> N
 def test_the_evidence_of_each_part_is_there(render: Render) -> None:
     shown = render(reports.rich()).replace("\\", "")
 
-    for told in (
+    for part in (
         "ECE 0.031",
         "Brier score 0.158",
         "last accepted model",
@@ -134,7 +134,7 @@ def test_the_evidence_of_each_part_is_there(render: Render) -> None:
         "218.4 tokens/s",
         "measured on this machine",
     ):
-        assert told in shown
+        assert part in shown
 
 
 @pytest.mark.parametrize("render", [render_html, render_markdown, render_card, closing])

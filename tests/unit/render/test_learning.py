@@ -1,4 +1,4 @@
-"""Learning curves and folds in every format: said where there are some, and nothing where there are none."""
+"""Learning curves and folds in every format: shown where there are some, and nothing where there are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Render = Callable[[Report], str]
 
 
 def predictions(right: int) -> list[Prediction]:
-    """Of 100 rows of each label, as many right as said."""
+    """Of 100 rows of each label, as many right as asked."""
     return [
         Prediction(
             id=f"{target}{row}",
@@ -77,12 +77,12 @@ def test_the_table_of_a_curve_holds_every_class_and_the_last_gain(report: Report
 
 
 def test_the_last_lines_of_a_run_name_the_tuned_models_curve_alone(report: Report) -> None:
-    told = " ".join(closing_block(report, colour=False).split())
+    text = " ".join(closing_block(report, colour=False).split())
 
-    assert "learning curve: the tuned model still gains: +0.300 macro-F1" in told
-    assert "the SVM" not in told
-    assert "cross-validation: macro-F1 0.900" in told
-    assert "on 200 rows" in told
+    assert "learning curve: the tuned model still gains: +0.300 macro-F1" in text
+    assert "the SVM" not in text
+    assert "cross-validation: macro-F1 0.900" in text
+    assert "on 200 rows" in text
     hint = replace(report, learning_curves=report.learning_curves[:1], folds=None)
     assert "the SVM still gains" in " ".join(closing_block(hint, colour=False).split())
 
@@ -92,8 +92,8 @@ def test_pages_show_both_curves_and_the_folds(report: Report, render: Render) ->
     page = render(report)
 
     assert page.count("How much data") == 1 + (render is render_html)  # and in its contents
-    for told in ("SVM on TF-IDF, judged on validation", "still gains: ", "Cross-validation"):
-        assert told in page
+    for text in ("SVM on TF-IDF, judged on validation", "still gains: ", "Cross-validation"):
+        assert text in page
     assert page.count("0.300") >= 6
     assert "<b>" not in page.replace("`<b>`", "")
 
@@ -101,8 +101,8 @@ def test_pages_show_both_curves_and_the_folds(report: Report, render: Render) ->
 def test_the_page_draws_each_curve_and_says_it_in_words(report: Report) -> None:
     page = render_html(report)
 
-    told = "25% of the rows 0.300, 50% of the rows 0.600, 100% of the rows 0.900"
-    assert page.count(told) == 2  # two curves, each drawn once for every width
+    text = "25% of the rows 0.300, 50% of the rows 0.600, 100% of the rows 0.900"
+    assert page.count(text) == 2  # two curves, each drawn once for every width
 
 
 def test_the_card_says_what_it_was_judged_by(report: Report) -> None:

@@ -136,5 +136,5 @@ def test_further_lines_of_a_message_are_indented() -> None:
         (2, 1, "3 problems (2 errors, 1 warning)"),
     ],
 )
-def test_counts_are_told_in_words(errors: int, warnings: int, expected: str) -> None:
+def test_counts_are_written_in_words(errors: int, warnings: int, expected: str) -> None:
     assert count_line([misspelt()] * errors + [warning()] * warnings) == expected

@@ -151,7 +151,7 @@ def test_the_name_of_a_stage_stands_apart_from_what_it_has_done() -> None:
     assert stream.getvalue().splitlines() == ["soft_targets 0/300 rows"]
 
 
-def test_slow_units_are_told_in_seconds_each() -> None:
+def test_slow_units_are_shown_in_seconds_each() -> None:
     stream, clock = Terminal(live=False), Clock()
     progress = PlainProgress("train", stream, clock=clock)
     progress.update(0, 10, "steps")

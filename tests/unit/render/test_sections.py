@@ -131,15 +131,15 @@ def test_a_model_that_learned_too_little_ends_without_counting_rows() -> None:
     assert "learning curve:" not in closing_block(underfitted, colour=False)
 
 
-def test_a_split_that_checks_made_smaller_is_told_in_every_form() -> None:
+def test_a_split_that_checks_made_smaller_is_reported_in_every_form() -> None:
     report = reports.accepted()
     assert report.data is not None
     train, *others = report.data.splits
     short = replace(train, rows=382, asked=400, left_out={"leakage": 18})
     data = replace(report.data, splits=(short, *others))
-    told = "train 382 of 400 asked: 18 dropped by leakage; no unused rows left"
+    sentence = "train 382 of 400 asked: 18 dropped by leakage; no unused rows left"
 
     for write in (render_html, render_markdown):
-        assert told.capitalize() in write(replace(report, data=data))  # a sentence there
+        assert sentence.capitalize() in write(replace(report, data=data))  # a sentence there
         assert "dropped by leakage" not in write(report)
-    assert told in " ".join(data_line(data).split())
+    assert sentence in " ".join(data_line(data).split())

@@ -51,7 +51,7 @@ def test_how_sure_the_choice_is(others: tuple[SweepSetting, ...], says: str) -> 
     assert sweep_lines(swept(*others))[0].endswith(f"; {says}")
 
 
-def test_what_else_is_measured_on_the_rows_that_chose_is_said() -> None:
+def test_what_else_is_measured_on_the_rows_that_chose_is_reported() -> None:
     report = replace(reports.accepted(), learning_curves=())
     assert report.gate is not None
     gap = replace(report.gate.checks[0], name="overfitting", got=0.01, bound=0.1, interval=None)
@@ -74,7 +74,7 @@ def test_what_else_is_measured_on_the_rows_that_chose_is_said() -> None:
 
 
 def test_full_training_is_kept_without_what_describes_an_adapter() -> None:
-    said = sweep_sentences(reports.accepted(), swept(FAR, kind="full", learning_rate=2e-5))[-1]
+    sentence = sweep_sentences(reports.accepted(), swept(FAR, kind="full", learning_rate=2e-5))[-1]
 
-    assert said.startswith("To keep it, write kind: full, learning_rate: 2e-05 into the method")
-    assert "rank, alpha, dropout, target_modules" in said
+    assert sentence.startswith("To keep it, write kind: full, learning_rate: 2e-05 into the method")
+    assert "rank, alpha, dropout, target_modules" in sentence

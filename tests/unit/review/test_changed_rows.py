@@ -23,7 +23,7 @@ from support.recipe_pairs import CPU, cases
         ("rows are added to the file, of which a share judges", []),
     ],
 )
-def test_lines_that_are_gone_are_told(name: str, expected: list[str], tmp_path: Path) -> None:
+def test_lines_that_are_gone_are_reported(name: str, expected: list[str], tmp_path: Path) -> None:
     case = next(one for one in cases() if one.name == name)
     sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
 

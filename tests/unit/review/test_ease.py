@@ -1,4 +1,4 @@
-"""Whether other judges are easier is said by a count of words, with the numbers that it rests on."""
+"""Whether other judges are easier is shown by a count of words, with the numbers that it rests on."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def test_easy_rows_are_called_easier(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["files", "folds", "random sizes"])
-def test_it_is_said_once(way: str, tmp_path: Path) -> None:
-    said = [
+def test_it_is_reported_once(way: str, tmp_path: Path) -> None:
+    sentences = [
         one for one in findings("rows deleted", way, tmp_path) if "a count of words" in one.says
     ]
 
-    assert len(said) == 1
+    assert len(sentences) == 1
 
 
-def test_nothing_is_said_of_judges_that_stay(tmp_path: Path) -> None:
+def test_nothing_is_reported_of_judges_that_stay(tmp_path: Path) -> None:
     assert findings("columns renamed", "files", tmp_path) == ()
 
 

@@ -59,7 +59,7 @@ def test_the_pairs_are_many() -> None:
     assert counts[QUIET] >= 120
 
 
-def test_the_share_of_new_judges_is_said(tmp_path: Path) -> None:
+def test_the_share_of_new_judges_is_reported(tmp_path: Path) -> None:
     (pair, *_) = pairs(SEED, {"easy source added": WEAKENINGS["easy source added"]}, ["files"])
 
     (found,) = reviewed(pair, tmp_path).findings

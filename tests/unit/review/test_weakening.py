@@ -35,7 +35,7 @@ def test_every_key_of_the_schema_says_what_weakens_the_evidence() -> None:
     assert missing == []
 
 
-def test_nothing_is_said_of_a_key_that_is_not_there() -> None:
+def test_nothing_is_reported_of_a_key_that_is_not_there() -> None:
     assert [form for form in weakenings() if form not in KEYS] == []
 
 

@@ -67,7 +67,7 @@ def test_the_edit_names_a_path_from_the_recipe(tmp_path: Path) -> None:
     }
 
 
-def test_what_is_not_compared_or_not_pinned_is_said(tmp_path: Path) -> None:
+def test_what_is_not_compared_or_not_pinned_is_reported(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path)
     gated = (Threshold(metric="valid_output", direction="min", bound=0.9),)
     package = PackageRef(name="a", version="1", sha256=None, file="m.gguf")
@@ -75,8 +75,8 @@ def test_what_is_not_compared_or_not_pinned_is_said(tmp_path: Path) -> None:
         recipe, base_model=package, acceptance=replace(recipe.acceptance, metrics=gated)
     )
 
-    told = " / ".join(notes(asked))
+    lines = " / ".join(notes(asked))
 
-    assert "valid_output is not compared" in told
-    assert "not pinned by a sha256" in told
-    assert "perplexity" not in told
+    assert "valid_output is not compared" in lines
+    assert "not pinned by a sha256" in lines
+    assert "perplexity" not in lines

@@ -1,4 +1,4 @@
-"""A pico model that speaks, and a progress that keeps what it is told."""
+"""A pico model that speaks, and a progress that keeps what it is given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.pico import make_pico_model
 CPU = Device(kind="cpu", name="test", memory_bytes=0, cores=2, bf16=False)
 
 
-class Told:
+class RecordedProgress:
     """Takes progress and keeps it."""
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class Told:
 
 
 @pytest.fixture
-def progress() -> Told:
-    return Told()
+def progress() -> RecordedProgress:
+    return RecordedProgress()
 
 
 @pytest.fixture(scope="session")

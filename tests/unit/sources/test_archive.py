@@ -176,7 +176,7 @@ def test_a_zip_with_flipped_bytes_is_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"text\tlabel\n", b"\x7fELF" + bytes(600)])
-def test_what_is_no_archive_is_told_so(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_archive_is_reported_so(tmp_path: Path, content: bytes) -> None:
     assert code_of(tmp_path, content, "p") == "D346"
 
 

@@ -106,9 +106,9 @@ class Hub(BaseHTTPRequestHandler):
                 headers = {"X-Repo-Commit": REVISION, "ETag": f'"{digest}"'}
                 return self._answer(200, content, headers, with_body=with_body)
             if found in {"tree", "revision"}:
-                told: Any = _tree(files, at["tree"]) if found == "tree" else _info(name, files)
+                body: Any = _tree(files, at["tree"]) if found == "tree" else _info(name, files)
                 headers = {"Content-Type": "application/json"}
-                return self._answer(200, json.dumps(told).encode(), headers, with_body=with_body)
+                return self._answer(200, json.dumps(body).encode(), headers, with_body=with_body)
         error = "RepoNotFound"
         if "/me/gated/" in self.path:
             error = "GatedRepo"
@@ -207,7 +207,7 @@ def test_one_file_at_the_pinned_revision_is_fetched(root: Path, tmp_path: Path, 
         ({"repo": "me/open", "revision": REVISION, "file": "other.csv"}, "D347"),
     ],
 )
-def test_what_the_hub_refuses_is_told(
+def test_what_the_hub_refuses_is_reported(
     root: Path, tmp_path: Path, hub: str, fields: dict[str, str], code: str
 ) -> None:
     ((got, message),) = fetch(root, tmp_path, hub, **{"file": "rows.csv", **fields})
@@ -216,7 +216,7 @@ def test_what_the_hub_refuses_is_told(
     assert f"`{fields['repo']}`" in message
 
 
-def test_offline_is_told(root: Path, tmp_path: Path) -> None:
+def test_offline_is_reported(root: Path, tmp_path: Path) -> None:
     ((code, _),) = fetch(root, tmp_path, "", repo="me/open", revision=REVISION, file="rows.csv")
 
     assert code == "D348"

@@ -81,7 +81,7 @@ def _hub(answer: bytes | None) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("answer", [None, *ANSWERS.values()], ids=["refused", *ANSWERS])
-def test_a_hub_that_does_not_answer_is_told_in_time(
+def test_a_hub_that_does_not_answer_is_reported_in_time(
     tmp_path: Path, root: Path, answer: bytes | None
 ) -> None:
     with _hub(answer) as port:

@@ -187,7 +187,7 @@ def test_an_unknown_version_names_the_nearest(index: Index, tmp_path: Path) -> N
     assert "nearest: `1.0`" in text
 
 
-def test_an_unknown_package_is_told(index: Index, tmp_path: Path) -> None:
+def test_an_unknown_package_is_reported(index: Index, tmp_path: Path) -> None:
     assert problem_of(tmp_path, name="toys")[0] == "D341"
     assert index.asked == ["/index/toys/"]
 
@@ -231,7 +231,7 @@ def test_an_index_that_refuses_is_named_by_host_and_status(
     assert str(status) in text
 
 
-def test_an_index_that_is_not_there_is_told(
+def test_an_index_that_is_not_there_is_reported(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/index")

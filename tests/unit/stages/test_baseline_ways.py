@@ -68,7 +68,7 @@ def measured(bench: Bench) -> Artifact:
     return bench.run(baseline)
 
 
-def said(measured: Artifact, name: str) -> list[Prediction]:
+def predictions_of(measured: Artifact, name: str) -> list[Prediction]:
     return read_predictions(measured.file(f"predictions.{name}.jsonl"))
 
 
@@ -79,12 +79,14 @@ def entry(measured: Artifact, name: str) -> dict[str, Any]:
 
 def test_every_way_answers_every_row(measured: Artifact) -> None:
     for name in ("retrieved_few_shot", "other", "file", "served"):
-        assert len(said(measured, name)) == 40
-        assert {row.label for row in said(measured, name)} <= {"negative", "positive"}
+        assert len(predictions_of(measured, name)) == 40
+        assert {row.label for row in predictions_of(measured, name)} <= {"negative", "positive"}
 
 
 def test_a_file_answers_as_the_model_that_it_was_made_of(measured: Artifact) -> None:
-    for one, other in zip(said(measured, "file"), said(measured, "other"), strict=True):
+    for one, other in zip(
+        predictions_of(measured, "file"), predictions_of(measured, "other"), strict=True
+    ):
         assert positive(one) == pytest.approx(positive(other), abs=0.02)
 
 
@@ -94,7 +96,7 @@ def positive(row: Prediction) -> float:
 
 
 def test_a_served_model_is_judged_by_what_it_says(measured: Artifact) -> None:
-    rows = said(measured, "served")
+    rows = predictions_of(measured, "served")
 
     assert [row.label for row in rows] == [row.target for row in rows]
 
@@ -158,7 +160,7 @@ def test_an_interrupted_server_is_not_paid_twice(
 
     assert answered >= 19
     assert len(service.asked) == 40 - answered
-    assert len(said(made, "served")) == 40
+    assert len(predictions_of(made, "served")) == 40
     assert not list(kept_lines(bench))
 
 
@@ -185,7 +187,7 @@ def kept_lines(bench: Bench) -> Iterator[str]:
         yield from file.read_text(encoding="utf-8").splitlines()
 
 
-def test_what_is_wrong_with_another_model_is_told_under_its_name(bench: Bench) -> None:
+def test_what_is_wrong_with_another_model_is_reported_under_its_name(bench: Bench) -> None:
     missing = PathRef(path=bench.folder / "rows.csv", written="rows.csv")
     asked = (Baseline(kind="model", name="wrong", ref=missing),)
     again = replace_bench(bench, replace(bench.recipe, baselines=asked))

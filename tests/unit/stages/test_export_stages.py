@@ -135,10 +135,10 @@ def test_prompts_read_as_other_tokens_fail_and_name_the_row(
     ask = llama.ask_gguf
 
     def misread(*args: Any, **options: Any) -> Any:
-        said = ask(*args, **options)
-        if said.token_ids:
-            said.token_ids[2] = [0, *said.token_ids[2]]
-        return said
+        answers = ask(*args, **options)
+        if answers.token_ids:
+            answers.token_ids[2] = [0, *answers.token_ids[2]]
+        return answers
 
     monkeypatch.setattr(llama, "ask_gguf", misread)
     for product in (bench.root / "products").glob("predictions-*"):

@@ -123,7 +123,7 @@ def test_a_model_no_better_than_a_baseline_is_refused(bench: Bench) -> None:
     assert "against `tfidf_svm`" in found.checks[1].note
 
 
-def test_an_overfitted_model_is_refused_and_the_sample_is_told(bench: Bench) -> None:
+def test_an_overfitted_model_is_refused_and_the_sample_is_reported(bench: Bench) -> None:
     bench.accept(max_overfitting_gap=0.04)
     put_results(bench, wrong=5)
 

@@ -20,7 +20,7 @@ from engine.runtime.models.load import load_model
 from engine.stages import compile as compile_stage
 from engine.stages import train as train_stage
 from engine.store import Artifact, Store, make_key
-from support.launches import CPU, Told, examples, make_recipe
+from support.launches import CPU, RecordedProgress, examples, make_recipe
 from support.pico import make_pico_model
 
 
@@ -54,7 +54,7 @@ class Bench:
             base_model={"sha256": "0"},
             workdir=workdir,
             scratch=self.folder / "scratch",
-            progress=Told(),
+            progress=RecordedProgress(),
             cached=self.cached,
             scratch_for=lambda name, _payload: self.folder / "aside" / name,
         )
@@ -124,7 +124,9 @@ def test_training_that_changes_nothing_is_an_error(tmp_path: Path, base: Path) -
     assert [problem.code for problem in refused.value.problems] == ["B416"]
 
 
-def test_a_machine_that_cannot_train_is_told_before_training(tmp_path: Path, base: Path) -> None:
+def test_a_machine_that_cannot_train_is_reported_before_training(
+    tmp_path: Path, base: Path
+) -> None:
     bench = Bench(tmp_path, _recipe(base))
     bench.recipe = make_recipe("trl", precision="fp16")
 

@@ -200,7 +200,7 @@ def test_work_in_progress_is_found_by_whole_keys_only(tmp_path: Path, key: str) 
     assert not Store(tmp_path).has_scratch(key)
 
 
-def test_a_lock_that_is_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_lock_that_is_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "locks" / f"{K[:16]}.lock").mkdir(parents=True)
 
     with pytest.raises(EngineError, match="E750"):

@@ -96,7 +96,7 @@ def test_machines_that_share_a_key_share_results(
 
 
 @pytest.mark.parametrize("harm", ["absent", "short", "folder", "pipe", "huge", "no home"])
-def test_a_key_that_cannot_be_used_is_told_and_never_replaced(
+def test_a_key_that_cannot_be_used_is_reported_and_never_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
     key = tmp_path / "team.key"

@@ -142,7 +142,7 @@ def test_scratch_outlives_a_failure_and_goes_with_success(tmp_path: Path) -> Non
     assert not (tmp_path / "scratch" / KEY.digest).exists()
 
 
-def test_a_full_disk_while_sealing_is_told_and_leaves_nothing(
+def test_a_full_disk_while_sealing_is_reported_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Store(tmp_path)
@@ -158,7 +158,7 @@ def test_a_full_disk_while_sealing_is_told_and_leaves_nothing(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     with pytest.raises(StoreError, match="E750"):

@@ -19,7 +19,7 @@ def test_a_teacher_with_the_same_tokens_and_more_is_accepted(teacher: dict[int, 
 
 
 @pytest.mark.parametrize(
-    ("teacher", "told"),
+    ("teacher", "expected"),
     [
         (
             {**STUDENT, 2: "c", 4: "ac"},
@@ -29,10 +29,10 @@ def test_a_teacher_with_the_same_tokens_and_more_is_accepted(teacher: dict[int, 
     ],
     ids=["another", "missing"],
 )
-def test_the_first_token_that_differs_is_named(teacher: dict[int, str], told: str) -> None:
+def test_the_first_token_that_differs_is_named(teacher: dict[int, str], expected: str) -> None:
     [problem] = other_tokens(STUDENT, teacher)
 
-    assert told in problem.message
+    assert expected in problem.message
     assert (problem.code, problem.path) == ("X744", "teacher.model")
     assert "targets: answers" in (problem.hint or "")
 

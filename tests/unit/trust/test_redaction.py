@@ -36,12 +36,12 @@ KEY = "sk-Secret/Key+123=4&5"
     ],
 )
 def test_no_form_of_a_key_is_left(form: str) -> None:
-    told = redacted(f"before {form} after", [KEY])
+    output = redacted(f"before {form} after", [KEY])
 
-    assert told.startswith("before ")
-    assert told.endswith(" after")
-    assert form not in told
-    assert KEY[4:10].lower() not in told.lower()
+    assert output.startswith("before ")
+    assert output.endswith(" after")
+    assert form not in output
+    assert KEY[4:10].lower() not in output.lower()
 
 
 @pytest.mark.parametrize("key", ["EMPTY", "none", "ollama", "", "test"])
@@ -56,9 +56,9 @@ def test_a_short_key_goes_where_it_stands_alone() -> None:
 def test_every_text_of_an_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.trust.redaction._kept", {KEY})
 
-    told = json.dumps(redacted_value({KEY: [{"a": f"Bearer {KEY}"}, 1, None, True]}))
+    output = json.dumps(redacted_value({KEY: [{"a": f"Bearer {KEY}"}, 1, None, True]}))
 
-    assert told == '{"[key]": [{"a": "Bearer [key]"}, 1, null, true]}'
+    assert output == '{"[key]": [{"a": "Bearer [key]"}, 1, null, true]}'
 
 
 def test_variables_are_secret_by_their_names() -> None:

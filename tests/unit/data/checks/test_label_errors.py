@@ -67,7 +67,9 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
         ([" " * (number + 1) for number in range(20)], ["x", "y"] * 10),
     ],
 )
-def test_nothing_is_said_where_nothing_can_be_learnt(texts: list[str], labels: list[str]) -> None:
+def test_nothing_is_reported_where_nothing_can_be_learnt(
+    texts: list[str], labels: list[str]
+) -> None:
     assert find_label_errors(texts, labels, seed=1) == []
 
 
@@ -86,7 +88,7 @@ def test_equal_texts_stand_in_one_part() -> None:
     assert {parts.count(part) for part in range(5)} == {8}
 
 
-def test_a_sample_is_said() -> None:
+def test_a_sample_is_reported() -> None:
     assert looked_at(50_000, 2) == ""
     assert looked_at(60_000, 2) == " (a sample of 50,000 of 60,000 rows was looked at)"
     assert looked_at(20_000, 150) == " (a sample of 8,000 of 20,000 rows was looked at)"

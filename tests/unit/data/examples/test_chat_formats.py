@@ -77,7 +77,7 @@ def test_a_shape_is_known_by_its_columns(row: Row, shape: str | None) -> None:
     ("kind", "row"),
     [("chat", DPO), ("chat", {"text": "x"}), ("preference", OPENAI), ("generation", KTO)],
 )
-def test_rows_of_no_fitting_shape_are_told_with_their_columns(kind: str, row: Row) -> None:
+def test_rows_of_no_fitting_shape_are_reported_with_their_columns(kind: str, row: Row) -> None:
     with pytest.raises(DataError, match="D350") as caught:
         shape_of(task(kind), data(), row)
 
@@ -241,7 +241,7 @@ def test_turns_are_read_where_the_recipe_says() -> None:
         ),
     ],
 )
-def test_turns_that_cannot_be_read_are_told(turns: Any, why: str) -> None:
+def test_turns_that_cannot_be_read_are_reported(turns: Any, why: str) -> None:
     with pytest.raises(RejectedError, match=why) as caught:
         fill(task("chat"), data(shape="openai_messages"), {"messages": turns})
 
@@ -312,7 +312,7 @@ def test_a_system_message_stays_with_the_prompt() -> None:
         ({"chosen": [assistant("y")], "rejected": [assistant("n")]}, "no turn of the user"),
     ],
 )  # fmt: skip
-def test_a_pair_that_is_none_is_told(row: Row, why: str) -> None:
+def test_a_pair_that_is_none_is_reported(row: Row, why: str) -> None:
     with pytest.raises(RejectedError, match=why):
         fill(task("preference"), data(), row)
 
@@ -336,7 +336,7 @@ def test_a_thumb_is_read_from_every_form(row: Row, wanted: object) -> None:
     }
 
 
-def test_a_thumb_that_is_neither_up_nor_down_is_told() -> None:
+def test_a_thumb_that_is_neither_up_nor_down_is_reported() -> None:
     with pytest.raises(RejectedError, match="neither true nor false"):
         fill(task("preference"), data(shape="kto"), {**KTO, "label": "yes"})
 

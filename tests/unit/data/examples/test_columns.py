@@ -1,4 +1,4 @@
-"""A misspelt column is told even where a row may lack it."""
+"""A misspelt column is reported even where a row may lack it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ ROWS = [
 ]
 
 
-def run(said: AnswerSpec) -> Any:
+def run(answer_spec: AnswerSpec) -> Any:
     rows = (Row(origin=f"r.jsonl:{n}", values=row) for n, row in enumerate(ROWS, 1))
     asked = task("extraction", schema={"type": "object"})
-    return prepare(rows, asked, data=data(answer=said, checks=NO_CHECKS), splits=SPLITS)
+    return prepare(rows, asked, data=data(answer=answer_spec, checks=NO_CHECKS), splits=SPLITS)
 
 
 @pytest.mark.parametrize(
-    ("said", "column"),
+    ("answer_spec", "column"),
     [
         (answer(fields=(("city", "city"), ("zip", "zipp"))), "zipp"),
         (answer(spans=SPAN), "lables"),
     ],
 )
-def test_a_column_that_no_row_has_is_told(said: AnswerSpec, column: str) -> None:
+def test_a_column_that_no_row_has_is_reported(answer_spec: AnswerSpec, column: str) -> None:
     with pytest.raises(DataError) as caught:
-        run(said)
+        run(answer_spec)
 
     (problem,) = caught.value.problems
     assert (problem.code, problem.path) == ("D301", "data.answer")

@@ -56,7 +56,7 @@ def test_columns_are_filled_and_doubled_braces_are_literal(template: str, expect
 
 
 @pytest.mark.parametrize("template", ["{", "}", "{}", "a { b", "{{}", "{a}}", "{a{b}}"])
-def test_a_stray_brace_is_told(template: str) -> None:
+def test_a_stray_brace_is_reported(template: str) -> None:
     with pytest.raises(DataError, match="D302"):
         parse_template(template)
 
@@ -71,13 +71,13 @@ def test_a_missing_value_is_noticed(blank: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["b", "a.2", "a.-1", "a.x", "a.0.y", "a.0.x.0", ""])
-def test_a_missing_column_is_told(path: str) -> None:
+def test_a_missing_column_is_reported(path: str) -> None:
     with pytest.raises(MissingColumnError):
         lookup({"a": [{"x": "text"}]}, path)
 
 
 @pytest.mark.parametrize("value", [dt.date(2026, 1, 1), b"x", {"a": {1, 2}}])
-def test_values_without_a_text_form_are_told(value: Any) -> None:
+def test_values_without_a_text_form_are_reported(value: Any) -> None:
     with pytest.raises(UnusableValueError):
         fill("{a}", a=value)
 
@@ -108,7 +108,7 @@ def test_both_ends_of_a_bin_belong_to_it(value: Any, expected: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["-0.999999", 0, "2.500001", "1e9"])
-def test_a_number_in_no_bin_is_told(value: Any) -> None:
+def test_a_number_in_no_bin_is_reported(value: Any) -> None:
     with pytest.raises(NoBinError):
         label_of({"y": value}, spec(bins=BINS))
 
@@ -134,7 +134,7 @@ def test_the_label_a_value_misspells_is_found(value: str, expected: str | None) 
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ("bug; login", ', write `data.label.separator: ";"`'),
         ("bug|login|", ', write `data.label.separator: "|"`'),
@@ -143,8 +143,8 @@ def test_the_label_a_value_misspells_is_found(value: str, expected: str | None) 
         (";", ""),
     ],
 )
-def test_labels_with_another_separator_between_them_are_known(value: str, told: str) -> None:
-    assert meant(value, ("bug", "login"), several=True) == told
+def test_labels_with_another_separator_between_them_are_known(value: str, expected: str) -> None:
+    assert meant(value, ("bug", "login"), several=True) == expected
 
 
 def test_one_label_has_no_separator() -> None:

@@ -41,7 +41,7 @@ def test_files_beside_a_source_are_its_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("lines", "labels"), [(3, 2), (2, 5000), (1, 2)])
-def test_unequal_numbers_of_lines_are_told_with_both_files(
+def test_unequal_numbers_of_lines_are_reported_with_both_files(
     tmp_path: Path, lines: int, labels: int
 ) -> None:
     (tmp_path / "text").write_bytes(b"a\n" * lines)
@@ -59,7 +59,7 @@ def test_unequal_numbers_of_lines_are_told_with_both_files(
     assert f"`text` has {lines:,}, `label` has {labels:,}" in problem.message
 
 
-def test_a_broken_file_beside_a_source_is_told_by_its_own_name(tmp_path: Path) -> None:
+def test_a_broken_file_beside_a_source_is_reported_by_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"a\nb\n")
     (tmp_path / "label").write_bytes(b"x\n\xff\n")
 
@@ -71,7 +71,7 @@ def test_a_broken_file_beside_a_source_is_told_by_its_own_name(tmp_path: Path) -
         )
 
 
-def test_a_text_too_long_to_be_one_row_is_told(
+def test_a_text_too_long_to_be_one_row_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.data.reading.plain.MAX_LINE", 10)

@@ -53,7 +53,7 @@ def test_parquet_gives_the_same_rows(tmp_path: Path) -> None:
     assert [row.origin for row in rows] == ["r.parquet#1", "r.parquet#2"]
 
 
-def test_compression_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+def test_compression_is_recognised_by_content_not_by_name(tmp_path: Path) -> None:
     content = gzip.compress(b"text,label\na,b\n")
 
     assert read(tmp_path, "r.csv", content) == [{"text": "a", "label": "b"}]
@@ -136,7 +136,7 @@ def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
         (b"\x28\xb5\x2f\xfdnot really", [("D329", None)]),
     ],
 )
-def test_broken_tables_are_told_with_their_lines(
+def test_broken_tables_are_reported_with_their_lines(
     tmp_path: Path, content: bytes, expected: list[tuple[str, int | None]]
 ) -> None:
     assert codes(tmp_path, "r.csv", content) == expected
@@ -163,7 +163,7 @@ def test_broken_tables_are_told_with_their_lines(
         (b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "D326"),
     ],
 )
-def test_json_that_is_broken_or_ambiguous_is_told_with_its_line(
+def test_json_that_is_broken_or_ambiguous_is_reported_with_its_line(
     tmp_path: Path, line: bytes, code: str
 ) -> None:
     lines = b'{"a": "x"}\n' + line + b'\n{"a": "y"}\n'
@@ -194,7 +194,7 @@ def test_json_that_is_broken_or_ambiguous_is_told_with_its_line(
         (b'{"a": 1,}', "D325"),
     ],
 )
-def test_json_files_that_are_no_array_of_rows_are_told(
+def test_json_files_that_are_no_array_of_rows_are_reported(
     tmp_path: Path, content: bytes, code: str
 ) -> None:
     assert codes(tmp_path, "r.json", content)[0][0] == code
@@ -215,7 +215,7 @@ def test_text_that_crosses_the_pieces_that_are_read_stays_whole(tmp_path: Path) 
     assert rows == [json.loads(line) for line in lines]
 
 
-def test_a_wrong_byte_is_told_with_its_offset_and_a_fix(tmp_path: Path) -> None:
+def test_a_wrong_byte_is_reported_with_its_offset_and_a_fix(tmp_path: Path) -> None:
     content = b"a,b\n" + b"x,y\n" * 400_000 + b"caf\xe9,z\n"
     (problem,) = problems(tmp_path, "r.csv", content)
 
@@ -226,7 +226,7 @@ def test_a_wrong_byte_is_told_with_its_offset_and_a_fix(tmp_path: Path) -> None:
     assert read(tmp_path, "r.csv", content, encoding="latin-1")[-1] == {"a": "café", "b": "z"}
 
 
-def test_a_character_that_the_end_cuts_off_is_told(tmp_path: Path) -> None:
+def test_a_character_that_the_end_cuts_off_is_reported(tmp_path: Path) -> None:
     assert codes(tmp_path, "r.csv", "a,b\nx,é".encode()[:-1]) == [("D322", 2)]
 
 
@@ -238,7 +238,7 @@ def test_wide_encodings_are_read_when_they_are_named(tmp_path: Path, encoding: s
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13"])
-def test_an_encoding_that_is_none_is_told(tmp_path: Path, encoding: str) -> None:
+def test_an_encoding_that_is_none_is_reported(tmp_path: Path, encoding: str) -> None:
     assert codes(tmp_path, "r.csv", b"a,b\n1,2\n", encoding=encoding) == [("D322", None)]
 
 
@@ -256,7 +256,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_bytes(b"a,b\n1,2\n")
     (tmp_path / "r.csv").chmod(0)
     with pytest.raises(DataError, match="permission denied"):
@@ -264,7 +264,7 @@ def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.parquet"])
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"D320.*no such file"):
         list(read_rows(tmp_path / name, source()))
 
@@ -281,7 +281,7 @@ def test_an_unknown_suffix_asks_for_the_format(tmp_path: Path) -> None:
     ("content", "code"),
     [(b"", "D321"), (b"a,b\n", "D328"), (b"PAR1 cut off", "D328"), (gzip.compress(b"x"), "D328")],
 )
-def test_a_broken_parquet_file_is_told(tmp_path: Path, content: bytes, code: str) -> None:
+def test_a_broken_parquet_file_is_reported(tmp_path: Path, content: bytes, code: str) -> None:
     assert codes(tmp_path, "r.parquet", content) == [(code, None)]
 
 
@@ -299,7 +299,7 @@ ROW = '{"text": "a", "label": "b"}'
         ("r.csv", "PAR1\0\0", "`format: parquet`"),
     ],
 )
-def test_a_file_of_another_layout_than_it_says_is_told_with_the_fix(
+def test_a_file_of_another_layout_than_it_says_is_reported_with_the_fix(
     tmp_path: Path, name: str, content: str, hint: str
 ) -> None:
     first = problems(tmp_path, name, content.encode())[0]

@@ -68,7 +68,7 @@ def test_names_are_as_short_as_they_can_be() -> None:
     )
 
 
-def test_rows_know_their_source_and_problems_of_all_files_are_told(tmp_path: Path) -> None:
+def test_rows_know_their_source_and_problems_of_all_files_are_reported(tmp_path: Path) -> None:
     first = source(ref=file(tmp_path, "a/r.csv", b"text,label\nx,good\n"))
     second = source(ref=file(tmp_path, "b/r.jsonl", b'{"text": "y"}\n'))
     fetched = fetch_all([first, second], cached(tmp_path), Quiet())
@@ -84,7 +84,7 @@ def test_rows_know_their_source_and_problems_of_all_files_are_told(tmp_path: Pat
     assert [problem.code for problem in caught.value.problems] == ["D324", "D325"]
 
 
-def test_files_of_one_name_are_told_apart_in_rows_and_problems(tmp_path: Path) -> None:
+def test_files_of_one_name_are_distinguished_in_rows_and_problems(tmp_path: Path) -> None:
     sources = [
         source(ref=file(tmp_path, "train/r.csv", b"text\nx\n")),
         source(ref=file(tmp_path, "test/r.csv", b"text\ny,z\n")),
@@ -96,7 +96,7 @@ def test_files_of_one_name_are_told_apart_in_rows_and_problems(tmp_path: Path) -
         next(rows)
 
 
-def test_missing_files_of_all_sources_are_told_together(tmp_path: Path) -> None:
+def test_missing_files_of_all_sources_are_reported_together(tmp_path: Path) -> None:
     there = file(tmp_path, "text", b"x\n")
     sources = [
         source(ref=at(tmp_path / "absent.csv")),

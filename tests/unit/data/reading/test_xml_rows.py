@@ -81,7 +81,7 @@ def test_names_keep_their_prefix(tmp_path: Path) -> None:
         (b"<a>" * 2000, "D331", 1),
     ],
 )
-def test_xml_that_is_broken_is_told_with_its_line(
+def test_xml_that_is_broken_is_reported_with_its_line(
     tmp_path: Path, content: bytes, code: str, line: int
 ) -> None:
     assert codes(tmp_path, "r.xml", content, records="r")[-1] == (code, line)
@@ -115,7 +115,7 @@ def test_a_document_type_of_another_file_is_not_looked_up(tmp_path: Path) -> Non
     assert read(tmp_path, "r.xml", content, records="r") == [{"text": "x"}]
 
 
-def test_an_element_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_an_element_that_is_not_there_is_reported_with_those_that_are(tmp_path: Path) -> None:
     (near,) = problems(tmp_path, "r.xml", b"<all><address/><other/></all>", records="adress")
     (none,) = problems(tmp_path, "r.xml", b"<all><one/><one/></all>", records="quite_different")
 
@@ -123,7 +123,7 @@ def test_an_element_that_is_not_there_is_told_with_those_that_are(tmp_path: Path
     assert none.hint == "elements: `one`, `all`"
 
 
-def test_an_element_too_long_to_be_one_row_is_told(
+def test_an_element_too_long_to_be_one_row_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.data.reading.xml_rows.MAX_LINE", 100)

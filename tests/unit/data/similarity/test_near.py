@@ -142,7 +142,9 @@ def test_equal_rows_make_no_square(monkeypatch: pytest.MonkeyPatch, many: int) -
     assert all(one.exact for one in found)
 
 
-def test_a_large_group_of_alike_rows_is_capped_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_group_of_alike_rows_is_capped_and_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     form = "thank you for your order, it will be sent as soon as the goods have come in, number {}"
     texts = [form.format(number) for number in range(1_000, 3_000)]
     monkeypatch.setattr(near, "MANY", 1)

@@ -1,4 +1,4 @@
-"""Training rows that a check drops after the draw: replaced by unused ones, or said to be missing."""
+"""Training rows that a check drops after the draw: replaced by unused ones, or reported as missing."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_unused_rows_take_the_places_of_those_that_leak() -> None:
     )
 
 
-def test_without_drops_the_draw_is_the_same_and_nothing_is_said() -> None:
+def test_without_drops_the_draw_is_the_same_and_nothing_is_reported() -> None:
     dropped, kept = (run(pairs(120), leakage=action) for action in ("drop", "fail"))
 
     for split in ("train", "validation", "holdout"):
@@ -96,7 +96,7 @@ def test_every_row_is_counted_once_as_used_or_left_out() -> None:
     assert summary.firewall.compared == 60 + 10 + train_of(got).replaced
 
 
-def test_what_is_missing_is_said_where_no_row_is_unused() -> None:
+def test_what_is_missing_is_reported_where_no_row_is_unused() -> None:
     got = run(leaky(70, 30), leakage="drop")
     train = train_of(got)
     missing = 60 - train.rows

@@ -96,13 +96,13 @@ def test_too_few_rows_say_how_many_are_needed_and_what_would_fit() -> None:
     assert problem.hint == "`splits.train: 5` would fit"
 
 
-def test_a_fraction_that_leaves_no_row_is_told() -> None:
+def test_a_fraction_that_leaves_no_row_is_reported() -> None:
     splits = asked(train=0.9, validation=0.0001, holdout=0.0)
 
     assert [one.path for one in divided(some(3), splits)[1].problems] == ["splits.validation"]
 
 
-def test_a_class_with_one_holdout_row_is_told_with_what_it_needs() -> None:
+def test_a_class_with_one_holdout_row_is_reported_with_what_it_needs() -> None:
     rows = [Made(text=f"t{n}") for n in range(97)]
     rows += [Made(text=f"r{n}", labels=("b",)) for n in range(3)]
     found = classes(rows, asked(train=50, validation=10, holdout=40), "ab")
@@ -159,7 +159,7 @@ def test_files_say_the_splits_and_a_number_takes_so_many_of_them() -> None:
     assert all(pool.place[row] == Assignment.TRAIN for row in division.rows(pool, "validation"))
 
 
-def test_files_without_a_holdout_are_told() -> None:
+def test_files_without_a_holdout_are_reported() -> None:
     rows = [Made(text=f"t{n}", place=Assignment.TRAIN) for n in range(9)]
     splits = asked(by="files", train="all", validation=0, holdout="all")
 
@@ -189,7 +189,7 @@ def test_every_row_is_in_one_fold_and_folds_have_the_classes_in_equal_shares() -
     assert sum(sizes(pool, division).values()) == 53
 
 
-def test_a_class_with_fewer_rows_than_folds_is_told() -> None:
+def test_a_class_with_fewer_rows_than_folds_is_reported() -> None:
     rows = [*some(20, "a"), *(Made(text=f"b{n}", labels=("b",)) for n in range(3))]
     splits = asked(train="all", validation=0, holdout=0.2, folds=5)
 

@@ -15,7 +15,7 @@ class Weighted:
         self.weight = weight
 
 
-def weighed(weight: float) -> tuple[list[int], list[int], int, Findings]:
+def divided_with_weight(weight: float) -> tuple[list[int], list[int], int, Findings]:
     splits = asked(train="all", validation=20, holdout=80)
     pool = pool_of([Made(text=f"t{n}") for n in range(500)], splits)
     division = divide(pool, splits)
@@ -28,13 +28,13 @@ def weighed(weight: float) -> tuple[list[int], list[int], int, Findings]:
 
 
 def test_a_whole_weight_repeats_every_training_row_and_no_other() -> None:
-    train, judged, rows_seen, _ = weighed(3)
+    train, judged, rows_seen, _ = divided_with_weight(3)
 
     assert (len(train), len(judged), rows_seen) == (400, 100, 1200)
 
 
 def test_a_fraction_keeps_that_share_of_the_training_rows() -> None:
-    train, judged, rows_seen, findings = weighed(0.5)
+    train, judged, rows_seen, findings = divided_with_weight(0.5)
 
     assert 160 <= len(train) <= 240  # 4 standard deviations around 200
     assert (len(judged), rows_seen) == (100, len(train))
@@ -42,11 +42,11 @@ def test_a_fraction_keeps_that_share_of_the_training_rows() -> None:
 
 
 def test_a_mixed_weight_repeats_a_share_once_more() -> None:
-    train, _, rows_seen, _ = weighed(1.25)
+    train, _, rows_seen, _ = divided_with_weight(1.25)
 
     assert len(train) == 400
     assert 460 <= rows_seen <= 540
 
 
 def test_the_same_rows_are_kept_whatever_their_order() -> None:
-    assert weighed(0.5)[0] == weighed(0.5)[0]
+    assert divided_with_weight(0.5)[0] == divided_with_weight(0.5)[0]

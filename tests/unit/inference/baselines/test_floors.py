@@ -26,21 +26,21 @@ def answered(targets: Sequence[str]) -> list[Example]:
     ]
 
 
-def said_of(kind: str, targets: Sequence[str], labels: tuple[str, ...] = ()) -> set[str | None]:
+def answers_of(kind: str, targets: Sequence[str], labels: tuple[str, ...] = ()) -> set[str | None]:
     rows = answered(targets)
     return {row.label for row in majority(fold(rows, rows), task(kind, labels=labels))}
 
 
-def test_the_most_frequent_answer_is_always_said() -> None:
-    assert said_of("classification", ["b", "a", "b"], ("a", "b")) == {"b"}
-    assert said_of("multilabel", ["a, b", "none", "a, b", "a"], ("a", "b")) == {"a, b"}
-    assert said_of("extraction", ['{"city":"Rome"}', "{}", "{}"]) == {"{}"}
-    assert said_of("generation", ["yes", "no", "no"]) == {"no"}
+def test_the_most_frequent_answer_is_always_predicted() -> None:
+    assert answers_of("classification", ["b", "a", "b"], ("a", "b")) == {"b"}
+    assert answers_of("multilabel", ["a, b", "none", "a, b", "a"], ("a", "b")) == {"a, b"}
+    assert answers_of("extraction", ['{"city":"Rome"}', "{}", "{}"]) == {"{}"}
+    assert answers_of("generation", ["yes", "no", "no"]) == {"no"}
 
 
-def test_among_equals_the_first_label_is_said_and_else_the_first_text() -> None:
-    assert said_of("classification", ["b", "a"], ("b", "a")) == {"b"}
-    assert said_of("generation", ["yes", "no"]) == {"no"}
+def test_among_equals_the_first_label_is_predicted_and_else_the_first_text() -> None:
+    assert answers_of("classification", ["b", "a"], ("b", "a")) == {"b"}
+    assert answers_of("generation", ["yes", "no"]) == {"no"}
 
 
 def test_the_svm_says_one_label_or_several() -> None:

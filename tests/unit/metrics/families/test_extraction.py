@@ -31,7 +31,7 @@ SCHEMA: dict[str, Any] = {
 TASK = task("extraction", schema=SCHEMA)
 
 
-def said(rows: list[tuple[Any, str]]) -> list[Prediction]:
+def predictions(rows: list[tuple[Any, str]]) -> list[Prediction]:
     return [
         Prediction(
             id=f"{place:05}",
@@ -45,7 +45,7 @@ def said(rows: list[tuple[Any, str]]) -> list[Prediction]:
 
 
 def judged(*rows: tuple[Any, str]) -> Scores:
-    return score(said(list(rows)), Judging(task=TASK, confidence=0.95, seed=7))
+    return score(predictions(list(rows)), Judging(task=TASK, confidence=0.95, seed=7))
 
 
 def test_a_hand_computed_case() -> None:
@@ -130,7 +130,7 @@ def test_no_rows_leave_everything_undefined() -> None:
 def test_a_schema_without_fields_is_still_judged_as_a_whole() -> None:
     open_task = task("extraction", schema={"type": "object"})
 
-    scores = score(said([({}, "{}")]), Judging(task=open_task, confidence=0.95, seed=7))
+    scores = score(predictions([({}, "{}")]), Judging(task=open_task, confidence=0.95, seed=7))
 
     assert scores.metric("exact_match").value == 1.0
     assert scores.metric("macro_field_f1").undefined == "there is nothing to average over"
@@ -163,8 +163,8 @@ def test_how_outputs_fit_is_taken_from_free_decoding() -> None:
 
 
 def test_two_models_are_compared_field_by_field() -> None:
-    good = said([({"name": "a"}, '{"name":"a"}')] * 20)
-    poor = said([({"name": "a"}, '{"name":"b"}')] * 20)
+    good = predictions([({"name": "a"}, '{"name":"a"}')] * 20)
+    poor = predictions([({"name": "a"}, '{"name":"b"}')] * 20)
 
     for name in ("exact_match", "field_f1", "f1.name"):
         found = paired_difference(name, good, poor, Judging(task=TASK, confidence=0.95, seed=7))
@@ -200,7 +200,7 @@ def test_fields_of_single_values_score_as_in_scikit_learn(rows: list[Any]) -> No
         for side in (0, 1)
     )
 
-    found = values(said([(target, json.dumps(output)) for target, output in rows]), TASK)
+    found = values(predictions([(target, json.dumps(output)) for target, output in rows]), TASK)
 
     theirs = precision_recall_fscore_support(targets, outputs, average="micro", zero_division=0)
     for name, value in zip(("field_precision", "field_recall", "field_f1"), theirs, strict=False):

@@ -82,7 +82,7 @@ def test_values_are_compared_exactly(one: Any, other: Any, equal: bool) -> None:
         ("", (False, False)),
     ],
 )
-def test_outputs_that_do_not_fit_are_told_from_values_of_a_wrong_type(
+def test_outputs_that_do_not_fit_are_distinguished_from_values_of_a_wrong_type(
     text: str, expected: tuple[bool, bool]
 ) -> None:
     assert fits(text, ORDER) == expected

@@ -26,7 +26,7 @@ TASK = task("generation")
 Rows = list[tuple[str, list[str]]]
 
 
-def said(rows: Rows) -> list[Prediction]:
+def predictions(rows: Rows) -> list[Prediction]:
     return [
         Prediction(
             id=f"{place:05}",
@@ -42,7 +42,7 @@ def said(rows: Rows) -> list[Prediction]:
 
 def judged(rows: Rows, pattern: str = "") -> Scores:
     return score(
-        said(rows),
+        predictions(rows),
         Judging(task=task("generation", answer_pattern=pattern), confidence=0.95, seed=7),
     )
 
@@ -107,8 +107,8 @@ def test_all_right_is_not_certainty_and_all_wrong_is_not_either() -> None:
 
 
 def test_two_models_are_compared_by_wording() -> None:
-    good = said([("one two three four five", ["one two three four five"])] * 20)
-    poor = said([("one two", ["one two three four five"])] * 20)
+    good = predictions([("one two three four five", ["one two three four five"])] * 20)
+    poor = predictions([("one two", ["one two three four five"])] * 20)
 
     for name in ("bleu", "chrf", "rouge_l"):
         found = paired_difference(name, good, poor, Judging(task=TASK, confidence=0.95, seed=7))
@@ -141,7 +141,7 @@ def test_bleu_and_chrf_are_sacrebleus(rows: Rows) -> None:
         for place in range(most)
     ]
 
-    found = values(said(rows), TASK)
+    found = values(predictions(rows), TASK)
 
     assert found["bleu"] == pytest.approx(BLEU().corpus_score(texts, streams).score / 100)
     assert found["chrf"] == pytest.approx(CHRF().corpus_score(texts, streams).score / 100)
@@ -156,7 +156,7 @@ def test_rouge_is_rouge_scores(rows: Rows) -> None:
     ]
     scores = [scorer.score_multi(references, text) for text, references in rows]
 
-    found = values(said(rows), TASK)
+    found = values(predictions(rows), TASK)
 
     for name, theirs in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
         assert found[name] == pytest.approx(np.mean([one[theirs].fmeasure for one in scores]))

@@ -19,7 +19,7 @@ Rows = list[tuple[float, int, int]]
 TASK = task("text")
 
 
-def said(rows: Rows) -> list[Prediction]:
+def predictions(rows: Rows) -> list[Prediction]:
     return [
         Prediction(
             id=f"{place:05}",
@@ -36,7 +36,7 @@ def said(rows: Rows) -> list[Prediction]:
 
 
 def judged(rows: Rows) -> Scores:
-    return score(said(rows), Judging(task=TASK, confidence=0.95, seed=7))
+    return score(predictions(rows), Judging(task=TASK, confidence=0.95, seed=7))
 
 
 def test_a_hand_computed_case() -> None:
@@ -50,7 +50,7 @@ def test_a_hand_computed_case() -> None:
 
 @pytest.mark.parametrize("kind", ["chat", "text"])
 def test_every_metric_that_recipes_may_name_is_computed(kind: str) -> None:
-    found = score(said([(1.0, 1, 1)]), Judging(task=task(kind), confidence=0.95, seed=7))
+    found = score(predictions([(1.0, 1, 1)]), Judging(task=task(kind), confidence=0.95, seed=7))
 
     assert [metric.name for metric in found.metrics] == [spec.name for spec in KINDS[kind].metrics]
 
@@ -64,7 +64,7 @@ def test_every_metric_that_recipes_may_name_is_computed(kind: str) -> None:
 def test_values_are_the_definitions(rows: Rows) -> None:
     nats, tokens, size = (sum(column) for column in zip(*rows, strict=True))
 
-    found = values(said(rows), TASK)
+    found = values(predictions(rows), TASK)
 
     assert found["bits_per_byte"] == pytest.approx(nats / math.log(2) / size)
     assert found["perplexity"] == pytest.approx(math.exp(nats / tokens))
@@ -77,7 +77,7 @@ def test_a_perplexity_that_is_no_number_is_none() -> None:
 
 
 def test_rows_without_a_likelihood_leave_it_undefined() -> None:
-    rows = said([(1.0, 1, 1), (2.0, 2, 2)])
+    rows = predictions([(1.0, 1, 1), (2.0, 2, 2)])
     rows[0] = Prediction(id="x", target="", label=None, text="", probability=None)
 
     for metric in score(rows, Judging(task=TASK, confidence=0.95, seed=7)).metrics:
@@ -113,9 +113,9 @@ def test_an_interval_holds_the_value_and_narrows_with_rows() -> None:
     assert 3 < widths[0] / widths[1] < 5
 
 
-def test_a_model_that_foresees_each_row_better_is_told_from_luck() -> None:
-    before = said([(4.0 + place % 3, 4, 16) for place in range(30)])
-    after = said([(3.5 + place % 3, 4, 16) for place in range(30)])
+def test_a_model_that_foresees_each_row_better_is_distinguished_from_luck() -> None:
+    before = predictions([(4.0 + place % 3, 4, 16) for place in range(30)])
+    after = predictions([(3.5 + place % 3, 4, 16) for place in range(30)])
 
     found = paired_difference(
         "bits_per_byte", after, before, Judging(task=TASK, confidence=0.95, seed=7)

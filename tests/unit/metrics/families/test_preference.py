@@ -1,4 +1,4 @@
-"""Which of two answers is preferred: ties are wrong, lengths are told apart, a thumb counts as its direction."""
+"""Which of two answers is preferred: ties are wrong, lengths are kept apart, a thumb counts as its direction."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_tie_and_a_row_without_a_margin_are_wrong() -> None:
     assert found["preference_margin"].value == -0.125
 
 
-def test_accuracy_is_told_apart_by_which_answer_is_longer() -> None:
+def test_accuracy_is_distinguished_by_which_answer_is_longer() -> None:
     longer = {"bytes": 20}
     found = judged(pair(1, 1.0, **longer), pair(2, -1.0, **longer), pair(3, 1.0), pair(4, 1.0))
 

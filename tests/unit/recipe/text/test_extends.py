@@ -72,7 +72,7 @@ def parent(folder: Path, old: str, new: str) -> Path:
     return path
 
 
-def told(path: Path) -> list[tuple[str, str, int | None]]:
+def problems_of(path: Path) -> list[tuple[str, str, int | None]]:
     return [
         (problem.code, Path(problem.place.file).name, problem.place.line)
         for problem in check_recipe(path)[1]
@@ -151,21 +151,21 @@ def test_a_way_to_split_takes_the_place_of_the_parents(folder: Path) -> None:
 def test_a_mistake_in_the_parent_has_the_parents_file_and_line(folder: Path) -> None:
     parent(folder, "  epochs: 2", "  epoch: 2")
 
-    assert told(child(folder)) == [("R104", "base.yaml", 16)]
+    assert problems_of(child(folder)) == [("R104", "base.yaml", 16)]
 
 
 def test_a_mistake_in_the_child_has_the_childs_file_and_line(folder: Path) -> None:
-    assert told(child(folder, "rank: 16", "rank: none")) == [("R106", "child.yaml", 6)]
+    assert problems_of(child(folder, "rank: 16", "rank: none")) == [("R106", "child.yaml", 6)]
 
 
 def test_a_rule_across_both_points_to_where_the_key_stands(folder: Path) -> None:
-    assert told(child(folder, "f1.bug", "f1.bugs")) == [("R212", "child.yaml", 9)]
+    assert problems_of(child(folder, "f1.bug", "f1.bugs")) == [("R212", "child.yaml", 9)]
 
 
 def test_problems_of_the_child_come_before_those_of_the_parent(folder: Path) -> None:
     parent(folder, "rank: 8", "rnk: 8")
 
-    assert told(child(folder, "rank: 16", "rnak: 16")) == [
+    assert problems_of(child(folder, "rank: 16", "rnak: 16")) == [
         ("R104", "child.yaml", 6),
         ("R104", "base.yaml", 15),
     ]
@@ -177,25 +177,25 @@ def test_a_parent_that_is_not_there_is_a_mistake_of_the_child(folder: Path) -> N
     problem = check_recipe(path)[1][0]
 
     assert (problem.code, problem.hint) == ("R123", "did you mean `../shared/base.yaml`?")
-    assert told(path) == [("R123", "child.yaml", 2)]
+    assert problems_of(path) == [("R123", "child.yaml", 2)]
 
 
-def test_without_its_parent_the_childs_own_mistakes_are_told_too(folder: Path) -> None:
+def test_without_its_parent_the_childs_own_mistakes_are_reported_too(folder: Path) -> None:
     path = child(folder, "base.yaml", "bse.yaml")
     path.write_text(path.read_text(encoding="utf-8").replace("rank", "rnk"), encoding="utf-8")
 
-    assert told(path) == [("R123", "child.yaml", 2), ("R104", "child.yaml", 6)]
+    assert problems_of(path) == [("R123", "child.yaml", 2), ("R104", "child.yaml", 6)]
 
 
 @pytest.mark.parametrize("named", ["/etc/base.yaml", "~/base.yaml", "C:/base.yaml", "https://x/y"])
 def test_a_parent_is_a_relative_path(folder: Path, named: str) -> None:
-    assert told(child(folder, "../shared/base.yaml", named)) == [("R125", "child.yaml", 2)]
+    assert problems_of(child(folder, "../shared/base.yaml", named)) == [("R125", "child.yaml", 2)]
 
 
 def test_a_parent_cannot_extend_further(folder: Path) -> None:
     parent(folder, "recipe: v1", "recipe: v1\nextends: other.yaml")
 
-    assert told(child(folder)) == [("R124", "base.yaml", 2)]
+    assert problems_of(child(folder)) == [("R124", "base.yaml", 2)]
 
 
 def test_a_cycle_is_called_one(folder: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_cycle_is_called_one(folder: Path) -> None:
 def test_a_recipe_is_not_its_own_parent(folder: Path) -> None:
     path = child(folder, "../shared/base.yaml", "child.yaml")
 
-    assert told(path) == [("R124", "child.yaml", 2)]
+    assert problems_of(path) == [("R124", "child.yaml", 2)]
 
 
 @pytest.mark.parametrize(
@@ -222,12 +222,12 @@ def test_a_recipe_is_not_its_own_parent(folder: Path) -> None:
         (b"task: &a {}\n", "R117"),
     ],
 )
-def test_a_parent_that_is_no_recipe_is_told_at_its_own_place(
+def test_a_parent_that_is_no_recipe_is_reported_at_its_own_place(
     folder: Path, content: bytes, code: str
 ) -> None:
     (folder / "shared" / "base.yaml").write_bytes(content)
 
-    assert (code, "base.yaml") in [(code, file) for code, file, _ in told(child(folder))]
+    assert (code, "base.yaml") in [(code, file) for code, file, _ in problems_of(child(folder))]
 
 
 def test_an_inherited_name_is_a_warning(folder: Path) -> None:

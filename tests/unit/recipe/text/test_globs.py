@@ -88,7 +88,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path: Path) -> Non
     assert is_pattern("a[2].csv", tmp_path)
 
 
-def test_links_out_of_the_folder_are_left_out_and_told(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_left_out_and_reported(tmp_path: Path) -> None:
     files(tmp_path, "elsewhere/secret.csv", "here/d/a.csv")
     here = tmp_path / "here"
     (here / "d" / "out.csv").symlink_to(tmp_path / "elsewhere" / "secret.csv")

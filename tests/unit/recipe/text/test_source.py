@@ -131,7 +131,7 @@ def test_windows_line_ends_do_not_shift_positions() -> None:
         (b"a: " + b"x" * MAX_BYTES, ("R115", None, None)),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_place(
+def test_what_cannot_be_read_is_reported_with_its_place(
     text: str | bytes, expected: tuple[str, int | None, int | None]
 ) -> None:
     assert expected == refusal(text)

@@ -37,7 +37,7 @@ def test_progress_counts_every_row(pico: LoadedModel, progress: Any) -> None:
 def test_generate_gives_what_transformers_generates(pico: LoadedModel, progress: Any) -> None:
     prompts = _prompts(pico)
 
-    said = generate(pico, prompts, max_new_tokens=12, progress=progress)
+    generated = generate(pico, prompts, max_new_tokens=12, progress=progress)
 
     expected = []
     for prompt in prompts:
@@ -46,4 +46,4 @@ def test_generate_gives_what_transformers_generates(pico: LoadedModel, progress:
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False
         )
         expected.append(pico.chat.text(out[0, ids.shape[1] :].tolist()))
-    assert expected == [one.text for one in said]
+    assert expected == [one.text for one in generated]

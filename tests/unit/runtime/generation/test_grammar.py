@@ -1,4 +1,4 @@
-"""Grammars of answers: every right answer can be said, and nothing else can."""
+"""Grammars of answers: every right answer is accepted, and nothing else is."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def _accepts(grammar: Grammar, pico: LoadedModel, text: str) -> bool:
 
 
 @pytest.mark.parametrize("output", ["text", "json"])
-def test_a_label_may_be_said_and_nothing_else(pico: LoadedModel, output: str) -> None:
+def test_a_label_is_a_valid_answer_and_nothing_else_is(pico: LoadedModel, output: str) -> None:
     task = _task("classification", output=output)
     grammar = _grammar(pico, answer_grammar(task))
 
-    said = [_accepts(grammar, pico, answer_text(task, label) + END) for label in LABELS]
+    accepted = [_accepts(grammar, pico, answer_text(task, label) + END) for label in LABELS]
 
-    assert all(said)
+    assert all(accepted)
     assert not _accepts(grammar, pico, f"never{END}")
     assert not _accepts(grammar, pico, f"late, broken{END}")
 
@@ -77,7 +77,9 @@ def test_a_label_may_be_said_and_nothing_else(pico: LoadedModel, output: str) ->
 @pytest.mark.parametrize("output", ["text", "json"])
 @given(labels=st.sets(st.sampled_from(LABELS)))
 @settings(deadline=None, max_examples=examples(40))
-def test_any_set_of_labels_may_be_said(pico: LoadedModel, output: str, labels: set[str]) -> None:
+def test_any_set_of_labels_is_a_valid_answer(
+    pico: LoadedModel, output: str, labels: set[str]
+) -> None:
     task = _task("multilabel", output=output)
     text = answer_text(task, joined_labels(task, sorted(labels)))
 
@@ -87,7 +89,7 @@ def test_any_set_of_labels_may_be_said(pico: LoadedModel, output: str, labels: s
 @pytest.mark.parametrize(
     "text", ["", "broken, late", "late, late", "late, ", "late,broken", "nonelate"]
 )
-def test_no_other_list_of_labels_may_be_said(pico: LoadedModel, text: str) -> None:
+def test_no_other_list_of_labels_is_a_valid_answer(pico: LoadedModel, text: str) -> None:
     grammar = _grammar(pico, answer_grammar(_task("multilabel")))
 
     assert not _accepts(grammar, pico, text + END)
@@ -114,7 +116,9 @@ def test_a_token_out_of_place_is_refused(pico: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("terminator", ["\n### end", " <|im_end|>", "<|im_end|><|endoftext|>", "}"])
-def test_a_terminator_of_several_tokens_is_said_whole(pico: LoadedModel, terminator: str) -> None:
+def test_a_terminator_of_several_tokens_is_generated_whole(
+    pico: LoadedModel, terminator: str
+) -> None:
     grammar = _grammar(pico, object_grammar(_object({"n": {"type": "integer"}})), terminator)
 
     assert _accepts(grammar, pico, '{"n":1}' + terminator)
@@ -195,7 +199,7 @@ def _object_and_value(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], 
 
 @given(drawn=_object_and_value())
 @settings(deadline=None, max_examples=examples(60))
-def test_every_object_that_fits_may_be_said_as_it_is_written(
+def test_every_object_that_fits_is_valid_as_it_is_written(
     pico: LoadedModel, drawn: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     schema, value = drawn
@@ -208,12 +212,12 @@ def test_every_object_that_fits_may_be_said_as_it_is_written(
     drawn=_object_and_value(), choices=st.lists(st.integers(0, 1 << 16), min_size=200, max_size=200)
 )
 @settings(deadline=None, max_examples=examples(40))
-def test_whatever_is_said_parses_and_fits(
+def test_whatever_is_generated_parses_and_fits(
     pico: LoadedModel, drawn: tuple[dict[str, Any], dict[str, Any]], choices: list[int]
 ) -> None:
     schema, _ = drawn
     matcher = _grammar(pico, object_grammar(schema)).matcher()
-    said = matcher.forced()
+    tokens = matcher.forced()
     closing = [pico.chat.token_ids(text)[0] for text in ('"', "}", "]", "1", END)]
 
     for choice in choices:  # at random at first, then towards an end
@@ -221,11 +225,11 @@ def test_whatever_is_said_parses_and_fits(
             break
         allowed = matcher.allowed().tolist()
         ends = [token for token in closing if token in allowed]
-        token = ends[0] if ends and len(said) > 30 else allowed[choice % len(allowed)]
+        token = ends[0] if ends and len(tokens) > 30 else allowed[choice % len(allowed)]
         matcher.accept(token)
-        said += [token, *matcher.forced()]
+        tokens += [token, *matcher.forced()]
 
-    text = pico.chat.text(said)
+    text = pico.chat.text(tokens)
     if matcher.is_done and not _is_beyond_floats(text):
         found = read_object(text)
         assert found is not None
@@ -240,7 +244,7 @@ def _is_beyond_floats(text: str) -> bool:
     return not all(map(math.isfinite, numbers))
 
 
-def test_fields_that_no_schema_names_are_not_said_unless_it_says_so(pico: LoadedModel) -> None:
+def test_fields_that_no_schema_names_are_not_generated_unless_it_says_so(pico: LoadedModel) -> None:
     schema = _object({"a": {"type": "string"}})
     text = '{"a":"x","b":1}' + END
 
@@ -251,7 +255,7 @@ def test_fields_that_no_schema_names_are_not_said_unless_it_says_so(pico: Loaded
     assert _accepts(_grammar(pico, object_grammar(opened)), pico, text)
 
 
-def test_a_required_field_that_is_not_described_can_still_be_said(pico: LoadedModel) -> None:
+def test_a_required_field_that_is_not_described_can_still_be_answered(pico: LoadedModel) -> None:
     schema = _object({"a": {"type": "string"}}, required=["a", "b"])
 
     assert _accepts(_grammar(pico, object_grammar(schema)), pico, '{"a":"x","b":1}' + END)

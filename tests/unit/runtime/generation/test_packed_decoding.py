@@ -70,11 +70,13 @@ def test_rows_together_say_what_each_says_alone(
 ) -> None:
     held = grammar if way == "bound" else None
 
-    said = generate(pico, prompts, max_new_tokens=MOST, progress=progress, constraint=held)
+    generated = generate(pico, prompts, max_new_tokens=MOST, progress=progress, constraint=held)
 
     alone = [_alone(pico, prompt, held) for prompt in prompts]
-    assert [(one.text, one.finished) for one in said] == [(one.text, one.finished) for one in alone]
-    assert [one.probability for one in said] == pytest.approx(
+    assert [(one.text, one.finished) for one in generated] == [
+        (one.text, one.finished) for one in alone
+    ]
+    assert [one.probability for one in generated] == pytest.approx(
         [one.probability for one in alone], rel=1e-3
     )
     assert progress.updates[-1] == (len(prompts), len(prompts))
@@ -115,9 +117,9 @@ def test_a_model_that_cannot_be_packed_is_asked_row_by_row(
 def test_an_answer_that_is_all_forced_needs_no_model(pico: LoadedModel, progress: Any) -> None:
     only = Grammar.of(pico.chat.tokenizer, 'answer: "yes"', pico.chat.terminator)
 
-    said = generate(pico, ALIKE, max_new_tokens=MOST, progress=progress, constraint=only)
+    generated = generate(pico, ALIKE, max_new_tokens=MOST, progress=progress, constraint=only)
 
-    assert {(one.text, one.probability, one.finished) for one in said} == {("yes", 1.0, True)}
+    assert {(one.text, one.probability, one.finished) for one in generated} == {("yes", 1.0, True)}
 
 
 def test_text_that_is_cut_off_is_not_finished(
@@ -134,6 +136,6 @@ def test_a_terminator_of_ordinary_tokens_ends_an_answer(pico: LoadedModel, progr
     model = replace(pico, chat=chat)
     held = Grammar.of(chat.tokenizer, object_grammar(SCHEMA), ends)
 
-    said = generate(model, ALIKE, max_new_tokens=60, progress=progress, constraint=held)
+    generated = generate(model, ALIKE, max_new_tokens=60, progress=progress, constraint=held)
 
-    assert all(one.finished and one.text.endswith("}") for one in said)
+    assert all(one.finished and one.text.endswith("}") for one in generated)

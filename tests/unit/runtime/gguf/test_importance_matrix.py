@@ -86,7 +86,7 @@ def test_the_quantizer_uses_it_and_is_closer_on_what_it_weighs(
     matrix = tmp_path / "importance.gguf"
     write_importance(matrix, Squares(sums=heavy, tokens=4, rows=1), sixteen)
     errors = {}
-    for kind, given in (("plain", None), ("weighed", matrix)):
+    for kind, given in (("plain", None), ("weighted", matrix)):
         target = tmp_path / f"{kind}.gguf"
         write_gguf(
             pico_folder,
@@ -99,7 +99,7 @@ def test_the_quantizer_uses_it_and_is_closer_on_what_it_weighs(
         )
         errors[kind] = _error(sixteen, target)
 
-    assert errors["weighed"] < 0.7 * errors["plain"]
+    assert errors["weighted"] < 0.7 * errors["plain"]
 
 
 def _error(before: Path, after: Path) -> float:

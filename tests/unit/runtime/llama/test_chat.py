@@ -21,7 +21,7 @@ def test_the_prompt_is_that_of_the_folder(pico: LoadedModel) -> None:
     assert chat.terminator == pico.chat.terminator
 
 
-def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_reported(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").write_bytes(b"GGUF and no more")
 
     with pytest.raises(StageError, match="X634"):

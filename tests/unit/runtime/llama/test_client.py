@@ -1,4 +1,4 @@
-"""llama.cpp answers as transformers does, and its failures are told."""
+"""llama.cpp answers as transformers does, and its failures are reported."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def _scored_one_by_one(pico: LoadedModel, prompt: str, answers: list[str]) -> li
     start, found = pico.chat.token_ids(prompt), []
     for answer in answers:
         tokens = pico.chat.token_ids(answer)
-        said = _log_probabilities(pico, [*start, *tokens])
+        log_probabilities = _log_probabilities(pico, [*start, *tokens])
         steps = enumerate(tokens, start=len(start) - 1)
-        found.append(sum(float(said[place, token]) for place, token in steps))
+        found.append(sum(float(log_probabilities[place, token]) for place, token in steps))
     return found
 
 
@@ -87,7 +87,7 @@ def test_the_likelihood_is_that_of_transformers(
         for row in ids
     ]
 
-    said = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
+    answers = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
 
     expected = [
         -sum(
@@ -96,7 +96,7 @@ def test_the_likelihood_is_that_of_transformers(
         )
         for row in ids
     ]
-    assert expected == pytest.approx(said.likelihoods, rel=2e-3)
+    assert expected == pytest.approx(answers.likelihoods, rel=2e-3)
 
 
 def test_speed_and_memory_are_measured(
@@ -104,20 +104,20 @@ def test_speed_and_memory_are_measured(
 ) -> None:
     request = Request(prompts=prompts[:3], timed=4)
 
-    said = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
+    answers = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
 
-    assert said.speed is not None
-    assert (said.speed["prompts"], said.speed["tokens"]) == (3, 4)
-    assert said.speed["tokens_per_second"] > 0 < said.speed["first_token_seconds"]
-    assert said.peak_memory_bytes > gguf.stat().st_size
+    assert answers.speed is not None
+    assert (answers.speed["prompts"], answers.speed["tokens"]) == (3, 4)
+    assert answers.speed["tokens_per_second"] > 0 < answers.speed["first_token_seconds"]
+    assert answers.peak_memory_bytes > gguf.stat().st_size
 
 
 def test_prompts_have_the_tokens_of_transformers(
     pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
 ) -> None:
-    said = choose_gguf(gguf, prompts, ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+    answers = choose_gguf(gguf, prompts, ANSWERS, threads=1, workdir=tmp_path, progress=progress)
 
-    assert [pico.chat.token_ids(prompt) for prompt in prompts] == said.token_ids
+    assert [pico.chat.token_ids(prompt) for prompt in prompts] == answers.token_ids
 
 
 def test_free_text_comes_with_the_same_choices(
@@ -128,8 +128,8 @@ def test_free_text_comes_with_the_same_choices(
 
     both = choose_gguf(gguf, prompts, ANSWERS, **common, max_new_tokens=4)
 
-    said = generate(pico, prompts, max_new_tokens=4, progress=progress)
-    expected = [one.text for one in said]
+    generated = generate(pico, prompts, max_new_tokens=4, progress=progress)
+    expected = [one.text for one in generated]
     assert (expected, alone.choices) == (both.texts, both.choices)
 
 
@@ -165,7 +165,7 @@ def test_without_llama_cpp_the_extra_is_named(
     assert "slm-recipe[gguf]" in (caught.value.problems[0].hint or "")
 
 
-def test_a_killed_tool_is_told_by_its_signal() -> None:
+def test_a_killed_tool_is_reported_with_its_signal() -> None:
     command = module("timeit")("-n1", "import os; os.kill(os.getpid(), 9)")
 
     with pytest.raises(StageError) as caught:
@@ -212,7 +212,7 @@ def test_a_llama_cpp_of_the_user_must_be_built(
     assert caught.value.problems[0].message == "GGUF export needs llama-quantize"
 
 
-def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path: Path) -> None:
+def test_a_model_the_converter_does_not_know_is_reported(pico_folder: Path, tmp_path: Path) -> None:
     odd = Path(shutil.copytree(pico_folder, tmp_path / "odd"))
     config = json.loads((odd / "config.json").read_text())
     (odd / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
@@ -224,7 +224,7 @@ def test_a_model_the_converter_does_not_know_is_told(pico_folder: Path, tmp_path
     assert (problem.code, "NoSuchModel" in (problem.hint or "")) == ("X631", True)
 
 
-def test_a_full_disk_is_told_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, pico_folder: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1, 1, 0))

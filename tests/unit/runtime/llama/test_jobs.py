@@ -83,18 +83,18 @@ def test_the_free_text_costs_nothing_where_the_search_saw_it(
     decoded = DecodingJob(READ, most=5)
     fed_by(decoded, table)
 
-    job, search, said = both()
+    job, search, answer = both()
 
     assert fed_by(job, table) == [*looked_into, *more]
     assert search.search.choice == alone.search.choice
-    assert said.decoding.result().text == decoded.decoding.result().text == text
-    assert said.decoding.finished
+    assert answer.decoding.result().text == decoded.decoding.result().text == text
+    assert answer.decoding.finished
     assert decoded.decoding.finished
 
 
 def test_an_answer_that_does_not_fit_is_cut_off_as_decoding_cuts_it() -> None:
-    job, _, said = both(most=1)
+    job, _, answer = both(most=1)
 
     fed_by(job, SAYS_AN_ANSWER)
 
-    assert (said.decoding.result().text, said.decoding.finished) == ("1", False)
+    assert (answer.decoding.result().text, answer.decoding.finished) == ("1", False)

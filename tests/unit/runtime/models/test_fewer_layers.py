@@ -76,12 +76,12 @@ def test_a_student_continues_a_text_by_its_cache(deep: Path, tmp_path: Path, cpu
     student = load_model(tmp_path / "student", device=cpu, precision="fp32")
     ids = torch.tensor([student.chat.token_ids("the film was good")])
     with torch.inference_mode():
-        said = [
+        logits = [
             student.model.generate(ids, max_new_tokens=8, do_sample=False, use_cache=cached)
             for cached in (True, False)
         ]
 
-    assert torch.equal(*said)
+    assert torch.equal(*logits)
 
 
 def test_what_was_made_is_counted(deep: Path, tmp_path: Path) -> None:

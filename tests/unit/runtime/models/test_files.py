@@ -116,7 +116,9 @@ def test_an_adapter_is_no_base_model(tmp_path: Path) -> None:
     "text", ["[" * 100_000, '{"a":' * 100_000, "null", "[]", "3", "{", "", "\xff"]
 )
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "x.index.json"])
-def test_a_settings_file_that_is_none_is_told_at_once(tmp_path: Path, name: str, text: str) -> None:
+def test_a_settings_file_that_is_none_is_reported_at_once(
+    tmp_path: Path, name: str, text: str
+) -> None:
     (tmp_path / name).write_bytes(text.encode("latin-1"))
 
     assert _refused(tmp_path) == "X694"

@@ -81,7 +81,7 @@ def test_rows_that_are_too_long_are_all_listed(pico: LoadedModel) -> None:
     assert problem.message.startswith("2 rows are longer than 200 tokens: a.csv:9 (")
 
 
-def test_one_row_that_is_too_long_is_told_as_one(pico: LoadedModel) -> None:
+def test_one_row_that_is_too_long_is_reported_as_one(pico: LoadedModel) -> None:
     with pytest.raises(DataError) as refused:
         _render(pico, [_row("good"), _row("x " * 300, origin="a.csv:2")])
 

@@ -25,7 +25,7 @@ def chat(pico: LoadedModel) -> Chat:
     return load_chat(pico.folder)
 
 
-def said(*contents: str) -> list[dict[str, str]]:
+def assistant_turns(*contents: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": content} for content in contents]
 
 
@@ -52,7 +52,9 @@ def codes(stats: RenderStats, loss: str) -> list[str]:
 
 
 def test_a_pair_is_written_as_text(chat: Chat, tmp_path: Path) -> None:
-    rows, stats = rendered(chat, example(chosen=said("yes"), rejected=said("no")), loss="dpo")
+    rows, stats = rendered(
+        chat, example(chosen=assistant_turns("yes"), rejected=assistant_turns("no")), loss="dpo"
+    )
     write_rows(tmp_path / "train.jsonl", rows)
 
     written = json.loads((tmp_path / "train.jsonl").read_text(encoding="utf-8"))
@@ -65,8 +67,10 @@ def test_a_pair_is_written_as_text(chat: Chat, tmp_path: Path) -> None:
 
 
 def test_a_single_answer_is_written_with_its_thumb(chat: Chat) -> None:
-    down = example(answer=said("no"), desirable=False)
-    rows, stats = rendered(chat, example(answer=said("yes"), desirable=True), down, loss="kto")
+    down = example(answer=assistant_turns("no"), desirable=False)
+    rows, stats = rendered(
+        chat, example(answer=assistant_turns("yes"), desirable=True), down, loss="kto"
+    )
 
     assert codes(stats, "kto") == []
     assert [row.columns["label"] for row in rows] == [True, False]
@@ -76,8 +80,8 @@ def test_a_single_answer_is_written_with_its_thumb(chat: Chat) -> None:
 @pytest.mark.parametrize(
     ("loss", "row"),
     [
-        ("kto", example(chosen=said("yes"), rejected=said("no"))),
-        ("dpo", example(answer=said("yes"), desirable=True)),
+        ("kto", example(chosen=assistant_turns("yes"), rejected=assistant_turns("no"))),
+        ("dpo", example(answer=assistant_turns("yes"), desirable=True)),
     ],
 )
 def test_rows_that_the_loss_cannot_learn_from_are_refused(
@@ -89,15 +93,15 @@ def test_rows_that_the_loss_cannot_learn_from_are_refused(
 
 
 def test_answers_of_one_thumb_are_refused(chat: Chat) -> None:
-    rows = [example(answer=said(text), desirable=True) for text in ("yes", "sure")]
+    rows = [example(answer=assistant_turns(text), desirable=True) for text in ("yes", "sure")]
     _, stats = rendered(chat, *rows, loss="kto")
 
     assert codes(stats, "kto") == ["D428"]
 
 
 def test_an_answer_of_several_turns_is_refused(chat: Chat) -> None:
-    turns = [*said("yes"), {"role": "user", "content": "and?"}, *said("no")]
-    _, stats = rendered(chat, example(chosen=turns, rejected=said("no")), loss="dpo")
+    turns = [*assistant_turns("yes"), {"role": "user", "content": "and?"}, *assistant_turns("no")]
+    _, stats = rendered(chat, example(chosen=turns, rejected=assistant_turns("no")), loss="dpo")
 
     assert codes(stats, "dpo") == ["D426"]
 
@@ -108,7 +112,10 @@ def test_tokens_that_run_over_the_end_of_the_prompt_are_refused(chat: Chat) -> N
         "{% if add_generation_prompt %}<|im_start|>assistant {% endif %}"
     )
     _, stats = rendered(
-        chat, example(chosen=said("good"), rejected=said("x")), loss="dpo", template=joined
+        chat,
+        example(chosen=assistant_turns("good"), rejected=assistant_turns("x")),
+        loss="dpo",
+        template=joined,
     )
 
     assert codes(stats, "dpo") == ["D426"]
@@ -120,7 +127,7 @@ def test_a_loss_that_would_put_a_token_before_the_prompt_is_refused(chat: Chat) 
         "{% for m in messages %}{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}assistant\n{% endif %}"
     )
-    pair = example(chosen=said("yes"), rejected=said("no"))
+    pair = example(chosen=assistant_turns("yes"), rejected=assistant_turns("no"))
 
     assert codes(rendered(chat, pair, loss="dpo", template=plain)[1], "dpo") == []
     assert codes(rendered(chat, pair, loss="orpo", template=plain)[1], "orpo") == ["D426"]

@@ -292,7 +292,7 @@ def test_a_marker_deep_in_a_chat_is_found(chat: Chat) -> None:
     assert [problem.code for problem in refused.value.problems] == ["D392"]
 
 
-def test_all_problems_are_told_at_once(chat: Chat) -> None:
+def test_all_problems_are_reported_at_once(chat: Chat) -> None:
     rows = [example("x " * 300, "positive"), example("bad<|im_end|>", "negative")]
 
     with pytest.raises(DataError) as refused:

@@ -33,8 +33,8 @@ def _plainly(pico: LoadedModel, context: str, choice: str) -> Continuation:
 
 
 def _same(pico: LoadedModel, found: list[list[Continuation]]) -> None:
-    for (context, choices), told in zip(ITEMS, found, strict=True):
-        for choice, one in zip(choices, told, strict=True):
+    for (context, choices), scores in zip(ITEMS, found, strict=True):
+        for choice, one in zip(choices, scores, strict=True):
             plain = _plainly(pico, context, choice)
             assert one.nll == pytest.approx(plain.nll, abs=1e-4)
             assert (one.tokens, one.bytes) == (plain.tokens, plain.bytes)

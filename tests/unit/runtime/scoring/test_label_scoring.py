@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import label_scoring as choosing
-from engine.runtime.scoring import packed_search as flights
+from engine.runtime.scoring import packed_search
 from engine.runtime.scoring.label_scoring import choose, search_rows
 from engine.runtime.scoring.label_search import Search, make_tree
 from engine.runtime.scoring.packed_cache import PackedCache
@@ -51,8 +51,8 @@ def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
     """One row, one answer, no cache, no tree."""
     asked, tokens = loaded.chat.token_ids(prompt), loaded.chat.token_ids(answer)
     logits = loaded.model(input_ids=torch.tensor([[*asked, *tokens]])).logits[0]
-    said = logits[len(asked) - 1 : -1].log_softmax(-1)
-    return float(said[range(len(tokens)), tokens].sum())
+    log_probabilities = logits[len(asked) - 1 : -1].log_softmax(-1)
+    return float(log_probabilities[range(len(tokens)), tokens].sum())
 
 
 def _scores(
@@ -136,9 +136,9 @@ def test_many_labels_in_little_room_score_the_same(
     answers = _ended(pico, [f"{WORDS[at % 8]} {WORDS[at // 8 % 8]} {at}" for at in range(200)])
     prompts = _prompts(pico, [f"{'film ' * (at % 7)}{at}" for at in range(4)])
     whole = _scores(pico, prompts, answers)
-    monkeypatch.setitem(flights.PASS_TOKENS, "cpu", 16)
-    monkeypatch.setitem(flights.STORE_BYTES, "cpu", 1)
-    monkeypatch.setitem(flights.LOGIT_BYTES, "cpu", 8 * 4 * 320)
+    monkeypatch.setitem(packed_search.PASS_TOKENS, "cpu", 16)
+    monkeypatch.setitem(packed_search.STORE_BYTES, "cpu", 1)
+    monkeypatch.setitem(packed_search.LOGIT_BYTES, "cpu", 8 * 4 * 320)
 
     little = _scores(pico, prompts[:2], answers)
 
@@ -280,10 +280,10 @@ def test_the_search_knows_what_greedy_decoding_says(
     assert None in expected or is_packed
 
 
-def test_what_every_answer_begins_with_is_not_taken_for_said(pico: LoadedModel) -> None:
+def test_what_every_answer_begins_with_is_not_taken_for_generated(pico: LoadedModel) -> None:
     prompts = _prompts(pico)[:1]
-    said = _greedy(pico, prompts[0], 2)
-    tree = make_tree([[said[0] + 1, 5], [said[0] + 1, 6]])
+    tokens = _greedy(pico, prompts[0], 2)
+    tree = make_tree([[tokens[0] + 1, 5], [tokens[0] + 1, 6]])
     found: dict[int, Search] = {}
 
     search_rows(pico, prompts, tree, make=lambda: Search(tree), done=found.__setitem__)

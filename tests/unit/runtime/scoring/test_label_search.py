@@ -219,7 +219,7 @@ def test_a_wrong_count_of_numbers_is_refused() -> None:
 
 
 @pytest.mark.parametrize("answers", [[[1], [1]], [[1], [1, 2]], [[1, 2], [1]], [[], [1]]])
-def test_answers_that_cannot_be_told_apart_are_refused(answers: list[list[int]]) -> None:
+def test_answers_that_cannot_be_distinguished_are_refused(answers: list[list[int]]) -> None:
     with pytest.raises(ValueError, match="answer"):
         build_trie(answers)
 

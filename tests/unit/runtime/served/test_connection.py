@@ -108,7 +108,7 @@ def test_an_answer_without_end_is_left(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "body", ["[" * 100_000, '{"a":' * 100_000, "null", "[]", "1" * 5000, '{"choices": 1}', "\x00"]
 )
-def test_an_answer_of_another_form_is_told(body: str, tmp_path: Path) -> None:
+def test_an_answer_of_another_form_is_reported(body: str, tmp_path: Path) -> None:
     trouble = Trouble(status=200, body=body)
     with serving(Service(trouble=lambda _body, _before: trouble)) as service:
         assert code_of(service.url, tmp_path) in ("E724", "E726")
@@ -245,7 +245,7 @@ def test_the_certificate_must_be_that_of_the_name(
             assert code_of(f"https://rows.example:{port}/v1", tmp_path) == "E721"
 
 
-def test_a_kind_of_proxy_that_nobody_speaks_is_told(
+def test_a_kind_of_proxy_that_nobody_speaks_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("all_proxy", "odd://127.0.0.1:9")
@@ -298,15 +298,15 @@ def test_a_key_that_is_echoed_is_kept_and_shown_nowhere(
         models={"served": f"owner {KEY}"},
         trouble=lambda _body, _before: trouble if body else None,
     )
-    told = ""
+    output = ""
     with serving(service):
         try:
-            told = repr(ask(service.url, tmp_path, key="THEIR_KEY"))
+            output = repr(ask(service.url, tmp_path, key="THEIR_KEY"))
         except EngineError as error:
-            told = f"{error} {error.problems}"
+            output = f"{error} {error.problems}"
 
     kept = tmp_path / "answers.jsonl"
-    text = told + (kept.read_text(encoding="utf-8") if kept.exists() else "")
+    text = output + (kept.read_text(encoding="utf-8") if kept.exists() else "")
     assert "[key]" in text
     assert KEY.lower() not in text.lower()
 
@@ -324,7 +324,7 @@ def test_an_older_file_of_answers_is_read_without_the_key(
     assert served.replies[0].text == "[key]"
 
 
-def test_a_pipe_in_the_place_of_the_answers_is_told(tmp_path: Path) -> None:
+def test_a_pipe_in_the_place_of_the_answers_is_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "answers.jsonl")
     with serving(Service()) as service:
         assert code_of(service.url, tmp_path) == "E750"

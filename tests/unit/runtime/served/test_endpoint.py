@@ -165,16 +165,16 @@ def test_it_waits_as_long_as_the_server_says_but_a_minute_at_most(tmp_path: Path
     assert pauses == [7, 60, 60]
 
 
-def test_a_server_that_stays_busy_is_told(tmp_path: Path) -> None:
+def test_a_server_that_stays_busy_is_reported(tmp_path: Path) -> None:
     trouble = Trouble(status=429, body={"error": {"message": "quota exceeded"}})
 
-    code, told = code_of(Service(trouble=lambda _body, _before: trouble), tmp_path)
+    code, message = code_of(Service(trouble=lambda _body, _before: trouble), tmp_path)
 
     assert code == "E725"
-    assert "6 attempts: HTTP 429: quota exceeded" in told
+    assert "6 attempts: HTTP 429: quota exceeded" in message
 
 
-def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_is_reported_at_once(tmp_path: Path) -> None:
     with serving(Service()) as service:
         pass
     pauses: list[float] = []
@@ -184,17 +184,17 @@ def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
     assert pauses == []
 
 
-def test_a_key_that_is_not_accepted_is_told_without_it(
+def test_a_key_that_is_not_accepted_is_reported_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", SECRET)
     service = Service(key="another one")
 
-    code, told = code_of(service, tmp_path, api_key_env="MY_KEY")
+    code, message = code_of(service, tmp_path, api_key_env="MY_KEY")
 
     assert code == "E722"
-    assert "Incorrect API key provided" in told
-    assert SECRET not in told
+    assert "Incorrect API key provided" in message
+    assert SECRET not in message
 
 
 def test_the_key_is_sent_and_stands_in_no_file(
@@ -208,20 +208,20 @@ def test_the_key_is_sent_and_stands_in_no_file(
     assert SECRET not in (tmp_path / "answers.jsonl").read_text(encoding="utf-8")
 
 
-def test_a_missing_key_is_told_with_the_command_that_sets_it(tmp_path: Path) -> None:
-    code, told = code_of(Service(), tmp_path, api_key_env="MY_KEY")
+def test_a_missing_key_is_reported_with_the_command_that_sets_it(tmp_path: Path) -> None:
+    code, message = code_of(Service(), tmp_path, api_key_env="MY_KEY")
 
     assert code == "E727"
-    assert "export MY_KEY=" in told
+    assert "export MY_KEY=" in message
 
 
-def test_a_model_that_is_not_served_is_told_with_the_nearest(tmp_path: Path) -> None:
+def test_a_model_that_is_not_served_is_reported_with_the_nearest(tmp_path: Path) -> None:
     service = Service(models={"served-large": "", "other": ""})
 
-    code, told = code_of(service, tmp_path, model="serve-large")
+    code, message = code_of(service, tmp_path, model="serve-large")
 
     assert code == "E723"
-    assert "did you mean `served-large`?" in told
+    assert "did you mean `served-large`?" in message
     assert service.asked == []
 
 
@@ -239,13 +239,13 @@ def test_a_server_without_a_list_says_that_the_model_is_not_there(tmp_path: Path
 
 
 @pytest.mark.parametrize("body", ["<html>", {"text": "hello"}, {"choices": []}, [1]])
-def test_an_answer_that_is_none_is_told(tmp_path: Path, body: Any) -> None:
+def test_an_answer_that_is_none_is_reported(tmp_path: Path, body: Any) -> None:
     trouble = Trouble(status=200, body=body)
 
-    code, told = code_of(Service(trouble=lambda _asked, _before: trouble), tmp_path, form=Form())
+    code, message = code_of(Service(trouble=lambda _asked, _before: trouble), tmp_path, form=Form())
 
     assert code in ("E724", "E726")
-    assert "/v1" in told
+    assert "/v1" in message
 
 
 @pytest.mark.parametrize(
@@ -320,13 +320,13 @@ def test_many_rows_that_are_refused_end_it(tmp_path: Path) -> None:
         is_first = body["messages"][0]["content"] == "row 0"
         return None if is_first else Trouble(status=400, body="too long")
 
-    code, told = code_of(Service(trouble=refuses), tmp_path)
+    code, message = code_of(Service(trouble=refuses), tmp_path)
 
     assert code == "E724"
-    assert "5 of 6 rows" in told
+    assert "5 of 6 rows" in message
 
 
-def test_what_is_not_counted_and_what_was_cut_off_is_said(tmp_path: Path) -> None:
+def test_what_is_not_counted_and_what_was_cut_off_is_reported(tmp_path: Path) -> None:
     with serving(Service(usage=False, finish="length")) as service:
         served = ask(service, tmp_path, rows=2)
 
@@ -355,10 +355,10 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     away = Trouble(status=307, body="", headers={"Location": "http://127.0.0.1:9/v1"})
 
-    code, told = code_of(Service(trouble=lambda _body, _before: away), tmp_path, form=Form())
+    code, message = code_of(Service(trouble=lambda _body, _before: away), tmp_path, form=Form())
 
     assert code == "E724"
-    assert "HTTP 307" in told
+    assert "HTTP 307" in message
 
 
 def test_answers_in_the_file_are_one_object_a_line(tmp_path: Path) -> None:
@@ -381,6 +381,6 @@ def test_a_success_that_says_it_is_an_error_is_one(tmp_path: Path) -> None:
     assert pauses == [1]
 
 
-def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+def test_an_address_that_is_none_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="E721"):
         ask(Service(url="http://[::1"), tmp_path)

@@ -36,8 +36,8 @@ class LLM:
         asked = {"prompts": prompts, **vars(sampling), **self.options}
         asked["lora"] = lora_request and lora_request.path
         open(SEEN, "w").write(json.dumps(asked))
-        shares = [{token: SimpleNamespace(logprob=share)} for token, share in SAID]
-        tokens = [token for token, _ in SAID]
+        shares = [{token: SimpleNamespace(logprob=share)} for token, share in SAMPLED]
+        tokens = [token for token, _ in SAMPLED]
         return [SimpleNamespace(outputs=[SimpleNamespace(token_ids=tokens, logprobs=shares)])
                 for _ in prompts[:ANSWERED]]
 """
@@ -67,10 +67,10 @@ class Silent:
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A Python whose vLLM says given tokens to every prompt; returns where it writes what it was asked."""
 
-    def stand_in(said: list[tuple[int, float]], *, answered: int = 99) -> Path:
+    def stand_in(tokens: list[tuple[int, float]], *, answered: int = 99) -> Path:
         seen, package = tmp_path / "seen.json", tmp_path / "other" / "vllm"
         (package / "lora").mkdir(parents=True)
-        values = f"SEEN, SAID, ANSWERED = {str(seen)!r}, {said!r}, {answered}\n"
+        values = f"SEEN, SAMPLED, ANSWERED = {str(seen)!r}, {tokens!r}, {answered}\n"
         (package / "__init__.py").write_text(values + LIBRARY, encoding="utf-8")
         request = (
             "class LoRARequest:\n    def __init__(self, name, number, path): self.path = path\n"
@@ -93,8 +93,8 @@ def test_text_ends_where_the_turn_ends_and_its_probability_counts_the_ending(
 ) -> None:
     tokens = pico.chat.token_ids("good film")
     (stop,) = pico.chat.token_ids(pico.chat.terminator)
-    said = [(token, log(0.5)) for token in (*tokens, stop, tokens[0])]
-    seen = stand_in(said)
+    sampled = [(token, log(0.5)) for token in (*tokens, stop, tokens[0])]
+    seen = stand_in(sampled)
 
     (answer,) = generate_with_vllm(pico, ["the plot"], max_new_tokens=9, progress=Silent())
 
@@ -115,7 +115,9 @@ def test_missing_answers_are_an_error(pico: LoadedModel, stand_in: Any) -> None:
         generate_with_vllm(pico, ["one", "two"], max_new_tokens=2, progress=Silent())
 
 
-def test_a_python_without_vllm_is_told(pico: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_vllm_is_reported(
+    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("VLLM_PYTHON", str(Path(os.sep) / "nowhere" / "python"))
 
     with pytest.raises(EnvironmentProblem, match="X617"):

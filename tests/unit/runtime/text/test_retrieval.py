@@ -53,7 +53,7 @@ def test_a_text_that_shares_nothing_gets_the_first_ones() -> None:
     assert nearest(SEARCHED, ["ξένος"], count=2) == [(0, 1)]
 
 
-def test_blank_training_texts_are_told() -> None:
+def test_blank_training_texts_are_reported() -> None:
     with pytest.raises(StageError, match="G521"):
         nearest(["", " "], ["card"], count=1)
 

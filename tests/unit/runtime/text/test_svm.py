@@ -26,7 +26,7 @@ def test_single_letters_and_marks_are_features_too() -> None:
 @pytest.mark.parametrize(
     ("texts", "labels"), [(["good", "bad"], ["a", "a"]), ([" ", "\n"], ["a", "b"])]
 )
-def test_rows_that_teach_nothing_are_told(texts: list[str], labels: list[str]) -> None:
+def test_rows_that_teach_nothing_are_reported(texts: list[str], labels: list[str]) -> None:
     with pytest.raises(StageError, match="G510  baselines: tfidf_svm cannot learn"):
         tfidf_svm(texts, labels, ["x"], seed=7)
 
@@ -60,11 +60,11 @@ def test_each_label_is_learned_against_the_rest() -> None:
     )
 
 
-def test_a_label_of_no_row_is_never_said() -> None:
+def test_a_label_of_no_row_is_never_predicted() -> None:
     assert [{"food"}] == of_each(["cold food"], labels=("price", "food"))
 
 
-def test_a_label_of_every_row_is_always_said() -> None:
+def test_a_label_of_every_row_is_always_predicted() -> None:
     found = tfidf_svm_of_each(
         ["one", "two"], [frozenset({"a", "b"}), frozenset({"a"})], ["three"],
         labels=("a", "b"), seed=7,
@@ -73,6 +73,6 @@ def test_a_label_of_every_row_is_always_said() -> None:
     assert "a" in found[0]
 
 
-def test_blank_rows_of_several_labels_are_told() -> None:
+def test_blank_rows_of_several_labels_are_reported() -> None:
     with pytest.raises(StageError, match="G510"):
         tfidf_svm_of_each([" "], [frozenset({"a"})], ["b"], labels=("a",), seed=7)

@@ -1,4 +1,4 @@
-"""A trainer is told which device it trains on, whatever class of arguments it takes."""
+"""A trainer is given the device that it trains on, whatever class of arguments it takes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def tiny() -> Any:
     return Tiny()
 
 
-def told(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
+def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
     """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
     import torch
 
@@ -67,7 +67,7 @@ def told(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
 
 
 def test_each_event_says_what_it_took(tmp_path: Path) -> None:
-    events = told(tmp_path)
+    events = events_of(tmp_path)
 
     assert [e["event"] for e in events] == ["start", "evaluated", "step", "step", "saved", "end"]
     assert [event["tokens"] for event in events] == [0, 3, 20, 10, 0, 0]
@@ -76,18 +76,18 @@ def test_each_event_says_what_it_took(tmp_path: Path) -> None:
 
 
 def test_the_start_says_how_many_rows_a_step_takes_of_how_many_processes(tmp_path: Path) -> None:
-    start = told(tmp_path)[0]
+    start = events_of(tmp_path)[0]
 
     assert (start["world_size"], start["devices"], start["rows_per_step"]) == (1, 1, 6)
 
 
 def test_only_the_first_process_tells_and_writes(tmp_path: Path) -> None:
-    assert told(tmp_path, is_first=False) == []
+    assert events_of(tmp_path, is_first=False) == []
     assert [path.name for path in (tmp_path / "checkpoint-2").iterdir()] == ["weights"]
 
 
 def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
-    told(tmp_path)
+    events_of(tmp_path)
 
     digest = sha256(b"some").hexdigest()
     assert read_digests(tmp_path / "checkpoint-2" / FILE) == {"weights": digest}
@@ -95,7 +95,7 @@ def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
 
 def test_the_events_add_up(tmp_path: Path) -> None:
     meter = UsageMeter(began=0.0)
-    for event in told(tmp_path):
+    for event in events_of(tmp_path):
         meter.take(event)
 
     assert tuple(

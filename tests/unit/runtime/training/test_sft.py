@@ -1,4 +1,4 @@
-"""The arguments of TRL's trainers, of every class: the device is said, whatever the precision."""
+"""The arguments of TRL's trainers, of every class: the device is stated, whatever the precision."""
 
 from __future__ import annotations
 

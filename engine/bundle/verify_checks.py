@@ -11,7 +11,7 @@ from engine.bundle.scores import by_name, same, span, unequal
 from engine.evidence import Check, Metric, Report, Scores, VariantResult
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
-from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT
+from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, sample
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import MaxDrop, Recipe
 
@@ -109,15 +109,36 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     if report.holdout is not None and "adapter" in rungs:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
-        # every quantization is made of the 16-bit file and compared with it, not with the one tried before
-        base = below if rung.name in wanted else rungs.get("f16", below)
+        base = below if rung.name in wanted else _whole_rung(rungs, below)
         yield from _between(base, rung, report, recipe)
+        yield from _sampled(base, rung)
     # quantizations that were tried and failed stand in the ladder too; the last one leaves
     counted = [rung for rung in report.ladder if rung.name in wanted or rung is report.ladder[-1]]
     for rung in counted:
         for check in rung.verdict.checks if rung.verdict else ():
             if check not in report.verify.checks:
                 yield f"verify has not the check of {check.name} that the rung {rung.name} has"
+
+
+def _whole_rung(rungs: Mapping[str, VariantResult], below: VariantResult) -> VariantResult:
+    """Return what a quantization is compared with: the last form that should lose nothing and was asked all rows."""
+    whole = (rungs.get(name) for name in ("f16", "merged"))
+    return next((one for one in whole if one is not None and one.sampled_of is None), below)
+
+
+def _sampled(below: VariantResult, rung: VariantResult) -> Iterator[str]:
+    """Yield where a rung was asked fewer rows than it says, or one that must be asked all was not."""
+    asked, every = rung.scores.rows, below.scores.rows
+    if rung.sampled_of is None:
+        if asked != every:
+            yield f"rung {rung.name} was asked {asked} rows, the one before {every}"
+        return
+    if rung.name != "f16":
+        yield f"rung {rung.name} was asked a sample of the rows"
+    elif rung.sampled_of != every or asked != len(sample(every, seed=0)):
+        yield f"rung {rung.name} was asked {asked} of {rung.sampled_of} rows, the one before {every}"
+    elif rung.class_deltas:
+        yield f"rung {rung.name} states changes in F1, which a sample has none of"
 
 
 def _between(

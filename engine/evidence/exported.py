@@ -40,8 +40,11 @@ class VariantResult:
     name: str
     """`adapter`, `merged`, `f16`, or a quantization."""
     scores: Scores
+    """Of the rows that it was asked."""
     agreement: Metric | None
-    """With the rung before; None on the first one, and for kinds without answers."""
+    """With the rung before, on the rows of this one; None on the first one, and for kinds without answers."""
+    sampled_of: int | None = None
+    """Rows of the holdout, where this rung was asked only a sample of them; None where it was asked all."""
     class_deltas: tuple[tuple[str, float | None], ...] = ()
     """(label or field, F1 minus that of the rung before)."""
     flips: tuple[Flip, ...] = ()

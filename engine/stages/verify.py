@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 5
+REVISION = 6
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)
@@ -109,6 +109,7 @@ class _ParityChain:
         self.merged = Predictions(chosen=[], free=[], facts={})
         self.base: Reference = {}
         self._last: Variant | None = None
+        """The last one that should lose nothing and was asked all rows."""
 
     @property
     def is_over(self) -> bool:
@@ -136,27 +137,58 @@ class _ParityChain:
         self._add_variant("merged", self.merged.chosen)
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
-        sixteen = parity_files.sixteen_bit(self.context)
-        path = sixteen.file(parity_files.SIXTEEN)
-        predictions = self._gguf(path, name="f16", digest=sixteen.digest(), free=False)
-        self._add_variant("f16", predictions.chosen, predictions.facts)
+        self._sixteen_bit()
 
-    def _add_variant(
-        self, name: str, chosen: Sequence[Prediction], facts: Mapping[str, Any] | None = None
-    ) -> None:
-        """Put a rung on the one before, and check that nothing was lost between them."""
+    def _sixteen_bit(self) -> None:
+        """Ask the 16-bit file a sample of the rows, and all of them where the sample does not show it sound."""
+        sixteen = parity_files.sixteen_bit(self.context)
+        path, digest = sixteen.file(parity_files.SIXTEEN), sixteen.digest()
+        every = len(self.examples)
+        for rows in (ladder.sample(every, seed=self.judging.seed), [*range(every)]):
+            found = self._gguf(path, name="f16", digest=digest, free=False, rows=rows)
+            is_whole = len(rows) == every
+            variant = Variant(
+                name="f16",
+                chosen=found.chosen,
+                scores=self._score(found.chosen),
+                sampled_of=None if is_whole else every,
+            )
+            before = self._on_rows(rows)
+            checks = self._lossless_checks(variant, before, found.facts)
+            if is_whole or all(check.status is Status.PASS for check in checks):
+                self._add(variant, before, checks)
+                return
+
+    def _add_variant(self, name: str, chosen: Sequence[Prediction]) -> None:
+        """Put a rung that was asked all rows on the one before, and check that nothing was lost between them."""
         variant = Variant(name=name, chosen=chosen, scores=self._score(chosen))
+        self._add(variant, self._last, self._lossless_checks(variant, self._last))
+
+    def _add(self, variant: Variant, before: Variant | None, checks: list[Check]) -> None:
+        self.results.append(self._result(variant, before, checks))
+        self.checks += checks
+        if variant.sampled_of is None:
+            self._last = variant
+
+    def _lossless_checks(
+        self, variant: Variant, before: Variant | None, facts: Mapping[str, Any] | None = None
+    ) -> list[Check]:
         checks: list[Check] = []
-        if self._last is not None:
-            precision = self.context.precision
-            checks.append(ladder.parity(variant, self._last, self.recipe))
-            checks += ladder.shift_checks(variant, self._last, precision=precision)
+        if before is not None:
+            checks.append(ladder.parity(variant, before, self.recipe))
+            checks += ladder.shift_checks(variant, before, precision=self.context.precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
-        checks += [check for check in read if check.status is Status.FAIL]
-        self.results.append(self._result(variant, checks))
-        self.checks += checks
-        self._last = variant
+        return checks + [check for check in read if check.status is Status.FAIL]
+
+    def _on_rows(self, rows: Sequence[int]) -> Variant:
+        """Return the last rung as if it had been asked these rows only."""
+        last = self._last
+        assert last is not None  # noqa: S101 - adapter and merged model stand below
+        if len(rows) == len(last.chosen):
+            return last
+        chosen = [last.chosen[row] for row in rows]
+        return replace(last, chosen=chosen, scores=self._score(chosen))
 
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
@@ -195,18 +227,20 @@ class _ParityChain:
             *self._drops(predictions),
             *self._bounds(metrics, timed),
         ]
-        # `_last` stays the 16-bit file, which every quantization is made of
+        # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
             quantization=quantization,
             predictions=predictions,
             free=free,
             agreement=same.value,
-            result=self._result(variant, checks),
+            result=self._result(variant, self._last, checks),
         )
 
-    def _result(self, variant: Variant, checks: list[Check]) -> VariantResult:
+    def _result(
+        self, variant: Variant, before: Variant | None, checks: list[Check]
+    ) -> VariantResult:
         confidence = self.judging.confidence
-        return ladder.variant_result(variant, self._last, confidence=confidence, checks=checks)
+        return ladder.variant_result(variant, before, confidence=confidence, checks=checks)
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
@@ -252,14 +286,18 @@ class _ParityChain:
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
         return checks
 
-    def _gguf(self, path: Path, *, name: str, digest: str, free: bool) -> Predictions:
-        """Return what a GGUF file says, asked at most once."""
+    def _gguf(
+        self, path: Path, *, name: str, digest: str, free: bool, rows: Sequence[int] | None = None
+    ) -> Predictions:
+        """Return what a GGUF file says, asked at most once; to some rows of the holdout where these are given."""
         modelfile = self._modelfile(name)
+        chosen = range(len(self.examples)) if rows is None else rows
+        is_sample = len(chosen) < len(self.examples)
 
         def build(folder: Path) -> None:
             asker = predict_gguf.GgufAsker(
                 asked=self.asked,
-                examples=self.examples,
+                examples=[self.examples[row] for row in chosen],
                 path=path,
                 chat=self.chat,
                 modelfile=modelfile,
@@ -281,6 +319,7 @@ class _ParityChain:
             "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),
         }
+        payload |= {"rows": [*chosen]} if is_sample else {}
         return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
 
     def _rated(self, found: Predictions) -> Predictions:

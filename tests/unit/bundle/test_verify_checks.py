@@ -98,3 +98,33 @@ def test_a_rung_that_says_something_else_than_its_scores_is_refused(name: str) -
     found = problems_of_rungs(replace(report, ladder=ladder), [name])
 
     assert found == [f"rung {name}: the change in F1 of `negative` is 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "sampled_of", "problem"),
+    [
+        ("f16", 64, 300, ""),
+        ("f16", 10, 300, "rung f16 was asked 10 of 300 rows, the one before 300"),
+        ("f16", 64, 200, "rung f16 was asked 64 of 200 rows, the one before 300"),
+        ("f16", 64, None, "rung f16 was asked 64 rows, the one before 300"),
+        ("Q4_0", 64, 300, "rung Q4_0 was asked a sample of the rows"),
+    ],
+)
+def test_only_the_16_bit_file_is_asked_a_sample_of_the_size_that_it_must_have(
+    name: str, rows: int, sampled_of: int | None, problem: str
+) -> None:
+    report = report_of(ANSWERS)
+    sizes = {one.name: 300 for one in report.ladder} | {name: rows}
+    ladder = tuple(
+        replace(
+            one,
+            scores=replace(one.scores, rows=sizes[one.name]),
+            sampled_of=sampled_of if one.name == name else None,
+            class_deltas=(),
+        )
+        for one in report.ladder
+    )
+
+    found = problems_of_rungs(replace(report, ladder=ladder), [name])
+
+    assert [one for one in found if " asked " in one] == ([problem] if problem else [])

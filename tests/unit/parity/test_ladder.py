@@ -8,7 +8,14 @@ import pytest
 
 from engine.evidence import Scores, Status
 from engine.metrics.predictions import Prediction
-from engine.parity.ladder import Variant, quantized_shift, shift_checks, weight_check
+from engine.parity.ladder import (
+    SAMPLE,
+    Variant,
+    quantized_shift,
+    sample,
+    shift_checks,
+    weight_check,
+)
 from engine.runtime.gguf.tensors import TensorError
 
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
@@ -96,3 +103,11 @@ def test_wrong_tensors_are_named_and_counted() -> None:
     assert weight_check([sound], []).status is Status.PASS
     assert weight_check([sound], ["llama.block_count"]).status is Status.FAIL
     assert weight_check([], []).status is Status.FAIL
+
+
+def test_a_sample_is_drawn_by_seed_from_a_holdout_of_twice_as_many_rows() -> None:
+    rows = sample(300, seed=7)
+
+    assert (len(set(rows)), rows) == (SAMPLE, sorted(rows))
+    assert rows == sample(300, seed=7) != sample(300, seed=8)
+    assert sample(2 * SAMPLE - 1, seed=7) == [*range(2 * SAMPLE - 1)]

@@ -14,6 +14,7 @@ from gguf import GGUFReader
 from engine.data.examples.example import Example, write_examples
 from engine.evidence import ExportedFile, Scores, VariantResult, Verdict
 from engine.files.typed_json import from_json
+from engine.parity import ladder as rungs
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import chat as gguf_chat
@@ -173,6 +174,10 @@ def _refused(result: dict[str, Any]) -> dict[str, str]:
     return {check.name: check.note for check in checks if check.status == "fail"}
 
 
+def _rungs(result: dict[str, Any]) -> list[VariantResult]:
+    return [from_json(VariantResult, rung) for rung in result["ladder"]]
+
+
 def _plain(bench: Bench) -> None:
     bench.thresholds, bench.max_drops = (), ()
 
@@ -180,7 +185,7 @@ def _plain(bench: Bench) -> None:
 def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None:
     _plain(bench)
 
-    ladder = [from_json(VariantResult, rung) for rung in _verify(bench)["ladder"]]
+    ladder = _rungs(_verify(bench))
 
     assert [rung.name for rung in ladder] == ["adapter", "merged", "f16", "Q8_0"]
     assert [rung.agreement.n for rung in ladder[1:] if rung.agreement] == [8, 8, 8]
@@ -190,6 +195,34 @@ def test_the_ladder_has_a_rung_for_every_form_of_the_model(bench: Bench) -> None
     assert measured["tokens_per_second"]
     assert measured["peak_memory_megabytes"]
     assert measured["first_token_milliseconds"]
+
+
+def test_the_16_bit_file_is_asked_a_sample_and_what_is_quantized_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _plain(bench)
+    monkeypatch.setattr(rungs, "SAMPLE", 4)
+
+    ladder = {one.name: one for one in _rungs(_verify(bench))}
+
+    assert (ladder["f16"].scores.rows, ladder["f16"].sampled_of) == (4, 8)
+    assert ladder["f16"].agreement is not None
+    assert ladder["f16"].agreement.n == 4
+    assert (ladder["Q8_0"].scores.rows, ladder["Q8_0"].note) == (8, "compared with merged")
+
+
+def test_a_16_bit_file_whose_sample_does_not_hold_is_asked_all_rows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _plain(bench)
+    monkeypatch.setattr(rungs, "SAMPLE", 4)
+    monkeypatch.setattr(rungs, "LARGEST_SHIFT", {"fp32": 0.0})
+
+    result = _verify(bench)
+
+    assert "largest_shift.f16" in _refused(result)
+    (sixteen,) = [one for one in _rungs(result) if one.name == "f16"]
+    assert (sixteen.scores.rows, sixteen.sampled_of) == (8, None)
 
 
 def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:

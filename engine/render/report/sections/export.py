@@ -27,7 +27,7 @@ _LOSSLESS = ("adapter", "merged", "f16")
 _LADDER = (
     "The same holdout rows, asked again in every form the model takes on its way into the file. "
     "Agreement, changed answers and shift are against the form before; those of a quantization "
-    "against the last form that should lose nothing."
+    "against the last form that should lose nothing and was asked all rows."
 )
 _SHIFT = (
     "Shift: mean absolute change of an answer's log-probability (for chat and text: of a token's), "
@@ -143,6 +143,11 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
         _token_parity(rung),
     )
     notes = [*map(check_sentence, broken_checks(rung)), *([] if is_plain else [rung.note])]
+    if rung.sampled_of is not None:
+        notes.append(
+            f"asked a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows: it does not leave,"
+            " and all are asked where the sample does not hold"
+        )
     return blocks.Row(cells=cells, note="; ".join(notes))
 
 
@@ -191,15 +196,18 @@ def broken_checks(rung: VariantResult) -> list[Check]:
 
 def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
     """The main metric from rung to rung: `adapter 0.896 · merged 0.896 · f16 0.896 · Q4_K_M 0.893`."""
-    values = ((rung.name, find_metric(rung.scores, metric)) for rung in ladder)
+    # the score of a sample is not comparable with theirs
+    whole = (rung for rung in ladder if rung.sampled_of is None)
+    values = ((rung.name, find_metric(rung.scores, metric)) for rung in whole)
     return " · ".join(
         f"{name} {value_of(metric, found.value if found else None)}" for name, found in values
     )
 
 
 def _before(ladder: Sequence[VariantResult], at: int) -> str:
-    """The form that this one was compared with: the last one before it that should lose nothing."""
-    known = [rung.name for rung in ladder[:at] if rung.name in _LOSSLESS]
+    """The form that this one was compared with: the last before it that should lose nothing and was asked all rows."""
+    before = (rung for rung in ladder[:at] if rung.name in _LOSSLESS)
+    known = [rung.name for rung in before if rung.sampled_of is None]
     return known[-1] if known else "before"
 
 

@@ -6,8 +6,12 @@ import contextlib
 import copy
 import io
 import json
+import random
+import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from engine.backends.trainer_state import is_whole_safetensors, read_state
+from engine.bundle.archive import Member, write_archive
+from engine.bundle.contents import ContentsError, pages_of, read_contents
+from engine.bundle.verify import check_bundle, content_problems
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
@@ -23,11 +31,16 @@ from engine.estimate.measured import find_like
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
 from engine.estimate.stages import past_seconds
 from engine.lock.file import read_lock
+from engine.process.version import __version__
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
+from engine.render.json import read_json as read_report
+from engine.runtime.models.files import require_settings
 from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
+from support.paths import EXAMPLES
 from support.project import BASE, rows
+from support.recipe_grammar import drawn_recipe
 from support.source_files import source
 
 BUG: Final = 4
@@ -44,6 +57,12 @@ class Target:
     load: Callable[[str], Any] | None = None
     dump: Callable[[Any], str] = json.dumps
     """For files whose values are changed, too."""
+    draw: Callable[[random.Random], bytes] | None = None
+    """Makes one of a grammar, for files that have one."""
+    weight: int = 10
+    """How often it is taken, beside others: verbs take ten times as long as readers."""
+    is_heavy: bool = False
+    """It imports libraries that take seconds."""
 
 
 def _source(path: Path, **more: Any) -> Source:
@@ -67,9 +86,20 @@ def _verb(*words: str) -> Callable[[Path], object]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = recipe([word.replace("FILE", str(path)) for word in words])
         if code == BUG:
-            raise AssertionError(err.getvalue())
+            raise AssertionError(_bug() or err.getvalue())
 
     return read
+
+
+def _bug() -> str:
+    """Return the exception of the newest bug report, and the last place of the engine on its way."""
+    found = sorted(Path(".recipe/logs").glob("bug-*.txt"))
+    lines = found[-1].read_text(encoding="utf-8").splitlines() if found else []
+    places = [line.split("/engine/")[1] for line in lines if "/engine/" in line and "line" in line]
+    ends = [line for line in lines if re.match(r"\w+(Error|Exception|Warning)\b", line)]
+    for one in found:
+        one.unlink()
+    return f"{places[-1] if places else ''} {ends[-1] if ends else ''}"
 
 
 SCHEMA: Final = {
@@ -113,7 +143,16 @@ def _recipes() -> Iterator[Target]:
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
         content = text(fields).encode()
         load = yaml.safe_load
-        yield Target(name=name, content=content, read=check_recipe, load=load, dump=text)
+        drawn = partial(drawn_recipe, sound=fields)
+        yield Target(
+            name=name,
+            content=content,
+            read=check_recipe,
+            load=load,
+            dump=text,
+            draw=drawn,
+            weight=30,
+        )
         for verb in (
             ("plan", "FILE"),
             ("diff", "FILE", "base.yaml"),
@@ -121,7 +160,13 @@ def _recipes() -> Iterator[Target]:
             ("compile", "FILE"),
         ):
             yield Target(
-                name=f"{verb[0]}-{name}", content=content, read=_verb(*verb), load=load, dump=text
+                name=f"{verb[0]}-{name}",
+                content=content,
+                read=_verb(*verb),
+                load=load,
+                dump=text,
+                draw=drawn,
+                weight=1,
             )
 
 
@@ -247,12 +292,33 @@ def _models() -> Iterator[Target]:
     )
 
 
+def _settings() -> Iterator[Target]:
+    yield Target(
+        name="s/tokenizer_config.json",
+        content=SETTINGS,
+        read=lambda path: require_settings(path.parent),
+        load=json.loads,
+    )
+    yield Target(
+        name="c/trainer_state.json",
+        content=json.dumps({"global_step": 3, "log_history": [{"loss": 1.0}]}).encode(),
+        read=lambda path: _state(path.parent),
+        load=json.loads,
+    )
+    yield Target(name="c/whole.safetensors", content=_header(), read=is_whole_safetensors)
+
+
+def _state(checkpoint: Path) -> None:
+    # OSError and ValueError are what its callers expect of a file that is not whole.
+    with contextlib.suppress(OSError, ValueError):
+        read_state(checkpoint)
+
+
 def _records() -> Iterator[Target]:
-    lock = {"version": 1, "recipe": "x", "accepted": None, "splits": {"holdout": ["a"]}}
     report = {"stages": [{"stage": "data", "status": "ran", "seconds": 1.0}]}
     measured = {"schema": "measured.v1", "work": {}, "usage": {}, "by": "run", "created": "2026"}
     yield Target(
-        name="x.lock.json", content=json.dumps(lock).encode(), read=read_lock, load=json.loads
+        name="x.lock.json", content=_of_a_run("recipe.lock.json"), read=read_lock, load=json.loads
     )
     yield Target(
         name="runs/a/b/report.json",
@@ -268,6 +334,131 @@ def _records() -> Iterator[Target]:
     )
 
 
+def _of_a_run(name: str) -> bytes:
+    """Return a file of a run of the two-layer model that was accepted."""
+    return (EXAMPLES / "run" / name).read_bytes()
+
+
+def _bundled(name: str) -> Callable[[Path], object]:
+    """Return what reads the files of a bundle of which one is another, and looks for contradictions."""
+
+    def read(path: Path) -> None:
+        contents = {one: _of_a_run(one) for one in ("report.json", "recipe.lock.json")}
+        contents |= {"recipe.resolved.yaml": _of_a_run("recipe.resolved.yaml")}
+        contents |= {name: path.read_bytes()}
+        members = {
+            one: Member(name=one, sha256="", data=data, size=len(data))
+            for one, data in contents.items()
+        }
+        statement = {"predicate": {"pages_written_with": __version__}}
+        try:
+            list(content_problems(read_contents(members, statement)))
+        except ContentsError:
+            return
+
+    return read
+
+
+def _pages(path: Path) -> None:
+    """Write every page of a report that can be read."""
+    try:
+        report = read_report(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return
+    for write in pages_of().values():
+        write(report)
+
+
+def _bundles() -> Iterator[Target]:
+    for name in ("report.json", "recipe.lock.json"):
+        yield Target(
+            name=f"bundle/{name}",
+            content=_of_a_run(name),
+            read=_bundled(name),
+            load=json.loads,
+            weight=2,
+        )
+    yield Target(
+        name="pages/report.json",
+        content=_of_a_run("report.json"),
+        read=_pages,
+        load=json.loads,
+        weight=2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "x.tar"
+        write_archive(place, {name: _of_a_run(name) for name in ("report.json", "run.json")})
+        whole = place.read_bytes()
+    yield Target(name="x.bundle.tar", content=whole, read=check_bundle)
+
+
+def _tokenizers() -> Iterator[Target]:
+    """What the Rust tokenizer and transformers read; importing them takes seconds."""
+    whole = json.dumps(tokenizer_fields()).encode()
+    for name, content in (("tokenizer.json", whole), ("tokenizer_config.json", SETTINGS)):
+        yield Target(
+            name=f"chat-{name.partition('.')[0]}/{name}",
+            content=content,
+            read=_chat,
+            load=json.loads,
+            weight=3,
+            is_heavy=True,
+        )
+
+
+SETTINGS: Final = json.dumps(
+    {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|im_end|>",
+        "model_max_length": 512,
+        "chat_template": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+        "message['content'] + '<|im_end|>'}}{% endfor %}",
+    }
+).encode()
+
+
+def tokenizer_fields() -> dict[str, Any]:
+    """Return a tokenizer of bytes, without merges."""
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = (chr(256 + place) for place in range(256 - len(printed)))
+    words = [*map(chr, printed), *others, "<|im_start|>", "<|im_end|>"]
+    added = [
+        {
+            "id": words.index(text),
+            "content": text,
+            "special": True,
+            **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False),
+        }
+        for text in words[-2:]
+    ]
+    split = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
+    return {
+        "version": "1.0",
+        "added_tokens": added,
+        "pre_tokenizer": split,
+        "decoder": split,
+        "model": {"type": "BPE", "vocab": {text: n for n, text in enumerate(words)}, "merges": []},
+    }
+
+
+def _chat(path: Path) -> None:
+    from engine.runtime.rendering.chat import load_chat  # imports transformers
+
+    for name, content in (
+        ("tokenizer.json", json.dumps(tokenizer_fields()).encode()),
+        ("tokenizer_config.json", SETTINGS),
+    ):
+        if path.name != name:
+            (path.parent / name).write_bytes(content)
+    require_settings(path.parent)
+    load_chat(path.parent).token_ids("the film was good")
+
+
 def _past(path: Path) -> None:
     (path.parent / "run.json").write_text("{}")
     past_seconds(Runs(path.parents[3]), "a")
@@ -275,5 +466,13 @@ def _past(path: Path) -> None:
 
 def targets() -> Mapping[str, Target]:
     """Every reader by the name of its file."""
-    every = (*_recipes(), *_data(), *_models(), *_records())
+    every = (
+        *_recipes(),
+        *_data(),
+        *_models(),
+        *_settings(),
+        *_records(),
+        *_bundles(),
+        *_tokenizers(),
+    )
     return {target.name: target for target in every}

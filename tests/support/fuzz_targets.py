@@ -6,11 +6,8 @@ import contextlib
 import copy
 import io
 import json
-import random
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +17,6 @@ import pyarrow.parquet as pq
 import yaml
 
 from engine.backends.trainer_state import is_whole_safetensors, read_state
-from engine.bundle.archive import Member, write_archive
-from engine.bundle.contents import ContentsError, pages_of, read_contents
-from engine.bundle.verify import check_bundle, content_problems
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
@@ -31,38 +25,19 @@ from engine.estimate.measured import find_like
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
 from engine.estimate.stages import past_seconds
 from engine.lock.file import read_lock
-from engine.process.version import __version__
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
-from engine.render.json import read_json as read_report
 from engine.runtime.models.files import require_settings
 from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
-from support.paths import EXAMPLES
+from support.fuzz_bundles import of_a_run
+from support.fuzz_target import Target
 from support.project import BASE, rows
 from support.recipe_grammar import drawn_recipe
+from support.small_tokenizer import SETTINGS
 from support.source_files import source
 
 BUG: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A reader and a file that it reads well."""
-
-    name: str
-    content: bytes
-    read: Callable[[Path], object]
-    """Reads the file at a path; `EngineError` is a right end."""
-    load: Callable[[str], Any] | None = None
-    dump: Callable[[Any], str] = json.dumps
-    """For files whose values are changed, too."""
-    draw: Callable[[random.Random], bytes] | None = None
-    """Makes one of a grammar, for files that have one."""
-    weight: int = 10
-    """How often it is taken, beside others: verbs take ten times as long as readers."""
-    is_heavy: bool = False
-    """It imports libraries that take seconds."""
 
 
 def _source(path: Path, **more: Any) -> Source:
@@ -318,7 +293,7 @@ def _records() -> Iterator[Target]:
     report = {"stages": [{"stage": "data", "status": "ran", "seconds": 1.0}]}
     measured = {"schema": "measured.v1", "work": {}, "usage": {}, "by": "run", "created": "2026"}
     yield Target(
-        name="x.lock.json", content=_of_a_run("recipe.lock.json"), read=read_lock, load=json.loads
+        name="x.lock.json", content=of_a_run("recipe.lock.json"), read=read_lock, load=json.loads
     )
     yield Target(
         name="runs/a/b/report.json",
@@ -334,131 +309,6 @@ def _records() -> Iterator[Target]:
     )
 
 
-def _of_a_run(name: str) -> bytes:
-    """Return a file of a run of the two-layer model that was accepted."""
-    return (EXAMPLES / "run" / name).read_bytes()
-
-
-def _bundled(name: str) -> Callable[[Path], object]:
-    """Return what reads the files of a bundle of which one is another, and looks for contradictions."""
-
-    def read(path: Path) -> None:
-        contents = {one: _of_a_run(one) for one in ("report.json", "recipe.lock.json")}
-        contents |= {"recipe.resolved.yaml": _of_a_run("recipe.resolved.yaml")}
-        contents |= {name: path.read_bytes()}
-        members = {
-            one: Member(name=one, sha256="", data=data, size=len(data))
-            for one, data in contents.items()
-        }
-        statement = {"predicate": {"pages_written_with": __version__}}
-        try:
-            list(content_problems(read_contents(members, statement)))
-        except ContentsError:
-            return
-
-    return read
-
-
-def _pages(path: Path) -> None:
-    """Write every page of a report that can be read."""
-    try:
-        report = read_report(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return
-    for write in pages_of().values():
-        write(report)
-
-
-def _bundles() -> Iterator[Target]:
-    for name in ("report.json", "recipe.lock.json"):
-        yield Target(
-            name=f"bundle/{name}",
-            content=_of_a_run(name),
-            read=_bundled(name),
-            load=json.loads,
-            weight=2,
-        )
-    yield Target(
-        name="pages/report.json",
-        content=_of_a_run("report.json"),
-        read=_pages,
-        load=json.loads,
-        weight=2,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "x.tar"
-        write_archive(place, {name: _of_a_run(name) for name in ("report.json", "run.json")})
-        whole = place.read_bytes()
-    yield Target(name="x.bundle.tar", content=whole, read=check_bundle)
-
-
-def _tokenizers() -> Iterator[Target]:
-    """What the Rust tokenizer and transformers read; importing them takes seconds."""
-    whole = json.dumps(tokenizer_fields()).encode()
-    for name, content in (("tokenizer.json", whole), ("tokenizer_config.json", SETTINGS)):
-        yield Target(
-            name=f"chat-{name.partition('.')[0]}/{name}",
-            content=content,
-            read=_chat,
-            load=json.loads,
-            weight=3,
-            is_heavy=True,
-        )
-
-
-SETTINGS: Final = json.dumps(
-    {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|im_end|>",
-        "model_max_length": 512,
-        "chat_template": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
-        "message['content'] + '<|im_end|>'}}{% endfor %}",
-    }
-).encode()
-
-
-def tokenizer_fields() -> dict[str, Any]:
-    """Return a tokenizer of bytes, without merges."""
-    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (chr(256 + place) for place in range(256 - len(printed)))
-    words = [*map(chr, printed), *others, "<|im_start|>", "<|im_end|>"]
-    added = [
-        {
-            "id": words.index(text),
-            "content": text,
-            "special": True,
-            **dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False),
-        }
-        for text in words[-2:]
-    ]
-    split = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": True,
-    }
-    return {
-        "version": "1.0",
-        "added_tokens": added,
-        "pre_tokenizer": split,
-        "decoder": split,
-        "model": {"type": "BPE", "vocab": {text: n for n, text in enumerate(words)}, "merges": []},
-    }
-
-
-def _chat(path: Path) -> None:
-    from engine.runtime.rendering.chat import load_chat  # imports transformers
-
-    for name, content in (
-        ("tokenizer.json", json.dumps(tokenizer_fields()).encode()),
-        ("tokenizer_config.json", SETTINGS),
-    ):
-        if path.name != name:
-            (path.parent / name).write_bytes(content)
-    require_settings(path.parent)
-    load_chat(path.parent).token_ids("the film was good")
-
-
 def _past(path: Path) -> None:
     (path.parent / "run.json").write_text("{}")
     past_seconds(Runs(path.parents[3]), "a")
@@ -472,7 +322,7 @@ def targets() -> Mapping[str, Target]:
         *_models(),
         *_settings(),
         *_records(),
-        *_bundles(),
-        *_tokenizers(),
+        *bundles(),
+        *tokenizers(),
     )
     return {target.name: target for target in every}

@@ -19,7 +19,8 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import EngineError
-from support.fuzz_targets import CONFIG, Target
+from support.fuzz_target import Target
+from support.fuzz_targets import CONFIG
 from support.odd_values import ODD, PIECES
 from support.project import BASE, rows
 
@@ -82,7 +83,7 @@ def read_once(target: Target, content: bytes, folder: Path, *, seed: str = "") -
 
 
 def _kind(error: BaseException) -> str:
-    """Return the exception and the last place of the engine, by which failures are told apart."""
+    """Return the exception and the last place of the engine, by which failures are distinguished."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [one for one in frames if "/engine/" in one.filename]
     where = f"{own[-1].filename.partition('/engine/')[2]}:{own[-1].name}" if own else "outside"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineError
-from support.fuzz_targets import Target, targets
+from support.fuzz_target import Target
+from support.fuzz_targets import targets
 from support.fuzzing import FoundError, fuzz, minimised, prepare, read_once
 from support.paths import EXAMPLES
 from support.project import BASE

@@ -30,7 +30,7 @@ from engine.recipe.model import PathRef, Source
 from engine.runtime.models.files import require_settings
 from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
-from support.fuzz_bundles import of_a_run
+from support.fuzz_bundles import bundles, of_a_run, tokenizers
 from support.fuzz_target import Target
 from support.project import BASE, rows
 from support.recipe_grammar import drawn_recipe

@@ -79,6 +79,16 @@ folder, a cache that only such processes share, and `/dev/shm`. It does not see 
 that is named like a secret, reads nothing from the terminal, writes no core file, and cannot signal others.
 """
 DEGRADED = """
+## The run itself
+
+`recipe run` gives up rights too, before its first stage and for good. It keeps the system, this Python, the visible
+files of the recipe's project, what was allowed besides, and the caches of the hub to read; the store, the folder of the
+recipe (for the lock), its own caches and temporary files to write. It has no network where the recipe names only
+files; where it fetches something or asks a server, the network stays. A program that calls the engine keeps its rights:
+its process is not ours to confine.
+
+## git, and small tools
+
 git, which reads a repository for `diff` and `ci`, reads every file and starts no program but its own, writes
 nothing, and opens no network. `nvidia-smi`, and the Python that `VLLM_PYTHON` or `UNSLOTH_PYTHON` names when it is
 asked for its versions, are not confined: they read nothing of a recipe.
@@ -89,6 +99,8 @@ machine with a GPU the memory is not limited, since drivers reserve far more tha
 `environment.confined` of report.json say what there is:
 
 - `confined: landlock 7, no network`
+- `confined: landlock 7, network for what is fetched and asked only`
+- `child processes only: landlock 7, no network`, where a program called the engine
 - `confined: landlock 3, files only`
 - `not confined: this kernel has no Landlock`, as on macOS, on Windows and in some containers
 

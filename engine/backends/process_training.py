@@ -8,7 +8,6 @@ these and holds nothing else: settings files that came with a launch folder are 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from engine.backends.events import LOG
 from engine.backends.resuming import train_on
 from engine.environment import one_device
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.policies import TRAINING, rights_of
@@ -212,7 +212,7 @@ class _EventLog:
         except OSError:
             return []
         self._offset += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [parse_json(line) for line in whole.splitlines()]
 
 
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:

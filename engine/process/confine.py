@@ -87,7 +87,7 @@ def in_confined_thread[T](rights: Rights, call: Callable[[], T]) -> T:
         try:
             confine(rights, alone=False)
             found.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised where it was asked for
+        except BaseException as error:  # raised where it was asked for
             failed.append(error)
 
     # Whoever is interrupted meanwhile does not wait for it.
@@ -97,6 +97,30 @@ def in_confined_thread[T](rights: Rights, call: Callable[[], T]) -> T:
     if failed:
         raise failed[0]
     return found[0]
+
+
+class _Own:
+    """What this process has given up, if anything."""
+
+    rights: Rights | None = None
+
+
+def in_force() -> str:
+    """Return one line for the report: what confines this process, and what it starts."""
+    found = available()
+    if not found.landlock:
+        return found.words
+    if _Own.rights is None:
+        return f"child processes only: {found.words.removeprefix('confined: ')}"
+    if _Own.rights.network == OPEN:
+        return f"confined: landlock {found.landlock}, network for what is fetched and asked only"
+    return found.words
+
+
+def confine_main(rights: Rights) -> None:
+    """Confine the main thread, and all that it starts from now on. ConfinementError as `confine`."""
+    confine(rights, alone=False)
+    _Own.rights = rights
 
 
 class ConfinementError(OSError):
@@ -171,12 +195,11 @@ def confine(rights: Rights, *, alone: bool = True) -> None:
     if has_own_network:
         # Only there are they counted by themselves; root is not counted at all.
         _set_limits({"RLIMIT_NPROC": rights.processes} if rights.processes else {})
-    is_root = os.geteuid() == 0
     _checked(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     if (version := available().landlock) > 0:
         _restrict_files(rights, version, has_tcp=rights.network != NONE)
-    if is_root or has_own_network:
-        _drop_capabilities(_KEPT_CAPS if is_root else 0)
+    if alone and (os.geteuid() == 0 or has_own_network):
+        _drop_capabilities(_KEPT_CAPS if os.geteuid() == 0 else 0)
     if available().network and rights.network != OPEN:
         has_sockets = rights.network == LOOPBACK
         families = (socket.AF_UNIX, socket.AF_NETLINK)
@@ -257,7 +280,7 @@ def _allow(ruleset: int, path: str, access: int) -> None:
     except OSError:
         return
     try:
-        if not os.path.isdir(path):  # noqa: PTH112 - no pathlib: it is slow to import
+        if not os.path.isdir(path):
             access &= _OF_FILES
         rule = _BENEATH.pack(access, number)
         if access:

@@ -77,7 +77,7 @@ def _work() -> None:
         _become(name)
     sys.path[:] = json.loads(path)
     if kind == "script":
-        sys.path.insert(0, os.path.dirname(name))  # noqa: PTH120 - what Python does for a script
+        sys.path.insert(0, os.path.dirname(name))  # what Python does for a script
         runpy.run_path(name, run_name="__main__")
     else:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
@@ -85,7 +85,7 @@ def _work() -> None:
 
 def _confine(rights: dict[str, Any]) -> None:
     """Give up rights by the module beside this file, before anything else is in reach."""
-    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")  # noqa: PTH118, PTH120
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
     spec = importlib.util.spec_from_file_location("recipe_confine", place)
     if spec is None or spec.loader is None:
         raise AssertionError(place)
@@ -111,7 +111,7 @@ def _become(program: str) -> None:
     try:
         os.execv(program, sys.argv)  # noqa: S606 - this is what it is for
     except OSError as error:
-        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")  # noqa: PTH119
+        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")
         os._exit(NO_PROGRAM)
 
 

@@ -33,7 +33,8 @@ SETTINGS: Final = (
 )
 """Of /etc what libraries read when they start, and no accounts."""
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - joblib and torch share arrays there
+SHARED_MEMORY: Final = "/dev/shm"
+"""joblib and torch share arrays there."""
 GPUS: Final = ("nvidia*", "dri", "kfd", "dxg")
 """Below /dev, by maker."""
 PROCESSES: Final = 2048
@@ -130,19 +131,19 @@ def rights_of(
     """Return what a child of that kind keeps, given what it reads and writes."""
     given = [path.resolve() for path in reads]
     size = sum(map(_bytes, given))
-    has_gpu = policy.uses_gpu and bool(_gpus())
+    has_gpu = policy.uses_gpu and bool(gpus())
     limits = {"RLIMIT_CORE": 0}
     if policy.memory and not has_gpu:
         limits["RLIMIT_DATA"] = policy.memory.of(size) + PER_CORE * (os.cpu_count() or 1)
     if policy.file:
         limits["RLIMIT_FSIZE"] = policy.file.of(size)
-    base = _base()
+    base = base_rights()
     return replace(
         base,
-        execute=(*base.execute, *_own_places(command)),
-        read=(*base.read, *map(str, given), *(one for path in given for one in _linked(path))),
+        execute=(*base.execute, *places_of(command)),
+        read=(*base.read, *map(str, given), *(one for path in given for one in linked(path))),
         write=(SHARED_MEMORY, *(str(path.resolve()) for path in writes)),
-        devices=(*DEVICES, *(_gpus() if policy.uses_gpu else ())),
+        devices=(*DEVICES, *(gpus() if policy.uses_gpu else ())),
         network=policy.network,
         limits=limits,
         processes=PROCESSES,
@@ -150,7 +151,7 @@ def rights_of(
 
 
 @cache
-def _base() -> Rights:
+def base_rights() -> Rights:
     """What every child reads and starts: the system, this Python, this package."""
     root = PACKAGE.parent
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
@@ -166,11 +167,11 @@ def _is_library(folder: str) -> bool:
     """Tell whether a folder of a search path may be read as a whole: not the home folder, nor one above it."""
     if not os.path.isabs(folder):
         return False
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - `Path.home` fails for a user without one
+    home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
     return not home.is_relative_to(Path(folder))
 
 
-def _own_places(command: Command) -> Iterator[str]:
+def places_of(command: Command) -> Iterator[str]:
     """Yield where a program or script that is not ours has its own files."""
     if command.kind == "module":
         return
@@ -194,11 +195,12 @@ def _homes(settings: Path) -> Iterator[Path]:
 
 
 @cache
-def _gpus() -> tuple[str, ...]:
+def gpus() -> tuple[str, ...]:
+    """Return the devices of GPUs."""
     return tuple(sorted(str(path) for name in GPUS for path in Path("/dev").glob(name)))
 
 
-def _linked(folder: Path) -> Iterator[str]:
+def linked(folder: Path) -> Iterator[str]:
     """Yield where the links in a folder lead: a snapshot of the hub has its files elsewhere."""
     if not folder.is_dir():
         return

@@ -307,7 +307,7 @@ class Child:
 _running: set[Child] = set()
 
 
-def start(  # noqa: PLR0913 - as of `subprocess.Popen`
+def start(
     command: Command,
     *,
     folder: Path,

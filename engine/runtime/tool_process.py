@@ -17,7 +17,7 @@ ERROR_BYTES = 65_536
 """Of the end of its error output, which its last lines are taken from."""
 
 
-def run_tool(  # noqa: PLR0913 - what is run, what it may, and what is made of it
+def run_tool(
     command: Command,
     *,
     code: str,

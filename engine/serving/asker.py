@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.process import start as processes
 from engine.process.policies import LLAMA, rights_of
 from engine.process.start import Child, module
@@ -64,7 +65,7 @@ class _Process:
             line = ""
         if not line:
             raise self.failure()
-        found: dict[str, Any] = json.loads(line)
+        found: dict[str, Any] = parse_json(line)
         return found
 
     def failure(self) -> StageError:

@@ -233,12 +233,12 @@ def test_a_search_path_that_is_the_home_folder_is_not_read(
     monkeypatch.setenv("HOME", str(home))
     folder = {"/": "/", "home": str(home), "above": str(home.parent)}[place]
     monkeypatch.setattr(sys, "path", [*sys.path, folder])
-    policies._base.cache_clear()
+    policies.base_rights.cache_clear()
 
     try:
-        assert folder not in policies._base().execute
+        assert folder not in policies.base_rights().execute
     finally:
-        policies._base.cache_clear()
+        policies.base_rights.cache_clear()
 
 
 def test_a_program_of_another_environment_may_read_that_environment(tmp_path: Path) -> None:

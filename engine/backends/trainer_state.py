@@ -183,11 +183,11 @@ def is_whole_safetensors(path: Path) -> bool:
             if length > size:
                 return False
             header = parse_json(stream.read(length))
-    except (OSError, ValueError, struct.error):
+        ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
+        return bool(size == 8 + length + max(ends, default=0))
+    # A damaged header can hold anything.
+    except (AttributeError, LookupError, OSError, TypeError, ValueError, struct.error):
         return False
-    ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
-    expected: int = 8 + length + max(ends, default=0)
-    return size == expected
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

@@ -301,7 +301,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
             return False
     except (OSError, UnicodeDecodeError):
         pass  # absent, or not readable: the caller has read it before
-    writing.write_text(path, text)
+    writing.write_text(path, text, durable=True)
     return True
 
 

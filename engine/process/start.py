@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -20,13 +21,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
-from engine.files.user import cache_folder
+from engine.files import leases
 from engine.process import interrupts
+from engine.process.caches import caches, confined_cache, confined_variables
 from engine.process.confine import Rights
+from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.waiting import waiting
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
@@ -39,6 +41,8 @@ KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 ASK_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
+IDLE_POLL_SECONDS: Final = 1.0
+"""Between two looks at a child that writes nothing."""
 MOST_BYTES: Final = 1_000_000
 """Of a short command's answer."""
 
@@ -87,21 +91,6 @@ SET_VARIABLES: Final[Mapping[str, str]] = {
     "WANDB_MODE": "disabled",
 }
 """Nothing is sent, nothing is fetched, no code of the hub; Pythons that a child starts import from no folder either."""
-CACHES: Final[Mapping[str, str]] = {
-    "HF_HOME": "huggingface",
-    "MPLCONFIGDIR": "matplotlib",
-    "NUMBA_CACHE_DIR": "numba",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TORCH_EXTENSIONS_DIR": "torch-extensions",
-    "TORCH_HOME": "torch",
-    "TRITON_CACHE_DIR": "triton",
-}
-"""Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
-CONFINED: Final = "confined"
-"""Below it the same folders, for children that are confined: they write there, and nobody else reads it."""
-NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
-"""numba then keeps its cache in `NUMBA_CACHE_DIR` and looks for none beside the source or elsewhere."""
-
 Kind = Literal["module", "script", "program"]
 
 
@@ -171,48 +160,11 @@ def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
     return wanted and SECRET.search(name) is None
 
 
-def caches() -> dict[str, str]:
-    """Return the variables that put the caches of libraries into the user's own cache folder."""
-    root = _cache_root()
-    places = {name: str(root / folder) for name, folder in CACHES.items()}
-    return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
-
-
-@cache
-def _homeless_cache() -> Path:
-    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
-    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
-
-
-def _cache_root() -> Path:
-    try:
-        return cache_folder()
-    except RuntimeError:
-        return _homeless_cache()
-
-
-def _confined_cache() -> Path:
-    """Return the folder of the caches that confined children share: what they leave, nobody else imports."""
-    folder = _cache_root() / CONFINED
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder.resolve()
-
-
-def _confined_variables(folder: Path, cache: Path) -> dict[str, str]:
-    """Return the variables that keep libraries in what is left to them."""
-    own = {name: str(folder) for name in ("HOME", "TEMP", "TMP", "TMPDIR")}
-    # Else they are looked up in the list of accounts.
-    named = dict.fromkeys(("LOGNAME", "USER"), "recipe")
-    places = {name: str(cache / part) for name, part in CACHES.items()}
-    return {**named, **own, **places, "CUDA_CACHE_PATH": str(cache / "cuda")}
-
-
 @contextlib.contextmanager
 def working_folder() -> Iterator[Path]:
     """Yield a new, empty folder, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="recipe-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with leases.temporary_folder() as folder:
+        yield folder
 
 
 class Child:
@@ -248,10 +200,33 @@ class Child:
         found: bytes = stream.readline() if stream is not None else b""
         return found.decode("utf-8", errors="replace").rstrip("\r\n")
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of its output as they come, without line ends."""
-        for line in self._process.stdout or ():
+    def lines(self, *, idle: float = IDLE_SECONDS) -> Iterator[str]:
+        """Yield the lines of its output as they come, without line ends.
+
+        HangsError once its group has neither written nor computed anything for `idle` seconds.
+        """
+        stream = self._process.stdout
+        for line in () if stream is None else self._read(stream, idle):
             yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+    def _read(self, stream: IO[bytes], idle: float) -> Iterator[bytes]:
+        if sys.platform == "win32":  # where pipes cannot be waited for
+            yield from stream
+            return
+        clock, rest = IdleClock(self.number, limit=idle), b""
+        while True:
+            if not select.select([stream], [], [], min(IDLE_POLL_SECONDS, idle / LOOKS))[0]:
+                clock.tick()
+                continue
+            clock.wrote()
+            # not `readline`: half a line must not keep us from looking at the clock
+            found = os.read(stream.fileno(), 1 << 16)
+            *whole, rest = (rest + found).split(b"\n")
+            yield from whole
+            if not found:
+                if rest:
+                    yield rest
+                return
 
     def has_ended(self, *, within: float = 0.0) -> bool:
         """Return whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""
@@ -323,9 +298,9 @@ def start(
     confined to these, its folder, and caches of its kind; without, it keeps ours.
     """
     if rights is not None:
-        cache = _confined_cache()
+        cache = confined_cache()
         rights = replace(rights, write=(*rights.write, str(folder.resolve()), str(cache)))
-        variables = {**variables, **_confined_variables(folder, cache)}
+        variables = {**variables, **confined_variables(folder, cache)}
     return Child(
         subprocess.Popen(  # noqa: S603 - by the rules of this module
             command.words(rights),

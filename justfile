@@ -12,7 +12,11 @@ ci: checks coverage slow fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
-checks: lint types docs
+checks: lint types docs audit
+
+# ask the advisory database about every pinned package; where it cannot be reached, say so
+audit:
+    uv run python .ci/audit.py
 
 # write the code as the formatter does, and mend what can be mended
 format:
@@ -25,6 +29,7 @@ lint:
     uv run ruff check .
     uv run lint-imports
     uv run python .ci/house.py --check
+    uv run python .ci/boundaries.py
     uv run python docs/generate.py --check
 
 # check the types
@@ -55,6 +60,10 @@ exhaustive *words:
 # print the tables of tampered bundles and reproductions: case, expected, got
 tampered:
     PYTHONPATH=tests uv run python -m support.tampering
+
+# run every hostile case, and write the page that shows them
+hostile:
+    PYTHONPATH=tests uv run python -m support.hostile_table
 
 # build the docs into site/; a link that leads nowhere is an error
 docs:

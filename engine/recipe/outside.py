@@ -6,6 +6,7 @@ for word. What is not allowed is a warning, is not read and not asked, and a run
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -146,6 +147,25 @@ def refuse_leading_out(file: Path, given: Allowed) -> None:
     ]
     if found:
         raise RecipeError(found)
+
+
+def refuse_typed(path: Path, recipe: Path, given: Allowed) -> None:
+    """RecipeError R306 for a path of the command line that names the recipe's project and leads elsewhere, by a link.
+
+    What a user names elsewhere is the user's own word; a link of the project is the word of whoever made the project.
+    """
+    judge = AccessCheck(recipe=recipe, given=given)
+    whole = Path(os.path.abspath(path))  # as typed: resolving would follow the link
+    if not any(whole.is_relative_to(root) for root in judge.project.roots):
+        return
+    found = _not_allowed(_of_path(judge, str(path), whole, ()))
+    problems = [
+        Problem(code=one.code, message=one.message, hint=f"if you mean it, name it: {name}")
+        for one in found
+        for name in [shlex.quote(one.option[1])]
+    ]
+    if problems:
+        raise RecipeError(problems)
 
 
 def refusal(

@@ -7,6 +7,7 @@ judged, row by row; else nothing is written.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError, StoreError
 from engine.evidence import BaselineResult, Report
+from engine.files.writing import make_folder, top_of
 from engine.inference.baselines.export import (
     REQUIRED,
     TFIDF,
@@ -289,8 +291,12 @@ def _new_folder(target: Path) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         message = f"`{target}` is there already: nothing is overwritten"
         raise RecipeError.one("X699", message, hint="name another folder with -o FOLDER")
+    whole = Path(os.path.abspath(target))  # as written: resolving would follow links
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if (top := top_of(whole)) is None:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            make_folder(whole.parent, below=top)
         with tempfile.TemporaryDirectory(
             prefix=f".{target.name[:100]}.", dir=target.parent
         ) as place:

@@ -95,7 +95,8 @@ def _notes(found: WaysTable) -> str:
   fewer layers, {STUDENT_RATE:g}. Merging an adapter in 16 bits had to keep {PARITY:.0%} of the answers, and not 98 %:
   models as unsure as these do not reach that.
 - **Intervals** are of 95 %: of a score by itself, and of a gain over the rows that both models answered. *p* is
-  corrected after Holm over the lines of the table; the teacher, which learned from other rows, is not among them.
+  corrected after Holm over the lines of the table; what learned from the teacher's rows is not among
+  them.
 - **Rows a second**: {sizes.timed:,} rows of the holdout, many at a time, in seconds of processor time, adapters merged.
   **MB**: the weights as they were asked. **Minutes**: by the clock, from the rows to the judged model, without
   baselines and without asking the teacher.

@@ -104,7 +104,6 @@ WAYS: Final = (
     ),
     Way(name=TEACHER, title="the teacher: LoRA on other labelled rows", rows=TUNING),
     Way(name=ANSWERS, title="LoRA, distilled: the teacher's answers", teacher={}),
-    Way(name="full", title="full training on the labelled rows", kind="full"),
     Way(
         name=FEWER,
         title="every third layer of the teacher, full training, its answers",
@@ -113,6 +112,7 @@ WAYS: Final = (
         base={"path": OF_TEACHER, "keep_layers": "every_third"},
         teacher={},
     ),
+    Way(name="full", title="full training on the labelled rows", kind="full"),
     Way(
         name=SOFT,
         title="LoRA, distilled: the teacher's probabilities",

@@ -8,7 +8,7 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: checks coverage slow
+ci: checks coverage slow fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
@@ -47,6 +47,10 @@ coverage:
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
+
+# 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
+fuzz *words:
+    PYTHONPATH=tests uv run python benchmarks/fuzz.py {{ words }}
 
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:

@@ -8,7 +8,7 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: checks coverage slow
+ci: checks coverage slow fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
@@ -48,9 +48,14 @@ coverage:
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
 
+# 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
+fuzz *words:
+    PYTHONPATH=tests uv run python benchmarks/fuzz.py {{ words }}
+
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
+    uv run pytest -m sampled --cases all {{ words }}
     uv run pytest --hypothesis-profile exhaustive tests/unit
 
 # print the tables of tampered bundles and reproductions: case, expected, got

@@ -71,7 +71,7 @@ def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
     found: list[Outside] = []
     if recipe.extends:
         found += _of_path(judge, recipe.extends, absolute(recipe.extends, folder), ("extends",))
-    for at, named in _named(recipe):
+    for at, named in named_of(recipe):
         found += _of_named(judge, named, folder, at)
     return _unique(found)
 
@@ -87,7 +87,7 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
     # By identity: equal references may stand at different keys, which the words for the user name.
     marks = {
         id(named): _not_allowed(_of_named(judge, named, recipe.file.parent, at))
-        for at, named in _named(recipe)
+        for at, named in named_of(recipe)
     }
 
     def marked(value: Any) -> Any:
@@ -106,7 +106,7 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
 
 def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
     """Return what a recipe names outside that its user has not allowed, each once."""
-    return _unique([one for _, named in _named(recipe) for one in named.withheld])
+    return _unique([one for _, named in named_of(recipe) for one in named.withheld])
 
 
 def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
@@ -209,7 +209,7 @@ def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
                 yield (*at, "columns", column), file
 
 
-def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
+def named_of(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
     """Yield every local path of a recipe, at the key of its text, and then every server."""
     sources = iter([source for _, source in sources_at(recipe)])
     for at, ref, what in references_of(recipe):

@@ -34,6 +34,7 @@ from engine.inference.baselines.export import (
 from engine.inference.baselines.runner import named_errors, reference_name
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
+from engine.process.policies import BASELINE
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
@@ -231,7 +232,14 @@ def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
         texts = (json.dumps(row.input) for row in judged.fold.judged)
         asked.write_text("".join(f"{text}\n" for text in texts), encoding="ascii")
         program = script(folder / "predict.py")(str(asked))
-        run_tool(program, code="X698", tool="the exported predict.py", on_line=answers.append)
+        run_tool(
+            program,
+            code="X698",
+            tool="the exported predict.py",
+            policy=BASELINE,
+            reads=(folder, asked),
+            on_line=answers.append,
+        )
     # Python has kept what it compiled; it is no part of what ships.
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     given = [prediction.label for prediction in judged.predictions]

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import yaml
 
-from engine.cli.main import VERBS as ENGINE_VERBS
 from support.hostile_table import Ask, Case, Make, ask
 from support.hostile_victim import MINE, Victim
 from support.outside_cases import (
@@ -266,15 +265,13 @@ VERBS: Final[Mapping[str, Ask]] = {
 WITHOUT: Final[Mapping[str, str]] = {
     "init": "drafts a recipe from what its user names", "synthetic": "shows what an allowed run has left",
     "ci": "see the pull requests", "report": "of a run", "runs": "of runs", "compare": "of runs", "try": "of a model",
-    "predict": "of a model", "serve": "of a model", "export": "of a run", "verify": "of a bundle", "schema": "no file",
+    "predict": "of a model", "serve": "of a model", "export": "of a run", "verify": "of a bundle", "store": "of a store", "schema": "no file",
     "explain": "no file", "doctor": "no file",
 }  # fmt: skip
 """Verbs that read no recipe of a stranger's, or nothing that it names."""
 
 
 def _verbs() -> list[Case]:
-    unknown = (VERBS.keys() | WITHOUT.keys()) ^ ENGINE_VERBS.keys()
-    assert unknown == set(), f"say whether it asks for consent: {unknown}"
     both = {**OUT, **model(endpoint="https://rows.example/v1", model="m", api_key_env="THEIR_KEY")}
     probing = ask("plan recipe.yaml --probe", 2, *ALL)
     return [

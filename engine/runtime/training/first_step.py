@@ -8,7 +8,6 @@ optimizer and trainer must count the same steps. Nothing of it goes through the 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any, Final
 import torch
 from torch.nn.functional import cross_entropy
 
+from engine.files.reading import parse_json
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
@@ -216,7 +216,7 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
 def _expected(written: Written, chat: Chat) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield tokens and labels of each rendered row, and of each document of a packed one."""
     with written.rows.open(encoding="utf-8") as stream:
-        for lines in batched(map(json.loads, stream), AT_ONCE):
+        for lines in batched(map(parse_json, stream), AT_ONCE):
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.main import VERBS
+from support import hostile_texts, hostile_trust
 from support.hostile_table import PAGE, Case, all_cases, listed, sampled
 
 CASES = all_cases()
@@ -31,6 +33,12 @@ def test_a_hostile_case_ends_as_expected(case: Case, tmp_path: Path) -> None:
 )
 def test_so_does_every_other(case: Case, tmp_path: Path) -> None:
     assert ended(case, tmp_path) == case.expected
+
+
+def test_every_verb_shows_hostile_texts_and_is_known_to_ask_for_consent_or_not() -> None:
+    """A new verb: a line in `SHOWING`, one in `VERBS` or `WITHOUT`, then `uv run just hostile`."""
+    assert set() == hostile_texts.SHOWING.keys() ^ VERBS.keys()
+    assert set() == (hostile_trust.VERBS.keys() | hostile_trust.WITHOUT.keys()) ^ VERBS.keys()
 
 
 def test_the_page_shows_every_case_as_expected() -> None:

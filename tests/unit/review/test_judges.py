@@ -6,11 +6,7 @@ import copy
 import hashlib
 import random
 from collections import Counter
-<<<<<<< HEAD
-from collections.abc import Iterable, Mapping
-from functools import cache
-=======
->>>>>>> main
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -21,15 +17,10 @@ from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
 from support.changed_data import SPLITS, Pair, file_bytes, pairs, version
-<<<<<<< HEAD
 from support.changed_kinds import SHAPES
 from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS
 from support.file_changes import MORE_HARMLESS, MORE_WEAKENINGS
-from support.judged_pairs import FOUND, QUIET, WRONG, JudgedPairs
-=======
-from support.data_changes import HARMLESS, WEAKENINGS
 from support.judged_pairs import FOUND, LEFT_OUT, QUIET, WRONG, JudgedPairs
->>>>>>> main
 from support.recipe_pairs import CPU
 
 SEED = 3
@@ -62,7 +53,6 @@ def test_changes_of_data_are_judged_by_who_judges(way: str, tmp_path: Path) -> N
     assert counts[LEFT_OUT] <= LEFT_OUT_AT_MOST
 
 
-<<<<<<< HEAD
 WAY_OF = dict(
     zip(SHAPES, ("random shares", "random sizes", "files", "folds", "column", "time"), strict=True)
 )
@@ -98,12 +88,7 @@ def test_a_harmless_edit_beside_it_hides_no_weakening(tmp_path: Path) -> None:
     assert judged_wrongly(tmp_path, found, changes=True) == []
 
 
-def test_the_pairs_are_many() -> None:
-    counts = Counter(found for way in SPLITS for found in outcomes(way).values())
-
-=======
 def test_every_way_to_divide_is_tried() -> None:
->>>>>>> main
     assert len(SPLITS) >= 8
 
 

@@ -7,11 +7,11 @@ length, on other devices or with gradients that an evaluation changes is refused
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.backends import trainer_state
+from engine.backends import first_step, trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
 from engine.backends.usage import UsageMeter
 from engine.errors import StageError
@@ -68,7 +68,7 @@ class TrainingMonitor:
         return self._facts
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event. StageError B420, B421, B423, X735 for a training that is not the planned one."""
+        """Take one event. StageError B420, B421, B423 to B428, X735 for a training that is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
         if kind == "start":
@@ -83,8 +83,8 @@ class TrainingMonitor:
             refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
         elif kind == "soft_targets":
             self._learned_targets(float(event["divergence"]))
-        elif kind == "gradients":
-            refuse_other_gradients(float(event["cosine"]))
+        elif kind in CHECKS:
+            CHECKS[kind](event)
         elif kind == "nonfinite":
             self._nonfinite = event
         elif kind == "step":
@@ -175,6 +175,13 @@ def refuse_other_gradients(cosine: float) -> None:
             path="method.kind",
             hint="set method.kind: lora, or train on a GPU",
         )
+
+
+CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "gradients": lambda event: refuse_other_gradients(float(event["cosine"])),
+    **first_step.CHECKS,
+}
+"""What refuses a training, by the name of the event that speaks of it."""
 
 
 def trained(

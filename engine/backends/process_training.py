@@ -8,7 +8,6 @@ these and holds nothing else: settings files that came with a launch folder are 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -24,8 +23,12 @@ from engine.backends.events import LOG
 from engine.backends.resuming import train_on
 from engine.environment import one_device
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
+from engine.process.caches import caches
+from engine.process.idle import HangsError, IdleClock
+from engine.process.policies import TRAINING, rights_of
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -67,7 +70,7 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
     Raises:
-        StageError: B411 the process failed, B412-B414 it ended without a finished training, B420-B423 it
+        StageError: B411 the process failed, B450 it hung, B412-B414 it ended without a finished training, B420-B423 it
             is not the training that was planned.
 
     """
@@ -125,7 +128,7 @@ def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
     # In bf16 another number of threads gives other weights: the number is the one that is reported.
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
     # A file that is not there: accelerate would otherwise take the user's default_config.yaml.
-    absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
+    absent = Path(caches()["HF_HOME"]) / "no-accelerate-config.yaml"
     return processes.environment(
         {
             **SET_VARIABLES,
@@ -152,10 +155,19 @@ def _run(
             variables=program.variables,
             out=log,
             errors=processes.STDOUT,
+            rights=rights_of(TRAINING, command, reads=_read_of(launch), writes=(launch.folder,)),
         )
         with child, interrupts.deferred():
             event_log = _EventLog(launch.folder / EVENTS)
-            _follow(child, event_log, monitor)
+            try:
+                _follow(child, event_log, monitor)
+            except HangsError as error:
+                child.kill()
+                raise StageError.one(
+                    "B450",
+                    f"{program.tool} {error}; it was ended {monitor.where}",
+                    hint="run the same command again: it continues from the last checkpoint",
+                ) from error
             if monitor.is_broken:
                 # Weights that are NaN are not worth a checkpoint.
                 child.kill()
@@ -165,6 +177,11 @@ def _run(
             for event in event_log.read():
                 monitor.handle(event)
         return child.status
+
+
+def _read_of(launch: Launch) -> tuple[Path, ...]:
+    own = (launch.rows, launch.base_model)
+    return own if launch.targets is None else (*own, launch.targets)
 
 
 def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
@@ -180,14 +197,17 @@ def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
 
 
 def _follow(child: processes.Child, event_log: _EventLog, monitor: events.TrainingMonitor) -> None:
-    """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
+    """Tell every new event until the process ends, or until going on is for nothing or not wanted. HangsError."""
+    clock = IdleClock(child.number)
     while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
         # Read after the look at the process, so that its last events are not missed.
         for event in event_log.read():
+            clock.wrote()
             monitor.handle(event)
         if ended:
             return
+        clock.tick()
 
 
 class _EventLog:
@@ -205,7 +225,7 @@ class _EventLog:
         except OSError:
             return []
         self._offset += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [parse_json(line) for line in whole.splitlines()]
 
 
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.run import Forecast, StageForecast, forecast
 from engine.evidence import StageCost, StageRecord, StageStatus
+from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.pipeline.plan import PlanInputs, plan_run
 from engine.recipe.model import Recipe
@@ -90,7 +90,7 @@ class CostTracker:
         if record.stage != "train" or record.status is not StageStatus.RAN:
             return
         usage = usage_of(artifacts["train"])
-        summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
+        summary = read_json(artifacts["train"].file("training.json"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
         data = flow.trained_data(artifacts) or artifacts["data"]
@@ -107,7 +107,7 @@ class CostTracker:
 def usage_of(trained: Artifact) -> Usage | None:
     """Return what a training took; None for one that was made before that was kept."""
     try:
-        return from_json(Usage, json.loads(trained.file(USAGE).read_text(encoding="utf-8")))
+        return from_json(Usage, read_json(trained.file(USAGE)))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -24,6 +24,7 @@ from engine.inference.predict import (
     scored_parts,
 )
 from engine.inference.template_check import Turns, is_plain
+from engine.inference.token_corpus import corpus
 from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.conversation import conversation
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow
 
-REVISION = 4
+REVISION = 5
 """Bumped when the same file and rows would now give other predictions."""
 
 
@@ -70,7 +71,7 @@ class GgufAsker:
             room=self.asked.room(self.chat),
             free=free,
             distribution=True,
-            read=ollama or [],
+            read=[*(ollama or []), *corpus()],
             sent=sent,
         )
         answers = self._answers(request)
@@ -92,9 +93,10 @@ class GgufAsker:
         parity = {
             "training": _same(rows, ids, trained),
             "llama_cpp": by_llama,
-            "ollama": None if ollama is None else _same(rows, ids, answers.read),
+            "ollama": None if ollama is None else _same(rows, ids, answers.read[: len(ollama)]),
             "template": _same(rows, prompts, sent),
             "users": _same(rows, trained, answers.sent),
+            "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
         }
         return Predictions(
             chosen=self._held(answers) if held else loose,
@@ -111,6 +113,17 @@ class GgufAsker:
 
     def _ids(self, texts: Iterable[str]) -> list[list[int]]:
         return [self.chat.token_ids(text) for text in texts]
+
+    def _by_corpus(self, read: Sequence[list[int]]) -> dict[str, int | str | None]:
+        """Count the texts of the corpus that llama.cpp reads as transformers does, and name the first that differs."""
+        own = self.chat.all_token_ids(corpus())
+        pairs = zip(corpus(), own, read, strict=True)
+        different = [repr(text) for text, one, two in pairs if one != two]
+        return {
+            "same": len(own) - len(different),
+            "of": len(own),
+            "first_different": different[0] if different else None,
+        }
 
     def _silent(self, answers: GgufAnswers, by_llama: Mapping[str, Any]) -> Predictions:
         """Return the predictions of a damaged file, which read the prompts and answers nothing."""
@@ -150,7 +163,7 @@ class GgufAsker:
             prompts=texts,
             learned=tokens,
             terminator=renderer.ending,
-            read=[text for _, text, _ in plain],
+            read=[*(text for _, text, _ in plain), *corpus()],
             sent=sent,
         )
         answers = self._answers(request)
@@ -169,11 +182,12 @@ class GgufAsker:
         parity = {
             "training": None,
             "llama_cpp": by_llama,
-            "ollama": _same([row for row, _, _ in plain], by_ollama, answers.read)
+            "ollama": _same([row for row, _, _ in plain], by_ollama, answers.read[: len(plain)])
             if plain
             else None,
             "template": _same(self.examples, expected, sent) if has_turns else None,
             "users": _same(self.examples, self._ids(expected), answers.sent),
+            "corpus": self._by_corpus(answers.read[len(plain) :]),
         }
         chosen = likelihood_predictions(self.examples, made, found, task=self.asked.task)
         return Predictions(chosen=chosen, free=[], facts=_facts(answers, parity))

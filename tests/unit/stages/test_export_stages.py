@@ -96,6 +96,7 @@ def test_verify_compares_the_file_with_the_merged_model(bench: Bench) -> None:
         "token_parity.ollama",
         "token_parity.template",
         "token_parity.users",
+        "token_parity.corpus",
         "weights",
         "shift.Q8_0",
         "free_output",

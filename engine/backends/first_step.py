@@ -1,0 +1,109 @@
+"""What a trainer says of its first step (`engine.runtime.training.first_step`), and when that refuses the training.
+
+Each error names the part that is wrong, since a model that learned the wrong tokens looks like one that was
+trained too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from engine.errors import StageError
+
+Event = Mapping[str, Any]
+AGAIN: Final = (
+    "run the same command again; if this stays, report it: other rows or epochs would not help"
+)
+WORST: Final = 2.0
+"""Loss of a base model, as a multiple of guessing: random weights have up to 1.3."""
+LEAST: Final = 1e-4
+"""Nats by which two losses may differ whatever their size: logs are rounded."""
+
+
+def _labels(event: Event) -> None:
+    """B424 when a batch learns other tokens than the answers of its rows."""
+    if event["wrong"]:
+        raise StageError.one(
+            "B424",
+            f"the mask of the trainer is wrong in {event['wrong']} of {event['rows']} rows of the first batch:"
+            f" it would learn {event['learned']!r} where the answer is {event['expected']!r}",
+            path="method",
+            hint=AGAIN,
+        )
+
+
+def _base_loss(event: Event) -> None:
+    """B428 when the base model foresees texts worse than any model that was read as it was written."""
+    loss, guess = float(event["loss"]), float(event["guess"])
+    # Written this way round, so that NaN is refused too.
+    if not loss <= WORST * guess:
+        raise StageError.one(
+            "B428",
+            f"the base model foresees the rows far worse than guessing does: {loss:.3g} nats a token, and guessing"
+            f" gives {guess:.3g}",
+            path="base_model",
+            hint="weights, config.json and tokenizer do not belong together, or are damaged: fetch or make them again",
+        )
+
+
+def _first_rows(event: Event) -> None:
+    """B425 when the passes of the trainer give rows other probabilities than the model does by itself."""
+    difference = float(event["difference"])
+    if not difference <= event["allowed"]:
+        raise StageError.one(
+            "B425",
+            f"rows of the first batch have other probabilities in training than by themselves: they lie"
+            f" {difference:.2g} apart, {event['allowed']:g} is rounding",
+            path="method",
+            hint=AGAIN,
+        )
+
+
+def _first_loss(event: Event) -> None:
+    """B425 when the trainer logs another loss than its probabilities give."""
+    logged, computed = float(event["logged"]), float(event["computed"])
+    if not abs(logged - computed) <= max(LEAST, event["allowed"] * max(abs(computed), 1.0)):
+        raise StageError.one(
+            "B425",
+            f"the trainer counts a loss of {logged:.4g} at its first step, and the rows have {computed:.4g}",
+            path="method",
+            hint=AGAIN,
+        )
+
+
+def _still(event: Event) -> None:
+    """B426 when a part that is to be trained gets no gradient."""
+    count, of = event["count"], event["of"]
+    # Where none gets any, training changes nothing, and B416 says that with what is known by then.
+    if 0 < count < of:
+        more = f" and {count - 1} more" if count > 1 else ""
+        raise StageError.one(
+            "B426",
+            f"no gradient reaches `{event['names'][0]}`{more} of {of} trained parts: what is asked for there"
+            " would not be learned",
+            path="method.target_modules",
+            hint="leave these modules out, or take a base model that uses them",
+        )
+
+
+def _optimizer(event: Event) -> None:
+    """B427 when optimizer and trainer count other steps."""
+    if event["steps"] != event["step"]:
+        raise StageError.one(
+            "B427",
+            f"the optimizer has taken {event['steps']} steps where the trainer counts {event['step']}",
+            path="method",
+            hint="delete `.recipe/scratch` and run the same command again, from the first step",
+        )
+
+
+CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
+    "labels": _labels,
+    "base_loss": _base_loss,
+    "first_rows": _first_rows,
+    "first_loss": _first_loss,
+    "still": _still,
+    "optimizer": _optimizer,
+}
+"""By the event's name."""

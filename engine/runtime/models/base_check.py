@@ -1,0 +1,229 @@
+"""A base model looked at before anything is spent on it: its tensors, its tokens, the numbers in its weights.
+
+Tensors are compared with what the architecture builds, by name and shape, without their memory. Numbers are read
+once. A model that passes can still be a bad one; one that does not would train and answer all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from engine.errors import Problem, Severity, StageError
+from engine.failures import library_errors
+from engine.files.reading import read_json
+from engine.runtime.models.load import LOADABLE, whole_model
+from engine.runtime.models.weights import WeightFile, weight_files
+
+REVISION: Final = 1
+"""Bumped when the same model would now be judged otherwise."""
+SUSPECT: Final = 0.25
+"""Share of zeros in a matrix from which its rows and columns are looked at."""
+WIPED: Final = 0.2
+"""Share of rows, or of columns, that are all zeros, from which a matrix is damaged."""
+SPARSE: Final = 0.4
+"""Share of zeros, none of them in whole rows, from which a matrix was thinned out."""
+MATRIX: Final = 2
+FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+HEAD: Final = "lm_head.weight"
+EMBEDDINGS: Final = (
+    "model.embed_tokens.weight",
+    "transformer.wte.weight",
+    "gpt_neox.embed_in.weight",
+)
+SHOWN: Final = 3
+AGAIN: Final = "fetch or make the model again"
+
+
+def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
+    """Return the warnings about a model folder. StageError with every error: X604, X692, X693, X770, X771, X773, X774.
+
+    `has_numbers` is False for a blank model, whose weights were made here a moment ago.
+    """
+    files = weight_files(folder)
+    found = list[Problem]()
+    # Packed weights have names and shapes of their own.
+    if not read_json(folder / "config.json").get("quantization_config"):
+        model = _built(folder)
+        found += [*_beyond(model, files), *_too_many_tokens(model, folder)]
+        found += _two_heads(folder, files)
+    if has_numbers:
+        found += _numbers(files)
+    if errors := [one for one in found if one.severity is Severity.ERROR]:
+        raise StageError(errors)
+    return found
+
+
+def _built(folder: Path) -> Any:
+    """Return the model without memory for its weights. StageError X604, X692 where files and architecture differ."""
+    with library_errors("X604", "the base model cannot be loaded", hint=LOADABLE), _quietly():
+        model, loading = AutoModelForCausalLM.from_pretrained(
+            folder,
+            device_map="meta",
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    if other := sorted(map(_mismatch, loading.get("mismatched_keys", ()))):
+        name, file, built = other[0]
+        raise StageError(
+            _problem(
+                "X692",
+                f"{len(other)} tensors of the weights have another shape than config.json says, such as `{name}`:"
+                f" {file} and {built}",
+                "take config.json and weights of the same revision of the same model",
+            )
+        )
+    return whole_model(model, loading)
+
+
+def _mismatch(found: Any) -> tuple[str, str, str]:
+    name, *shapes = found
+    file, built = (str(list(shape)) for shape in [*shapes, (), ()][:2])
+    return str(name), file, built
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep transformers from writing its own report of what it loads."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+
+
+def _beyond(model: Any, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
+    """Yield X773 for layers in the files that the configuration does not count: they would be left out."""
+    known = {*model.state_dict()}
+    forms = {_form(name) for name in known}
+    odd = [
+        tensor.name
+        for file in files
+        for tensor in file.tensors
+        if tensor.name not in known
+        and _form(tensor.name) in forms
+        and _form(tensor.name) != tensor.name
+    ]
+    if odd:
+        yield _problem(
+            "X773",
+            f"the weights hold {len(odd)} tensors of layers that config.json does not count, such as `{odd[0]}`",
+            "take config.json and weights of the same revision of the same model",
+        )
+
+
+def _form(name: str) -> str:
+    """Return the name of a tensor without the numbers of its layer."""
+    return re.sub(r"\.\d+\.", ".#.", name)
+
+
+def _too_many_tokens(model: Any, folder: Path) -> Iterator[Problem]:
+    """Yield X693 for a tokenizer with tokens beyond the rows of the embedding."""
+    with library_errors("X601", "the tokenizer of the base model cannot be loaded", hint=AGAIN):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    rows = model.get_input_embeddings().weight.shape[0]
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        yield _problem(
+            "X693",
+            f"the tokenizer has a token of number {largest:,}, and the embedding has {rows:,} rows",
+            "take tokenizer and weights of the same revision of the same model",
+        )
+
+
+def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
+    """Yield X774 where config.json has one matrix for input and output, and two different ones are in the files."""
+    if not read_json(folder / "config.json").get("tie_word_embeddings"):
+        return
+    places = {tensor.name: file.path for file in files for tensor in file.tensors}
+    embedding = next((name for name in EMBEDDINGS if name in places), None)
+    if embedding is None or HEAD not in places:
+        return
+    one, two = _read(places[embedding], embedding), _read(places[HEAD], HEAD)
+    if one.shape != two.shape or not torch.equal(one, two):
+        yield _problem(
+            "X774",
+            f"config.json says that input and output share one matrix, and `{HEAD}` is another one than `{embedding}`",
+            "set `tie_word_embeddings: false` in config.json if the head is right, or take the head out of the weights",
+        )
+
+
+def _numbers(files: tuple[WeightFile, ...]) -> Iterator[Problem]:
+    """Yield X770 for weights that are no numbers, X771 for wiped matrices, and X771 as a warning for sparse ones."""
+    found: dict[str, list[str]] = {"broken": [], "wiped": [], "sparse": []}
+    for file in files:
+        with safe_open(file.path, framework="pt") as source:
+            for tensor in file.tensors:
+                if tensor.dtype in FLOATS and 0 not in tensor.shape:
+                    state = _state(source.get_tensor(tensor.name))
+                    found.get(state, []).append(tensor.name)
+    if broken := found["broken"]:
+        yield _problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
+    if wiped := found["wiped"]:
+        yield _problem("X771", f"{_named(wiped)}: wiped, whole rows or columns are zeros", AGAIN)
+    if sparse := found["sparse"]:
+        yield Problem(
+            code="X771",
+            message=f"{_named(sparse)}: at least {SPARSE:.0%} of the weights are zeros",
+            path="base_model",
+            hint="a model that was thinned out on purpose trains as any other, and fills up again",
+            severity=Severity.WARNING,
+        )
+
+
+def _state(weight: torch.Tensor) -> str:
+    """Return `broken`, `wiped`, `sparse` or ""."""
+    low, high = weight.aminmax()
+    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+        return "broken"
+    if weight.ndim < MATRIX:
+        return ""
+    if is_wiped(weight, constant=bool(low == high)):
+        return "wiped"
+    return "sparse" if _zeros(weight) >= SPARSE else ""
+
+
+def is_wiped(weight: torch.Tensor, *, constant: bool) -> bool:
+    """Say whether a matrix [.., out, in] is one number everywhere, or many of its rows or columns are zeros."""
+    if constant:
+        return weight.numel() > 1
+    if _zeros(weight) < SUSPECT:
+        return False
+    flat = weight.reshape(-1, weight.shape[-1]) != 0
+    empty = (float((~flat.any(dim=side)).float().mean()) for side in (0, 1))
+    return max(empty) >= WIPED
+
+
+def _zeros(weight: torch.Tensor) -> float:
+    """Return the share of zeros."""
+    return 1 - int(torch.count_nonzero(weight)) / weight.numel()
+
+
+def _read(path: Path, name: str) -> torch.Tensor:
+    with safe_open(path, framework="pt") as source:
+        tensor: torch.Tensor = source.get_tensor(name)
+    return tensor
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more tensors" if len(names) > SHOWN else ""
+    return f"{', '.join(f'`{one}`' for one in names[:SHOWN])}{more} of the base model"
+
+
+def _problem(code: str, message: str, hint: str) -> Problem:
+    return Problem(code=code, message=message, path="base_model", hint=hint)

@@ -1,0 +1,311 @@
+"""The first step of a training looked at: which tokens it learns, what its loss is made of, what gets a gradient.
+
+Labels are compared with the rendered rows' answers. The loss that the trainer logs is computed again from its own
+logits, the probabilities of two rows by a plain pass over each alone. Each adapter must get a gradient, and
+optimizer and trainer must count the same steps. Nothing of it goes through the code that makes batches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from engine.files.reading import parse_json
+from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
+from engine.runtime.training.packed_rows import documents_of
+from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
+from engine.runtime.training.shared_prefix import allowed_difference
+
+Report = Callable[[Mapping[str, Any]], None]
+Row = Mapping[str, Sequence[int]]
+AT_ONCE: Final = 1000
+"""Rows of the file that are tokenised together."""
+PLAIN_ROWS: Final = 2
+"""Rows that pass through the model alone."""
+PLAIN_TOKENS: Final = 1024
+"""Of such a row at most: of a longer one the pass would be dear."""
+LOGGED: Final = 1e-3
+"""By which a logged loss may differ from its own logits' in 32 bits, as a share."""
+LOGGED_ROUNDED: Final = 0.02
+"""The same where products are of 16 bits."""
+TEACHER: Final = "target_tokens"
+"""In a batch whose loss is to a teacher's probabilities as well."""
+PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
+MATRIX: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Where the rendered rows lie, and what is learned of them."""
+
+    rows: Path
+    """`train.jsonl`."""
+    base_model: Path
+    """Whose tokenizer reads them."""
+    learn_all: bool = False
+    """Every token is learned, and not the answers alone."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What the passes of the first step have shown."""
+
+    nats: float = 0.0
+    tokens: int = 0
+    means: list[float] = field(default_factory=list)
+    """Of each pass."""
+    rows: list[float] = field(default_factory=list)
+    """Nats of each row, as far as passes show single rows."""
+    has_logits: bool = True
+    has_teacher: bool = False
+
+
+class FirstStep:
+    """Looks at a trainer's first step; `engine.runtime.training.callbacks.Watch` calls it at each event."""
+
+    def __init__(self, written: Written, report: Report) -> None:
+        """Look at rows as they were written."""
+        self._written, self._report = written, report
+        self._is_open = False
+        self._is_first = False
+        self._collated: list[Sequence[Row]] = []
+        self._seen = _Seen()
+        self._plain: list[tuple[float, int]] = []
+        self._allowed = self._logged_allowed = 0.0
+        self._handle: Any = None
+        self._first_logged = True
+
+    def begin(self, model: Any, loader: Any, args: Any, step: int) -> None:
+        """Remember the rows that batches are made of from here on."""
+        self._is_open, self._is_first = True, step == 0
+        self._first_logged = step == 0 and args.logging_steps == 1
+        is_exact = autocast_dtype(args) is None
+        self._logged_allowed = LOGGED if is_exact else LOGGED_ROUNDED
+        self._allowed = allowed_difference(model, args)
+        # Accelerate wraps the loader whose attribute is read when a pass over the rows begins.
+        loader = getattr(loader, "base_dataloader", loader)
+        make = loader.collate_fn
+
+        def collate(rows: Sequence[Row]) -> Any:
+            # Before the batch is made: collators may take the labels out of the rows.
+            if self._is_open:
+                self._collated.append([dict(row) for row in rows])
+            batch = make(rows)
+            self._seen.has_teacher |= TEACHER in batch
+            return batch
+
+        loader.collate_fn = collate
+
+    def before(self, model: Any, args: Any) -> None:
+        """Look at the labels of the first step, and let two of its rows pass through the model alone."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        batches = self._collated[: args.gradient_accumulation_steps]
+        rows = [row for batch in batches for row in batch]
+        self._collated = []
+        if not rows or not all("labels" in row and "input_ids" in row for row in rows):
+            return
+        documents = [one for row in rows for one in documents_of(row)]
+        self._report({"event": "labels", **labels_found(documents, self._written)})
+        # Noise that is added to embeddings, or what is dropped out, gives another loss each time.
+        noise = ("neftune_noise_alpha", "label_smoothing_factor")
+        is_noisy = any(getattr(args, name, None) for name in noise) or drops_out(model)
+        if not self._is_first or is_noisy:
+            return
+        self._look_at_loss(model, args, rows)
+
+    def _look_at_loss(self, model: Any, args: Any, rows: Sequence[Row]) -> None:
+        few = rows[:PLAIN_ROWS]
+        # Documents of a packed row were compared with each by itself already.
+        if all(
+            len(row["input_ids"]) <= PLAIN_TOKENS and len([*documents_of(row)]) == 1 for row in few
+        ):
+            with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
+                model.eval()
+                found = [nats_of(model, row) for row in few]
+            self._plain = [(learned, count) for learned, count, _ in found]
+            tokens = sum(len(row["input_ids"]) - 1 for row in few)
+            loss = sum(whole for *_, whole in found) / max(tokens, 1)
+            guess = math.log(model.get_output_embeddings().weight.shape[0])
+            self._report({"event": "base_loss", "loss": str(loss), "guess": guess})
+        self._handle = model.register_forward_hook(self._passed, with_kwargs=True)
+
+    def _passed(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
+        """Compute the loss of a pass again, from its logits and labels."""
+        logits, labels = getattr(result, "logits", None), named.get("labels")
+        if not model.training or not isinstance(logits, torch.Tensor) or labels is None:
+            self._seen.has_logits = False
+            return
+        with torch.no_grad():
+            if "logits_to_keep" in named:
+                kept, learned = logits[0], labels[0]
+                # Behind one shared start the learned tokens stand one row after another.
+                sizes = [count for _, count in self._plain[len(self._seen.rows) :]]
+            else:
+                mask = labels[:, 1:] != IGNORED
+                kept, learned = logits[:, :-1][mask], labels[:, 1:][mask]
+                sizes = mask.sum(1).tolist()
+            nats = cross_entropy(kept.float(), learned, reduction="none")
+        self._seen.nats += float(nats.sum())
+        self._seen.tokens += len(learned)
+        self._seen.means.append(float(nats.mean()) if len(nats) else 0.0)
+        begin = 0
+        for size in sizes:
+            if begin + size > len(nats) or len(self._seen.rows) == PLAIN_ROWS:
+                break
+            self._seen.rows.append(float(nats[begin : begin + size].sum()))
+            begin += size
+
+    def before_update(self, model: Any) -> None:
+        """Compare the two rows, and look for adapters that get no gradient."""
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+            if self._seen.has_logits and self._plain:
+                apart = (
+                    abs(own - nats) / max(abs(nats), count)
+                    for (nats, count), own in zip(self._plain, self._seen.rows, strict=False)
+                )
+                found = {"difference": str(max(apart, default=0.0)), "allowed": self._allowed}
+                self._report({"event": "first_rows", **found})
+        self._report({"event": "still", **still(model)})
+
+    def logged(self, loss: float) -> None:
+        """Compare the first loss that the trainer logs with that of its own logits."""
+        is_first, self._first_logged = self._first_logged, False
+        seen = self._seen
+        if not is_first or not seen.has_logits or not seen.tokens or seen.has_teacher:
+            return
+        # Models that do not take the number of learned tokens give a mean of each batch.
+        ways = (seen.nats / seen.tokens, sum(seen.means) / len(seen.means))
+        found = {"logged": str(loss), "computed": str(min(ways, key=lambda one: abs(one - loss)))}
+        self._report({"event": "first_loss", **found, "allowed": self._logged_allowed})
+
+
+def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
+    """Return how many rows of a batch learn otherwise than their rendered form says, and how the first one does."""
+    wanted: dict[tuple[int, ...], list[int]] = {tuple(row["input_ids"]): [] for row in rows}
+    missing = set(wanted)
+    chat = load_chat(written.base_model, asks=None)
+    for ids, labels in _expected(written, chat):
+        if ids in missing:
+            wanted[ids] = labels
+            missing.discard(ids)
+        if not missing:
+            break
+    # Nothing stands before the first token, so it is learned by no one.
+    wrong = [row for row in rows if list(row["labels"])[1:] != wanted[tuple(row["input_ids"])][1:]]
+    found: dict[str, Any] = {"rows": len(rows), "wrong": len(wrong)}
+    if wrong:
+        found["learned"] = _text(chat, wrong[0]["labels"])
+        found["expected"] = _text(chat, wanted[tuple(wrong[0]["input_ids"])])
+    return found
+
+
+def _expected(written: Written, chat: Chat) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Yield tokens and labels of each rendered row, and of each document of a packed one."""
+    with written.rows.open(encoding="utf-8") as stream:
+        for lines in batched(map(parse_json, stream), AT_ONCE):
+            for packed in (line for line in lines if "input_ids" in line):
+                for one in documents_of(packed):
+                    yield tuple(one["input_ids"]), list(one["labels"])
+            parts = [part for line in lines for part in line.get("segments", ())]
+            tokens = iter(chat.all_token_ids([part["text"] for part in parts]))
+            for line in lines:
+                ids, labels = list[int](), list[int]()
+                for part in line.get("segments", ()):
+                    found = next(tokens)
+                    ids += found
+                    is_learned = written.learn_all or part["label"]
+                    labels += found if is_learned else [IGNORED] * len(found)
+                yield tuple(ids), labels
+
+
+def _text(chat: Chat, labels: Sequence[int]) -> str:
+    learned = [label for label in labels if label != IGNORED]
+    return str(chat.tokenizer.decode(learned, clean_up_tokenization_spaces=False))[:200]
+
+
+def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
+    """Return minus the log-probability of a row's learned tokens, how many they are, and the same of all tokens."""
+    device = next(model.parameters()).device
+    ids, labels = (
+        torch.tensor([list(row[name])], device=device) for name in ("input_ids", "labels")
+    )
+    with torch.no_grad():
+        logits = model(input_ids=ids, use_cache=False).logits
+    nats = cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
+    mask = labels[0, 1:] != IGNORED
+    return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
+
+
+@contextlib.contextmanager
+def _plain_attention(model: Any) -> Iterator[None]:
+    """Give the model an attention that knows nothing of shared starts."""
+    before = model.config._attn_implementation  # noqa: SLF001 - transformers has no getter
+    if before != SHARED_ATTENTION:
+        yield
+        return
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def drops_out(model: torch.nn.Module) -> bool:
+    """Say whether anything but an adapter is dropped out in training; a new adapter adds nothing yet."""
+    dropouts = (
+        one
+        for name, one in model.named_modules()
+        if isinstance(one, torch.nn.Dropout) and "lora" not in name
+    )
+    config = getattr(model, "config", None)
+    of_attention = getattr(config, "attention_dropout", 0.0) or 0.0
+    return bool(of_attention) or any(one.p > 0 for one in dropouts)
+
+
+def still(model: torch.nn.Module) -> dict[str, Any]:
+    """Return the trained parts that get no gradient: pairs of an adapter, or matrices; experts may be asked nothing."""
+    parts: dict[str, list[torch.Tensor | None]] = {}
+    for name, weight in model.named_parameters():
+        if not weight.requires_grad or "expert" in name:
+            continue
+        mark = next((one for one in PAIR if one in name), "")
+        if mark or weight.ndim >= MATRIX:
+            stem = name.partition(mark)[0] if mark else name
+            parts.setdefault(stem.removeprefix("base_model.model."), []).append(weight.grad)
+    flows = {
+        stem: [one.any() for one in gradients if one is not None]
+        for stem, gradients in parts.items()
+    }
+    # Together: on a GPU each look by itself would wait for all that was asked before.
+    known = [stem for stem, found in flows.items() if found]
+    moved = (
+        torch.stack([torch.stack(flows[stem]).any() for stem in known]).tolist() if known else []
+    )
+    moving = {stem for stem, moves in zip(known, moved, strict=True) if moves}
+    names = [stem for stem in parts if stem not in moving]
+    return {"names": names[:3], "count": len(names), "of": len(parts)}
+
+
+def optimizer_steps(optimizer: Any) -> int | None:
+    """Return the steps that an optimizer counts, the most of any weight; None where it counts none."""
+    states = getattr(optimizer, "state", None)
+    counts = [
+        int(state["step"])
+        for state in (states or {}).values()
+        if isinstance(state, Mapping) and "step" in state
+    ]
+    return max(counts, default=None)

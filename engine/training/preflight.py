@@ -1,0 +1,60 @@
+"""What is refused before anything is spent on a base model: damage, and what the method or the export cannot take.
+
+Looked at once for the same bytes; what was found is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine.artifacts.results import read_json
+from engine.artifacts.stage import StageContext
+from engine.environment import version_of
+from engine.recipe.model import Scratch
+from engine.recipe.sweeps import methods_of
+from engine.training.fit import refuse_unfit
+
+FACTS = "base_check.json"
+
+
+def check_base_model(context: StageContext, base: Path) -> None:
+    """Refuse a base model in the folder `base` that cannot be what it says; note what is merely odd.
+
+    Raises:
+        StageError: X604, X692, X693, X770, X771, X773, X774 what the files hold; X772 what the GGUF converter does
+            not know; X730, X731 what the method asks of it.
+
+    """
+    from engine.runtime.models import base_check  # brings torch
+
+    recipe = context.recipe
+    for method in methods_of(recipe):
+        refuse_unfit(method, base)
+
+    def build(folder: Path) -> None:
+        is_blank = isinstance(recipe.base_model, Scratch)
+        found = base_check.check_base(base, has_numbers=not is_blank)
+        lines = [one.headline() for one in found]
+        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
+
+    # A blank model's vocabulary, and so its shapes, may come of the rows.
+    rows = context.inputs["data"] if isinstance(recipe.base_model, Scratch) else ""
+    payload = {"base_model": context.base_model, "rows": rows, "revision": base_check.REVISION}
+    for line in read_json(context.cached("base_check", payload, build), FACTS):
+        context.progress.note(str(line))
+    if recipe.export.has_quantized_file:
+        _check_converter(context, base, rows)
+
+
+def _check_converter(context: StageContext, base: Path, rows: str) -> None:
+    from engine.parity.files import TOOLS
+    from engine.runtime.gguf.convert import check_vocabulary  # brings torch
+
+    def build(folder: Path) -> None:
+        check_vocabulary(base)
+        (folder / FACTS).write_text("[]", encoding="utf-8")
+
+    versions = {tool: version_of(tool) for tool in TOOLS}
+    payload = {"base_model": context.base_model, "rows": rows, "versions": versions}
+    context.cached("vocabulary_check", payload, build)

@@ -1,0 +1,84 @@
+"""Faults seeded from outside: each is named, where the table says, and clean runs are not."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.fault_table import FAULTS
+from support.project import Outcome, Project, write_project
+from support.run_once import run_once
+from support.runs import forget
+from support.seeded_faults import BEFORE, FIRST, Seed
+
+CASES = [(fault, how) for fault, one in FAULTS.items() for how in one.seeds]
+EACH = 12
+"""One case of so many is among the default tests."""
+FAST = CASES[::EACH]
+
+
+def begun(project: Project) -> int:
+    """Optimizer steps that any training of the project has taken."""
+    logs = (project.folder / ".recipe").rglob("train.log")
+    return sum(log.read_text(encoding="utf-8").count('"event": "step"') for log in logs)
+
+
+def noticed(seed: Seed, project: Project, patch: pytest.MonkeyPatch) -> list[str]:
+    """What of a seed is not as the table says."""
+    if not seed.again:
+        project.edit(baselines=["majority"], method__epochs=1)
+    seed.prepare(project, patch)
+    store = str(project.folder / ".recipe")
+    outcome = project.run("run", str(project.recipe), "--store", store, "--until", seed.until)
+    text = " ".join((outcome.out + outcome.err).split())
+    wrong = [] if seed.code in text else [f"{seed.code} is not in: {text[-1500:]}"]
+    if (outcome.code == 0) is not seed.is_note:
+        wrong.append(f"exit code {outcome.code}: {text[-1500:]}")
+    steps = begun(project)
+    if not seed.again and not seed.is_note and steps > {BEFORE: 0, FIRST: 1}.get(seed.where, 999):
+        wrong.append(f"{steps} steps were taken")
+    return wrong
+
+
+def run_case(case: tuple[str, str], project: Project, patch: pytest.MonkeyPatch) -> list[str]:
+    fault, how = case
+    seed = FAULTS[fault].seeds[how]
+    if seed.again:
+        shutil.rmtree(project.folder)
+        project.folder.mkdir()
+        project = run_once("merged", lambda _: None, "--until", "merge").copy_to(
+            project.folder, project.run
+        )
+        forget(project.folder / ".recipe", seed.again)
+    return noticed(seed, project, patch)
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Project:
+    """A project in a folder of its own, which a case may take away."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    write_project(folder, pico)
+    return Project(folder=folder, run=run)
+
+
+@pytest.mark.parametrize("case", FAST, ids=" ".join)
+def test_a_seeded_fault_is_named(
+    case: tuple[str, str],
+    folder_of: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run_case(case, folder_of, monkeypatch) == []
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("case", [one for one in CASES if one not in FAST], ids=" ".join)
+def test_so_is_every_other(
+    case: tuple[str, str],
+    folder_of: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run_case(case, folder_of, monkeypatch) == []

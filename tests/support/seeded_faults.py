@@ -1,0 +1,341 @@
+"""Ways to bring a fault about in a small project: in its base model, rows, trainer, merge. `fault_table` lists them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.project import Project
+
+Patch = pytest.MonkeyPatch
+Prepare = Callable[[Project, Patch], object]
+
+BEFORE = "before the first step"
+FIRST = "in the first step"
+TRAINING = "in training"
+AFTER = "after training"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """One way to bring a fault about."""
+
+    prepare: Prepare
+    code: str
+    """What the run names it by."""
+    where: str = BEFORE
+    until: str = "baseline"
+    """The stage after which the run ends where nothing stops it."""
+    is_note: bool = False
+    """The run goes on: what happened is counted and shown."""
+    again: str = ""
+    """The stage of an accepted run that is done again with the fault; "" begins with an empty store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One kind of fault."""
+
+    name: str
+    seeds: Mapping[str, Seed]
+    """By what is done."""
+    missed: str = ""
+    """What of it nothing notices."""
+
+
+# The base model.
+
+
+def base_of(project: Project) -> Path:
+    """The folder of the project's base model, made its own."""
+    base = project.folder / "base"
+    if base.is_symlink():
+        origin = base.resolve()
+        base.unlink()
+        shutil.copytree(origin, base)
+    return base
+
+
+def weights(change: Callable[[dict[str, Any]], object]) -> Prepare:
+    """Change the tensors of the base model."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        from safetensors.torch import load_file, save_file
+
+        file = base_of(project) / "model.safetensors"
+        tensors = load_file(file)
+        change(tensors)
+        save_file(tensors, file, metadata={"format": "pt"})
+
+    return prepare
+
+
+def settings(name: str, change: Callable[[dict[str, Any]], object]) -> Prepare:
+    """Change a JSON file of the base model."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        file = base_of(project) / name
+        found = json.loads(file.read_text(encoding="utf-8"))
+        change(found)
+        file.write_text(json.dumps(found), encoding="utf-8")
+
+    return prepare
+
+
+def template(text: str) -> Prepare:
+    """Give the base model another chat template."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        (base_of(project) / "chat_template.jinja").write_text(text, encoding="utf-8")
+
+    return prepare
+
+
+def recipe(**changes: Any) -> Prepare:
+    """Change the recipe."""
+    return lambda project, _: project.edit(**changes)
+
+
+def both(*parts: Prepare) -> Prepare:
+    """Do several things."""
+
+    def prepare(project: Project, patch: Patch) -> None:
+        for part in parts:
+            part(project, patch)
+
+    return prepare
+
+
+def rows(change: Callable[[list[list[str]]], object]) -> Prepare:
+    """Change the rows of the data."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        file = project.folder / "rows.csv"
+        with file.open(encoding="utf-8", newline="") as stream:
+            head, *found = csv.reader(stream)
+        change(found)
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([head, *found])
+
+    return prepare
+
+
+# The trainer.
+
+
+def labels(change: Callable[[list[int], list[int]], list[int]]) -> Prepare:
+    """Have the trainer read other labels; `change` is given tokens and labels of a row."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from datasets import Dataset
+
+        from engine.runtime.training import sft
+
+        real = sft.tokenised
+
+        def tokenised(*given: Any, **named: Any) -> Any:
+            found = real(*given, **named)
+            if found is None:
+                return None
+            changed = [
+                {**row, "labels": change(list(row["input_ids"]), list(row["labels"]))}
+                for row in found
+            ]
+            return Dataset.from_list(changed)
+
+        patch.setattr(sft, "tokenised", tokenised)
+
+    return prepare
+
+
+def learned(found: list[int]) -> list[int]:
+    """Places that are learned."""
+    return [place for place, label in enumerate(found) if label != -100]
+
+
+def masked(*which: int) -> Callable[[list[int], list[int]], list[int]]:
+    """Take learned tokens out, by their number among those of a row."""
+
+    def change(_: list[int], found: list[int]) -> list[int]:
+        places = {learned(found)[one] for one in which}
+        return [-100 if place in places else label for place, label in enumerate(found)]
+
+    return change
+
+
+def shifted(ids: list[int], found: list[int]) -> list[int]:
+    """Learn the prompt's last tokens in the place of the answer."""
+    places = {place - len(learned(found)) for place in learned(found)}
+    return [ids[place] if place in places else -100 for place in range(len(ids))]
+
+
+def off_by_one(ids: list[int], found: list[int]) -> list[int]:
+    """Learn each token one place too late."""
+    return [-100, *found[:-1]]
+
+
+def loss(change: Callable[[Any], Any]) -> Prepare:
+    """Have the trainer compute another loss."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft.LeanTrainer.compute_loss
+
+        def compute_loss(self: Any, model: Any, inputs: Any, **options: Any) -> Any:
+            found = real(self, model, inputs, **options)
+            return change(found) if model.training and not isinstance(found, tuple) else found
+
+        patch.setattr(sft.LeanTrainer, "compute_loss", compute_loss)
+
+    return prepare
+
+
+def batches(change: Callable[[dict[str, Any]], object]) -> Prepare:
+    """Have what makes batches make others."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import shared_prefix
+        from engine.runtime.training.prefix_batch import shared_batch as real
+
+        def shared_batch(given: Any) -> Any:
+            batch = real(given)
+            change(batch)
+            return batch
+
+        patch.setattr(shared_prefix, "shared_batch", shared_batch)
+
+    return prepare
+
+
+def second_passes(name: str) -> Prepare:
+    """Have the optimizer of the first step stand still, or take another step."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        import torch
+
+        real = torch.optim.AdamW.step
+
+        def step(self: Any, *given: Any, **named: Any) -> Any:
+            found = real(self, *given, **named)
+            if name == "twice":
+                return real(self, *given, **named)
+            for state in self.state.values():
+                state["step"].zero_()
+            return found
+
+        patch.setattr(torch.optim.AdamW, "step", step)
+
+    return prepare
+
+
+# Merge and export.
+
+
+def delta(change: Callable[[Any], Any]) -> Prepare:
+    """Have the merge add another change."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.models import merge
+
+        whole = merge._Pair.delta
+        patch.setattr(merge._Pair, "delta", lambda pair: change(whole(pair)))
+
+    return prepare
+
+
+def to_four_bits(found: Any) -> Any:
+    """Round to sixteen values."""
+    step = found.abs().max() / 7
+    return (found / step).round() * step
+
+
+def pairs_left_out(part: str) -> Prepare:
+    """Have the merge read no pairs of some modules."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.models import merge
+
+        real = merge._read_pairs
+
+        def read(adapter: Path) -> Any:
+            return {name: pair for name, pair in real(adapter).items() if part not in name}
+
+        patch.setattr(merge, "_read_pairs", read)
+
+    return prepare
+
+
+def merged_bytes(change: Callable[[dict[str, Any]], object]) -> Prepare:
+    """Damage the merged weights before they are looked at."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from safetensors.torch import load_file, save_file
+
+        from engine.runtime.models import merge
+
+        real = merge._check_complete
+
+        def check(adapter: Path, done: Any) -> None:
+            real(adapter, done)
+            for file in sorted(adapter.parents[3].glob("**/tmp/**/model/model.safetensors")):
+                tensors = load_file(file)
+                change(tensors)
+                save_file(tensors, file, metadata={"format": "pt"})
+
+        patch.setattr(merge, "_check_complete", check)
+
+    return prepare
+
+
+DOWN = "model.layers.1.mlp.down_proj.weight"
+NORM = "model.layers.0.input_layernorm.weight"
+EMBEDDING = "model.embed_tokens.weight"
+
+
+def fill(name: str, value: float, part: Any = ...) -> Prepare:
+    """Put one number into a tensor of the base model."""
+    return weights(lambda found: found[name][part].fill_(value))
+
+
+def without(name: str) -> Prepare:
+    """Take a tensor out of the base model."""
+    return weights(lambda found: found.pop(name))
+
+
+def more_layers(found: dict[str, Any]) -> None:
+    """Give the weights a third layer."""
+    third = {name: one.clone() for name, one in found.items() if ".layers.1." in name}
+    found.update({name.replace(".1.", ".2."): one for name, one in third.items()})
+
+
+def head_of_its_own(found: dict[str, Any]) -> None:
+    """Give the weights a head that is not the embedding."""
+    found["lm_head.weight"] = found[EMBEDDING].flip(0).clone()
+
+
+def add_tokens(count: int) -> Prepare:
+    """Give the tokenizer tokens that the embedding has no rows for."""
+
+    def change(found: dict[str, Any]) -> None:
+        first = 320
+        found["added_tokens"] += [
+            {"id": first + n, "content": f"<|new{n}|>", "special": True, "single_word": False,
+             "lstrip": False, "rstrip": False, "normalized": False}
+            for n in range(count)
+        ]  # fmt: skip
+
+    return settings("tokenizer.json", change)
+
+
+def cut(file: Path, share: float) -> None:
+    """Cut a file to a share of its bytes, or take bytes off its end."""
+    found = file.read_bytes()
+    file.write_bytes(found[: int(len(found) * share)] if share > 0 else found[: int(share)])

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
 from support.changed_data import SPLITS, Pair, file_bytes, pairs, version
-from support.data_changes import HARMLESS, WEAKENINGS
+from support.changed_kinds import SHAPES
+from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS
+from support.file_changes import MORE_HARMLESS, MORE_WEAKENINGS
 from support.judged_pairs import FOUND, LEFT_OUT, QUIET, WRONG, JudgedPairs
 from support.recipe_pairs import CPU
 
@@ -48,6 +51,41 @@ def test_changes_of_data_are_judged_by_who_judges(way: str, tmp_path: Path) -> N
     assert counts[FOUND] >= 29
     assert counts[QUIET] >= 24
     assert counts[LEFT_OUT] <= LEFT_OUT_AT_MOST
+
+
+WAY_OF = dict(
+    zip(SHAPES, ("random shares", "random sizes", "files", "folds", "column", "time"), strict=True)
+)
+"""Of each kind, the one that is tried here; `benchmarks/review.py --kinds` tries all."""
+ALL_HARMLESS = {**HARMLESS, **MORE_HARMLESS}
+
+
+def judged_wrongly(folder: Path, found: Iterable[Pair], *, changes: bool) -> list[str]:
+    judged = JudgedPairs(folder=folder)
+    return [pair.name for pair in found if judged.outcome(pair, changes=changes) in WRONG]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("way", ["time", "files", "groups"])
+def test_further_changes_of_data_are_judged_by_who_judges(way: str, tmp_path: Path) -> None:
+    for classes, changes in ((MORE_WEAKENINGS, True), (MORE_HARMLESS, False)):
+        found = pairs(SEED, classes, [way])
+        assert judged_wrongly(tmp_path / str(changes), found, changes=changes) == []
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", SHAPES)
+def test_changes_of_data_of_every_kind_are_judged_by_who_judges(kind: str, tmp_path: Path) -> None:
+    for classes, changes in ((OF_EVERY_KIND, True), (HARMLESS_FOR_ALL, False)):
+        found = pairs(SEED, classes, [WAY_OF[kind]], kind=kind)
+        assert judged_wrongly(tmp_path / str(changes), found, changes=changes) == []
+
+
+@pytest.mark.thorough
+def test_a_harmless_edit_beside_it_hides_no_weakening(tmp_path: Path) -> None:
+    found = pairs(SEED, {**WEAKENINGS, **MORE_WEAKENINGS}, ["files"], beside=ALL_HARMLESS)
+
+    assert judged_wrongly(tmp_path, found, changes=True) == []
 
 
 def test_every_way_to_divide_is_tried() -> None:

@@ -25,6 +25,7 @@ WHOLE = ("quantize", "verify")
 """Stages whose slow products are left in place here."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_write_that_finds_no_space_ends_the_run(
     finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
@@ -89,6 +90,7 @@ SPACE = {
 """Bytes left free: enough to begin, not enough to end."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
     finished: Project, small_disk: Path, stage: str

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.examples.example import normalised
+from engine.errors import RecipeError
 from engine.evidence.review import Gate, gate_of
 from engine.lock.draw import needs_record, recorded_rows
 from engine.lock.file import Lock, lock_path, write_lock
@@ -46,7 +47,10 @@ class JudgedPairs:
     def outcome(self, pair: Pair, *, changes: bool) -> str:
         """Return what the review makes of a pair after which other rows shall judge (`changes`), or the same."""
         old, before = self._before(pair)
-        new = self._written(pair.new, "new", old.lock)
+        try:
+            new = self._written(pair.new, "new", old.lock)
+        except RecipeError:  # two edits together may name columns that are not there
+            return LEFT_OUT
         after = judges(new)
         if before is None or after is None or (before != after) is not changes:
             return LEFT_OUT

@@ -94,7 +94,7 @@ class Job:
 
         The engine makes none of a refused model, and stops at the smallest file that passes.
         """
-        if _outcome(self.report_folder()) not in MEASURED:
+        if outcome_of(self.report_folder()) not in MEASURED:
             return []
         asked = _asked(self.report_folder())
         return [name for name in QUANTIZATIONS if name not in asked]
@@ -127,7 +127,7 @@ class Runner:
         )
         recipe = write()
         if job.is_done_with(recipe) and not self.again:
-            return f"done before: {_outcome(job.report_folder()).replace('_', ' ')}"
+            return f"done before: {outcome_of(job.report_folder()).replace('_', ' ')}"
         if self.again or not job.is_of(recipe):
             # with it go the lock and the reports of another recipe
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -143,35 +143,41 @@ class Runner:
             self._run(job, again, store, name)
         if not self.keep_models and job.is_done_with(recipe):
             prune(store)
-        outcome = _outcome(job.report_folder())
+        outcome = outcome_of(job.report_folder())
         return (
             outcome.replace("_", " ") or (job.folder / PROBLEM).read_text("utf-8").splitlines()[0]
         )
 
     def _run(self, job: Job, recipe: str, store: Path, name: str) -> str:
         """Run one recipe, keep its report, and return its outcome; empty where it left none."""
-        before = set(store.glob(f"runs/*/*/{RECORD}"))
         base = self.settings.base.get("path")
         allowed = ["--allow-read", base] if base else []
-        words = [
-            "run",
-            str(job.folder / recipe),
-            "--store",
-            str(store),
-            "--format",
-            "json",
-            "--quiet",
-            *allowed,
-        ]
-        code, errors = self.command(words, job.folder)
-        made = set(store.glob(f"runs/*/*/{RECORD}")) - before
+        run, errors = run_recipe(self.command, job.folder / recipe, store, *allowed)
         problem = job.folder / PROBLEM
-        if not made:
-            problem.write_text(errors.strip() or f"exit code {code}", encoding="utf-8")
+        if run is None:
+            problem.write_text(errors, encoding="utf-8")
             return ""
         problem.unlink(missing_ok=True)
-        _keep(made.pop().parent, job.report_folder(name))
-        return _outcome(job.report_folder(name))
+        _keep(run, job.report_folder(name))
+        return outcome_of(job.report_folder(name))
+
+
+def run_recipe(command: Command, recipe: Path, store: Path, *more: str) -> tuple[Path | None, str]:
+    """Run a recipe; return the folder of its run, None where it left none, and what the engine wrote of that."""
+    before = set(store.glob(f"runs/*/*/{RECORD}"))
+    words = [
+        "run",
+        str(recipe),
+        "--store",
+        str(store),
+        "--format",
+        "json",
+        "--quiet",
+        *more,
+    ]
+    code, errors = command(words, recipe.parent)
+    made = set(store.glob(f"runs/*/*/{RECORD}")) - before
+    return (made.pop().parent if made else None), errors.strip() or f"exit code {code}"
 
 
 def _keep(run: Path, folder: Path) -> None:
@@ -192,13 +198,14 @@ def prune(store: Path) -> None:
     shutil.rmtree(store / "scratch", ignore_errors=True)
 
 
-def _outcome(folder: Path) -> str:
+def outcome_of(folder: Path) -> str:
+    """Return what the report in a folder came to; empty where there is none."""
     found = _report(folder)
     return str(found["outcome"]) if found else ""
 
 
 def _is_finished(folder: Path) -> bool:
-    return _outcome(folder) not in ("", *UNFINISHED)
+    return outcome_of(folder) not in ("", *UNFINISHED)
 
 
 def _asked(folder: Path) -> list[str]:
@@ -250,7 +257,7 @@ def run_all(jobs: Sequence[Job], runner: Runner, *, work: Path, at_once: int = 1
                 _say(f"{name}: no data at {error.filename}; they are {job.case.origin}")
                 return False
         _say(f"{name}: {outcome}")
-        return bool(_outcome(job.report_folder()))
+        return bool(outcome_of(job.report_folder()))
 
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(one, jobs)).count(False)

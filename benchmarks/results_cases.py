@@ -237,7 +237,8 @@ def _acceptance(case: Case, classes: int, *, is_open: bool) -> dict[str, Any]:
 
 def _kept(case: Case) -> dict[str, Any]:
     kept: dict[str, Any] = {case.judged_by: {"max_drop": DROP}}
-    if KINDS[case.kind].decoding is not Decoding.LIKELIHOOD:
+    if KINDS[case.kind].decoding is Decoding.LABEL_SCORING:
+        # an answer that is written token by token differs from its first tie on, and its score hardly
         kept["agreement"] = {"min": AGREEMENT}
     return kept
 

@@ -12,6 +12,9 @@ from typing import Final
 
 from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIONS, Group
 from results_reports import COLUMNS, TUNED, Line, Number, Results
+from ways_page import section as ways_section
+from ways_table import TABLE as WAYS_TABLE
+from ways_table import WaysTable, read_table
 
 from engine.files.typed_json import from_json
 from engine.recipe.metrics import is_lower_better
@@ -49,9 +52,10 @@ def write_pages(results: Results, folder: Path, readme: Path | None = None) -> l
 
 
 def written_pages(path: Path, readme: Path | None = None) -> dict[Path, str]:
-    """Return the texts that are made of the JSON table, by their files."""
+    """Return the texts that are made of the JSON table and of that of the ways beside it, by their files."""
     results = from_json(Results, json.loads(path.read_text("utf-8")))
-    pages = {path.with_suffix(".md"): page(results)}
+    ways = read_table(path.with_name(WAYS_TABLE))
+    pages = {path.with_suffix(".md"): page(results, ways)}
     if readme is not None:
         pages[readme] = with_excerpt(readme.read_text("utf-8"), results)
     return pages
@@ -85,12 +89,17 @@ class _Notes:
         return "".join(f"- {letter}: {prose(reason)}\n" for reason, letter in self._letters.items())
 
 
-def page(results: Results) -> str:
-    """Return the page in Markdown."""
+def page(results: Results, ways: WaysTable | None = None) -> str:
+    """Return the page in Markdown, with a section on one task by every way where that was run."""
     groups = {group: [line for line in results.lines if line.group == group] for group in Group}
     parts = [_head(results)]
     parts += [_section(group, lines) for group, lines in groups.items() if lines]
-    parts += [_refusals(results.lines), METHOD, _origins(results)]
+    parts += [
+        _refusals(results.lines),
+        ways_section(ways) if ways else "",
+        METHOD,
+        _origins(results),
+    ]
     return "\n".join(part.strip("\n") + "\n" for part in parts if part)
 
 

@@ -154,12 +154,12 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
     days = sorted({report.started[:10] for report in reports})
     return Results(
         dates=tuple(dict.fromkeys((days[0], days[-1]))) if days else (),
-        hardware=tuple(sorted({_hardware(report) for report in reports})),
+        hardware=tuple(sorted({hardware_of(report) for report in reports})),
         commits=tuple(
             sorted({run.commit for runs in found.values() for run in runs if run.commit})
         ),
         base_models=tuple(sorted({report.base_model for report in reports})),
-        versions=_versions(reports),
+        versions=versions_of(reports),
         lines=tuple(_line(case, found[case.name]) for case in cases if found[case.name]),
     )
 
@@ -205,7 +205,7 @@ def _runs(folder: Path) -> list[_Run]:
     return runs
 
 
-def _hardware(report: Report) -> str:
+def hardware_of(report: Report) -> str:
     """Return what a run was made on, as a class: cores and GPU."""
     found = report.environment
     device, cores = found.get("device", "?"), found.get("cores", "?")
@@ -214,7 +214,8 @@ def _hardware(report: Report) -> str:
     return f"{cores} CPU cores{named}, no GPU" if is_cpu else f"{device}, {cores} CPU cores"
 
 
-def _versions(reports: Iterable[Report]) -> dict[str, str]:
+def versions_of(reports: Iterable[Report]) -> dict[str, str]:
+    """Return the versions of every tool, where several were used all of them."""
     found: dict[str, set[str]] = {}
     for report in reports:
         for tool, version in report.versions.items():

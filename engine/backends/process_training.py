@@ -26,6 +26,7 @@ from engine.environment import one_device
 from engine.errors import StageError
 from engine.process import interrupts
 from engine.process import start as processes
+from engine.process.idle import HangsError, IdleClock
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -67,7 +68,7 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
     """Train, or go on from the last complete checkpoint.
 
     Raises:
-        StageError: B411 the process failed, B412-B414 it ended without a finished training, B420-B423 it
+        StageError: B411 the process failed, B450 it hung, B412-B414 it ended without a finished training, B420-B423 it
             is not the training that was planned.
 
     """
@@ -155,7 +156,15 @@ def _run(
         )
         with child, interrupts.deferred():
             event_log = _EventLog(launch.folder / EVENTS)
-            _follow(child, event_log, monitor)
+            try:
+                _follow(child, event_log, monitor)
+            except HangsError as error:
+                child.kill()
+                raise StageError.one(
+                    "B450",
+                    f"{program.tool} {error}; it was ended {monitor.where}",
+                    hint="run the same command again: it continues from the last checkpoint",
+                ) from error
             if monitor.is_broken:
                 # Weights that are NaN are not worth a checkpoint.
                 child.kill()
@@ -180,14 +189,17 @@ def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
 
 
 def _follow(child: processes.Child, event_log: _EventLog, monitor: events.TrainingMonitor) -> None:
-    """Tell every new event until the process ends, or until going on is for nothing or not wanted."""
+    """Tell every new event until the process ends, or until going on is for nothing or not wanted. HangsError."""
+    clock = IdleClock(child.number)
     while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
         # Read after the look at the process, so that its last events are not missed.
         for event in event_log.read():
+            clock.wrote()
             monitor.handle(event)
         if ended:
             return
+        clock.tick()
 
 
 class _EventLog:

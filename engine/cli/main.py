@@ -39,6 +39,7 @@ VERBS: dict[str, str] = {
     "predict": "label a file of rows with an accepted model",
     "serve": "answer over HTTP with an accepted model",
     "challenge": "compare a newer base model with the accepted model",
+    "store": "read all that a store holds: what is damaged",
     "export": "put an accepted model's evidence into one signed file",
     "verify": "check such a file offline: digests, verdicts, who signed",
     "schema": "print the recipe schema, or explain one key",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from engine.cli.report import named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import RecipeError, StoreError
+from engine.files import leases
 from engine.recipe.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def _file(named: str) -> Iterator[Path]:
     if named != "-":
         yield Path(named)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "stdin.jsonl"
+    with leases.temporary_folder() as folder:
+        path = folder / "stdin.jsonl"
         with path.open("wb") as stream:
             while block := sys.stdin.buffer.read(1 << 20):
                 stream.write(block)

@@ -65,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
             lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
+    show_problems(result.warnings)
     if result.error is not None:
         show_problems(result.error.problems)
     if options.format == "json":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TextIO
 
 from engine.cli.terminal import point_at_nothing
+from engine.files import leases
 from engine.files.writing import open_new
 from engine.process import interrupts
 from engine.sources.online import quieten
@@ -88,6 +89,7 @@ def _new_log(log: Path) -> Iterator[IO[bytes]]:
                 yield unnamed
             return
         with stream:
+            leases.hold(stream.fileno())
             yield stream
             is_empty = os.fstat(stream.fileno()).st_size == 0
         if is_empty:

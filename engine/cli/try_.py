@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show_result
@@ -13,6 +11,7 @@ from engine.cli.place import add_shared
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
+from engine.files import leases
 from engine.kinds import KINDS, AnswerForm
 from engine.render.progress import SilentProgress
 
@@ -36,8 +35,8 @@ def run(options: argparse.Namespace) -> None:
     gguf = named_gguf(options)
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
-    with tempfile.TemporaryDirectory() as folder:
-        work, cores = Path(folder), detect_device().cores
+    with leases.temporary_folder() as folder:
+        work, cores = folder, detect_device().cores
         answer = answer_text(gguf, text, threads=cores, workdir=work, progress=SilentProgress())
     fields = {
         "schema": "answer.v1",

@@ -72,6 +72,11 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     progress = watcher.stage("probe")
     context = _context(recipe, state, store, progress)
     rendered, base = _rendered(context)
+    if recipe.data.replay is not None:
+        # it is sampled, or read, by a stage that comes after the baselines
+        progress.note(
+            "replayed text is counted as if it were as long as the rows: none of it is in these steps"
+        )
     work = measured.work_of(recipe, device, base_model=inputs.base_model, rendered=rendered.key)
     usage = _steps(recipe, context, rendered, base)
     found = measurement(recipe, store, usage, work=work, by="probe")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -16,10 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from engine.files import leases
+
 _HAS_HANDLES: Final = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
 """Not on Windows, where folders are looked at by name instead."""
 _FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
+_RANDOM: Final = 12
+"""Bytes in the name of a file that is being written; earlier versions, which did not hold theirs, drew eight."""
 
 
 def make_folder(folder: Path, *, below: Path) -> None:
@@ -54,22 +59,44 @@ def replacing(
     """
     with _opened(path.parent, below=below, make=below is not None) as handle:
         _require_replaceable(path, handle)
-        # cut, since a name has 255 bytes at most; random, so that nobody can have put a link
-        # there
-        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
-        try:
-            with _new_file(partial, handle, mode) as stream:
-                yield stream
-                stream.flush()
-                if durable:
-                    os.fsync(stream.fileno())
+        _remove_parts(path, handle)
+        with _new_part(path, handle, mode) as (stream, partial):
+            yield stream
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+            if handle is None:
+                stream.close()  # Windows renames no file that is open
+            # while it is held: one that nobody holds is removed
             source, target = _named(partial, handle), _named(path, handle)
             os.replace(source, target, src_dir_fd=handle, dst_dir_fd=handle)
-        # Ctrl-C too: nothing half written stays beside the file
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(_named(partial, handle), dir_fd=handle)
-            raise
+            if durable:
+                _sync_names(handle)
+
+
+def sync(path: Path) -> None:
+    """Wait until the bytes of a file are on the disk. OSError."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, as far as its file system can. OSError where it is none."""
+    with _opened(folder, below=None, make=False) as handle:
+        _sync_names(handle)
+
+
+def _sync_names(handle: int | None) -> None:
+    # without it a power cut could bring the old file back, or none
+    with contextlib.suppress(OSError):
+        if handle is not None:
+            os.fsync(handle)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what was written aside to take the place of `path` by processes that were killed."""
+    with contextlib.suppress(OSError), _opened(path.parent, below=None, make=False) as handle:
+        _remove_parts(path, handle)
 
 
 def open_new(path: Path, *, below: Path | None = None) -> BinaryIO:
@@ -85,6 +112,7 @@ def move(source: Path, target: Path, *, below: Path) -> None:
         _opened(target.parent, below=below, make=True) as new,
     ):
         os.rename(_named(source, old), _named(target, new), src_dir_fd=old, dst_dir_fd=new)
+        _sync_names(new)
 
 
 def remove(path: Path, *, below: Path) -> None:
@@ -206,6 +234,41 @@ def _require_replaceable(path: Path, handle: int | None) -> None:
 
 def _is_folder(name: str, handle: int | None) -> bool:
     return stat.S_ISDIR(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
+
+
+@contextlib.contextmanager
+def _new_part(path: Path, handle: int | None, mode: int | None) -> Iterator[tuple[BinaryIO, Path]]:
+    """Yield a held file beside `path`, which is deleted where the block fails."""
+    for left in reversed(range(leases.TRIES)):
+        # cut, since a name has 255 bytes at most; random, so that nobody can have put a link
+        # there
+        partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(_RANDOM)}.part")
+        with contextlib.ExitStack() as stack:
+            # Ctrl-C too: nothing half written stays beside the file
+            stack.callback(_remove_if_there, partial, handle)
+            stream = stack.enter_context(_new_file(partial, handle, mode))
+            if not leases.hold(stream.fileno()) and left:
+                continue  # somebody took it for abandoned in the moment before it was held
+            yield stream, partial
+            return
+
+
+def _remove_if_there(partial: Path, handle: int | None) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(_named(partial, handle), dir_fd=handle)
+
+
+def _remove_parts(path: Path, handle: int | None) -> None:
+    if handle is None:
+        return
+    name = re.compile(rf"\.{re.escape(path.name[:100])}\.[0-9a-f]{{{2 * _RANDOM}}}\.part")
+    with os.scandir(handle) as entries:
+        beside = [entry.name for entry in entries]
+    for found in beside:
+        if name.fullmatch(found):
+            with leases.abandoned(found, within=handle) as is_abandoned:
+                if is_abandoned:
+                    _remove_if_there(path.with_name(found), handle)
 
 
 @contextlib.contextmanager

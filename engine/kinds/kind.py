@@ -174,6 +174,11 @@ class Kind:
         return self.decoding is Decoding.LIKELIHOOD
 
     @property
+    def is_decoded(self) -> bool:
+        """Whether judging writes answers token by token, so that an early tie changes the rest."""
+        return self.decoding in (Decoding.GRAMMAR, Decoding.FREE)
+
+    @property
     def is_written_out(self) -> bool:
         """Whether judging generates long answers, token by token."""
         return not self.by_likelihood and self.answer in (AnswerForm.OBJECT, AnswerForm.TEXT)

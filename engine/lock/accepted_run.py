@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
-from engine.artifacts.stage import SYNTHETIC_ROWS, TRAINING_ROWS
+from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.environment import Device
 from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
@@ -21,6 +21,7 @@ from engine.lock.file import (
     Accepted,
     MetricFacts,
     RecipeFacts,
+    ReplayFacts,
     SeedFacts,
     SpreadFacts,
     SyntheticFacts,
@@ -36,6 +37,7 @@ from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.synthesis import judge_of
 from engine.recipe.text.dump import base_model_mapping, reference_mapping, resolved_mapping
+from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact
 
 Artifacts = Mapping[str, Artifact]
@@ -74,6 +76,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
         answers=answer_facts(holdout_answers(artifacts)),
         teacher=teacher_facts(recipe, artifacts),
         synthetic=synthetic_facts(recipe, artifacts),
+        replay=replay_facts(artifacts),
         trainer=basis[TRAINER],
         **model_digests(artifacts),
     )
@@ -112,6 +115,18 @@ def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | No
         "digest": found.digest,
         "trained": split_digests(rows)["train"],
     }
+
+
+def replay_facts(artifacts: Artifacts) -> ReplayFacts | None:
+    """Return what a run says of text that it replayed; None without it, or before it is there."""
+    found, rows = flow.replay(artifacts), artifacts.get(REPLAYED_ROWS)
+    if found is None or rows is None:
+        return None
+    made = artifacts["replay"]
+    # what the base model writes has no sources
+    sources = read_json(made, READ)["sources"] if (made.path / READ).is_file() else ()
+    digests = {one.name: one.sha256 for one in rows.files}
+    return {"sources": tuple(sources), "texts": found.texts, "digest": digests[REPLAY_FILE]}
 
 
 def _reference(model: Baseline) -> dict[str, str]:

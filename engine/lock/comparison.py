@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from engine.artifacts import results as flow
 from engine.artifacts.results import read_json
-from engine.artifacts.stage import SYNTHETIC_ROWS, TRAINING_ROWS
+from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
-from engine.lock.file import Accepted, SyntheticFacts, TeacherFacts
+from engine.lock.file import Accepted, ReplayFacts, SourceFacts, SyntheticFacts, TeacherFacts
 from engine.lock.hardware import TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
@@ -47,6 +47,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
         yield from _data(locked, now["data"])
     yield from _teacher(recipe, locked, now)
     yield from _synthetic(recipe, locked, now)
+    yield from _replay(recipe, locked, now)
     yield _reference(recipe, locked)
     if "train" in now:
         basis = read_basis(now["train"])
@@ -121,6 +122,14 @@ def _synthetic(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fac
         yield _fact("data", "writer of rows", UNRECORDED, "there")
 
 
+def _replay(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
+    yield from compared_replay(locked.replay, accepted_run.replay_facts(now))
+    if locked.replay is not None and recipe.data.replay is None:
+        yield _fact("data", "replayed texts", locked.replay["texts"], None)
+    elif locked.replay is None and REPLAYED_ROWS in now:
+        yield _fact("data", "replayed texts", UNRECORDED, "there")
+
+
 def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
     found = accepted_run.facts_of_data(data)
     now = {one["name"]: one["sha256"] for one in found["sources"]}
@@ -151,11 +160,7 @@ def compared_teacher(
     """Compare what a teacher added to the data; nothing where one of the runs has none, or has not come so far."""
     if locked is None or now is None:
         return
-    found = {one["name"]: one["sha256"] for one in now["sources"]}
-    for one in locked["sources"]:
-        before, after = one["sha256"], found.get(one["name"])
-        if before is not None and after is not None:
-            yield _digest("data", f"{one['name']} for the teacher", before, after)
+    yield from _sources(locked["sources"], now["sources"], "for the teacher")
     unpinned = [_unpinned(facts["reference"]) for facts in (locked, now)]
     yield _fact("data", "teacher", *map(_listed, unpinned))
     yield _fact("data", "teacher's rows", locked["rows"], now["rows"])
@@ -177,6 +182,30 @@ def compared_synthetic(
     yield _fact("data", "synthetic rows", locked["rows"], now["rows"])
     yield _digest("data", "text of synthetic rows", locked["digest"], now["digest"])
     yield _digest("data", "rows with synthetic ones", locked["trained"], now["trained"])
+
+
+def compared_replay(
+    locked: ReplayFacts | None, now: ReplayFacts | None
+) -> Iterator[FactComparison]:
+    """Compare the text that was replayed; nothing where one of the runs has none, or has not come so far."""
+    if locked is None or now is None:
+        return
+    yield from _sources(locked["sources"], now["sources"], "that is replayed")
+    yield _fact("data", "replayed texts", locked["texts"], now["texts"])
+    # What a model samples follows from numbers that other hardware may round otherwise.
+    part = "data" if locked["sources"] or now["sources"] else NUMBERS
+    yield _digest(part, "replayed text", locked["digest"], now["digest"])
+
+
+def _sources(
+    locked: Iterable[SourceFacts], now: Iterable[SourceFacts], what: str
+) -> Iterator[FactComparison]:
+    """Compare the bytes of sources beside those of the rows; nothing of one whose bytes are not known."""
+    found = {one["name"]: one["sha256"] for one in now}
+    for one in locked:
+        before, after = one["sha256"], found.get(one["name"])
+        if before is not None and after is not None:
+            yield _digest("data", f"{one['name']} {what}", before, after)
 
 
 def _unpinned(reference: Mapping[str, Any]) -> dict[str, Any]:

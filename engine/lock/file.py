@@ -87,6 +87,17 @@ class SyntheticFacts(TypedDict):
     """sha256 over all rows that were trained on, as those of `splits`: these included."""
 
 
+class ReplayFacts(TypedDict):
+    """Which general text was trained beside the rows."""
+
+    sources: tuple[SourceFacts, ...]
+    """In recipe order; empty where the base model wrote it."""
+    texts: Count
+    """Samples, or blocks of documents."""
+    digest: str
+    """sha256 over them, as they were trained on."""
+
+
 class MetricFacts(TypedDict):
     """One metric on the holdout, before any merge."""
 
@@ -162,6 +173,8 @@ class Accepted:
     """None without a teacher."""
     synthetic: SyntheticFacts | None = None
     """None without synthetic rows."""
+    replay: ReplayFacts | None = None
+    """None without replayed text, and in locks of older versions."""
     trainer: Mapping[str, str] = field(default_factory=dict)
     """Versions of all that stood in the environment which trained, where it was one of its own."""
 
@@ -288,7 +301,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
             return False
     except (OSError, UnicodeDecodeError):
         pass  # absent, or not readable: the caller has read it before
-    writing.write_text(path, text)
+    writing.write_text(path, text, durable=True)
     return True
 
 
@@ -315,7 +328,7 @@ def _plain(lock: Lock) -> dict[str, Any]:
         del plain["accepted"]
     else:
         # what older versions did not know, or a run did not have, is left out, as they wrote it
-        for name in ("stages", "teacher", "synthetic", "trainer"):
+        for name in ("stages", "teacher", "synthetic", "replay", "trainer"):
             if not plain["accepted"][name]:
                 del plain["accepted"][name]
     plain["splits"] = {name: _written(lock.splits[name]) for name in SPLITS if name in lock.splits}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.files import writing
 from engine.files.reading import read_json
-from engine.store.runs import write_text
-from engine.store.store import Store
+from engine.store.store import Store, storage_errors
 
 SCHEMA = "holdout.v1"
 
@@ -25,6 +26,11 @@ class HoldoutUses:
     def looks(self, digest: str) -> int:
         """Decisions made on the holdout of that digest; 0 where none is known."""
         return int(_read(self._path(digest)).get("looks", 0))
+
+    def is_unreadable(self, digest: str) -> bool:
+        """Tell whether a record stands there that is none."""
+        path = self._path(digest)
+        return os.path.lexists(path) and not _read(path)
 
     def add(self, digest: str, look: Mapping[str, str], *, known: int = 0) -> int:
         """Count one more decision and return how many that makes.
@@ -51,7 +57,8 @@ class HoldoutUses:
                 "decisions": [*old.get("decisions", []), dict(look)],
             }
             text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
-            write_text(path, text, below=self._store.root)
+            with storage_errors(self._store.root):
+                writing.write_text(path, text, below=self._store.root, durable=True)
         return looks
 
     def _path(self, digest: str) -> Path:

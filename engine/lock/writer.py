@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.artifacts.results import data_summary, read_json
 from engine.data.membership import LEFT_OUT, membership_from_json
-from engine.errors import Problem
+from engine.errors import Problem, Severity
 from engine.evidence import DataSummary, HoldoutUse, StageRecord, StageStatus
 from engine.lock.draw import RECORDED, draw_of, inputs_of
 from engine.lock.file import (
@@ -53,6 +53,8 @@ class LockWriter:
     """As it stands after the data stage."""
     messages: list[str] = field(default_factory=list)
     """For the terminal, once."""
+    problems: list[Problem] = field(default_factory=list)
+    """Warnings for the terminal; their first lines stand in `warnings` too."""
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """For the report."""
@@ -96,6 +98,13 @@ class LockWriter:
         # a reused verdict is no new look: nobody chose anything by it
         if decided(records, self.recipe) and not repeats:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
+            if counts.is_unreadable(digest):
+                self._warn(
+                    "X801",
+                    f"the record of how often the holdout has decided cannot be read: the count goes on from "
+                    f"{wear.looks}, which the lock knows",
+                    hint="it is kept in `damaged/` of the store; take it back from a copy if you have one",
+                )
             looks = counts.add(digest, look, known=wear.looks)
             self.now = replace(self.now, holdout=replace(wear, looks=looks))
             self._write(self.now)
@@ -110,15 +119,20 @@ class LockWriter:
         except OSError as error:
             # a warning and no error: what took hours to train is not lost for a folder that is
             # read-only
-            problem = Problem(
-                code="D384",
-                message=f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"
+            self._warn(
+                "D384",
+                f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"
                 " the holdout is not recorded",
+                hint="let the recipe's folder be written, and run the same command again",
             )
-            # the lock is written up to three times in a run
-            if problem.headline() not in self.warnings:
-                self.warnings.append(problem.headline())
             return False
+
+    def _warn(self, code: str, message: str, *, hint: str) -> None:
+        """Keep a warning for the report and for the terminal: once, though the lock is written up to three times."""
+        problem = Problem(code=code, message=message, hint=hint, severity=Severity.WARNING)
+        if problem not in self.problems:
+            self.problems.append(problem)
+            self.warnings.append(problem.headline())
 
 
 def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:

@@ -153,7 +153,7 @@ def _attempt(
             progress = watcher.stage(planned.name) if input_check or reused is None else None
             if input_check and progress:
                 input_check.before(planned.name, progress, reused=reused is not None)
-            artifact = reused or _run(planned, state, progress)
+            artifact, built = (reused, False) if reused else _run(planned, state, progress)
             if input_check and progress:
                 made = {**state.artifacts, planned.name: artifact}
                 input_check.after(planned.name, made, progress)
@@ -175,8 +175,9 @@ def _attempt(
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
     if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
-    if reused is not None:
-        return _record(planned, StageStatus.REUSED, reason=_origin(reused))
+    # another run may have built it while this one waited for it: nothing was decided here then
+    if not built:
+        return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
     return _record(planned, StageStatus.RAN, since=started)
 
 
@@ -199,22 +200,29 @@ def _with_whole(planned: PlannedStage, store: Store) -> PlannedStage:
     return replace(planned, reused=None, reason=UNUSABLE[Stored.DAMAGED])
 
 
-def _run(planned: PlannedStage, state: RunState, progress: Progress | None) -> Artifact:
-    """Build the artifact of one stage; a forced one gets a key's place anew."""
+def _run(
+    planned: PlannedStage, state: RunState, progress: Progress | None
+) -> tuple[Artifact, bool]:
+    """Build the artifact of one stage, a forced one anew, and return whether it was built here."""
     key, store = planned.key, state.store
     if key is None or progress is None:
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
     _require_whole(planned, store)
 
+    built = False
+
     def build(workdir: Path) -> None:
+        nonlocal built
+        built = True
         stage.run(_context(planned, key, state, workdir=workdir, progress=progress))
 
     # its bytes are those of its manifest, so `put` would hand it out again
     if (found := store.get(key.digest)) and not is_readable(planned.name, found):
         store.set_aside(key.digest)
     anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
-    return store.put(planned.name, key, build, anew=anew)
+    artifact = store.put(planned.name, key, build, anew=anew)
+    return artifact, built
 
 
 def _require_whole(planned: PlannedStage, store: Store) -> None:

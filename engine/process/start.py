@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -24,8 +25,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
+from engine.files import leases
 from engine.files.user import cache_folder
 from engine.process import interrupts
+from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.waiting import waiting
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
@@ -38,6 +41,8 @@ KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
 ASK_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
+IDLE_POLL_SECONDS: Final = 1.0
+"""Between two looks at a child that writes nothing."""
 MOST_BYTES: Final = 1_000_000
 """Of a short command's answer."""
 
@@ -190,8 +195,8 @@ def _cache_root() -> Path:
 @contextlib.contextmanager
 def working_folder() -> Iterator[Path]:
     """Yield a new, empty folder, which is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="recipe-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with leases.temporary_folder() as folder:
+        yield folder
 
 
 class Child:
@@ -227,10 +232,33 @@ class Child:
         found: bytes = stream.readline() if stream is not None else b""
         return found.decode("utf-8", errors="replace").rstrip("\r\n")
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of its output as they come, without line ends."""
-        for line in self._process.stdout or ():
+    def lines(self, *, idle: float = IDLE_SECONDS) -> Iterator[str]:
+        """Yield the lines of its output as they come, without line ends.
+
+        HangsError once its group has neither written nor computed anything for `idle` seconds.
+        """
+        stream = self._process.stdout
+        for line in () if stream is None else self._read(stream, idle):
             yield line.decode("utf-8", errors="replace").rstrip("\r\n")
+
+    def _read(self, stream: IO[bytes], idle: float) -> Iterator[bytes]:
+        if sys.platform == "win32":  # where pipes cannot be waited for
+            yield from stream
+            return
+        clock, rest = IdleClock(self.number, limit=idle), b""
+        while True:
+            if not select.select([stream], [], [], min(IDLE_POLL_SECONDS, idle / LOOKS))[0]:
+                clock.tick()
+                continue
+            clock.wrote()
+            # not `readline`: half a line must not keep us from looking at the clock
+            found = os.read(stream.fileno(), 1 << 16)
+            *whole, rest = (rest + found).split(b"\n")
+            yield from whole
+            if not found:
+                if rest:
+                    yield rest
+                return
 
     def has_ended(self, *, within: float = 0.0) -> bool:
         """Return whether it has ended, after waiting for that long; it is not collected yet, so its group is known."""

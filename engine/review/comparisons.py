@@ -8,7 +8,8 @@ from typing import Final
 from engine.evidence.review import Finding
 from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Forgetting, Probe, Recipe, Reference
-from engine.recipe.references import MODELS
+from engine.recipe.references import GENERAL_TEXT, MODELS
+from engine.recipe.text.compose import dotted
 from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import (
     ChangedKey,
@@ -147,7 +148,7 @@ def probes(versions: Versions) -> Iterator[Finding]:
         elif not _is_same(versions, key, before[name], after[name]):
             yield _changed(one, key)
     yield from _other_bytes(versions, old, new)
-    yield from _drawn(versions, before, after)
+    yield from _drawn(versions, old, new)
 
 
 def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
@@ -159,14 +160,18 @@ def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
     return key == "format" and read_as(old.source) == read_as(new.source)
 
 
-def _drawn(versions: Versions, old: dict[str, Probe], new: dict[str, Probe]) -> Iterator[Finding]:
-    """Where not all questions are asked, the seed of the splits draws them."""
+def _drawn(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Finding]:
+    """Where not all questions or documents are asked, the seed of the splits draws them."""
     seed = versions.find(SEED)
-    drawn = [name for name in new if name in old and old[name].limit and new[name].limit]
+    before, after = _by_name(old.probes), _by_name(new.probes)
+    names = [
+        f"`{name}`" for name in after if name in before and before[name].limit and after[name].limit
+    ]
+    drawn = [f"other questions are drawn from {', '.join(names)}"] if names else []
+    if old.text and new.text and old.text.limit and new.text.limit:
+        drawn.append("other documents of the general text are drawn")
     if seed is not None and drawn:
-        names = ", ".join(f"`{name}`" for name in drawn)
-        says = f"other questions are drawn from {names}"
-        yield finding_of(seed, "W114", says)
+        yield finding_of(seed, "W114", ", ".join(drawn))
 
 
 def _specs(recipe: Recipe, without: Container[str]) -> dict[str, object]:
@@ -184,6 +189,9 @@ def _other_bytes(versions: Versions, old: Forgetting, new: Forgetting) -> Iterat
     for probe in new.probes:
         if probe.source and other_bytes(versions, before.get(probe.name), probe.source.ref):
             yield finding("W114", f"{PROBES}.{probe.name}", "other questions in the same file")
+    texts = [one.text.source for one in (old, new) if one.text and one.text.source]
+    if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
+        yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
 
 
 def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:

@@ -5,12 +5,12 @@ Each function is a verb with its defaults. `docs/how-to/use-from-python.md` show
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
+from engine.files import leases
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
@@ -145,12 +145,12 @@ def predict(model: Location, text: str, *, store: Location | None = None) -> Ans
     gguf = Path(model)
     if not is_model_file(str(model)):
         gguf = exported_gguf(find_run(_root(store), str(model)))
-    with tempfile.TemporaryDirectory() as folder:
+    with leases.temporary_folder() as folder:
         return answer_text(
             gguf,
             text,
             threads=detect_device().cores,
-            workdir=Path(folder),
+            workdir=folder,
             progress=SilentProgress(),
         )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.environment import detect_device, tool_versions
-from engine.errors import EngineError, ExitCode, Problem
+from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
 from engine.estimate.fit import refuse_unfit
 from engine.evidence import (
@@ -20,7 +20,8 @@ from engine.evidence import (
     StageRecord,
     StageStatus,
 )
-from engine.lock.file import lock_text
+from engine.files.writing import remove_parts
+from engine.lock.file import lock_path, lock_text
 from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
 from engine.lock.writer import LockWriter
 from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
@@ -40,6 +41,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute
 from engine.store import Artifact, Store, make_key
+from engine.store.leftovers import remove_leftovers
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.training.row_lengths import row_lengths
 
@@ -55,6 +57,11 @@ class RunResult:
     error: EngineError | None
     events: tuple[str, ...] = ()
     """What happened beside the run folder: the lock that was written."""
+    warnings: tuple[Problem, ...] = ()
+    """What could not be kept, and cost no result."""
+
+
+_KNOWN = (StageStatus.REUSED, StageStatus.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,8 @@ def run_recipe(
         keeper = LockWriter(recipe=recipe, store=store, before=inputs.lock)
         tracker = CostTracker(recipe=recipe, store=store, inputs=inputs)
         tracker.begin()
+        remove_leftovers(store)
+        remove_parts(lock_path(recipe.file))
         watcher = _LockingWatcher(watcher, keeper, tracker)
         state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
         try:
@@ -149,21 +158,45 @@ def run_recipe(
 
 
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
-    recipe, keeper, lock, runs = state.recipe, ending.keeper, ending.lock, Runs(store.root)
+    recipe, runs = state.recipe, Runs(store.root)
     resolved = dump_resolved(recipe)
     _stop_if_asked(state)
-    outcome = state.outcome
-    repeated = lock.verdict(
-        state.artifacts, state.records, outcome=outcome, error=state.error, runs=runs
+    repeated = ending.lock.verdict(
+        state.artifacts, state.records, outcome=state.outcome, error=state.error, runs=runs
     )
     try:
         run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
     except EngineError as error:
-        error = state.error or error
-        # it leaves no folder, so it is not done
-        report = _report(state, ending, None, repeated=repeated)
-        report = replace(report, run_directory="", files=(), next_steps=())
-        return RunResult(code=error.exit_code, report=report, folder=None, error=error)
+        return _without_folder(state, ending, error, repeated)
+    try:
+        return _recorded(state, store, ending, run, repeated)
+    # Ctrl-C too: a folder without a record is of no use to anybody
+    except BaseException:
+        runs.discard(run)
+        raise
+
+
+def _without_folder(
+    state: RunState, ending: _Ending, error: EngineError, repeated: Reproduction | None
+) -> RunResult:
+    """The result of a run that can leave no folder. Where all was there before, the verdict is no other for that."""
+    report = _report(state, ending, None, repeated=repeated)
+    report = replace(report, run_directory="", files=(), next_steps=())
+    is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
+    if is_known and isinstance(error, StoreError):
+        stop = state.stop.code if state.stop else ExitCode.ACCEPTED
+        code = ending.lock.exit_code(stop, repeated)
+        warnings = tuple(replace(one, severity=Severity.WARNING) for one in error.problems)
+        return RunResult(code=code, report=report, folder=None, error=None, warnings=warnings)
+    error = state.error or error
+    return RunResult(code=error.exit_code, report=report, folder=None, error=error)
+
+
+def _recorded(
+    state: RunState, store: Store, ending: _Ending, run: Path, repeated: Reproduction | None
+) -> RunResult:
+    """Fill the folder of a run, record it, and have the lock say what it proves."""
+    keeper, lock, runs, outcome = ending.keeper, ending.lock, Runs(store.root), state.outcome
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)
         # before the uses are counted, which writes the lock once more, with what was accepted
@@ -188,7 +221,12 @@ def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
     return RunResult(
-        code=code, report=report, folder=run, error=state.error, events=tuple(keeper.messages)
+        code=code,
+        report=report,
+        folder=run,
+        error=state.error,
+        events=tuple(keeper.messages),
+        warnings=tuple(keeper.problems),
     )
 
 

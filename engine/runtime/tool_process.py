@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.errors import StageError
 from engine.process import start as processes
+from engine.process.idle import HangsError
 from engine.process.start import Command
 
 LAST_LINES = 8
@@ -27,7 +28,8 @@ def run_tool(
 
     It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
-    its error output when it cannot be started or fails. On any exception in between, Ctrl-C among them, it is ended.
+    its error output when it cannot be started or fails, X800 when it hangs. On any exception in between, Ctrl-C among
+    them, it is ended.
     """
     # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
@@ -42,8 +44,15 @@ def run_tool(
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
         with child:
-            for line in child.lines():
-                on_line(line)
+            try:
+                for line in child.lines():
+                    on_line(line)
+            except HangsError as error:
+                raise StageError.one(
+                    "X800",
+                    f"{tool} {error}; it was ended",
+                    hint="run the same command again: what was finished is kept",
+                ) from error
             status = child.wait()
         if status != 0:
             errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))

@@ -12,13 +12,13 @@ import re
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from engine.errors import DataError
+from engine.files import leases
 from engine.sources.streams import CHUNK, DAMAGE, Guarded, StreamLimits, decompressed, kind_of
 
 STEP = "//"
@@ -40,9 +40,9 @@ def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits
     """
     steps = safe_steps(file)
     current, name = archive, archive.name
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".steps-") as folder:
+    with leases.temporary_folder(destination.parent) as folder:
         for number, step in enumerate(steps, 1):
-            target = destination if number == len(steps) else Path(folder) / str(number)
+            target = destination if number == len(steps) else folder / str(number)
             _extract_member(current, step, target, name=name, limits=limits)
             current, name = target, f"{name}{STEP}{step}"
 
@@ -60,14 +60,14 @@ def extract_folder(
     `file` names either; `wanted` are patterns of names. DataError as `extract` raises it.
     """
     steps = safe_steps(file)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".steps-") as folder:
+    with leases.temporary_folder(destination.parent) as folder:
         current, below = archive, f"{_plain(steps[-1])}/"
         if len(steps) > 1:
-            current = Path(folder) / "outer"
+            current = folder / "outer"
             extract(archive, STEP.join(steps[:-1]), current, limits=limits)
         names = _file_names(current, file, limits)
         if not any(_plain(name).startswith(below) for name in names):
-            inner = Path(folder) / "inner"
+            inner = folder / "inner"
             _extract_member(current, steps[-1], inner, name=archive.name, limits=limits)
             current, below, names = inner, "", _file_names(inner, file, limits)
         inside = [name for name in names if _plain(name).startswith(below)]

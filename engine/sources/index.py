@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import ssl
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DataError, needs_extra
+from engine.files import leases
 from engine.files.digests import sha256_of
 from engine.progress import Progress
 from engine.sources.local import wrong_sha256
@@ -91,8 +91,8 @@ def find_archive(wanted: Wanted, file: str, progress: Progress) -> Archive:
         chosen = min(files, key=lambda found: not _could_hold(found, file, wanted))
         digest = _sha256(chosen)
         if digest is None:
-            with tempfile.TemporaryDirectory() as folder:
-                path = client.save(chosen, Path(folder), pinned=None, progress=progress)
+            with leases.temporary_folder() as folder:
+                path = client.save(chosen, folder, pinned=None, progress=progress)
                 digest = sha256_of(path)
         newest = client.newest(wanted)
     return Archive(name=_file_name(chosen.link.filename), sha256=digest, newest=newest)

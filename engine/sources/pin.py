@@ -5,13 +5,13 @@ Nothing is written before everything has been found: a recipe is pinned whole or
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, Problem, RecipeError, Severity
+from engine.files import leases
 from engine.progress import Progress
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refusal, unread
@@ -176,8 +176,8 @@ class _Seeker:
         path = absolute(written[key], self.source.path.parent)
         if left := unread(self.source, written[key], key):
             raise refusal(left, self.source.file)
-        with tempfile.TemporaryDirectory() as folder:
+        with leases.temporary_folder() as folder:
             # An empty memory: a pin stands for the bytes as they are read now.
-            memory = DigestMemory(Path(folder) / "digests.json")
+            memory = DigestMemory(folder / "digests.json")
             digest = digest_of_path(PathRef(path=path, written=written[key]), memory)
         return digest, "all files of the folder" if path.is_dir() else "the file's bytes", ""

@@ -175,7 +175,7 @@ class _ParityChain:
     ) -> list[Check]:
         checks: list[Check] = []
         if before is not None:
-            checks.append(ladder.parity(variant, before, self.recipe))
+            checks.append(ladder.parity(variant, before, self.recipe, self.judging))
             checks += ladder.shift_checks(variant, before, precision=self.context.precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again

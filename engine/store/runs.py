@@ -6,28 +6,38 @@ that came with a repository is not taken for one of the user's own.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
-import shutil
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import StoreError
-from engine.files import writing
+from engine.files import leases, writing
 from engine.files.reading import parse_json, read_bytes, read_json
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.store import sha256_of, storage_errors, storage_problem
 
 RECORD = "run.json"
+UNFINISHED: Final = ".unfinished"
+"""In the folder of a run that has not been recorded yet; held by the process that writes it (`engine.files.leases`)."""
 SCHEMA = "run.v1"
 KIND: Final = "run"
 """Of the signature."""
 
 
+STAMP: Final = "%Y-%m-%d-%H%M%S"
+"""Of a run folder's name: when the run ended, UTC."""
+LENGTH: Final = 17
+"""Characters of a stamp."""
+BEGUN: Final = ".begun-"
+"""How the name of a run's folder begins before its mark is in it; without the mark nobody holds it."""
 BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
 ACCEPTED = "accepted"
@@ -65,28 +75,67 @@ class Runs:
         self._folder = root / "runs"
 
     def create(self, recipe_name: str, key: str) -> Path:
-        """A new, empty run folder named by the time (UTC) and the first 8 digits of `key`."""
-        stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+        """A new, empty run folder named by the time (UTC) and the first 8 digits of `key`.
+
+        Names of runs are in the order in which they ended: where the clock was set back, or another run ended in the
+        same second, the time is a second after that of the last one.
+        """
+        stamp, begun = self._next_stamp(recipe_name), self._begin(recipe_name)
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             path = self._folder / recipe_name / f"{stamp}-{key[:8]}{suffix}"
-            try:
-                writing.make_folder(path.parent, below=self._root)
-                # without `exist_ok`: of two runs in the same second one gets the folder, the
-                # other the next suffix
-                path.mkdir()
-            except FileExistsError:
+            # asked first, since a folder that is empty would be replaced
+            if os.path.lexists(path):
                 continue
+            try:
+                writing.move(begun, path, below=self._root)
             except OSError as error:
+                # of two runs that end together one gets the name, the other the next suffix
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    continue
+                self.discard(begun)
                 raise storage_problem(error, self._root) from error
+            _held[path] = _held.pop(begun)
             return path
         raise AssertionError(stamp)
+
+    def _begin(self, recipe_name: str) -> Path:
+        """Make a folder under a name that says that it is no run yet, and hold the mark in it."""
+        for _ in range(leases.TRIES):
+            begun = self._folder / recipe_name / f"{BEGUN}{secrets.token_hex(12)}"
+            try:
+                writing.make_folder(begun, below=self._root)
+                if _hold(begun):
+                    return begun
+            except FileNotFoundError:
+                continue  # somebody took it for abandoned in the moment before it was held
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    begun.rmdir()  # made, but without room for the mark
+                raise storage_problem(error, self._root) from error
+        raise AssertionError(recipe_name)
 
     def clear(self, run: Path) -> None:
         """Empty a run folder that was made just now and has no record yet."""
         if (run / RECORD).exists():
             raise AssertionError(run)
-        shutil.rmtree(run)
-        run.mkdir()
+        for path in run.iterdir():
+            if path.name != UNFINISHED:
+                writing.remove(path, below=run)
+
+    def discard(self, run: Path) -> None:
+        """Remove a run folder that was made just now and could not be filled; nothing where it has a record."""
+        if not os.path.lexists(run / RECORD):
+            with contextlib.suppress(OSError):
+                writing.remove(run, below=self._root)
+        _let_go(run)
+
+    def _next_stamp(self, recipe_name: str) -> str:
+        now = datetime.now(UTC)
+        last = max((run.name[:LENGTH] for run in self.of(recipe_name)), default="")
+        with contextlib.suppress(ValueError):  # a folder that somebody has named
+            then = datetime.strptime(last, STAMP).replace(tzinfo=UTC)
+            now = max(now, then + timedelta(seconds=1))
+        return now.strftime(STAMP)
 
     def of(self, recipe_name: str) -> list[Path]:
         """Finished runs of a recipe, oldest first, whoever made them; none that stand behind a link."""
@@ -126,7 +175,12 @@ class Runs:
         """Write the run's signed record, last; its presence means that the run folder is complete."""
         with storage_errors(self._root):
             files = {name: sha256_of(run / name) for name in REPORTED if (run / name).is_file()}
-        write_text(run / RECORD, record_text({"schema": SCHEMA, **fields, "files": files}))
+            for name in files:
+                writing.sync(run / name)
+        text = record_text({"schema": SCHEMA, **fields, "files": files})
+        with storage_errors(self._root):
+            writing.write_text(run / RECORD, text, durable=True)
+        _let_go(run)
 
     def payloads(self, recipe_name: str) -> dict[str, Mapping[str, Any]]:
         """What each stage's key stood for when it was last asked for, by stage; to explain what changed."""
@@ -135,6 +189,29 @@ class Runs:
             # the newest run comes first, so what is known already stays
             found = {**record.get("payloads", {}), **found}
         return found
+
+
+_held: dict[Path, int] = {}
+"""Descriptors of the marks in run folders that this process is filling."""
+
+
+def _hold(run: Path) -> bool:
+    with writing.open_new(run / UNFINISHED) as mark:
+        # the lock belongs to both descriptors, and ends with the process at the latest
+        number = os.dup(mark.fileno())
+    if not leases.hold(number):
+        os.close(number)
+        return False
+    _held[run] = number
+    return True
+
+
+def _let_go(run: Path) -> None:
+    number = _held.pop(run, None)
+    if number is not None:
+        with contextlib.suppress(OSError):
+            writing.remove(run / UNFINISHED, below=run)
+        os.close(number)
 
 
 def accepted_runs(runs: Runs, recipe_name: str) -> Iterator[AcceptedRun]:

@@ -92,7 +92,11 @@ class Store:
         """
         path = self.root / SCRATCH / key
         if os.path.lexists(path) and not self.has_scratch(key):
-            self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
+            if _is_unbegun(path):
+                with storage_errors(self.root):
+                    writing.remove(path, below=self.root)
+            else:
+                self.move_aside(path, to="foreign", name=f"{SCRATCH}-{key}")
         self._make(path)
         if not (path / MARK).exists():
             self.adopt_scratch(key)
@@ -193,7 +197,18 @@ class Store:
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
         """Hold the lock of `key`; the system releases it when the process dies."""
-        from filelock import FileLock  # light verbs that only read need no lock
+        with self._locked(key, waits=True):
+            yield
+
+    @contextlib.contextmanager
+    def lock_if_free(self, key: str) -> Iterator[bool]:
+        """Hold the lock of `key` where nobody holds it, and yield whether it was so."""
+        with self._locked(key, waits=False) as is_held:
+            yield is_held
+
+    @contextlib.contextmanager
+    def _locked(self, key: str, *, waits: bool) -> Iterator[bool]:
+        from filelock import FileLock, Timeout  # light verbs that only read need no lock
 
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
@@ -202,9 +217,10 @@ class Store:
         lock = FileLock(path)
         with storage_errors(self.root):
             _require_lock_file(path, below=self.root)
-            lock.acquire()
+            with contextlib.suppress(Timeout):  # an OSError, and no fault
+                lock.acquire(blocking=waits)
         try:
-            yield
+            yield lock.is_locked
         finally:
             lock.release()
 
@@ -389,6 +405,16 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
+def _is_unbegun(scratch: Path) -> bool:
+    """Tell whether nothing stands in a folder but, perhaps, the mark that a killed process was writing."""
+    if scratch.is_symlink() or not scratch.is_dir():
+        return False
+    return all(
+        path.name.startswith(f".{MARK}.") and path.name.endswith(".part") and path.is_file()
+        for path in scratch.iterdir()
+    )
+
+
 def _is_plain_folder(start: Path, folder: Path) -> bool:
     """Tell whether no folder from `start` down to `folder` is a link."""
     # texts and no paths, since this is asked a thousand times in a run
@@ -413,14 +439,17 @@ def _entries(files: Path) -> tuple[FileEntry, ...]:
     paths = sorted(files.rglob("*"))
     for path in paths:
         writing.refuse_link(path)
-    return tuple(_entry(files, path) for path in paths if path.is_file())
+    found = tuple(_entry(files, path) for path in paths if path.is_file())
+    for folder in (files, *(path for path in paths if path.is_dir())):
+        writing.sync_names(folder)
+    return found
 
 
 def _entry(files: Path, path: Path) -> FileEntry:
     digest = sha256_of(path)
     # the bytes must reach the disk before the rename: a power cut could leave the name with empty
     # files
-    _sync(path)
+    writing.sync(path)
     status = path.stat()
     return FileEntry(
         name=path.relative_to(files).as_posix(),
@@ -450,8 +479,3 @@ def link_file(source: Path, target: Path) -> None:
 
 def _write_durably(path: Path, text: str) -> None:
     writing.write_text(path, text, durable=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

@@ -17,7 +17,8 @@ def teacher_fits_the_kind(recipe: FilledText) -> Problems:
     """R320: a teacher for a kind of task whose answers have no form.
 
     A teacher's answer becomes the answer that is learned. Labels and objects are held to their form while the
-    teacher answers; a free text would be learned however wrong it is.
+    teacher answers; a free text would be learned however wrong it is. So would its probabilities (`targets: soft`):
+    no number says before a teacher is asked whether what it writes is worth learning.
 
     Fix: Delete `teacher`, or ask for labels or an object.
 

@@ -9,12 +9,12 @@ answers held to a grammar are not asked of it: `engine.runtime.scoring.label_sea
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
+from engine.files import leases
 from engine.process.start import program
 from engine.progress import Progress
 from engine.runtime.generation.sequence import (
@@ -54,8 +54,8 @@ def generate_with_vllm(
         "max_new_tokens": max_new_tokens,
         "stops": sorted(loaded.chat.stop_ids()),
     }
-    with tempfile.TemporaryDirectory(prefix="recipe-vllm-") as folder:
-        request_file, answers_file = Path(folder) / "request.json", Path(folder) / "answers.json"
+    with leases.temporary_folder() as folder:
+        request_file, answers_file = folder / "request.json", folder / "answers.json"
         request_file.write_text(json.dumps(request), encoding="utf-8")
         # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
         vllm = program(str(vllm_python()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,25 @@ def test_samples_are_trained_and_are_no_rows(sampled: RunOnce) -> None:
     assert splits == {"train": 50, "validation": 10, "holdout": 30}
     own_blocks = training["packed_documents"] - replay["texts"]
     assert 50 <= own_blocks < 100
+
+
+def test_a_probe_says_that_none_of_it_is_in_its_steps(project: Project) -> None:
+    prepare(project)
+    outcome = project.run("plan", str(project.recipe), "--probe")
+
+    assert outcome.code == 0, outcome.err
+    assert "none of it is in these steps" in outcome.err
+
+
+def test_the_lock_holds_a_digest_of_them(sampled: RunOnce) -> None:
+    lock = json.loads((sampled.folder / "recipe.lock.json").read_text(encoding="utf-8"))
+    [file] = (sampled.folder / ".recipe").glob("store/*/*/files/replay.jsonl")
+
+    assert lock["accepted"]["replay"] == {
+        "sources": [],
+        "texts": len(written(sampled.folder / ".recipe")),
+        "digest": sha256(file.read_bytes()).hexdigest(),
+    }
 
 
 def test_run_and_report_say_that_they_are_samples(sampled: RunOnce) -> None:

@@ -16,6 +16,7 @@ PROBE = """\
     max_drop: 0.05
     probes:
       - {name: own, kind: minimal_pairs, path: pairs.jsonl}
+    text: {path: general.txt, bits_per_byte: {max_rise: 0.02}}
 """
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -32,7 +33,8 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
     text += "baselines:\n  - model: {name: larger, path: larger}\n"
     config = json.dumps(LLAMA)
     files = {"talk.yaml": text, "base/config.json": config, "larger/config.json": config}
-    git = repository(tmp_path / "team", {**files, "pairs.jsonl": '{"good": "a", "bad": "b"}\n'})
+    files |= {"pairs.jsonl": '{"good": "a", "bad": "b"}\n', "general.txt": "Snow fell.\n"}
+    git = repository(tmp_path / "team", files)
     monkeypatch.chdir(git.folder)
     return git
 
@@ -46,6 +48,7 @@ def found(capsys: Any, *words: str) -> dict[str, Any]:
     ("file", "code", "path"),
     [
         ("pairs.jsonl", "W114", "acceptance.forgetting.probes.own"),
+        ("general.txt", "W114", "acceptance.forgetting.text"),
         ("larger/config.json", "W402", "baselines.larger"),
     ],
 )
@@ -71,7 +74,13 @@ def test_another_base_model_at_the_same_path_is_reported(team: Git, capsys: Any)
 
 def test_a_copy_in_another_folder_means_the_same(team: Git, capsys: Any, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    for name in ("talk.yaml", "base/config.json", "larger/config.json", "pairs.jsonl"):
+    for name in (
+        "talk.yaml",
+        "base/config.json",
+        "larger/config.json",
+        "pairs.jsonl",
+        "general.txt",
+    ):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes((team.folder / name).read_bytes())
 

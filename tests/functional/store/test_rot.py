@@ -13,7 +13,7 @@ import pytest
 from engine.store import Store
 from engine.store.store import storage_problem
 from support.project import Project
-from support.runs import PLAIN, manifests, report, run_folders, statuses
+from support.runs import PLAIN, forget, manifests, report, run_folders, statuses
 
 pytestmark = pytest.mark.thorough
 
@@ -110,9 +110,75 @@ def test_a_store_that_takes_no_more_writes_still_tells_the_result(
     monkeypatch.setattr(os, "mkdir", refuse)
     outcome = finished.run("run", "recipe.yaml")
 
-    assert (outcome.code, "E750" in outcome.err) == (3, True), outcome.err
+    assert (outcome.code, "E750" in outcome.err) == (0, True), outcome.err
     assert "ACCEPTED" in outcome.out
     assert "report.html" not in outcome.out
+    assert set(root.rglob("*")) == before
+
+
+def test_a_stage_that_has_to_run_needs_a_store_that_can_be_written(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget(finished.folder / ".recipe", "gate")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("_create", "_opened"):
+        monkeypatch.setattr(f"engine.files.writing.{name}", refuse)
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert (outcome.code, "E750" in outcome.err) == (3, True), outcome.err
+
+
+def test_a_lock_that_cannot_be_written_is_shown(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finished.folder / "recipe.lock.json").unlink()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("engine.lock.writer.write_lock", refuse)
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0
+    assert outcome.err.count("D384  cannot write") == 1
+    assert sum("D384" in line for line in report(finished.folder / ".recipe")["warnings"]) == 1
+
+
+def test_a_damaged_count_of_a_holdout_is_shown_and_goes_on_from_the_lock(finished: Project) -> None:
+    root = finished.folder / ".recipe"
+    (record,) = (root / "holdouts").iterdir()
+    record.write_text("{", encoding="utf-8")
+    finished.edit(acceptance__metrics={"macro_f1": {"min": 0.02}})
+
+    outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.err.count("X801  the record") == 1, outcome.err
+    assert json.loads(record.read_text(encoding="utf-8"))["looks"] == 2
+    assert [path.read_text(encoding="utf-8") for path in (root / "damaged").iterdir()] == ["{"]
+
+
+def test_store_verify_reads_every_byte_and_changes_nothing(finished: Project) -> None:
+    root = finished.folder / ".recipe"
+    before = set(root.rglob("*"))
+    assert finished.run("store", "verify").code == 0
+    keys = {one["stage"]: one["key"] for one in manifests(root)}
+    flip(Store(root).folder(keys["quantize"]) / "files" / "model-Q4_K_M.gguf")
+    (Store(root).folder(keys["gate"]) / "artifact.json").write_text("{", encoding="utf-8")
+    flip(run_folders(root)[-1] / "report.md")
+
+    outcome = finished.run("store", "verify", "--format", "json")
+    found = json.loads(outcome.out)["damaged"]
+
+    assert outcome.code == 1
+    # the run's GGUF is the same file as the store's
+    assert sorted((one["what"], one["name"].split()[0].split("/")[0]) for one in found) == [
+        ("result", "quantize"),
+        ("result", "result"),
+        ("run", "tiny"),
+    ]
     assert set(root.rglob("*")) == before
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from engine.files import writing
-from engine.files.writing import create_text, make_folder, write_text
+from engine.files import leases, writing
+from engine.files.writing import create_text, make_folder, replacing, write_text
 
 
 @pytest.fixture(params=["by handle", "by name"])
@@ -77,3 +79,46 @@ def test_what_stands_there_is_never_created_over(tmp_path: Path, outside: Path) 
     assert create_text(tmp_path / "free", "new")
     assert outside.read_text(encoding="utf-8") == "mine"
     assert [path.name for path in outside.parent.iterdir()] == ["bashrc"]
+
+
+def test_what_a_killed_process_was_writing_is_removed_by_the_next_writer_and_nobody_elses(
+    tmp_path: Path,
+) -> None:
+    dead = tmp_path / f".report.md.{'0' * 24}.part"
+    others = [tmp_path / f".report.md.{'0' * 16}.part", tmp_path / f".other.{'0' * 24}.part"]
+    for path in (dead, *others):
+        path.write_text("half", encoding="utf-8")
+
+    with replacing(tmp_path / "report.md") as stream:
+        stream.write(b"slow")
+        write_text(tmp_path / "report.md", "fast")  # beside it, which is being written
+
+    assert (tmp_path / "report.md").read_bytes() == b"slow"
+    assert not dead.exists()
+    assert all(path.exists() for path in others)
+
+
+def test_a_temporary_folder_is_removed_once_nobody_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = tmp_path / f"{leases.PREFIX}dead"
+    dead.mkdir()
+    (dead / "half").touch()
+
+    with leases.temporary_folder() as held:
+        leases.remove_temporary()
+        assert list(tmp_path.iterdir()) == [held]
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_durable_file_waits_for_its_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda one: synced.append(stat.S_ISDIR(os.fstat(one).st_mode)))
+
+    write_text(tmp_path / "report.md", "kept", durable=True)
+
+    assert synced == [False, True]

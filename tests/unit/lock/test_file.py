@@ -90,7 +90,7 @@ def test_the_schema_has_every_field(root: Path, kind: type) -> None:
 
     # `sealed` is of the file, not of the lock.
     assert set(part["properties"]) - {"schema", "sealed"} == names
-    optional = {"accepted", "left_out", "stages", "synthetic", "teacher", "trainer"}
+    optional = {"accepted", "left_out", "replay", "stages", "synthetic", "teacher", "trainer"}
     assert set(part["required"]) - {"schema"} == names - optional
     assert part["additionalProperties"] is False
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from engine.bundle.contents import recipe_of
 from engine.evidence import Scores, Status
-from engine.metrics.predictions import Prediction
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import score
 from engine.parity.ladder import (
     SAMPLE,
     Variant,
+    parity,
     quantized_shift,
     sample,
     shift_checks,
@@ -111,3 +114,48 @@ def test_a_sample_is_drawn_by_seed_from_a_holdout_of_twice_as_many_rows() -> Non
     assert (len(set(rows)), rows) == (SAMPLE, sorted(rows))
     assert rows == sample(300, seed=7) != sample(300, seed=8)
     assert sample(2 * SAMPLE - 1, seed=7) == [*range(2 * SAMPLE - 1)]
+
+
+WRITTEN = """\
+recipe: v1
+name: names
+task:
+  kind: extraction
+  instruction: Which name?
+  schema: {type: object, properties: {name: {type: string}}, required: [name]}
+base_model: {path: base}
+data: {sources: [{path: rows.csv}], answer: {fields: {name: name}}}
+splits: {validation: 20, holdout: 40}
+method: {kind: lora}
+acceptance: {metrics: {field_f1: {min: 0.5}}}
+export: {formats: [gguf]}
+"""
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0, Status.PASS), (1, Status.PASS), (2, Status.FAIL)])
+def test_answers_that_are_written_may_change_where_their_score_does_not(
+    lost: int, status: Status
+) -> None:
+    recipe = recipe_of(WRITTEN.encode(), "recipe.resolved.yaml")
+    judging = Judging(task=recipe.task, confidence=0.95, seed=0)
+
+    def named(name: str, answers: Sequence[str]) -> Variant:
+        chosen = [
+            Prediction(
+                id=f"{at:016x}", target='{"name":"Ann"}', label=one, text=one, probability=None
+            )
+            for at, one in enumerate(answers)
+        ]
+        return Variant(name=name, chosen=chosen, scores=score(chosen, judging))
+
+    right, wrong = '{"name":"Ann"}', '{"name":"Bob"}'
+    before = named("adapter", [right] * 50 + [wrong] * 10)
+    # ten wrong answers become other wrong ones
+    after = named("merged", [wrong] * lost + [right] * (50 - lost) + ['{"name":"Cid"}'] * 10)
+    check = parity(after, before, recipe, judging)
+
+    assert check.name == "parity.merged"
+    assert (check.direction, check.bound) == ("max", pytest.approx(0.02))
+    assert check.got == pytest.approx(lost / 60)
+    assert check.status is status
+    assert f"{10 + lost} of 60 answers changed" in check.note

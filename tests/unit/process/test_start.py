@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import StageError
 from engine.process import start as processes
 from engine.process import waiting
 from engine.runtime.tool_process import run_tool
@@ -249,3 +250,27 @@ def _await_end(handle: int) -> None:
     ready, _, _ = select.select([handle], [], [], 30)
     os.close(handle)
     assert ready
+
+
+HANGS = "import sys, time\nprint('begun', flush=True)\ntime.sleep(60)\n"
+WORKS = "import time\nends = time.process_time() + 0.6\nwhile time.process_time() < ends: pass\nprint('done')\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processor time is read from /proc")
+def test_a_helper_that_neither_writes_nor_computes_is_ended_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes.Child.lines, "__kwdefaults__", {"idle": 0.2})
+    for name, text in (("hangs", HANGS), ("works", WORKS)):
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    lines: list[str] = []
+
+    command = processes.script(tmp_path / "works.py")
+    run_tool(command, code="X641", tool="it", on_line=lines.append)
+    command = processes.script(tmp_path / "hangs.py")
+    with pytest.raises(StageError) as caught:
+        run_tool(command, code="X641", tool="it", on_line=lines.append)
+
+    assert lines == ["done", "begun"]
+    assert caught.value.problems[0].code == "X800"
+    assert "did nothing for" in str(caught.value)

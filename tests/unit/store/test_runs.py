@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import os
+from datetime import datetime, tzinfo
 from pathlib import Path
 
-from engine.store.runs import RECORD, Runs, latest_accepted, write_text
+import pytest
+
+from engine.store import Store, make_key
+from engine.store.leftovers import remove_leftovers
+from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
 
 
 def finished(runs: Runs, outcome: str, key: str) -> Path:
@@ -31,3 +37,70 @@ def test_without_an_accepted_run_there_is_none(tmp_path: Path) -> None:
 
     assert latest_accepted(runs, "tiny") is None
     assert latest_accepted(runs, "another") is None
+
+
+def test_runs_stand_in_the_order_in_which_they_ended_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    for year in (2026, 2031, 2026, 2026):
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None, year: int = year) -> datetime:  # type: ignore[override]
+                return datetime(year, 1, 1, tzinfo=tz)
+
+        monkeypatch.setattr("engine.store.runs.datetime", Clock)
+        made.append(finished(Runs(tmp_path), "accepted", f"{9 - len(made)}" * 64))
+
+    assert Runs(tmp_path).of("tiny") == made
+    assert [path.name[:17] for path in made[1:]] == [
+        f"2031-01-01-00000{second}" for second in range(3)
+    ]
+
+
+def test_a_run_that_was_not_recorded_is_removed_once_nobody_holds_it(tmp_path: Path) -> None:
+    store, runs = Store(tmp_path), Runs(tmp_path)
+    kept = finished(runs, "accepted", "a" * 64)
+    halves = [runs.create("tiny", letter * 64) for letter in "bc"]
+    (halves[0] / "report.md").write_text("half", encoding="utf-8")
+    (halves[1] / "keep.txt").write_text("of an earlier version: it has no mark", encoding="utf-8")
+
+    remove_leftovers(store)
+    assert sorted(tmp_path.glob("runs/tiny/*")) == sorted([kept, *halves])
+
+    os.close(_held.pop(halves[0]))  # as the end of the process does
+    (halves[1] / UNFINISHED).unlink()
+    os.close(_held.pop(halves[1]))
+    remove_leftovers(store)
+
+    assert sorted(tmp_path.glob("runs/tiny/*")) == [kept, halves[1]]
+    assert not (kept / UNFINISHED).exists()
+
+
+def test_what_killed_runs_left_in_a_store_is_removed_and_what_others_build_stays(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    done, building = make_key({"n": 1}), make_key({"n": 2})
+    store.put("data", done, lambda folder: (folder / "rows").write_text("1", encoding="utf-8"))
+    store.scratch(done.digest)
+    for key in (done, building, make_key({"n": 3})):
+        (tmp_path / "tmp" / key.digest / "files").mkdir(parents=True)
+    checkpoints = store.scratch(building.digest)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for name in ("run-2026-01-01-000000-1.log", "run-2026-01-01-000000-2.log", "mine.log"):
+        (logs / name).touch()
+    (logs / "run-2026-01-01-000000-2.log").write_text("a word", encoding="utf-8")
+
+    with store.lock(building.digest):
+        remove_leftovers(store)
+
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == [building.digest]
+    assert list((tmp_path / "scratch").iterdir()) == [checkpoints]
+    assert sorted(path.name for path in logs.iterdir()) == [
+        "mine.log",
+        "run-2026-01-01-000000-2.log",
+    ]
+    assert store.get(done.digest) is not None

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import EnvironmentProblem, StoreError
 from engine.store import DamagedError, Store, Stored, make_key, storage_problem
 from engine.store.signature import sign
-from engine.store.store import SMALL
+from engine.store.store import MARK, SMALL
 
 KEY = make_key({"stage": "data", "revision": 1})
 
@@ -278,3 +278,13 @@ def test_a_result_in_another_versions_form_stays_and_ours_stands_beside_it(tmp_p
     assert not (tmp_path / "damaged").exists()
     anew = store.put("data", KEY, write_rows, anew=True)
     assert Store(tmp_path).whole(KEY.digest) == anew
+
+
+def test_scratch_that_was_killed_before_its_mark_is_no_stranger_s(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    place = tmp_path / "scratch" / KEY.digest
+    place.mkdir(parents=True)
+    (place / f".{MARK}.{'0' * 24}.part").write_text("half", encoding="utf-8")
+
+    assert [path.name for path in store.scratch(KEY.digest).iterdir()] == [MARK]
+    assert not (tmp_path / "foreign").exists()

@@ -1,0 +1,104 @@
+"""Whether whoever made a file or a folder still lives: a lock of the kernel on it, which no kill leaves behind.
+
+Who begins something that a kill would leave half done holds it (`hold`) until it is done; what nobody holds any more
+(`abandoned`) is nobody's, and the next run removes it. Neither clocks nor process numbers are asked, so that several
+machines may share a folder. Where a file system has no such locks, nothing is taken for abandoned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+PREFIX: Final = "recipe-work-"
+"""Of temporary folders that are held; earlier versions, which held none, named theirs otherwise."""
+TRIES: Final = 8
+"""To make what somebody takes for abandoned in the moment before it is held."""
+_READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def hold(number: int) -> bool:
+    """Hold what this descriptor leads to until it is closed. False where it was removed as abandoned meanwhile."""
+    if sys.platform == "win32":
+        return True
+    # A remover holds it for a moment only, so this may wait.
+    with contextlib.suppress(OSError):
+        fcntl.flock(number, fcntl.LOCK_EX)
+    return os.fstat(number).st_nlink > 0
+
+
+@contextlib.contextmanager
+def abandoned(path: str | Path, *, within: int | None = None) -> Iterator[bool]:
+    """Yield whether nobody holds a file or folder, which then is held within the block; a link never is.
+
+    `within` is the descriptor of the folder that `path` is relative to.
+    """
+    if sys.platform == "win32":
+        yield False
+        return
+    try:
+        number = os.open(path, _READ, dir_fd=within)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _try_to_hold(number)
+    finally:
+        os.close(number)
+
+
+def _try_to_hold(number: int) -> bool:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Yield a new, empty, held folder, in the system's place for such if no other is named; gone afterwards.
+
+    One that a kill leaves is removed by `remove_temporary`, which is asked here of another place. OSError where it
+    cannot be made.
+    """
+    if parent is not None:
+        remove_temporary(parent)
+    for left in reversed(range(TRIES)):
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        with contextlib.ExitStack() as stack:
+            # The folder goes before it is let go.
+            number = None if sys.platform == "win32" else _opened_folder(folder)
+            if number is not None:
+                stack.callback(os.close, number)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            if left and sys.platform != "win32" and not (number is not None and hold(number)):
+                continue
+            yield folder
+            return
+
+
+def _opened_folder(folder: Path) -> int | None:
+    try:
+        return os.open(folder, _READ)
+    except FileNotFoundError:
+        return None
+
+
+def remove_temporary(parent: Path | None = None) -> None:
+    """Remove what killed processes of this user left of `temporary_folder`: in the system's place, or in `parent`."""
+    with contextlib.suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(PREFIX)]
+        for path in found:
+            with abandoned(path) as is_abandoned:
+                if is_abandoned and os.lstat(path).st_uid == os.getuid():
+                    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,146 @@
+"""Reading all that a store holds, byte by byte, and every run folder beside it; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.artifacts.readable import is_readable
+from engine.errors import StoreError
+from engine.files.reading import parse_json
+from engine.progress import Progress
+from engine.store import Artifact, FileEntry, Store, Stored
+from engine.store.manifest import plain_status, read_manifest, regular_files
+from engine.store.runs import (
+    RECORD,
+    REPORTED,
+    Runs,
+    is_ours,
+    read_file,
+    read_record,
+    require_exported,
+)
+from engine.store.store import sha256_of
+
+LEFT_ALONE: Final = {
+    Stored.FOREIGN: "it was not made here",
+    Stored.OTHER_VERSION: "it is in the form of another version",
+}
+"""What is not looked into, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A result or a run that is not as it was left, or was not looked into."""
+
+    what: str
+    """`result` or `run`."""
+    name: str
+    """Stage and the first digits of the key; recipe and run."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCheck:
+    """What was read, and what is wrong with it."""
+
+    results: int
+    runs: int
+    bytes: int
+    """That were hashed."""
+    damaged: tuple[Found, ...]
+    left_alone: tuple[Found, ...]
+    """Of others, or of another version."""
+
+
+def check_store(root: Path, progress: Progress) -> StoreCheck:
+    """Hash every file of every result and run that this user made, and read back what later stages read.
+
+    EnvironmentProblem E757 for a key that cannot be read.
+    """
+    folders, store = list(_result_folders(root)), Store(root)
+    runs = [run for name in Runs(root).names() for run in Runs(root).of(name)]
+    damaged: list[Found] = []
+    left: list[Found] = []
+    hashed = 0
+    for number, folder in enumerate(folders, 1):
+        found = read_manifest(folder)
+        stage = found.artifact.stage if found.artifact else "result"
+        name = f"{stage} {folder.name[:12]}"
+        if found.stored in LEFT_ALONE:
+            left.append(Found(what="result", name=name, why=LEFT_ALONE[found.stored]))
+        elif why := _why_damaged(store, folder):
+            damaged.append(Found(what="result", name=name, why=why))
+        hashed += sum(one.bytes for one in found.artifact.files) if found.artifact else 0
+        progress.update(number, len(folders) + len(runs), "results and runs")
+    for number, run in enumerate(runs, len(folders) + 1):
+        name = f"{run.parent.name}/{run.name}"
+        if not is_ours(read_record(run)):
+            left.append(Found(what="run", name=name, why=LEFT_ALONE[Stored.FOREIGN]))
+        elif why := _why_not_as_left(run):
+            damaged.append(Found(what="run", name=name, why=why))
+        progress.update(number, len(folders) + len(runs), "results and runs")
+    return StoreCheck(
+        results=len(folders),
+        runs=len(runs),
+        bytes=hashed,
+        damaged=tuple(damaged),
+        left_alone=tuple(left),
+    )
+
+
+def _result_folders(root: Path) -> Iterator[Path]:
+    for outer in sorted((root / "store").glob("??")):
+        if not outer.is_symlink():
+            yield from sorted(path for path in outer.iterdir() if not path.name.startswith("."))
+
+
+def _why_damaged(store: Store, folder: Path) -> str:
+    """Return why a result cannot be used; empty for one whose every byte is right."""
+    found = read_manifest(folder)
+    artifact = found.artifact
+    if found.stored is not Stored.WHOLE or artifact is None:
+        return "its manifest cannot be read"
+    wrong = next((why for one in artifact.files if (why := _wrong_bytes(artifact, one))), "")
+    if wrong:
+        return wrong
+    try:
+        there = {
+            path.relative_to(artifact.path).as_posix() for path in regular_files(artifact.path)
+        }
+    except (OSError, ValueError) as error:
+        return str(error)
+    if more := there - {entry.name for entry in artifact.files}:
+        return f"`{min(more)}` is not in its manifest"
+    # the right bytes under the name of another key would pass one result off as another
+    is_in_place = store.get(artifact.key) is not None
+    return "" if is_in_place and is_readable(artifact.stage, artifact) else "it cannot be read back"
+
+
+def _wrong_bytes(artifact: Artifact, entry: FileEntry) -> str:
+    if plain_status(artifact.path, entry.name) is None:
+        return f"`{entry.name}` is not there"
+    try:
+        is_right = sha256_of(artifact.path / entry.name) == entry.sha256
+    except OSError as error:
+        return f"`{entry.name}` cannot be read: {error.strerror or error}"
+    return "" if is_right else f"`{entry.name}` does not have its digest"
+
+
+def _why_not_as_left(run: Path) -> str:
+    """Return which file of a run is not the one that it left; empty where all are."""
+    try:
+        for name in read_record(run).get("files", {}):
+            if name in REPORTED:
+                read_file(run, name)
+        report = parse_json(read_file(run, "report.json"))
+        if report["outcome"] == "accepted":
+            require_exported(run, [str(file["name"]) for file in report["files"]])
+    except StoreError as error:
+        return error.problems[0].message.partition(": ")[2] or str(error)
+    except (ValueError, TypeError, KeyError):
+        return "its report cannot be read"
+    return "" if os.path.isfile(run / RECORD) else "it has no record"

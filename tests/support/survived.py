@@ -1,0 +1,126 @@
+"""What a run that was ended must come to once it is run again: equal bytes, nothing alive, nothing left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.store.store import sha256_of
+from support.runs import forget, is_whole, manifests, report, run_folders
+
+STORE = ".recipe"
+LOCK = "recipe.lock.json"
+EVERYTHING = "everything"
+"""A state in which nothing was done yet."""
+NOTHING = "report"
+"""A state in which all is done: the run plans, counts, and writes a report and the lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What runs that nobody touched left: their artifacts, and what is equal in all of them."""
+
+    keys: frozenset[str]
+    stable: Mapping[tuple[str, str], str]
+    """sha256 by key and file, of files that have the same bytes in every run."""
+    exported: Mapping[str, str]
+    """sha256 of each exported file."""
+
+
+def reference_of(folders: list[Path]) -> Reference:
+    """Compare several untouched runs of the same project."""
+    found = [_digests(folder / STORE) for folder in folders]
+    stable = {
+        place: digest
+        for place, digest in found[0].items()
+        if all(one.get(place) == digest for one in found)
+    }
+    exported = [_exported(folder / STORE) for folder in folders]
+    assert all(one == exported[0] for one in exported)
+    return Reference(
+        keys=frozenset(key for key, _ in found[0]), stable=stable, exported=exported[0]
+    )
+
+
+def in_state(finished: Path, folder: Path, state: str) -> Path:
+    """Copy a finished project so that the stage `state` is the next that runs, and return the copy."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(finished, folder, symlinks=True)
+    root = folder / STORE
+    if state == EVERYTHING:
+        shutil.rmtree(root)
+        (folder / LOCK).unlink()
+    elif state != NOTHING:
+        forget(root, state, with_products=state != "verify")
+    return folder
+
+
+def faults_of(folder: Path, reference: Reference, *, code: int) -> list[str]:
+    """Return what is wrong with a project after its last run, which ended with `code`; nothing where all is right."""
+    root = folder / STORE
+    if code != 0:
+        log = (folder / "forked.log").read_text(encoding="utf-8", errors="replace")
+        return [f"the next run ended with {code}: {log[-600:]}"]
+    found = []
+    if not is_whole(root):
+        found.append("the store is not whole")
+    digests = _digests(root)
+    if frozenset(key for key, _ in digests) != reference.keys:
+        found.append("other artifacts")
+    found += [
+        f"other bytes: {name} of {key[:8]}"
+        for (key, name), digest in reference.stable.items()
+        if digests.get((key, name)) != digest
+    ]
+    found += [f"exported: {one}" for one in _export_faults(root, reference)]
+    found += [f"left over: {one}" for one in left_over(folder)]
+    return found
+
+
+def left_over(folder: Path) -> list[str]:
+    """Return the names of what a run should not leave: halves, scratch, temporary files, runs without a record."""
+    root = folder / STORE
+    found = [path for path in folder.rglob("*") if path.name.endswith(".part")]
+    for name in ("tmp", "scratch", "damaged", "foreign"):
+        found += (root / name).glob("*")
+    found += [run for run in (root / "runs").glob("*/*") if not (run / "run.json").exists()]
+    found += (path for path in (root / "logs").glob("*") if path.stat().st_size == 0)
+    found += (folder / "temporary").glob("*")
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def _export_faults(root: Path, reference: Reference) -> list[str]:
+    last, outcome = run_folders(root)[-1], report(root)["outcome"]
+    found = [] if outcome == "accepted" else [f"the outcome is {outcome}"]
+    if _exported(root) != reference.exported:
+        found.append("the report names other digests")
+    found += [
+        f"{name} does not have its digest"
+        for name, digest in reference.exported.items()
+        if not os.path.isfile(last / name) or sha256_of(last / name) != digest
+    ]
+    lock: dict[str, Any] = json.loads((root.parent / LOCK).read_text(encoding="utf-8"))
+    names = {**lock["accepted"]["files"], **lock["accepted"]["adapter"]}
+    found += [
+        f"the lock's digest of {name}"
+        for name, digest in names.items()
+        if os.path.isfile(last / name) and sha256_of(last / name) != digest
+    ]
+    return found
+
+
+def _exported(root: Path) -> dict[str, str]:
+    return {one["name"]: one["sha256"] for one in report(root)["files"]}
+
+
+def _digests(root: Path) -> dict[tuple[str, str], str]:
+    return {
+        (manifest["key"], entry["name"]): entry["sha256"]
+        for manifest in manifests(root)
+        for entry in manifest["files"]
+    }

@@ -8,11 +8,15 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: checks coverage slow
+ci: checks coverage slow fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
-checks: lint types docs
+checks: lint types docs audit
+
+# ask the advisory database about every pinned package; where it cannot be reached, say so
+audit:
+    uv run python .ci/audit.py
 
 # write the code as the formatter does, and mend what can be mended
 format:
@@ -25,6 +29,7 @@ lint:
     uv run ruff check .
     uv run lint-imports
     uv run python .ci/house.py --check
+    uv run python .ci/boundaries.py
     uv run python docs/generate.py --check
 
 # check the types
@@ -43,14 +48,23 @@ coverage:
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
 
+# 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
+fuzz *words:
+    PYTHONPATH=tests uv run python benchmarks/fuzz.py {{ words }}
+
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
+    uv run pytest -m sampled --cases all {{ words }}
     uv run pytest --hypothesis-profile exhaustive tests/unit
 
 # print the tables of tampered bundles and reproductions: case, expected, got
 tampered:
     PYTHONPATH=tests uv run python -m support.tampering
+
+# run every hostile case, and write the page that shows them
+hostile:
+    PYTHONPATH=tests uv run python -m support.hostile_table
 
 # build the docs into site/; a link that leads nowhere is an error
 docs:

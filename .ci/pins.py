@@ -1,8 +1,9 @@
-"""Write `.ci/pins/pyproject.toml`: the exact version of every package that uv installs here.
+"""Write `.ci/pins/pyproject.toml`: the exact version of every package that uv installs here, and `.ci/action.txt`.
 
     python .ci/pins.py              after a dependency was added, removed or bounded: the others stay as they are
     python .ci/pins.py --upgrade    take the newest versions that fit
 
+`.ci/action.txt` holds what the action of `action.yml` installs, each with the sha256 of its files: pip refuses others.
 uv.lock is not committed, since it names the index that it was made with. `docs/decisions/0008-pins.md`
 says why the list is a package of its own.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +36,13 @@ EXPORT = (
 )  # fmt: skip
 
 
+ACTION = ROOT / ".ci" / "action.txt"
+COMPILE = (
+    "pip", "compile", "-", "--universal", "--python-version", "3.12", "--generate-hashes",
+    "--no-header", "--no-annotate", "--no-emit-index-url", "--quiet",
+)  # fmt: skip
+
+
 def main() -> int:
     """Lock, and write the versions of the lock."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -50,7 +60,21 @@ def main() -> int:
         return int(error.returncode)
     PINS.write_text(pins, encoding="utf-8")
     uv("lock")
+    ACTION.write_text(hashed(pins), encoding="utf-8")
     return 0
+
+
+def hashed(pins: str) -> str:
+    """Return what the base install and its build need, in the pinned versions, with digests."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    with tempfile.TemporaryDirectory() as folder:
+        versions = Path(folder) / "versions.txt"
+        versions.write_text(
+            "\n".join(tomllib.loads(pins)["project"]["dependencies"]), encoding="utf-8"
+        )
+        found = uv(*COMPILE, "--constraint", str(versions), given="\n".join(wanted))
+    return f"# Written by `python .ci/pins.py`: what the action installs.\n{found}"
 
 
 def page(pins: list[str]) -> str:
@@ -59,9 +83,11 @@ def page(pins: list[str]) -> str:
     return f"{HEAD}dependencies = [\n{lines}]\n{TAIL}"
 
 
-def uv(*words: str) -> str:
-    """Run uv at the root; its standard output."""
-    done = subprocess.run(["uv", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+def uv(*words: str, given: str = "") -> str:
+    """Run uv at the root, which reads `given`; its standard output."""
+    done = subprocess.run(
+        ["uv", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, input=given
+    )
     return done.stdout
 
 

@@ -41,12 +41,14 @@ from engine.store.runs import Runs, read_record
 
 TABLE: Final = "ways.json"
 """Beside the table of the results page."""
+TEACHER_SVM: Final = f"{TEACHER}_tfidf_svm"
 TITLES: Final[Mapping[str, str]] = {
     "zero_shot": "zero-shot: the untouched model, asked",
     "few_shot": "few-shot: the same, shown labelled rows",
     "tfidf_svm": "linear SVM on the labelled rows",
     "tfidf_svm_teacher_rows": "linear SVM on labelled rows and the teacher's answers",
     "tfidf_svm_synthetic_rows": "linear SVM on labelled and synthetic rows",
+    TEACHER_SVM: "linear SVM on the rows that the teacher learned from",
 }
 """Baselines that are lines of the table, in its order before the ways."""
 PAIRS: Final = ((ANSWERS, TEACHER), (SOFT, ANSWERS), (FEWER, TEACHER), (FEWER, ANSWERS))
@@ -142,7 +144,11 @@ def collect(folder: Path, *, store: Path, case: Case, sizes: Sizes) -> WaysTable
         raise ValueError(f"the runs in {folder} were judged on different rows: run them anew")
     speeds = _speeds(Store(store))
     answers = {name: run.answers for name, run in there.items()}
-    others = {name: rows for run in there.values() for name, rows in run.baselines(TITLES).items()}
+    others = {
+        f"{TEACHER}_{name}" if way == TEACHER else name: rows
+        for way, run in there.items()
+        for name, rows in run.baselines(TITLES).items()
+    }
     judging, metric = first.judging, case.judged_by
     compared = _compared({**others, **answers}, answers[LORA], judging, metric)
     lines = [
@@ -275,7 +281,7 @@ def _compared(
     found = [
         one
         for name, rows in others.items()
-        if name not in (LORA, TEACHER)
+        if name not in (LORA, TEACHER, TEACHER_SVM)
         for one in comparisons_with(name, pair(rows, lora, judging), [metric])
     ]
     return {one.name: one for one in corrected(found)}

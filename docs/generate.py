@@ -22,7 +22,10 @@ from typing import Any
 
 from engine.cli.main import VERBS
 from engine.codes import AREAS, Code
+from engine.codes.limits import rows as limits_of_code
 from engine.errors import ExitCode
+from engine.process.confine import NONE
+from engine.process.policies import POLICIES, Policy
 from engine.recipe.rules import all_codes
 from engine.recipe.shipped import schema_text
 from engine.recipe.validation.schema import part_schema, recipe_schema
@@ -56,6 +59,52 @@ INDEX = """\
 One YAML file says what a small language model is for, what data it learns from, and what it must prove. The engine
 trains it, judges it on rows that it never saw, quantizes it, and writes a report that a sceptic can check. Begin with
 [your own CSV](tutorial/first-recipe.md); `recipe VERB --help` and `recipe explain CODE` help on the command line.
+"""
+LIMITS = """\
+# Limits and confinement
+
+A recipe, its rows, a model, a lock, a bundle and a server's answers can come from anybody. Each of them is limited;
+beyond a limit there is the error of the code, or, where none is named, a verb says that the thing is none and goes
+on without it. Before a file that a recipe, a lock or a user names is opened, it is looked at: a named pipe, a
+device, a socket or a folder in its place is refused.
+
+## Limits
+"""
+CONFINED = """
+## Confined processes
+
+What reads the files of strangers in C++ or trains on them runs in processes of their own. Each of them reads the
+system's programs and libraries, this Python, and what the table says; it writes what the table says, a new working
+folder, a cache that only such processes share, and `/dev/shm`. It does not see the home folder, has no variable
+that is named like a secret, reads nothing from the terminal, writes no core file, and cannot signal others.
+"""
+DEGRADED = """
+## The run itself
+
+`recipe run` gives up rights too, before its first stage and for good. It keeps the system, this Python, the visible
+files of the recipe's project, what was allowed besides, and the caches of the hub to read; the store, the folder of the
+recipe (for the lock), its own caches and temporary files to write. It has no network where the recipe names only
+files; where it fetches something or asks a server, the network stays. A program that calls the engine keeps its rights:
+its process is not ours to confine.
+
+## git, and small tools
+
+git, which reads a repository for `diff` and `ci`, reads every file and starts no program but its own, writes
+nothing, and opens no network. `nvidia-smi`, and the Python that `VLLM_PYTHON` or `UNSLOTH_PYTHON` names when it is
+asked for its versions, are not confined: they read nothing of a recipe.
+
+The means are those of Linux: Landlock for files (kernel 5.13; ports from 6.7, signals from 6.12), an empty network
+namespace where the kernel lets a user make one, a filter of `socket` where it does not, and resource limits. On a
+machine with a GPU the memory is not limited, since drivers reserve far more than they use. `recipe doctor` and
+`environment.confined` of report.json say what there is:
+
+- `confined: landlock 7, no network`
+- `confined: landlock 7, network for what is fetched and asked only`
+- `child processes only: landlock 7, no network`, where a program called the engine
+- `confined: landlock 3, files only`
+- `not confined: this kernel has no Landlock`, as on macOS, on Windows and in some containers
+
+There, run a stranger's recipe in a container: `docker run --network none -v "$PWD":/w IMAGE recipe run /w/recipe.yaml`.
 """
 LANGUAGE = """\
 `recipe schema KEY` says the same on the command line. A default in plain words is worked out when the
@@ -136,6 +185,7 @@ def pages() -> dict[str, str]:
         "reference/recipe.md": recipe_page(),
         "reference/cli.md": cli_page(),
         "reference/errors.md": errors_page(),
+        "reference/limits.md": limits_page(),
     }
 
 
@@ -191,6 +241,24 @@ def errors_page() -> str:
         parts.append(f"## {area}\n")
         parts += [_code_page(code, page) for code, page in all_codes().items() if code[0] == letter]
     return "\n".join(parts)
+
+
+def limits_page() -> str:
+    """Return every limit on what others wrote, and what each kind of child process may do."""
+    children = [(one.name, one.reads, one.writes, _network(one), *_sizes(one)) for one in POLICIES]
+    head = ("process", "reads", "writes", "network", "memory", "largest file")
+    limits = _table(("what", "at most", "code"), limits_of_code())
+    parts = [NOTE.format(source="engine/codes/limits.py and engine/process/policies.py"), LIMITS]
+    return "\n".join([*parts, limits, CONFINED, _table(head, children), DEGRADED])
+
+
+def _network(policy: Policy) -> str:
+    return "none" if policy.network == NONE else "its own, empty one"
+
+
+def _sizes(policy: Policy) -> tuple[str, str]:
+    memory, file = (size.words if size else "" for size in (policy.memory, policy.file))
+    return memory, file
 
 
 def _code_page(code: str, page: Code) -> str:

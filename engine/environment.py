@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from engine.files.reading import parse_json
 from engine.process.start import answer_of, program
 from engine.process.version import __version__
 
@@ -119,7 +119,7 @@ def packages_of(python: str) -> Mapping[str, str]:
     # isolated: nothing of the current folder, which may be a stranger's, is imported
     answer = answer_of(program(python)("-I", "-c", ask))
     try:
-        found: dict[str, str] = json.loads(answer)
+        found: dict[str, str] = parse_json(answer)
     except ValueError as error:
         raise OSError(errno.ENOEXEC, "no answer of a Python", python) from error
     return dict(sorted(found.items()))

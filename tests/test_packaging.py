@@ -74,6 +74,18 @@ def test_the_wheel_holds_every_module_schema_and_recipe(wheel: Path) -> None:
     } < names
 
 
+def test_a_second_build_has_the_same_bytes(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hatchling.builders.wheel import WheelBuilder  # `wheel` has checked that it is there
+
+    # the time that hatchling takes where nobody says one
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1580601600")
+    again = next(WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"]))
+
+    assert Path(again).read_bytes() == wheel.read_bytes()
+
+
 def test_the_wheel_holds_nothing_but_the_engine(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}

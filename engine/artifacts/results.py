@@ -35,6 +35,7 @@ from engine.evidence import (
     TeacherResult,
     Verdict,
 )
+from engine.files import reading
 from engine.files.typed_json import from_json
 from engine.metrics.review import why_not_reviewed
 from engine.metrics.verdict import baseline_passes
@@ -165,7 +166,7 @@ def read_json(artifact: Artifact, name: str) -> Any:
     """A JSON file of an artifact. DamagedError where it holds none."""
     path = artifact.file(name)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return reading.read_json(path)
     except (ValueError, RecursionError) as error:
         raise DamagedError(artifact, f"`{name}` cannot be read ({error})") from error
 
@@ -330,7 +331,7 @@ def verdict(artifacts: Artifacts, name: str) -> Verdict:
 def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
     """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
     results = []
-    for item in json.loads(path.read_text(encoding="utf-8")):
+    for item in reading.read_json(path):
         scores = from_json(Scores, item["scores"])
         results.append(
             BaselineResult(

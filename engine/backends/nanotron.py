@@ -32,6 +32,7 @@ from engine.backends.checks import option_problems, soft_problems
 from engine.backends.overrides import Vocabulary, override_problems
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, StageError
+from engine.files.reading import read_json
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
 from engine.recipe.shipped import schema_text
 
@@ -192,7 +193,7 @@ def _base_problems(recipe: Recipe) -> Iterator[Problem]:
 def _config_of(base: PathRef) -> Mapping[str, Any]:
     """Return the config.json of a model's folder; nothing where it cannot be read."""
     try:
-        found = json.loads((base.path / "config.json").read_text(encoding="utf-8"))
+        found = read_json(base.path / "config.json")
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

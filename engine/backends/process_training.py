@@ -8,7 +8,6 @@ these and holds nothing else: settings files that came with a launch folder are 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -24,9 +23,12 @@ from engine.backends.events import LOG
 from engine.backends.resuming import train_on
 from engine.environment import one_device
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
+from engine.process.caches import caches
 from engine.process.idle import HangsError, IdleClock
+from engine.process.policies import TRAINING, rights_of
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
@@ -126,7 +128,7 @@ def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
     # In bf16 another number of threads gives other weights: the number is the one that is reported.
     threads = dict.fromkeys(THREAD_VARIABLES, str(launch.setting.device.threads))
     # A file that is not there: accelerate would otherwise take the user's default_config.yaml.
-    absent = Path(processes.caches()["HF_HOME"]) / "no-accelerate-config.yaml"
+    absent = Path(caches()["HF_HOME"]) / "no-accelerate-config.yaml"
     return processes.environment(
         {
             **SET_VARIABLES,
@@ -153,6 +155,7 @@ def _run(
             variables=program.variables,
             out=log,
             errors=processes.STDOUT,
+            rights=rights_of(TRAINING, command, reads=_read_of(launch), writes=(launch.folder,)),
         )
         with child, interrupts.deferred():
             event_log = _EventLog(launch.folder / EVENTS)
@@ -174,6 +177,11 @@ def _run(
             for event in event_log.read():
                 monitor.handle(event)
         return child.status
+
+
+def _read_of(launch: Launch) -> tuple[Path, ...]:
+    own = (launch.rows, launch.base_model)
+    return own if launch.targets is None else (*own, launch.targets)
 
 
 def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
@@ -217,7 +225,7 @@ class _EventLog:
         except OSError:
             return []
         self._offset += len(whole) + len(newline)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [parse_json(line) for line in whole.splitlines()]
 
 
 def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -> StageError:

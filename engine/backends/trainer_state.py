@@ -7,7 +7,6 @@ checkpoint was).
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import struct
@@ -21,6 +20,7 @@ from engine.errors import StageError
 from engine.evidence import HistoryPoint
 from engine.files.digests import FILE as DIGESTS
 from engine.files.digests import changed_files, read_digests
+from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Method
 from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
 
@@ -182,17 +182,17 @@ def is_whole_safetensors(path: Path) -> bool:
             # A damaged length can say anything; nothing is read by it before it fits.
             if length > size:
                 return False
-            header = json.loads(stream.read(length))
-    except (OSError, ValueError, struct.error):
+            header = parse_json(stream.read(length))
+        ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
+        return bool(size == 8 + length + max(ends, default=0))
+    # A damaged header can hold anything.
+    except (AttributeError, LookupError, OSError, TypeError, ValueError, struct.error):
         return False
-    ends = [item["data_offsets"][1] for name, item in header.items() if name != "__metadata__"]
-    expected: int = 8 + length + max(ends, default=0)
-    return size == expected
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
     """`trainer_state.json`; OSError or ValueError when it is not there or not whole."""
-    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    state: dict[str, Any] = read_json(checkpoint / STATE)
     return state
 
 

@@ -12,6 +12,7 @@ from engine.cli.place import (
     add_quiet,
     add_recipe,
     add_shared,
+    allowed,
     log_file,
     read_recipe,
     store_and_warnings,
@@ -36,6 +37,8 @@ def run(options: argparse.Namespace) -> None:
     """Print the verdict; the recipe is not changed."""
     from engine.cli.watch import Console  # only where something runs
     from engine.pipeline.preflight import refuse_outside  # heavier
+    from engine.recipe.model import PathRef
+    from engine.recipe.outside import refuse_typed
     from engine.recipe.references import named_model
     from engine.render.challenge import challenge_text
     from engine.runs.challenge import ChallengeOptions, challenge, challenge_json  # heavier
@@ -43,6 +46,8 @@ def run(options: argparse.Namespace) -> None:
     recipe, warnings = read_recipe(options)
     refuse_outside(recipe, warnings)
     newer = named_model(options.base_model, Path.cwd())
+    if isinstance(newer, PathRef):
+        refuse_typed(newer.path, options.recipe, allowed(options))
     model_options = ChallengeOptions(base_model=newer, train=options.train)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)

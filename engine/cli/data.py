@@ -16,6 +16,7 @@ from engine.cli.place import (
     store_and_warnings,
 )
 from engine.cli.streams import others_to
+from engine.cli.terminal import write_error
 from engine.cli.watch import Artifacts, Console
 from engine.evidence import StageRecord
 from engine.progress import Progress
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         looked = look(recipe, wish, root=root, watcher=live)
         live.close()
     for done in filter(None, (sealed, recounted, mended)):
-        sys.stderr.write(f"{done}\n")
+        write_error(f"{done}\n")
     if as_json:
         show_json(data_json(looked.view, looked.problems))
         return looked.code

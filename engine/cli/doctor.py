@@ -14,6 +14,7 @@ from engine.cli.output import show_result
 from engine.cli.place import add_format, add_store, store_root
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode
+from engine.process.confine import available
 
 ENOUGH_DISK_BYTES = 5_000_000_000
 """Base model, checkpoints, merged model and GGUF of a 135 M model, with room to spare."""
@@ -53,6 +54,8 @@ def _machine(store: str | None) -> list[Row]:
         ("memory", True, f"{device.memory_bytes / 2**30:.0f} GiB"),
         ("disk", free >= ENOUGH_DISK_BYTES, f"{free / 1e9:.0f} GB free where the store is"),
         ("store", os.access(existing, os.W_OK), f"{root} can be written"),
+        # Not a thing that is missing: on other systems a run goes on without it.
+        ("confined", True, available().words),
     ]
 
 

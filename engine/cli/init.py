@@ -13,6 +13,7 @@ from engine.errors import RecipeError, StoreError
 from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
 from engine.recipe.text.write import create
+from engine.trust.access import NOTHING
 
 STARTER = "quickstart"
 """The shipped recipe whose base model a draft takes."""
@@ -71,7 +72,8 @@ def _draft(options: argparse.Namespace) -> None:
     from engine.drafting import DraftOptions, draft  # only for a data file
     from engine.drafting.draft import draft_message
     from engine.recipe import load_recipe
-    from engine.recipe.outside import trust_as_it_stands
+    from engine.recipe.model import PathRef
+    from engine.recipe.outside import refuse_typed, trust_as_it_stands
     from engine.recipe.references import base_reference, named_model
 
     file = Path(options.start)
@@ -88,6 +90,10 @@ def _draft(options: argparse.Namespace) -> None:
         base_model=named_model(options.base_model, Path.cwd()) if options.base_model else None,
         encoding=options.encoding,
     )
+    # What is drafted is trusted as it stands: a link would make that somebody else's word.
+    refuse_typed(file, target, NOTHING)
+    if isinstance(wishes.base_model, PathRef):
+        refuse_typed(wishes.base_model.path, target, NOTHING)
     found = draft(file, target, default_model=default, wishes=wishes)
     create(target, found.text.encode())
     # The draft is there; a run says what has to be allowed.

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wait_briefly()
     try:
         with interrupts.handled():
-            code = _run(words)
+            code = _run(words, has_own_process=arguments is None)
             # Within `try`: that a disk is full shows only when the buffer is written.
             flush()
             return code
@@ -91,13 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(failure, words)
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
     verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if words[0] == 'try' else ''}")
     parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
     verb.configure(parser)
     options = parser.parse_args(words[1:])
+    options.has_own_process = has_own_process
     try:
         code = verb.run(options)
         return ExitCode.ACCEPTED if code is None else int(code)

@@ -22,6 +22,7 @@ from engine.cli.terminal import write, write_error
 from engine.errors import RecipeError, StoreError
 from engine.files import leases
 from engine.recipe.formats import FORMATS
+from engine.render.styled_text import cleaned
 
 if TYPE_CHECKING:
     from engine.runs.predict_rows import AnsweredRows, Summary
@@ -101,7 +102,7 @@ def _write(answered: AnsweredRows, output: Path | None) -> Summary:
     from engine.runs.predict_output import write_answers, write_lines
 
     if output is None:
-        return write_lines(answered, write)
+        return write_lines(answered, lambda line: write(cleaned(line)))
     try:
         return write_answers(answered, output)
     except OSError as error:

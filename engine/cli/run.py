@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from engine.cli.confinement import confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_flag,
@@ -56,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_unmeasured(recipe, until=options.until)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
+    confine_run(options, recipe, root)
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,

@@ -11,6 +11,7 @@ from typing import Any
 from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
 from engine.errors import RecipeError, StageError
+from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     rows = _lines(made, "refused.jsonl" if options.refused else "synthetic.jsonl")
     shown = rows[: options.rows] if options.rows else rows
     if options.format == "json":
-        found = json.loads(made.file("synthetic.json").read_text(encoding="utf-8"))
+        found = read_json(made.file("synthetic.json"))
         show_json({"schema": "synthetic.v1", "result": found, "rows": shown})
         return
     from engine.artifacts.results import synthetic

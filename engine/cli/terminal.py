@@ -46,8 +46,15 @@ def flush() -> None:
 
 
 def write_error(text: str) -> None:
-    """Write a word to stderr; where that is impossible there is nobody to say it to."""
+    """Write a word to stderr; where that is impossible there is nobody to say it to.
+
+    What a terminal would obey is escaped, as `show` does for results: a word may quote a stranger's file.
+    """
+    from engine.render.progress import has_colour  # a verb that fails early has not imported them
+    from engine.render.styled_text import cleaned
+
     try:
+        text = cleaned(text, colour=has_colour(sys.stderr))
         sys.stderr.write(text)
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):

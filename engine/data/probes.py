@@ -18,6 +18,7 @@ from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row
 from engine.data.reading.sources import source_names
 from engine.errors import DataError, Problem
+from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.recipe.model import Probe
 from engine.recipe.probes import COLUMNS, KINDS, USUAL, layout_of
@@ -181,7 +182,7 @@ def _choices(value: object, answer: object, part: str) -> tuple[list[str], int]:
     """Return the different choices and the place of the right one; published sets repeat some."""
     if isinstance(value, str):  # a list in a table
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             value = None
     if not isinstance(value, Sequence) or isinstance(value, str):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from engine.data.examples.example import Example
 from engine.errors import Place, Problem, StageError
-from engine.files.reading import open_regular
+from engine.files.reading import open_regular, parse_json
 
 COLUMNS: Final = ("id", "ok", "answer", "text", "remark")
 """Of these `id` and `ok` are read back."""
@@ -101,7 +101,7 @@ def _entries(text: str, suffix: str, shown: str) -> Iterable[tuple[int, Mapping[
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             entry = None
         if not isinstance(entry, Mapping):

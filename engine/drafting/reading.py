@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from engine.data.reading.tables import old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
 from engine.errors import DataError
+from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source
 
@@ -135,8 +135,8 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
 
 def _is_json(line: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict | list)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(line), dict | list)
+    except ValueError:
         return False
 
 
@@ -220,7 +220,7 @@ def _is_number(cell: object) -> bool:
 
 def _of_json_lines(reading: Reading, head: str) -> Reading:
     lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
-    values = [json.loads(line) for line in lines if _is_json(line)]
+    values = [parse_json(line) for line in lines if _is_json(line)]
     lists = [value for value in values if isinstance(value, list)]
     if lists and len(lists) == len(values):
         return replace(reading, header=_named(list(zip(*lists, strict=False))))
@@ -233,8 +233,8 @@ def _of_json(reading: Reading) -> tuple[Reading, ...]:
         return (reading,)
     text = "".join(chunks(reading.path, reading.encoding, Trouble(reading.path.name)))
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         # The reader reports what is wrong, with the line.
         return (reading,)
     arrays = dict(_arrays(value, "", 0))

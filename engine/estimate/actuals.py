@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.run import Forecast, StageForecast, forecast
 from engine.evidence import StageCost, StageRecord, StageStatus
+from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.pipeline.plan import PlanInputs, plan_run
 from engine.recipe.model import Recipe
@@ -73,13 +73,13 @@ class CostTracker:
             estimated=when if guess.seconds is not None or guess.disk_bytes is not None else "",
             estimated_seconds=None if guess.seconds is None else round(guess.seconds, 2),
             seconds=record.seconds,
-            seconds_error=_error(guess.seconds, record.seconds),
+            seconds_error=error_of(guess.seconds, record.seconds),
             estimated_memory_bytes=guess.memory_bytes,
             memory_bytes=memory,
-            memory_error=_error(guess.memory_bytes, memory),
+            memory_error=error_of(guess.memory_bytes, memory),
             estimated_disk_bytes=guess.disk_bytes,
             disk_bytes=disk,
-            disk_error=_error(guess.disk_bytes, disk),
+            disk_error=error_of(guess.disk_bytes, disk),
         )
 
     def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
@@ -90,7 +90,7 @@ class CostTracker:
         if record.stage != "train" or record.status is not StageStatus.RAN:
             return
         usage = usage_of(artifacts["train"])
-        summary = json.loads(artifacts["train"].file("training.json").read_text(encoding="utf-8"))
+        summary = read_json(artifacts["train"].file("training.json"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
         data = flow.trained_data(artifacts) or artifacts["data"]
@@ -107,12 +107,12 @@ class CostTracker:
 def usage_of(trained: Artifact) -> Usage | None:
     """Return what a training took; None for one that was made before that was kept."""
     try:
-        return from_json(Usage, json.loads(trained.file(USAGE).read_text(encoding="utf-8")))
+        return from_json(Usage, read_json(trained.file(USAGE)))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _error(estimate: float | None, actual: float | None) -> float | None:
+def error_of(estimate: float | None, actual: float | None) -> float | None:
     """Return how far the estimate was off: 0.1 is a tenth too much."""
     # A stage may take no measurable time; there is no share of nothing.
     if estimate is None or not actual:

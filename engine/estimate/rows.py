@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,6 +20,7 @@ from engine.estimate.workload import (
     rows_in,
     without_longer,
 )
+from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, counts_after_rendering, rendered_key
 from engine.store import Artifact, Store
@@ -93,7 +93,7 @@ def workload_of(
 
 def counted_rows(rendered: Artifact) -> Workload | None:
     """Return what the tokenizer counted; None for rows that were rendered before lengths were kept."""
-    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    facts = read_json(rendered.file(FACTS))
     lengths = {
         split: tuple((tokens, rows) for tokens, rows in facts[split].get("lengths", ()))
         for split in ("train", "validation")

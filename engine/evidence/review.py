@@ -171,6 +171,8 @@ class Checked:
     """Of a recipe that is compared with nothing: what it waives, and why."""
     findings: tuple[Finding, ...] = ()
     """What is found without a comparison: that it is gone, or could not be compared."""
+    reaches: tuple[str, ...] = ()
+    """What it names outside its project that the old version did not, such as `send rows to HOST`."""
 
     @property
     def gate(self) -> Gate:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Of a document that is read whole: a recipe, a lock, a report, a configuration."""
+MOST_ANSWERS: Final = 4 << 30
+"""Of the tokens and answers of all rows, which a process of ours has written."""
 MAX_DEPTH: Final = 100
 """Of lists and objects inside each other; what walks a value by recursion has a limit of its own at about 1,000."""
 

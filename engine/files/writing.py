@@ -142,16 +142,24 @@ def top_of(path: Path) -> Path | None:
     return next((top for top in whole.parents if (top / ".git").exists()), None)
 
 
-def write_output(path: Path, text: str) -> None:
-    """Write the file that a user named for a result; neither it nor a folder of the project on the way may be a link.
+@contextlib.contextmanager
+def output(path: Path) -> Iterator[BinaryIO]:
+    """Yield the file that a user named for a result; neither it nor a folder of the project on the way may be a link.
 
-    Raises OSError as `write_text`, ELOOP for a link.
+    Raises OSError as `replacing`, ELOOP for a link.
     """
     whole, top = Path(os.path.abspath(path)), top_of(path)  # as in `top_of`
     refuse_link(whole)
     if top is None:
         whole.parent.mkdir(parents=True, exist_ok=True)
-    write_text(whole, text, below=top)
+    with replacing(whole, below=top) as stream:
+        yield stream
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a text to such a file. OSError as `output`."""
+    with output(path) as stream:
+        stream.write(text.encode("utf-8"))
 
 
 def create_text(path: Path, text: str, *, below: Path | None = None) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
+from engine.files.reading import read_json
 from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
@@ -81,7 +82,7 @@ def cached_predictions(
     return Predictions(
         chosen=read_predictions(made.file("chosen.jsonl")),
         free=read_predictions(made.file("free.jsonl")),
-        facts=json.loads(made.file(FACTS).read_text(encoding="utf-8")),
+        facts=read_json(made.file(FACTS)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.environment import Device
+from engine.files.reading import read_json
 from engine.store import Artifact, sha256_of
 
 FILE = "basis.json"
@@ -38,7 +39,7 @@ def read_basis(train: Artifact) -> dict[str, Any]:
     path = train.path / FILE
     if not path.is_file():
         return {"base_model": {}, "hardware": {}, TRAINER: {}}
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(path)
     return {TRAINER: {}, **found}
 
 

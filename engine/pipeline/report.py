@@ -29,6 +29,7 @@ from engine.files.typed_json import from_json
 from engine.parity.files import leaving_files
 from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
+from engine.process.confine import in_force
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import (
@@ -346,6 +347,7 @@ def _environment(device: Device) -> dict[str, str]:
         "memory": f"{device.memory_bytes / 2**30:.0f} GiB",
         "bfloat16": "native" if device.bf16 else "not native",
         "platform": f"{platform.system()} {platform.machine()}",
+        "confined": in_force(),
     }
 
 

@@ -1,6 +1,7 @@
-"""The first thing that runs in a process which the engine starts: `python -I launcher.py PARENT PATH KIND NAME ...`.
+"""The first thing in a process that the engine starts: `python -I launcher.py PARENT PATH RIGHTS KIND NAME ...`.
 
 PATH is the module search path as JSON, so that nothing is imported from the folder or the environment one stands in.
+RIGHTS are those of `engine.process.confine.Rights` as JSON, or empty where it keeps ours.
 KIND is `module` or `script`, run by this Python, or `program`. The work is done in a child of this process, which
 stays to end the whole process group, grandchildren too, when PARENT ends, however it ends. Standard library only.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import runpy
@@ -16,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 if sys.platform != "win32":
     import resource
@@ -26,6 +29,8 @@ GONE = 1
 """The exit code where the parent had ended before anything began."""
 NO_PROGRAM = 127
 """The shell's, for a program that is not there."""
+UNCONFINED = 126
+"""Where the kernel refused what it had offered; nothing was run."""
 
 
 def main() -> None:
@@ -64,16 +69,39 @@ def _work() -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         # A fork does not inherit the request, and somebody may kill the launcher by itself.
         _tell_when_gone(os.getppid(), signal.SIGKILL)
-    path, kind, name, *arguments = sys.argv[2:]
+    path, rights, kind, name, *arguments = sys.argv[2:]
     sys.argv = [name, *arguments]
+    if rights:
+        _confine(json.loads(rights))
     if kind == "program":
         _become(name)
     sys.path[:] = json.loads(path)
     if kind == "script":
-        sys.path.insert(0, os.path.dirname(name))  # noqa: PTH120 - what Python does for a script
+        sys.path.insert(0, os.path.dirname(name))  # what Python does for a script
         runpy.run_path(name, run_name="__main__")
     else:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _confine(rights: dict[str, Any]) -> None:
+    """Give up rights by the module beside this file, before anything else is in reach."""
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), "confine.py")
+    spec = importlib.util.spec_from_file_location("recipe_confine", place)
+    if spec is None or spec.loader is None:
+        raise AssertionError(place)
+    found = importlib.util.module_from_spec(spec)
+    # A dataclass looks its module up by name.
+    sys.modules["recipe_confine"] = found
+    spec.loader.exec_module(found)
+    parent = os.getppid()
+    try:
+        found.confine(found.Rights(**rights))
+    except OSError as error:
+        sys.stderr.write(f"{error.strerror}\n")
+        os._exit(UNCONFINED)
+    # Other credentials: the kernel may have dropped the request for them.
+    if sys.platform != "win32":
+        _tell_when_gone(parent, signal.SIGKILL)
 
 
 def _become(program: str) -> None:
@@ -83,7 +111,7 @@ def _become(program: str) -> None:
     try:
         os.execv(program, sys.argv)  # noqa: S606 - this is what it is for
     except OSError as error:
-        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")  # noqa: PTH119
+        sys.stderr.write(f"{os.path.basename(program)} cannot be started: {error.strerror}\n")
         os._exit(NO_PROGRAM)
 
 

@@ -20,14 +20,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
 from engine.files import leases
-from engine.files.user import cache_folder
 from engine.process import interrupts
+from engine.process.caches import caches, confined_cache, confined_variables
+from engine.process.confine import Rights
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.waiting import waiting
 
@@ -91,19 +91,6 @@ SET_VARIABLES: Final[Mapping[str, str]] = {
     "WANDB_MODE": "disabled",
 }
 """Nothing is sent, nothing is fetched, no code of the hub; Pythons that a child starts import from no folder either."""
-CACHES: Final[Mapping[str, str]] = {
-    "HF_HOME": "huggingface",
-    "MPLCONFIGDIR": "matplotlib",
-    "NUMBA_CACHE_DIR": "numba",
-    "TORCHINDUCTOR_CACHE_DIR": "inductor",
-    "TORCH_EXTENSIONS_DIR": "torch-extensions",
-    "TORCH_HOME": "torch",
-    "TRITON_CACHE_DIR": "triton",
-}
-"""Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
-NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
-"""numba then keeps its cache in `NUMBA_CACHE_DIR` and looks for none beside the source or elsewhere."""
-
 Kind = Literal["module", "script", "program"]
 
 
@@ -120,12 +107,13 @@ class Command:
         """Return the command with further arguments."""
         return replace(self, arguments=(*self.arguments, *arguments))
 
-    def words(self) -> list[str]:
-        """Return the command line."""
+    def words(self, rights: Rights | None = None) -> list[str]:
+        """Return the command line; without `rights` it keeps ours."""
         # -I takes the current folder, the user's site and PYTHON* variables off the search path: a `json.py` that
         # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 too, the encoding is named.
         head = [sys.executable, "-I", "-u", "-X", "utf8", str(LAUNCHER), str(os.getpid())]
-        return [*head, json.dumps(search_path()), self.kind, self.name, *self.arguments]
+        left = "" if rights is None else json.dumps(asdict(rights))
+        return [*head, json.dumps(search_path()), left, self.kind, self.name, *self.arguments]
 
 
 def module(name: str) -> Command:
@@ -170,26 +158,6 @@ def is_kept(name: str, prefixes: Sequence[str] = ()) -> bool:
     """Return whether a child gets this variable of ours; it never gets one that is named like a secret."""
     wanted = name in KEPT_VARIABLES or name.startswith((*KEPT_PREFIXES, *prefixes))
     return wanted and SECRET.search(name) is None
-
-
-def caches() -> dict[str, str]:
-    """Return the variables that put the caches of libraries into the user's own cache folder."""
-    root = _cache_root()
-    places = {name: str(root / folder) for name, folder in CACHES.items()}
-    return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
-
-
-@cache
-def _homeless_cache() -> Path:
-    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
-    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
-
-
-def _cache_root() -> Path:
-    try:
-        return cache_folder()
-    except RuntimeError:
-        return _homeless_cache()
 
 
 @contextlib.contextmanager
@@ -322,14 +290,20 @@ def start(
     out: int | IO[bytes],
     errors: int | IO[bytes],
     given: int = DEVNULL,
+    rights: Rights | None = None,
 ) -> Child:
     """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible.
 
-    `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to.
+    `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to. With `rights` it is
+    confined to these, its folder, and caches of its kind; without, it keeps ours.
     """
+    if rights is not None:
+        cache = confined_cache()
+        rights = replace(rights, write=(*rights.write, str(folder.resolve()), str(cache)))
+        variables = {**variables, **confined_variables(folder, cache)}
     return Child(
         subprocess.Popen(  # noqa: S603 - by the rules of this module
-            command.words(),
+            command.words(rights),
             cwd=folder,
             env=dict(variables),
             # Never the terminal's: transformers would ask there whether to run code of a model.

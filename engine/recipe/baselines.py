@@ -41,7 +41,9 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     if found is not None:
         return list(found)
     # Rules ask this of broken recipes too, whose kind may be missing or none that is known.
-    kind = KINDS.get(filled["task"].get("kind", ""))
+    task = filled.get("task")
+    name = task.get("kind") if isinstance(task, Mapping) else None
+    kind = KINDS.get(name) if isinstance(name, str) else None
     base = filled.get("base_model")
     if kind and kind.by_likelihood and isinstance(base, Mapping) and "scratch" in base:
         return list(OF_BYTES)

@@ -6,6 +6,7 @@ for word. What is not allowed is a warning, is not read and not asked, and a run
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -70,7 +71,7 @@ def outside_of(recipe: Recipe, judge: AccessCheck) -> tuple[Outside, ...]:
     found: list[Outside] = []
     if recipe.extends:
         found += _of_path(judge, recipe.extends, absolute(recipe.extends, folder), ("extends",))
-    for at, named in _named(recipe):
+    for at, named in named_of(recipe):
         found += _of_named(judge, named, folder, at)
     return _unique(found)
 
@@ -86,7 +87,7 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
     # By identity: equal references may stand at different keys, which the words for the user name.
     marks = {
         id(named): _not_allowed(_of_named(judge, named, recipe.file.parent, at))
-        for at, named in _named(recipe)
+        for at, named in named_of(recipe)
     }
 
     def marked(value: Any) -> Any:
@@ -105,7 +106,7 @@ def withheld(recipe: Recipe, judge: AccessCheck) -> Recipe:
 
 def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
     """Return what a recipe names outside that its user has not allowed, each once."""
-    return _unique([one for _, named in _named(recipe) for one in named.withheld])
+    return _unique([one for _, named in named_of(recipe) for one in named.withheld])
 
 
 def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
@@ -146,6 +147,25 @@ def refuse_leading_out(file: Path, given: Allowed) -> None:
     ]
     if found:
         raise RecipeError(found)
+
+
+def refuse_typed(path: Path, recipe: Path, given: Allowed) -> None:
+    """RecipeError R306 for a path of the command line that names the recipe's project and leads elsewhere, by a link.
+
+    What a user names elsewhere is the user's own word; a link of the project is the word of whoever made the project.
+    """
+    judge = AccessCheck(recipe=recipe, given=given)
+    whole = Path(os.path.abspath(path))  # as typed: resolving would follow the link
+    if not any(whole.is_relative_to(root) for root in judge.project.roots):
+        return
+    found = _not_allowed(_of_path(judge, str(path), whole, ()))
+    problems = [
+        Problem(code=one.code, message=one.message, hint=f"if you mean it, name it: {name}")
+        for one in found
+        for name in [shlex.quote(one.option[1])]
+    ]
+    if problems:
+        raise RecipeError(problems)
 
 
 def refusal(
@@ -189,7 +209,7 @@ def _written_paths(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
                 yield (*at, "columns", column), file
 
 
-def _named(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
+def named_of(recipe: Recipe) -> Iterator[tuple[KeyPath, PathRef | Endpoint]]:
     """Yield every local path of a recipe, at the key of its text, and then every server."""
     sources = iter([source for _, source in sources_at(recipe)])
     for at, ref, what in references_of(recipe):

@@ -11,14 +11,23 @@ from engine.render.styled_text import printable
 
 _INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
-_MENTION = re.compile(r"(?<!\w)@")
+_LINKED = re.compile(
+    r"(?<!\w)@(?=\w)|\w@(?=[\w-]+\.\w)|\\#(?=\d)|\bGH-(?=\d)|\w:(?=//)|\bwww(?=\.)",
+    re.IGNORECASE,
+)
+"""What hosts of repositories make links of in plain text: people, mail, issues and addresses."""
+_LIST = re.compile(r"^(\d{0,9})([-+=.)])(?=[\s=-]|$)")
+"""What begins a list, a rule or a heading where it stands first."""
+_BREAK = "&#8203;"
+"""A blank without width. An entity of the sign itself would not do: hosts look at the text after Markdown was read."""
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Text that Markdown shows as it is, on one line; nothing in it becomes a link or notifies anybody."""
     shown = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
-    # As an entity: a host of repositories would notify whom a stranger's text mentions.
-    return _MENTION.sub("&#64;", shown)
+    shown = _LIST.sub(r"\1\\\2", shown)
+    # A host would notify whom a stranger's text mentions.
+    return _LINKED.sub(lambda found: f"{found[0]}{_BREAK}", shown)
 
 
 def prose(text: str) -> str:

@@ -17,6 +17,7 @@ from engine.pipeline.plan import moving
 from engine.pipeline.power import power_estimates
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import FROM_TRAIN, Recipe, ValidationSize
+from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
 from engine.recipe.text.source import Reader
 from engine.recipe.validation_rows import sizes_in_rows
@@ -30,6 +31,7 @@ from engine.review.uses import locks_touched, merged_alike, with_history
 from engine.review.version import Side, try_side, waivers_of
 from engine.store import Store
 from engine.training.trained_rows import what_changes_rows
+from engine.trust.access import AccessCheck
 
 _ABSENT: Final = frozenset({"R302", "R250"})
 NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
@@ -195,7 +197,8 @@ class _Check:
         old, why = (None, "") if is_new else self._old()
         before = waivers_of(old) if old is not None else {}
         self._note_waivers(new, before)
-        found = replace(found, plan=tuple(plan_lines(new.recipe)))
+        reaches = _reaches(new) - (_reaches(old) if old is not None else set())
+        found = replace(found, plan=tuple(plan_lines(new.recipe)), reaches=tuple(sorted(reaches)))
         if old is None:
             found = replace(found, waived=tuple((one.what, one.why) for one in new.recipe.waivers))
         if is_new:
@@ -292,6 +295,11 @@ def _why_absent(repository: Repository, path: Path) -> str:
     if repository.is_left_out(path):
         return "its folder is not checked out"
     return "git ignores it" if repository.ignores(path) else ""
+
+
+def _reaches(side: Side) -> set[str]:
+    """Return what a version names outside its project, whether or not the reviewer allows it."""
+    return {one.reference for one in outside_of(side.recipe, AccessCheck(recipe=side.path))}
 
 
 def _finding(code: str, effect: Effect, says: str) -> Finding:

@@ -4,7 +4,8 @@ Settings of a repository name programs (filters, hooks, pagers, transports), and
 only read. So every driver that any setting names is emptied, what remains is set on the command line, which wins
 over every file, and the variables of git in the environment are dropped but for those that say which settings are
 the user's. Transports are denied by the environment, since a repository's own `protocol.*.allow` wins over a
-general setting.
+general setting. Where Landlock is, git and what it starts can start no program but git's own, write nothing and open no
+network, whatever a setting says: the thread that starts it has given that up.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import EnvironmentProblem, RecipeError
+from engine.process.confine import LOADERS, Rights, in_confined_thread
 
 Completed = subprocess.CompletedProcess[bytes]
 Process = subprocess.Popen[bytes]
@@ -74,6 +76,8 @@ _PROGRAMS: Final = {
     "hook": {"command": "", "enabled": "false"},
 }
 """What a driver of each kind may start."""
+_PREFIXES: Final = ("/usr", "/usr/local", "/opt/homebrew")
+"""Below which git has its own programs, in `lib/git-core` or `libexec/git-core`."""
 _OWNED: Final = re.compile(r"dubious ownership in repository at '(.*)'")
 _TOO_OLD: Final = "git 2.31 or newer is needed"
 
@@ -85,16 +89,22 @@ def run_git(
 
     `drivers`: what `programs` returned for the repository. `given`: what it reads.
     """
-    try:
+    command = [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words]
+    variables = environment(drivers)
+
+    def run() -> Completed:
         return subprocess.run(  # noqa: S603 - git, without a shell
-            [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
+            command,
             cwd=folder,
-            env=environment(drivers),
+            env=variables,
             input=given,
             capture_output=True,
             timeout=SECONDS,
             check=False,
         )
+
+    try:
+        return in_confined_thread(_rights(command[0]), run)
     except subprocess.TimeoutExpired:
         message = f"`git {words[0]}` took more than {SECONDS} s"
     except OSError as error:
@@ -104,15 +114,30 @@ def run_git(
 
 def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -> Process:
     """Start a git command that is written to and read from. `drivers` as for `run_git`."""
-    return subprocess.Popen(  # noqa: S603 - git, without a shell
-        [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words],
-        cwd=folder,
-        env=environment(drivers),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Nobody reads it, and a full pipe would stop git.
-        stderr=subprocess.DEVNULL,
-    )
+    command = [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words]
+    variables = environment(drivers)
+
+    def start() -> Process:
+        return subprocess.Popen(  # noqa: S603 - git, without a shell
+            command,
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Nobody reads it, and a full pipe would stop git.
+            stderr=subprocess.DEVNULL,
+        )
+
+    return in_confined_thread(_rights(command[0]), start)
+
+
+@lru_cache(maxsize=4)
+def _rights(git: str) -> Rights:
+    """Return what git keeps: to read, since objects and settings can be anywhere, and to start its own programs."""
+    real = Path(git).resolve()
+    prefixes = (*_PREFIXES, str(real.parents[1]))
+    own = [f"{one}/{folder}/git-core" for one in prefixes for folder in ("lib", "libexec")]
+    return Rights(execute=(git, str(real), *own, *LOADERS), reads_all=True, devices=(os.devnull,))
 
 
 @lru_cache(maxsize=4)

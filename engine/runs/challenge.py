@@ -20,6 +20,7 @@ from engine.artifacts import results as flow
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
+from engine.files.reading import parse_json
 from engine.lock.holdout_uses import HoldoutUses
 from engine.lock.previous import answers_of
 from engine.metrics.predictions import Judging, Prediction, read_predictions
@@ -164,7 +165,7 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
             f"the store no longer has the answers of the run `{run.folder.name}`",
             hint=f"recipe run {recipe.file.name}",
         )
-    report = json.loads(read_file(run.folder, "report.json"))
+    report = parse_json(read_file(run.folder, "report.json"))
     return AcceptedModel(run=run, answers=read_predictions(artifact.file(file)), report=report)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
@@ -11,6 +10,7 @@ from typing import Any
 
 from engine.errors import RecipeError
 from engine.evidence import Comparison
+from engine.files.reading import parse_json
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.paired import pair
@@ -88,7 +88,7 @@ def read_run(folder: Path, store: Store) -> FinishedRun:
         raise _nothing(
             folder, why, "recipe run RECIPE makes them; or name the store: --store FOLDER"
         )
-    report = json.loads(read_file(folder, "report.json"))
+    report = parse_json(read_file(folder, "report.json"))
     return FinishedRun(
         folder=folder,
         recipe=recipe,
@@ -119,7 +119,7 @@ def _texts(record: Mapping[str, Any], store: Store) -> dict[str, str]:
     if artifact is None:
         return {}
     with artifact.file("holdout.jsonl").open(encoding="utf-8") as lines:
-        found = map(json.loads, lines)
+        found = map(parse_json, lines)
         return {str(row["id"]): str(row.get("input", "")) for row in found}
 
 

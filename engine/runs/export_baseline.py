@@ -7,6 +7,7 @@ judged, row by row; else nothing is written.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError, StoreError
 from engine.evidence import BaselineResult, Report
+from engine.files.writing import make_folder, top_of
 from engine.inference.baselines.export import (
     REQUIRED,
     TFIDF,
@@ -32,6 +34,7 @@ from engine.inference.baselines.export import (
 from engine.inference.baselines.runner import named_errors, reference_name
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
+from engine.process.policies import BASELINE
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
@@ -229,7 +232,14 @@ def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
         texts = (json.dumps(row.input) for row in judged.fold.judged)
         asked.write_text("".join(f"{text}\n" for text in texts), encoding="ascii")
         program = script(folder / "predict.py")(str(asked))
-        run_tool(program, code="X698", tool="the exported predict.py", on_line=answers.append)
+        run_tool(
+            program,
+            code="X698",
+            tool="the exported predict.py",
+            policy=BASELINE,
+            reads=(folder, asked),
+            on_line=answers.append,
+        )
     # Python has kept what it compiled; it is no part of what ships.
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     given = [prediction.label for prediction in judged.predictions]
@@ -281,8 +291,12 @@ def _new_folder(target: Path) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         message = f"`{target}` is there already: nothing is overwritten"
         raise RecipeError.one("X699", message, hint="name another folder with -o FOLDER")
+    whole = Path(os.path.abspath(target))  # as written: resolving would follow links
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if (top := top_of(whole)) is None:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            make_folder(whole.parent, below=top)
         with tempfile.TemporaryDirectory(
             prefix=f".{target.name[:100]}.", dir=target.parent
         ) as place:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final
 
 from engine.data.reading.row import Row
 from engine.errors import RecipeError
-from engine.files.writing import replacing
+from engine.files.writing import output
 from engine.recipe.formats import format_of
 from engine.runs.predict_rows import AnsweredRows, RowAnswer, Summary
 
@@ -57,7 +57,7 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     summary = Summary.of(answered.task)
     rows = _counted(answered, summary)
     writer = _WRITERS[output_format(path)]
-    with replacing(path) as stream:
+    with output(path) as stream:
         writer(stream, rows, (*answered.columns, *names))
     return summary
 

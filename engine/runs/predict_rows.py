@@ -26,6 +26,7 @@ from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
+from engine.files.reading import parse_json
 from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
@@ -145,7 +146,7 @@ class AnsweredRows:
         parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
         found = (line for part in parts for line in part.read_text("utf-8").splitlines())
         for row, line in zip(self.rows.rows(), found, strict=True):
-            given, bound = json.loads(line), self.abstain_below
+            given, bound = parse_json(line), self.abstain_below
             yield (
                 row,
                 RowAnswer.of(

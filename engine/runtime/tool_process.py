@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from engine.errors import StageError
 from engine.process import start as processes
 from engine.process.idle import HangsError
+from engine.process.policies import Policy, rights_of
 from engine.process.start import Command
 
 LAST_LINES = 8
@@ -21,12 +23,17 @@ def run_tool(
     *,
     code: str,
     tool: str,
+    policy: Policy,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
     on_line: Callable[[str], None] = lambda _line: None,
     variables: Sequence[str] = (),
 ) -> None:
     """Run a command to its end, handing over its output line by line.
 
     It runs by the rules of `engine.process.start`, in an empty folder: its arguments name files by absolute paths.
+    It is confined as its `policy` says, to the files and folders that it `reads` and the existing folders that it
+    `writes`.
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
     its error output when it cannot be started or fails, X800 when it hangs. On any exception in between, Ctrl-C among
     them, it is ended.
@@ -40,6 +47,7 @@ def run_tool(
                 variables=processes.environment(prefixes=variables),
                 out=processes.PIPE,
                 errors=errors,
+                rights=rights_of(policy, command, reads=reads, writes=writes),
             )
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.process import start as processes
+from engine.process.policies import LLAMA, rights_of
 from engine.process.start import Child, module
 from engine.runtime.llama.client import Answer, from_json, read_answers, request_for
 from engine.runtime.rendering.task_file import TaskFile
@@ -63,7 +65,7 @@ class _Process:
             line = ""
         if not line:
             raise self.failure()
-        found: dict[str, Any] = json.loads(line)
+        found: dict[str, Any] = parse_json(line)
         return found
 
     def failure(self) -> StageError:
@@ -143,6 +145,7 @@ class ServedModel:
             out=processes.PIPE,
             errors=errors,
             given=processes.PIPE,
+            rights=rights_of(LLAMA, command, reads=(self.gguf,)),
         )
         process = _Process(held(child), errors)
         if not child.line():

@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import DataError, EngineError, first_line, needs_extra
 from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
+from engine.sources.hub_digests import require_cached
 from engine.sources.online import fetching, loading_rows
 from engine.store import Cached
 
@@ -53,7 +54,9 @@ def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
 
         progress.note(f"fetching {file} of {ref.repo}")
         with fetching():
-            return Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
+            path = Path(hf_hub_download(ref.repo, file, repo_type="dataset", revision=ref.revision))
+        require_cached(path, ref.repo)
+        return path
 
 
 def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from engine.process.start import CACHES, caches
+from engine.process.caches import CACHES, caches
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 15.0

@@ -6,7 +6,6 @@ their length is bounded: greedily, to a sample of the holdout's prompts, by both
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
 from engine.environment import version_of
 from engine.evidence import DriftResult, DriftScore, to_json
+from engine.files.reading import read_json
 from engine.inference.predict import asked_turns, task_slice
 from engine.inference.sampling import WRITTEN_SAMPLE
 from engine.metrics.drift import AnswerLengths, length_drift, likelihood_drift
@@ -125,7 +125,7 @@ def _written(
         write_json(folder / LENGTHS, found)
 
     made = context.cached("answer_lengths", payload, build)
-    found: dict[str, int] = json.loads(made.file(LENGTHS).read_text(encoding="utf-8"))
+    found: dict[str, int] = read_json(made.file(LENGTHS))
     return found
 
 

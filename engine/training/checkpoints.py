@@ -15,6 +15,7 @@ from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning
 from engine.evidence import CheckpointScore, HistoryPoint, Metric, TrainingSummary, to_json
+from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
@@ -135,4 +136,4 @@ def _value(history: Sequence[HistoryPoint], step: int, name: str) -> float | Non
 
 
 def _summary(path: Path) -> TrainingSummary:
-    return from_json(TrainingSummary, json.loads(path.read_text(encoding="utf-8")))
+    return from_json(TrainingSummary, read_json(path))

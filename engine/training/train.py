@@ -16,6 +16,7 @@ from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary, from_json, to_json
+from engine.files.reading import read_json
 from engine.recipe.teacher import soft_targets_of
 from engine.store import Artifact
 from engine.training.fit import refuse_unfit
@@ -185,7 +186,7 @@ def without_local_paths(config: Path) -> None:
 
     Neither says anything to others, and the order of a set is another one in every process.
     """
-    fields = json.loads(config.read_text(encoding="utf-8"))
+    fields = read_json(config)
     fields["base_model_name_or_path"] = ""
     for name in UNORDERED:
         if isinstance(fields.get(name), list):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.backends.base import schedule
+from engine.files.reading import read_json
 from engine.recipe.model import Method, Recipe
 from engine.recipe.validation_rows import sizes_in_rows
 from engine.runtime.rendering.key import (
@@ -40,7 +40,7 @@ class TrainedRows:
 def split_rows(recipe: Recipe, data: Artifact | None) -> tuple[int, int] | None:
     """Rows of train and validation: counted in the data artifact, or as written; None while they are fractions."""
     if data is not None:
-        summary = json.loads(data.file("summary.json").read_text(encoding="utf-8"))
+        summary = read_json(data.file("summary.json"))
         # Rows of weighted sources count as often as an epoch shows them.
         rows = {split["name"]: split["seen"] for split in summary["splits"]}
         return rows["train"], rows.get("validation", 0)
@@ -150,5 +150,5 @@ def counted_rows(
     rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
     if rendered is None:
         return None
-    facts = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    facts = read_json(rendered.file(FACTS))
     return facts["train"]["rows"], facts["validation"]["rows"]

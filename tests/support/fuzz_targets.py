@@ -6,8 +6,9 @@ import contextlib
 import copy
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from engine.backends.trainer_state import is_whole_safetensors, read_state
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
@@ -25,25 +27,17 @@ from engine.estimate.stages import past_seconds
 from engine.lock.file import read_lock
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
+from engine.runtime.models.files import require_settings
 from engine.runtime.rendering.task_file import FILE, read_task_file
 from engine.store.runs import Runs
+from support.fuzz_bundles import bundles, of_a_run, tokenizers
+from support.fuzz_target import Target
 from support.project import BASE, rows
+from support.recipe_grammar import drawn_recipe
+from support.small_tokenizer import SETTINGS
 from support.source_files import source
 
 BUG: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A reader and a file that it reads well."""
-
-    name: str
-    content: bytes
-    read: Callable[[Path], object]
-    """Reads the file at a path; `EngineError` is a right end."""
-    load: Callable[[str], Any] | None = None
-    dump: Callable[[Any], str] = json.dumps
-    """For files whose values are changed, too."""
 
 
 def _source(path: Path, **more: Any) -> Source:
@@ -67,9 +61,20 @@ def _verb(*words: str) -> Callable[[Path], object]:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = recipe([word.replace("FILE", str(path)) for word in words])
         if code == BUG:
-            raise AssertionError(err.getvalue())
+            raise AssertionError(_bug() or err.getvalue())
 
     return read
+
+
+def _bug() -> str:
+    """Return the exception of the newest bug report, and the last place of the engine on its way."""
+    found = sorted(Path(".recipe/logs").glob("bug-*.txt"))
+    lines = found[-1].read_text(encoding="utf-8").splitlines() if found else []
+    places = [line.split("/engine/")[1] for line in lines if "/engine/" in line and "line" in line]
+    ends = [line for line in lines if re.match(r"\w+(Error|Exception|Warning)\b", line)]
+    for one in found:
+        one.unlink()
+    return f"{places[-1] if places else ''} {ends[-1] if ends else ''}"
 
 
 SCHEMA: Final = {
@@ -113,7 +118,16 @@ def _recipes() -> Iterator[Target]:
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
         content = text(fields).encode()
         load = yaml.safe_load
-        yield Target(name=name, content=content, read=check_recipe, load=load, dump=text)
+        drawn = partial(drawn_recipe, sound=fields)
+        yield Target(
+            name=name,
+            content=content,
+            read=check_recipe,
+            load=load,
+            dump=text,
+            draw=drawn,
+            weight=30,
+        )
         for verb in (
             ("plan", "FILE"),
             ("diff", "FILE", "base.yaml"),
@@ -121,7 +135,13 @@ def _recipes() -> Iterator[Target]:
             ("compile", "FILE"),
         ):
             yield Target(
-                name=f"{verb[0]}-{name}", content=content, read=_verb(*verb), load=load, dump=text
+                name=f"{verb[0]}-{name}",
+                content=content,
+                read=_verb(*verb),
+                load=load,
+                dump=text,
+                draw=drawn,
+                weight=1,
             )
 
 
@@ -247,12 +267,33 @@ def _models() -> Iterator[Target]:
     )
 
 
+def _settings() -> Iterator[Target]:
+    yield Target(
+        name="s/tokenizer_config.json",
+        content=SETTINGS,
+        read=lambda path: require_settings(path.parent),
+        load=json.loads,
+    )
+    yield Target(
+        name="c/trainer_state.json",
+        content=json.dumps({"global_step": 3, "log_history": [{"loss": 1.0}]}).encode(),
+        read=lambda path: _state(path.parent),
+        load=json.loads,
+    )
+    yield Target(name="c/whole.safetensors", content=_header(), read=is_whole_safetensors)
+
+
+def _state(checkpoint: Path) -> None:
+    # OSError and ValueError are what its callers expect of a file that is not whole.
+    with contextlib.suppress(OSError, ValueError):
+        read_state(checkpoint)
+
+
 def _records() -> Iterator[Target]:
-    lock = {"version": 1, "recipe": "x", "accepted": None, "splits": {"holdout": ["a"]}}
     report = {"stages": [{"stage": "data", "status": "ran", "seconds": 1.0}]}
     measured = {"schema": "measured.v1", "work": {}, "usage": {}, "by": "run", "created": "2026"}
     yield Target(
-        name="x.lock.json", content=json.dumps(lock).encode(), read=read_lock, load=json.loads
+        name="x.lock.json", content=of_a_run("recipe.lock.json"), read=read_lock, load=json.loads
     )
     yield Target(
         name="runs/a/b/report.json",
@@ -275,5 +316,13 @@ def _past(path: Path) -> None:
 
 def targets() -> Mapping[str, Target]:
     """Every reader by the name of its file."""
-    every = (*_recipes(), *_data(), *_models(), *_records())
+    every = (
+        *_recipes(),
+        *_data(),
+        *_models(),
+        *_settings(),
+        *_records(),
+        *bundles(),
+        *tokenizers(),
+    )
     return {target.name: target for target in every}

@@ -1,7 +1,6 @@
 """Files changed at random, from a seed, and readers that may only read them or refuse them with a code.
 
-`PYTHONPATH=tests python -m support.fuzzing SECONDS [SEED]` looks for longer than the tests do, and prints what it finds
-with its seed.
+`benchmarks/fuzz.py` looks for longer than the tests do.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ import contextlib
 import copy
 import json
 import random
-import sys
-import tempfile
+import signal
 import time
 import traceback
 from collections.abc import Iterator
@@ -21,116 +19,32 @@ from typing import Any, Final
 import yaml
 
 from engine.errors import EngineError
-from support.fuzz_targets import CONFIG, Target, targets
+from support.fuzz_target import Target
+from support.fuzz_targets import CONFIG
+from support.odd_values import ODD, PIECES
 from support.project import BASE, rows
 
-ODD: Final[tuple[Any, ...]] = (
-    *(
-        None,
-        True,
-        False,
-        0,
-        -1,
-        1,
-        10**9,
-        -(10**9),
-        2**63,
-        10**400,
-        0.5,
-        -0.0,
-        1e308,
-        float("nan"),
-        float("inf"),
-    ),
-    *(
-        "",
-        " ",
-        "x",
-        "x" * 5000,
-        "a\nb",
-        "tiny\n",
-        "\0",
-        "\x1b]0;x\x07",
-        "\u202e",
-        "\ud800",
-        "../..",
-        "/",
-        "~",
-        "*",
-        "**/*",
-        "{",
-        "}",
-        "{a}",
-        "{{",
-        "${x}",
-    ),
-    *(
-        "(a+)+$",
-        "(",
-        "[",
-        "a{99999999999}",
-        "#/$defs/x",
-        "http://x/y",
-        "file:///etc/passwd",
-        "1e999",
-        "2026-01-01",
-        "null",
-        "yes",
-    ),
-    *([], {}, [[]], [None], {"": None}, {"a": {"b": {"c": []}}}, ["x"] * 3000, [1, "1", None, {}]),
-)
-"""Values that take the place of one that was meant."""
-PIECES: Final = (
-    *(
-        b"",
-        b"\0",
-        b"\xff",
-        b"\xfe\xff",
-        b"\xef\xbb\xbf",
-        b"\r",
-        b"\r\n",
-        b'"',
-        b"'",
-        b",",
-        b";",
-        b"\t",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-    ),
-    *(
-        b"<",
-        b">",
-        b"&",
-        b"&x;",
-        b"<!DOCTYPE",
-        b"<![CDATA[",
-        b"-->",
-        b"\\ud800",
-        b"\\u0000",
-        b"NaN",
-        b"1e999",
-        b"9" * 5000,
-    ),
-    *(
-        b"[" * 3000,
-        b'{"a":' * 3000,
-        b"<a>" * 1500,
-        b"*a",
-        b"&a ",
-        b"!!python/object:os.system ",
-        b": ",
-        b"- ",
-        b"\x1b[2J",
-        b"PAR1",
-    ),
-)
-"""Bytes that are put in."""
+SECONDS: Final = 25.0
+"""Of processor time, for anything: then it hangs."""
+MOST_SECONDS: Final = 15.0
+"""For an input that is read after all; limits of the engine on patterns and templates are shorter."""
+
+
+class HangError(BaseException):
+    """A reader does not end. No `Exception`, which it might catch."""
 
 
 class FoundError(AssertionError):
     """A reader ended otherwise than it may."""
+
+    def __init__(self, name: str, seed: str, kind: str, content: bytes) -> None:
+        super().__init__(f"{name}, seed {seed}: {kind}\n{content[:400]!r}")
+        self.name, self.kind, self.content = name, kind, content
+
+    @property
+    def place(self) -> str:
+        """What stays the same while the content is made smaller."""
+        return self.kind.partition(": ")[0] if self.kind[:9] != "Assertion" else self.kind
 
 
 def fuzz(target: Target, *, seed: int, cases: int, folder: Path) -> None:
@@ -139,25 +53,81 @@ def fuzz(target: Target, *, seed: int, cases: int, folder: Path) -> None:
         fuzz_once(target, f"{seed}.{number}", folder)
 
 
-def fuzz_once(target: Target, seed: str, folder: Path) -> None:
-    draw = random.Random(f"{target.name}.{seed}")
-    content = changed(target, draw)
+def fuzz_once(target: Target, seed: str, folder: Path) -> str:
+    """Return `read` or `refused`. FoundError where the reader ends otherwise, or takes too much."""
+    content = changed(target, random.Random(f"{target.name}.{seed}"))
+    return read_once(target, content, folder, seed=seed)
+
+
+def read_once(target: Target, content: bytes, folder: Path, *, seed: str = "") -> str:
+    """Have one content read. As `fuzz_once`."""
     path = folder / target.name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     started = time.process_time()
     try:
-        target.read(path)
-    except EngineError:
-        pass
-    except Exception as error:
-        trace = "".join(traceback.format_exception(error)[-4:])
-        raise FoundError(f"{target.name}, seed {seed}: {trace}\n{content[:400]!r}") from error
-    if time.process_time() - started > 10:
-        raise FoundError(f"{target.name}, seed {seed}: takes {time.process_time() - started:.0f} s")
+        with _within(SECONDS):
+            target.read(path)
+    except EngineError as error:
+        if any(problem.code == "I900" for problem in error.problems):
+            raise FoundError(target.name, seed, "I900", content) from error
+        return "refused"
+    # A clock that never comes back, and memory that is gone, are what is looked for.
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise FoundError(target.name, seed, _kind(error), content) from error
+    if (took := time.process_time() - started) > MOST_SECONDS:
+        raise FoundError(target.name, seed, f"takes {took:.0f} s", content)
+    return "read"
+
+
+def _kind(error: BaseException) -> str:
+    """Return the exception and the last place of the engine, by which failures are distinguished."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if "/engine/" in one.filename]
+    where = f"{own[-1].filename.partition('/engine/')[2]}:{own[-1].name}" if own else "outside"
+    first = str(error).strip().splitlines()[-1:] or [""]
+    return f"{type(error).__name__} in {where}: {first[0][:120]}"
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise HangError in what takes longer, by the processor's clock; the engine's own limits use another timer."""
+
+    def stop(*_: object) -> None:
+        raise HangError
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def minimised(target: Target, failure: FoundError, folder: Path, *, tries: int = 300) -> bytes:
+    """Return the least content found that fails in the same way: parts are taken out while it does."""
+    content, size = failure.content, max(1, len(failure.content) // 2)
+    while size and tries:
+        at = 0
+        while at < len(content) and tries:
+            shorter, tries = content[:at] + content[at + size :], tries - 1
+            try:
+                read_once(target, shorter, folder)
+            except FoundError as error:
+                if error.place == failure.place:
+                    content = shorter
+                    continue
+            at += size
+        size //= 2
+    return content
 
 
 def changed(target: Target, draw: random.Random) -> bytes:
+    if target.draw is not None and draw.random() < 0.7:
+        return target.draw(draw)
     if target.load is None or draw.random() < 0.3:
         return changed_bytes(target.content, draw)
     value = copy.deepcopy(target.load(target.content.decode()))
@@ -223,28 +193,3 @@ def prepare(folder: Path) -> None:
     lines = "".join(f'"{text}",{label}\n' for text, label in rows(140))
     (folder / "rows.csv").write_text(f"text,label\n{lines}")
     (folder / "base.yaml").write_text(yaml.safe_dump(dict(BASE), sort_keys=False))
-
-
-def _search(seconds: float, seed: int) -> int:
-    """Look for failures for some time, round robin; return how many kinds there are."""
-    ends, seen, number = time.monotonic() + seconds, set[str](), 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder)
-        with contextlib.chdir(folder):
-            while time.monotonic() < ends:
-                for target in targets().values():
-                    try:
-                        fuzz_once(target, f"{seed}.{number}", folder)
-                    except FoundError as error:
-                        kind = str(error).splitlines()[-2][:150]
-                        if kind not in seen:
-                            seen.add(kind)
-                            print(error, "\n", flush=True)
-                number += 1
-    print(f"{number:,} rounds of {len(targets())} readers, {len(seen)} kinds of failures")
-    return len(seen)
-
-
-if __name__ == "__main__":
-    sys.exit(bool(_search(float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from engine.data.kinds.base import malformed
 from engine.data.reading.row import excerpt
+from engine.files.reading import parse_json
 from engine.recipe.answer_json import read_object
 
 Turn = dict[str, Any]
@@ -138,10 +139,8 @@ def _call(call: object, number: int) -> dict[str, Any]:
 
 def _json(text: str, fault: str) -> object:
     try:
-        return json.loads(text)
-    # The text of a row is a stranger's: nested deep enough, it makes the parser raise
-    # RecursionError.
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         raise malformed(fault) from None
 
 

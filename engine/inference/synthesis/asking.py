@@ -18,6 +18,7 @@ from engine.data.examples.example import Example, content_id
 from engine.data.splitting.subsets import Fold
 from engine.data.synthetic import ORIGIN, TrainingShape, WrittenRow
 from engine.errors import StageError
+from engine.files.reading import parse_json
 from engine.inference import predict
 from engine.inference.baselines.runner import Asker, facts_of
 from engine.inference.baselines.served import SPARE_TOKENS, cost_of
@@ -263,7 +264,7 @@ def _columns(text: str | None, schema: Any) -> dict[str, Any] | None:
     """Return the columns of a written row; None where one is missing, or is no text."""
     if text is None:
         return None
-    found = json.loads(text)
+    found = parse_json(text)
     properties = schema["properties"]
     if set(found) != set(properties):
         return None

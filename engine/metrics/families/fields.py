@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from engine.files.reading import parse_json
 from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
 from engine.recipe.patterns import in_time, validator
@@ -45,8 +46,8 @@ def fits(text: str, schema: Json) -> tuple[bool, bool]:
 @lru_cache(maxsize=1 << 15)
 def _fits(text: str, schema: str) -> tuple[bool, bool]:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         return False, False
     checker = _validator(schema)
     # A pattern of the schema may backtrack without end on what a model wrote.

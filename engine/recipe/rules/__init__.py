@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.codes import Code, merged, pages_of_areas
 from engine.errors import Problem
-from engine.recipe.rules.rule import RULES, pages_of
+from engine.recipe.rules.rule import RULES, Rule, pages_of
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import FilledText
 
@@ -28,14 +28,26 @@ _BLOCKING: Final = frozenset({"R105", "R106"})
 
 def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return every broken rule; a rule is left out where what it reads is missing or mistyped."""
+    structure = tuple(structure)
     blocked = {problem.path for problem in structure if problem.code in _BLOCKING}
     blocked |= {dotted(path) for path in recipe.broken if path}
     return tuple(
         problem
         for rule in RULES
         if not any(_overlap(key, at) for key in rule.reads for at in blocked)
-        for problem in rule.check(recipe)
+        for problem in _broken(rule, recipe, is_sound=not structure and not recipe.broken)
     )
+
+
+def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, ...]:
+    """Return how a recipe breaks a rule; nothing where the rule cannot read one that is refused anyway."""
+    try:
+        return tuple(one.check(recipe))
+    except (AttributeError, LookupError, TypeError, ValueError):
+        # A rule may look at a key beside those that it names, and that one may be the one that is wrong.
+        if is_sound:
+            raise
+        return ()
 
 
 def all_codes() -> dict[str, Code]:

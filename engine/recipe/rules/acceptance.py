@@ -397,7 +397,8 @@ def quantization_has_a_file(recipe: FilledText) -> Problems:
     """
     if set(recipe["export"]["formats"]) & {"gguf", "ollama"}:
         return
-    for key in ("quantization", "importance_matrix", "parity", "after_quantization"):
+    # not `parity`: an adapter is merged, and answers are compared, whatever leaves
+    for key in ("quantization", "importance_matrix", "after_quantization"):
         at = ("export", key)
         if recipe.has(at):
             message = f"`{key}` speaks of a quantized file; formats name none"

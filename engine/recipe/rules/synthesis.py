@@ -16,6 +16,7 @@ from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.synthesis import JUDGE_NAME, LABEL, WRITER_NAME
 from engine.recipe.template import TemplateError, fields
 from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.paths import absolute
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
@@ -326,7 +327,8 @@ def gains_without_synthetic_are_known(recipe: FilledText) -> Problems:
 def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
     """R389: a review file that is not below the recipe's folder, or is a file of the data.
 
-    `recipe synthetic --review` writes it; nothing of a recipe writes anywhere else, or over rows.
+    `recipe synthetic --review` writes it; nothing of a recipe writes anywhere else, or over rows. Links count by
+    where they lead, and names that begin with a dot are not part of the project.
 
     Fix: Name a file of its own beside the recipe.
 
@@ -343,7 +345,8 @@ def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
         return
     path = PurePosixPath(written["review"])
     sources = [PurePosixPath(str(one.get("path", ""))) for one in recipe["data"]["sources"]]
-    if ".." in path.parts:
+    place = absolute(written["review"], recipe.path.parent)
+    if ".." in path.parts or not recipe.judge.holds(place):
         message = f"{show(written['review'])} is not below the recipe's folder"
         yield recipe.problem("R389", message, at=_REVIEW, hint="name a file beside the recipe")
     elif path in sources:

@@ -11,6 +11,7 @@ from engine.recipe.prompt import LABELS_TOKEN
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.template import TemplateError, fields
+from engine.recipe.text.lookalike import folded
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
@@ -22,7 +23,8 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 def labels_stay_apart(recipe: FilledText) -> Problems:
     """R210: labels that look the same.
 
-    Labels that differ in case, width or encoding only are distinguished by no reader.
+    Labels that differ in case, width, blanks, unseen characters or letters of other alphabets that are drawn alike
+    (Cyrillic and Latin a) are distinguished by no reader.
 
     Fix: Rename one of them; use data.label.relabel when the data has both spellings.
 
@@ -36,8 +38,7 @@ def labels_stay_apart(recipe: FilledText) -> Problems:
     """
     first: dict[str, str] = {}
     for position, label in enumerate(recipe["task"].get("labels", [])):
-        folded = unicodedata.normalize("NFKC", label).casefold().strip()
-        other = first.setdefault(folded, label)
+        other = first.setdefault(folded(label), label)
         if other != label:
             message = f"{show(label)} and {show(other)} look the same"
             yield recipe.problem("R210", message, at=("task", "labels", position))

@@ -161,7 +161,7 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
     teacher = recipe.filled.get("teacher")
     if not teacher or not teacher["stop_if_teacher_is_no_better"]:
         return
-    if not recipe["splits"]["validation"] and not are_drawn_from_train(recipe.filled):
+    if not recipe["splits"].get("validation") and not are_drawn_from_train(recipe.filled):
         message = "there are no validation rows on which the teacher could show that it is better"
         hint = "give `splits.validation` some rows, or set it to false"
         at = ("teacher", "stop_if_teacher_is_no_better")

@@ -67,12 +67,21 @@ def _without_musts(value: Any) -> Any:
 
 
 def expand(schema: Schema) -> Schema:
-    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win."""
+    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win.
+
+    Do not change it.
+    """
     reference = schema.get("$ref")
     if reference is None:
         return schema
     beside = {word: value for word, value in schema.items() if word != "$ref"}
-    return {**expand(at_pointer(recipe_schema(), reference)), **beside}
+    named = _named(reference)
+    return {**named, **beside} if beside else named
+
+
+@lru_cache(maxsize=1024)
+def _named(reference: str) -> Schema:
+    return expand(at_pointer(recipe_schema(), reference))
 
 
 def definition(name: str) -> Schema:

@@ -18,6 +18,7 @@ from engine.render.problems import in_order, problems_json
 from engine.render.review.json import finding_json, review_json
 from engine.render.review.markdown import gate_table, rest_markdown, uncompared_markdown
 from engine.render.review.rows import GATES, ChangedRow, finding_row, gate_rows
+from engine.render.styled_text import printable
 
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
@@ -43,7 +44,7 @@ UNSURE: Final = "not everything could be compared"
 
 def comment_markdown(comment: Comment) -> str:
     """The whole comment; parts that would make it too long are left out, and counted."""
-    head = [MARKER, f"## {_title(comment)}"]
+    head = [MARKER, f"## {_title(comment)}", *_reaches(comment)]
     if comment.checked:
         head.append(_summary(comment))
     head += [prose(f"{capital(note)}.") for note in comment.notes]
@@ -62,6 +63,21 @@ def comment_markdown(comment: Comment) -> str:
     return "\n\n".join([*parts, foot]) + "\n"
 
 
+def _reaches(comment: Comment) -> Iterator[str]:
+    """What recipes name outside their projects and did not before: above all else, for a bound cannot undo it."""
+    rows = [(one.path, what) for one in comment.checked for what in one.reaches]
+    if not rows:
+        return
+    # Words that send something come before those that read.
+    rows.sort(key=lambda row: (row[1].startswith("read "), row))
+    yield "**⚠️ New outside the project.** A run does this only where its user allows it (`recipe trust`)."
+    more = len(rows) - MOST_PROBLEMS
+    listed = table(
+        ["recipe", "what it would do"], [[*map(code, row)] for row in rows[:MOST_PROBLEMS]]
+    )
+    yield f"{listed}\n\n{more} more: `recipe validate` names them all." if more > 0 else listed
+
+
 def _alike(checked: Sequence[Checked]) -> Iterator[list[Checked]]:
     """Yield the recipes of which the same is found together: one cause, such as a parent, is one part."""
     parts: dict[tuple[object, ...], list[Checked]] = {}
@@ -76,7 +92,7 @@ def _cause(checked: Checked) -> tuple[object, ...]:
     problems = _problems(checked.problems) if checked.problems else ""
     review = checked.review
     changes = (*review.changes, *review.notes) if review else checked.plan
-    more = (checked.why, checked.notes, checked.uncompared, checked.waived)
+    more = (checked.why, checked.notes, checked.uncompared, checked.waived, checked.reaches)
     return (checked.status, bool(checked.was), review is None, rows, problems, changes, *more)
 
 
@@ -97,6 +113,10 @@ def _title(comment: Comment) -> str:
     gates = Counter(_state(checked) for checked in comment.checked)
     parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
     parts += [UNSURE] if unsure else []
+    reaching = sum(bool(checked.reaches) for checked in comment.checked)
+    parts += [f"{reaching} newly reach{'es' if reaching == 1 else ''} outside the project"] * bool(
+        reaching
+    )
     # Of one recipe, the sentence about it says so.
     needs_none = compared == count or (count == 1 and parts)
     of_it = "" if needs_none else f", {compared or 'none'} compared"
@@ -198,7 +218,7 @@ def _of_first(together: Sequence[Checked], texts: Sequence[str]) -> str:
     """Say that a folded text is that of the first recipe, where those of the others are not the same."""
     if len(set(texts)) == 1:
         return ""
-    return f", in <code>{html.escape(together[0].path)}</code>: numbers of the others differ"
+    return f", in <code>{html.escape(printable(together[0].path))}</code>: numbers of the others differ"
 
 
 def _of_gate(together: Sequence[Checked]) -> Iterator[str]:
@@ -271,6 +291,7 @@ def comment_json(comment: Comment) -> dict[str, Any]:
                     "findings": [finding_json(finding) for finding in checked.findings],
                 },
                 "uncompared": list(checked.uncompared),
+                "reaches": list(checked.reaches),
                 "waived": [{"what": what, "why": why} for what, why in checked.waived],
             }
             for checked in comment.checked

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError, first_line
+from engine.process.policies import CONVERTER, QUANTIZER
 from engine.process.start import Command, module, program, script, working_folder
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
@@ -113,7 +114,14 @@ def write_gguf(  # noqa: PLR0913 - one call, named
         # A fixed name: the converter would write that of the folder, and the same model would give other bytes.
         arguments = ("--outfile", str(whole), "--outtype", bits.lower(), "--model-name", "model")
         convert = tools.convert(str(model), *arguments)
-        run_tool(convert, code="X631", tool="the GGUF converter")
+        run_tool(
+            convert,
+            code="X631",
+            tool="the GGUF converter",
+            policy=CONVERTER,
+            reads=(model,),
+            writes=(target.parent,),
+        )
     if whole == target:
         return
     matrix = () if importance is None else ("--imatrix", str(importance.absolute()))
@@ -121,6 +129,9 @@ def write_gguf(  # noqa: PLR0913 - one call, named
         tools.quantize(*matrix, str(whole.absolute()), str(target), quantization, str(threads)),
         code="X632",
         tool="the GGUF quantizer",
+        policy=QUANTIZER,
+        reads=(whole, *([importance] if importance else [])),
+        writes=(target.parent,),
     )
     if sixteen is None:
         whole.unlink()
@@ -134,7 +145,14 @@ def check_vocabulary(model: Path) -> None:
         target = folder / "vocabulary.gguf"
         if own_llama_cpp() is not None:
             words = (str(model.absolute()), "--vocab-only", "--outfile", str(target))
-            run_tool(tools.convert(*words), code="X772", tool="the GGUF converter")
+            run_tool(
+                tools.convert(*words),
+                code="X772",
+                tool="the GGUF converter",
+                policy=CONVERTER,
+                reads=(model,),
+                writes=(folder,),
+            )
             return
         from engine.runtime.gguf.convert_worker import write_vocabulary  # brings torch
 

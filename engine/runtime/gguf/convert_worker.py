@@ -10,8 +10,11 @@ what ends a turn. `verify` compares the tokens of every holdout prompt.
 from __future__ import annotations
 
 import contextlib
+<<<<<<< HEAD
 import json
 import logging
+=======
+>>>>>>> main
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,9 @@ from conversion import (  # type: ignore[import-untyped]
 from conversion import base as conversion
 from transformers import AutoTokenizer
 
+from engine.files.reading import read_json
+from engine.runtime.models.files import MAX_BYTES
+
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
 
@@ -35,7 +41,7 @@ def pre_tokenizer_of(model: Path) -> str | None:
     path = model / "tokenizer.json"
     if not path.exists():
         return None
-    tokenizer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer: dict[str, Any] = read_json(path, limit=MAX_BYTES)
     splits = dict(tokenizer.get("pre_tokenizer") or {})
     # It moves offsets into the text and no border between tokens.
     splits.pop("trim_offsets", None)
@@ -77,7 +83,7 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return dict(read_json(path, limit=MAX_BYTES)) if path.exists() else {}
 
 
 @contextlib.contextmanager

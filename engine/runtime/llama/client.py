@@ -14,7 +14,9 @@ from typing import Any, Self
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, StageError
+from engine.files.reading import MOST_ANSWERS, read_json
 from engine.kinds import KINDS, Decoding
+from engine.process.policies import LLAMA
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
@@ -145,9 +147,12 @@ def ask_gguf(
             module(WORKER)(str(request_file), str(result_file)),
             code="X641",
             tool="llama.cpp",
+            policy=LLAMA,
+            reads=(gguf,),
+            writes=(workdir,),
             on_line=lambda line: _report_line(line, total, progress),
         )
-        answers = from_json(json.loads(result_file.read_text(encoding="utf-8")))
+        answers = from_json(read_json(result_file, limit=MOST_ANSWERS))
     finally:
         request_file.unlink(missing_ok=True)
         result_file.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
+from engine.files.reading import MOST_ANSWERS, read_json
 from engine.runtime.llama.engine import Engine, Job, PrefixedRows
 from engine.runtime.llama.jobs import (
     CombinedJob,
@@ -148,7 +149,7 @@ def _print_done(done: int) -> None:
 
 def main(request: Path, result: Path) -> None:
     """Answer the request file into the result file."""
-    asked = json.loads(request.read_text(encoding="utf-8"))
+    asked = read_json(request, limit=MOST_ANSWERS)
     found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, _print_done)
     result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
 

@@ -30,6 +30,7 @@ from engine.runtime.models.files import (
 from engine.runtime.models.weights import weight_files
 from engine.sources import fetch
 from engine.sources.hub import is_of_the_connection
+from engine.sources.hub_digests import require_digests
 from engine.sources.online import fetching
 from engine.store import Cached, sha256_of
 
@@ -94,6 +95,8 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
         target = folder / FOLDER
         if isinstance(ref, HubRef):
             _snapshot(ref, target, progress, files)
+            # before settings are taken out: what is left then is not what the hub has
+            require_digests(target, ref.repo)
             _strip_all(target)
         elif weights:
             _dequantize(path, target, progress)

@@ -8,7 +8,6 @@ LoRA: https://arxiv.org/abs/2106.09685, section 4; DoRA: https://arxiv.org/abs/2
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,6 +22,7 @@ from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.errors import StageError
+from engine.files.reading import read_json
 from engine.files.writing import replacing
 from engine.progress import Progress
 from engine.runtime.models.adapter_scale import rank_of, scale_of
@@ -170,7 +170,7 @@ class _Tally:
 
 def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     """Return the adapter's factors by the name of the weight they change."""
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = read_json(adapter / "adapter_config.json")
     _check_plain(config)
     tensors = load_file(adapter / "adapter_model.safetensors")
     pairs = {}
@@ -208,7 +208,7 @@ def _check_plain(config: Mapping[str, Any]) -> None:
 
 
 def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Tensor]) -> None:
-    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    config = read_json(base / "config.json")
     for name, pair in pairs.items():
         tied = config.get("tie_word_embeddings") and ("lm_head" in name or "embed" in name)
         # One matrix serves input and output: training moved it in one use, merging would move it in both.
@@ -231,7 +231,7 @@ def _check_fit(base: Path, pairs: Mapping[str, _Pair], tensors: Mapping[str, Ten
 
 def _check_targets(base: Path, adapter: Path, pairs: Mapping[str, _Pair]) -> None:
     """Refuse an adapter that lacks a pair for a module that its own configuration names."""
-    written = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    written = read_json(adapter / "adapter_config.json")
     config = LoraConfig(**{name: written.get(name) for name in CHOOSING})
     if config.target_modules == "all-linear":
         return

@@ -7,7 +7,6 @@ factors must be the base's bytes.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from safetensors import safe_open
 
 from engine.errors import StageError
+from engine.files.reading import read_json
 from engine.store import sha256_of
 
 PREFIX = "base_model.model."
@@ -45,9 +45,7 @@ class _Adapter:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "adapter_model.safetensors"
-        self._config: dict[str, Any] = json.loads(
-            (folder / "adapter_config.json").read_text(encoding="utf-8")
-        )
+        self._config: dict[str, Any] = read_json(folder / "adapter_config.json")
 
     def stems(self) -> set[str]:
         """Return the names of what has factors."""

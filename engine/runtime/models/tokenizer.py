@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.files.reading import read_json
+from engine.runtime.models.files import MAX_BYTES
 from engine.runtime.rendering.chat import Chat
 
 CONFIG, TOKENIZER, GENERATION = "tokenizer_config.json", "tokenizer.json", "generation_config.json"
@@ -57,7 +59,7 @@ def _add_nothing(path: Path, tokenizer: Any) -> None:
     """Take the tokens that start and end a text out of tokenizer.json's own rule for adding them."""
     if not path.exists():
         return
-    whole = json.loads(path.read_text(encoding="utf-8"))
+    whole = read_json(path, limit=MAX_BYTES)
     processor = whole.get("post_processor") or {}
     changed = False
     for one in processor.get("processors", [processor]):
@@ -79,7 +81,7 @@ def _end_turns(path: Path, chat: Chat) -> None:
     # transformers stops at single tokens only.
     if len(ending) != 1:
         return
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    settings = read_json(path) if path.exists() else {}
     known = settings.get("eos_token_id", chat.tokenizer.eos_token_id)
     listed = known if isinstance(known, list) else [] if known is None else [known]
     # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
@@ -89,7 +91,7 @@ def _end_turns(path: Path, chat: Chat) -> None:
 
 def _edit(path: Path, changes: Mapping[str, Any]) -> None:
     """Set keys of a JSON file, take out those that are None, and leave the file alone where all are so."""
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = read_json(path) if path.exists() else {}
     after = {**before, **changes}
     after = {key: value for key, value in after.items() if key not in changes or value is not None}
     if after != before:

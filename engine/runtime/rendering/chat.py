@@ -134,9 +134,11 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
         tokenizer = AutoTokenizer.from_pretrained(
             model_dir, local_files_only=True, trust_remote_code=False
         )
+        # Some settings are only used when a text is read, and a wrong one fails there.
+        tokenizer("text", add_special_tokens=False)
     if not asks and (asks is False or not tokenizer.chat_template):
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
-    tokenizer.chat_template = _fixed(tokenizer.chat_template)
+    tokenizer.chat_template = _fixed(_texts(tokenizer.chat_template))
     return chat_of(tokenizer)
 
 
@@ -152,6 +154,19 @@ def chat_of(tokenizer: Any) -> Chat:
     tail = chat.around_answer([{"role": "user", "content": "text"}])[1].rstrip()
     ending = _first_special(tokenizer, tail) or tail or tokenizer.eos_token or ""
     return replace(chat, terminator=ending)
+
+
+def _texts(template: Any) -> str | dict[str, str] | None:
+    """Return a template of a tokenizer's settings, or several by name. StageError X601 for anything else."""
+    every = list(template.values()) if isinstance(template, dict) else [template or ""]
+    if not all(isinstance(one, str) for one in every):
+        raise StageError.one(
+            "X601",
+            "the tokenizer of the base model cannot be loaded: its chat template is no text",
+            hint="take the tokenizer_config.json of the model's own repository",
+        )
+    found: str | dict[str, str] | None = template
+    return found
 
 
 def _fixed(template: str | dict[str, str] | None) -> str | dict[str, str] | None:

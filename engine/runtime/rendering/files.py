@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError, Problem
+from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.recipe.model import Task
 from engine.runtime.rendering.chat import load_chat
@@ -226,7 +227,7 @@ def write_rows(path: Path, rows: Iterable[RenderedRow]) -> None:
 
 def read_facts(rendered: Artifact) -> dict[str, SplitFacts]:
     """Return the counts of every split of a rendered artifact."""
-    data = json.loads(rendered.file(FACTS).read_text(encoding="utf-8"))
+    data = read_json(rendered.file(FACTS))
     found = from_json(dict[str, SplitFacts], data)
     # a version that did not count the rows of an epoch kept the places of those left out and cut
     return {

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from engine.errors import StageError
-from engine.files.reading import open_regular
+from engine.files.reading import open_regular, parse_json
 from engine.progress import Progress
 from engine.runtime.served.http_client import (
     NOT_FOUND,
@@ -293,7 +293,7 @@ def _read_kept(path: Path) -> dict[str, Reply]:
     found: dict[str, Reply] = {}
     for line in text.split("\n"):
         try:
-            reply = Reply(**redacted_value(json.loads(line)))
+            reply = Reply(**redacted_value(parse_json(line)))
         except (ValueError, TypeError):
             continue
         found[reply.asked] = reply

@@ -15,6 +15,8 @@ from pathlib import Path
 from engine.environment import MISSING, VLLM, version_of, vllm_python
 from engine.errors import EnvironmentProblem, StageError
 from engine.files import leases
+from engine.files.reading import MOST_ANSWERS, read_json
+from engine.process.policies import VLLM as VLLM_POLICY
 from engine.process.start import program
 from engine.progress import Progress
 from engine.runtime.generation.sequence import (
@@ -60,8 +62,16 @@ def generate_with_vllm(
         # -I: neither this environment's packages nor this folder's modules are in reach of the other Python
         vllm = program(str(vllm_python()))
         command = vllm("-I", str(WORKER), str(request_file), str(answers_file))
-        run_tool(command, code="X618", tool="vLLM", variables=("VLLM_",))
-        answers = json.loads(answers_file.read_text(encoding="utf-8"))
+        run_tool(
+            command,
+            code="X618",
+            tool="vLLM",
+            policy=VLLM_POLICY,
+            reads=(WORKER, loaded.folder, *([loaded.adapter] if loaded.adapter else [])),
+            writes=(Path(folder),),
+            variables=("VLLM_",),
+        )
+        answers = read_json(answers_file, limit=MOST_ANSWERS)
     if len(answers) != len(prompts):
         raise StageError.one("X618", f"vLLM answered {len(answers)} of {len(prompts)} rows")
     progress.update(len(prompts), len(prompts), "rows")
@@ -84,6 +94,6 @@ def _rank(adapter: Path | None) -> int:
     """Return the rank that vLLM has to make room for: the adapter's, rounded up to a power of two."""
     if adapter is None:
         return 0
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = read_json(adapter / "adapter_config.json")
     largest = max([int(config["r"]), *map(int, config.get("rank_pattern", {}).values())])
     return max(8, 1 << (largest - 1).bit_length())

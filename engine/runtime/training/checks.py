@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from safetensors import safe_open
 
 from engine.errors import StageError
+from engine.files.reading import read_json
 from engine.runtime.models.adapter_scale import scale_of
 
 LORA_A, LORA_B = ".lora_A.", ".lora_B."
@@ -24,7 +24,7 @@ def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
     Uses |BA|^2 = tr((B'B)(AA')), both of size rank by rank. StageError: B415 a weight is not
     finite, B416 nothing was learned, B417 a tensor without its partner.
     """
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = read_json(adapter / "adapter_config.json")
     totals: dict[float, float] = {}
     with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
         names = set(file.keys())

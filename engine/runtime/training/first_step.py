@@ -8,7 +8,6 @@ optimizer and trainer must count the same steps. Nothing of it goes through the 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -20,6 +19,7 @@ from typing import Any, Final
 import torch
 from torch.nn.functional import cross_entropy
 
+from engine.files.reading import parse_json
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
@@ -222,8 +222,12 @@ def _expected(
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield tokens and labels of each rendered row, or of those of some texts, and of packed rows' documents."""
     with written.rows.open(encoding="utf-8") as stream:
+<<<<<<< HEAD
         read = (line for line in map(json.loads, stream) if only is None or _text_of(line) in only)
         for lines in batched(read, AT_ONCE):
+=======
+        for lines in batched(map(parse_json, stream), AT_ONCE):
+>>>>>>> main
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])

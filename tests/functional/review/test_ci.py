@@ -276,3 +276,33 @@ def test_outside_of_a_repository_there_is_nothing_to_check(
     outcome = recipe(capsys, "ci")
 
     assert (outcome.code, "R020" in outcome.err) == (2, True)
+
+
+SERVED = "  - model: {name: served, endpoint: https://rows.example/v1, model: m, api_key_env: THEIR_KEY}\n"
+
+
+def test_what_a_recipe_newly_reaches_stands_above_all_else(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A user who allows nothing outside of a project.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place.git.folder.parent / "config"))
+    git = place.git
+    git.edit("recipes/tickets.yaml", *LOWER)
+    git.edit(
+        "recipes/answers.yaml",
+        "acceptance:\n",
+        f"allow_moving: true\nbaselines:\n{SERVED}acceptance:\n",
+    )
+    git.commit()
+
+    text, found = place.ci("--from", "main").out, place.found("--from", "main")
+
+    sends = ["send $THEIR_KEY to rows.example", "send rows to rows.example"]
+    assert found["recipes/answers.yaml"]["reaches"] == sends
+    assert found["recipes/tickets.yaml"]["reaches"] == []
+    assert "1 newly reaches outside the project" in text.splitlines()[2]
+    assert text.index(sends[0]) < text.index(sends[1]) < text.index("| recipe | what happened")
+
+    git.edit("recipes/answers.yaml", "min: 0.50", "min: 0.60")
+    git.commit()
+    assert place.found("--from", "HEAD~1")["recipes/answers.yaml"]["reaches"] == []

@@ -105,7 +105,11 @@ def test_the_action_keeps_one_comment(runner: Runner, action: Any, known: str, c
     done = runner.run(step(action, "Comment"), NUMBER="7", KNOWN=known)
 
     assert done.returncode == 0, done.stderr
-    assert runner.read("CALLS").splitlines()[1] == f"api --silent {call} --field body=@comment.md"
+    who, listed, written = runner.read("CALLS").splitlines()
+    assert who == "api user --jq .login"
+    # a comment of somebody else that begins alike is not taken over
+    assert '.user.login == "github-actions[bot]" and' in listed
+    assert written == f"api --silent {call} --field body=@comment.md"
 
 
 def test_a_comment_that_may_not_be_written_is_no_failure(runner: Runner, action: Any) -> None:

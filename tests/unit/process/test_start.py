@@ -16,6 +16,8 @@ import pytest
 from engine.errors import StageError
 from engine.process import start as processes
 from engine.process import waiting
+from engine.process.caches import CACHES
+from engine.process.policies import BASELINE
 from engine.runtime.tool_process import run_tool
 
 FACTS = (
@@ -142,13 +144,13 @@ def test_caches_are_the_users_own_whatever_the_environment_says(
     facts: Callable[[], dict[str, object]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for name in (*processes.CACHES, "NUMBA_CACHE_LOCATOR_CLASSES"):
+    for name in (*CACHES, "NUMBA_CACHE_LOCATOR_CLASSES"):
         monkeypatch.setenv(name, "relative.Evil")
 
     seen = facts()["env"]
 
     assert isinstance(seen, dict)
-    for name in processes.CACHES:
+    for name in CACHES:
         assert seen[name].startswith(str(tmp_path / "cache" / "slm-recipe"))
     assert seen["NUMBA_CACHE_LOCATOR_CLASSES"] == "UserProvidedCacheLocator"
 
@@ -162,7 +164,7 @@ def test_a_module_of_ours_is_found_and_not_the_strangers(
     (tmp_path / "engine" / "__init__.py").write_text("open('ran', 'w')", encoding="utf-8")
 
     command = processes.module("timeit")("-n1", "-r1", "pass")
-    run_tool(command, code="X641", tool="it", on_line=lines.append)
+    run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
 
     assert "1 loop" in lines[0]
     assert not (tmp_path / "ran").exists()
@@ -266,10 +268,10 @@ def test_a_helper_that_neither_writes_nor_computes_is_ended_with_a_word(
     lines: list[str] = []
 
     command = processes.script(tmp_path / "works.py")
-    run_tool(command, code="X641", tool="it", on_line=lines.append)
+    run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
     command = processes.script(tmp_path / "hangs.py")
     with pytest.raises(StageError) as caught:
-        run_tool(command, code="X641", tool="it", on_line=lines.append)
+        run_tool(command, code="X641", tool="it", policy=BASELINE, on_line=lines.append)
 
     assert lines == ["done", "begun"]
     assert caught.value.problems[0].code == "X800"

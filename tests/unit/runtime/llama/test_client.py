@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from engine.errors import EnvironmentProblem, StageError
+from engine.process.policies import CONVERTER, LLAMA
 from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
@@ -168,7 +169,7 @@ def test_a_killed_tool_is_reported_with_its_signal() -> None:
     command = module("timeit")("-n1", "import os; os.kill(os.getpid(), 9)")
 
     with pytest.raises(StageError) as caught:
-        run_tool(command, code="X641", tool="it")
+        run_tool(command, code="X641", tool="it", policy=LLAMA)
 
     assert caught.value.problems[0].message == "it was ended by signal 9"
 
@@ -244,6 +245,7 @@ def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_pa
 
     with pytest.raises(StageError, match="X691"):
         write_gguf(strange, tmp_path / "m.gguf", "F16", threads=1, tools=tools)
-    run_tool(tools.convert(str(strange), "--outfile", "m.gguf"), code="X631", tool="it")
+    convert = tools.convert(str(strange), "--outfile", "m.gguf")
+    run_tool(convert, code="X631", tool="it", policy=CONVERTER, reads=(strange,))
 
     assert not (tmp_path / "ran").exists()

@@ -1,0 +1,130 @@
+"""The table of limits that `docs/generate.py` writes: each names the constant in the code that holds it.
+
+Constants are read from the source, without importing it: some stand beside libraries that are slow to start.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+ENGINE: Final = Path(__file__).parents[1]
+BYTES, COUNT, SECONDS, CHARACTERS = "bytes", "", "s of processor time", "characters"
+
+_OPERATORS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+}
+
+Limit = tuple[str, str, str, str]
+"""What is limited, `module:NAME` or `module:Class.field`, the unit, and the codes, if any."""
+LIMITS: Final[Sequence[Limit]] = (
+    ("a recipe or a parent of it", "recipe/text/source:MAX_BYTES", BYTES, "R115"),
+    ("levels of lists and mappings in a recipe", "recipe/text/compose:MAX_DEPTH", COUNT, "R116"),
+    ("a lock, a report, a run record", "files/reading:MAX_BYTES", BYTES, "D381, E758"),
+    (
+        "levels of lists and objects in a JSON file",
+        "files/reading:MAX_DEPTH",
+        COUNT,
+        "D381, E758, X694",
+    ),
+    (
+        "how much longer a file of rows or weights may be than what is stored of it",
+        "files/reading:_MOST_HOLLOW",
+        "times",
+        "D320",
+    ),
+    (
+        "a line of a text file, a record, a row of a Parquet file",
+        "data/reading/text:MAX_LINE",
+        CHARACTERS,
+        "D336",
+    ),
+    ("what a packed file unpacks to", "sources/streams:StreamLimits.bytes", BYTES, "D345"),
+    (
+        "the same, beyond 256 MiB, as a multiple of the packed size",
+        "sources/streams:StreamLimits.ratio",
+        "times",
+        "D345",
+    ),
+    (
+        "rows of a Parquet file that are decoded at once",
+        "data/reading/parquet:MOST_ROWS",
+        COUNT,
+        "D345",
+    ),
+    ("of these, the largest size together", "data/reading/parquet:MOST_BYTES", BYTES, "D345"),
+    ("a pattern or schema of a recipe on one text", "recipe/patterns:SECONDS", SECONDS, "D425"),
+    (
+        "a chat template on one conversation",
+        "runtime/rendering/templating:SECONDS",
+        SECONDS,
+        "X603",
+    ),
+    ("the same, memory beside what is held", "runtime/rendering/templating:MEMORY", BYTES, "X603"),
+    ("the same, what it writes", "runtime/rendering/templating:LONGEST", CHARACTERS, "X603"),
+    ("a settings file or a tokenizer of a model", "runtime/models/files:MAX_BYTES", BYTES, "X694"),
+    ("files of a model folder", "runtime/models/files:MOST_FILES", COUNT, "X691"),
+    ("the header of a safetensors file", "runtime/models/weights:MAX_HEADER_BYTES", BYTES, "X607"),
+    ("values of a list in a GGUF header, for an estimate", "estimate/gguf_header:_MOST", COUNT, ""),
+    ("a number in a model's configuration, for an estimate", "estimate/shape:_MOST", COUNT, ""),
+    (
+        "tokens of an answer that `task.json` asks for",
+        "runtime/rendering/task_file:MOST_TOKENS",
+        COUNT,
+        "X642",
+    ),
+    ("an answer of a server, unpacked", "runtime/served/connection:MOST_BYTES", BYTES, "E763"),
+    ("a bundle", "bundle/archive:MOST_BYTES", BYTES, ""),
+    ("files of a bundle", "bundle/archive:MOST_MEMBERS", COUNT, ""),
+    ("a key that signs", "bundle/signing:MOST_BYTES", BYTES, "X661"),
+    ("the trials of a sweep", "recipe/sweeps:MOST", COUNT, "R287"),
+    ("a command of git", "review/git:SECONDS", "s", "E731"),
+)
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return what is limited, to how much, and the code."""
+    return [(what, _shown(_value(place), unit), code) for what, place, unit, code in LIMITS]
+
+
+def _value(place: str) -> Any:
+    """Return the value of a constant. LookupError where there is none of that name."""
+    module, _, name = place.partition(":")
+    tree = ast.parse((ENGINE / f"{module}.py").read_text(encoding="utf-8"))
+    body: Sequence[ast.stmt] = tree.body
+    *outer, last = name.split(".")
+    for part in outer:
+        body = next(one.body for one in body if isinstance(one, ast.ClassDef) and one.name == part)
+    for node in body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if isinstance(target, ast.Name) and target.id == last and value is not None:
+            return _number(value)
+    raise LookupError(place)
+
+
+def _number(node: ast.expr) -> Any:
+    """Return what an expression of numbers comes to."""
+    if isinstance(node, ast.BinOp):
+        return _OPERATORS[type(node.op)](_number(node.left), _number(node.right))
+    return ast.literal_eval(node)
+
+
+def _shown(value: float, unit: str) -> str:
+    if unit != BYTES:
+        return (
+            f"{value:,g} {unit}".strip()
+            if isinstance(value, float)
+            else f"{value:,} {unit}".strip()
+        )
+    for size, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if value >= size and value % size == 0:
+            return f"{value // size:,} {name}"
+    return f"{value:,} bytes"

@@ -1,0 +1,89 @@
+"""What a verb that runs a recipe keeps of its user's rights while it does: the system, the project, the store, caches.
+
+The verb and all that it starts lose the rest before the first stage: of the home folder they see what is named here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from engine.files.user import cache_folder, config_folder, state_folder
+from engine.process import policies
+from engine.process.confine import NONE, OPEN, Rights
+from engine.process.start import program
+
+HUB_FOLDERS: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE")
+TOOLS: Final = ("VLLM_PYTHON", "UNSLOTH_PYTHON")
+FETCHING: Final = (".netrc", ".pip", ".config/pip", ".config/uv", ".cache/pip", ".cache/uv")
+"""Of the home folder: where indexes are, and what they ask for."""
+
+
+def rights_of_a_run(
+    *,
+    project: Iterable[Path],
+    reads: Sequence[Path],
+    writes: Iterable[Path],
+    is_remote: bool,
+    variables: Mapping[str, str] = os.environ,
+) -> Rights:
+    """Return the rights of a run; `project` are the folders whose files it may read, hidden names left out.
+
+    `is_remote`: it fetches or asks a server, so the network stays.
+    """
+    base = policies.base_rights()
+    home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
+    tops = [folder.resolve() for folder in project]
+    read = [*("/etc", "/run"), *map(str, _visible(tops)), *(str(path.resolve()) for path in reads)]
+    read += [one for path in reads for one in policies.linked(path.resolve())]
+    read += [str(home / name) for name in FETCHING] if is_remote else []
+    kept = [Path(tempfile.gettempdir()), *writes, *_own_folders(), *_hub_folders(variables, home)]
+    tools = [place for name in TOOLS if (tool := variables.get(name)) for place in _places(tool)]
+    own = variables.get("LLAMA_CPP_DIR")
+    # Children map their user into a namespace by files of /proc.
+    process = () if os.geteuid() == 0 else ("/proc",)
+    return replace(
+        base,
+        execute=(*base.execute, *tools, *([own] if own else [])),
+        read=(*base.read, *read),
+        listed=(*base.listed, *map(str, tops)),
+        write=(policies.SHARED_MEMORY, *(str(folder.resolve()) for folder in kept)),
+        devices=(*policies.DEVICES, "/dev/tty", "/dev/pts", *policies.gpus(), *process),
+        network=OPEN if is_remote else NONE,
+    )
+
+
+def _visible(tops: Iterable[Path]) -> Iterator[Path]:
+    """Yield what stands in a folder under names without a dot in front: a project's `.git` and `.env` stay closed."""
+    for top in tops:
+        with contextlib.suppress(OSError):
+            yield from (one for one in top.iterdir() if not one.name.startswith("."))
+
+
+def _own_folders() -> Iterator[Path]:
+    # A user without a home has none of them.
+    with contextlib.suppress(RuntimeError):
+        for folder in (cache_folder(), state_folder(), config_folder()):
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            yield folder
+
+
+def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
+    """Yield where models of the hub are kept, which all programs of the user share."""
+    named = [Path(variables[name]) for name in HUB_FOLDERS if variables.get(name)]
+    root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
+    for folder in (*named, root / "huggingface"):
+        if folder.is_absolute():
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+
+
+def _places(tool: str) -> Iterator[str]:
+    yield from policies.places_of(program(tool))

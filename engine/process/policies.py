@@ -1,0 +1,219 @@
+"""What each kind of child keeps of our rights: one table, which `docs/reference/confinement.md` shows.
+
+A child reads the system, this Python and what it is given, writes what it is given and its working folder, and has
+no network. `engine.process.confine` takes away the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from engine.process.confine import LOOPBACK, NONE, Rights
+
+if TYPE_CHECKING:
+    from engine.process.start import Command
+
+GIB: Final = 1 << 30
+PACKAGE: Final = Path(__file__).resolve().parents[1]
+SYSTEM: Final = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt"),
+    *("/nix/store", "/gnu/store", "/run/opengl-driver"),
+)
+"""Programs and libraries, by the places that distributions have for them."""
+SETTINGS: Final = (
+    *("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime"),
+    *("/etc/nsswitch.conf", "/etc/os-release", "/etc/mime.types", "/etc/OpenCL", "/etc/vulkan"),
+    *("/proc", "/sys"),
+)
+"""Of /etc what libraries read when they start, and no accounts."""
+DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+SHARED_MEMORY: Final = "/dev/shm"
+"""joblib and torch share arrays there."""
+GPUS: Final = ("nvidia*", "dri", "kfd", "dxg")
+"""Below /dev, by maker."""
+PROCESSES: Final = 2048
+"""And threads, of one child and what it starts."""
+PER_CORE: Final = 64 << 20
+"""Stacks and heaps of a thread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A limit in bytes: so many times what the child reads, and so much more."""
+
+    times: float
+    more: int
+
+    def of(self, given: int) -> int:
+        """Return the bytes for so many bytes of input."""
+        return int(self.times * given) + self.more
+
+    @property
+    def words(self) -> str:
+        """As the docs show it."""
+        return f"{self.more / GIB:g} GiB and {self.times:g} times what it reads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rights of one kind of child."""
+
+    name: str
+    reads: str
+    """In words, for the docs."""
+    writes: str
+    network: str = NONE
+    uses_gpu: bool = False
+    memory: Size | None = None
+    """Its own, without files that it maps (RLIMIT_DATA); not on a machine with a GPU, whose driver takes far more."""
+    file: Size | None = None
+    """The largest file that it may write (RLIMIT_FSIZE)."""
+
+
+CONVERTER: Final = Policy(
+    name="the GGUF converter",
+    reads="the model folder",
+    writes="the folder of the file that it makes",
+    memory=Size(times=4, more=6 * GIB),
+    file=Size(times=3, more=GIB),
+)
+QUANTIZER: Final = Policy(
+    name="the GGUF quantizer",
+    reads="the 16-bit file and the importance matrix",
+    writes="the folder of the file that it makes",
+    memory=Size(times=3, more=4 * GIB),
+    file=Size(times=3, more=GIB),
+)
+LLAMA: Final = Policy(
+    name="llama.cpp, for answers and for `serve`",
+    reads="the GGUF file, and what it is asked",
+    writes="the folder of its answers",
+    uses_gpu=True,
+    memory=Size(times=2, more=6 * GIB),
+    file=Size(times=0, more=8 * GIB),
+)
+VLLM: Final = Policy(
+    name="vLLM",
+    reads="its environment, the base model, the adapter",
+    writes="the folder of its answers",
+    network=LOOPBACK,
+    uses_gpu=True,
+)
+TRAINING: Final = Policy(
+    name="Axolotl and Unsloth",
+    reads="the rows, the base model, the soft targets; of Unsloth its environment",
+    writes="the training's folder",
+    network=LOOPBACK,
+    uses_gpu=True,
+    memory=Size(times=12, more=16 * GIB),
+    file=Size(times=12, more=4 * GIB),
+)
+BASELINE: Final = Policy(
+    name="the `predict.py` of an exported baseline",
+    reads="its folder and the holdout's texts",
+    writes="nothing",
+    memory=Size(times=6, more=4 * GIB),
+    file=Size(times=0, more=GIB),
+)
+POLICIES: Final = (CONVERTER, QUANTIZER, LLAMA, VLLM, TRAINING, BASELINE)
+"""git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
+
+
+def rights_of(
+    policy: Policy, command: Command, *, reads: Iterable[Path] = (), writes: Iterable[Path] = ()
+) -> Rights:
+    """Return what a child of that kind keeps, given what it reads and writes."""
+    given = [path.resolve() for path in reads]
+    size = sum(map(_bytes, given))
+    has_gpu = policy.uses_gpu and bool(gpus())
+    limits = {"RLIMIT_CORE": 0}
+    if policy.memory and not has_gpu:
+        limits["RLIMIT_DATA"] = policy.memory.of(size) + PER_CORE * (os.cpu_count() or 1)
+    if policy.file:
+        limits["RLIMIT_FSIZE"] = policy.file.of(size)
+    base = base_rights()
+    return replace(
+        base,
+        execute=(*base.execute, *places_of(command)),
+        read=(*base.read, *map(str, given), *(one for path in given for one in linked(path))),
+        write=(SHARED_MEMORY, *(str(path.resolve()) for path in writes)),
+        devices=(*DEVICES, *(gpus() if policy.uses_gpu else ())),
+        network=policy.network,
+        limits=limits,
+        processes=PROCESSES,
+    )
+
+
+@cache
+def base_rights() -> Rights:
+    """What every child reads and starts: the system, this Python, this package."""
+    root = PACKAGE.parent
+    prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
+    libraries = [*sys.path, *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
+    # The folder that holds this package may be a repository, of which no child needs more than these two.
+    places = {one for one in (*prefixes, *libraries) if _is_library(one) and Path(one) != root}
+    own = (str(PACKAGE), str(root / "schemas"))
+    # Where a package is looked for, the names must be seen.
+    return Rights(execute=(*SYSTEM, *own, *sorted(places)), read=SETTINGS, listed=(str(root),))
+
+
+def _is_library(folder: str) -> bool:
+    """Tell whether a folder of a search path may be read as a whole: not the home folder, nor one above it."""
+    if not os.path.isabs(folder):
+        return False
+    home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
+    return not home.is_relative_to(Path(folder))
+
+
+def places_of(command: Command) -> Iterator[str]:
+    """Yield where a program or script that is not ours has its own files."""
+    if command.kind == "module":
+        return
+    for name in {Path(command.name), Path(command.name).resolve()}:
+        yield str(name)
+        if _is_library(str(name.parent)):
+            yield str(name.parent)
+        # A Python of another environment, and the one that this was made of.
+        settings = name.parent.parent / "pyvenv.cfg"
+        if command.kind == "program" and settings.is_file():
+            yield str(name.parent.parent)
+            yield from map(str, _homes(settings))
+
+
+def _homes(settings: Path) -> Iterator[Path]:
+    for line in settings.read_text(encoding="utf-8", errors="replace").splitlines():
+        key, _, value = line.partition("=")
+        prefix = Path(value.strip()).parent
+        if key.strip() == "home" and _is_library(str(prefix)):
+            yield prefix
+
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """Return the devices of GPUs."""
+    return tuple(sorted(str(path) for name in GPUS for path in Path("/dev").glob(name)))
+
+
+def linked(folder: Path) -> Iterator[str]:
+    """Yield where the links in a folder lead: a snapshot of the hub has its files elsewhere."""
+    if not folder.is_dir():
+        return
+    for entry in folder.rglob("*"):
+        if entry.is_symlink():
+            yield os.path.realpath(entry)
+
+
+def _bytes(path: Path) -> int:
+    """Return the size of a file, or of the files of a folder."""
+    try:
+        if not path.is_dir():
+            return path.stat().st_size
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    except OSError:
+        return 0

@@ -1,0 +1,51 @@
+"""What two texts share that no reader can tell apart.
+
+A short table of the letters that fonts draw alike, and no full list of Unicode's confusables: those hold 1 and l, or 0
+and O, which labels may well distinguish.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_PAIRS: Final = (
+    # Cyrillic
+    "\u0410A \u0412B \u0415E \u041aK \u041cM \u041dH \u041eO \u0420P \u0421C \u0422T "
+    "\u0423Y \u0425X \u0405S \u0406I \u0408J \u050cG \u0430a \u0441c \u0435e \u043eo "
+    "\u0440p \u0445x \u0443y \u0455s \u0456i \u0458j \u0501d \u04bbh \u051bq \u051dw "
+    "\u0475v \u04cfl "
+    # Greek
+    "\u0391A \u0392B \u0395E \u0396Z \u0397H \u0399I \u039aK \u039cM \u039dN \u039fO "
+    "\u03a1P \u03a4T \u03a5Y \u03a7X \u03b1a \u03b9i \u03bak \u03bdv \u03bfo \u03c1p "
+    # Latin
+    "\u0131i \u0251a \u0261g \u0269i "
+    # dashes and apostrophes
+    "\u2010- \u2011- \u2012- \u2013- \u2014- \u2212- \u2019' \u2018' \u02bc' \uff07' "
+)
+_ALIKE: Final = {ord(pair[0]): pair[1] for pair in _PAIRS.split()}
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]"
+)
+"""Characters without a glyph that are no format characters: fillers and variation selectors."""
+_JOINERS: Final = "\u200c\u200d"
+"""Persian, Indic scripts and emoji need them within a word."""
+
+
+def folded(text: str) -> str:
+    """Return what texts that look alike share: NFKC, case, blanks, unseen characters and letters drawn alike."""
+    seen = "".join(one for one in text if unicodedata.category(one) != "Cf")
+    plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", seen)).translate(_ALIKE)
+    return " ".join(plain.casefold().translate(_ALIKE).split())
+
+
+def unseen(text: str) -> str:
+    """Return the first character of a text that nobody sees, joiners between letters apart; empty without one."""
+    inner = text.strip(_JOINERS)
+    joined = inner.translate(dict.fromkeys(map(ord, _JOINERS))) if inner == text else text
+    # U+FE0F asks for the coloured form of the emoji before it.
+    found = (one for one in joined if one != "\ufe0f")
+    return next(
+        (one for one in found if unicodedata.category(one) == "Cf" or _UNSEEN.match(one)), ""
+    )

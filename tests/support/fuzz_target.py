@@ -1,0 +1,29 @@
+"""A reader of foreign files, as the fuzzer knows it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A reader and a file that it reads well."""
+
+    name: str
+    content: bytes
+    read: Callable[[Path], object]
+    """Reads the file at a path; `EngineError` is a right end."""
+    load: Callable[[str], Any] | None = None
+    dump: Callable[[Any], str] = json.dumps
+    """For files whose values are changed, too."""
+    draw: Callable[[random.Random], bytes] | None = None
+    """Makes one of a grammar, for files that have one."""
+    weight: int = 10
+    """How often it is taken, beside others: verbs take ten times as long as readers."""
+    is_heavy: bool = False
+    """It imports libraries that take seconds."""

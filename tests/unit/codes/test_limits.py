@@ -1,0 +1,38 @@
+"""The table of limits names constants that are there, and codes that have a page."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from engine.codes.limits import LIMITS, _number, _value, rows
+from engine.recipe.rules import all_codes
+from engine.sources.streams import StreamLimits
+
+
+def test_a_limit_is_what_the_code_has() -> None:
+    shown = {what: most for what, most, _ in rows()}
+
+    assert shown["what a packed file unpacks to"] == f"{StreamLimits().bytes >> 30} GiB"
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: str(limit[1]))
+def test_every_constant_is_a_number_and_every_code_has_a_page(
+    limit: tuple[str, str, str, str],
+) -> None:
+    _, place, _, codes = limit
+
+    assert _value(place) > 0
+    assert set(re.findall(r"\w+", codes)) <= set(all_codes())
+
+
+def test_a_constant_that_is_gone_is_an_error() -> None:
+    with pytest.raises(LookupError):
+        _value("files/reading:NOTHING")
+
+
+def test_no_name_is_looked_up() -> None:
+    with pytest.raises(ValueError, match="malformed"):
+        _number(ast.parse("open('x')", mode="eval").body)

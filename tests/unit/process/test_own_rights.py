@@ -1,0 +1,113 @@
+"""What a verb keeps while it runs a recipe: tried in a process of its own, since nothing gives it back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine.process.confine import available
+
+pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
+
+TRIALS = """\
+import json, os, socket, subprocess, sys, tempfile
+from pathlib import Path
+from engine.process import confine
+from engine.process.own_rights import rights_of_a_run
+
+project, store, is_remote = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "remote"
+home = Path.home()
+before = confine.in_force()
+confine.confine_main(rights_of_a_run(
+    project=[project], reads=[home / "allowed"], writes=[store], is_remote=is_remote,
+))
+
+def tried(call):
+    try:
+        call()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+print(json.dumps({
+    "reads the project": tried((project / "rows.csv").read_text),
+    "lists the project": tried(lambda: os.listdir(project)),
+    "reads a hidden file of the project": tried((project / ".env").read_text),
+    "reads what was allowed": tried((home / "allowed").read_text),
+    "reads the home folder": tried((home / ".ssh" / "id").read_text),
+    "writes the project": tried(lambda: (project / "x").write_text("x")),
+    "writes the store": tried(lambda: (store / "x").write_text("x")),
+    "writes the home folder": tried(lambda: (home / ".bashrc").write_text("x")),
+    "writes its caches": tried(lambda: (home / ".cache" / "slm-recipe" / "x").write_text("x")),
+    "writes temporary files": tried(lambda: tempfile.TemporaryFile().close()),
+    "opens a socket": tried(lambda: socket.socket().close()),
+    "starts this Python": tried(lambda: subprocess.run([sys.executable, "-I", "-c", ""], check=True)),
+    "before": before,
+    "after": confine.in_force(),
+}))
+"""
+EXPECTED: Mapping[str, str] = {
+    "reads the project": "done",
+    "lists the project": "done",
+    "reads a hidden file of the project": "PermissionError",
+    "reads what was allowed": "done",
+    "reads the home folder": "PermissionError",
+    "writes the project": "PermissionError",
+    "writes the store": "done",
+    "writes the home folder": "PermissionError",
+    "writes its caches": "done",
+    "writes temporary files": "done",
+    "opens a socket": "PermissionError",
+    "starts this Python": "done",
+}
+
+
+@cache
+def _found(kind: str) -> dict[str, str]:
+    # Not in the shared memory, where tests have their folders: a run may write there.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        home = Path(name) / "home"
+        project, store = home / "project", home / "project" / ".recipe"
+        for folder in (store, home / ".ssh", home / "temporary"):
+            folder.mkdir(parents=True)
+        for file in (project / "rows.csv", project / ".env", home / "allowed", home / ".ssh/id"):
+            file.write_text("x")
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", TRIALS, str(project), str(store), kind],
+            env={
+                "HOME": str(home),
+                "PYTHONPATH": str(Path(__file__).parents[3]),
+                "TMPDIR": str(home / "temporary"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, str] = json.loads(ended.stdout)
+    return found
+
+
+@pytest.mark.parametrize("trial", EXPECTED)
+def test_a_run_keeps_what_its_recipe_needs_and_nothing_else(trial: str) -> None:
+    assert _found("local")[trial] == EXPECTED[trial]
+
+
+def test_the_network_stays_where_something_is_fetched_or_asked() -> None:
+    assert _found("remote")["opens a socket"] == "done"
+    assert _found("remote")["reads the home folder"] == "PermissionError"
+
+
+def test_the_report_says_what_is_confined() -> None:
+    number = available().landlock
+
+    assert _found("local")["before"].startswith("child processes only: landlock")
+    assert _found("local")["after"] == f"confined: landlock {number}, no network"
+    assert _found("remote")["after"].endswith("network for what is fetched and asked only")

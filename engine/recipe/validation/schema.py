@@ -4,7 +4,8 @@ The schema is the table of keys; this module holds none. Besides JSON Schema's o
 `x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
 (names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
 absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path) and `x-whole` (a mapping that is
-replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence.
+replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence. Of `x-path` and `x-sends` (rows,
+or a key, to a server) a test asks whether `engine.recipe.outside` knows the key.
 """
 
 from __future__ import annotations

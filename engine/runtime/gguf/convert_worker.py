@@ -10,11 +10,7 @@ what ends a turn. `verify` compares the tokens of every holdout prompt.
 from __future__ import annotations
 
 import contextlib
-<<<<<<< HEAD
-import json
 import logging
-=======
->>>>>>> main
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

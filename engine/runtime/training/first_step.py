@@ -222,12 +222,8 @@ def _expected(
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield tokens and labels of each rendered row, or of those of some texts, and of packed rows' documents."""
     with written.rows.open(encoding="utf-8") as stream:
-<<<<<<< HEAD
-        read = (line for line in map(json.loads, stream) if only is None or _text_of(line) in only)
+        read = (line for line in map(parse_json, stream) if only is None or _text_of(line) in only)
         for lines in batched(read, AT_ONCE):
-=======
-        for lines in batched(map(parse_json, stream), AT_ONCE):
->>>>>>> main
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])

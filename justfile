@@ -55,6 +55,7 @@ fuzz *words:
 # every hostile thing in the place of every file: an hour, after a change of what reads files of others
 exhaustive *words:
     uv run pytest -m exhaustive {{ words }}
+    uv run pytest -m sampled --cases all {{ words }}
     uv run pytest --hypothesis-profile exhaustive tests/unit
 
 # print the tables of tampered bundles and reproductions: case, expected, got

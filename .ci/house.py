@@ -25,6 +25,7 @@ import tokenize
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -51,26 +52,26 @@ LONG_TEST = 400
 class Words:
     """Names of section 3 of the design (`today` in its table), as tests that leave ordinary English alone."""
 
-    parts: tuple[str, ...]
+    parts: frozenset[str]
     """Counted wherever they are a word of an identifier, a comment, a docstring or a message: no engineer
     would guess them, and in prose they are the private language as well."""
-    identifiers: tuple[str, ...]
+    identifiers: frozenset[str]
     """Counted as a whole identifier only: their words mean something else in prose, or inside other names."""
     modules: tuple[str, ...]
     """Counted as a module at this place only: `samples` or `lengths` are fine names elsewhere."""
 
 
 WORDS = Words(
-    parts=(
+    parts=frozenset({
         "told", "said", "hearing", "reckoning", "foretell", "foretold", "lockstand", "flights",
         "speech", "spoken", "weighed", "defender", "adoption", "complaint", "prospect",
         "foresight", "giveaway", "giveaways", "checklines",
-    ),
-    identifiers=(
+    }),
+    identifiers=frozenset({
         "LockStand", "Wish", "stand_to_lock", "merged_says", "once_said", "_Flight", "_hear", "FreeSpeech",
         "BoundSpeech", "say", "WEIGHED", "BOUND", "Walk", "Orders", "World", "survey",
         "Order", "_Gatherer", "_Climb", "Rung", "proving", "keeping", "repeating",
-    ),
+    }),
     modules=(
         "stages.held", "stages.answered", "stages.basis", "stages.repeated", "stages.flow",
         "runtime.choosing", "runtime.continuing", "runtime.chat_rows", "runtime.ledger", "runtime.spread",
@@ -119,13 +120,14 @@ class Source:
     text: str
     package: bool
     tree: ast.Module = field(init=False)
+    nodes: list[ast.AST] = field(init=False)
+    tokens: list[tokenize.TokenInfo] = field(init=False)
+    """Comments among them."""
 
     def __post_init__(self) -> None:
         self.tree = ast.parse(self.text)
-
-    def tokens(self) -> Iterator[tokenize.TokenInfo]:
-        """Yield the tokens, comments among them."""
-        return tokenize.generate_tokens(io.StringIO(self.text).readline)
+        self.nodes = list(ast.walk(self.tree))
+        self.tokens = tokens_of(self.text)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -185,6 +187,11 @@ def read(path: Path, root: Path) -> Source:
     return Source(name=name, text=path.read_text(encoding="utf-8"), package=package)
 
 
+def tokens_of(text: str) -> list[tokenize.TokenInfo]:
+    """Return the tokens of a file."""
+    return list(tokenize.generate_tokens(io.StringIO(text).readline))
+
+
 def import_graph(sources: list[Source], *, every: bool = False) -> dict[str, set[str]]:
     """Return which modules each one imports while it is itself imported; with `every` also later, and for types.
 
@@ -194,7 +201,7 @@ def import_graph(sources: list[Source], *, every: bool = False) -> dict[str, set
     graph: dict[str, set[str]] = {}
     for source in sources:
         found: set[str] = set()
-        for node in ast.walk(source.tree) if every else run_at_import(source.tree):
+        for node in source.nodes if every else run_at_import(source.tree):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -277,7 +284,7 @@ def root_files(root: Path) -> Count:
 
 def comments(source: Source) -> Iterator[tuple[str, bool]]:
     """Yield each comment, and whether it has its line to itself."""
-    for token in source.tokens():
+    for token in source.tokens:
         if token.type == tokenize.COMMENT:
             yield token.string, token.line[: token.start[1]].strip() == ""
 
@@ -307,7 +314,7 @@ def repeated_classes(sources: list[Source]) -> Count:
     """Return the names that more than one class has."""
     places: dict[str, list[str]] = {}
     for source in sources:
-        for node in ast.walk(source.tree):
+        for node in source.nodes:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(source.name)
     repeated = {name: found for name, found in places.items() if len(found) > 1}
@@ -321,7 +328,7 @@ def private_words(sources: list[Source]) -> Count:
     names = {source.name for source in sources}
     found.update(name for name in WORDS.modules if f"engine.{name}" in names)
     for source in sources:
-        for token in source.tokens():
+        for token in source.tokens:
             if token.type == tokenize.NAME:
                 found.update(private_of_name(token.string))
             elif token.type in {tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE}:
@@ -336,9 +343,13 @@ def private_words_of_tests(root: Path) -> Count:
     """Return how often they stand in names, comments and docstrings of tests and benchmarks; other texts are data."""
     found: Counter[str] = Counter()
     for path in sorted([*(root / "tests").rglob("*.py"), *(root / "benchmarks").rglob("*.py")]):
+        text = path.read_text(encoding="utf-8")
+        # Most files hold none of the words, and splitting a file into tokens takes long.
+        if not private_of_text(text) and WORDS.identifiers.isdisjoint(re.findall(r"\w+", text)):
+            continue
         before = tokenize.NEWLINE
         place = path.relative_to(root).as_posix()
-        for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
+        for token in tokens_of(text):
             words: list[str] = []
             is_docstring = token.type == tokenize.STRING and before in STARTS
             if token.type == tokenize.NAME:
@@ -367,6 +378,7 @@ def private_words_of_pages(root: Path) -> Count:
     return Count(name="private words in docs/, news/", value=sum(found.values()), items=items)
 
 
+@cache
 def private_of_name(name: str) -> list[str]:
     """Return the words of `WORDS` in an identifier."""
     whole = [name] if name in WORDS.identifiers else []
@@ -396,7 +408,7 @@ def long_tests(root: Path) -> Count:
 def code_lines(source: Source) -> int:
     """Return the lines that hold code: neither blank nor a comment nor part of a docstring."""
     texts: set[int] = set()
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
@@ -408,7 +420,7 @@ def code_lines(source: Source) -> int:
         tokenize.ENDMARKER,
     }  # fmt: skip
     lines: set[int] = set()
-    for token in source.tokens():
+    for token in source.tokens:
         if token.type not in layout:
             lines.update(range(token.start[0], token.end[0] + 1))
     return len(lines - texts)

@@ -32,7 +32,7 @@ from support import forked_runs
 from support.damages import DAMAGES, flipped
 from support.kill_server import arm
 from support.runs import manifests
-from support.survived import LOCK, NOTHING, STORE, faults_of
+from support.survived import EVERYTHING, LOCK, NOTHING, STORE, faults_of
 
 CHECKPOINT, LOCKED = "checkpoint", "lock"
 AFTER_STEPS = 7
@@ -169,7 +169,7 @@ def main() -> int:
     options = parser.parse_args()
     began, played, wrong = time.monotonic(), Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="damages-", dir=in_memory()) as folder:
-        damages = Damages(bench=opened(Path(folder), (NOTHING,)), seed=options.seed)
+        damages = Damages(bench=opened(Path(folder), (NOTHING, EVERYTHING)), seed=options.seed)
         chosen = [
             case
             for case in cases(damages.bench.finished)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
@@ -11,6 +10,7 @@ from typing import Final
 
 from engine.errors import EngineError, EnvironmentProblem, StageError, first_line
 from engine.store import storage_problem
+from engine.store.store import size_problem
 
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
 """What torch's allocators write; their errors are RuntimeErrors."""
@@ -88,13 +88,8 @@ def _no_place(error: BaseException) -> StageError | None:
 
 
 def _of_the_system(error: BaseException, root: Path) -> EngineError | None:
-    is_large = isinstance(error, OSError) and error.errno == errno.EFBIG
-    if is_large or any(text in str(error).lower() for text in NO_SIZE):
-        return EnvironmentProblem.one(
-            "E742",
-            "a file would grow larger than this process may write",
-            hint="raise the limit (`ulimit -f unlimited`) and run the same command again",
-        )
+    if any(text in str(error).lower() for text in NO_SIZE):
+        return size_problem()
     return storage_problem(error, root) if isinstance(error, OSError) else None
 
 

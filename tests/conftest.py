@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["support.durations", "support.golden", "support.longest_first"]
+pytest_plugins = ["support.durations", "support.golden", "support.longest_first", "support.sampled"]
 
 os.environ.update(
     HF_HUB_OFFLINE="1",

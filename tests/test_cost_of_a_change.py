@@ -16,6 +16,8 @@ import pytest
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.thorough
+
 COPIED = (
     "engine",
     "schemas",

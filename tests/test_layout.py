@@ -31,14 +31,17 @@ def names(path: Path) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=name_of)
-def test_a_folder_of_unit_tests_is_a_package_of_engine(room: Path) -> None:
-    assert (ROOT / "engine" / room.relative_to(UNIT)).is_dir()
+def test_a_folder_of_unit_tests_is_a_package_of_engine() -> None:
+    packages = {room: ROOT / "engine" / room.relative_to(UNIT) for room in ROOMS}
+
+    assert {name_of(room) for room, package in packages.items() if not package.is_dir()} == set()
 
 
-@pytest.mark.parametrize("file", sorted(UNIT.rglob("*/test_*.py")), ids=name_of)
-def test_a_unit_test_tests_the_package_that_its_folder_names(file: Path) -> None:
-    assert file.relative_to(UNIT).parts[0] in names(file)
+def test_a_unit_test_tests_the_package_that_its_folder_names() -> None:
+    packages = {file: file.relative_to(UNIT).parts[0] for file in UNIT.rglob("*/test_*.py")}
+
+    assert packages
+    assert {name_of(one) for one, package in packages.items() if package not in names(one)} == set()
 
 
 def test_what_is_no_test_stands_in_support() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.bundle.archive import ArchiveError, Content, Member, is_plain, write_archive
@@ -139,6 +139,8 @@ def _as_they_leave(
     """Return report and files as a bundle holds them: without texts of rows unless asked, pages of this version."""
     if not with_row_texts:
         report = without_row_texts(report, recipe_of(evidence[RESOLVED], RESOLVED))
+    # the folders above it are the maker's own
+    report = replace(report, run_directory=PurePosixPath(report.run_directory).name)
     pages = {name: render(report).encode() for name, render in pages_of().items()}
     return report, {**evidence, REPORT: render_json(report).encode(), **pages}
 

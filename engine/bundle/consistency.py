@@ -30,13 +30,14 @@ from engine.lock.accepted_run import further_seeds, spread_of
 from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
 from engine.lock.coherence import NEAR, contradictions_of_recipe
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
+from engine.lock.file import Accepted
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
 from engine.recipe.digest import PINS, recipe_digest, section_digests
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping
-from engine.stages import stages_of
+from engine.stages import STAGES, load_stage, stages_of
 from engine.store.runs import ACCEPTED
 
 
@@ -182,8 +183,18 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
         here, there = getattr(report.training, name), getattr(accepted, name)
         if here != there:
             yield text.format(here, _as_json(there), name=name)
+    if found.is_of_this_version and report.reproduction is None:
+        yield from _revisions(accepted)
     if report.reproduction is None and accepted.finished < report.started:
         yield "the lock was accepted before the run began"
+
+
+def _revisions(accepted: Accepted) -> Iterator[str]:
+    """Yield the stages whose code has another revision than the lock says."""
+    for name, revision in accepted.stages.items():
+        right = getattr(load_stage(name), "REVISION", None) if name in STAGES else None
+        if revision != right:
+            yield f"the stage {name} has the revision {revision} in the lock, its code {right}"
 
 
 def _metrics(shown: Mapping[str, Metric], locked: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.bundle.contents import Contents
+from engine.bundle.quantities import RECOMPUTED, STATED
 from engine.bundle.row_texts import has_row_texts
 from engine.bundle.verify import BundleVerdict, Checking
 from engine.files.typed_json import brief_text
@@ -70,8 +71,13 @@ def _facts(found: Contents) -> Iterator[str]:
     for name, metric in _scores(found).items():
         value, low, high = (value_of(name, metric[part]) for part in ("value", "low", "high"))
         yield f"{name} {value} ({low} to {high}) on {metric['n']} rows of the holdout"
+    yield f"recomputed here: {RECOMPUTED}"
+    yield f"only stated by its signer, and denied by nothing here: {'; '.join(STATED)}"
     if has_row_texts(found.report, found.recipe):
         yield "it quotes texts of rows"
+    if not found.is_of_this_version:
+        maker = brief_text(str(found.report.versions.get("slm-recipe", "of an unknown version")))
+        yield f"it says that slm-recipe {maker} ran it: summary, advice and revisions of stages were not compared"
     if found.written_with != __version__:
         yield (
             f"its pages were written by slm-recipe {brief_text(found.written_with or 'of an unknown version')}: "
@@ -84,6 +90,8 @@ def _facts_json(found: Contents) -> dict[str, Any]:
         "recipe_digest": found.accepted.recipe["digest"],
         "accepted": found.accepted.finished,
         "metrics": _scores(found),
+        "recomputed": RECOMPUTED,
+        "only_stated": {words: list(paths) for words, paths in STATED.items()},
         "pages_written_with": found.written_with,
         "has_row_texts": has_row_texts(found.report, found.recipe),
     }

@@ -122,9 +122,9 @@ def _ladder(report: Report, recipe: Recipe) -> Iterator[str]:
 def _alike(one: Interval | None, right: Interval | None) -> bool:
     if one is None or right is None:
         return one is right
-    return all(
-        same(getattr(one, part), getattr(right, part)) for part in ("low", "high", "confidence")
-    )
+    ends = ("low", "high", "confidence")
+    is_near = all(same(getattr(one, part), getattr(right, part)) for part in ends)
+    return is_near and one.method == right.method
 
 
 def _intervals(report: Report, recipe: Recipe) -> Iterator[str]:

@@ -148,9 +148,9 @@ def _alike(metric: Metric, right: Metric) -> bool:
     one, two = metric.interval, right.interval
     if one is None or two is None:
         return one is two
-    is_drawn = "bootstrap" in one.method
-    if is_drawn != ("bootstrap" in two.method):
+    if one.method != two.method:
         return False
+    is_drawn = "bootstrap" in one.method
     off = max(LEAST_OFF, OFF * (two.high - two.low)) if is_drawn else NEAR
     return abs(one.low - two.low) <= off and abs(one.high - two.high) <= off
 

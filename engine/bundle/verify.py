@@ -27,6 +27,7 @@ from engine.bundle.contents import (
 )
 from engine.bundle.data_checks import data_problems
 from engine.bundle.gate_checks import comparison_problems, gate_problems
+from engine.bundle.quantities import quantity_problems
 from engine.bundle.report_checks import report_problems
 from engine.bundle.signing import checked, key_id, known_signers, public_key
 from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
@@ -47,6 +48,7 @@ CLAIMS: Final[Mapping[str, Callable[[Contents], Iterator[str]]]] = {
     "the run was accepted, with every stage": consistency.run_problems,
     "report and lock speak of one machine and the same tools": consistency.surrounding_problems,
     "the report says the same in all of its parts": report_problems,
+    "seconds, sizes and counts follow from each other": quantity_problems,
     "the scores agree with themselves": consistency.score_problems,
     "the baselines and comparisons follow from their numbers": comparison_problems,
     "the gate asked what the recipe asks, and its numbers pass": gate_problems,
@@ -285,6 +287,13 @@ def _model(checking: Checking, model: Path) -> None:
         for file, digest in digests.items()
         if digest not in signed
     ]
+    if checking.contents is not None:
+        sizes = {one.sha256: one.bytes for one in checking.contents.report.files}
+        strange += [
+            f"`{file.name}` has {file.stat().st_size:,} bytes, the report says {sizes[digest]:,}"
+            for file, digest in digests.items()
+            if digest in sizes and sizes[digest] != file.stat().st_size
+        ]
     claim = f"`{model.name}` is a file of this model"
     checking.claim(claim, strange if digests else ["the folder is empty"])
 

@@ -170,7 +170,7 @@ def _parity(
 ) -> Iterator[str]:
     """Yield where a rung that should lose nothing is judged by another agreement, or another loss, than it shows."""
     if check.direction == "min":
-        right = rung.agreement.value if rung.agreement else None
+        right = _firm_agreement(rung)
     elif rung.sampled_of is not None:
         # the form before shows its score of all rows only
         return
@@ -180,6 +180,15 @@ def _parity(
         known = one is not None and two is not None and None not in (one.value, two.value)
         right = gained(one.value, two.value, metric, recipe) if known else None  # type: ignore[union-attr,arg-type]
     yield from unequal((check.got, right, _OF_RUNG), name=check.name)
+
+
+def _firm_agreement(rung: VariantResult) -> float | None:
+    """Return the share of rows whose answer stayed, or changed where rounding explains it."""
+    if rung.agreement is None or rung.agreement.value is None or not rung.ties:
+        return rung.agreement.value if rung.agreement else None
+    if rung.ties > len(rung.flips):
+        return None
+    return rung.agreement.value + rung.ties / max(rung.agreement.n, 1)
 
 
 def _has_only_labels(one: Scores, other: Scores, recipe: Recipe) -> bool:

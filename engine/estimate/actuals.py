@@ -73,13 +73,13 @@ class CostTracker:
             estimated=when if guess.seconds is not None or guess.disk_bytes is not None else "",
             estimated_seconds=None if guess.seconds is None else round(guess.seconds, 2),
             seconds=record.seconds,
-            seconds_error=_error(guess.seconds, record.seconds),
+            seconds_error=error_of(guess.seconds, record.seconds),
             estimated_memory_bytes=guess.memory_bytes,
             memory_bytes=memory,
-            memory_error=_error(guess.memory_bytes, memory),
+            memory_error=error_of(guess.memory_bytes, memory),
             estimated_disk_bytes=guess.disk_bytes,
             disk_bytes=disk,
-            disk_error=_error(guess.disk_bytes, disk),
+            disk_error=error_of(guess.disk_bytes, disk),
         )
 
     def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
@@ -112,7 +112,7 @@ def usage_of(trained: Artifact) -> Usage | None:
         return None
 
 
-def _error(estimate: float | None, actual: float | None) -> float | None:
+def error_of(estimate: float | None, actual: float | None) -> float | None:
     """Return how far the estimate was off: 0.1 is a tenth too much."""
     # A stage may take no measurable time; there is no share of nothing.
     if estimate is None or not actual:

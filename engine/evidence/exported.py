@@ -48,6 +48,8 @@ class VariantResult:
     class_deltas: tuple[tuple[str, float | None], ...] = ()
     """(label or field, F1 minus that of the rung before)."""
     flips: tuple[Flip, ...] = ()
+    ties: int | None = None
+    """Of the flips: those that rounding explains, since the rung before hardly preferred its answer."""
     mean_shift: float | None = None
     """Mean absolute difference of the answer's log-probability to the rung before, where known."""
     largest_shift: float | None = None

@@ -63,6 +63,8 @@ def lock_contradictions(lock: Lock) -> Iterator[str]:
 def _verdicts(accepted: Accepted) -> Iterator[str]:
     if "gate" not in accepted.verdicts:
         yield "`verdicts` has no `gate`"
+    for name in accepted.verdicts.keys() - {"gate", "verify"}:
+        yield f"`verdicts.{name}` is of no stage that judges"
     for name, verdict in accepted.verdicts.items():
         if verdict != Status.PASS:
             yield f"`verdicts.{name}` is `{verdict}` for an accepted run"

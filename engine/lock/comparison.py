@@ -63,6 +63,8 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
     for name, revision in locked.stages.items():
         if name in revisions:
             yield _fact("tool version", f"revision of {name}", revision, revisions[name])
+        elif "verify" in now:  # the last stage: no other one is still to come
+            yield _fact(NUMBERS, f"revision of {name}", revision, None)
     if "compile" in now:
         yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
     method = flow.trained(recipe, now).method
@@ -145,6 +147,10 @@ def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
             digest = replace(digest, found=f"{digest.found}{SAME_ROWS}")
         yield digest
     yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
+    keys = {key for one in found["sources"] for key in one} | set(PINS)
+    for one in locked.sources:
+        for key in one.keys() - keys:
+            yield _fact("data", f"{key} of {one['name']}", "recorded", None)
     yield _fact("data", "rows", locked.rows, found["rows"])
     if locked.fingerprints is not None and found["fingerprints"] is not None:
         marks = (_sha256(text) for text in (locked.fingerprints, found["fingerprints"]))

@@ -66,11 +66,13 @@ ROWS = Spread(per_row=lambda _: 1.0)
 """A share of rows; also a mean of scores from 0 to 1, which scatters at most as much."""
 
 
+@lru_cache(maxsize=256)
 def of_class(portion: float) -> Spread:
     """Return the spread of a class's recall, or precision, where that portion of rows is its."""
     return Spread(per_row=lambda _: portion)
 
 
+@lru_cache(maxsize=256)
 def class_f1(portion: float) -> Spread:
     """Return the spread of a class's F1: a share of TP + FP + FN, as its interval is one.
 
@@ -79,13 +81,15 @@ def class_f1(portion: float) -> Spread:
     return Spread(per_row=lambda f1: portion * (2 - f1), share=lambda f1: f1 / (2 - f1))
 
 
-def macro_recall(portions: Sequence[float]) -> Spread:
+@lru_cache(maxsize=256)
+def macro_recall(portions: tuple[float, ...]) -> Spread:
     """Return the spread of the mean recall of classes that are equally good."""
     effective = len(portions) ** 2 / sum(1 / portion for portion in portions)
     return Spread(per_row=lambda _: effective)
 
 
-def macro_f1(portions: Sequence[float]) -> Spread:
+@lru_cache(maxsize=256)
+def macro_f1(portions: tuple[float, ...]) -> Spread:
     """Return the spread of macro-F1: equal recalls, errors over the other classes by their size.
 
     By the delta method: a right row of class i moves the mean by (2 - 2 F1) / (rows + given rows)
@@ -183,6 +187,8 @@ def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
     return interval is not None and interval.low >= rule.bound - _ROUNDING
 
 
+# recipes of one repository ask much the same of as many rows
+@lru_cache(maxsize=4096)
 def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = ROWS) -> float:
     """Return how often a model whose true value is `value` passes on so many rows."""
     trials = round(rows * spread.per_row(value))
@@ -191,6 +197,7 @@ def pass_rate(value: float, rule: ThresholdRule, *, rows: int, spread: Spread = 
     return 0.0 if least is None else tail(least, trials, spread.share(value))
 
 
+@lru_cache(maxsize=1024)
 def passing_value(
     rule: ThresholdRule, *, rows: int, spread: Spread = ROWS, rate: float = OFTEN
 ) -> float | None:
@@ -202,6 +209,7 @@ def passing_value(
     )
 
 
+@lru_cache(maxsize=1024)
 def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) -> int | None:
     """Return about how many rows let a model of that true value pass often; None for too many."""
     return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= OFTEN)
@@ -230,6 +238,7 @@ def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: flo
     return min(shown, _NORMAL.cdf((gain - at_chance) / error))
 
 
+@lru_cache(maxsize=1024)
 def found_gain(
     rule: ThresholdRule, *, rows: float, discordance: float, rate: float = OFTEN
 ) -> float | None:
@@ -241,6 +250,7 @@ def found_gain(
     return _smallest(is_found, low=-1.0, high=1.0) if is_found(1.0) else None
 
 
+@lru_cache(maxsize=1024)
 def rows_to_find(
     gain: float, rule: ThresholdRule, *, discordance: float, per_row: float = 1.0
 ) -> int | None:

@@ -38,12 +38,12 @@ class JudgingRows:
     groups: int | None = None
     """Groups that the rows belong to; None where each row stands for itself."""
 
-    def portions(self, labels: tuple[str, ...]) -> list[float]:
+    def portions(self, labels: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of each class; equal shares while they are not counted."""
         if not self.classes:
-            return [1 / len(labels)] * len(labels)
+            return (1 / len(labels),) * len(labels)
         few = 0.5 / self.rows  # a class without rows: nothing can be computed, as is reported
-        return [min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels]
+        return tuple(min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

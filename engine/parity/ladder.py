@@ -79,9 +79,17 @@ def sample(rows: int, *, seed: int) -> list[int]:
 
 
 def variant_result(
-    variant: Variant, before: Variant | None, *, confidence: float, checks: Sequence[Check]
+    variant: Variant,
+    before: Variant | None,
+    *,
+    confidence: float,
+    checks: Sequence[Check],
+    precision: str | None = None,
 ) -> VariantResult:
-    """Compare a variant with the one before it, on the same rows; `before` is None for the first."""
+    """Compare a variant with the one before it, on the same rows; `before` is None for the first.
+
+    `precision` is what a form that should lose nothing is run in, for its ties.
+    """
     judged: Verdict | None = verdict(checks) if checks else None
     if before is None:
         return VariantResult(
@@ -96,6 +104,7 @@ def variant_result(
         # of a sample they say little, and the form before shows its scores of all rows
         class_deltas=() if variant.sampled_of else tuple(_deltas(before.scores, variant.scores)),
         flips=tuple(flips(before.chosen, variant.chosen)),
+        ties=len(_ties(before, variant, precision)) if precision else None,
         mean_shift=fmean(shifts) if shifts else None,
         largest_shift=max(shifts, default=None),
         verdict=judged,
@@ -104,11 +113,13 @@ def variant_result(
     )
 
 
-def parity(variant: Variant, before: Variant, recipe: Recipe, judging: Judging) -> Check:
+def parity(
+    variant: Variant, before: Variant, recipe: Recipe, judging: Judging, *, precision: str
+) -> Check:
     """Check a rung that should lose nothing: agreement with the one before, its bits per byte, or its score.
 
     The score where answers are written token by token: one tie that rounding decides otherwise changes the rest of an
-    answer, so that sound models of 16 bits agree on 85 to 98 % of them.
+    answer, so that sound models of 16 bits agree on 85 to 98 % of them. Labels must agree but for ties.
     """
     bound, confidence = recipe.export.min_parity, recipe.acceptance.confidence
     same = agreement(before.chosen, variant.chosen, confidence=confidence)
@@ -123,7 +134,14 @@ def parity(variant: Variant, before: Variant, recipe: Recipe, judging: Judging) 
                 drops, merged=before.chosen, quantized=variant.chosen, judging=judging
             )
             return replace(check, name=f"parity.{variant.name}", note=f"{note}; what `{main}` lost")
-        check = judge(same, "min", bound, decide_on="point", note=note)
+        ties = _ties(before, variant, precision)
+        kept = [
+            one if at in ties else two
+            for at, (one, two) in enumerate(zip(before.chosen, variant.chosen, strict=True))
+        ]
+        firm = agreement(before.chosen, kept, confidence=confidence)
+        note = f"{note}, {len(ties)} of them ties" if ties else note
+        check = judge(firm, "min", bound, decide_on="point", note=note)
         return replace(check, name=f"parity.{variant.name}")
     bits = [_bits_per_byte(one) for one in (before, variant)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
@@ -242,6 +260,28 @@ def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator
     for one, two in zip(before, after, strict=True):
         if one.label != two.label:
             yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)
+
+
+def _ties(before: Variant, after: Variant, precision: str) -> frozenset[int]:
+    """Return the places of changed labels that rounding explains.
+
+    The form before preferred its label to the later one by less than a sound step may move a log-probability.
+    """
+    bound = LARGEST_SHIFT[precision]
+    return frozenset(
+        at
+        for at, (one, two) in enumerate(zip(before.chosen, after.chosen, strict=True))
+        if one.label != two.label and _preference(one, two) <= bound
+    )
+
+
+def _preference(one: Prediction, two: Prediction) -> float:
+    """Return by how many nats the first form preferred its label to the second's; infinite where not known."""
+    if not one.probabilities or not two.probabilities:
+        return math.inf
+    shares = [max(share, SMALLEST) for share in one.probabilities]
+    later = max(range(len(two.probabilities)), key=two.probabilities.__getitem__)
+    return math.log(max(shares)) - math.log(shares[later])
 
 
 def _deltas(before: Scores, after: Scores) -> Iterator[tuple[str, float | None]]:

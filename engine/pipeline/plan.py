@@ -204,7 +204,9 @@ def plan_run(
     return Plan(
         recipe=recipe,
         inputs=inputs,
-        stages=tuple(map(planner.explained, planner.stages.values())),
+        stages=tuple(planner.stages.values())
+        if inputs.nominal
+        else tuple(map(planner.explained, planner.stages.values())),
         trained=trained,
         takes_swept=takes_swept,
         was_swept=SWEEP in planner.previous,
@@ -304,6 +306,8 @@ class _Planner:
 
     def _stored(self, name: str, key: StageKey) -> Artifact | None:
         """The artifact of a stage, if it and its inner products that others need are all there."""
+        if self.inputs.nominal:
+            return None
         found = self.store.get(key.digest)
         complete = found and all(map(self.store.get, products(name, key).values()))
         return found if found and complete and is_readable(name, found) else None
@@ -343,7 +347,8 @@ class _Planner:
             maker = self.stages[PRODUCTS.get(need, need)]
             if maker.key is None:
                 return None
-            needs[need] = {maker.name: maker.key.digest, **products(maker.name, maker.key)}[need]
+            is_whole = need == maker.name
+            needs[need] = maker.key.digest if is_whole else products(maker.name, maker.key)[need]
         if name == "compile" or "compile" in needs:
             late = counts_after_rendering(self.recipe) and not self.inputs.nominal
             text = self._compiled_text(late=late and name != "compile")

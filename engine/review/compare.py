@@ -46,17 +46,17 @@ class Versions:
     @cached_property
     def before(self) -> Leaves:
         """The old version by key."""
-        return leaves_of(self.old.recipe)
+        return leaves_of(self.old.resolved)
 
     @cached_property
     def after(self) -> Leaves:
         """The new version by key."""
-        return leaves_of(self.new.recipe)
+        return leaves_of(self.new.resolved)
 
     @cached_property
     def sources(self) -> tuple[Paired, ...]:
         """The sources of both."""
-        return paired(listed_of(self.old.recipe), listed_of(self.new.recipe))
+        return paired(listed_of(self.old), listed_of(self.new))
 
     @cached_property
     def differing(self) -> tuple[ChangedKey, ...]:

@@ -10,7 +10,6 @@ from engine.recipe.baselines import kind_and_spec
 from engine.recipe.model import Baseline, Forgetting, Probe, Recipe, Reference
 from engine.recipe.references import GENERAL_TEXT, MODELS
 from engine.recipe.text.compose import dotted
-from engine.recipe.text.dump import resolved_mapping
 from engine.review.compare import (
     ChangedKey,
     Versions,
@@ -23,6 +22,7 @@ from engine.review.compare import (
 from engine.review.files import read_as
 from engine.review.flatten import PROBES
 from engine.review.validation import rows_of
+from engine.review.version import Side
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
@@ -39,7 +39,7 @@ Baselines = Mapping[str, Baseline]
 def baselines(versions: Versions) -> Iterator[Finding]:
     """W401, W402: fewer or weaker opponents are easier to beat."""
     old, new = _by_name(versions.old.recipe.baselines), _by_name(versions.new.recipe.baselines)
-    renamed = paired_names(_models(versions.old.recipe, new), _models(versions.new.recipe, old))
+    renamed = paired_names(_models(versions.old, new), _models(versions.new, old))
     for name in old:
         if name not in new and name not in renamed:
             yield finding("W401", f"baselines.{name}", "no longer compared with", name)
@@ -56,9 +56,9 @@ def baselines(versions: Versions) -> Iterator[Finding]:
     yield from _exchanged(versions, old, new)
 
 
-def _models(recipe: Recipe, without: Container[str]) -> dict[str, object]:
+def _models(side: Side, without: Container[str]) -> dict[str, object]:
     """The settings of the models that can change an answer, by name."""
-    written = [kind_and_spec(one) for one in resolved_mapping(recipe)["baselines"]]
+    written = [kind_and_spec(one) for one in side.resolved["baselines"]]
     return {
         str(spec["name"]): {key: spec[key] for key in spec if key not in _OF_NO_ANSWER}
         for kind, spec in written
@@ -131,7 +131,7 @@ def probes(versions: Versions) -> Iterator[Finding]:
         # W113, or something more.
         return
     before, after = _by_name(old.probes), _by_name(new.probes)
-    pairs = paired_names(_specs(versions.old.recipe, after), _specs(versions.new.recipe, before))
+    pairs = paired_names(_specs(versions.old, after), _specs(versions.new, before))
     renamed = {*pairs, *pairs.values()}
     for one in versions.differing:
         if not one.form.startswith(f"{PROBES}[]"):
@@ -174,9 +174,9 @@ def _drawn(versions: Versions, old: Forgetting, new: Forgetting) -> Iterator[Fin
         yield finding_of(seed, "W114", ", ".join(drawn))
 
 
-def _specs(recipe: Recipe, without: Container[str]) -> dict[str, object]:
+def _specs(side: Side, without: Container[str]) -> dict[str, object]:
     """The settings of each set of probes, by its name."""
-    probes = resolved_mapping(recipe)["acceptance"]["forgetting"]["probes"]
+    probes = side.resolved["acceptance"]["forgetting"]["probes"]
     return {
         one["name"]: {key: one[key] for key in one if key != "name"}
         for one in probes

@@ -12,9 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.recipe.baselines import kind_and_spec, name_of
-from engine.recipe.model import Json, Recipe
+from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.dump import resolved_mapping
 from engine.recipe.validation.schema import recipe_schema, walk
 
 PROBES: Final = "acceptance.forgetting.probes"
@@ -47,9 +46,9 @@ Leaves = Mapping[str, Leaf]
 """By path."""
 
 
-def leaves_of(recipe: Recipe) -> Leaves:
-    """Return every key of a recipe that says something, defaults included; sources stand apart."""
-    whole = dict(resolved_mapping(recipe))
+def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
+    """Return every key of a resolved recipe that says something; sources stand apart."""
+    whole = dict(resolved)
     data = {key: value for key, value in whole.pop("data").items() if key != "sources"}
     acceptance = dict(whole.pop("acceptance"))
     forgetting = dict(acceptance.pop("forgetting", None) or {})

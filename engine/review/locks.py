@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
-from engine.lock.draw import draw_of
+from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock
 from engine.recipe.digest import changed_sections, recipe_digest, section_digests
 from engine.recipe.method_defaults import RATE_AND_STEPS
@@ -34,8 +34,34 @@ _FEW: Final = 4
 
 
 def judge_locks(versions: Versions) -> Iterator[Finding]:
-    """W203, W207, W208: a record that is gone or another one, and counts that were turned back."""
+    """W203, W207, W208, W220, W221: a record that is gone or another one, and counts that were turned back."""
     old, new = versions.old.lock, versions.new.lock
+    found = list(_judged(versions, old, new))
+    yield from found
+    if not found and old is not None and new is not None:
+        yield from _by_hand(versions, old, new)
+
+
+def _by_hand(versions: Versions, old: Lock, new: Lock) -> Iterator[Finding]:
+    """W220, W221: what no run and no repair writes, beside a record that seems to be as it was."""
+    at = "lock.splits.holdout"
+    was, now = old.splits.get("holdout"), new.splits.get("holdout")
+    same_inputs = old.inputs == new.inputs
+    origin = (old.inputs, old.drawn_with) != (new.inputs, new.drawn_with)
+    is_held = versions.new.drawing_lock is not None and needs_record(versions.new.recipe.splits)
+    # A run that is held to a record names it; only a fresh draw names none, and that counts a redraw.
+    if origin and new.drawn_with is None and is_held and new.holdout.redraws <= old.holdout.redraws:
+        says = "it names no record that it was held to: the next run draws the holdout anew and counts no redraw"
+        yield finding("W220", "lock.drawn_with" if same_inputs else "lock.inputs", says)
+    if was is None or now is None:
+        return
+    if now.left_out and now.left_out != was.left_out:
+        yield finding("W221", f"{at}.left_out", "no check leaves a row of the holdout out")
+    elif same_inputs and (was.rows, was.digest) != (now.rows, now.digest):
+        yield finding("W221", at, "it was made from the same inputs and says other rows")
+
+
+def _judged(versions: Versions, old: Lock | None, new: Lock | None) -> Iterator[Finding]:
     if old is None:
         return
     if new is None:

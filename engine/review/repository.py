@@ -97,9 +97,13 @@ class Repository:
         self._objects.close()
 
     def commit(self, revision: str) -> str:
-        """Return the full commit of a revision. RecipeError R021 where this clone has none."""
+        """Return the full commit of a revision.
+
+        RecipeError R021 where this clone has none, R410 where branches or tags of that name are different commits.
+        """
         found = self._resolved(revision)
         if found is not None:
+            self._refuse_ambiguous(revision)
             return found
         shallow = self.is_shallow
         where = "this clone is shallow and does not reach it" if shallow else "no such revision"
@@ -109,6 +113,25 @@ class Repository:
             else f"git fetch origin {revision}, or name another one with --from"
         )
         raise RecipeError.one("R021", f"`{revision}`: {where}", hint=hint)
+
+    def _refuse_ambiguous(self, revision: str) -> None:
+        """Refuse a name of a branch that is a tag too: whoever adds one would choose what is compared."""
+        if revision == "HEAD" or revision.startswith(("refs/", "-")):
+            return
+        places = [f"refs/{kind}/{revision}" for kind in ("tags", "heads", "remotes")]
+        form = (
+            "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end) %(refname)"
+        )
+        listed = self._run("for-each-ref", form, *places).stdout.decode().splitlines()
+        parts = (line.partition(" ") for line in listed)
+        found = {name: commit for commit, _, name in parts}
+        named = {name: found[name] for name in places if name in found}
+        if len(set(named.values())) > 1:
+            raise RecipeError.one(
+                "R410",
+                f"`{revision}` is {' and '.join(f'`{name}`' for name in named)}, which are different commits",
+                hint=f"say which one: --from {[*named][-1]}",
+            )
 
     def knows(self, revision: str) -> bool:
         """Return whether this clone has a revision."""

@@ -9,8 +9,8 @@ from typing import Any
 from engine.recipe.model import HubRef, Json, PackageRef, PathRef, Recipe, Reference, Source
 from engine.recipe.references import GENERAL_TEXT
 from engine.recipe.text.compose import dotted
-from engine.recipe.text.dump import resolved_mapping
 from engine.review.flatten import PROBES
+from engine.review.version import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,9 @@ class Paired:
         return f"data.sources[{listed.number}]" if listed else ""
 
 
-def listed_of(recipe: Recipe) -> tuple[ListedSource, ...]:
+def listed_of(side: Side) -> tuple[ListedSource, ...]:
     """Return the sources of a recipe as it lists them."""
-    written = resolved_mapping(recipe)["data"]["sources"]
+    recipe, written = side.recipe, side.resolved["data"]["sources"]
     found: list[ListedSource] = []
     pattern = ""
     for source, keys in zip(recipe.data.sources, written, strict=True):

@@ -79,7 +79,8 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             base_model=Path("base_model"),
             learn_all=bool(cfg.train_on_inputs),
         )
-        return [Watch(_write, written), KeepAdapters(), SaveAndStop()]
+        # In this order: what `Watch` has written the digests of is gone on from, and its step not saved again.
+        return [KeepAdapters(), Watch(_write, written), SaveAndStop()]
 
 
 class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

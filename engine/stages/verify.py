@@ -165,7 +165,8 @@ class _ParityChain:
         self._add(variant, self._last, self._lossless_checks(variant, self._last))
 
     def _add(self, variant: Variant, before: Variant | None, checks: list[Check]) -> None:
-        self.results.append(self._result(variant, before, checks))
+        precision = self.context.precision
+        self.results.append(self._result(variant, before, checks, precision=precision))
         self.checks += checks
         if variant.sampled_of is None:
             self._last = variant
@@ -175,7 +176,10 @@ class _ParityChain:
     ) -> list[Check]:
         checks: list[Check] = []
         if before is not None:
-            checks.append(ladder.parity(variant, before, self.recipe, self.judging))
+            parity = ladder.parity(
+                variant, before, self.recipe, self.judging, precision=self.context.precision
+            )
+            checks.append(parity)
             checks += ladder.shift_checks(variant, before, precision=self.context.precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
@@ -237,10 +241,16 @@ class _ParityChain:
         )
 
     def _result(
-        self, variant: Variant, before: Variant | None, checks: list[Check]
+        self,
+        variant: Variant,
+        before: Variant | None,
+        checks: list[Check],
+        precision: str | None = None,
     ) -> VariantResult:
         confidence = self.judging.confidence
-        return ladder.variant_result(variant, before, confidence=confidence, checks=checks)
+        return ladder.variant_result(
+            variant, before, confidence=confidence, checks=checks, precision=precision
+        )
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
         """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""

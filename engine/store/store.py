@@ -382,6 +382,8 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
             f"({shutil.disk_usage(_existing(root)).free / 1e6:.0f} MB free)",
             hint="free some space, then run the same command again: finished stages are kept",
         )
+    if error.errno == errno.EFBIG:
+        return size_problem()
     if error.errno == errno.ELOOP:
         return StoreError.one(
             "E753",
@@ -392,6 +394,15 @@ def storage_problem(error: OSError, root: Path) -> EnvironmentProblem | StoreErr
         "E750",
         f"cannot write to the store `{root.name}`: {error.strerror or error}",
         hint="choose another place with --store FOLDER",
+    )
+
+
+def size_problem() -> EnvironmentProblem:
+    """A file that would grow beyond what this process may write, as a problem for the user."""
+    return EnvironmentProblem.one(
+        "E742",
+        "a file would grow larger than this process may write",
+        hint="raise the limit (`ulimit -f unlimited`) and run the same command again",
     )
 
 

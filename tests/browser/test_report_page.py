@@ -147,6 +147,7 @@ class Shown:
         self.context.close()
 
 
+@pytest.mark.sampled(3)
 @each_page
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -22,6 +22,8 @@ from support.backend_suite import SETTING
 from support.launches import CPU, make_launch, make_recipe
 from support.method_options import OPTIONS, PLAIN, Option
 
+pytestmark = pytest.mark.thorough
+
 # One thread: two of a tiny model wait for each other longer than they compute.
 ONE_CORE = dataclasses.replace(CPU, cores=1)
 COMBINED: dict[str, dict[str, Any]] = {

@@ -19,6 +19,8 @@ from support.preferences import (
     trained_and_resumed,
 )
 
+pytestmark = pytest.mark.thorough
+
 FIRST = {"dpo": math.log(2), "ipo": 25.0, "kto": 0.5}
 """Loss before any step, where it is known: neither answer has become likelier than the other."""
 

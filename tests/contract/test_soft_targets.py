@@ -25,6 +25,8 @@ from support.soft_targets import (
     soft_recipe,
 )
 
+pytestmark = pytest.mark.thorough
+
 TRAINS = ("axolotl", "trl")
 BOTH_WAYS = pytest.mark.parametrize(
     "method", [{}, {"dropout": 0.05}, {"kind": "full"}], ids=["shared", "plain", "full"]

@@ -13,6 +13,8 @@ import pytest
 from support.paths import ROOT
 from support.pico import make_pico_model
 
+pytestmark = pytest.mark.thorough
+
 
 def gpu_benchmark(work: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -44,7 +46,6 @@ def test_paths_without_time_are_named_and_left(tmp_path: Path) -> None:
     assert "done before" not in again.stdout
 
 
-@pytest.mark.thorough
 def test_a_path_that_fails_says_why_and_the_next_one_is_tried(tmp_path: Path) -> None:
     (tmp_path / "base").mkdir()
     base = str(tmp_path / "base")
@@ -56,7 +57,6 @@ def test_a_path_that_fails_says_why_and_the_next_one_is_tried(tmp_path: Path) ->
         assert f"- trl/lora {way}: exit " in done.stdout
 
 
-@pytest.mark.thorough
 def test_a_path_is_measured_once_and_stands_in_table_and_file(tmp_path: Path) -> None:
     base = str(make_pico_model(tmp_path / "base"))
     words = ("--device", "cpu", "--only", "trl/lora", "--base", base, "--steps", "2")

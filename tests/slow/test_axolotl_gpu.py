@@ -32,6 +32,7 @@ SAME = {"plugins", "datasets", "test_datasets"}
 """Axolotl fills these in with defaults of its own."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*gpu*.yaml")))
 def test_axolotl_takes_every_key_of_a_gpu_as_it_is_written(name: str) -> None:
     done = subprocess.run(

@@ -31,6 +31,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS.keys())
 def test_axolotl_trains_with_an_option(option: Option, tmp_path: Path, pico_model: Path) -> None:
     recipe = make_recipe("axolotl", epochs=1.0, early_stopping=None, **option.method)

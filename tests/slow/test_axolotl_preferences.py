@@ -34,6 +34,7 @@ def first_losses(trained: Trained) -> tuple[float, ...]:
     return validation[0], steps[0]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_axolotl_begins_where_trl_does_and_learns(
     loss: str, tmp_path: Path, pico_model: Path

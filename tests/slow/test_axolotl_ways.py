@@ -28,6 +28,7 @@ def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("way", TRIED_HERE.values(), ids=TRIED_HERE.keys())
 def test_axolotl_trains_it_as_trl_does(way: Way, tmp_path: Path, pico_model: Path) -> None:
     launch = way_launch("axolotl", way, tmp_path / "axolotl", pico_model)

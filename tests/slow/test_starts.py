@@ -64,6 +64,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "model"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["blank", "student"])
 def test_llama_cpp_reads_and_computes_as_transformers_does(
     name: str, request: pytest.FixtureRequest, tmp_path: Path

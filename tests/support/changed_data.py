@@ -10,7 +10,6 @@ import csv
 import gzip
 import hashlib
 import io
-import json
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,9 +20,11 @@ import yaml
 
 from engine.lock.file import lock_path, write_lock
 from engine.recipe import load_recipe
+from support.changed_kinds import SHAPES, lines_of
 from support.recipe_pairs import PLACES, TOPICS, made_lock
 
 ROWS: Final = 80
+CLASSIFICATION: Final = "classification"
 MAIN, TESTS, MORE = "tickets.csv", "tests.csv", "more.csv"
 SPLITS: Final[Mapping[str, dict[str, Any]]] = {
     "stratified shares": {"by": "stratified", "train": 0.6, "validation": 0.1, "holdout": 0.3},
@@ -46,7 +47,8 @@ class Version:
     recipe: dict[str, Any]
     files: dict[str, list[Row]]
     written: dict[str, str] = field(default_factory=dict)
-    """How a file is written where it is no plain CSV: `jsonl`, `gzip`, `crlf`, `headless`."""
+    """How a file is written where it is no plain CSV: see `file_bytes`."""
+    kind: str = CLASSIFICATION
 
     @property
     def sources(self) -> list[dict[str, Any]]:
@@ -63,8 +65,14 @@ class Version:
     def write(self, folder: Path) -> Path:
         """Write all files and return the recipe's."""
         folder.mkdir(parents=True)
+        shape = SHAPES.get(self.kind)
+        if shape and shape.nested:
+            for source in self.sources:
+                source.setdefault("format", "jsonl")
         for name, rows in self.files.items():
-            (folder / name).write_bytes(file_bytes(rows, self.written.get(name, "")))
+            how = self.written.get(name, "jsonl" if shape and shape.nested else "")
+            shaped = [shape.row(row) for row in rows] if shape else rows
+            (folder / name).write_bytes(file_bytes(shaped, how))
         path = folder / "tickets.yaml"
         path.write_text(yaml.safe_dump(self.recipe, sort_keys=False), encoding="utf-8")
         return path
@@ -93,25 +101,39 @@ class NotApplicableError(Exception):
     """A change that this way of dividing does not have."""
 
 
-def pairs(seed: int, classes: Mapping[str, Change], ways: Iterable[str] = SPLITS) -> list[Pair]:
-    """Return one pair of each class, way of dividing, with a lock and without; old versions of a way are alike."""
+def pairs(
+    seed: int,
+    classes: Mapping[str, Change],
+    ways: Iterable[str] = SPLITS,
+    *,
+    kind: str = CLASSIFICATION,
+    beside: Mapping[str, Change] | None = None,
+) -> list[Pair]:
+    """Return one pair of each class, way of dividing, with a lock and without; old versions of a way are alike.
+
+    `beside`: each change stands beside one of these, as in a pull request that says it only tidies up.
+    """
     found = []
     for way in ways:
-        base = version(way, random.Random(f"{seed} {way}"))
-        for kind, change in classes.items():
+        base = version(way, random.Random(f"{seed} {way}"), kind)
+        for what, change in classes.items():
             for locked in (False, True):
-                draw = random.Random(f"{seed} {kind} {way} {locked}")
-                old, new = copy.deepcopy(base), copy.deepcopy(base)
+                draw = random.Random(f"{seed} {what} {way} {locked}")
+                edit = Edit(old=copy.deepcopy(base), new=copy.deepcopy(base), way=way, draw=draw)
+                other = draw.choice(sorted(beside)) if beside else ""
                 try:
-                    change(Edit(old=old, new=new, way=way, draw=draw))
+                    change(edit)
+                    if beside:
+                        beside[other](edit)
                 except NotApplicableError:
                     continue
-                name = f"{kind}, {way}{', lock' if locked else ''}"
+                old, new = edit.old, edit.new
+                name = f"{what}{f' + {other}' if other else ''}, {kind} by {way}{', lock' if locked else ''}"
                 found.append(Pair(name=name, old=old, new=new, locked=locked))
     return found
 
 
-def version(way: str, draw: random.Random) -> Version:
+def version(way: str, draw: random.Random, kind: str = CLASSIFICATION) -> Version:
     """Return a recipe that divides its rows in one way, and the rows."""
     rows = [made_row(number, draw) for number in range(ROWS)]
     sources: list[dict[str, Any]] = [{"path": MAIN}]
@@ -119,7 +141,10 @@ def version(way: str, draw: random.Random) -> Version:
     if way == "files":
         files = {MAIN: rows[:50], TESTS: rows[50:]}
         sources = [{"path": MAIN, "into": "train"}, {"path": TESTS, "into": "holdout"}]
-    return Version(recipe=_recipe(SPLITS[way], sources), files=files)
+    recipe = _recipe(SPLITS[way], sources)
+    if kind != CLASSIFICATION:
+        recipe = SHAPES[kind].recipe(recipe)
+    return Version(recipe=recipe, files=files, kind=kind)
 
 
 def _recipe(splits: dict[str, Any], sources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -174,15 +199,21 @@ def made_row(number: int, draw: random.Random) -> Row:
     }
 
 
-def file_bytes(rows: list[Row], how: str) -> bytes:
+def file_bytes(rows: list[dict[str, Any]], how: str) -> bytes:
     if how == "jsonl":
-        return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode()
+        return lines_of(rows)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\r\n" if how == "crlf" else "\n")
+    writer = csv.DictWriter(
+        stream,
+        list(rows[0]),
+        lineterminator="\r\n" if how == "crlf" else "\n",
+        delimiter="\t" if how == "tabs" else ",",
+        quoting=csv.QUOTE_ALL if how == "quoted" else csv.QUOTE_MINIMAL,
+    )
     if how != "headless":
         writer.writeheader()
     writer.writerows(rows)
-    found = stream.getvalue().encode()
+    found = stream.getvalue().encode("utf-8-sig" if how == "marked" else "utf-8")
     return gzip.compress(found, mtime=0) if how == "gzip" else found
 
 

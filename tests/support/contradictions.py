@@ -264,6 +264,35 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     "a cost of nothing": (put("audit", "costs", 0, "stage"), "a cost is of `audit`"),
     "inputs of the draw": (put("x", "inputs", of="lock"), "`inputs` of the lock is no sha256"),
     "the record of the draw": (put("x", "drawn_with", of="lock"), "is no sha256"),
+    # quantities
+    "a cheaper stage": (put(0.5, "costs", 3, "seconds"), "train took 0.5 s, its stage"),
+    "a shorter run": (put(1.0, "seconds"), "the whole run 1.0 s"),
+    "an estimate that was right": (
+        put(0.0, "costs", 3, "disk_error"),
+        "the error of its disk is 0.0",
+    ),
+    "a training of less memory": (put(10**6, "costs", 3, "memory_bytes"), "bytes of memory"),
+    "a smaller file": (put(1, "files", -3, "bytes"), "the GGUF file has"),
+    "more steps": (
+        put(1600, "training", "steps"),
+        "the training took 1600 steps, the recipe gives",
+    ),
+    "rows left out of the training": (
+        put(9, "training", "rows_left_out"),
+        "left out of the training",
+    ),
+    "trained on another machine": (put("H100", "training", "device"), "it was trained on `H100`"),
+    "another version of the trainer": (put("9.9", "training", "backend_version"), "by version 9.9"),
+    "a comparison on more rows": (put(4000, "comparisons", 0, "n"), "stands on 4000 rows"),
+    "a chance below none": (put(-1.0, "comparisons", 0, "p_value"), "has the p-value -1"),
+    "an interval by another method": (
+        lambda forge: forge.metric("accuracy")["interval"].update(method="exact"),
+        "the interval of accuracy",
+    ),
+    "a stage of another revision": (
+        put(99, "accepted", "stages", "gate", of="lock"),
+        "the stage gate has the revision 99",
+    ),
     # files
     "a weaker recipe": (accepted_by_a_weaker_recipe, "asks for something else than"),
     "another recipe as written": (

@@ -161,6 +161,17 @@ WEAKENINGS: Final[Mapping[str, Change]] = {
 """Changes after which other rows judge, mostly; a pair counts where it is so."""
 
 
+OF_EVERY_KIND: Final[Mapping[str, Change]] = {
+    name: WEAKENINGS[name]
+    for name in (
+        "rows deleted", "rows with other answers", "rows rewritten", "easy source added", "copies of rows",
+        "source that contradicts", "personal data dropped", "near duplicates dropped", "another seed",
+        "smaller holdout", "sampled", "judges become training rows",
+    )
+}  # fmt: skip
+"""Those that no key of one kind is needed for: see `support.changed_kinds`."""
+
+
 def _gzipped(edit: Edit) -> None:
     for source in edit.new.sources:
         _renamed(edit.new, source, f"{source['path']}.gz", "gzip")
@@ -278,3 +289,11 @@ HARMLESS: Final[Mapping[str, Change]] = {
     "header written out": _header_written_out,
 }
 """Changes after which the same rows judge by the same answers; a pair counts where it is so."""
+HARMLESS_FOR_ALL: Final[Mapping[str, Change]] = {
+    name: HARMLESS[name]
+    for name in (
+        "another name", "two files", "more training rows", "typos in training rows", "more folds", "a column more",
+        "another order",
+    )
+}  # fmt: skip
+"""Those of them that rows of every kind have."""

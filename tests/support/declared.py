@@ -6,35 +6,69 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 
+from filelock import FileLock
 from packaging.requirements import Requirement
 
+from support.paths import ROOT
 
-def predict(folder: Path, *words: str, packages: Path) -> subprocess.CompletedProcess[str]:
+CACHE = ROOT / ".pytest_cache"
+
+
+def predict(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the `predict.py` of a folder, which sees the standard library and its own requirements."""
-    link_declared(folder / "requirements.txt", packages)
-    # -S: no site-packages; -B: the folder stays as it was written.
-    command = [sys.executable, "-S", "-B", str(folder / "predict.py"), *words]
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1"}
+    packages = linked(folder / "requirements.txt")
+    # -S: no site-packages. Bytecode is kept apart, so that the folder stays as it was written, and kept: compiling
+    # torch and transformers takes half a minute.
+    command = [sys.executable, "-S", str(folder / "predict.py"), *words]
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(packages),
+        "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode"),
+        "OMP_NUM_THREADS": "1",
+    }
     return subprocess.run(
         command, env=variables, capture_output=True, text=True, encoding="utf-8", check=False
     )
 
 
-def link_declared(requirements: Path, packages: Path) -> None:
-    """Link the top folders and files of the declared distributions, and of those that they need, into a folder."""
-    packages.mkdir(exist_ok=True)
+def import_skops() -> None:
+    """Import it as the command does, before transformers, which is there when tests have run a recipe.
+
+    It looks names up in every module that is imported by then, and modules that import when they are asked would
+    import all that they have: some 25,000 modules in half a minute.
+    """
+    lazy = {name: one for name, one in sys.modules.items() if "Lazy" in type(one).__name__}
+    for name in lazy:
+        del sys.modules[name]
+    try:
+        import_module("skops.io")
+    finally:
+        sys.modules.update(lazy)
+
+
+def linked(requirements: Path) -> Path:
+    """Return a folder with links to the declared distributions and those that they need.
+
+    Its path is the same in every run of the tests with the same distributions: bytecode is found by it.
+    """
     lines = requirements.read_text(encoding="utf-8").splitlines()
-    for name in needed([line for line in lines if line and not line.startswith("#")]):
-        found = distribution(name)
-        for top in {
-            file.parts[0] for file in found.files or () if file.parts[0] not in ("..", "/")
-        }:
-            place = packages / top
-            if not place.exists():
-                place.symlink_to(Path(str(found.locate_file(top))))
+    names = sorted(needed([line for line in lines if line and not line.startswith("#")]))
+    found = [distribution(name) for name in names]
+    versions = [f"{one.name}=={one.version} {one.locate_file('')}" for one in found]
+    folder = CACHE / "declared" / sha256("\n".join(versions).encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        for one in found:
+            for top in {file.parts[0] for file in one.files or ()} - {"..", "/"}:
+                place = folder / top
+                if not place.exists():
+                    place.symlink_to(Path(str(one.locate_file(top))))
+    return folder
 
 
 def needed(lines: list[str]) -> set[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+from engine.data.membership import joined_parts, keys_of
 from engine.data_view.view import seal_lock
 from engine.lock.file import Wear, lock_path, read_lock, write_lock
 from support.recipe_pairs import write_case_lock
-from support.review_team import LOWER, RECIPE, Team, sound_lock
+from support.review_team import LOWER, RECIPE, Step, Team, sound_lock
 
 LOCK = "recipes/tickets.lock.json"
 
@@ -109,3 +113,97 @@ def sealed(team: Team) -> None:
 def key_gone(team: Team) -> None:
     looks(team, 3)
     (team.folder / "recipes" / "tickets.lock.key").unlink()
+
+
+# Locks that somebody edits by hand.
+
+
+def edited(change: Callable[[dict[str, Any]], object]) -> Step:
+    """A step that changes the lock's JSON."""
+
+    def step(team: Team) -> None:
+        path = team.folder / LOCK
+        whole = json.loads(path.read_text("utf-8"))
+        change(whole)
+        path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+
+    return step
+
+
+def _half(whole: dict[str, Any]) -> tuple[dict[str, Any], str, str]:
+    """The recorded holdout, and its rows in two halves."""
+    part = whole["splits"]["holdout"]
+    keys = sorted(keys_of(part["members"]))
+    return part, joined_parts(keys[::2]), joined_parts(keys[1::2])
+
+
+def half_left_out(whole: dict[str, Any]) -> None:
+    part, part["members"], part["left_out"] = _half(whole)
+
+
+def half_unused(whole: dict[str, Any]) -> None:
+    part, kept, taken = _half(whole)
+    part["members"] = kept
+    whole["unused"] = joined_parts(keys_of(whole["unused"] or "") | keys_of(taken))
+
+
+def places_exchanged(whole: dict[str, Any]) -> None:
+    """Validation and holdout."""
+    one, other = (whole["splits"][name] for name in ("validation", "holdout"))
+    one["members"], other["members"] = other["members"], one["members"]
+
+
+def drawn_afresh(whole: dict[str, Any]) -> None:
+    """Other inputs and no record that they were held to."""
+    whole["inputs"] = "11" * 32
+
+
+def held_to_nothing(whole: dict[str, Any]) -> None:
+    whole["drawn_with"] = None
+
+
+def held_to_a_record(whole: dict[str, Any]) -> None:
+    whole["drawn_with"] = "22" * 32
+
+
+def other_digest(whole: dict[str, Any]) -> None:
+    whole["splits"]["holdout"]["digest"] = "ab" * 32
+
+
+def more_rows(whole: dict[str, Any]) -> None:
+    whole["splits"]["holdout"]["rows"] += 40
+
+
+def fewer_redraws(whole: dict[str, Any]) -> None:
+    whole["holdout"]["redraws"] -= 1
+
+
+def redrawn(whole: dict[str, Any]) -> None:
+    whole["holdout"]["redraws"] += 3
+
+
+def other_name(whole: dict[str, Any]) -> None:
+    """Only people read it."""
+    whole["recipe"] = "other"
+
+
+def after_a_lock(change: Callable[[dict[str, Any]], object]) -> Step:
+    """A step that writes a sound lock and changes it."""
+
+    def step(team: Team) -> None:
+        sound_lock(team)
+        edited(change)(team)
+
+    return step
+
+
+def of_the_run(*path: str | int, value: Any) -> Step:
+    """A step that changes one fact of the accepted run."""
+
+    def change(whole: dict[str, Any]) -> None:
+        node = whole["accepted"]
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = value
+
+    return edited(change)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from support import git_lock_steps, git_row_steps, git_steps
+from support import git_lock_steps, git_ref_steps, git_row_steps, git_steps
 from support import review_team as team_steps
 from support.review_team import Step, nothing, rebase, team_in
 
@@ -45,7 +45,7 @@ class Situation:
 
 
 def _all() -> tuple[Situation, ...]:
-    s, r, k, t = git_steps, git_row_steps, git_lock_steps, team_steps
+    s, r, k, t, f = git_steps, git_row_steps, git_lock_steps, team_steps, git_ref_steps
     listed: list[tuple[str, Step, Step, str, int]] = [
         # The recipe itself.
         ("a harmless edit", nothing, t.harmless, GREEN, 0),
@@ -167,6 +167,39 @@ def _all() -> tuple[Situation, ...]:
         ("an acceptance taken back by git revert", nothing, k.acceptance_reverted, WEAKER, 1),
         ("an acceptance taken back, its use counted", nothing, k.reverted_and_counted, WAIVED, 0),
         ("an earlier accepted run that main never had", k.accepted, k.earlier_run, WEAKER, 1),
+        # Tags, merges, replaced objects, attributes, names.
+        ("a tag of the name of main, at the work", nothing, f.tag_of_the_branch, REFUSED, 2),
+        ("the same, and the branch is named whole", nothing, f.tag_named_by_its_branch, WEAKER, 1),
+        ("a tag of the name of main, at main", nothing, f.tag_at_the_branch, WEAKER, 1),
+        ("compared with a tag", nothing, f.since_a_tag, WEAKER, 1),
+        ("compared with a file", nothing, f.since_a_file, REFUSED, 2),
+        ("a lower bound that only the merge has", nothing, f.lowered_by_the_merge, WEAKER, 1),
+        ("a change of main by cherry-pick, and a lower bound", nothing, f.picked_and_lowered, WEAKER, 1),
+        ("the old recipe replaced by the new one", nothing, f.old_recipe_replaced, WEAKER, 1),
+        ("the old rows replaced by something else", nothing, f.old_rows_replaced, GREEN, 0),
+        ("attributes that hide a lower bound", nothing, f.hidden_by_attributes, WEAKER, 1),
+        ("a name with a line break and quotes", nothing, f.odd_name, WEAKER, 1),
+        ("two recipes that change places, one weaker", r.second_recipe, f.names_exchanged,
+         "🔴 2 recipes changed: the gate got weaker in 2", 1),
+        ("moved to another folder, its lock left behind", t.sound_lock, f.moved_from_its_lock, WEAKER, 1),
+        # Locks edited by hand.
+        ("half of the recorded holdout left out", t.sound_lock, k.edited(k.half_left_out), WEAKER, 1),
+        ("half of the recorded holdout unused", t.sound_lock, k.edited(k.half_unused), WEAKER, 1),
+        ("recorded validation and holdout exchanged", t.sound_lock, k.edited(k.places_exchanged), WEAKER, 1),
+        ("a lock that lets the next run draw afresh", t.sound_lock, k.edited(k.drawn_afresh), WEAKER, 1),
+        ("the same without other inputs", k.after_a_lock(k.held_to_a_record), k.edited(k.held_to_nothing), WEAKER, 1),
+        ("another digest of the recorded holdout", t.sound_lock, k.edited(k.other_digest), WEAKER, 1),
+        ("more rows of the recorded holdout", t.sound_lock, k.edited(k.more_rows), WEAKER, 1),
+        ("fewer redraws", k.after_a_lock(k.redrawn), k.edited(k.fewer_redraws), WEAKER, 1),
+        ("another name in the lock", t.sound_lock, k.edited(k.other_name), GREEN, 0),
+        ("another digest of the accepted recipe", k.accepted, k.of_the_run("recipe", "digest", value="ab" * 32),
+         WEAKER, 1),
+        ("other bytes of an accepted source", k.accepted, k.of_the_run("sources", 0, "sha256", value="ab" * 32),
+         WEAKER, 1),
+        ("a revision of a stage that the run did not have", k.accepted, k.of_the_run("stages", value={"train": 99}),
+         WEAKER, 1),
+        ("another version of torch in the accepted run", k.accepted, k.of_the_run("versions", "torch", value="9"),
+         WEAKER, 1),
     ]  # fmt: skip
     return tuple(
         Situation(name=name, before=before, after=after, line=line, code=code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,8 @@ class JudgedPairs:
             if version == pair.old and locked == pair.locked:
                 return side, found
         side = self._written(pair.old, "old", None)
-        if pair.locked:
+        # Two edits together may make a file that is not read; then no run has left a lock.
+        if pair.locked and judges(side) is not None:
             lock = made_lock(side.recipe)
             write_lock(lock_path(side.path), lock)
             side = replace(side, lock=lock)
@@ -90,5 +92,7 @@ def judges(side: Side) -> Judges | None:
     found: dict[str, Counter[str]] = {}
     for part in parts if recipe.splits.folds else parts[2:]:
         for row in part:
-            found.setdefault(normalised(row.input), Counter())[row.target] += 1
+            # Rejected answers, turns of a chat and further right answers judge too.
+            answer = f"{row.target}\0{json.dumps(row.payload, sort_keys=True)}"
+            found.setdefault(normalised(row.input), Counter())[answer] += 1
     return found

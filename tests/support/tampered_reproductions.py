@@ -25,7 +25,7 @@ from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
 from engine.render.progress import SilentProgress
 from engine.store import Store
-from support.false_locks import FALSE, LOCK, Facts, put
+from support.false_locks import FALSE, LOCK, Facts, first_answer_other, put
 from support.run_once import accepted_once
 from support.runs import report, run_folders
 from support.tampering import Tampering
@@ -157,30 +157,83 @@ MORE: dict[str, Callable[[Facts], Any]] = {
     ),
     "a trainer that was not": put("trainer", {"torch": "9.9.9"}),
     "not accepted": lambda facts: facts.clear(),
+    "a stage more": put("stages/audit", 1),
+    "a verdict more": put("verdicts/audit", "pass"),
+    "a verdict in capitals": put("verdicts/gate", "Pass"),
+    "a key of a source more": put("sources/0/certified", "yes"),
+    "a source twice": lambda facts: facts["sources"].append(dict(facts["sources"][0])),
+    "a source by another name": put("sources/0/name", "other.csv"),
+    "a version more": put("versions/extra", "1.0"),
+    "a fact of the machine more": put("hardware/extra", "x"),
+    "one fingerprint": put("fingerprints", first_answer_other),
+    "half of the fingerprints": put("fingerprints", lambda old: old[: len(old) // 8 * 4]),
+    "a file of the base model more": put("base_model/files/extra.json", "0" * 64),
+    "a file of the base model less": lambda facts: facts["base_model"]["files"].popitem(),
+    "a split more": put("splits/test", "0" * 64),
+    "a metric that looks alike": put(
+        "metrics/m\u0430cro_f1", {"value": 0.9, "low": 0.8, "high": 1.0, "n": 40}
+    ),
+    "a metric that looks alike in the place": lambda facts: facts["metrics"].update(
+        {"m\u0430cro_f1": facts["metrics"].pop("macro_f1")}
+    ),
+    "a value two millionths better": put("metrics/macro_f1/value", lambda old: old + 2e-6),
+    "no value": put("metrics/macro_f1/value", None),
+    "rows read": put("rows", lambda old: old - 1),
+    "a precision with a blank": put("precision", "fp32 "),
+    "a file of predictions more": put("predictions/audit", "0" * 64),
+    "synthetic rows that were not": put(
+        "synthetic",
+        {
+            "reference": {"path": "x"},
+            "judge": {},
+            "rows": 9,
+            "digest": "0" * 64,
+            "trained": "0" * 64,
+        },
+    ),
+    "no sections of the recipe": put("recipe/sections", {}),
+    # the same moment, and an earlier one: a day proves nothing
+    "the day in another zone": put("finished", lambda old: old.replace("+00:00", "Z")),
+    "the clock of another zone": put("finished", lambda old: old.replace("+00:00", "+14:00")),
 }
 """What nobody's accepted run would write, beside the false facts of `support.false_locks`."""
 UNREADABLE = dict.fromkeys(("no day", "not accepted"), "D382")
-OTHER = dict.fromkeys(("the digest of the recipe", "the digest of a section"), "another recipe")
+OTHER = dict.fromkeys(
+    ("the digest of the recipe", "the digest of a section", "no sections of the recipe"),
+    "another recipe",
+)
+OF_NO_MATTER = ("the day in another zone", "the clock of another zone")
 BESIDE = (
     "threads", "hardware", "version", "one version less", "a version empty", "no versions", "no hardware",
     "no base model", "no fingerprints", "revision of a stage", "the digest of a source", "no stages",
     "a stage less", "no digest of a source", "a trainer that was not", "seeds that make any value noise",
+    "a version more", "a fact of the machine more",
 )  # fmt: skip
 """The very model was made, and a fact beside it is another one or missing: it is named, and nothing is exact."""
-PLAIN = {**dict.fromkeys(BESIDE, NOISE), **UNREADABLE, **OTHER}
+PLAIN = {
+    **dict.fromkeys(BESIDE, NOISE),
+    **UNREADABLE,
+    **OTHER,
+    **dict.fromkeys(OF_NO_MATTER, EXACT),
+}
 AT_THE_END = (
     "better value", "better value and interval", "higher end", "lower end", "rows of a metric",
     "a metric taken out", "a metric made up", "no verify", "source", "precision", "base model", "reference",
     "an answer", "no answers", "predictions", "merged predictions", "adapter", "a file", "no file",
     "a band that every value meets", "predictions of the holdout", "another way of answers", "a file more",
-    "a file of the adapter more", "a teacher that was not",
+    "a file of the adapter more", "a teacher that was not", "a stage more", "a key of a source more",
+    "a source twice", "a source by another name", "a file of the base model more",
+    "a file of the base model less", "a metric that looks alike", "a value two millionths better",
+    "a precision with a blank", "a file of predictions more", "synthetic rows that were not",
 )  # fmt: skip
 """What only the finished run can know."""
 FROZEN_SAYS = {
     **dict.fromkeys(AT_THE_END, "exit 1"),
-    **dict.fromkeys(("holdout", "train", "the digest of a source"), "D387"),
+    **dict.fromkeys(
+        ("holdout", "train", "the digest of a source", "one fingerprint", "a split more"), "D387"
+    ),
     # another machine of the same kind may repeat a lock; the report names the fact
-    **dict.fromkeys(("threads", "hardware"), "exit 0"),
+    **dict.fromkeys(("threads", "hardware", "a fact of the machine more", *OF_NO_MATTER), "exit 0"),
     **UNREADABLE,
 }
 

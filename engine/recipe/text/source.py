@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -189,8 +189,14 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
 
 
 def parse_source(content: bytes, path: Path) -> SourceText:
-    """Return a recipe file of that content; RecipeError as `read_source` has it."""
-    file = str(path)
+    """Return a recipe file of that content; RecipeError as `read_source` has it. Do not change its values."""
+    # Not `resolve`: a recipe that is a link belongs to the folder in which the link stands.
+    return _parsed(content, str(path), os.path.abspath(path))
+
+
+# a review reads the same few files several times in a row
+@lru_cache(maxsize=8)
+def _parsed(content: bytes, file: str, absolute: str) -> SourceText:
     text = decode(content, file)
     lines = split_lines(text)
     _refuse_unwanted(text, lines, file)
@@ -205,8 +211,7 @@ def parse_source(content: bytes, path: Path) -> SourceText:
         raise _not_a_mapping(value, file=file, lines=lines)
     return SourceText(
         file=file,
-        # Not `resolve`: a recipe that is a link belongs to the folder in which the link stands.
-        path=Path(os.path.abspath(path)),
+        path=Path(absolute),
         lines=lines,
         value=value,
         keys=composer.keys,

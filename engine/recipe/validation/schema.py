@@ -4,7 +4,8 @@ The schema is the table of keys; this module holds none. Besides JSON Schema's o
 `x-expects` (what a value must be, in words), `x-default` (what absence means where no constant can say it), `x-aliases`
 (names that other tools give the same key) and `x-partial` (a mapping that says only what it changes of another: what is
 absent has no default). `engine.recipe.text.extends` reads `x-path` (a local path) and `x-whole` (a mapping that is
-replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence.
+replaced whole), `engine.recipe.weakening` what a change of a key does to the evidence. Of `x-path` and `x-sends` (rows,
+or a key, to a server) a test asks whether `engine.recipe.outside` knows the key.
 """
 
 from __future__ import annotations
@@ -67,12 +68,21 @@ def _without_musts(value: Any) -> Any:
 
 
 def expand(schema: Schema) -> Schema:
-    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win."""
+    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win.
+
+    Do not change it.
+    """
     reference = schema.get("$ref")
     if reference is None:
         return schema
     beside = {word: value for word, value in schema.items() if word != "$ref"}
-    return {**expand(at_pointer(recipe_schema(), reference)), **beside}
+    named = _named(reference)
+    return {**named, **beside} if beside else named
+
+
+@lru_cache(maxsize=1024)
+def _named(reference: str) -> Schema:
+    return expand(at_pointer(recipe_schema(), reference))
 
 
 def definition(name: str) -> Schema:

@@ -152,8 +152,9 @@ def train_on(
 ) -> None:
     """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
     callbacks: list[TrainerCallback] = [
-        Watch(report, written),
+        # Before `Watch`, whose digests make a checkpoint one to go on from: its step is not saved again then.
         KeepAdapters(),
+        Watch(report, written),
         SaveAndStop(),
         *_patience(config),
     ]

@@ -81,6 +81,7 @@ def test_a_known_key_makes_it_verified(bundle: Path, home: Path, tmp_path: Path,
     assert by_folder.out.splitlines()[-1].startswith("VERIFIED")
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_a_contradiction_is_named_whoever_signed(name: str, forge: Forge, tmp_path: Path) -> None:
     change, named = CONTRADICTIONS[name]
@@ -92,6 +93,7 @@ def test_a_contradiction_is_named_whoever_signed(name: str, forge: Forge, tmp_pa
     assert named in problems_of(found), problems_of(found)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("seed", range(60))
 @pytest.mark.parametrize("which", ["report", "lock"])
 def test_mutations_of_report_and_lock_are_reported_and_never_a_bug(

@@ -18,6 +18,7 @@ def bundles(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundles
     return material(tmp_path_factory.mktemp("bundles"))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("case", [*CASES, *tampered_exports.CASES], ids=lambda case: case.name)
 def test_a_tampered_bundle_is_not_accepted(
     case: Case, bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,8 @@ from engine.files.typed_json import from_json
 from support.data_stage import holdout_of, recipe, run
 from support.paths import SHARED_DATA
 
+pytestmark = pytest.mark.thorough
+
 TASK = {
     "kind": "classification",
     "instruction": "How does the writer feel?",

@@ -10,6 +10,8 @@ import pytest
 
 from support.project import Project
 
+pytestmark = pytest.mark.thorough
+
 
 def estimate(project: Project, root: Path, *words: str) -> dict[str, Any]:
     outcome = project.run(

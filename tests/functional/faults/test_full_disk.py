@@ -15,7 +15,7 @@ import pytest
 from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
 from support.project import Project
-from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
+from support.runs import PLAIN, forget, is_whole, left_behind, manifests, only, report, statuses
 
 pytestmark = pytest.mark.thorough
 
@@ -23,6 +23,7 @@ WHOLE = ("quantize", "verify")
 """Stages whose slow products are left in place here."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_write_that_finds_no_space_ends_the_run(
     finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str
@@ -87,6 +88,7 @@ SPACE = {
 """Bytes left free: enough to begin, not enough to end."""
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
     finished: Project, small_disk: Path, stage: str
@@ -108,6 +110,29 @@ def test_a_disk_that_fills_up_in_a_stage_ends_the_run(
     assert again.code == 0, again.err
     assert statuses(root) == only(stage)
     assert is_whole(root)
+
+
+def test_a_disk_that_is_full_for_the_adapter_of_a_checkpoint_leaves_no_gap(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    (before,) = [made["files"] for made in manifests(root) if made["stage"] == "train"]
+    forget(root, "train")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.runtime.training.adapter_checkpoints.write_digests", full)
+        assert finished.run("run", "recipe.yaml").code == 3
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    (after,) = [made["files"] for made in manifests(root) if made["stage"] == "train"]
+    assert _adapters(after) == _adapters(before)
+
+
+def _adapters(files: list[dict[str, Any]]) -> dict[str, str]:
+    return {file["name"]: file["sha256"] for file in files if file["name"].endswith(".safetensors")}
 
 
 def test_a_store_that_cannot_be_made_is_reported(finished: Project) -> None:

@@ -16,6 +16,7 @@ from support.runs import PLAIN, forget, is_whole, left_behind, only, report, sta
 pytestmark = pytest.mark.thorough
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_ctrl_c_in_a_stage_keeps_what_was_finished(
     finished: Project, monkeypatch: pytest.MonkeyPatch, stage: str

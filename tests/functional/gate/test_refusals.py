@@ -9,6 +9,8 @@ import pytest
 
 from support.project import Outcome, Project
 
+pytestmark = pytest.mark.thorough
+
 AFTER_GATE = ("merge", "quantize", "verify")
 
 

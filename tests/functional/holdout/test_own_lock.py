@@ -186,6 +186,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", RECIPES)
 def test_its_own_lock_is_read_and_the_holdout_held_when_the_data_change(
     name: str, here: Path, run: Run
@@ -305,6 +306,7 @@ def command_of(hint: str) -> list[str]:
     return words[1 : words.index("--repair-lock") + 1]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("split_", "store", "source"),
     [

@@ -37,6 +37,7 @@ def test_a_file_changed_at_random_is_read_or_refused_with_a_code(name: str, tmp_
     fuzz(target, seed=SEED, cases=min(CASES, target.weight), folder=tmp_path)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_so_are_many_more(name: str, tmp_path: Path) -> None:

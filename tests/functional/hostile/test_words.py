@@ -103,6 +103,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
     return folder
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_word_that_is_hardly_a_name_ends_typed(

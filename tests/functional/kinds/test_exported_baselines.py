@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.declared import predict
+from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -30,6 +30,7 @@ def _passing(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def passed() -> RunOnce:
+    import_skops()
     return run_once("baseline passes", _passing)
 
 
@@ -73,7 +74,7 @@ def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
     texts = holdout(project)
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(f"{json.dumps({'text': text})}\n" for text in texts), encoding="utf-8")
-    answered = predict(folder, str(rows), packages=tmp_path / "packages")
+    answered = predict(folder, str(rows))
 
     assert (made.code, found["baseline"], found["rows"]) == (0, "tfidf_svm", 40), made.err
     assert answered.stdout.splitlines() == [row["label"] for row in judged(project, "tfidf_svm")]
@@ -92,7 +93,7 @@ def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
 
 def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Path) -> None:
     assert project.run("export", "baseline", "tiny", "--baseline", "tfidf_svm").code == 0
-    folder, packages = project.folder / "tiny-tfidf_svm", tmp_path / "packages"
+    folder = project.folder / "tiny-tfidf_svm"
     texts = ["the film was good", "the plot was awful, and dull"]
     (tmp_path / "rows.csv").write_text(
         "id,text\n" + "".join(f'{place},"{text}"\n' for place, text in enumerate(texts))
@@ -100,12 +101,12 @@ def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Pa
     (tmp_path / "rows.txt").write_text("".join(f"{text}\n" for text in texts))
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(text)}\n\n" for text in texts))
     answers = {
-        predict(folder, str(tmp_path / name), packages=packages).stdout
+        predict(folder, str(tmp_path / name)).stdout
         for name in ("rows.csv", "rows.txt", "rows.jsonl")
     }
-    as_json = predict(folder, str(tmp_path / "rows.csv"), "--json", packages=packages).stdout
+    as_json = predict(folder, str(tmp_path / "rows.csv"), "--json").stdout
     (tmp_path / "rows.csv").write_text("id,body\n1,x\n")
-    other = predict(folder, str(tmp_path / "rows.csv"), packages=packages)
+    other = predict(folder, str(tmp_path / "rows.csv"))
 
     assert answers == {"positive\nnegative\n"}
     assert [json.loads(line) for line in as_json.splitlines()] == ["positive", "negative"]
@@ -119,7 +120,7 @@ def test_the_frozen_encoder_leaves_with_its_linear_model(project: Project, tmp_p
     folder = project.folder / "out" / "linear"
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(f"{json.dumps(text)}\n" for text in holdout(project)))
-    answered = predict(folder, str(rows), packages=tmp_path / "packages")
+    answered = predict(folder, str(rows))
 
     assert made.code == 0, made.err
     assert answered.stdout.splitlines() == [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.declared import predict
+from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import BAD, GOOD, THINGS, Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -53,9 +53,11 @@ def _several_labels(project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def passed() -> RunOnce:
+    import_skops()
     return run_once("several labels pass", _several_labels)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_says_of_every_row_what_was_judged(
     kind: str,
@@ -75,10 +77,7 @@ def test_each_says_of_every_row_what_was_judged(
     columns = [text.removeprefix("{").split("} ", 1) for text in texts]
     rows = [json.dumps({"id": int(number), "body": body}) for number, body in columns]
     (tmp_path / "rows.jsonl").write_text("\n".join(rows))
-    packages = tmp_path / "packages"
-    answered = predict(
-        project.folder / "out", str(tmp_path / "rows.jsonl"), "--json", packages=packages
-    )
+    answered = predict(project.folder / "out", str(tmp_path / "rows.jsonl"), "--json")
     found = [json.loads(line) for line in answered.stdout.splitlines()]
 
     assert made.code == 0, made.err

@@ -17,6 +17,7 @@ def repetition(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Repe
     return material(tmp_path_factory.mktemp("repetition"))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_tampered_reproduction_is_not_accepted(
     case: Case, repetition: Repetition, tmp_path: Path

@@ -17,6 +17,8 @@ from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, statuses
 
+pytestmark = pytest.mark.thorough
+
 FOLDS = 3
 DECIDED = (0, 1)
 """A tiny model may well lose against the SVM; what counts here is that the gate had all rows."""

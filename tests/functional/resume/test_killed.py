@@ -29,6 +29,7 @@ pytestmark = pytest.mark.thorough
 Kill = Callable[..., int]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_run_killed_in_a_stage_is_continued_by_the_next(
     finished: Project, kill: Kill, stage: str

@@ -30,6 +30,7 @@ def _log(project: Project) -> str:
     return (project.folder / "dead.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("stage", PLAIN)
 def test_a_run_terminated_in_a_stage_says_so_and_is_continued(
     finished: Project, kill: Kill, stage: str
@@ -82,6 +83,7 @@ def test_a_training_that_is_terminated_saves_at_once_and_ends_with_the_same_weig
     assert adapter_digests(root) == uninterrupted
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("moment", ["plan", "lock", "report"])
 def test_a_signal_between_stages_or_after_them_is_followed_too(
     finished: Project, kill: Kill, moment: str

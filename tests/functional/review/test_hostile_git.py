@@ -54,6 +54,7 @@ def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Trap:
     return Trap(git=git, capsys=capsys)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "step",
     [
@@ -267,6 +268,7 @@ def test_a_linked_worktree_is_a_repository(trap: Trap, monkeypatch: pytest.Monke
 # Names, and where the comment is written.
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", [b"a\nb", b"\xff\xfe", b"a" * 200, b"tab\there", b"quote\"'", b"-o", b" lead", b"$(id)"]
 )

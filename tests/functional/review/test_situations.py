@@ -12,6 +12,7 @@ from support.git_situations import SITUATIONS, Situation
 pytestmark = pytest.mark.thorough
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda one: one.name)
 def test_the_first_line_says_what_was_compared(
     situation: Situation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -66,6 +66,7 @@ def test_every_set_that_fits_a_task_has_a_recipe() -> None:
     assert [name for name in sorted(sets) if f"DATA/{name}/" not in text] == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("recipe", MARKED, ids=lambda path: path.stem)
 def test_the_set_is_read_checked_and_divided(
     recipe: Path, tmp_path: Path, run: Callable[..., Outcome]

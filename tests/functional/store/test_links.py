@@ -44,6 +44,7 @@ def is_typed(outcome: Outcome) -> bool:
     return outcome.code in (0, 2, 3) and "I900" not in outcome.err
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     "place",
     [
@@ -151,6 +152,7 @@ WRITE: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("words", WRITE.values(), ids=WRITE)
 @pytest.mark.parametrize("place", ["out", "out/config.yaml", "out/data", "out/.config.yaml.part"])
 @pytest.mark.parametrize("target", [".bashrc", "new", "."])

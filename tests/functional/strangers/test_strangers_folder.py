@@ -14,6 +14,8 @@ import pytest
 from support.project import Project
 from support.runs import forget
 
+pytestmark = pytest.mark.thorough
+
 MODULES = (
     *("json.py", "numpy.py", "gguf.py", "inferna.py", "argparse.py", "sitecustomize.py"),
     *("usercustomize.py", "engine/__init__.py", "engine/runtime/llama/worker.py", "conversion.py"),

@@ -43,6 +43,7 @@ def kept_answers(folder: Path) -> int:
 
 
 # 40 rows are written in parts of 32, and the rows of a part are asked again before the next one
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("answered", "of_this_part"), [(20, 20), (42, 10), (68, 4)], ids=["written", "judged", "next"]
 )

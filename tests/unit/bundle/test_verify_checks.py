@@ -11,9 +11,10 @@ import pytest
 
 from engine.bundle.contents import Contents, recipe_of
 from engine.bundle.verify_checks import verify_problems
-from engine.evidence import Report, VariantResult
+from engine.evidence import Metric, Report, VariantResult
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import Variant, variant_result
 from support.reports import rich
 
@@ -128,3 +129,30 @@ def test_only_the_16_bit_file_is_asked_a_sample_of_the_size_that_it_must_have(
     found = problems_of_rungs(replace(report, ladder=ladder), [name])
 
     assert [one for one in found if " asked " in one] == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("ties", "got", "problem"),
+    [
+        (2, 0.75, ""),
+        (None, 0.5, ""),
+        (2, 0.9, "the rung says 0.75"),
+        (5, 1.0, "the rung says None"),
+    ],
+)
+def test_agreement_but_for_ties_is_that_of_the_rung(
+    ties: int | None, got: float, problem: str
+) -> None:
+    report = report_of({"adapter": SOUND, "merged": "10100101"})
+    check = judge(Metric(name="parity", value=got, n=8), "min", 0.98, decide_on="point", note="")
+    check = replace(check, name="parity.merged")
+    merged = replace(report.ladder[1], ties=ties)
+    changed = replace(
+        report, ladder=(report.ladder[0], merged), verify=verdict([check]), quantized=None
+    )
+
+    found = [one for one in verify_problems(contents(changed)) if "the rung says" in one]
+
+    assert len(merged.flips) == 4
+    assert [one for one in found if not one.endswith(problem)] == []
+    assert bool(found) == bool(problem)

@@ -16,6 +16,8 @@ import pytest
 from engine.data.reading.readers import read_rows
 from support.source_files import source
 
+pytestmark = pytest.mark.thorough
+
 ROWS = 16_000
 SENTENCE = "the quick brown fox jumps over the lazy dog, and it does so again and again " * 12
 MOST = 12 << 20

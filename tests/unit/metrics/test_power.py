@@ -93,7 +93,7 @@ def test_a_model_at_the_bound_is_a_coin_toss_on_the_point() -> None:
 
 
 def test_the_value_that_passes_often_passes_four_times_in_five() -> None:
-    for spread in (ROWS, of_class(0.3), class_f1(0.3), macro_f1([0.7, 0.2, 0.1])):
+    for spread in (ROWS, of_class(0.3), class_f1(0.3), macro_f1((0.7, 0.2, 0.1))):
         value = passing_value(AT_80, rows=300, spread=spread)
 
         assert value is not None
@@ -142,13 +142,13 @@ def standard_error(portions: list[float], recall: float, rows: int) -> tuple[flo
 )
 def test_macro_f1_scatters_as_much_as_simulated(portions: list[float], recall: float) -> None:
     value, error = standard_error(portions, recall, 2000)
-    effective = 2000 * macro_f1(portions).per_row(value)
+    effective = 2000 * macro_f1(tuple(portions)).per_row(value)
 
     assert math.sqrt(value * (1 - value) / effective) == pytest.approx(error, rel=0.06)
 
 
 def test_macro_recall_scatters_as_its_classes_do() -> None:
-    portions = [0.6, 0.3, 0.1]
+    portions = (0.6, 0.3, 0.1)
     expected = sum(0.9 * 0.1 / (1000 * portion) for portion in portions) / 9
 
     effective = 1000 * macro_recall(portions).per_row(0.9)
@@ -158,7 +158,7 @@ def test_macro_recall_scatters_as_its_classes_do() -> None:
 
 def test_classes_of_equal_size_stand_on_all_rows() -> None:
     for classes in (2, 5, 77):
-        equal = [1 / classes] * classes
+        equal = (1 / classes,) * classes
 
         assert macro_f1(equal).per_row(0.85) == pytest.approx(1.0, abs=0.001)
         assert macro_recall(equal).per_row(0.85) == pytest.approx(1.0)

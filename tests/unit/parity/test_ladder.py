@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from engine.parity.ladder import (
     quantized_shift,
     sample,
     shift_checks,
+    variant_result,
     weight_check,
 )
 from engine.runtime.gguf.tensors import TensorError
@@ -152,10 +154,53 @@ def test_answers_that_are_written_may_change_where_their_score_does_not(
     before = named("adapter", [right] * 50 + [wrong] * 10)
     # ten wrong answers become other wrong ones
     after = named("merged", [wrong] * lost + [right] * (50 - lost) + ['{"name":"Cid"}'] * 10)
-    check = parity(after, before, recipe, judging)
+    check = parity(after, before, recipe, judging, precision="bf16")
 
     assert check.name == "parity.merged"
     assert (check.direction, check.bound) == ("max", pytest.approx(0.02))
     assert check.got == pytest.approx(lost / 60)
     assert check.status is status
     assert f"{10 + lost} of 60 answers changed" in check.note
+
+
+LABELLED = """\
+recipe: v1
+name: sides
+task: {kind: classification, instruction: Which?, labels: [good, bad]}
+base_model: {path: base}
+data: {sources: [{path: rows.csv}], label: {column: side}}
+splits: {validation: 20, holdout: 40}
+method: {kind: lora}
+acceptance: {metrics: {macro_f1: {min: 0.5}}}
+export: {formats: [gguf]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("share", "precision", "got", "ties"),
+    [
+        # 0.55 to 0.45 are 0.2 nats
+        (0.55, "bf16", 1.0, 1),
+        (0.55, "fp32", 0.9, 0),
+        # 0.505 to 0.495 are 0.02 nats
+        (0.505, "fp32", 1.0, 1),
+        (0.9, "bf16", 0.9, 0),
+    ],
+)
+def test_a_label_that_was_hardly_preferred_may_change(
+    share: float, precision: str, got: float, ties: int
+) -> None:
+    recipe = recipe_of(LABELLED.encode(), "recipe.resolved.yaml")
+    judging = Judging(task=recipe.task, confidence=0.95, seed=0)
+    before = variant("adapter", [0.99] * 9 + [share])
+    after = variant("merged", [0.99] * 9 + [0.49])
+    changed = replace(after.chosen[-1], label="bad")
+    after = replace(after, chosen=[*after.chosen[:-1], changed])
+
+    check = parity(after, before, recipe, judging, precision=precision)
+    rung = variant_result(after, before, confidence=0.95, checks=[check], precision=precision)
+
+    assert check.got == pytest.approx(got)
+    assert (len(rung.flips), rung.ties) == (1, ties)
+    assert rung.agreement is not None
+    assert rung.agreement.value == pytest.approx(0.9)

@@ -38,3 +38,40 @@ def test_the_accepted_value_stands_beside_a_threshold(
     (found,) = review(*sides, store=Store(tmp_path / "store"), device=CPU).findings
 
     assert found.says == f"the accepted model has 0.81: {means}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (
+            "decide_on: lower_bound",
+            "decide_on: point",
+            "the accepted model has macro_f1 0.81 (0.71 to 0.95): it passes now and did not before",
+        ),
+        (
+            "confidence: 0.95",
+            "confidence: 0.9",
+            "the accepted model has macro_f1 0.81 (0.71 to 0.95)",
+        ),
+        (
+            "min_gain: 0.05",
+            "min_gain: 0.01",
+            "the accepted model has macro_f1 0.81 on the holdout; what this bound compares it with is in its report",
+        ),
+    ],
+)
+def test_the_accepted_value_stands_beside_other_bounds(
+    before: str, after: str, says: str, tmp_path: Path
+) -> None:
+    base = next(one for one in cases() if one.name == "another run is accepted")
+    case = replace(
+        base,
+        new_lock="accepted",
+        before=(("macro_f1: {min: 0.60}", "macro_f1: {min: 0.75}"),),
+        edit=((before, after),),
+    )
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+
+    (found,) = review(*sides, store=Store(tmp_path / "store"), device=CPU).findings
+
+    assert found.says.removeprefix("; ").endswith(says)

@@ -40,6 +40,7 @@ def test_the_pairs_are_found() -> None:
     assert len({case.name for case in ALL}) == len(ALL)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", PAIRS, ids=lambda case: case.name)
 def test_no_weakening_is_missed(case: Case, tmp_path: Path) -> None:
     result = reviewed(case, tmp_path)
@@ -49,6 +50,7 @@ def test_no_weakening_is_missed(case: Case, tmp_path: Path) -> None:
     assert result.gate is Gate.WEAKER
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
 def test_no_alarm_is_false(case: Case, tmp_path: Path) -> None:
     result = reviewed(case, tmp_path)

@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support.paths import ROOT
+
 REVISION = "a" * 40
 ROWS = b"text,label\nfine,1\n"
 FETCH = """
@@ -34,24 +36,26 @@ class Quiet:
     def update(self, *values, **facts): pass
     def note(self, text): pass
 
-fields = json.loads(sys.argv[1])
-ref = HubRef(repo=fields["repo"], revision=fields.get("revision"))
-source = Source(ref=ref, format="auto", header=(), encoding="utf-8", quoting="auto",
-                config=fields.get("config", ""), split=fields.get("split", ""),
-                hub_file=fields.get("file", ""), records="", explode="", weight=1.0, into="",
-                columns=tuple(ColumnFile(column=column, written=file, ref=ref)
-                              for column, file in fields.get("columns", {}).items()))
-store = Store(Path("store"))
-once = lambda name, payload, build: store.put(name, make_key(dict(payload)), build)
-try:
-    if source.hub_file and not source.columns:
-        print(json.dumps(fetch_source(source, once, Quiet()).read_text()))
-    else:
+def fetched(fields, store):
+    ref = HubRef(repo=fields["repo"], revision=fields.get("revision"))
+    source = Source(ref=ref, format=fields.get("format", "auto"), header=(), encoding="utf-8", quoting="auto",
+                    config=fields.get("config", ""), split=fields.get("split", ""),
+                    hub_file=fields.get("file", ""), records="", explode="", weight=1.0, into="",
+                    columns=tuple(ColumnFile(column=column, written=file, ref=ref)
+                                  for column, file in fields.get("columns", {}).items()))
+    once = lambda name, payload, build: store.put(name, make_key(dict(payload)), build)
+    try:
+        if source.hub_file and not source.columns:
+            return fetch_source(source, once, Quiet()).read_text()
         rows = read_all(fetch_all([source], once, Quiet()), Quiet())
-        print(json.dumps([[row.origin, dict(row.values)] for row in rows]))
-except EngineError as error:
-    print(json.dumps([[problem.code, problem.message] for problem in error.problems]))
+        return [[row.origin, dict(row.values)] for row in rows]
+    except EngineError as error:
+        return [[problem.code, problem.message] for problem in error.problems]
+
+print(json.dumps({name: fetched(fields, Store(Path(f"store-{place}")))
+                  for place, (name, fields) in enumerate(json.loads(sys.argv[1]).items())}))
 """
+"""Run in a process of its own: the hub's client reads its variables when it is imported."""
 
 
 def parquet(*rows: Mapping[str, Any]) -> bytes:
@@ -158,7 +162,7 @@ def _tree(files: Mapping[str, bytes], below: str) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hub() -> Iterator[str]:
     """The stand-in's address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
@@ -170,7 +174,8 @@ def hub() -> Iterator[str]:
     server.server_close()
 
 
-def fetch(root: Path, folder: Path, endpoint: str, *, script: str = FETCH, **fields: Any) -> Any:
+def fetch_each(folder: Path, endpoint: str, requests: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each request gives: a text, rows with their origins, or problems with code and message."""
     environment = {
         **os.environ,
         "HF_ENDPOINT": endpoint,
@@ -180,100 +185,119 @@ def fetch(root: Path, folder: Path, endpoint: str, *, script: str = FETCH, **fie
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "NO_PROXY": "*",
-        "PYTHONPATH": str(root),
+        "PYTHONPATH": str(ROOT),
     }
     if not endpoint:
         del environment["HF_ENDPOINT"]
-    command = [sys.executable, "-c", script, json.dumps(fields)]
+    command = [sys.executable, "-c", FETCH, json.dumps(requests)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, cwd=folder
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
-def test_one_file_at_the_pinned_revision_is_fetched(root: Path, tmp_path: Path, hub: str) -> None:
-    got = fetch(root, tmp_path, hub, repo="me/open", revision=REVISION, file="rows.csv")
+CONFIGS = {"repo": "me/configs", "revision": REVISION, "split": "train"}
+REFUSED = {
+    "gated": ({"repo": "me/gated", "revision": REVISION}, "D348"),
+    "other revision": ({"repo": "me/open", "revision": "b" * 40}, "D347"),
+    "no repository": ({"repo": "me/none", "revision": REVISION}, "D347"),
+    "no file": ({"repo": "me/open", "revision": REVISION, "file": "other.csv"}, "D347"),
+}
+ONLINE: Mapping[str, Any] = {
+    "file": {"repo": "me/open", "revision": REVISION, "file": "rows.csv"},
+    **{name: {"file": "rows.csv", **fields} for name, (fields, _) in REFUSED.items()},
+    "shards": {"repo": "me/shards", "revision": REVISION, "split": "train"},
+    **{config: {**CONFIGS, "config": config} for config in ("pcm", "yor", "ibo")},
+    "side by side": {
+        "repo": "me/open",
+        "revision": REVISION,
+        "file": "d/seq.in",
+        "format": "lines",
+        "columns": {"label": "d/label"},
+    },
+}
 
-    assert got == ROWS.decode()
+
+@pytest.fixture(scope="module")
+def online(hub: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the hub gives to every request, asked by one process."""
+    return fetch_each(tmp_path_factory.mktemp("online"), hub, ONLINE)
 
 
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"repo": "me/gated", "revision": REVISION}, "D348"),
-        ({"repo": "me/open", "revision": "b" * 40}, "D347"),
-        ({"repo": "me/none", "revision": REVISION}, "D347"),
-        ({"repo": "me/open", "revision": REVISION, "file": "other.csv"}, "D347"),
-    ],
-)
-def test_what_the_hub_refuses_is_reported(
-    root: Path, tmp_path: Path, hub: str, fields: dict[str, str], code: str
-) -> None:
-    ((got, message),) = fetch(root, tmp_path, hub, **{"file": "rows.csv", **fields})
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The same without a network, and folders of this machine."""
+    folder = tmp_path_factory.mktemp("offline")
+    script = folder / "script"
+    for made in (folder / "set", script):
+        made.mkdir()
+    (folder / "set" / "train.csv").write_bytes(ROWS)
+    (folder / "set" / "test.csv").write_bytes(b"text,label\nbad,0\n")
+    # A data set is run by the script that has its name.
+    (script / "script.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\n")
+    asked = {
+        "file": ONLINE["file"],
+        "a split": {"repo": str(folder / "set"), "split": "test"},
+        "no split": {"repo": str(folder / "set")},
+        "a script": {"repo": str(script), "split": "train"},
+    }
+    return {**fetch_each(folder, "", asked), "has run": (folder / "ran").exists()}
+
+
+def test_one_file_at_the_pinned_revision_is_fetched(online: dict[str, Any]) -> None:
+    assert online["file"] == ROWS.decode()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_hub_refuses_is_reported(name: str, online: dict[str, Any]) -> None:
+    fields, code = REFUSED[name]
+    ((got, message),) = online[name]
 
     assert got == code
     assert f"`{fields['repo']}`" in message
 
 
-def test_offline_is_reported(root: Path, tmp_path: Path) -> None:
-    ((code, _),) = fetch(root, tmp_path, "", repo="me/open", revision=REVISION, file="rows.csv")
+def test_offline_is_reported(offline: dict[str, Any]) -> None:
+    ((code, _),) = offline["file"]
 
     assert code == "D348"
 
 
-def test_rows_of_a_data_set_become_parquet_by_its_split(root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "set"
-    folder.mkdir()
-    (folder / "train.csv").write_bytes(ROWS)
-    (folder / "test.csv").write_bytes(b"text,label\nbad,0\n")
-    chosen = fetch(root, tmp_path, "", repo=str(folder), split="test")
-    ((code, message),) = fetch(root, tmp_path, "", repo=str(folder))
+def test_rows_of_a_data_set_become_parquet_by_its_split(offline: dict[str, Any]) -> None:
+    ((code, message),) = offline["no split"]
 
-    assert [values for _, values in chosen] == [{"text": "bad", "label": 0}]
+    assert [values for _, values in offline["a split"]] == [{"text": "bad", "label": 0}]
     assert code == "D347"
     assert "2 splits: `train`, `test`" in message
 
 
-def test_the_shards_of_one_split_are_read_in_order(root: Path, tmp_path: Path, hub: str) -> None:
-    got = fetch(root, tmp_path, hub, repo="me/shards", revision=REVISION, split="train")
-
-    assert got == [
+def test_the_shards_of_one_split_are_read_in_order(online: dict[str, Any]) -> None:
+    assert online["shards"] == [
         ["me/shards:train#1", {"text": "one", "turns": [{"role": "user"}]}],
         ["me/shards:train#2", {"text": "two", "turns": []}],
     ]
 
 
-def test_a_configuration_of_several_files_is_read(root: Path, tmp_path: Path, hub: str) -> None:
-    asked = {"repo": "me/configs", "revision": REVISION, "split": "train"}
-    got = fetch(root, tmp_path, hub, **asked, config="pcm")
-    other = fetch(root, tmp_path, hub, **asked, config="yor")
-    ((code, message),) = fetch(root, tmp_path, hub, **asked, config="ibo")
+def test_a_configuration_of_several_files_is_read(online: dict[str, Any]) -> None:
+    ((code, message),) = online["ibo"]
 
-    assert [values["text"] for _, values in got] == ["one", "NaN", "three"]
-    assert other == [["me/configs:yor/train#1", {"text": "four"}]]
+    assert [values["text"] for _, values in online["pcm"]] == ["one", "NaN", "three"]
+    assert online["yor"] == [["me/configs:yor/train#1", {"text": "four"}]]
     assert code == "D347"
     assert "ibo" in message
 
 
-def test_files_of_a_repository_are_read_side_by_side(root: Path, tmp_path: Path, hub: str) -> None:
-    columns = {"label": "d/label"}
-    script = FETCH.replace('format="auto"', 'format="lines"')
-    asked = {"repo": "me/open", "revision": REVISION, "file": "d/seq.in", "columns": columns}
-
-    got = fetch(root, tmp_path, hub, script=script, **asked)
-
-    assert got == [
+def test_files_of_a_repository_are_read_side_by_side(online: dict[str, Any]) -> None:
+    assert online["side by side"] == [
         ["seq.in:1", {"text": "fine", "label": "good"}],
         ["seq.in:2", {"text": "bad", "label": "bad"}],
     ]
 
 
-def test_a_data_set_that_is_a_script_is_refused_and_not_run(root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "set"
-    folder.mkdir()
-    (folder / "set.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    ((code, _),) = fetch(root, tmp_path, "", repo=str(folder), split="train")
+def test_a_data_set_that_is_a_script_is_refused_and_not_run(offline: dict[str, Any]) -> None:
+    ((code, _),) = offline["a script"]
 
     assert code == "D347"
-    assert not (tmp_path / "ran").exists()
+    assert not offline["has run"]

@@ -138,7 +138,7 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
         blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
         estimate(value) if (value := find_metric(rung.scores, metric)) else DASH,
         _agreement(rung.agreement),
-        DASH if rung.agreement is None else count(len(rung.flips)),
+        DASH if rung.agreement is None else _changed(rung),
         _shift(rung),
         _token_parity(rung),
     )
@@ -149,6 +149,11 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
             " and all are asked where the sample does not hold"
         )
     return blocks.Row(cells=cells, note="; ".join(notes))
+
+
+def _changed(rung: VariantResult) -> str:
+    """`19, 17 ties`."""
+    return count(len(rung.flips)) + (f", {count(rung.ties)} ties" if rung.ties else "")
 
 
 def _agreement(same: Metric | None) -> str:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from engine.runtime.gguf.quantize_worker import main as quantize
 from engine.runtime.gguf.tensors import compare
 
+pytestmark = pytest.mark.thorough
+
 COLUMNS, ROWS, BLOCKS = 256, 64, 2
 TYPES = (
     "F16",
@@ -125,6 +127,7 @@ def wrong(sixteen: Path, path: Path) -> list[str]:
     return [one.name for one in compare(sixteen, path)[0] if not one.is_sound]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", TYPES)
 def test_sound_files_are_within_their_limits(
     sixteen: Path, made: Callable[..., Path], kind: str
@@ -133,6 +136,7 @@ def test_sound_files_are_within_their_limits(
     assert compare(sixteen, made(kind))[1] == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", WITH_MATRIX)
 def test_so_are_those_of_an_importance_matrix(
     sixteen: Path, made: Callable[..., Path], matrix: Path, kind: str
@@ -164,6 +168,7 @@ def _no_numbers(data: bytes) -> bytes:
     return b"\xff" * len(data)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", DAMAGED)
 @pytest.mark.parametrize("damage", [_zeroed, _cut_off, _turned, _two_rows_swapped, _no_numbers])
 def test_a_damaged_tensor_is_named(

@@ -20,6 +20,8 @@ from engine.runtime.generation.generate import generate
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.served.vllm import _rank, generate_with_vllm
 
+pytestmark = pytest.mark.thorough
+
 REAL = os.environ.get("VLLM_PYTHON")
 LIBRARY = """
 import json

@@ -1,0 +1,19 @@
+"""Sampled tables: every case runs with some number, and no table is left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.sampled import chosen
+
+
+@pytest.mark.parametrize(("count", "share"), [(1, 4), (3, 4), (4, 4), (7, 3), (228, 5)])
+def test_every_case_is_run_with_one_number_in_a_share(count: int, share: int) -> None:
+    parts = [chosen(count, share=share, number=number) for number in range(min(share, count))]
+
+    assert sorted(place for part in parts for place in part) == list(range(count))
+    assert all(parts)
+
+
+def test_any_number_chooses_some() -> None:
+    assert all(chosen(5, share=4, number=number) for number in (0, 1, 0xFFFFFFF))

@@ -2,10 +2,11 @@
 
     PYTHONPATH=tests python benchmarks/fuzz.py [--inputs 10000] [--seed 1] [--workers 2] [--only NAME] [--keep FOLDER]
 
-Recipes are drawn by the grammar of the schema; other files are changed as values and as bytes. A reader may read its
-file or refuse it with a code. Anything else is a failure: another exception, exit code 4, more than 25 s of the
-processor, more than 2 GiB. Failures of one kind count once; the least input found is written into `--keep`, to be put
-into `tests/examples/fuzz`, where tests read it ever after. The same seed and number give the same inputs.
+Recipes are drawn by the grammar of the schema; other files are changed as values and as bytes. A reader may read
+its file or refuse it with a code. Anything else is a failure: another exception, exit code 4, more than 25 s of the
+processor, more than 2 GiB, the death of the process. Failures of one kind count once; the least input found is
+written into `--keep`, to be put into `tests/examples/fuzz`, where tests read it ever after. The same seed and
+number give the same inputs.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import contextlib
 import hashlib
 import multiprocessing
 import os
+import pickle
 import random
 import resource
 import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +58,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     started = time.monotonic()
-    # Spawned: a fork would share the state of libraries that have threads.
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-        tallies = pool.starmap(
-            _work, [(worker, vars(options)) for worker in range(options.workers)]
-        )
-    whole = _joined(tallies)
+    with ThreadPoolExecutor(options.workers) as pool:
+        tallies = list(pool.map(partial(_watched, options=vars(options)), range(options.workers)))
+    whole = _joined([one for found in tallies for one in found])
     print(_table(whole))
     for kind, (name, number, content) in sorted(whole.failures.items()):
         print(f"\n{name}, input {options.seed}.{number}: {kind}\n  {content[:300]!r}")
@@ -75,8 +77,32 @@ def main() -> int:
     return 1 if whole.failures else 0
 
 
-def _work(worker: int, options: dict[str, Any]) -> Tally:
-    """Try every input whose number is this worker's."""
+def _watched(worker: int, options: dict[str, Any]) -> list[Tally]:
+    """Have a process try the inputs of one worker; one that kills it is a failure, and another process goes on."""
+    found: list[Tally] = []
+    begin = worker
+    with tempfile.TemporaryDirectory() as name:
+        trace = Path(name) / "input"
+        while begin < options["inputs"]:
+            # Spawned: a fork would share the state of libraries that have threads.
+            context = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=context) as pool:
+                try:
+                    found.append(pool.submit(_work, begin, options, trace).result())
+                    break
+                except BrokenProcessPool:
+                    number, target, content = pickle.loads(trace.read_bytes())
+                    kind = f"the process died of {target}"
+                    died = Tally(failures={kind: (target, number, content)})
+                    died.ends[target, "failed"] += 1
+                    died.slowest[target] = 0.0
+                    found.append(died)
+                    begin = int(number) + options["workers"]
+    return found
+
+
+def _work(begin: int, options: dict[str, Any], trace: Path) -> Tally:
+    """Try every input of a worker from one on; what is being tried stands in `trace`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for variable in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
@@ -93,21 +119,25 @@ def _work(worker: int, options: dict[str, Any]) -> Tally:
         prepare(folder)
         tally = Tally()
         with contextlib.chdir(folder):
-            numbers = range(worker, options["inputs"], options["workers"])
-            _try_all(chosen, numbers, options["seed"], folder, tally)
+            numbers = range(begin, options["inputs"], options["workers"])
+            _try_all(chosen, numbers, options["seed"], tally, trace)
         return tally
 
 
-def _try_all(chosen: list[Any], numbers: range, seed: int, folder: Path, tally: Tally) -> None:
-    from support.fuzzing import FoundError, fuzz_once, minimised
+def _try_all(chosen: list[Any], numbers: range, seed: int, tally: Tally, trace: Path) -> None:
+    from support.fuzzing import FoundError, changed, minimised, read_once
+
+    folder = Path.cwd()
 
     weights = [one.weight for one in chosen]
     for number in numbers:
         target = random.Random(f"{seed}.{number}").choices(chosen, weights)[0]
+        content = changed(target, random.Random(f"{target.name}.{seed}.{number}"))
+        trace.write_bytes(pickle.dumps((str(number), target.name, content)))
         _limit_memory()
         started = time.process_time()
         try:
-            end = fuzz_once(target, f"{seed}.{number}", folder)
+            end = read_once(target, content, folder, seed=f"{seed}.{number}")
         except FoundError as error:
             end = "failed"
             if error.kind not in tally.failures:

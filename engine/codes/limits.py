@@ -70,6 +70,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("the same, memory beside what is held", "runtime/rendering/templating:MEMORY", BYTES, "X603"),
     ("the same, what it writes", "runtime/rendering/templating:LONGEST", CHARACTERS, "X603"),
     ("a settings file or a tokenizer of a model", "runtime/models/files:MAX_BYTES", BYTES, "X694"),
+    ("tokens of a tokenizer", "runtime/models/files:MOST_TOKENS", COUNT, "X694"),
     ("files of a model folder", "runtime/models/files:MOST_FILES", COUNT, "X691"),
     ("the header of a safetensors file", "runtime/models/weights:MAX_HEADER_BYTES", BYTES, "X607"),
     ("values of a list in a GGUF header, for an estimate", "estimate/gguf_header:_MOST", COUNT, ""),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +44,10 @@ ADAPTER: Final = "adapter_config.json"
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Of one settings file; tokenizers of many languages are the largest."""
 MOST_FILES: Final = 10_000
-UNREAD: Final = frozenset({"tokenizer.json", "vocab.json"})
+MOST_TOKENS: Final = 1 << 23
+"""Of a vocabulary; the largest have some hundred thousand."""
+VOCABULARIES: Final = ("tokenizer.json", "vocab.json")
+UNREAD: Final = frozenset(VOCABULARIES)
 """Vocabularies: their entries are texts, and libraries read them as nothing else."""
 
 Finding = tuple[str, str]
@@ -105,6 +109,42 @@ def _files(folder: Path) -> Iterator[Path]:
                     hint="name the folder that `save_pretrained` wrote",
                 )
             yield Path(parent) / name
+
+
+def require_vocabulary(folder: Path) -> None:
+    """Refuse numbers of tokens beyond reason, as a library makes a table as long as the largest. StageError X694."""
+    for name in VOCABULARIES:
+        path = folder / name
+        if path.is_file():
+            status = path.stat()
+            _require_numbers(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=16)
+def _require_numbers(path: Path, _changed: int, _size: int) -> None:
+    """As `require_vocabulary`, once for a file as it is: the largest take a second to read."""
+    try:
+        numbers = _numbers(read_json(path, limit=MAX_BYTES))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    if odd := next((one for one in numbers if not 0 <= one < MOST_TOKENS), None):
+        number = f"{odd:,}" if abs(odd) < 1 << 64 else "beyond 64 bits"
+        raise unreadable(path, f"a token has the number {number}, {MOST_TOKENS:,} is the most")
+
+
+def _numbers(found: Any) -> Iterator[int]:
+    """Yield the numbers of tokens in a tokenizer.json or vocab.json; what is none is left to who reads it."""
+    whole = found if isinstance(found, dict) else {}
+    model = whole.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else whole
+    added = whole.get("added_tokens")
+    every = [*vocabulary.values()] if isinstance(vocabulary, dict) else []
+    every += (
+        [one.get("id") for one in added or () if isinstance(one, dict)]
+        if isinstance(added, list)
+        else []
+    )
+    return (one for one in every if isinstance(one, int) and not isinstance(one, bool))
 
 
 def read_settings(path: Path) -> Any:

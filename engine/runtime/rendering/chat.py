@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 
 from engine.errors import StageError
 from engine.failures import library_errors
+from engine.runtime.models.files import require_vocabulary
 from engine.runtime.rendering.chat_template import left_open, with_fixed_date
 from engine.runtime.rendering.templating import within_limits
 
@@ -125,9 +126,10 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
 
     None asks where there is a template: a model without one was refused before, unless it reads documents.
 
-    StageError X601 without a usable tokenizer, X602 without a chat template, X603 when it refuses, X670
-    when it writes another text at another time.
+    StageError X601 without a usable tokenizer, X694 with tokens beyond reason, X602 without a chat template, X603
+    when it refuses, X670 when it writes another text at another time.
     """
+    require_vocabulary(model_dir)
     what = "the tokenizer of the base model cannot be loaded"
     hint = "the folder needs tokenizer.json and tokenizer_config.json"
     with library_errors("X601", what, hint=hint):

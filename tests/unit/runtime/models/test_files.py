@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.models.files import findings, require_data, require_settings, without_code
+from engine.runtime.models.files import (
+    MOST_TOKENS,
+    findings,
+    require_data,
+    require_settings,
+    require_vocabulary,
+    without_code,
+)
 
 CODE: dict[str, Any] = {
     "auto_map": {"AutoConfig": "configuration.Evil"},
@@ -136,3 +143,32 @@ def test_settings_of_an_adapter_are_looked_at_too(tmp_path: Path) -> None:
 
     with pytest.raises(StageError, match="X609"):
         require_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("tokenizer.json", {"model": {"vocab": {"a": 0, "b": MOST_TOKENS}}}),
+        ("tokenizer.json", {"model": {"vocab": {"a": -1}}}),
+        ("tokenizer.json", {"model": {"vocab": {"a": 10**400}}}),
+        ("tokenizer.json", {"added_tokens": [{"id": 10**9, "content": "x"}]}),
+        ("vocab.json", {"a": 10**9}),
+    ],
+)
+def test_a_token_with_a_number_beyond_reason_is_refused(
+    name: str, written: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(json.dumps(written))
+
+    with pytest.raises(StageError, match=f"X694.*{name}"):
+        require_vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written", [None, [], {"model": []}, {"added_tokens": 3, "model": {"vocab": [1]}}]
+)
+def test_what_is_no_vocabulary_is_left_to_who_reads_it(written: Any, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(json.dumps(written))
+    (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": "x", "c": True}))
+
+    require_vocabulary(tmp_path)

@@ -107,8 +107,8 @@ class FullDisks:
                 1 + int(case.share * self.bench.lengths[case.state].writes)
             )
         if case.kind == "size":
-            # from a quarter of a page to a megabyte: reports, checkpoints, models
-            most = int(1024 * 1024**case.share)
+            # up to a megabyte: reports, checkpoints, models; the log of the run has room at least
+            most = int((16 << 10) * 64**case.share)
             return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         return lambda: None
 

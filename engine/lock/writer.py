@@ -51,6 +51,8 @@ class LockWriter:
     """As it stood when the run began."""
     now: Lock | None = None
     """As it stands after the data stage."""
+    accepts: bool = False
+    """This run was accepted, and `now` holds what it proves."""
     messages: list[str] = field(default_factory=list)
     """For the terminal, once."""
     problems: list[Problem] = field(default_factory=list)
@@ -68,13 +70,10 @@ class LockWriter:
             self.messages.append(f"holdout recorded in {name}: commit it with the recipe")
 
     def accept(self, accepted: Accepted) -> None:
-        """Record what an accepted run proves, in the place of what was proved before."""
-        if self.now is None:
-            return
-        self.now = replace(self.now, accepted=accepted)
-        if self._write(self.now):
-            name = lock_path(self.recipe.file).name
-            self.messages.append(f"the accepted run stands in {name}: commit it with the recipe")
+        """Have the lock hold what an accepted run proves, in the place of what was proved before; `keep` writes it."""
+        if self.now is not None:
+            self.now = replace(self.now, accepted=accepted)
+            self.accepts = True
 
     def finish(
         self,
@@ -85,7 +84,7 @@ class LockWriter:
         outcome: str,
         repeats: bool = False,
     ) -> HoldoutUse | None:
-        """Count this run's decision, if it made one, and return how often the holdout has been used.
+        """Count this run's decision, if it made one, and return how often the holdout has been used; `keep` writes it.
 
         A run that `repeats` an accepted one exactly decides nothing that was open.
         """
@@ -107,10 +106,18 @@ class LockWriter:
                 )
             looks = counts.add(digest, look, known=wear.looks)
             self.now = replace(self.now, holdout=replace(wear, looks=looks))
-            self._write(self.now)
         if looks >= WORN_AT:
             self.warnings.append(worn(looks))
         return HoldoutUse(digest=digest, looks=looks, redraws=wear.redraws)
+
+    def keep(self) -> None:
+        """Write what was accepted and counted, once the run has its record.
+
+        A lock that names a run which this store does not know is taken for that of another model.
+        """
+        if self.now is not None and self._write(self.now) and self.accepts:
+            name = lock_path(self.recipe.file).name
+            self.messages.append(f"the accepted run stands in {name}: commit it with the recipe")
 
     def _write(self, lock: Lock) -> bool:
         path = lock_path(self.recipe.file)

@@ -199,7 +199,6 @@ def _recorded(
     keeper, lock, runs, outcome = ending.keeper, ending.lock, Runs(store.root), state.outcome
     if outcome == "accepted":
         proved = lock.proved(state.artifacts, state.inputs.device)
-        # before the uses are counted, which writes the lock once more, with what was accepted
         if proved is not None:
             keeper.accept(proved)
     use = keeper.finish(
@@ -220,6 +219,7 @@ def _recorded(
         # before the record, which holds its digest
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
     runs.record(run, _record(state, report, code))
+    keeper.keep()
     return RunResult(
         code=code,
         report=report,

@@ -25,7 +25,8 @@ NOTHING = "report"
 class Reference:
     """What runs that nobody touched left: their artifacts, and what is equal in all of them."""
 
-    keys: frozenset[str]
+    stages: Mapping[str, str]
+    """Stage or product by the key of each artifact."""
     stable: Mapping[tuple[str, str], str]
     """sha256 by key and file, of files that have the same bytes in every run."""
     exported: Mapping[str, str]
@@ -42,15 +43,15 @@ def reference_of(folders: list[Path]) -> Reference:
     }
     exported = [_exported(folder / STORE) for folder in folders]
     assert all(one == exported[0] for one in exported)
-    return Reference(
-        keys=frozenset(key for key, _ in found[0]), stable=stable, exported=exported[0]
-    )
+    stages = {made["key"]: made["stage"] for made in manifests(folders[0] / STORE)}
+    return Reference(stages=stages, stable=stable, exported=exported[0])
 
 
 def in_state(finished: Path, folder: Path, state: str) -> Path:
     """Copy a finished project so that the stage `state` is the next that runs, and return the copy."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(finished, folder, symlinks=True)
+    (folder / "forked.log").unlink(missing_ok=True)
     root = folder / STORE
     if state == EVERYTHING:
         shutil.rmtree(root)
@@ -70,8 +71,9 @@ def faults_of(folder: Path, reference: Reference, *, code: int) -> list[str]:
     if not is_whole(root):
         found.append("the store is not whole")
     digests = _digests(root)
-    if frozenset(key for key, _ in digests) != reference.keys:
-        found.append("other artifacts")
+    stages = {made["key"]: made["stage"] for made in manifests(root)}
+    found += [f"one more: {stage}" for key, stage in stages.items() if key not in reference.stages]
+    found += [f"missing: {stage}" for key, stage in reference.stages.items() if key not in stages]
     found += [
         f"other bytes: {name} of {key[:8]}"
         for (key, name), digest in reference.stable.items()

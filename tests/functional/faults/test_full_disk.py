@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from engine.artifacts.stage import StageContext
+from engine.errors import StoreError
 from engine.stages import load_stage
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, manifests, only, report, statuses
@@ -129,6 +131,27 @@ def test_a_disk_that_is_full_for_the_adapter_of_a_checkpoint_leaves_no_gap(
 
     (after,) = [made["files"] for made in manifests(root) if made["stage"] == "train"]
     assert _adapters(after) == _adapters(before)
+
+
+def test_a_run_that_could_not_be_recorded_is_no_rival_of_the_next(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = finished.folder / ".recipe"
+    shutil.rmtree(root / "runs")
+    lock = finished.folder / "recipe.lock.json"
+    lock.unlink()
+
+    def full(*_: object) -> None:
+        raise StoreError.one("E750", "no record", hint="")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.store.runs.Runs.record", full)
+        assert finished.run("run", "recipe.yaml").code == 3
+    assert list((root / "runs" / "tiny").iterdir()) == []
+    assert finished.run("run", "recipe.yaml").code == 0
+
+    assert statuses(root)["gate"] == "reused"
+    assert json.loads(lock.read_text(encoding="utf-8"))["accepted"]
 
 
 def _adapters(files: list[dict[str, Any]]) -> dict[str, str]:

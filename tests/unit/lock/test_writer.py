@@ -45,7 +45,9 @@ def ran(*stages: str, status: StageStatus = StageStatus.RAN) -> list[StageRecord
 
 
 def finish(keeper: LockWriter, records: Sequence[StageRecord], run: str = "one") -> Any:
-    return keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome="refused")
+    use = keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome="refused")
+    keeper.keep()
+    return use
 
 
 def keep(recipe: Recipe, store: Store, splits: Any, **payload: Any) -> LockWriter:

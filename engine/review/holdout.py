@@ -81,6 +81,9 @@ def _decides(key: str, versions: Versions) -> bool:
     splits, old = versions.new.recipe.splits, versions.old.recipe.splits
     if key == "splits.seed" and splits.by in GIVEN_BY_DATA and splits.by == old.by:
         return isinstance(splits.holdout, int)
+    # With folds every row judges, and with more of them each by a model that has seen more.
+    if key == "splits.folds" and old.folds and splits.folds > old.folds:
+        return False
     # Reported for `splits.folds`.
     return not (key == "splits.holdout" and splits.folds)
 

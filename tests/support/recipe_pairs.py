@@ -175,7 +175,8 @@ def change_rows(path: Path, how: str) -> None:
 def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
     """Write a lock beside a recipe: `recorded`, `worn` (seven looks), `swapped` (training rows judge).
 
-    `emptied` (no rows recorded), `disguised` (no looks, another digest); `held` is one whose rows are
+    `emptied` (no rows recorded), `afresh` (other inputs, no record), `redigested` (another digest)
+    `disguised` (no looks, another digest); `held` is one whose rows are
     not here. `accepted` has an accepted run; `edited` has it with better numbers, `renamed` with better
     numbers and another time, `contradicting` with another run's facts that do not fit each other, `older`
     with an earlier run, `again` with a later one.
@@ -186,6 +187,11 @@ def write_case_lock(path: Path, kind: str, of: Path | None = None) -> None:
         lock = replace(lock, holdout=Wear(looks=7, redraws=0))
     if kind == "emptied":
         splits = {name: replace(part, members=None) for name, part in lock.splits.items()}
+        lock = replace(lock, splits=splits)
+    if kind == "afresh":  # the next run takes it for a fresh draw
+        lock = replace(lock, inputs="11" * 32)
+    if kind == "redigested":
+        splits = {**lock.splits, "holdout": replace(lock.splits["holdout"], digest="ef" * 32)}
         lock = replace(lock, splits=splits)
     if kind == "disguised":
         splits = {**lock.splits, "holdout": replace(lock.splits["holdout"], digest="ef" * 32)}

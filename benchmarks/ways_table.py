@@ -71,7 +71,7 @@ class WayLine:
     """That there is no difference, after Holm's correction over the lines of the table."""
     parameters: int | None = None
     megabytes: float | None = None
-    """Of its weights in memory, in the precision that it was asked in."""
+    """Of the files that leave; of a model that only answers, its weights in memory."""
     rows_a_second: float | None = None
     minutes: float | None = None
     problem: str = ""
@@ -161,7 +161,9 @@ def collect(folder: Path, *, store: Path, case: Case, sizes: Sizes) -> WaysTable
         line = _line(name, titles[name], rows=answers.get(name), judging=judging, metric=metric)
         problem = folder / f"{name}.{PROBLEM}"
         if run is not None:
-            line = replace(line, rows=run.trained_rows, minutes=run.minutes)
+            line = replace(
+                line, rows=run.trained_rows, minutes=run.minutes, megabytes=run.megabytes
+            )
         elif problem.is_file():
             line = replace(line, problem=problem.read_text("utf-8").splitlines()[0])
         lines.append(line)
@@ -239,6 +241,11 @@ class _WayRun:
             one.seconds for name, one in self.stages.items() if name not in ("baseline", "teach")
         )
         return sum(own) / 60
+
+    @property
+    def megabytes(self) -> float | None:
+        """Of all files that leave; None where none did."""
+        return sum(file.bytes for file in self.report.files) / 1e6 or None
 
     def baselines(self, names: Mapping[str, str]) -> dict[str, list[Prediction]]:
         """Return the answers of its baselines to the holdout, of those names."""
@@ -320,7 +327,7 @@ def _with_speed(line: WayLine, speeds: Mapping[str, Mapping[str, Any]]) -> WayLi
     return replace(
         line,
         parameters=facts["parameters"],
-        megabytes=facts["bytes"] / 1e6,
+        megabytes=line.megabytes or facts["bytes"] / 1e6,
         rows_a_second=facts["rows"] / seconds if seconds else None,
     )
 

@@ -39,7 +39,8 @@ REMEDIES = {
     "forgetting": "training unlearned other things: a lower learning rate, fewer epochs, a lower rank",
     "drift": "training moved the answers too far: a lower learning rate, or method.preference.answer_weight",
     "valid_output": "free output is often no answer: say its form in task.instruction",
-    "free_output": "free output is no answer or never ends: train longer, or say its form in task.instruction",
+    "free_output": "free output is no answer or never ends: where training rows are answered well, the chat"
+    " template's end of a turn or the base model is the cause; else train longer",
     "ended": "answers do not end by themselves: train longer, or raise task.max_new_tokens",
     "schema_validity": "name the fields and their types in task.instruction",
     "type_errors": "name the fields and their types in task.instruction",

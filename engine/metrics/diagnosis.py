@@ -143,10 +143,16 @@ def _form_not_learned(case: TrainedCase) -> Diagnosis | None:
     valid = metric_of(case.evidence.free, "valid_output")
     if valid.interval is None or valid.interval.high >= ENOUGH:
         return None
-    edits = to_learn_more(case.method, case.training, case.losses)
     share = (
         f"the share of valid answers is {value_words(valid)} on the holdout when decoding is free"
     )
+    if case.is_learned and case.had_its_time:
+        cause = (
+            f"{case.on_train()}: what to answer is learned, and how an answer ends is not; look at how the chat "
+            "template of the base model ends a turn, or take another base model, not at rows and epochs"
+        )
+        return _found(case, Fit.UNDERFITTED, share, cause)
+    edits = to_learn_more(case.method, case.training, case.losses)
     return _found(case, Fit.UNDERFITTED, share, *_signs_in_training(case), edits=edits)
 
 
@@ -258,8 +264,12 @@ def _found(
     varied_keys = varied(case.recipe.sweep) if case.recipe.sweep else ()
     swept = [one for one in edits if one.key.removeprefix("method.") in varied_keys]
     left = [one for one in edits if one not in swept]
-    notes = (
+    notes = [
         f"the sweep varies {one.key.removeprefix('method.')}: let it try {one.proposed} too"
         for one in swept
-    )
+    ]
+    if apart := case.holdout_apart:
+        notes.append(
+            f"{apart}: the two hold other rows, so look at how they are divided, not at rows and epochs"
+        )
     return Diagnosis(fit=fit, reasons=(*reasons, *notes), edits=tuple(left), yaml=yaml_of(left))

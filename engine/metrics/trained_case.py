@@ -31,6 +31,8 @@ ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""
 FAR_BELOW: Final = 0.8
 """A score of training rows that is surely below this is far from right."""
+APART: Final = 0.05
+"""By which validation and holdout surely differ where they are not drawn alike."""
 FEWEST_ROWS: Final = 30
 """Of a set, below which its score says too little."""
 
@@ -139,6 +141,27 @@ class TrainedCase:
         if goal is None or interval is None:
             return False
         return interval.low > goal if self.is_lower_better else interval.high < goal
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the training rows reach what a model reaches that learned them."""
+        value, goal = self.train.value, self.goal
+        has_share = self.is_share and not self.is_lower_better
+        return has_share and goal is not None and value is not None and value >= goal
+
+    @property
+    def holdout_apart(self) -> str:
+        """In words, that validation and holdout are answered surely otherwise by `APART`; "" where they are not."""
+        one, two = (
+            metric_of(scores, self.name)
+            for scores in (self.evidence.validation, self.evidence.holdout)
+        )
+        if not self.is_share or min(one.n, two.n) < FEWEST_ROWS:
+            return ""
+        between = independent_difference(one, two)
+        if between is None or max(between.low, -between.high) < APART:
+            return ""
+        return f"{self.name} is {value_words(one)} on validation rows and {value_words(two)} on the holdout"
 
     @property
     def is_far_below(self) -> bool:

@@ -15,20 +15,22 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.results import SPEED, write_json
+from engine.artifacts.results import SPEED, read_as, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
-from engine.evidence import to_json
+from engine.errors import StageError
+from engine.evidence import TrainingSummary, to_json
 from engine.inference import predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.inference.stopwatch import Stopwatch
+from engine.metrics.contradictions import loss_against_answers
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
-from engine.training.train import load_trained
+from engine.training.train import SUMMARY, load_trained
 from engine.training.variants import machine
 
 if TYPE_CHECKING:
@@ -73,7 +75,10 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 
 def run(context: StageContext) -> None:
-    """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`."""
+    """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`.
+
+    StageError B430 where the trainer's validation loss and the answers to those rows contradict each other.
+    """
     recipe = context.recipe
     train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
     # loaded once, and not at all where every answer is in the store
@@ -98,9 +103,18 @@ def run(context: StageContext) -> None:
             shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
+    _refuse_contradiction(context, final)
     write_curve(context, asked, sets[-1].rows, final=final)
     sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
     write_json(context.workdir / "sampling.json", sampling)
+
+
+def _refuse_contradiction(context: StageContext, validation: Sequence[Prediction]) -> None:
+    """StageError B430 where the trainer's loss and the answers to the same rows cannot both be true."""
+    training = read_as(TrainingSummary, context.artifacts, "train", SUMMARY)
+    problem = loss_against_answers(context.recipe, training, validation) if training else None
+    if problem is not None:
+        raise StageError(problem)
 
 
 def _predictions(

@@ -8,46 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from support.fault_seeds import in_first_step, in_merge, twice
+from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
     AFTER,
     DOWN,
     EMBEDDING,
-    FIRST,
     NORM,
     Fault,
-    Prepare,
     Seed,
     add_tokens,
+    another_byte,
     base_of,
-    batches,
     both,
     cut,
     delta,
     fill,
     head_of_its_own,
-    labels,
-    loss,
-    masked,
+    index_of,
+    misread,
     more_layers,
-    off_by_one,
     pairs_left_out,
     recipe,
     rows,
-    second_passes,
     settings,
-    shifted,
     template,
     to_four_bits,
     weights,
     without,
 )
+from support.seeded_trainer import (
+    second_passes,
+)
 
 GGUF = {"formats": ["gguf"], "quantization": "Q8_0"}
-ENDLESS = both(
-    template(CHAT_TEMPLATE.replace("'<|im_end|>' + ", "")),
-    settings("tokenizer_config.json", lambda found: found.update(eos_token=None)),
-)
 THINKS = (
     CHAT_TEMPLATE.replace("'<|im_start|>assistant\n'", "'<|im_start|>assistant\n<think>\n'")
     + "{# </think> #}"
@@ -58,120 +53,20 @@ BEGINS = CHAT_TEMPLATE.replace(
 )
 
 
-def in_first_step(prepare: Prepare, code: str) -> Seed:
-    """Return a seed of the trainer that is seen before a second step."""
-    return Seed(prepare=prepare, code=code, where=FIRST, until="train")
-
-
-def in_merge(prepare: Prepare, code: str) -> Seed:
-    """Return a seed of the merge of an accepted run."""
-    return Seed(prepare=prepare, code=code, where=AFTER, until="merge", again="merge")
-
-
-def noted(prepare: Prepare, code: str, until: str = "compile") -> Seed:
-    """Return a seed that is counted and shown."""
-    return Seed(prepare=prepare, code=code, until=until, is_note=True)
-
-
-LONG = " and on and on it went" * 12
-
 FAULTS: Mapping[str, Fault] = {
-    "F1": Fault(
-        name="the end of a turn is never learned",
-        seeds={
-            "template and tokenizer without an end": Seed(prepare=ENDLESS, code="D391"),
-            "last learned token masked": in_first_step(labels(masked(-1)), "B424"),
-        },
-    ),
-    "F2": Fault(
-        name="the mask is on other tokens than the answers",
-        seeds={
-            "labels on the end of the prompt": in_first_step(labels(shifted), "B424"),
-            "all tokens learned": in_first_step(labels(lambda ids, _: ids), "B424"),
-        },
-    ),
-    "F4": Fault(
-        name="the first token of an answer is masked, or labels are off by one",
-        seeds={
-            "first learned token masked": in_first_step(labels(masked(0)), "B424"),
-            "labels one place too late": in_first_step(labels(off_by_one), "B424"),
-        },
-    ),
-    "F5": Fault(
-        name="nothing is learned: all labels are ignored",
-        seeds={
-            "in every row": in_first_step(labels(lambda ids, _: [-100] * len(ids)), "B424"),
-            "in rows of an even length": in_first_step(
-                labels(lambda ids, found: found if len(ids) % 2 else [-100] * len(ids)), "B424"
-            ),
-        },
-        missed="rows of which no one is in the first batch",
-    ),
-    "F7": Fault(
-        name="rows are cut or left out for their length",
-        seeds={
-            "refused": Seed(
-                prepare=rows(lambda found: found[0].__setitem__(0, LONG * 3)), code="D390"
-            ),
-            "left out": noted(
-                both(
-                    rows(lambda found: [one.__setitem__(0, one[0] + LONG) for one in found[::3]]),
-                    recipe(data__checks__truncation="drop"),
-                ),
-                "D410",
-            ),
-            "cut": noted(
-                both(
-                    rows(lambda found: [one.__setitem__(0, one[0] + LONG) for one in found[::3]]),
-                    recipe(data__checks__truncation="warn"),
-                ),
-                "D411",
-            ),
-        },
-    ),
-    "F8": Fault(
-        name="the loss of accumulated batches is scaled wrongly",
-        seeds={
-            "twice as large": in_first_step(loss(lambda found: found * 2), "B425"),
-            "by the number of small batches": in_first_step(
-                both(recipe(method__micro_batch_size=2), loss(lambda found: found / 4)), "B425"
-            ),
-        },
-        missed="gradients that are scaled behind the loss",
-    ),
-    "F9": Fault(
-        name="rows of one batch see each other",
-        seeds={
-            "positions of a shared start": noted(
-                batches(lambda batch: batch["position_ids"].zero_()), "batches are plain", "train"
-            ),
-            "logits of other places": noted(
-                batches(lambda batch: batch["logits_to_keep"].sub_(1)), "batches are plain", "train"
-            ),
-        },
-    ),
-    "F10": Fault(
-        name="the loss is next to nothing from the start",
-        seeds={
-            "zero": in_first_step(loss(lambda found: found * 0), "B425"),
-            "a thousandth": in_first_step(loss(lambda found: found / 1000), "B425"),
-        },
-    ),
-    "F11": Fault(
-        name="numbers that are none",
-        seeds={
-            "NaN in the base model": Seed(prepare=fill(DOWN, float("nan"), (0, 0)), code="X770"),
-            "infinity in a row of the embedding": Seed(
-                prepare=fill(EMBEDDING, float("inf"), (319, 0)), code="X770"
-            ),
-            "NaN as a loss": in_first_step(loss(lambda found: found * float("nan")), "B4"),
-        },
-    ),
+    **OF_TRAINING,
     "F15": Fault(
         name="the merged model is not base plus adapter",
         seeds={
             "nine tenths": in_merge(delta(lambda found: found * 0.9), "X673"),
             "rounded to 4 bits": in_merge(delta(to_four_bits), "X673"),
+        },
+    ),
+    "F16": Fault(
+        name="the merge takes another base model",
+        seeds={
+            "one bit of it": in_merge(another_byte, "X674"),
+            "an adapter of another scale": in_merge(delta(lambda found: found * 2), "X673"),
         },
     ),
     "F18": Fault(
@@ -259,6 +154,18 @@ FAULTS: Mapping[str, Fault] = {
             ),
         },
     ),
+    "F28": Fault(
+        name="the file reads text as other tokens",
+        seeds={
+            "one text of fifty": Seed(
+                prepare=misread(50), code="corpus", where=AFTER, until="verify", again="verify"
+            ),
+            "every text": Seed(
+                prepare=misread(1), code="corpus", where=AFTER, until="verify", again="verify"
+            ),
+        },
+        missed="fewer than one text of a hundred is a warning",
+    ),
     "F31": Fault(
         name="optimizer and trainer count other steps",
         seeds={
@@ -274,10 +181,47 @@ FAULTS: Mapping[str, Fault] = {
                 prepare=lambda project, _: cut(base_of(project) / "model.safetensors", 0.5),
                 code="X607",
             ),
+            "a file that the index names is missing": Seed(
+                prepare=index_of("model-00002-of-00002.safetensors"), code="X606"
+            ),
             "its last byte": Seed(
                 prepare=lambda project, _: cut(base_of(project) / "model.safetensors", -1),
                 code="X607",
             ),
+        },
+    ),
+    "F37": Fault(
+        name="rows of the holdout are in training",
+        seeds={
+            "with another number": Seed(
+                prepare=both(
+                    recipe(data__checks__leakage="fail", data__checks__near_duplicates="off"),
+                    rows(
+                        lambda found: [
+                            one.__setitem__(0, found[0][0] + f" {n}")
+                            or one.__setitem__(1, found[0][1])
+                            for n, one in enumerate(found)
+                        ]
+                    ),
+                ),
+                code="D310",
+            ),
+        },
+    ),
+    "F38": Fault(
+        name="the same text has two labels",
+        seeds={
+            "in some rows": Seed(prepare=rows(twice(40)), code="D307", until="data"),
+            "in two rows": Seed(prepare=rows(twice(2)), code="D307", until="data"),
+        },
+    ),
+    "F41": Fault(
+        name="YAML takes a word for something else",
+        seeds={
+            "labels that are no and yes": Seed(
+                prepare=recipe(task__labels=[False, True]), code="R"
+            ),
+            "a rate that is a word": Seed(prepare=recipe(method__learning_rate="fast"), code="R"),
         },
     ),
     "F42": Fault(

@@ -127,115 +127,6 @@ def rows(change: Callable[[list[list[str]]], object]) -> Prepare:
     return prepare
 
 
-# The trainer.
-
-
-def labels(change: Callable[[list[int], list[int]], list[int]]) -> Prepare:
-    """Have the trainer read other labels; `change` is given tokens and labels of a row."""
-
-    def prepare(_: Project, patch: Patch) -> None:
-        from datasets import Dataset
-
-        from engine.runtime.training import sft
-
-        real = sft.tokenised
-
-        def tokenised(*given: Any, **named: Any) -> Any:
-            found = real(*given, **named)
-            if found is None:
-                return None
-            changed = [
-                {**row, "labels": change(list(row["input_ids"]), list(row["labels"]))}
-                for row in found
-            ]
-            return Dataset.from_list(changed)
-
-        patch.setattr(sft, "tokenised", tokenised)
-
-    return prepare
-
-
-def learned(found: list[int]) -> list[int]:
-    """Places that are learned."""
-    return [place for place, label in enumerate(found) if label != -100]
-
-
-def masked(*which: int) -> Callable[[list[int], list[int]], list[int]]:
-    """Take learned tokens out, by their number among those of a row."""
-
-    def change(_: list[int], found: list[int]) -> list[int]:
-        places = {learned(found)[one] for one in which}
-        return [-100 if place in places else label for place, label in enumerate(found)]
-
-    return change
-
-
-def shifted(ids: list[int], found: list[int]) -> list[int]:
-    """Learn the prompt's last tokens in the place of the answer."""
-    places = {place - len(learned(found)) for place in learned(found)}
-    return [ids[place] if place in places else -100 for place in range(len(ids))]
-
-
-def off_by_one(ids: list[int], found: list[int]) -> list[int]:
-    """Learn each token one place too late."""
-    return [-100, *found[:-1]]
-
-
-def loss(change: Callable[[Any], Any]) -> Prepare:
-    """Have the trainer compute another loss."""
-
-    def prepare(_: Project, patch: Patch) -> None:
-        from engine.runtime.training import sft
-
-        real = sft.LeanTrainer.compute_loss
-
-        def compute_loss(self: Any, model: Any, inputs: Any, **options: Any) -> Any:
-            found = real(self, model, inputs, **options)
-            return change(found) if model.training and not isinstance(found, tuple) else found
-
-        patch.setattr(sft.LeanTrainer, "compute_loss", compute_loss)
-
-    return prepare
-
-
-def batches(change: Callable[[dict[str, Any]], object]) -> Prepare:
-    """Have what makes batches make others."""
-
-    def prepare(_: Project, patch: Patch) -> None:
-        from engine.runtime.training import shared_prefix
-        from engine.runtime.training.prefix_batch import shared_batch as real
-
-        def shared_batch(given: Any) -> Any:
-            batch = real(given)
-            change(batch)
-            return batch
-
-        patch.setattr(shared_prefix, "shared_batch", shared_batch)
-
-    return prepare
-
-
-def second_passes(name: str) -> Prepare:
-    """Have the optimizer of the first step stand still, or take another step."""
-
-    def prepare(_: Project, patch: Patch) -> None:
-        import torch
-
-        real = torch.optim.AdamW.step
-
-        def step(self: Any, *given: Any, **named: Any) -> Any:
-            found = real(self, *given, **named)
-            if name == "twice":
-                return real(self, *given, **named)
-            for state in self.state.values():
-                state["step"].zero_()
-            return found
-
-        patch.setattr(torch.optim.AdamW, "step", step)
-
-    return prepare
-
-
 # Merge and export.
 
 
@@ -339,3 +230,48 @@ def cut(file: Path, share: float) -> None:
     """Cut a file to a share of its bytes, or take bytes off its end."""
     found = file.read_bytes()
     file.write_bytes(found[: int(len(found) * share)] if share > 0 else found[: int(share)])
+
+
+def another_byte(project: Project, patch: Patch) -> None:
+    """Change one bit of the base model while it is merged."""
+    from engine.runtime.models import merge
+
+    file = base_of(project) / "model.safetensors"
+    real = merge.copy_beside
+
+    def copy_beside(*given: Any) -> None:
+        real(*given)
+        found = bytearray(file.read_bytes())
+        found[-2] ^= 1
+        file.write_bytes(found)
+
+    patch.setattr(merge, "copy_beside", copy_beside)
+
+
+def misread(every: int) -> Prepare:
+    """Have llama.cpp read one of so many texts of the corpus as another token more."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.llama import client
+
+        ask = client.ask_gguf
+
+        def ask_gguf(*given: Any, **named: Any) -> Any:
+            found = ask(*given, **named)
+            for ids in found.read[::-every]:
+                ids.append(0)
+            return found
+
+        patch.setattr(client, "ask_gguf", ask_gguf)
+
+    return prepare
+
+
+def index_of(name: str) -> Prepare:
+    """Give the base model an index of its weights that names a file."""
+
+    def prepare(project: Project, _: Patch) -> None:
+        text = json.dumps({"weight_map": {DOWN: name}})
+        (base_of(project) / "model.safetensors.index.json").write_text(text, encoding="utf-8")
+
+    return prepare

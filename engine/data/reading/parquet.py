@@ -32,7 +32,8 @@ def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
     _check_kind(path, trouble)
     try:
         yield from _read(path, trouble)
-    except (ArrowException, OSError) as error:
+    # Names of columns are bytes, and need not be text.
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
         raise trouble.stop("D328", f"not a readable Parquet file: {reason}") from error
 

@@ -10,6 +10,7 @@ what ends a turn. `verify` compares the tokens of every holdout prompt.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,12 +113,23 @@ def closing_gaps() -> Iterator[None]:
         conversion.TextModel.prepare_metadata = prepare
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the converter's log out of ours: what stops it is raised as well."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def write_vocabulary(model: Path, target: Path) -> None:
     """Write a GGUF file of the model's vocabulary and metadata alone, in this process.
 
     Whatever the converter raises for an architecture or a tokenizer that it does not know.
     """
-    with closing_gaps():
+    with closing_gaps(), _quietly():
         settings = ModelBase.load_hparams(model, is_mistral_format=False)
         kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))
         kind(model, gguf.LlamaFileType.MOSTLY_F16, target, model_name="model").write_vocab()

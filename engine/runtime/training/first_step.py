@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import batched
 from pathlib import Path
@@ -198,12 +199,15 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
     wanted: dict[tuple[int, ...], list[int]] = {tuple(row["input_ids"]): [] for row in rows}
     missing = set(wanted)
     chat = load_chat(written.base_model, asks=None)
-    for ids, labels in _expected(written, chat):
-        if ids in missing:
-            wanted[ids] = labels
-            missing.discard(ids)
-        if not missing:
-            break
+    texts = {chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) for ids in wanted}
+    # By their text first, which saves tokenising all rows; not every tokenizer gives the text back as it was.
+    for only in (texts, None):
+        for ids, labels in _expected(written, chat, only) if missing else ():
+            if ids in missing:
+                wanted[ids] = labels
+                missing.discard(ids)
+            if not missing:
+                break
     # Nothing stands before the first token, so it is learned by no one.
     wrong = [row for row in rows if list(row["labels"])[1:] != wanted[tuple(row["input_ids"])][1:]]
     found: dict[str, Any] = {"rows": len(rows), "wrong": len(wrong)}
@@ -213,10 +217,13 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
     return found
 
 
-def _expected(written: Written, chat: Chat) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    """Yield tokens and labels of each rendered row, and of each document of a packed one."""
+def _expected(
+    written: Written, chat: Chat, only: AbstractSet[str] | None
+) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Yield tokens and labels of each rendered row, or of those of some texts, and of packed rows' documents."""
     with written.rows.open(encoding="utf-8") as stream:
-        for lines in batched(map(parse_json, stream), AT_ONCE):
+        read = (line for line in map(parse_json, stream) if only is None or _text_of(line) in only)
+        for lines in batched(read, AT_ONCE):
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])
@@ -230,6 +237,10 @@ def _expected(written: Written, chat: Chat) -> Iterator[tuple[tuple[int, ...], l
                     is_learned = written.learn_all or part["label"]
                     labels += found if is_learned else [IGNORED] * len(found)
                 yield tuple(ids), labels
+
+
+def _text_of(line: Mapping[str, Any]) -> str:
+    return "".join(part["text"] for part in line.get("segments", ()))
 
 
 def _text(chat: Chat, labels: Sequence[int]) -> str:

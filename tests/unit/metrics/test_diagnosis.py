@@ -162,7 +162,25 @@ def test_answers_that_only_a_constraint_makes_are_not_learned(valid: float, fit:
 
     assert diagnosis.fit is fit
     assert ("when decoding is free" in diagnosis.reasons[0]) is (fit is Fit.UNDERFITTED)
-    assert bool(diagnosis.edits) is (fit is Fit.UNDERFITTED)
+
+
+def test_an_ending_that_is_not_learned_with_the_answers_is_for_template_and_base() -> None:
+    diagnosis = found(free=scores(0.5, name="valid_output"))
+    short = training(falling(2.0, 1.0, 60), (1.5, 1.2, 1.19))
+    still_falling = found(free=scores(0.5, name="valid_output"), training=short)
+
+    assert "how the chat template of the base model ends a turn" in diagnosis.reasons[1]
+    assert diagnosis.edits == ()
+    assert still_falling.edits != ()
+
+
+@pytest.mark.parametrize(("holdout", "is_apart"), [(0.70, True), (0.93, False)])
+def test_a_holdout_of_other_rows_than_validation_is_for_the_splits(
+    holdout: float, is_apart: bool
+) -> None:
+    diagnosis = found(0.95, 0.95, holdout)
+
+    assert ("how they are divided" in " ".join(diagnosis.reasons)) is is_apart
 
 
 # Overfitted.

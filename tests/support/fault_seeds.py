@@ -1,0 +1,43 @@
+"""Seeds by the stage that is to notice them (`support.fault_table`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from support.seeded_faults import (
+    AFTER,
+    FIRST,
+    Prepare,
+    Seed,
+)
+
+
+def in_first_step(prepare: Prepare, code: str) -> Seed:
+    """Return a seed of the trainer that is seen before a second step."""
+    return Seed(prepare=prepare, code=code, where=FIRST, until="train")
+
+
+def in_merge(prepare: Prepare, code: str) -> Seed:
+    """Return a seed of the merge of an accepted run."""
+    return Seed(prepare=prepare, code=code, where=AFTER, until="merge", again="merge")
+
+
+def in_evaluate(prepare: Prepare, code: str) -> Seed:
+    """Return a seed that shows when the trained model is asked."""
+    return Seed(prepare=prepare, code=code, where=AFTER, until="evaluate")
+
+
+def twice(count: int) -> Callable[[list[list[str]]], object]:
+    """Give so many rows the text of a row of the other label."""
+
+    def change(found: list[list[str]]) -> None:
+        texts = {label: text for text, label in found}
+        for row in found[:count]:
+            row[0] = next(text for label, text in texts.items() if label != row[1])
+
+    return change
+
+
+def noted(prepare: Prepare, code: str, until: str = "compile") -> Seed:
+    """Return a seed that is counted and shown."""
+    return Seed(prepare=prepare, code=code, until=until, is_note=True)

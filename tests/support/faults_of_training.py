@@ -1,0 +1,155 @@
+"""Faults of rows and trainers, and where a run notices them; the first part of `support.fault_table`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from support.fault_seeds import in_evaluate, in_first_step, noted
+from support.pico import CHAT_TEMPLATE
+from support.seeded_faults import (
+    DOWN,
+    EMBEDDING,
+    Fault,
+    Seed,
+    both,
+    fill,
+    recipe,
+    rows,
+    settings,
+    template,
+)
+from support.seeded_trainer import (
+    batches,
+    cut_rows,
+    labels,
+    loss,
+    masked,
+    off_by_one,
+    shifted,
+    validation_loss,
+)
+
+ENDLESS = both(
+    template(CHAT_TEMPLATE.replace("'<|im_end|>' + ", "")),
+    settings("tokenizer_config.json", lambda found: found.update(eos_token=None)),
+)
+LONG = " and on and on it went" * 12
+
+OF_TRAINING: Mapping[str, Fault] = {
+    "F1": Fault(
+        name="the end of a turn is never learned",
+        seeds={
+            "template and tokenizer without an end": Seed(prepare=ENDLESS, code="D391"),
+            "last learned token masked": in_first_step(labels(masked(-1)), "B424"),
+        },
+    ),
+    "F2": Fault(
+        name="the mask is on other tokens than the answers",
+        seeds={
+            "labels on the end of the prompt": in_first_step(labels(shifted), "B424"),
+            "all tokens learned": in_first_step(labels(lambda ids, _: ids), "B424"),
+        },
+    ),
+    "F3": Fault(
+        name="the end of some turns is lost",
+        seeds={
+            "in rows of an even length": in_first_step(
+                labels(lambda ids, found: found if len(ids) % 2 else masked(-1)(ids, found)),
+                "B424",
+            ),
+            "the last two learned tokens": in_first_step(labels(masked(-1, -2)), "B424"),
+        },
+    ),
+    "F4": Fault(
+        name="the first token of an answer is masked, or labels are off by one",
+        seeds={
+            "first learned token masked": in_first_step(labels(masked(0)), "B424"),
+            "labels one place too late": in_first_step(labels(off_by_one), "B424"),
+        },
+    ),
+    "F5": Fault(
+        name="nothing is learned: all labels are ignored",
+        seeds={
+            "in every row": in_first_step(labels(lambda ids, _: [-100] * len(ids)), "B424"),
+            "in rows of an even length": in_first_step(
+                labels(lambda ids, found: found if len(ids) % 2 else [-100] * len(ids)), "B424"
+            ),
+        },
+        missed="rows of which no one is in the first batch",
+    ),
+    "F6": Fault(
+        name="rows are cut behind the checks",
+        seeds={
+            "to ten tokens": in_first_step(cut_rows(10), "B424"),
+            "by their last tokens": in_first_step(cut_rows(40), "B424"),
+        },
+    ),
+    "F7": Fault(
+        name="rows are cut or left out for their length",
+        seeds={
+            "refused": Seed(
+                prepare=rows(lambda found: found[0].__setitem__(0, LONG * 3)), code="D390"
+            ),
+            "left out": noted(
+                both(
+                    rows(lambda found: [one.__setitem__(0, one[0] + LONG) for one in found[::3]]),
+                    recipe(data__checks__truncation="drop"),
+                ),
+                "D410",
+            ),
+            "cut": noted(
+                both(
+                    rows(lambda found: [one.__setitem__(0, one[0] + LONG) for one in found[::3]]),
+                    recipe(data__checks__truncation="warn"),
+                ),
+                "D411",
+            ),
+        },
+    ),
+    "F8": Fault(
+        name="the loss of accumulated batches is scaled wrongly",
+        seeds={
+            "twice as large": in_first_step(loss(lambda found: found * 2), "B425"),
+            "by the number of small batches": in_first_step(
+                both(recipe(method__micro_batch_size=2), loss(lambda found: found / 4)), "B425"
+            ),
+        },
+        missed="gradients that are scaled behind the loss",
+    ),
+    "F9": Fault(
+        name="rows of one batch see each other",
+        seeds={
+            "positions of a shared start": noted(
+                batches(lambda batch: batch["position_ids"].zero_()), "batches are plain", "train"
+            ),
+            "logits of other places": noted(
+                batches(lambda batch: batch["logits_to_keep"].sub_(1)), "batches are plain", "train"
+            ),
+        },
+    ),
+    "F10": Fault(
+        name="the loss is next to nothing from the start",
+        seeds={
+            "zero": in_first_step(loss(lambda found: found * 0), "B425"),
+            "a thousandth": in_first_step(loss(lambda found: found / 1000), "B425"),
+        },
+    ),
+    "F11": Fault(
+        name="numbers that are none",
+        seeds={
+            "NaN in the base model": Seed(prepare=fill(DOWN, float("nan"), (0, 0)), code="X770"),
+            "infinity in a row of the embedding": Seed(
+                prepare=fill(EMBEDDING, float("inf"), (319, 0)), code="X770"
+            ),
+            "NaN as a loss": in_first_step(loss(lambda found: found * float("nan")), "B4"),
+        },
+    ),
+    "F13": Fault(
+        name="the trainer measured another model than is asked",
+        seeds={
+            "a hundredth of the validation loss": in_evaluate(validation_loss(0.01), "B430"),
+            "a validation loss of nothing": in_evaluate(validation_loss(0.0), "B430"),
+        },
+        missed="where the training learned next to nothing; kinds of task without labels",
+    ),
+}

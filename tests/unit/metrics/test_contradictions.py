@@ -1,0 +1,63 @@
+"""A validation loss that the answers to the same rows deny."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from engine.metrics.contradictions import loss_against_answers, nats_at_least
+from engine.metrics.predictions import Prediction
+from engine.recipe.model import Recipe
+
+SPEC = SimpleNamespace(has_labels=True)
+
+
+def recipe(loss_on: str = "answers") -> Recipe:
+    found = SimpleNamespace(
+        task=SimpleNamespace(spec=SPEC), method=SimpleNamespace(loss_on=loss_on)
+    )
+    return cast("Recipe", found)
+
+
+def training(eval_loss: float | None, *, step: int = 8) -> Any:
+    history = (
+        SimpleNamespace(step=4, eval_loss=0.0),
+        SimpleNamespace(step=step, eval_loss=eval_loss),
+    )
+    return SimpleNamespace(history=history, kept_step=8, rows=100, supervised_tokens=300)
+
+
+def rows(wrong: int, of: int = 40, probability: float = 0.9) -> list[Prediction]:
+    return [
+        Prediction(
+            id=str(n), target="a", label="b" if n < wrong else "a", text="", probability=probability
+        )
+        for n in range(of)
+    ]
+
+
+def test_a_wrong_answer_has_a_least_loss() -> None:
+    assert nats_at_least(rows(0)) == 0.0
+    assert nats_at_least(rows(40, probability=0.3)) == pytest.approx(math.log(2))
+    assert nats_at_least(rows(20, probability=0.9)) == pytest.approx(math.log(10) / 2)
+
+
+@pytest.mark.parametrize(
+    ("eval_loss", "wrong", "is_denied"),
+    [(0.01, 20, True), (0.01, 1, False), (0.5, 20, False), (0.01, 0, False), (None, 40, False)],
+)
+def test_a_loss_is_denied_by_wrong_answers_alone(
+    eval_loss: float | None, wrong: int, is_denied: bool
+) -> None:
+    problem = loss_against_answers(recipe(), training(eval_loss), rows(wrong))
+
+    assert (problem is not None and problem.code == "B430") is is_denied
+
+
+def test_the_loss_of_other_weights_or_of_whole_texts_denies_nothing() -> None:
+    assert loss_against_answers(recipe(), training(0.01, step=12), rows(20)) is None
+    assert loss_against_answers(recipe("everything"), training(0.01), rows(20)) is None
+    assert loss_against_answers(recipe(), training(0.01), rows(5, of=5)) is None

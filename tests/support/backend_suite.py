@@ -348,7 +348,7 @@ class TrainSuite:
         assert [problem.code for problem in refused.value.problems] == ["B423"]
         assert launch.progress.updates == []  # type: ignore[attr-defined]
 
-    def test_a_loss_that_is_not_a_number_stops_with_its_step(
+    def test_a_base_whose_loss_is_not_a_number_is_refused_before_the_first_step(
         self, tmp_path: Path, pico_model: Path
     ) -> None:
         broken = tmp_path / "base"
@@ -359,7 +359,8 @@ class TrainSuite:
         with pytest.raises(StageError) as failed:
             load_backend(self.name).train(launch)
 
-        assert [problem.code for problem in failed.value.problems] == ["B414"]
+        assert [problem.code for problem in failed.value.problems] == ["B428"]
+        assert launch.progress.updates == []  # type: ignore[attr-defined]
 
 
 def _needs_repacking() -> None:

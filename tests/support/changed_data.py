@@ -125,7 +125,10 @@ def pairs(
                     change(edit)
                     if beside:
                         beside[other](edit)
-                except NotApplicableError:
+                # of two edits, the second may look for what the first has renamed
+                except (NotApplicableError, KeyError) as error:
+                    if not beside and not isinstance(error, NotApplicableError):
+                        raise
                     continue
                 old, new = edit.old, edit.new
                 name = f"{what}{f' + {other}' if other else ''}, {kind} by {way}{', lock' if locked else ''}"

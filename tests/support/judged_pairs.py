@@ -49,7 +49,8 @@ class JudgedPairs:
         old, before = self._before(pair)
         try:
             new = self._written(pair.new, "new", old.lock)
-        except RecipeError:  # two edits together may name columns that are not there
+        # Two edits together may name columns that are not there, or rows of different ones.
+        except (RecipeError, ValueError):
             return LEFT_OUT
         after = judges(new)
         if before is None or after is None or (before != after) is not changes:

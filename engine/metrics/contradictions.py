@@ -34,6 +34,8 @@ def loss_against_answers(
         if one.step == training.kept_step and one.eval_loss is not None
     ]
     is_known = recipe.task.spec.has_labels and recipe.method.loss_on != "everything"
+    # the loss of soft targets is a distance from a teacher, and not of the labels
+    is_known = is_known and recipe.teacher is None
     if not measured or not training.rows or len(validation) < LEAST_ROWS or not is_known:
         return None
     counted = measured[-1] * training.supervised_tokens / training.rows

@@ -21,7 +21,7 @@ LENGTH, BATCH = 256, 1
 
 def prepare(project: Project) -> None:
     lines = [
-        json.dumps({"text": f"scene {number}: " + "to be, or not to be. " * (1 + number % 5)})
+        json.dumps({"text": f"speech {number}: " + "to be, or not to be. " * (1 + number % 5)})
         for number in range(90)
     ]
     (project.folder / "rows.jsonl").write_text("\n".join(lines), encoding="utf-8")

@@ -15,9 +15,11 @@ from engine.recipe.model import Recipe
 SPEC = SimpleNamespace(has_labels=True)
 
 
-def recipe(loss_on: str = "answers") -> Recipe:
+def recipe(loss_on: str = "answers", teacher: object = None) -> Recipe:
     found = SimpleNamespace(
-        task=SimpleNamespace(spec=SPEC), method=SimpleNamespace(loss_on=loss_on)
+        task=SimpleNamespace(spec=SPEC),
+        method=SimpleNamespace(loss_on=loss_on),
+        teacher=teacher,
     )
     return cast("Recipe", found)
 
@@ -61,3 +63,4 @@ def test_the_loss_of_other_weights_or_of_whole_texts_denies_nothing() -> None:
     assert loss_against_answers(recipe(), training(0.01, step=12), rows(20)) is None
     assert loss_against_answers(recipe("everything"), training(0.01), rows(20)) is None
     assert loss_against_answers(recipe(), training(0.01), rows(5, of=5)) is None
+    assert loss_against_answers(recipe(teacher="soft"), training(0.01), rows(20)) is None

@@ -25,10 +25,10 @@ INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))
 VALID = sorted((EXAMPLES / "valid").glob("*.yaml"))
 EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n")
 UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R127", "R247", "R249", "R272"}
-UNWRITABLE |= {"R312", "R313", "R314", "R315", "R316", "R317", "R318", "R319", "R351"}
+UNWRITABLE |= {"R312", "R313", "R314", "R315", "R316", "R317", "R318", "R319", "R351", "R410"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 
-See test_allowed, test_source and test_unmeasured; R351 is a backend's, in tests/contract.
+See test_allowed, test_source and test_unmeasured; R351 is a backend's, in tests/contract; R410 is git's.
 """
 
 

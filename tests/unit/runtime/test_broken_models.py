@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         _edit("config.json", model_type="nothing", architectures=[]),
         {"X601", "X604"},
     ),
-    "deep tokenizer": (_text("tokenizer.json", DEEP), {"X601"}),
+    "deep tokenizer": (_text("tokenizer.json", DEEP), {"X694"}),
     "empty tokenizer": (_text("tokenizer.json", "{}"), {"X601"}),
     "tokenizer of a wrong type": (_edit("tokenizer.json", model={"type": "None"}), {"X601"}),
     "tokenizer settings null": (_text("tokenizer_config.json", "null"), {"X694"}),

@@ -22,11 +22,12 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "started", "seconds", "run_directory", "stages.[].key", "stages.[].reason", "stages.[].seconds",
         "baselines.[].seconds", "training.seconds", "training.cpu_seconds", "costs.[].seconds",
     ),
-    "memory, disk and sizes of files that are not at hand, and what was estimated": (
+    "memory, disk, confinement and sizes of files that are not at hand, and what was estimated": (
         "training.peak_memory_bytes", "costs.[].basis", "costs.[].estimated", "costs.[].estimated_seconds",
         "costs.[].estimated_memory_bytes", "costs.[].memory_bytes", "costs.[].estimated_disk_bytes",
         "costs.[].disk_bytes", "files.[].bytes", "files.[].bits_per_weight", "files.[].fallback_tensors",
         "files.[].tensors", "files.[].format", "environment.threads", "environment.memory", "environment.bfloat16",
+        "environment.confined",
         "quantized.metrics.[].value", "quantized.metrics.[].n",
     ),
     "losses, parameters and checkpoints of the training": (

@@ -11,6 +11,7 @@ import errno
 import gc
 import importlib
 import os
+import re
 import resource
 import signal
 import sys
@@ -24,6 +25,10 @@ from typing import Any, Final
 from support.kill_server import HEAVY
 
 PR_SET_CHILD_SUBREAPER: Final = 36
+SERVER: Final = re.compile(r"tests/support/\w+_server\.py")
+"""In the command line of a process that outlives the test which started it, and answers others."""
+_STANDING: Final[set[int]] = set()
+"""Children that stood before a run was begun: they are none of its own."""
 POLL: Final = 0.01
 MOST_SECONDS: Final = 300.0
 WRITES: Final = frozenset(
@@ -97,6 +102,7 @@ def start(folder: Path, words: list[str], *, setup: Setup = lambda: None) -> For
 
 def fork(folder: Path, work: Callable[[], int], *, setup: Setup = lambda: None) -> Forked:
     """Do some work in a process of its own that stands in `folder`; its status is what the work returns."""
+    _STANDING.update(_children())
     # Flushed before the fork, so that nothing stands in a buffer twice.
     sys.stdout.flush()
     sys.stderr.flush()
@@ -147,11 +153,11 @@ def alive(*, seconds: float = 1.0) -> list[str]:
     deadline = time.monotonic() + seconds
     while True:
         _reap()
-        found = _children()
+        found = [number for number in _children() if number not in _STANDING]
         if not found or time.monotonic() >= deadline:
             break
         time.sleep(POLL)
-    lines = [_command_line(number) for number in found]
+    lines = [_command_line(number)[-200:] for number in found]
     for number in found:
         os.kill(number, signal.SIGKILL)
     time.sleep(POLL if found else 0)
@@ -169,8 +175,9 @@ def _reap() -> None:
 
 
 def _children() -> list[int]:
+    """Return what this process has started or adopted, but for the servers that all tests share."""
     text = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
-    return [int(number) for number in text.split()]
+    return [number for number in map(int, text.split()) if not SERVER.search(_command_line(number))]
 
 
 def _command_line(number: int) -> str:
@@ -178,7 +185,7 @@ def _command_line(number: int) -> str:
         line = Path(f"/proc/{number}/cmdline").read_bytes()
     except OSError:
         return ""
-    return line.replace(b"\0", b" ").decode("utf-8", "replace")[-200:]
+    return line.replace(b"\0", b" ").decode("utf-8", "replace")
 
 
 def is_write(event: str, arguments: tuple[Any, ...]) -> bool:

@@ -55,13 +55,7 @@ SERVED = {served.name: served for served in (CONVERTER, AXOLOTL)}
 SCRIPT = """\
 import json, os, signal, socket, sys
 server = socket.socket(socket.AF_UNIX)
-try:
-    server.connect({address!r})
-except OSError:
-    # The server is gone: the module starts as users start it, only later.
-    import runpy
-    runpy.run_module({name!r}, run_name="__main__")
-    sys.exit(0)
+server.connect({address!r})
 given = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [b"%16d" % len(given)], [0, 1, 2])
 server.sendall(given)
@@ -94,10 +88,11 @@ def script_of(one: Served) -> Path:
 
 def _start(one: Served, folder: Path) -> None:
     address = str(folder / "socket")
-    (folder / "ask.py").write_text(SCRIPT.format(address=address, name=one.name), encoding="utf-8")
+    (folder / "ask.py").write_text(SCRIPT.format(address=address), encoding="utf-8")
     root = Path(__file__).parents[2]
     subprocess.run(
         [sys.executable, "-P", __file__, one.name, address],
+        cwd=folder,  # that of the test may be gone before everything is imported
         env={**os.environ, "PYTHONPATH": str(root)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

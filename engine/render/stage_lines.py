@@ -23,7 +23,12 @@ from engine.render.metric_format import is_share, lower_note, prose_name, value_
 from engine.render.number_format import amount, count, duration, millions, percent, size
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import recorded_line, split_lines
-from engine.render.report.sections.export import broken_checks, ladder_summary, rung_answer
+from engine.render.report.sections.export import (
+    broken_checks,
+    ladder_summary,
+    rung_answer,
+    sample_text,
+)
 from engine.render.report.sections.training import packed
 
 _TIME_WIDTH = 13
@@ -136,6 +141,7 @@ def ladder_lines(ladder: Sequence[VariantResult], *, metric: str) -> str:
         return ""
     shown = f"{ladder_summary(ladder, metric)}   {prose_name(metric)}".split(" · ")
     lines = [_joined(shown, " · ")]
+    lines += [f"{rung.name} was {text}" for rung in ladder if (text := sample_text(rung))]
     broken = ((rung, "; ".join(map(check_sentence, broken_checks(rung)))) for rung in ladder)
     lines += [f"{rung.name} {rung_answer(rung)}: {why}" for rung, why in broken if why]
     taken = [rung for rung in ladder if rung.verdict is None or rung.verdict.status is Status.PASS]

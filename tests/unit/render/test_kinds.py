@@ -161,6 +161,23 @@ def test_a_ladder_in_the_terminal_names_every_form_and_the_one_that_leaves() -> 
     assert lines.endswith("Q4_K_M agrees on 296 of 300 rows (98.7 %), 4 changed")
 
 
+def test_a_form_that_was_asked_a_sample_says_so_and_shows_no_score_beside_the_others() -> None:
+    report = reports.rich()
+    ladder = tuple(
+        dataclasses.replace(rung, sampled_of=300, scores=dataclasses.replace(rung.scores, rows=64))
+        if rung.name == "f16"
+        else rung
+        for rung in report.ladder
+    )
+
+    lines = ladder_lines(ladder, metric="macro_f1")
+    page = render_markdown(dataclasses.replace(report, ladder=ladder))
+
+    assert "f16 was asked a sample, 64 of 300 rows" in lines
+    assert "f16 0.897" not in lines
+    assert "asked a sample, 64 of 300 rows" in page
+
+
 def test_a_ladder_without_answers_tells_the_shift() -> None:
     assert "Q4_K_M moved log-probabilities by 0.0391 nats" in ladder_lines(
         reports.chat().ladder, metric="bits_per_byte"

@@ -143,12 +143,18 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
         _token_parity(rung),
     )
     notes = [*map(check_sentence, broken_checks(rung)), *([] if is_plain else [rung.note])]
-    if rung.sampled_of is not None:
+    if sample := sample_text(rung):
         notes.append(
-            f"asked a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows: it does not leave,"
-            " and all are asked where the sample does not hold"
+            f"{sample}: it does not leave, and all are asked where the sample does not hold"
         )
     return blocks.Row(cells=cells, note="; ".join(notes))
+
+
+def sample_text(rung: VariantResult) -> str:
+    """`asked a sample, 64 of 300 rows`; empty for a form that was asked all rows."""
+    if rung.sampled_of is None:
+        return ""
+    return f"asked a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
 
 
 def _changed(rung: VariantResult) -> str:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-REVISION: Final = 1
-"""Bumped when the texts change."""
 PRINTABLE: Final = [chr(code) for code in range(32, 127)]
 WORDS: Final = [
     "the",
@@ -153,7 +151,7 @@ MIXED: Final = 900
 
 @cache
 def corpus() -> tuple[str, ...]:
-    """Return the texts, none of them twice."""
+    """Return the texts, none of them twice. With other texts, `predict_gguf.REVISION` is another one."""
     return tuple(dict.fromkeys(_texts()))
 
 

@@ -13,7 +13,7 @@ from engine.errors import StoreError
 from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.store import Artifact, FileEntry, Store, Stored
-from engine.store.manifest import plain_status, read_manifest, regular_files
+from engine.store.manifest import ArtifactFolder, plain_status, read_manifest, regular_files
 from engine.store.runs import (
     RECORD,
     REPORTED,
@@ -61,8 +61,8 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
 
     EnvironmentProblem E757 for a key that cannot be read.
     """
-    folders, store = list(_result_folders(root)), Store(root)
-    runs = [run for name in Runs(root).names() for run in Runs(root).of(name)]
+    folders, store, recorded = list(_result_folders(root)), Store(root), Runs(root)
+    runs = [run for name in recorded.names() for run in recorded.of(name)]
     damaged: list[Found] = []
     left: list[Found] = []
     hashed = 0
@@ -72,9 +72,10 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
         name = f"{stage} {folder.name[:12]}"
         if found.stored in LEFT_ALONE:
             left.append(Found(what="result", name=name, why=LEFT_ALONE[found.stored]))
-        elif why := _why_damaged(store, folder):
-            damaged.append(Found(what="result", name=name, why=why))
-        hashed += sum(one.bytes for one in found.artifact.files) if found.artifact else 0
+        else:
+            hashed += sum(one.bytes for one in found.artifact.files) if found.artifact else 0
+            if why := _why_damaged(store, found):
+                damaged.append(Found(what="result", name=name, why=why))
         progress.update(number, len(folders) + len(runs), "results and runs")
     for number, run in enumerate(runs, len(folders) + 1):
         name = f"{run.parent.name}/{run.name}"
@@ -98,9 +99,8 @@ def _result_folders(root: Path) -> Iterator[Path]:
             yield from sorted(path for path in outer.iterdir() if not path.name.startswith("."))
 
 
-def _why_damaged(store: Store, folder: Path) -> str:
+def _why_damaged(store: Store, found: ArtifactFolder) -> str:
     """Return why a result cannot be used; empty for one whose every byte is right."""
-    found = read_manifest(folder)
     artifact = found.artifact
     if found.stored is not Stored.WHOLE or artifact is None:
         return "its manifest cannot be read"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
 from engine.errors import EnvironmentProblem
 from engine.recipe.model import PathRef, Recipe
+from engine.store.remote.place import SharedPlace
 
 
-def confine_run(options: argparse.Namespace, recipe: Recipe, root: Path) -> None:
+def confine_run(
+    options: argparse.Namespace, recipe: Recipe, root: Path, *, shared: SharedPlace | None = None
+) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
 
     Nothing happens where a program calls the command line in its own process, which is not ours to confine.
@@ -35,12 +39,16 @@ def confine_run(options: argparse.Namespace, recipe: Recipe, root: Path) -> None
         not isinstance(ref, PathRef) for _, ref, _ in references_of(recipe)
     )
     folder = recipe.file.parent
+    if shared and shared.folder:
+        # rights are those of folders that are there; what cannot be made is reported when it is connected to
+        with contextlib.suppress(OSError):
+            shared.folder.mkdir(parents=True, exist_ok=True)
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
         reads=[recipe.file, *paths, *([folder / recipe.extends] if recipe.extends else [])],
         # The lock stands beside the recipe.
-        writes=[root, folder],
-        is_remote=is_remote,
+        writes=[root, folder, *([shared.folder] if shared and shared.folder else [])],
+        is_remote=is_remote or bool(shared and shared.is_bucket),
     )
     try:
         confine_main(rights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from engine.cli.confinement import confine_run
@@ -19,6 +20,8 @@ from engine.cli.place import (
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
 from engine.stages import STAGES
+from engine.store.remote.place import VARIABLE, shared_place
+from engine.store.remote.store import Sharing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--update-lock", update)
     add_quiet(parser)
     add_shared(parser, allow=True)
+    parser.add_argument(
+        "--store-remote", metavar="URL", default=os.environ.get(VARIABLE, ""),
+        help="take results from this shared store, and give it new ones: a folder, s3://, gs:// or az:// "
+        f"(default: {VARIABLE})",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,13 +65,14 @@ def run(options: argparse.Namespace) -> int:
     refuse_unmeasured(recipe, until=options.until)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    confine_run(options, recipe, root)
+    sharing = sharing_of(options)
+    confine_run(options, recipe, root, shared=sharing.place if sharing else None)
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,
             warnings,
             root=root,
-            options=RunOptions(until=options.until, force=tuple(options.force)),
+            options=RunOptions(until=options.until, force=tuple(options.force), sharing=sharing),
             lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
@@ -76,3 +85,14 @@ def run(options: argparse.Namespace) -> int:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code
+
+
+def sharing_of(options: argparse.Namespace) -> Sharing | None:
+    """Which shared store the options name; None for none. RecipeError R435, R436."""
+    if not options.store_remote:
+        return None
+    return Sharing(
+        place=shared_place(options.store_remote),
+        is_trusted=options.trust_store,
+        is_required=options.frozen,
+    )

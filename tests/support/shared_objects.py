@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.store.remote.objects import Objects, OversizeError, UnreachableError
+from engine.store.remote.objects import ObjectStore, OversizeError, UnreachableError
 from engine.store.remote.place import shared_place
 from engine.store.remote.store import SharedStore, Sharing
 
 
-class Held(Objects):
-    """Objects in memory."""
+class Held(ObjectStore):
+    """ObjectStore in memory."""
 
     def __init__(self) -> None:
         self.held: dict[str, bytes] = {}
@@ -54,7 +54,7 @@ class Held(Objects):
 
 
 def machine(
-    root: Path, objects: Objects | None, *, trusts: bool = False, required: bool = False
+    root: Path, objects: ObjectStore | None, *, trusts: bool = False, required: bool = False
 ) -> SharedStore:
     """A machine's own store in front of these objects; of a folder beside it without any."""
     place = shared_place(str(root.parent / "shared"))

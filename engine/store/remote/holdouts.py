@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.store.key import canonical_json
-from engine.store.remote.objects import Objects
+from engine.store.remote.objects import ObjectStore
 
 MOST: Final = 100_000
 """Decisions that are counted; a holdout is worn out long before."""
@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"(?:.*/)?holdouts/[0-9a-f]{16,64}/[0-9a-f]{64}\.json"
 
 
 def decisions_there(
-    objects: Objects, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
+    objects: ObjectStore, digest: str, decisions: Sequence[Mapping[str, Any]] = ()
 ) -> int:
     """Return how many decisions are known of a holdout, once these are among them. UnreachableError."""
     folder = f"holdouts/{digest}"

@@ -30,7 +30,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class FilePart:
     """A run of bytes of a file."""
 
     start: int
@@ -59,14 +59,14 @@ def blob_name(digest: str) -> str:
     return f"blobs/{digest[:2]}/{digest}"
 
 
-def parts_of(entry: FileEntry, digests: Mapping[str, tuple[str, ...]]) -> Iterator[Part]:
+def parts_of(entry: FileEntry, digests: Mapping[str, tuple[str, ...]]) -> Iterator[FilePart]:
     """Yield the parts of a file, in order. ValueError where there are more or fewer than its size says."""
     named = digests.get(entry.sha256, (entry.sha256,) if entry.bytes <= PART else ())
     if len(named) != max(1, -(-entry.bytes // PART)):
         raise ValueError(f"`{entry.name}` has {len(named)} parts, and {entry.bytes} bytes")
     for number, digest in enumerate(named):
         start = number * PART
-        yield Part(start=start, bytes=min(PART, entry.bytes - start), sha256=digest)
+        yield FilePart(start=start, bytes=min(PART, entry.bytes - start), sha256=digest)
 
 
 def digests_of_parts(path: Path) -> tuple[str, ...]:

@@ -30,8 +30,8 @@ class OversizeError(ValueError):
     """An object is larger than what was expected there."""
 
 
-class Objects:
-    """Objects by name. UnreachableError from each call that the server does not answer, or refuses."""
+class ObjectStore:
+    """ObjectStore by name. UnreachableError from each call that the server does not answer, or refuses."""
 
     def __init__(self, client: Any) -> None:
         """Use a store of obstore."""
@@ -88,7 +88,7 @@ class Objects:
         return found[:limit]
 
 
-def connect(place: SharedPlace) -> Objects:
+def connect(place: SharedPlace) -> ObjectStore:
     """Return the objects of a shared store, once it has shown that it writes nothing over.
 
     Raises:
@@ -107,12 +107,12 @@ def connect(place: SharedPlace) -> Objects:
                 client_options={"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
                 retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
             )
-    objects = Objects(client)
+    objects = ObjectStore(client)
     require_conditions(objects)
     return objects
 
 
-def require_conditions(objects: Objects) -> None:
+def require_conditions(objects: ObjectStore) -> None:
     """X861 where the server puts an object over one that is there, though it was asked not to."""
     # where the mark was there before, its refusal is the proof; else the second put must be refused
     if objects.create(MARK, MARK_TEXT) and objects.create(MARK, MARK_TEXT):

@@ -20,7 +20,7 @@ from engine.store.manifest import NAME as MANIFEST
 from engine.store.manifest import ArtifactFolder, Stored, manifest_text
 from engine.store.remote.holdouts import decisions_there
 from engine.store.remote.manifest import SharedManifest
-from engine.store.remote.objects import Objects, UnreachableError, connect
+from engine.store.remote.objects import ObjectStore, UnreachableError, connect
 from engine.store.remote.place import SharedPlace
 from engine.store.remote.transfer import RefusedError, fetch, find, send
 from engine.store.store import Build, Store, storage_errors
@@ -65,7 +65,7 @@ class SharedStore(Store):
         *,
         sharing: Sharing,
         versions: Mapping[str, str] | None = None,
-        objects: Objects | None = None,
+        objects: ObjectStore | None = None,
     ) -> None:
         """Connect to the shared store; without `objects` to that of `sharing`.
 
@@ -197,7 +197,7 @@ class SharedStore(Store):
 
     # -- the server
 
-    def _connected(self) -> Objects:
+    def _connected(self) -> ObjectStore:
         if self._objects is None:
             self._objects = connect(self._sharing.place)
         return self._objects

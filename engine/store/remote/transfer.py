@@ -28,7 +28,7 @@ from engine.store.remote.manifest import (
     read_shared,
     shared_text,
 )
-from engine.store.remote.objects import Objects, OversizeError
+from engine.store.remote.objects import ObjectStore, OversizeError
 
 INCOMING: Final = "incoming"
 """Folder of a store: files that are being taken from a shared one, `<key>/files/`."""
@@ -52,7 +52,7 @@ class Sent:
     """Of blobs that were sent."""
 
 
-def find(objects: Objects, key: str, root: Path) -> SharedManifest | None:
+def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
     """Return the manifest of a key; None where it is absent. UnreachableError, RefusedError."""
     try:
         content = objects.get(artifact_name(key), limit=MOST)
@@ -63,7 +63,7 @@ def find(objects: Objects, key: str, root: Path) -> SharedManifest | None:
         raise RefusedError(str(error)) from error
 
 
-def send(objects: Objects, artifact: Artifact, root: Path) -> Sent:
+def send(objects: ObjectStore, artifact: Artifact, root: Path) -> Sent:
     """Put an artifact where nothing stands: its blobs, then its manifest. UnreachableError, RefusedError."""
     there = find(objects, artifact.key, root)
     if there is not None:
@@ -84,7 +84,7 @@ def send(objects: Objects, artifact: Artifact, root: Path) -> Sent:
     return Sent(there=first, bytes=sent)
 
 
-def _send_blob(objects: Objects, digest: str, path: Path, start: int, size: int) -> int:
+def _send_blob(objects: ObjectStore, digest: str, path: Path, start: int, size: int) -> int:
     name = blob_name(digest)
     known = objects.size(name) if size > LITTLE else None
     if known is None:
@@ -101,7 +101,7 @@ def _send_blob(objects: Objects, digest: str, path: Path, start: int, size: int)
     return 0
 
 
-def fetch(objects: Objects, manifest: SharedManifest, root: Path) -> Path:
+def fetch(objects: ObjectStore, manifest: SharedManifest, root: Path) -> Path:
     """Take the files of an artifact into `incoming/<key>` and return that folder; goes on from what is there.
 
     UnreachableError, RefusedError, OSError.
@@ -123,7 +123,7 @@ def fetch(objects: Objects, manifest: SharedManifest, root: Path) -> Path:
 
 
 def _fetch_file(
-    objects: Objects, entry: FileEntry, files: Path, digests: Mapping[str, tuple[str, ...]]
+    objects: ObjectStore, entry: FileEntry, files: Path, digests: Mapping[str, tuple[str, ...]]
 ) -> None:
     path, whole = files / entry.name, hashlib.sha256()
     # links are not followed: the folder may have come with a project
@@ -154,7 +154,7 @@ def _kept(stream: BinaryIO, start: int, size: int, digest: str) -> bytes | None:
     return content if content and hashlib.sha256(content).hexdigest() == digest else None
 
 
-def _blob(objects: Objects, digest: str, size: int) -> bytes:
+def _blob(objects: ObjectStore, digest: str, size: int) -> bytes:
     try:
         content = objects.get(blob_name(digest), limit=min(size, PART))
     except OversizeError as error:

@@ -38,10 +38,10 @@ def test_a_second_machine_reuses_everything_and_reproduces_nothing(
     run(finished)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     new = another_machine(finished, elsewhere / "new", with_lock=False)
-    repeating = another_machine(finished, elsewhere / "repeating", with_lock=True)
+    locked = another_machine(finished, elsewhere / "locked", with_lock=True)
 
     first = run(new)
-    second = run(repeating, "--frozen")
+    second = run(locked, "--frozen")
 
     assert first.code == 0
     assert statuses(new.folder / ".recipe") == dict.fromkeys(PLAIN, "reused")
@@ -50,7 +50,7 @@ def test_a_second_machine_reuses_everything_and_reproduces_nothing(
     assert all("taken from the shared store" in stage["reason"] for stage in found["stages"])
     assert found["holdout_use"]["looks"] == 1  # of the machine that decided
     assert second.code == 1
-    verdict = report(repeating.folder / ".recipe")["reproduction"]["verdict"]
+    verdict = report(locked.folder / ".recipe")["reproduction"]["verdict"]
     assert verdict == "reused, not reproduced"
 
 

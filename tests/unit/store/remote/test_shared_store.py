@@ -253,7 +253,7 @@ def test_of_writers_at_once_one_wins_and_all_have_its_bytes(tmp_path: Path, ther
         one.join()
 
     assert len({digest for digest, _ in found}) == 1
-    assert sorted(said for _, said in found) == [[], *[["X864"]] * 7]
+    assert sorted(warned for _, warned in found) == [[], *[["X864"]] * 7]
 
 
 def test_a_result_that_was_forced_stays_here_and_the_shared_one_there(
@@ -279,8 +279,8 @@ def test_a_run_goes_on_alone_and_gives_at_the_end(tmp_path: Path, there: Held) -
     there.is_down = False
     store.settle()
 
-    (said,) = store.problems()
-    assert (said.code, said.severity) == ("X860", "warning")
+    (warning,) = store.problems()
+    assert (warning.code, warning.severity) == ("X860", "warning")
     assert artifact_name(KEY.digest) in there.held
 
 

@@ -79,13 +79,14 @@ folder, a cache that only such processes share, and `/dev/shm`. It does not see 
 that is named like a secret, reads nothing from the terminal, writes no core file, and cannot signal others.
 """
 DEGRADED = """
-## The run itself
+## The verb itself
 
-`recipe run` gives up rights too, before its first stage and for good. It keeps the system, this Python, the visible
+`run`, `data`, `challenge` and `plan --probe` give up rights too, before their first stage and for good. They keep the system, this Python, the visible
 files of the recipe's project, what was allowed besides, and the caches of the hub to read; the store, the folder of the
-recipe (for the lock), its own caches and temporary files to write. It has no network where the recipe names only
-files; where it fetches something or asks a server, the network stays. A program that calls the engine keeps its rights:
-its process is not ours to confine.
+recipe (for the lock), its own caches and temporary files to write. They have no network where the recipe names only
+files; where it fetches something or asks a server, the network stays. `try`, `predict` and `serve` keep the model's folder to
+read, of `predict` the rows and the folder of `-o` besides, and have no network but, of `serve`, the port that it listens
+on. A program that calls the engine keeps its rights: its process is not ours to confine.
 
 ## git, and small tools
 
@@ -104,7 +105,8 @@ machine with a GPU the memory is not limited, since drivers reserve far more tha
 - `confined: landlock 3, files only`
 - `not confined: this kernel has no Landlock`, as on macOS, on Windows and in some containers
 
-There, run a stranger's recipe in a container: `docker run --network none -v "$PWD":/w IMAGE recipe run /w/recipe.yaml`.
+There, a verb says so in one line, and a recipe is run only where it counts as yours: you said `recipe trust`, `recipe init` wrote it, or it
+lies below a folder of `projects` in your settings. Any other is refused (X811) without `--unconfined`. Run a stranger's in a container: `docker run --network none -v "$PWD":/w IMAGE recipe run /w/recipe.yaml`.
 """
 LANGUAGE = """\
 `recipe schema KEY` says the same on the command line. A default in plain words is worked out when the

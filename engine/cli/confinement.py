@@ -6,16 +6,23 @@ Nothing happens where a program calls the command line in its own process, which
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import EnvironmentProblem
-from engine.recipe.model import PathRef, Recipe, Reference
+from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.references import sources_at
+from engine.trust.hosts import parse_address
+from engine.trust.resolving import has_proxy
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights
+    from engine.sources.apart import Named
 
 
 def add_unconfined(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +51,6 @@ def confine_run(
     from engine.process.confine import available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
-    from engine.recipe.references import references_of
     from engine.trust.allowed import projects
     from engine.trust.project import project_of
 
@@ -53,9 +59,13 @@ def confine_run(
         sys.stderr.write(f"{available().words}\n")
         return
     named = [one for _, one in named_of(recipe)]
-    has_servers = any(not isinstance(one, PathRef) for one in named)
-    fetched = [*(ref for _, ref, _ in references_of(recipe)), *others]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
+    remote = _remote(recipe, others)
+    # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
+    is_remote = any(has_proxy(parse_address(one)) for one in remote.servers)
+    has_helper = not (is_remote or remote.is_empty)
+    if has_helper:
+        _begin_fetching(remote, root)
     folder = recipe.file.parent
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
@@ -67,9 +77,44 @@ def confine_run(
         ],
         # The lock stands beside the recipe.
         writes=[root, folder],
-        is_remote=has_servers or any(not isinstance(one, PathRef) for one in fetched),
+        is_remote=is_remote,
+        reads_hub=has_helper and bool(remote.hubs),
     )
-    _confine(rights, "the run")
+    _confine(rights, "the run", has_helper=has_helper)
+
+
+def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
+    """Return what a run fetches and asks."""
+    from engine.recipe.outside import named_of
+    from engine.recipe.references import references_of
+    from engine.sources.apart import Named, address_text
+
+    beside = (one.ref for _, source in sources_at(recipe) for one in source.columns)
+    found = [*(ref for _, ref, _ in references_of(recipe)), *beside, *others]
+    servers = {one.url for _, one in named_of(recipe) if isinstance(one, Endpoint)}
+    return Named(
+        hubs=tuple(sorted({ref.repo for ref in found if isinstance(ref, HubRef)})),
+        packages=tuple(sorted({ref.name for ref in found if isinstance(ref, PackageRef)})),
+        servers=tuple(sorted({address_text(parse_address(url)) for url in servers})),
+    )
+
+
+def _begin_fetching(remote: Named, root: Path) -> None:
+    """Start the process that keeps the network for this one. EnvironmentProblem X812."""
+    from engine.process.own_rights import rights_of_fetching
+    from engine.sources.apart import begin
+    from engine.sources.settings import read_settings
+
+    settings = read_settings(os.environ) if remote.packages else None
+    reads = [*settings.find_links, settings.certificates or ""] if settings else []
+    held = ExitStack()
+    atexit.register(held.close)
+    try:
+        begin(remote, rights_of_fetching(root, [one for one in reads if os.path.isabs(one)]), held)
+    except OSError as error:
+        raise EnvironmentProblem.one(
+            "X812", f"the process that fetches cannot be started: {error.strerror}"
+        ) from error
 
 
 def confine_asking(
@@ -116,11 +161,11 @@ def require_trusted(recipe: Recipe, *, is_unconfined: bool) -> None:
     )
 
 
-def _confine(rights: Rights, what: str) -> None:
+def _confine(rights: Rights, what: str, *, has_helper: bool = False) -> None:
     from engine.process.confine import ConfinementError, confine_main
 
     try:
-        confine_main(rights)
+        confine_main(rights, has_helper=has_helper)
     except ConfinementError as error:
         raise EnvironmentProblem.one(
             "X825", f"{what} {error.strerror}", hint="run it in a container, and report this"

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from engine.cli.main import main
 from engine.process.confine import NONE, OPEN, Available, ConfinementError, Rights, available
+from engine.sources.apart import Named
 from support.project import write_project
 
 ASKING = {"try": ("a.gguf", "x"), "predict": ("a.gguf", "rows.jsonl"), "serve": ("a.gguf",)}
@@ -44,7 +46,7 @@ def given_up(monkeypatch: pytest.MonkeyPatch, careful_user: Path) -> list[Rights
     assert careful_user.is_dir()
     kept: list[Rights] = []
 
-    def confine(rights: Rights) -> None:
+    def confine(rights: Rights, **_: object) -> None:
         kept.append(rights)
         raise ConfinementError(1, "stopped here")
 
@@ -88,12 +90,36 @@ def test_verbs_that_run_a_recipe_give_up_what_it_does_not_need(
     assert str(tmp_path / "newer") in given_up[0].read
 
 
-def test_the_network_stays_for_a_newer_model_of_the_hub(
+def test_what_is_of_the_hub_is_fetched_by_a_process_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_up: list[Rights]
 ) -> None:
+    begun: list[tuple[Named, Rights]] = []
+    monkeypatch.setattr(
+        "engine.sources.apart.begin", lambda named, rights, _: begun.append((named, rights))
+    )
     _folder(tmp_path)
 
     _called(monkeypatch, "challenge", "recipe.yaml", "--base-model", f"o/n@{'0' * 40}")
+
+    (fetching, rights), (own,) = begun[0], given_up
+    assert (fetching, rights.network, own.network) == (Named(hubs=("o/n",)), OPEN, NONE)
+    hub = str(Path.home() / ".cache" / "huggingface")
+    assert (hub in rights.write, hub in own.write, f"{hub}/hub" in own.read) == (True, False, True)
+    assert str(tmp_path) not in rights.read
+
+
+def test_what_goes_through_a_proxy_keeps_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_up: list[Rights]
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    _folder(tmp_path)
+    served = {"name": "remote", "endpoint": "https://models.example/v1", "model": "served"}
+    fields = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    fields |= {"baselines": [{"model": served}], "allow_moving": True}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(fields))
+
+    _called(monkeypatch, "run", "recipe.yaml", "--allow-host", "models.example")
 
     assert [one.network for one in given_up] == [OPEN]
 

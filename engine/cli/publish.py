@@ -21,7 +21,7 @@ from engine.render.number_format import size
 
 if TYPE_CHECKING:
     from engine.publish.contents import Publication
-    from engine.publish.places import Note, Place, Published
+    from engine.publish.target import Note, Published, Target
 
 PLACES = ("hub", "folder")
 FORMS = ("gguf", "merged", "adapter")
@@ -64,10 +64,10 @@ def run(options: argparse.Namespace) -> None:
     folder, root = find_run(recipe_name(options.run), options), store_of(options)
     place = _place(options)
     from engine.files.leases import temporary_folder  # after the arguments are known good
-    from engine.publish.contents import Wanted, gather
+    from engine.publish.contents import PublishOptions, gather
     from engine.store import Store
 
-    wanted = Wanted(
+    wanted = PublishOptions(
         forms=tuple(dict.fromkeys(options.form)),
         not_accepted=options.not_accepted,
         key=options.key,
@@ -81,14 +81,14 @@ def run(options: argparse.Namespace) -> None:
     show_result(options, value, "\n".join(_lines(place, publication, done)))
 
 
-def _place(options: argparse.Namespace) -> Place:
+def _place(options: argparse.Namespace) -> Target:
     if options.to == "hub":
         from engine.publish.hub import Hub
 
         return Hub(repo=options.name, is_public=options.public)
     from engine.publish.folder import Folder
 
-    return Folder(target=Path(options.name))
+    return Folder(folder=Path(options.name))
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def _notes(root: Path) -> Iterator[Note]:
             progress.close()
 
 
-def _lines(place: Place, publication: Publication, done: Published | None) -> list[str]:
+def _lines(place: Target, publication: Publication, done: Published | None) -> list[str]:
     widest = max(len(file.name) for file in publication.files)
     files = [
         f"  {file.name:<{widest}}  {size(file.bytes):>9}  sha256 {file.sha256}"

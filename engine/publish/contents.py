@@ -80,7 +80,7 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class PublishOptions:
     """What the user asks to publish."""
 
     forms: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ class Wanted:
     """Make the user's own key where there is none yet."""
 
 
-def gather(run: Path, store: Store, wanted: Wanted, work: Path) -> Publication:
+def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publication:
     """Return what a run publishes; what is written for it stands in the folder `work`.
 
     Raises:

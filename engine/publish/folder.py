@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import RecipeError
 from engine.files.new_folder import new_folder
 from engine.publish.contents import Publication
-from engine.publish.places import Note, Published, other_file
+from engine.publish.target import Note, Published, other_file
 from engine.store import sha256_of
 
 
@@ -17,25 +17,25 @@ from engine.store import sha256_of
 class Folder:
     """A new folder."""
 
-    target: Path
+    folder: Path
 
     def words(self) -> str:
         """Return where the files would go."""
-        return f"the new folder {self.target}"
+        return f"the new folder {self.folder}"
 
     def check(self, publication: Publication) -> None:
         """RecipeError X830 where something stands there."""
         del publication
-        if self.target.exists() or self.target.is_symlink():
+        if self.folder.exists() or self.folder.is_symlink():
             raise RecipeError.one(
                 "X830",
-                f"`{self.target}` is there already: nothing is overwritten",
+                f"`{self.folder}` is there already: nothing is overwritten",
                 hint="name another folder with --name FOLDER",
             )
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Write the folder whole or not at all. RecipeError, StoreError X830; StoreError X832."""
-        with new_folder(self.target, code="X830", option="--name FOLDER") as folder:
+        with new_folder(self.folder, code="X830", option="--name FOLDER") as folder:
             for file in publication.files:
                 note(file.name)
                 target = folder / file.name
@@ -43,5 +43,5 @@ class Folder:
                 shutil.copyfile(file.path, target)
                 found = sha256_of(target)
                 if found != file.sha256:
-                    raise other_file(str(self.target), file.name, sent=file.sha256, found=found)
-        return Published(place=str(self.target), digest="", read_back=len(publication.files))
+                    raise other_file(str(self.folder), file.name, sent=file.sha256, found=found)
+        return Published(place=str(self.folder), digest="", read_back=len(publication.files))

@@ -23,7 +23,7 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.contents import Publication, PublishedFile
-from engine.publish.places import Note, Published, other_file
+from engine.publish.target import Note, Published, other_file
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address
@@ -82,7 +82,7 @@ class Hub:
             api = HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
             parent = self._prepared(api, note)
             note(f"uploading {len(publication.files)} files")
-            with warnings.catch_warnings(record=True) as said:
+            with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always")
                 commit = api.create_commit(
                     self.repo,
@@ -97,7 +97,7 @@ class Hub:
                 note(f"reading {file.name} back")
                 self._read_back(file, str(commit.oid), token=token, endpoint=endpoint)
             self._require_visibility(api.repo_info(self.repo))
-        lines = [first_line(ValueError(redacted(str(one.message)))) for one in said]
+        lines = [first_line(ValueError(redacted(str(one.message)))) for one in heard]
         return Published(
             place=f"{endpoint}/{self.repo}",
             digest=str(commit.oid),

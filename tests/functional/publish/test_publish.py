@@ -231,7 +231,7 @@ def test_a_form_that_the_run_has_not_is_named(tmp_path: Path) -> None:
         list(contents._model_files(tmp_path, known, ["merged"]))
 
 
-def test_errors_of_the_hub_are_told_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_the_hub_are_shown_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_secret("hf_secret_of_a_test")
     with pytest.raises(EnvironmentProblem) as caught, publishing._translated():
         raise ValueError("refused: Bearer hf_secret_of_a_test")

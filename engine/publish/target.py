@@ -27,7 +27,7 @@ class Published:
     """What else a person should know, a line each."""
 
 
-class Place(Protocol):
+class Target(Protocol):
     """One kind of place."""
 
     def words(self) -> str:

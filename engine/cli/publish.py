@@ -21,7 +21,7 @@ from engine.render.number_format import size
 
 if TYPE_CHECKING:
     from engine.publish.contents import Publication
-    from engine.publish.target import Note, Published, Target
+    from engine.publish.destination import Destination, Note, Published
 
 PLACES = ("hub", "folder")
 FORMS = ("gguf", "merged", "adapter")
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
     show_result(options, value, "\n".join(_lines(place, publication, done)))
 
 
-def _place(options: argparse.Namespace) -> Target:
+def _place(options: argparse.Namespace) -> Destination:
     if options.to == "hub":
         from engine.publish.hub import Hub
 
@@ -105,7 +105,7 @@ def _notes(root: Path) -> Iterator[Note]:
             progress.close()
 
 
-def _lines(place: Target, publication: Publication, done: Published | None) -> list[str]:
+def _lines(place: Destination, publication: Publication, done: Published | None) -> list[str]:
     widest = max(len(file.name) for file in publication.files)
     files = [
         f"  {file.name:<{widest}}  {size(file.bytes):>9}  sha256 {file.sha256}"

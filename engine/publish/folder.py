@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.errors import RecipeError
 from engine.files.new_folder import new_folder
 from engine.publish.contents import Publication
-from engine.publish.target import Note, Published, other_file
+from engine.publish.destination import Note, Published, other_file
 from engine.store import sha256_of
 
 

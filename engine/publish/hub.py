@@ -23,7 +23,7 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.contents import Publication, PublishedFile
-from engine.publish.target import Note, Published, other_file
+from engine.publish.destination import Note, Published, other_file
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address

@@ -27,7 +27,7 @@ class Published:
     """What else a person should know, a line each."""
 
 
-class Target(Protocol):
+class Destination(Protocol):
     """One kind of place."""
 
     def words(self) -> str:

@@ -10,8 +10,12 @@ from engine.errors import EnvironmentProblem
 from engine.recipe.model import PathRef, Recipe
 
 
-def confine_run(options: argparse.Namespace, recipe: Recipe, root: Path) -> None:
+def confine_run(
+    options: argparse.Namespace, recipe: Recipe, root: Path, *, has_ranks: bool = False
+) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
+
+    With `has_ranks` processes of one training reach each other, over the loopback address.
 
     Nothing happens where a program calls the command line in its own process, which is not ours to confine.
     EnvironmentProblem X825 where the kernel refuses what it offers.
@@ -41,6 +45,7 @@ def confine_run(options: argparse.Namespace, recipe: Recipe, root: Path) -> None
         # The lock stands beside the recipe.
         writes=[root, folder],
         is_remote=is_remote,
+        has_ranks=has_ranks,
     )
     try:
         confine_main(rights)

@@ -5,7 +5,7 @@ Its launch folder has `prepared/` besides: the rows as Axolotl prepared them.
 
 from __future__ import annotations
 
-import yaml
+from typing import Any
 
 from engine.backends import process_training
 from engine.backends.base import Launch, Trained
@@ -13,7 +13,9 @@ from engine.backends.process_training import (
     CONFIG,
     LAUNCH,
     OUTPUT,
+    SHARDED,
     TrainingProgram,
+    as_yaml,
     ranks_config,
 )
 from engine.process import start as processes
@@ -27,6 +29,7 @@ ON_CPU: dict[str, str] = {"ACCELERATE_USE_CPU": "true"}
 ROWS_AND_PASSES = ("micro_batch_size", "gradient_accumulation_steps")
 """How the config calls the rows of a pass and the passes of a step."""
 SEVERAL = "engine.runtime.axolotl_plugin.SeveralProcesses"
+SHARE_PREFIX = "engine.runtime.axolotl_plugin.SharePrefix"
 
 
 def train(launch: Launch) -> Trained:
@@ -39,7 +42,7 @@ def train(launch: Launch) -> Trained:
         command=lambda _: processes.module("engine.backends.axolotl_child")(name),
         variables=environment(launch),
         folders=FOLDERS,
-        config=_config_of_ranks(launch) if together else None,
+        config=as_yaml(config_of_ranks(launch)) if together else None,
     )
     return process_training.train(launch, program)
 
@@ -50,7 +53,12 @@ def environment(launch: Launch) -> dict[str, str]:
     return process_training.environment(launch, SET_VARIABLES | (ON_CPU if on_cpu else {}))
 
 
-def _config_of_ranks(launch: Launch) -> str:
+def config_of_ranks(launch: Launch) -> dict[str, Any]:
+    """Return the config as one of several processes takes it."""
     config = ranks_config(launch, ROWS_AND_PASSES)
     plugins: list[str] = [*config["plugins"], SEVERAL]
-    return yaml.safe_dump({**config, "plugins": plugins}, sort_keys=False, allow_unicode=True)
+    if launch.ranks.shard:
+        # Parts of weights can neither be fused nor looked at by themselves, so batches are plain.
+        plugins = [name for name in plugins if name != SHARE_PREFIX]
+        config |= {"fsdp_version": 2, "fsdp_config": SHARDED}
+    return {**config, "plugins": plugins}

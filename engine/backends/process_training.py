@@ -59,6 +59,15 @@ SET_VARIABLES: dict[str, str] = {
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+SHARDED: dict[str, Any] = {
+    "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    # So that a checkpoint has whole weights, whoever reads it.
+    "state_dict_type": "FULL_STATE_DICT",
+    "cpu_ram_efficient_loading": False,
+}
+"""How a model is divided among processes (FSDP2). Compiled for GPUs; not run on one by us."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgram:
     """A program that trains by a config in its working folder."""
@@ -172,6 +181,12 @@ def ranks_config(launch: Launch, keys: tuple[str, str]) -> dict[str, Any]:
     """Return the compiled config as one of several processes takes it; `keys` as `engine.compute.ranks.for_ranks`."""
     config: dict[str, Any] = yaml.safe_load(launch.config)
     return for_ranks(config, divided(launch.method, launch.ranks), keys)
+
+
+def as_yaml(config: Mapping[str, Any]) -> str:
+    """Return a config of several processes as a file's text."""
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return text
 
 
 def event_files(launch: Launch) -> list[str]:

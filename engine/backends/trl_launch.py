@@ -19,7 +19,9 @@ from engine.backends.process_training import (
     CONFIG,
     LAUNCH,
     OUTPUT,
+    SHARDED,
     TrainingProgram,
+    as_yaml,
     ranks_config,
 )
 from engine.backends.resuming import train_on
@@ -56,7 +58,7 @@ def train(launch: Launch) -> Trained:
 
 def _train_together(launch: Launch) -> Trained:
     """Train with several processes, which are children like those of Axolotl."""
-    config = ranks_config(launch, ROWS_AND_PASSES)
+    config = config_of_ranks(launch)
 
     def command(resume: str | None) -> Command:
         words = (LAUNCH, launch.setting.device.kind, *([resume] if resume else ()))
@@ -66,9 +68,19 @@ def _train_together(launch: Launch) -> Trained:
         tool="trl",
         command=command,
         variables=process_training.environment(launch, {}),
-        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        config=as_yaml(config),
     )
     return process_training.train(launch, program)
+
+
+def config_of_ranks(launch: Launch) -> dict[str, Any]:
+    """Return the config as one of several processes takes it."""
+    config = ranks_config(launch, ROWS_AND_PASSES)
+    if launch.ranks.shard:
+        # Parts of weights can neither be fused nor looked at by themselves, so batches are plain.
+        config.pop("shared_prefix", None)
+        config |= {"fsdp": True, "fsdp_config": {"version": 2, **SHARDED}}
+    return config
 
 
 def refuse_other_processes(variables: Mapping[str, str]) -> None:

@@ -31,14 +31,15 @@ def compute_lines(
     together = (
         "weights and optimizer divided among them" if ranks.shard else "each with all weights"
     )
-    yield f"{profile.name}: {ranks.size} processes on this machine, one {kind} each, {together}"
+    device = "sharing its cores" if kind == "cpu" else "one GPU each"
+    yield f"{profile.name}: {ranks.size} processes on this machine, {device}, {together}"
     for method in dict.fromkeys(methods_of(recipe)):
         division = divided(method, ranks)
         lowered = division.micro_batch_size < method.micro_batch_size
-        why = f" (micro_batch_size {method.micro_batch_size} does not fit)" if lowered else ""
+        why = f" (micro_batch_size {method.micro_batch_size} lowered)" if lowered else ""
         yield (
             f"batch {method.batch_size} = {division.micro_batch_size} rows x {division.accumulation} "
-            f"passes x {ranks.size} processes{why}"
+            f"pass{'' if division.accumulation == 1 else 'es'} x {ranks.size} processes{why}"
         )
         if (
             rows is not None

@@ -81,7 +81,8 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             learn_all=bool(cfg.train_on_inputs),
         )
         # In this order: what `Watch` has written the digests of is gone on from, and its step not saved again.
-        return [KeepAdapters(), Watch(write_event, written), SaveAndStop()]
+        looked_at = None if cfg.fsdp_config else written
+        return [KeepAdapters(), Watch(write_event, looked_at), SaveAndStop()]
 
 
 class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

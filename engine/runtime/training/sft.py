@@ -147,7 +147,8 @@ def train(
         resume=folders.resume,
         report=report,
         targets=folders.targets,
-        written=written,
+        # Of weights that are divided among processes none has the whole.
+        written=None if config.get("fsdp") else written,
     )
 
 

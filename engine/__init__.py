@@ -18,6 +18,7 @@ For a guided tour read these six files first:
 The rooms, from the command line down; each imports only from those below it:
 
 - `cli`: one module a verb; arguments become one call, the result is printed.
+- `publish`: a run's model put where people fetch models, and read back.
 - `bundle`: a signed archive of an accepted run, and its offline check.
 - `serving`: an exported model behind HTTP.
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def confine_run(
     """
     if not options.has_own_process:
         return
-    from engine.process.confine import available
+    from engine.process.confine import LOOPBACK, NONE, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.trust.allowed import projects
@@ -80,9 +81,11 @@ def confine_run(
         # The lock stands beside the recipe.
         writes=[root, folder],
         is_remote=is_remote,
-        has_ranks=has_ranks,
         reads_hub=has_helper and bool(remote.hubs),
     )
+    if has_ranks and rights.network == NONE:
+        # A filter of sockets that is set here cannot be lifted for the training.
+        rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
 
 

@@ -121,9 +121,8 @@ def run(options: argparse.Namespace) -> None:
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
     require_ranks(recipe, device, profile.ranks)
-    found = on_ranks(
-        forecast(plan, store, price=price, elsewhere=bool(options.device)), profile.ranks
-    )
+    found = forecast(plan, store, price=price, elsewhere=bool(options.device))
+    found = on_ranks(found, profile.ranks)
     counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
@@ -139,8 +138,8 @@ def run(options: argparse.Namespace) -> None:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
-    facts = [*under("compute", compute_lines(profile, plan.trained or recipe, counted, found))]
-    facts += [*under("refused", (f"a run here: {one.headline()}" for one in missing))]
+    facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
+    facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
     facts += _row_facts(plan, counted)
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []

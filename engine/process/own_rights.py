@@ -15,7 +15,7 @@ from typing import Final
 
 from engine.files.user import cache_folder, config_folder, state_folder
 from engine.process import policies
-from engine.process.confine import LOOPBACK, NONE, OPEN, Rights
+from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import program
 
 HUB_FOLDERS: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE")
@@ -31,15 +31,13 @@ def rights_of_a_run(
     reads: Sequence[Path],
     writes: Iterable[Path],
     is_remote: bool,
-    has_ranks: bool = False,
     reads_hub: bool = False,
     variables: Mapping[str, str] = os.environ,
 ) -> Rights:
     """Return the rights of a run; `project` are the folders whose files it may read, hidden names left out.
 
-    `is_remote`: it fetches or asks a server by itself, so the network stays. `has_ranks`: processes of one training
-    reach each other, so sockets stay. `reads_hub`: another process fetches, and it reads what that leaves in the caches
-    of the hub.
+    `is_remote`: it fetches or asks a server by itself, so the network stays. `reads_hub`: another process fetches, and
+    it reads what that leaves in the caches of the hub.
     """
     base = policies.base_rights()
     home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
@@ -61,7 +59,7 @@ def rights_of_a_run(
         listed=(*base.listed, *map(str, tops)),
         write=(policies.SHARED_MEMORY, *(str(folder.resolve()) for folder in kept)),
         devices=(*policies.DEVICES, "/dev/tty", "/dev/pts", *policies.gpus(), *process),
-        network=OPEN if is_remote else LOOPBACK if has_ranks else NONE,
+        network=OPEN if is_remote else NONE,
     )
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from engine.compute.profile import ComputeProfile
 from engine.compute.ranks import BatchDivision, Ranks, divided, repeated_rows
-from engine.estimate.ranks import time_words
 from engine.estimate.run import Forecast
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import count
 from engine.training.trained_rows import TrainedRows
 
+DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
+SHARED = "no faster than one process: processes of a CPU share its cores"
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
 
@@ -47,7 +48,7 @@ def compute_lines(
             and (text := repeat_words(rows.train, division, ranks))
         ):
             yield text
-    yield time_words(found, ranks)
+    yield SHARED if kind == "cpu" else DIVIDED
     if ranks.shard:
         yield NOT_RUN
 

@@ -36,7 +36,6 @@ from engine.estimate.devices import named_device
 from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
 from engine.estimate.prices import price_of
-from engine.estimate.ranks import on_ranks
 from engine.estimate.rows import known_rows
 from engine.estimate.run import (
     Forecast,
@@ -120,17 +119,16 @@ def run(options: argparse.Namespace) -> None:
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
-    require_ranks(recipe, device, profile.ranks)
-    found = forecast(plan, store, price=price, elsewhere=bool(options.device))
-    found = on_ranks(found, profile.ranks)
+    ranks, elsewhere = profile.ranks, bool(options.device)
+    require_ranks(recipe, device, ranks)
+    found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
     counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
         shown = _json(plan, found, counted, root=root, outside=outside)
-        refused = [one.headline() for one in missing]
-        shown |= compute_facts(profile, plan.trained or recipe, counted)
-        show_json(shown | {"downloads": downloads, "refused": refused})
+        shown |= {"downloads": downloads, "refused": [one.headline() for one in missing]}
+        show_json(shown | compute_facts(profile, plan.trained or recipe, counted))
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)

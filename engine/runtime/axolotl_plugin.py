@@ -147,7 +147,7 @@ class SeveralProcesses(BasePlugin):  # type: ignore[misc]  # axolotl is untyped 
         if not torch.cuda.is_available():
             axolotl.utils.trainer.check_cuda_p2p_ib_support = lambda: True
 
-    def load_datasets(self, cfg: Any, preprocess: bool) -> None:  # noqa: FBT001 - Axolotl's signature
+    def load_datasets(self, cfg: Any, *_: Any, **_given: Any) -> None:
         """Put weights on the CPU, where there is no GPU: Axolotl takes that of the process's number."""
         # Before the loader of models reads it; `pre_model_load` is too late.
         if not torch.cuda.is_available():

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
     from engine.sources.apart import Named
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a run needs besides what its recipe names."""
+
+    others: Sequence[Reference] = ()
+    reads: Iterable[Path] = ()
+    has_ranks: bool = False
+    """Whether several processes train one model, which talk over sockets."""
+    shared: SharedPlace | None = None
+    """A store that machines share."""
+
+
 def add_unconfined(parser: argparse.ArgumentParser) -> None:
     """Whether a recipe that nobody trusts is run where this machine cannot confine it."""
     parser.add_argument(
@@ -38,19 +51,17 @@ def confine_run(
     options: argparse.Namespace,
     recipe: Recipe,
     root: Path,
-    *,
-    others: Sequence[Reference] = (),
-    reads: Iterable[Path] = (),
-    shared: SharedPlace | None = None,
+    needs: Needs | None = None,
 ) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
 
     `others` are models, and `reads` files, that the command line names besides the recipe. EnvironmentProblem X811
     where nothing can confine a recipe that the user does not trust, X825 where the kernel refuses what it offers.
+    With `has_ranks` processes of one training reach each other, over the loopback address.
     """
     if not options.has_own_process:
         return
-    from engine.process.confine import available
+    from engine.process.confine import LOOPBACK, NONE, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.trust.allowed import projects
@@ -60,6 +71,8 @@ def confine_run(
         require_trusted(recipe, is_unconfined=options.unconfined)
         sys.stderr.write(f"{available().words}\n")
         return
+    needs = needs or Needs()
+    others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
     remote = _remote(recipe, others)
@@ -81,7 +94,7 @@ def confine_run(
         reads=[
             recipe.file,
             *paths,
-            *reads,
+            *needs.reads,
             *([folder / recipe.extends] if recipe.extends else []),
         ],
         # The lock stands beside the recipe.
@@ -89,6 +102,9 @@ def confine_run(
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )
+    if needs.has_ranks and rights.network == NONE:
+        # A filter of sockets that is set here cannot be lifted for the training.
+        rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
 
 

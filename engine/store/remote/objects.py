@@ -88,8 +88,8 @@ class ObjectStore:
         return found[:limit]
 
 
-def connect(place: SharedPlace) -> ObjectStore:
-    """Return the objects of a shared store, once it has shown that it writes nothing over.
+def connect(place: SharedPlace, *, writes: bool = True) -> ObjectStore:
+    """Return the objects of a shared store; one that is written to, once it has shown that it writes nothing over.
 
     Raises:
         UnreachableError: it does not answer, or refuses.
@@ -108,7 +108,8 @@ def connect(place: SharedPlace) -> ObjectStore:
                 retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
             )
     objects = ObjectStore(client)
-    require_conditions(objects)
+    if writes:
+        require_conditions(objects)
     return objects
 
 

@@ -37,6 +37,8 @@ class Sharing:
     """Which shared store a run uses, and how."""
 
     place: SharedPlace
+    gives: bool = True
+    """Whether results are given too, and not only taken."""
     is_trusted: bool = False
     """Results that others signed are taken too."""
     is_required: bool = False
@@ -156,7 +158,8 @@ class SharedStore(Store):
     def _give(self, artifact: Artifact, *, stays: bool = False) -> Artifact:
         key = artifact.key
         self._seen.add(key)
-        if artifact.stage in FETCHED or (key in self._there and not stays):
+        is_kept = not self._sharing.gives or artifact.stage in FETCHED
+        if is_kept or (key in self._there and not stays):
             return artifact
         try:
             sent = self._ask(lambda: send(self._connected(), artifact, self.root))
@@ -193,13 +196,14 @@ class SharedStore(Store):
 
     def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
         """How often a holdout has decided anywhere, with these decisions; 0 where that is not known."""
-        return self._ask(lambda: decisions_there(self._connected(), digest, decisions)) or 0
+        given = decisions if self._sharing.gives else ()
+        return self._ask(lambda: decisions_there(self._connected(), digest, given)) or 0
 
     # -- the server
 
     def _connected(self) -> ObjectStore:
         if self._objects is None:
-            self._objects = connect(self._sharing.place)
+            self._objects = connect(self._sharing.place, writes=self._sharing.gives)
         return self._objects
 
     def _ask[T](self, call: Callable[[], T]) -> T | None:

@@ -108,6 +108,20 @@ def test_fetched_files_of_others_are_not_given(tmp_path: Path, there: Held) -> N
     assert there.held == {}
 
 
+def test_a_store_that_is_only_read_is_given_nothing(
+    tmp_path: Path, there: Held, given: Artifact
+) -> None:
+    store, before = machine(tmp_path / "two", there, gives=False), dict(there.held)
+
+    store.put("train", KEY, never)
+    store.put("gate", make_key({"stage": "gate"}), train)
+    store.shared_looks("d" * 64, [{"run": "one"}])
+    store.settle()
+
+    assert there.held == before
+    assert store.problems() == ()
+
+
 def test_a_signature_of_others_is_not_believed_unless_the_user_trusts_it(
     tmp_path: Path, there: Held, given: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: checks coverage slow fuzz
+ci: checks tests fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
@@ -39,6 +39,10 @@ types:
 # the default tests, which download nothing and take two minutes: just test tests/unit -k gate
 test *words:
     uv run pytest {{ words }}
+
+# what `coverage` and `slow` run, in one session: no processor waits for the other at the end of either
+tests:
+    uv run pytest --cov -m "not exhaustive"
 
 # the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
 coverage:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.backends import check_environment, load_backend
+from engine.cli.confinement import add_unconfined
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
@@ -95,6 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_flag(parser, "--probe", "run 2 real training steps first, and estimate by them")
     add_flag(parser, "--explain", "say how each number of the estimate was derived")
+    add_unconfined(parser)
     add_allow(parser)
 
 
@@ -106,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     refuse_unfit(recipe, store)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
-        run_probe(recipe, warnings, root=root, elsewhere=options.device)
+        run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
     missing = () if options.device else _missing(recipe, device)
     price = price_of(device, options.prices)

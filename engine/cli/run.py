@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from engine.cli.confinement import confine_run
+from engine.cli.confinement import add_unconfined, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_flag,
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     update = "compare nothing with the lock, and let an accepted run take its place"
     add_flag(lock, "--update-lock", update)
     add_quiet(parser)
+    add_unconfined(parser)
     add_shared(parser, allow=True)
 
 

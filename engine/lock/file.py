@@ -327,6 +327,10 @@ def _plain(lock: Lock) -> dict[str, Any]:
     if lock.accepted is None:
         del plain["accepted"]
     else:
+        # In the order of the tools where it was built here, sorted where the store gave it: two machines
+        # write the same file.
+        versions = plain["accepted"]["versions"]
+        plain["accepted"]["versions"] = dict(sorted(versions.items()))
         # what older versions did not know, or a run did not have, is left out, as they wrote it
         for name in ("stages", "teacher", "synthetic", "replay", "trainer"):
             if not plain["accepted"][name]:

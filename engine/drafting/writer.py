@@ -107,11 +107,11 @@ class Writer:
             depth = 0 if "schema" in folded else 1 if "properties" in folded else 2
             yield from _lines("schema", schema, depth=depth)
 
-    def _properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+    def _properties(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         guess = self.plan.guess
         if guess.spans is not None:
             for name in guess.spans.names:
-                one: dict[str, Any] = {"type": "string"}
+                one = {"type": "string"}
                 yield name, {"type": "array", "items": one} if name in guess.spans.several else one
             return
         if guess.properties:

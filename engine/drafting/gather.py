@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.text import chunks, open_bytes, utf16_of
-from engine.drafting.inputs import Inputs, Part
+from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.foreign import foreign_rows, is_workbook
 from engine.drafting.layouts.reshape import reshaped
 from engine.drafting.profile import Profile, profile_of
@@ -95,14 +95,14 @@ def encoding_of(path: Path, asked: str) -> str:
 
 
 def _foreign(
-    parts: Sequence[tuple[Part, str]], inputs: Inputs
-) -> tuple[list[tuple[Part, list[Values]]] | None, list[str]]:
+    parts: Sequence[tuple[GivenFile, str]], inputs: Inputs
+) -> tuple[list[tuple[GivenFile, list[Values]]] | None, list[str]]:
     """Return the rows of files that no reader of a recipe reads, and what they are; None where readers do."""
     if inputs.beside:
         return None, []
     if all(part.is_document for part, _ in parts):
         return [(part, [_document(part, coding)]) for part, coding in parts], [_why_document(parts)]
-    found: list[tuple[Part, list[Values]]] = []
+    found: list[tuple[GivenFile, list[Values]]] = []
     whys: list[str] = []
     for part, coding in parts:
         rows = None if part.label and part.suffix == ".txt" else foreign_rows(part.path, coding)
@@ -113,13 +113,13 @@ def _foreign(
     return found, list(dict.fromkeys(whys))
 
 
-def _why_document(parts: Sequence[tuple[Part, str]]) -> str:
+def _why_document(parts: Sequence[tuple[GivenFile, str]]) -> str:
     if any(_marks_of(part.path) for part, _ in parts):
         return "each text has its marks in a file beside it (.ann), as brat writes them"
     return "each file is a text, in the folder of its class"
 
 
-def _document(part: Part, encoding: str) -> Values:
+def _document(part: GivenFile, encoding: str) -> Values:
     text = "".join(chunks(part.path, encoding, Trouble(part.path.name)))
     marks = _marks_of(part.path)
     if marks is None:
@@ -142,7 +142,7 @@ def _marks_of(path: Path) -> str | None:
     return "".join(chunks(beside, "utf-8", Trouble(beside.name)))
 
 
-def _readings(part: Part, encoding: str, inputs: Inputs) -> Iterator[Reading]:
+def _readings(part: GivenFile, encoding: str, inputs: Inputs) -> Iterator[Reading]:
     beside = tuple((column, _sibling(part.path, role)) for column, role in inputs.beside)
     if beside:
         path, into = part.path, part.into
@@ -164,8 +164,8 @@ def _sibling(path: Path, role: str) -> Path:
 
 
 def _alike(
-    read: Sequence[tuple[Part, Reading]],
-) -> tuple[list[tuple[Part, Reading]], tuple[str, ...]]:
+    read: Sequence[tuple[GivenFile, Reading]],
+) -> tuple[list[tuple[GivenFile, Reading]], tuple[str, ...]]:
     """Leave out files whose columns are others than those of the first: they are of another table.
 
     A test file without the labels, as contests give it out, cannot judge either.
@@ -209,7 +209,7 @@ def _has_label(sample: Sequence[Values]) -> bool:
     return any(rank(name, LABEL_NAMES) < len(LABEL_NAMES) for name in names)
 
 
-def _marked(foreign: Sequence[tuple[Part, Sequence[Values]]]) -> Iterator[Values]:
+def _marked(foreign: Sequence[tuple[GivenFile, Sequence[Values]]]) -> Iterator[Values]:
     """Yield the rows of all files, with the label and the split that their names say."""
     for part, rows in foreign:
         more = {LABEL: part.label} if part.label else {}

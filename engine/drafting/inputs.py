@@ -44,7 +44,7 @@ TABLES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class GivenFile:
     """One file of what was given."""
 
     path: Path
@@ -65,7 +65,7 @@ class Part:
 class Inputs:
     """The files in the order of their splits."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[GivenFile, ...]
     notes: tuple[str, ...] = ()
     beside: tuple[tuple[str, str], ...] = ()
     """(column, ending of the file) of files that are read line by line beside the first one."""
@@ -84,13 +84,13 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     """
     files = list(_files(paths))
     if len(paths) == 1 and not paths[0].is_dir():
-        return Inputs(parts=(Part(path=paths[0]),))
+        return Inputs(parts=(GivenFile(path=paths[0]),))
     files = [file for file in files if not NO_DATA.match(file.name)]
     if not files:
         raise DataError.one(
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
-    parts = [Part(path=file, into=_split_of(file, paths)) for file in files]
+    parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
     parts = _settled(parts)
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
@@ -130,7 +130,7 @@ def _place(word: str) -> str:
     return PLACES[word].split if word in PLACES else MORE_PLACES.get(word, "")
 
 
-def _settled(parts: list[Part]) -> list[Part]:
+def _settled(parts: list[GivenFile]) -> list[GivenFile]:
     """Where files name a split to learn from and one more, both are official: the other one judges."""
     named = Counter(part.into for part in parts)
     if "train" not in named or len(named) == 1 or "" in named:
@@ -141,7 +141,7 @@ def _settled(parts: list[Part]) -> list[Part]:
     return parts
 
 
-def _of_parts(parts: list[Part]) -> Inputs:
+def _of_parts(parts: list[GivenFile]) -> Inputs:
     suffixes = Counter(part.suffix for part in parts)
     common, _ = suffixes.most_common(1)[0]
     if ".ann" in suffixes and ".txt" in suffixes:
@@ -158,9 +158,9 @@ def _of_parts(parts: list[Part]) -> Inputs:
     return Inputs(parts=tuple(_by_folder(parts)))
 
 
-def _beside(parts: list[Part]) -> Inputs | None:
+def _beside(parts: list[GivenFile]) -> Inputs | None:
     """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`."""
-    by_place: dict[tuple[str, str], list[Part]] = {}
+    by_place: dict[tuple[str, str], list[GivenFile]] = {}
     for part in parts:
         by_place.setdefault((part.into, str(part.path.parent)), []).append(part)
     groups = list(by_place.values())
@@ -195,7 +195,7 @@ def _main(names: Sequence[str], lines: Sequence[Sequence[str]], widths: Sequence
     return max(varied or range(len(names)), key=widths.__getitem__)
 
 
-def _role(path: Path, group: Sequence[Part]) -> str:
+def _role(path: Path, group: Sequence[GivenFile]) -> str:
     """Return what tells a file from the others beside it: its ending where the stems are equal, else its stem."""
     name = _unpacked(path.name)
     stems = {_unpacked(part.path.name).rsplit(".", 1)[0] for part in group}
@@ -231,7 +231,7 @@ def _correlation(one: Sequence[str], two: Sequence[str]) -> float:
         return 0.0
 
 
-def _by_folder(parts: list[Part]) -> list[Part]:
+def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
     folders = {part.path.parent for part in parts}
     names = {folder.name for folder in folders if not _place(folder.name.lower())}
@@ -241,7 +241,7 @@ def _by_folder(parts: list[Part]) -> list[Part]:
     return _by_name(parts)
 
 
-def _by_name(parts: list[Part]) -> list[Part]:
+def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     """Take the names of files for classes where they are different words, and not numbers of one name."""
     names = [_class_in(part.path) for part in parts]
     per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))

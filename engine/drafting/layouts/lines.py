@@ -20,7 +20,7 @@ SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", "|", ": ", " ")
 MOST_LABELS: Final = 150
 LONGEST_LABEL: Final = 40
 WORD: Final = re.compile(r"[\w.+/&:'-]+( [\w.+/&'-]+){0,3}\Z")
-SAID_OF: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
+ENTITY: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
 """An entity in an example of Rasa: `[text](name)` or `[text]{"entity": "name"}`."""
 
 
@@ -110,7 +110,7 @@ def _intents(lines: Sequence[str], _: Sequence[str]) -> tuple[Rows, str] | None:
 def example_of_intent(text: str, intent: str) -> dict[str, Any]:
     """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
     plain, spans, end = "", [], 0
-    for match in SAID_OF.finditer(text):
+    for match in ENTITY.finditer(text):
         plain += text[end : match.start()]
         name = match[2] or _entity_in(match[3] or "")
         spans.append(

@@ -79,8 +79,9 @@ class _Handlers:
             # What the archive says of its sizes may be wrong.
             if size > LARGEST:
                 raise ValueError("a part of it is too large")
-            self.parser.Parse(piece, False)  # noqa: FBT003 - expat takes no name for it
-        self.parser.Parse(b"", True)  # noqa: FBT003 - the same
+            self.parser.Parse(piece)
+        is_final = True
+        self.parser.Parse(b"", is_final)
 
 
 def _local(name: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from support.layout_files import LAYOUTS, Layout, brat, labelled, table, text
+from support.layout_files import brat, labelled, table, text
+from support.layout_table import LAYOUTS, Layout
 from support.project import Outcome
 
 pytestmark = pytest.mark.thorough

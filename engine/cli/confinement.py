@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,15 +41,17 @@ def confine_run(
     *,
     others: Sequence[Reference] = (),
     reads: Iterable[Path] = (),
+    has_ranks: bool = False,
 ) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
 
     `others` are models, and `reads` files, that the command line names besides the recipe. EnvironmentProblem X811
     where nothing can confine a recipe that the user does not trust, X825 where the kernel refuses what it offers.
+    With `has_ranks` processes of one training reach each other, over the loopback address.
     """
     if not options.has_own_process:
         return
-    from engine.process.confine import available
+    from engine.process.confine import LOOPBACK, NONE, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.trust.allowed import projects
@@ -80,6 +83,9 @@ def confine_run(
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )
+    if has_ranks and rights.network == NONE:
+        # A filter of sockets that is set here cannot be lifted for the training.
+        rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
 
 

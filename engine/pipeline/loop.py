@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
-from engine.artifacts.stage import StageContext
+from engine.artifacts.stage import AtOnce, StageContext
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
@@ -58,6 +58,7 @@ class RunState:
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
     ranks: Ranks = ONE
+    at_once: int = 1
 
     @property
     def outcome(self) -> str:
@@ -76,6 +77,8 @@ class RunOptions:
     """Can stop a run, and changes nothing else."""
     ranks: Ranks = ONE
     """The processes of each training."""
+    at_once: int = 1
+    """Trainings beside the model (seeds, settings, folds, points of a curve) that run at the same time."""
     sharing: Sharing | None = None
     """The store that machines share, if any."""
 
@@ -97,6 +100,7 @@ def run_stages(
         inputs=inputs,
         started=datetime.now(UTC),
         ranks=options.ranks,
+        at_once=options.at_once,
     )
     with interrupts.uninterrupted():
         _run_all(state, options, watcher)
@@ -274,6 +278,7 @@ def _context(
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
         ranks=state.ranks,
+        at_once=AtOnce(most=state.at_once, root=store.root, find=store.whole),
     )
 
 

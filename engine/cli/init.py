@@ -61,7 +61,17 @@ def run(options: argparse.Namespace) -> None:
         raise RecipeError.one("R004", f"{what} is called `{options.start}`", hint=hint)
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
+    _take_for_own(target)
     show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
+
+
+def _take_for_own(target: Path) -> None:
+    """Keep that a recipe is the user's own: a shipped one names nothing outside its project."""
+    from engine.trust.records import trust
+
+    # The recipe is there; where its run cannot be confined, that asks again.
+    with suppress(StoreError):
+        trust(target, ())
 
 
 def _is_data(options: argparse.Namespace) -> bool:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from engine.cli.confinement import confine_asking
 from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
@@ -92,6 +93,8 @@ def _answered(
 
     watcher = Console(terminal, quiet=options.quiet)
     model = asked_model(options, Store(root), watcher.stage("predict"))
+    output = [options.output.absolute().parent] if options.output else []
+    confine_asking(options, model.places, root, reads=[path], writes=output)
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
     asking = Asking(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from engine.cli.confinement import confine_run
+from engine.cli.confinement import add_unconfined, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_compute,
     add_flag,
     add_quiet,
     add_recipe,
     add_shared,
+    compute_of,
     log_file,
     read_recipe,
     store_and_warnings,
@@ -36,34 +38,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--frozen", frozen)
     update = "compare nothing with the lock, and let an accepted run take its place"
     add_flag(lock, "--update-lock", update)
+    add_compute(parser)
     add_quiet(parser)
+    add_unconfined(parser)
     add_shared(parser, allow=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
+    from engine.compute.ranks import refuse_indivisible
     from engine.lock.policy import LockOptions
     from engine.pipeline.loop import RunOptions
     from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+    from engine.recipe.sweeps import methods_of
     from engine.render.json import render_json
     from engine.render.progress import columns, has_colour
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
     recipe, warnings = read_recipe(options)
+    profile = compute_of(options)
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
+    refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    confine_run(options, recipe, root)
+    confine_run(options, recipe, root, has_ranks=profile.ranks.size > 1)
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,
             warnings,
             root=root,
-            options=RunOptions(until=options.until, force=tuple(options.force)),
+            options=RunOptions(
+                until=options.until, force=tuple(options.force), ranks=profile.ranks
+            ),
             lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )

@@ -15,7 +15,8 @@ import os
 import socket
 from pathlib import Path
 
-from engine.cli.place import add_flag, add_store, store_of
+from engine.cli.confinement import confine_asking
+from engine.cli.place import STORE, add_flag, add_store, store_of
 from engine.cli.predict import add_form, asked_model, probability
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
@@ -106,6 +107,8 @@ def run(options: argparse.Namespace) -> None:
             await uvicorn.Server(config).serve(sockets=[listener])
 
     with listener:
+        # It stays: no other socket of the internet can be opened from here on.
+        confine_asking(options, model.places, Path(options.store or STORE))
         asyncio.run(serve())
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import StageContext
+from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
@@ -55,6 +56,7 @@ class RunState:
     stop: flow.Stop | None = None
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
+    ranks: Ranks = ONE
 
     @property
     def outcome(self) -> str:
@@ -71,6 +73,8 @@ class RunOptions:
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_check: InputCheck | None = None
     """Can stop a run, and changes nothing else."""
+    ranks: Ranks = ONE
+    """The processes of each training."""
 
 
 def run_stages(
@@ -84,7 +88,12 @@ def run_stages(
     # are not the recipe's
     restrict_to(inputs.device)
     state = RunState(
-        recipe=recipe, trained=recipe, store=store, inputs=inputs, started=datetime.now(UTC)
+        recipe=recipe,
+        trained=recipe,
+        store=store,
+        inputs=inputs,
+        started=datetime.now(UTC),
+        ranks=options.ranks,
     )
     with interrupts.uninterrupted():
         _run_all(state, options, watcher)
@@ -260,6 +269,7 @@ def _context(
         },
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
+        ranks=state.ranks,
     )
 
 

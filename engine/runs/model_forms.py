@@ -89,6 +89,11 @@ class WeightsModel:
         return make_task_file(task, chat, self.asked.answers)
 
     @property
+    def places(self) -> tuple[Path, ...]:
+        """The folder of the model, and that of the adapter."""
+        return self.folder, *([self.adapter] if self.adapter else [])
+
+    @property
     def precision(self) -> str:
         """What it is run in, as in its run on this device."""
         return self.device.precision(self.recipe.backend.precision)

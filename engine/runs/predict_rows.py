@@ -52,6 +52,10 @@ class AskedModel(Protocol):
     def task(self) -> TaskFile:
         """How it is asked."""
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Its files and folders, which asking it reads."""
+
     def payload(self) -> Mapping[str, Any]:
         """What its answers depend on, for the key of what is answered."""
 
@@ -84,6 +88,11 @@ class ModelFile:
         found = cls(gguf=gguf, task=read_task_file(gguf.parent))
         require_answers(found.task.task)
         return found
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The file, and the folder where `task.json` and the tokenizer stand beside it."""
+        return self.gguf, self.gguf.parent
 
     def payload(self) -> Mapping[str, Any]:
         """Return the digests of the file and of how it is asked, and the version of llama.cpp."""

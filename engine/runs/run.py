@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.environment import detect_device, tool_versions
+from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
 from engine.estimate.fit import refuse_unfit
@@ -32,6 +33,7 @@ from engine.pipeline.preflight import (
     refuse_outside,
     refuse_unmeasured,
     require_backend,
+    require_ranks,
 )
 from engine.pipeline.report import ReportInputs, assemble, write
 from engine.process import interrupts
@@ -127,6 +129,11 @@ def run_recipe(
         device = lock.device(detect_device())
         store, runs = Store(root, versions=tool_versions()), Runs(root)
         require_backend(recipe, device, until=options.until)
+        require_ranks(recipe, device, options.ranks, until=options.until)
+        # before the run lets itself see one GPU
+        if options.ranks.size > 1:
+            seen = devices_for(device, options.ranks.processes, os.environ)
+            options = replace(options, ranks=replace(options.ranks, devices=seen))
         refuse_unfit(recipe, store)
         # large local files are hashed here: a signal waits a little for that, and not to its end
         with interrupts.deferred():

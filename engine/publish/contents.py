@@ -91,9 +91,11 @@ class PublishOptions:
     """The private key that signs the bundle; None for the user's own."""
     makes_key: bool = True
     """Make the user's own key where there is none yet."""
+    has_evidence: bool = True
+    """Card, report and bundle beside the model."""
 
 
-def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publication:
+def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publication:
     """Return what a run publishes; what is written for it stands in the folder `work`.
 
     Raises:
@@ -104,37 +106,58 @@ def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publi
     require_ours(run, "it is not published as yours")
     report = report_of(run)
     is_accepted = report.outcome == ACCEPTED
-    if not is_accepted and not wanted.not_accepted:
+    if not is_accepted and not options.not_accepted:
         raise RecipeError.one(
             "R421",
             f"`{run.parent.name}/{run.name}` was not accepted: it ended `{report.outcome}`",
             hint="publish an accepted run; --not-accepted publishes this one, and its card says so",
         )
     known = _accepted_files(run, report) if is_accepted else _stored_files(run, store)
-    forms = wanted.forms or (("gguf",) if known["gguf"] else ("merged",))
-    files = [*_model_files(run, known, forms)]
-    later: tuple[str, ...] = ()
-    key = ""
-    if is_accepted:
-        name = f"{report.recipe_name}.bundle.tar"
-        if wanted.makes_key or wanted.key or key_place().exists():
-            made = make_bundle(run, work / name, key=wanted.key)
-            key = made.key
-            files.append(PublishedFile.of(name, made.file))
-        else:
-            later = (CARD, name, SUMS)  # the card names the key
-    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
-    leaving, pages = as_they_leave(report, evidence, with_row_texts=False)
-    files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
-    names = [file.name for file in files]
-    if not later:
-        card = published_card(leaving, forms=forms, names=names, key=key)
-        files.append(_written(work, CARD, card.encode()))
-        files.append(_written(work, SUMS, sums_of(files).encode()))
+    forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
+    made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
+    if options.has_evidence:
+        _add_evidence(made, run, forms, options, work)
     return Publication(
-        run=run, report=leaving, forms=forms, key=key, later=later,
-        files=tuple(sorted(files, key=lambda file: (file.name != CARD, file.name))),
-    )  # fmt: skip
+        run=run,
+        report=made.report,
+        forms=forms,
+        key=made.key,
+        later=made.later,
+        files=tuple(sorted(made.files, key=lambda file: (file.name != CARD, file.name))),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """What has been found so far."""
+
+    report: Report
+    files: list[PublishedFile]
+    key: str = ""
+    later: tuple[str, ...] = ()
+
+
+def _add_evidence(
+    made: _Gathered, run: Path, forms: tuple[str, ...], options: PublishOptions, work: Path
+) -> None:
+    """Add card, report and, of an accepted model, the bundle; then the sums of all."""
+    report = made.report
+    if report.outcome == ACCEPTED:
+        name = f"{report.recipe_name}.bundle.tar"
+        if options.makes_key or options.key or key_place().exists():
+            bundle = make_bundle(run, work / name, key=options.key)
+            made.key = bundle.key
+            made.files.append(PublishedFile.of(name, bundle.file))
+        else:
+            made.later = (CARD, name, SUMS)  # the card names the key
+    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
+    made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
+    made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
+    if not made.later:
+        names = [file.name for file in made.files]
+        card = published_card(made.report, forms=forms, names=names, key=made.key)
+        made.files.append(_written(work, CARD, card.encode()))
+        made.files.append(_written(work, SUMS, sums_of(made.files).encode()))
 
 
 def sums_of(files: Sequence[PublishedFile]) -> str:

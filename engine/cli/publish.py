@@ -54,6 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="an ed25519 private key (PEM) that signs the bundle; default: your own, made when first needed",
     )  # fmt: skip
     parser.add_argument(
+        "--sign-model", metavar="FILE", type=Path,
+        help="an elliptic private key (PEM, P-256) that signs all files together, by OpenSSF Model Signing",
+    )  # fmt: skip
+    parser.add_argument(
         "--key-from", metavar="VARIABLE", default="",
         help="oci: environment variable with the registry's key, USER:PASSWORD or a token",
     )  # fmt: skip
@@ -85,6 +89,7 @@ def run(options: argparse.Namespace) -> None:
         forms=tuple(dict.fromkeys(options.form)),
         not_accepted=options.not_accepted,
         key=options.key,
+        signing_key=options.sign_model,
         makes_key=options.yes,
         has_evidence=options.to != "ollama",
     )

@@ -13,7 +13,10 @@ from engine.bundle.signing import key_place
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.lock.file import read_lock
+from engine.publish import model_signature
+from engine.publish.bom import SUFFIX, bill_of
 from engine.publish.card import published_card
+from engine.publish.files import PublishedFile
 from engine.store import Store, sha256_of
 from engine.store.runs import (
     ACCEPTED,
@@ -32,22 +35,6 @@ FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "merged": ("safetensors",),
 }
 """Formats of a report's files, by form; the adapter is in no export."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedFile:
-    """One file, by the name that it gets in the place."""
-
-    name: str
-    path: Path
-    """Where it stands here."""
-    bytes: int
-    sha256: str
-
-    @classmethod
-    def of(cls, name: str, path: Path) -> PublishedFile:
-        """Describe a file as it is now."""
-        return cls(name=name, path=path, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +78,8 @@ class PublishOptions:
     """The private key that signs the bundle; None for the user's own."""
     makes_key: bool = True
     """Make the user's own key where there is none yet."""
+    signing_key: Path | None = None
+    """The elliptic key (PEM) that signs all files together; None for no such signature."""
     has_evidence: bool = True
     """Card, report and bundle beside the model."""
 
@@ -153,11 +142,20 @@ def _add_evidence(
     evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
     made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
     made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
-    if not made.later:
-        names = [file.name for file in made.files]
-        card = published_card(made.report, forms=forms, names=names, key=made.key)
-        made.files.append(_written(work, CARD, card.encode()))
-        made.files.append(_written(work, SUMS, sums_of(made.files).encode()))
+    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
+    bill = bill_of(made.report, made.files, lock.accepted if lock else None, run=run.name)
+    made.files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
+    if made.later:
+        return
+    signed = [model_signature.FILE] if options.signing_key else []
+    names = [*(file.name for file in made.files), *signed]
+    card = published_card(made.report, forms=forms, names=names, key=made.key)
+    made.files.append(_written(work, CARD, card.encode()))
+    made.files.append(_written(work, SUMS, sums_of(made.files).encode()))
+    if options.signing_key:
+        target = work / model_signature.FILE
+        model_signature.sign_files(made.files, options.signing_key, target)
+        made.files.append(PublishedFile.of(model_signature.FILE, target))
 
 
 def sums_of(files: Sequence[PublishedFile]) -> str:

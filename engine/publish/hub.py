@@ -22,8 +22,9 @@ from engine.errors import (
     first_line,
     needs_extra,
 )
-from engine.publish.contents import Publication, PublishedFile
+from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
+from engine.publish.files import PublishedFile
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.files.new_folder import new_folder
-from engine.publish.contents import Publication, PublishedFile
+from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
+from engine.publish.files import PublishedFile
 from engine.store import sha256_of
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"

@@ -46,11 +46,15 @@ tests:
 
 # the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
 coverage:
-    uv run pytest --cov -m "not slow and not exhaustive"
+    uv run pytest --cov -m "not slow and not exhaustive and not scale"
 
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
+
+# several real processes of one training: two minutes
+scale *words="tests/scale":
+    uv run pytest -m scale {{ words }}
 
 # 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
 fuzz *words:

@@ -111,6 +111,17 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
     return _profile(name, profiles[name], shared)
 
 
+def refuse_unbuilt(profile: ComputeProfile) -> None:
+    """RecipeError R434 for what is read and checked, and not run yet: other engines than `local`, several machines."""
+    if profile.engine != LOCAL or profile.nodes > 1:
+        raise RecipeError.one(
+            "R434",
+            f"profile `{profile.name}`: this version runs `engine: {LOCAL}` on one machine; `{profile.engine}` is "
+            "checked only",
+            hint=f"take a profile with engine: {LOCAL}",
+        )
+
+
 def _read(path: Path) -> SourceText:
     """Return the file, when nothing is wrong with it. RecipeError with all that is."""
     source = read_source(path)

@@ -25,6 +25,8 @@ class Ranks:
     """Weights, gradients and optimizer are divided among them (FSDP2)."""
     retries: int = 0
     """How often a training that broke off goes on by itself."""
+    devices: tuple[str, ...] = ()
+    """What CUDA_VISIBLE_DEVICES calls the GPU of each on this node; empty on a CPU."""
 
     @property
     def size(self) -> int:

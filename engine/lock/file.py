@@ -151,7 +151,8 @@ class Accepted:
     """sha256 of the compiled config."""
     precision: str
     threads: Count
-    hardware: Mapping[str, Scalar]
+    hardware: Mapping[str, Scalar | Mapping[str, Scalar]]
+    """With `world`, the processes that trained together, where there were several."""
     versions: Mapping[str, str]
     stages: Mapping[str, Count] = field(default_factory=dict)
     """The revision of each stage's code, by its name; empty in locks of older versions."""

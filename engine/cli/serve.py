@@ -15,7 +15,7 @@ import os
 import socket
 
 from engine.cli.place import add_flag, add_store
-from engine.cli.predict import probability
+from engine.cli.predict import calibration_lines, probability
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1",
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
     parser.add_argument(
         "--most-waiting", metavar="N", type=int, default=1024,
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> None:
 
     gguf = named_gguf(options)
     model = ModelFile.of(gguf)
+    bound = model.threshold(options.abstain_below)
     asker = ServedModel(
         gguf=gguf,
         task=model.task,
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
         name=gguf.stem if is_model_file(options.model) else options.model,
         asker=asker,
         limits=Limits(seconds=options.seconds),
-        abstain_below=options.abstain_below,
+        abstain_below=bound,
         key=key,
         hosts=(*LOCAL, *options.allowed_host),
     )
@@ -99,7 +100,9 @@ def run(options: argparse.Namespace) -> None:
 
     async def serve() -> None:
         async with asker.running():
-            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n")
+            lines = calibration_lines(model.task.calibration, bound)
+            shown_lines = "".join(f"{line}\n" for line in lines)
+            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n{shown_lines}")
             await uvicorn.Server(config).serve(sockets=[listener])
 
     with listener:

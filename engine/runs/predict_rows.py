@@ -65,6 +65,11 @@ class ModelFile:
             )
         return found
 
+    def threshold(self, given: float | None) -> float | None:
+        """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
+        kept = self.task.calibration
+        return kept.abstain_below if given is None and kept is not None else given
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFile:
@@ -206,10 +211,13 @@ def answer_rows(rows: RowFile, model: ModelFile, asking: Asking) -> AnsweredRows
 
     """
     columns, count = _looked_through(rows)
+    kept = model.task.calibration
     payload = {
         "revision": REVISION,
         "gguf": sha256_of(model.gguf),
         "task": sha256_of(model.gguf.parent / FILE),
+        # the probabilities that are kept stand on it
+        **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
         # of the name its suffix says how the rows are read
         "read_as": [rows.source.format, *rows.path.suffixes],

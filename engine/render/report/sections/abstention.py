@@ -25,7 +25,8 @@ def calibrated(report: Report) -> blocks.Section | None:
         return None
     last = report.calibrated[-1]
     rows = [row for form in report.calibrated for row in _rows(form)]
-    lines = [line for form in report.calibrated for line in _lines(form)]
+    scope = [_none_of_these(last.abstention)] if last.abstention else []
+    lines = [*(line for form in report.calibrated for line in _lines(form)), *scope]
     shown: list[blocks.Block] = [*blocks.bullets(lines)]
     if rows:
         caption = f"On the holdout, {len(last.bins_before)} bins of equally many rows"
@@ -38,7 +39,7 @@ def calibrated(report: Report) -> blocks.Section | None:
         lead=_LEAD,
         drawing_lead=_DRAWING if last.bins_after else "",
         blocks=tuple(shown),
-        card=tuple(_lines(last)),
+        card=(*_lines(last), *scope),
         closing=tuple(_abstains(last)),
     )
 
@@ -82,25 +83,24 @@ def _lines(form: CalibratedForm) -> list[str]:
         )
         found.append(f"{form.form}: with so many rows {faultless}")
     if form.abstention is not None:
-        found += [*_abstains(form), _none_of_these(form.abstention)]
+        chance = percent(form.abstention.chance)
+        expected = f"by the validation rows the holdout shows both bounds with a chance of {chance}"
+        found += [*_abstains(form), f"{form.form}: {expected}"]
     return found
 
 
 def _abstains(form: CalibratedForm) -> list[str]:
+    """Where the form gives no answer, and what it is worth elsewhere, in one sentence; none without a threshold."""
     found = form.abstention
     if found is None:
         return []
-    return [f"{form.form}: {_threshold(found)}"]
-
-
-def _threshold(found: Abstention) -> str:
-    answered = percent(found.coverage.value or 0.0)
-    right = percent(found.accuracy.value) if found.accuracy.value is not None else NOTHING
-    where = f"answers {answered} of {count(found.coverage.n)} holdout rows, {right} of them right"
-    expected = f"a chance of {percent(found.chance)} was expected from the validation rows"
-    if found.threshold == 0:
-        return f"abstains never: {where}; {expected} that the holdout shows it"
-    return f"abstains below a probability of {number(found.threshold)}: {where}; {expected} that the holdout shows it"
+    where = (
+        f"answers {percent(found.coverage.value or 0.0)} of {count(found.coverage.n)} holdout rows"
+    )
+    if found.accuracy.value is not None:
+        where = f"{where}, {percent(found.accuracy.value)} of them right"
+    below = f"abstains below a probability of {number(found.threshold)}"
+    return [f"{form.form} {below if found.threshold else 'abstains never'}: {where}"]
 
 
 def _none_of_these(found: Abstention) -> str:

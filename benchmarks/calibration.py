@@ -1,7 +1,7 @@
 """Are probabilities right after calibration, and does the selective bound hold? Kept answers, and simulated holdouts.
 
     python benchmarks/calibration.py FOLDER...          runs at hand: stores, or folders with kept answers
-    python benchmarks/calibration.py --simulate 200     holdouts drawn from worlds of known worth
+    python benchmarks/calibration.py --simulate 200     holdouts drawn from populations of known worth
 
 The first reads `predictions.validation.jsonl` and `predictions.holdout.jsonl` wherever both lie (evaluate's artifact
 of a store), fits the temperature on the first and prints the calibration error of the second, before and after. The
@@ -54,7 +54,7 @@ def judging_of(labels: Sequence[str]) -> Judging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class Population:
     """Where rows come from: how likely an answer is truly right, and how sure the model says it is."""
 
     name: str
@@ -69,8 +69,8 @@ class World:
         """Draw answered rows."""
         chance = self.draw(random, count)
         right = random.random(count) < chance
-        said = sharpened(chance, self.temperature)
-        others = (1 - said) / (len(LABELS) - 1)
+        shown = sharpened(chance, self.temperature)
+        others = (1 - shown) / (len(LABELS) - 1)
         wrong = random.integers(1, len(LABELS), count)
         return [
             Prediction(
@@ -82,7 +82,7 @@ class World:
                 probabilities=(float(sure), *[float(rest)] * (len(LABELS) - 1)),
             )
             for row, (hit, other, sure, rest) in enumerate(
-                zip(right, wrong, said, others, strict=True)
+                zip(right, wrong, shown, others, strict=True)
             )
         ]
 
@@ -113,22 +113,22 @@ def mixture(*parts: tuple[float, float, float]) -> Callable[[Any, int], Array]:
 
 
 SURE = mixture((0.7, 0.975, 1.0), (0.3, 0.3, 0.95))
-WORLDS = (
-    World(name="sure of 70 % of rows", validation=300, holdout=600, draw=SURE),
-    World(name="the same, more rows", validation=600, holdout=1500, draw=SURE),
-    World(name="the same, few holdout rows", validation=300, holdout=80, draw=SURE),
-    World(name="exactly at the bound", validation=300, holdout=600, draw=mixture((1.0, 0.95, 0.95))),
-    World(
+POPULATIONS = (
+    Population(name="sure of 70 % of rows", validation=300, holdout=600, draw=SURE),
+    Population(name="the same, more rows", validation=600, holdout=1500, draw=SURE),
+    Population(name="the same, few holdout rows", validation=300, holdout=80, draw=SURE),
+    Population(name="exactly at the bound", validation=300, holdout=600, draw=mixture((1.0, 0.95, 0.95))),
+    Population(
         name="right where it is sure, on too few",
         validation=300, holdout=600, draw=mixture((0.35, 0.97, 1.0), (0.65, 0.3, 0.8)),
     ),
-    World(name="never sure", validation=300, holdout=600, draw=mixture((1.0, 0.5, 0.93))),
+    Population(name="never sure", validation=300, holdout=600, draw=mixture((1.0, 0.5, 0.93))),
 )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the simulated holdouts of one world."""
+    """What became of the simulated holdouts of one population."""
 
     verdicts: Counter[Status] = field(default_factory=Counter)
     passed_wrongly: int = 0
@@ -137,16 +137,18 @@ class Tally:
     """Thresholds that truly keep both bounds."""
 
 
-def simulate(world: World, runs: int, acceptance: Acceptance, *, seed: int = 1) -> Tally:
+def simulate(population: Population, runs: int, acceptance: Acceptance, *, seed: int = 1) -> Tally:
     """Draw validation rows and holdouts, and judge each as a run would."""
     judging, tally = judging_of(LABELS), Tally()
     bounds = acceptance.selective
-    rule = SelectiveRule.of(acceptance, world.holdout)
+    rule = SelectiveRule.of(acceptance, population.holdout)
     if bounds is None or rule is None:
         raise ValueError(acceptance)
     for number in range(runs):
         random = np.random.default_rng([seed, number])
-        validation, holdout = (world.rows(random, n) for n in (world.validation, world.holdout))
+        validation, holdout = (
+            population.rows(random, n) for n in (population.validation, population.holdout)
+        )
         fitted = fit(validation, LABELS)
         found = abstention(
             calibrated(validation, fitted.temperature),
@@ -155,7 +157,7 @@ def simulate(world: World, runs: int, acceptance: Acceptance, *, seed: int = 1) 
             judging,
         )
         status = verdict(judge_selective(found, acceptance)).status
-        accuracy, coverage = world.truth(found.threshold if found else 1.0, fitted.temperature)
+        accuracy, coverage = population.truth(found.threshold if found else 1.0, fitted.temperature)
         holds = accuracy >= bounds.accuracy.min and coverage >= bounds.coverage.min
         tally.verdicts[status] += 1
         tally.could_hold += holds
@@ -223,7 +225,7 @@ def _line(name: str, form: CalibratedForm, acceptance: Acceptance) -> str:
 
 
 def main() -> None:
-    """Print one line a set, or a world."""
+    """Print one line a set, or a population."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--simulate", type=int, default=0, metavar="RUNS")
@@ -241,17 +243,17 @@ def main() -> None:
                 write(f"{name} | {_line(name, form, acceptance).partition(' | ')[2]}\n")
     if options.simulate:
         write(
-            "world | rows | pass | inconclusive | refused | passed wrongly | threshold truly holds\n"
+            "population | rows | pass | inconclusive | refused | passed wrongly | threshold truly holds\n"
         )
-    for world in WORLDS if options.simulate else ():
-        tally = simulate(world, options.simulate, acceptance)
+    for population in POPULATIONS if options.simulate else ():
+        tally = simulate(population, options.simulate, acceptance)
         shares = [
             tally.verdicts[status] / options.simulate
             for status in (Status.PASS, Status.INCONCLUSIVE, Status.FAIL)
         ]
         shares += [tally.passed_wrongly / options.simulate, tally.could_hold / options.simulate]
-        rows = f"{world.validation} + {world.holdout}"
-        write(" | ".join([world.name, rows, *(f"{share:.1%}" for share in shares)]) + "\n")
+        rows = f"{population.validation} + {population.holdout}"
+        write(" | ".join([population.name, rows, *(f"{share:.1%}" for share in shares)]) + "\n")
 
 
 if __name__ == "__main__":

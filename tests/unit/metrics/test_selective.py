@@ -81,7 +81,7 @@ def test_a_model_that_is_good_enough_everywhere_answers_every_row() -> None:
     assert (found.threshold, found.coverage.value) == (0.0, 1.0)
 
 
-def test_wrong_answers_of_the_holdout_are_refused_whatever_the_validation_said() -> None:
+def test_wrong_answers_of_the_holdout_are_refused_whatever_the_validation_showed() -> None:
     found = judged(rows((200, 0.99, 0), (100, 0.6, 40)), rows((400, 0.99, 40), (200, 0.6, 80)))
 
     accuracy, coverage = judge_selective(found, ACCEPTANCE)
@@ -169,9 +169,9 @@ def test_the_plan_asks_for_as_many_right_rows_as_the_gate() -> None:
 
 @pytest.mark.slow
 def test_a_bound_that_holds_is_shown_and_one_that_does_not_is_not() -> None:
-    from benchmarks.calibration import WORLDS, simulate  # type: ignore[import-not-found]
+    from benchmarks.calibration import POPULATIONS, simulate  # type: ignore[import-not-found]
 
-    by_name = {world.name: simulate(world, 40, ACCEPTANCE) for world in WORLDS}
+    by_name = {population.name: simulate(population, 40, ACCEPTANCE) for population in POPULATIONS}
 
     assert by_name["sure of 70 % of rows"].verdicts[Status.PASS] >= 32
     assert by_name["never sure"].verdicts[Status.PASS] == 0

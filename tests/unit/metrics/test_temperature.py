@@ -24,9 +24,9 @@ def answered(count: int, *, sharper: float = 1.0, seed: int = 0) -> list[Predict
     rows = []
     for number, chances in enumerate(true):
         target = LABELS[random.choice(3, p=chances)]
-        said = tempered([float(one) for one in chances], 1 / sharper)
-        best = int(np.argmax(said))
-        rows.append(row(number, target=target, label=LABELS[best], probabilities=said))
+        shown = tempered([float(one) for one in chances], 1 / sharper)
+        best = int(np.argmax(shown))
+        rows.append(row(number, target=target, label=LABELS[best], probabilities=shown))
     return rows
 
 

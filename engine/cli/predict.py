@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from engine.cli.confinement import confine_asking
 from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import named_gguf
 from engine.cli.streams import others_to
@@ -86,7 +87,10 @@ def _answered(
     from engine.runs.predict_rows import Asking, ModelFile, RowFile, answer_rows
     from engine.store import Store
 
-    model = ModelFile.of(named_gguf(options))
+    gguf = named_gguf(options)
+    output = [options.output.absolute().parent] if options.output else []
+    confine_asking(options, gguf, root, reads=[path], writes=output)
+    model = ModelFile.of(gguf)
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
     watcher = Console(terminal, quiet=options.quiet)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
-from engine.cli.confinement import confine_run
+from engine.cli.confinement import Needs, add_unconfined, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_compute,
     add_flag,
     add_quiet,
     add_recipe,
     add_shared,
+    compute_of,
     log_file,
     read_recipe,
     store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
+from engine.compute.profile import StorePlace
 from engine.stages import STAGES
+from engine.store.remote.place import VARIABLE, shared_place
+from engine.store.remote.store import Sharing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,34 +42,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--frozen", frozen)
     update = "compare nothing with the lock, and let an accepted run take its place"
     add_flag(lock, "--update-lock", update)
+    add_compute(parser)
     add_quiet(parser)
+    add_unconfined(parser)
     add_shared(parser, allow=True)
+    parser.add_argument(
+        "--store-remote", metavar="URL",
+        help="take results from this shared store, and give it new ones: a folder, s3://, gs:// or az:// "
+        f"(default: {VARIABLE}, else `store` of compute.yaml)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
+    from engine.compute.ranks import refuse_indivisible
     from engine.lock.policy import LockOptions
     from engine.pipeline.loop import RunOptions
     from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+    from engine.recipe.sweeps import methods_of
     from engine.render.json import render_json
     from engine.render.progress import columns, has_colour
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
     recipe, warnings = read_recipe(options)
+    profile = compute_of(options)
+    sharing = sharing_of(options, profile.store)
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
+    refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    confine_run(options, recipe, root)
+    place = sharing.place if sharing else None
+    confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,
             warnings,
             root=root,
-            options=RunOptions(until=options.until, force=tuple(options.force)),
+            options=RunOptions(
+                until=options.until,
+                force=tuple(options.force),
+                ranks=profile.ranks,
+                sharing=sharing,
+            ),
             lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
         )
@@ -76,3 +100,17 @@ def run(options: argparse.Namespace) -> int:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code
+
+
+def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Sharing | None:
+    """Which shared store the options name, else the environment, else compute.yaml. RecipeError R435, R436."""
+    named = options.store_remote or os.environ.get(VARIABLE) or (written.url if written else "")
+    if not named:
+        return None
+    is_written = written is not None and named == written.url
+    return Sharing(
+        place=shared_place(named),
+        gives=not (is_written and written and written.trust == "read"),
+        is_trusted=options.trust_store,
+        is_required=options.frozen,
+    )

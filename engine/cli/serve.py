@@ -13,8 +13,10 @@ import asyncio
 import ipaddress
 import os
 import socket
+from pathlib import Path
 
-from engine.cli.place import add_flag, add_store
+from engine.cli.confinement import confine_asking
+from engine.cli.place import STORE, add_flag, add_store
 from engine.cli.predict import calibration_lines, probability
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
@@ -106,6 +108,8 @@ def run(options: argparse.Namespace) -> None:
             await uvicorn.Server(config).serve(sockets=[listener])
 
     with listener:
+        # It stays: no other socket of the internet can be opened from here on.
+        confine_asking(options, gguf, Path(options.store or STORE))
         asyncio.run(serve())
 
 

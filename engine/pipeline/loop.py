@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import StageContext
+from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
@@ -26,6 +27,7 @@ from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
+from engine.store.remote.store import Sharing
 from engine.training.variants import discard
 
 
@@ -55,6 +57,7 @@ class RunState:
     stop: flow.Stop | None = None
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
+    ranks: Ranks = ONE
 
     @property
     def outcome(self) -> str:
@@ -71,6 +74,10 @@ class RunOptions:
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_check: InputCheck | None = None
     """Can stop a run, and changes nothing else."""
+    ranks: Ranks = ONE
+    """The processes of each training."""
+    sharing: Sharing | None = None
+    """The store that machines share, if any."""
 
 
 def run_stages(
@@ -84,7 +91,12 @@ def run_stages(
     # are not the recipe's
     restrict_to(inputs.device)
     state = RunState(
-        recipe=recipe, trained=recipe, store=store, inputs=inputs, started=datetime.now(UTC)
+        recipe=recipe,
+        trained=recipe,
+        store=store,
+        inputs=inputs,
+        started=datetime.now(UTC),
+        ranks=options.ranks,
     )
     with interrupts.uninterrupted():
         _run_all(state, options, watcher)
@@ -176,7 +188,8 @@ def _attempt(
     if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
     # another run may have built it while this one waited for it: nothing was decided here then
-    if not built:
+    # and of two machines that share a store, the other may have been first
+    if not built or artifact.taken_from:
         return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
     return _record(planned, StageStatus.RAN, since=started)
 
@@ -260,6 +273,7 @@ def _context(
         },
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
+        ranks=state.ranks,
     )
 
 
@@ -292,6 +306,8 @@ def _record(
 
 
 def _origin(artifact: Artifact) -> str:
+    if artifact.taken_from and not artifact.adopted:
+        return f"taken from the shared store; built {artifact.created}"
     if artifact.adopted:
         return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
     return f"built {artifact.created}, took {artifact.seconds:.1f} s"

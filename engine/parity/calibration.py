@@ -72,20 +72,25 @@ def calibrated_file(
 
 def written_calibration(form: CalibratedForm | None, folder: Path) -> ExportedFile | None:
     """Write what `predict` and `serve` read beside the file; None where nothing was fitted or chosen."""
-    if form is None:
+    found = None if form is None else as_file(form)
+    if found is None:
         return None
+    write_calibration(folder, found)
+    path = folder / FILE
+    return ExportedFile(name=FILE, format=FORMAT, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def as_file(form: CalibratedForm) -> FileCalibration | None:
+    """Return what is kept of a form for whoever asks it; None where nothing was fitted or chosen."""
     threshold = form.abstention.threshold if form.abstention else None
     if form.temperature is None and threshold is None:
         return None
-    found = FileCalibration(
-        quantization=form.form,
+    return FileCalibration(
+        form=form.form,
         temperature=1.0 if form.temperature is None else form.temperature,
         fitted_rows=0 if form.temperature is None else form.fitted_rows,
         abstain_below=threshold,
     )
-    write_calibration(folder, found)
-    path = folder / FILE
-    return ExportedFile(name=FILE, format=FORMAT, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _calibrated(

@@ -22,8 +22,8 @@ VERSION = 1
 class FileCalibration:
     """What `calibration.json` holds."""
 
-    quantization: str
-    """Of the file that was asked."""
+    form: str
+    """The quantization of the file that was asked; `adapter` for the model before it."""
     temperature: float
     """1 where none was fitted."""
     fitted_rows: int
@@ -64,6 +64,6 @@ def _checked(version: object, found: FileCalibration) -> FileCalibration:
         raise ValueError("a number")
     if found.temperature <= 0 or not 0 <= numbers[1] <= 1:
         raise ValueError("a range")
-    if type(found.fitted_rows) is not int or not isinstance(found.quantization, str):
+    if type(found.fitted_rows) is not int or not isinstance(found.form, str):
         raise ValueError("a type")
     return found

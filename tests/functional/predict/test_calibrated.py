@@ -85,7 +85,7 @@ def test_the_file_leaves_with_its_own_temperature_and_threshold(selective: RunOn
     kept = ModelFile.of(exported_gguf(folder)).task.calibration
 
     assert kept is not None
-    assert kept.quantization == "Q4_K_M"
+    assert kept.form == "Q4_K_M"
     assert kept.temperature == shipped["temperature"]
     assert kept.abstain_below == shipped["abstention"]["threshold"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.selective import SelectiveRule, abstention, choose_threshold, on_holdout
 from engine.metrics.selective_checks import judge_selective
 from engine.recipe.model import Acceptance, Least, Selective
+from support.paths import ROOT
 from support.tasks import task
 
 BOUNDS = Selective(accuracy=Least(min=0.95), coverage=Least(min=0.5))
@@ -169,9 +171,10 @@ def test_the_plan_asks_for_as_many_right_rows_as_the_gate() -> None:
 
 @pytest.mark.slow
 def test_a_bound_that_holds_is_shown_and_one_that_does_not_is_not() -> None:
-    from benchmarks.calibration import POPULATIONS, simulate  # type: ignore[import-not-found]
+    made = runpy.run_path(str(ROOT / "benchmarks" / "calibration.py"))
+    simulate = made["simulate"]
 
-    by_name = {population.name: simulate(population, 40, ACCEPTANCE) for population in POPULATIONS}
+    by_name = {one.name: simulate(one, 40, ACCEPTANCE) for one in made["POPULATIONS"]}
 
     assert by_name["sure of 70 % of rows"].verdicts[Status.PASS] >= 32
     assert by_name["never sure"].verdicts[Status.PASS] == 0

@@ -17,7 +17,7 @@ from engine.runtime.rendering.calibration_file import (
     write_calibration,
 )
 
-KEPT = FileCalibration(quantization="Q4_0", temperature=1.25, fitted_rows=120, abstain_below=0.8125)
+KEPT = FileCalibration(form="Q4_0", temperature=1.25, fitted_rows=120, abstain_below=0.8125)
 
 
 def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_model_without_one_has_none(tmp_path: Path) -> None:
         {"abstain_below": 1.5},
         {"abstain_below": "0.5"},
         {"fitted_rows": 1.5},
-        {"quantization": None},
+        {"form": None},
         {"more": 1},
     ],
     ids=str,

@@ -35,6 +35,7 @@ The rooms, from the command line down; each imports only from those below it:
 - `data`: rows to examples: reading, checks, duplicates, splits.
 - `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
 - `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
+- `tracking`: the events of a run as JSON lines; the processes that follow them for MLflow and others.
 - `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
 - `recipe`, `kinds`: the recipe's text, rules and value; everything known of each kind of task.
 - `evidence`, `codes`: the values of a report; pages of problems that no rule finds.

@@ -22,7 +22,7 @@ LOG = "train.log"
 NAMES = {"loss": "loss", "eval_loss": "validation"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
-"""What trackers are told of a step."""
+"""Numbers of a step that trackers get."""
 PROCESSES = 1
 """That train one model together; one process has one device."""
 LEAST_COSINE = 0.999

@@ -19,7 +19,7 @@ from typing import Any, Final
 from engine.files.reading import parse_json
 from engine.tracking import messages, stream
 from engine.tracking.facts import facts_of, settings_of
-from engine.tracking.trackers import Place, Tracker
+from engine.tracking.trackers import TrackerPlace, Tracker
 
 POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0
@@ -46,7 +46,7 @@ def main() -> int:
 
 def _track(order: dict[str, Any], over: threading.Event) -> None:
     module = importlib.import_module(f"engine.tracking.trackers.{order['kind']}")
-    place = Place(folder=Path(order["folder"]), url=order["url"])
+    place = TrackerPlace(folder=Path(order["folder"]), url=order["url"])
     tracker: Tracker | None = None
     last: dict[str, Any] = {}
     for last in _events(Path(order["file"]), over):

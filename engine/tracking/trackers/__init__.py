@@ -11,11 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from engine.tracking.facts import Facts
+from engine.tracking.facts import EventFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TrackerPlace:
     """Where a tracker keeps a run."""
 
     folder: Path
@@ -27,7 +27,7 @@ class Place:
 class Tracker(Protocol):
     """A run that is being tracked."""
 
-    def take(self, facts: Facts) -> None:
+    def take(self, facts: EventFacts) -> None:
         """Keep the facts of one event; texts of the same name replace each other."""
 
     def end(self, *, failed: bool) -> None:

@@ -6,8 +6,8 @@ import re
 import time
 from typing import Final
 
-from engine.tracking.facts import Facts
-from engine.tracking.trackers import Place, Settings
+from engine.tracking.facts import EventFacts
+from engine.tracking.trackers import TrackerPlace, Settings
 
 MOST_LETTERS: Final = 500
 """Of a value that MLflow keeps as a parameter."""
@@ -15,7 +15,7 @@ _OTHER: Final = re.compile(r"[^/\w.\- :]")
 """What MLflow refuses in a name."""
 
 
-def opened(place: Place, settings: Settings) -> MlflowRun:
+def opened(place: TrackerPlace, settings: Settings) -> MlflowRun:
     """Begin a run in the experiment that is named like the recipe."""
     return MlflowRun(place, settings)
 
@@ -23,7 +23,7 @@ def opened(place: Place, settings: Settings) -> MlflowRun:
 class MlflowRun:
     """One run of MLflow."""
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
         from mlflow.entities import Metric, Param
         from mlflow.tracking import MlflowClient
 
@@ -36,7 +36,7 @@ class MlflowRun:
         params = [Param(_name(key), str(value)[:MOST_LETTERS]) for key, value in settings.items()]
         self._client.log_batch(self._run, params=params)
 
-    def take(self, facts: Facts) -> None:
+    def take(self, facts: EventFacts) -> None:
         """Log numbers as metrics, texts as tags."""
         now = int(time.time() * 1000)
         metrics = [

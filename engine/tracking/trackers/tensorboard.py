@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.tracking.facts import Facts
-from engine.tracking.trackers import Place, Settings
+from engine.tracking.facts import EventFacts
+from engine.tracking.trackers import TrackerPlace, Settings
 
 
-def opened(place: Place, settings: Settings) -> TensorboardRun:
+def opened(place: TrackerPlace, settings: Settings) -> TensorboardRun:
     """Begin a run in a folder of its own."""
     return TensorboardRun(place, settings)
 
@@ -17,7 +17,7 @@ def opened(place: Place, settings: Settings) -> TensorboardRun:
 class TensorboardRun:
     """One run as TensorBoard reads it."""
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
         # Its writer alone: `torch.utils.tensorboard` would load torch a second time.
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -28,9 +28,9 @@ class TensorboardRun:
         self._tensor, self._string = TensorProto, DT_STRING
         stamp = time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())
         self._writer = EventFileWriter(str(place.folder / str(settings["recipe"]) / stamp))
-        self.take(Facts(texts={name: str(value) for name, value in settings.items()}))
+        self.take(EventFacts(texts={name: str(value) for name, value in settings.items()}))
 
-    def take(self, facts: Facts) -> None:
+    def take(self, facts: EventFacts) -> None:
         """Write numbers as scalars, texts as texts."""
         values = [
             self._summary.Summary.Value(tag=name, simple_value=value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from engine.tracking.facts import Facts
-from engine.tracking.trackers import Place, Settings
+from engine.tracking.facts import EventFacts
+from engine.tracking.trackers import TrackerPlace, Settings
 
 
-def opened(place: Place, settings: Settings) -> TrackioRun:
+def opened(place: TrackerPlace, settings: Settings) -> TrackioRun:
     """Begin a run in the project that is named like the recipe."""
     return TrackioRun(place, settings)
 
@@ -16,7 +16,7 @@ def opened(place: Place, settings: Settings) -> TrackioRun:
 class TrackioRun:
     """One run of trackio; it has no summary, so that texts and numbers of the whole run are one last entry."""
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
         # It reads this when it is imported.
         os.environ["TRACKIO_DIR"] = str(place.folder)
         import trackio
@@ -31,7 +31,7 @@ class TrackioRun:
         self._whole: dict[str, str | float] = {}
         self._last = 0
 
-    def take(self, facts: Facts) -> None:
+    def take(self, facts: EventFacts) -> None:
         """Log steps as they come, and keep the rest for the end."""
         if facts.step is not None:
             self._last = max(self._last + 1, facts.step)

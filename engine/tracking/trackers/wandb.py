@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from engine.tracking.facts import Facts
-from engine.tracking.trackers import Place, Settings
+from engine.tracking.facts import EventFacts
+from engine.tracking.trackers import TrackerPlace, Settings
 
 
-def opened(place: Place, settings: Settings) -> WandbRun:
+def opened(place: TrackerPlace, settings: Settings) -> WandbRun:
     """Begin a run in the project that is named like the recipe."""
     return WandbRun(place, settings)
 
@@ -16,7 +16,7 @@ def opened(place: Place, settings: Settings) -> WandbRun:
 class WandbRun:
     """One run of Weights & Biases, without what it would find out about this machine."""
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
         os.environ["WANDB_MODE"] = "online" if place.url else "offline"
         if place.url:
             os.environ["WANDB_BASE_URL"] = place.url
@@ -39,7 +39,7 @@ class WandbRun:
         )
         self._last = 0
 
-    def take(self, facts: Facts) -> None:
+    def take(self, facts: EventFacts) -> None:
         """Log steps in the history, the rest in the summary."""
         if facts.step is not None:
             # Several trainings of one run count from 1 each, and a history only goes on.

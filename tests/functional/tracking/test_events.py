@@ -19,7 +19,8 @@ def run_folder(accepted: Path) -> Path:
 
 @pytest.fixture
 def events(run_folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run_folder / "events.jsonl").open(encoding="utf-8")]
+    text = (run_folder / "events.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def of(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What trackers are told of each event."""
+"""What trackers get of each event."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from engine.tracking.facts import Facts, facts_of, settings_of
+from engine.tracking.facts import EventFacts, facts_of, settings_of
 from engine.tracking.stream import EventStream, line_of
 
-EVENTS: dict[str, tuple[dict[str, Any], Facts]] = {
+EVENTS: dict[str, tuple[dict[str, Any], EventFacts]] = {
     "a step": (
         {"event": "step", "stage": "train", "step": 7, "steps": 9, "values": {"eval_loss": 0.5}},
-        Facts(numbers={"train/validation_loss": 0.5}, step=7),
+        EventFacts(numbers={"train/validation_loss": 0.5}, step=7),
     ),
     "a step of one of several trainings": (
         {"event": "step", "stage": "seeds", "of": "seed 2", "step": 1, "values": {"loss": 2}},
-        Facts(numbers={"seeds/seed 2/loss": 2.0}, step=1),
+        EventFacts(numbers={"seeds/seed 2/loss": 2.0}, step=1),
     ),
     "metrics": (
         {"event": "metrics", "stage": "evaluate", "of": "holdout", "values": {"macro_f1": 0.8}},
-        Facts(numbers={"evaluate/holdout/macro_f1": 0.8}),
+        EventFacts(numbers={"evaluate/holdout/macro_f1": 0.8}),
     ),
     "a check": (
         {
@@ -34,7 +34,7 @@ EVENTS: dict[str, tuple[dict[str, Any], Facts]] = {
             "direction": "min",
             "bound": 0.75,
         },
-        Facts(
+        EventFacts(
             numbers={"gate/check/macro_f1": 0.71},
             texts={"gate/check/macro_f1": "fail: 0.71, at least 0.75 asked"},
         ),
@@ -48,26 +48,26 @@ EVENTS: dict[str, tuple[dict[str, Any], Facts]] = {
             "direction": "max",
             "bound": 0.02,
         },
-        Facts(texts={"gate/check/drop": "inconclusive: not known, at most 0.02 asked"}),
+        EventFacts(texts={"gate/check/drop": "inconclusive: not known, at most 0.02 asked"}),
     ),
     "a verdict": (
         {"event": "verdict", "stage": "verify", "status": "pass"},
-        Facts(texts={"verify/verdict": "pass"}),
+        EventFacts(texts={"verify/verdict": "pass"}),
     ),
     "a stage's end": (
         {"event": "stage.ended", "stage": "data", "status": "ran", "seconds": 2.5},
-        Facts(numbers={"data/seconds": 2.5}, texts={"data/status": "ran"}),
+        EventFacts(numbers={"data/seconds": 2.5}, texts={"data/status": "ran"}),
     ),
     "a file": (
         {"event": "file", "name": "m.gguf", "bytes": 9, "sha256": "ab"},
-        Facts(numbers={"file/m.gguf/bytes": 9.0}, texts={"file/m.gguf/sha256": "ab"}),
+        EventFacts(numbers={"file/m.gguf/bytes": 9.0}, texts={"file/m.gguf/sha256": "ab"}),
     ),
     "the end": (
         {"event": "run.ended", "outcome": "refused", "summary": "no", "exit_code": 1},
-        Facts(texts={"outcome": "refused", "summary": "no", "exit_code": "1"}),
+        EventFacts(texts={"outcome": "refused", "summary": "no", "exit_code": "1"}),
     ),
-    "a stage's beginning": ({"event": "stage.begun", "stage": "data"}, Facts()),
-    "what a later version writes": ({"event": "other"}, Facts()),
+    "a stage's beginning": ({"event": "stage.begun", "stage": "data"}, EventFacts()),
+    "what a later version writes": ({"event": "other"}, EventFacts()),
 }
 
 
@@ -90,7 +90,7 @@ def test_a_line_holds_no_number_that_is_none() -> None:
     assert {"event": "x", "time": found["time"], "b": {"d": 1.5}, "f": 0} == found
 
 
-def test_what_cannot_be_written_costs_nothing_and_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_written_costs_nothing_and_shows(tmp_path: Path) -> None:
     (tmp_path / "logs").symlink_to(tmp_path)
     events = EventStream(tmp_path / "logs" / "events.jsonl", below=tmp_path)
 

@@ -78,7 +78,7 @@ def followed(
     return follow.main()
 
 
-def test_a_tracker_is_told_in_order(
+def test_a_tracker_gets_events_in_order(
     client: _Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = followed("mlflow", BEGUN + STEP + VERDICT + ENDED, tmp_path, monkeypatch)
@@ -152,7 +152,7 @@ def test_a_message_has_the_verdict_in_one_line(
     assert sent == [{"title": "tiny: REFUSED", "body": "tiny is not it (2 min)"}]
 
 
-def test_an_address_that_refuses_is_told_by_the_exit_code(
+def test_an_address_that_refuses_shows_in_the_exit_code(
     sent: list[Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

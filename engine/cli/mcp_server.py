@@ -22,7 +22,9 @@ from engine.process.version import __version__
 from engine.render.problems import problems_json
 
 MOST_LETTERS: Final = 60_000
-"""Of what a verb writes to each of its streams; an agent reads them whole."""
+"""Of a result, and of messages; an agent reads them whole."""
+MOST_READ: Final = 16 << 20
+"""Bytes of it that are read."""
 SECONDS: Final = 600.0
 """For a call that does not train."""
 INSTRUCTIONS: Final = (
@@ -37,7 +39,11 @@ def serve(*, allow_run: bool) -> None:
 
 
 async def _serve(server: Server[Any, Any]) -> None:
-    async with stdio_server() as (reading, writing):
+    # Copies, since the package closes what it is given, and the command line still writes at its end.
+    given = open(os.dup(0), encoding="utf-8")  # noqa: PTH123, SIM115 - a descriptor; closed with the server
+    answers = open(os.dup(1), "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the same
+    streams = stdio_server(anyio.wrap_file(given), anyio.wrap_file(answers))
+    async with streams as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
 
 
@@ -110,21 +116,35 @@ def _call(words: list[str], seconds: float | None, cancelled: threading.Event) -
                     break
             code = child.wait()
         found: dict[str, Any] = {"command": f"recipe {' '.join(words)}", "exit_code": code}
-        result, rest = _bounded(out)
-        found["result"] = _parsed(result) if not rest else result
-        if rest:
-            found["cut"] = f"{rest} bytes are left out; ask for less, or read the file of the run"
-        if message := _bounded(errors)[0].strip():
-            found["messages"] = message
-        return found
+        result = _text(out)
+        found["result"], found["left_out"] = bounded(_parsed(result))
+        if message := _text(errors).strip():
+            found["messages"] = message[:MOST_LETTERS]
+        return {name: value for name, value in found.items() if name != "left_out" or value}
 
 
-def _bounded(stream: IO[bytes]) -> tuple[str, int]:
-    """Return the beginning of what was written, and how many bytes were left out."""
-    size = stream.seek(0, os.SEEK_END)
+def bounded(value: Any) -> tuple[Any, dict[str, int]]:
+    """Return a result of a bearable size, and how many characters of it are left out, by the key at the top.
+
+    Of an object the largest values go first, so that an outcome and a summary stay; of a text the end goes.
+    """
+    if not isinstance(value, dict):
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        over = len(text) - MOST_LETTERS
+        return (text[:MOST_LETTERS], {"end": over}) if over > 0 else (value, {})
+    sizes = {name: len(json.dumps(one, ensure_ascii=False)) for name, one in value.items()}
+    total, left_out = sum(sizes.values()), {}
+    for name, size in sorted(sizes.items(), key=lambda pair: -pair[1]):
+        if total <= MOST_LETTERS:
+            break
+        left_out[name] = size
+        total -= size
+    return {name: one for name, one in value.items() if name not in left_out}, left_out
+
+
+def _text(stream: IO[bytes]) -> str:
     stream.seek(0)
-    text = stream.read(MOST_LETTERS).decode("utf-8", errors="replace")
-    return text, max(0, size - MOST_LETTERS)
+    return stream.read(MOST_READ).decode("utf-8", errors="replace")
 
 
 def _parsed(text: str) -> Any:

@@ -80,3 +80,19 @@ def test_nothing_trains_without_the_users_word() -> None:
         words_of("run", {"recipe": "r.yaml"}, allow_run=False)
 
     assert [name for name, one in TOOLS.items() if one.is_heavy] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "left_out"),
+    [
+        ({"outcome": "accepted", "n": 1}, {"outcome": "accepted", "n": 1}, {}),
+        ({"outcome": "x", "rows": "r" * 99_998, "text": "t"}, {"outcome": "x", "text": "t"}, {"rows": 100_000}),
+        ("short", "short", {}),
+        ("t" * 60_007, "t" * 60_000, {"end": 7}),
+        ([1, 2], [1, 2], {}),
+    ],
+)  # fmt: skip
+def test_a_result_has_a_bearable_size(value: Any, kept: Any, left_out: dict[str, int]) -> None:
+    bounded = pytest.importorskip("engine.cli.mcp_server", reason="the extra `mcp`").bounded
+
+    assert (kept, left_out) == bounded(value)

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TextIO
 
 import anyio
 import anyio.to_thread
@@ -35,13 +35,15 @@ INSTRUCTIONS: Final = (
 
 def serve(*, allow_run: bool) -> None:
     """Serve on standard input and output until the input ends."""
-    anyio.run(_serve, server_of(allow_run=allow_run))
-
-
-async def _serve(server: Server[Any, Any]) -> None:
     # Copies, since the package closes what it is given, and the command line still writes at its end.
-    given = open(os.dup(0), encoding="utf-8")  # noqa: PTH123, SIM115 - a descriptor; closed with the server
-    answers = open(os.dup(1), "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the same
+    with (
+        os.fdopen(os.dup(0), encoding="utf-8") as given,
+        os.fdopen(os.dup(1), "w", encoding="utf-8") as answers,
+    ):
+        anyio.run(_serve, server_of(allow_run=allow_run), given, answers)
+
+
+async def _serve(server: Server[Any, Any], given: TextIO, answers: TextIO) -> None:
     streams = stdio_server(anyio.wrap_file(given), anyio.wrap_file(answers))
     async with streams as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
@@ -85,7 +87,7 @@ _ANSWERS: Final = (0, 1, 5)
 
 
 def _answer(value: dict[str, Any], *, is_error: bool) -> types.CallToolResult:
-    text = json.dumps(value, ensure_ascii=False, indent=1)
+    text = json.dumps(value, ensure_ascii=False)
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], isError=is_error
     )

@@ -19,7 +19,7 @@ from typing import Any, Final
 from engine.files.reading import parse_json
 from engine.tracking import messages, stream
 from engine.tracking.facts import facts_of, settings_of
-from engine.tracking.trackers import TrackerPlace, Tracker
+from engine.tracking.trackers import Tracker, TrackerPlace
 
 POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0

@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from engine.tracking.facts import EventFacts
-from engine.tracking.trackers import TrackerPlace, Settings
+from engine.tracking.trackers import Settings, TrackerPlace
 
 MOST_LETTERS: Final = 500
 """Of a value that MLflow keeps as a parameter."""

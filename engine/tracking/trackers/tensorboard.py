@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from engine.tracking.facts import EventFacts
-from engine.tracking.trackers import TrackerPlace, Settings
+from engine.tracking.trackers import Settings, TrackerPlace
 
 
 def opened(place: TrackerPlace, settings: Settings) -> TensorboardRun:

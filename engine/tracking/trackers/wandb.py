@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from engine.tracking.facts import EventFacts
-from engine.tracking.trackers import TrackerPlace, Settings
+from engine.tracking.trackers import Settings, TrackerPlace
 
 
 def opened(place: TrackerPlace, settings: Settings) -> WandbRun:

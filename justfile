@@ -8,7 +8,7 @@ default:
     @just --list --unsorted
 
 # everything that CI runs
-ci: checks coverage slow fuzz
+ci: checks tests fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
@@ -40,13 +40,21 @@ types:
 test *words:
     uv run pytest {{ words }}
 
+# what `coverage` and `slow` run, in one session: no processor waits for the other at the end of either
+tests:
+    uv run pytest --cov -m "not exhaustive"
+
 # the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
 coverage:
-    uv run pytest --cov -m "not slow and not exhaustive"
+    uv run pytest --cov -m "not slow and not exhaustive and not scale"
 
 # the real Axolotl, a real base model, real GGUF files: minutes
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
+
+# several real processes of one training: two minutes
+scale *words="tests/scale":
+    uv run pytest -m scale {{ words }}
 
 # 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
 fuzz *words:

@@ -91,13 +91,18 @@ folder, a cache that only such processes share, and `/dev/shm`. It does not see 
 that is named like a secret, reads nothing from the terminal, writes no core file, and cannot signal others.
 """
 DEGRADED = """
-## The run itself
+## The verb itself
 
-`recipe run` gives up rights too, before its first stage and for good. It keeps the system, this Python, the visible
-files of the recipe's project, what was allowed besides, and the caches of the hub to read; the store, the folder of the
-recipe (for the lock), its own caches and temporary files to write. It has no network where the recipe names only
-files; where it fetches something or asks a server, the network stays. A program that calls the engine keeps its rights:
-its process is not ours to confine.
+`run`, `data`, `challenge` and `plan --probe` give up rights too, before their first stage and for good. They keep the
+system, this Python, the visible files of the recipe's project, what was allowed besides, and the caches of the hub to
+read; the store, the folder of the recipe (for the lock), its own caches and temporary files to write. They have no
+network. What a recipe names of the hub, of the package index or of a server comes through a process apart, which is
+started first: it has the network and the keys of hub and index, sees no file of the project, and fetches and asks
+only what the recipe names. It passes on the bytes of a connection; what they say, the key of a server among it, it
+cannot read over https. Where your environment sends a server's requests through a proxy, the network stays. `try`,
+`predict` and `serve` keep the model's folder to read, of `predict` the rows and the folder of `-o` besides, and have
+no network but, of `serve`, the port that it listens on. A program that calls the engine keeps its rights: its process
+is not ours to confine.
 
 ## git, and small tools
 
@@ -111,12 +116,16 @@ machine with a GPU the memory is not limited, since drivers reserve far more tha
 `environment.confined` of report.json say what there is:
 
 - `confined: landlock 7, no network`
-- `confined: landlock 7, network for what is fetched and asked only`
+- `confined: landlock 7, no network but through a process apart`
+- `confined: landlock 7, network for what is fetched and asked only`, where a proxy is asked
 - `child processes only: landlock 7, no network`, where a program called the engine
 - `confined: landlock 3, files only`
 - `not confined: this kernel has no Landlock`, as on macOS, on Windows and in some containers
 
-There, run a stranger's recipe in a container: `docker run --network none -v "$PWD":/w IMAGE recipe run /w/recipe.yaml`.
+There, a verb says so in one line, and a recipe is run only where it counts as yours: you typed `recipe trust`, `recipe
+init` wrote it, or it lies below a folder of `projects` in your settings. Any other is refused (X811) without
+`--unconfined`. Run a stranger's in a container: `docker run --network none -v "$PWD":/w IMAGE recipe run
+/w/recipe.yaml`.
 """
 LANGUAGE = """\
 `recipe schema KEY` says the same on the command line. A default in plain words is worked out when the

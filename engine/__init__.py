@@ -18,6 +18,7 @@ For a guided tour read these six files first:
 The rooms, from the command line down; each imports only from those below it:
 
 - `cli`: one module a verb; arguments become one call, the result is printed.
+- `publish`: a run's model put where people fetch models, and read back.
 - `bundle`: a signed archive of an accepted run, and its offline check.
 - `serving`: an exported model behind HTTP.
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
@@ -37,6 +38,7 @@ The rooms, from the command line down; each imports only from those below it:
 - `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
 - `tracking`: the events of a run as JSON lines; the processes that follow them for MLflow and others.
 - `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
+- `compute`: where a recipe runs, which is no part of it: profiles of the machine's owner, batches of several processes.
 - `recipe`, `kinds`: the recipe's text, rules and value; everything known of each kind of task.
 - `evidence`, `codes`: the values of a report; pages of problems that no rule finds.
 - `trust`, `process`, `files`: what a recipe may reach; child processes; reading and writing safely.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
 from engine.process.start import answer_of, program
 from engine.process.version import __version__
@@ -216,6 +217,26 @@ def one_device(device: Device, variables: Mapping[str, str]) -> dict[str, str]:
     if device.kind == "cuda":
         return {**found, CUDA_VISIBLE: device.visible or found.get(CUDA_VISIBLE, "0")}
     return {CUDA_VISIBLE: "", **found} if device.kind == "cpu" else found
+
+
+def devices_for(device: Device, count: int, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what CUDA_VISIBLE_DEVICES calls the GPUs of so many processes, one each; none of them on a CPU.
+
+    Those that the user lets be seen, the first ones first. EnvironmentProblem B431 where there are fewer.
+    """
+    if device.kind != "cuda":
+        return ()
+    named = variables.get(CUDA_VISIBLE)
+    entries = [gpu.visible for gpu in _smi_gpus()] if named is None else named.split(",")
+    found = [entry.strip() for entry in entries if entry.strip()]
+    if len(found) < count:
+        raise EnvironmentProblem.one(
+            "B431",
+            f"{count} processes were asked for, one a GPU, and {len(found)} "
+            f"{'GPU is' if len(found) == 1 else 'GPUs are'} in sight",
+            hint=f"set processes: {max(1, len(found))} in the profile, or let more be seen by {CUDA_VISIBLE}",
+        )
+    return tuple(found[:count])
 
 
 def restrict_to(device: Device, variables: MutableMapping[str, str] = os.environ) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.compute.ranks import ONE, Ranks
 from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
 from engine.environment import Device
@@ -66,6 +67,8 @@ class StageContext:
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
     previous: PreviousModel | None = None
     """Gate: the last accepted model; None where there is no other than this one."""
+    ranks: Ranks = ONE
+    """The processes that train together; in no key, since they learn what one would."""
 
     @property
     def precision(self) -> str:

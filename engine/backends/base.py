@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import yaml
 
 from engine.backends.usage import Usage
+from engine.compute.ranks import ONE, Ranks
 from engine.environment import Device
 from engine.errors import Problem
 from engine.evidence import HistoryPoint
@@ -72,6 +73,8 @@ class Launch:
     progress: Progress
     targets: Path | None = None
     """Folder with the soft targets of the rows; None where only answers are learned."""
+    ranks: Ranks = ONE
+    """The processes that train together; `config` is that of one, however many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from engine.compute.ranks import Ranks
 from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.recipe.methods import OPTIONS, unset_options
 from engine.recipe.model import Method, Recipe
 from engine.recipe.teacher import soft_targets_of
+
+TOGETHER = ("axolotl", "trl")
+"""Backends that several processes train with."""
 
 
 def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
@@ -22,6 +26,37 @@ def option_problems(method: Method, name: str) -> tuple[Problem, ...]:
         for key in OPTIONS
         if key not in unset
     )
+
+
+def check_ranks(recipe: Recipe, device: Device, ranks: Ranks) -> tuple[Problem, ...]:
+    """Return what keeps several processes from training a recipe together: B433, B434."""
+    reasons = {
+        "backend.name": ""
+        if recipe.backend.name in TOGETHER
+        else f"the {recipe.backend.name} backend",
+        "method.preference": "a preference loss" if recipe.method.preference else "",
+        "teacher.targets": "the loss to soft targets" if soft_targets_of(recipe) else "",
+    }
+    found = [
+        Problem(
+            code="B433",
+            message=f"{what} trains with one process: with several nobody has shown that it learns the same",
+            path=path,
+            hint="run it without --on, or with a profile of processes: 1",
+        )
+        for path, what in reasons.items()
+        if what
+    ]
+    if ranks.shard and device.kind != "cuda":
+        found.append(
+            Problem(
+                code="B434",
+                message="`shard: true` divides a model among GPUs, and this machine has none",
+                path="method",
+                hint="take a profile without shard",
+            )
+        )
+    return tuple(found)
 
 
 def soft_problems(recipe: Recipe, name: str) -> tuple[Problem, ...]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.backends import first_step, trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
-from engine.backends.usage import UsageMeter
+from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
 from engine.progress import MeasuredProgress
 
@@ -23,8 +24,6 @@ NAMES = {"loss": "loss", "eval_loss": "validation"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
 """Numbers of a step that trackers get."""
-PROCESSES = 1
-"""That train one model together; one process has one device."""
 LEAST_COSINE = 0.999
 """Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
@@ -39,6 +38,8 @@ class TrainingMonitor:
         self.done = 0
         self._progress = launch.progress
         self._batch_size = launch.method.batch_size
+        self._ranks = launch.ranks.size
+        self._others: dict[int, UsageMeter] = {}
         self._facts: dict[str, Any] = {}
         self._numbers: dict[str, str] = {}
         self._nonfinite: Mapping[str, Any] | None = None
@@ -98,6 +99,24 @@ class TrainingMonitor:
             self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
             self._measured(event)
 
+    def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
+        """Take an event of a further process: what it took, and what refuses a training. As `handle`."""
+        meter = self._others.setdefault(rank, UsageMeter(began=self.meter.began))
+        meter.take(event)
+        if event["event"] in CHECKS:
+            CHECKS[event["event"]](event)
+
+    @property
+    def usage(self) -> Usage:
+        """What it took: seconds and tokens of the first process, the largest memory of any, the processors of all."""
+        others = [meter.usage for meter in self._others.values()]
+        own = self.meter.usage
+        return replace(
+            own,
+            peak_bytes=max([own.peak_bytes, *(one.peak_bytes for one in others)]),
+            others_cpu_seconds=sum(one.cpu_seconds for one in others),
+        )
+
     def refuse_nonfinite(self) -> None:
         """Raise StageError B414 when a loss or gradient was not a number."""
         event = self._nonfinite
@@ -107,17 +126,18 @@ class TrainingMonitor:
 
     def _refuse_another_training(self, event: Mapping[str, Any]) -> None:
         """StageError B420, B421 when the trainer is about to train on other devices, or otherwise, than planned."""
-        processes, devices = event.get("world_size", PROCESSES), event.get("devices", 1)
-        if (processes, devices) != (PROCESSES, 1):
+        processes, devices = event.get("world_size", 1), event.get("devices", 1)
+        if (processes, devices) != (self._ranks, 1):
+            planned = "one process" if self._ranks == 1 else f"{self._ranks} processes"
             raise StageError.one(
                 "B420",
-                f"the trainer took {processes} processes with {devices} devices each; one process with one"
-                " device was planned",
+                f"the trainer took {processes} processes with {devices} devices each; {planned} with one"
+                " device each were planned",
                 path="backend",
                 hint="start `recipe` by itself, not under torchrun, srun or accelerate launch",
             )
-        planned = {"rows_per_step": self._batch_size, "steps": self.plan.steps}
-        for name, expected in planned.items():
+        numbers = {"rows_per_step": self._batch_size, "steps": self.plan.steps}
+        for name, expected in numbers.items():
             found = event.get(name, expected)
             if found != expected:
                 raise StageError.one(
@@ -220,5 +240,5 @@ def trained(
         history=ending.history,
         facts=facts,
         checkpoints=trainer_state.kept_adapters(output, last=ending.steps),
-        usage=monitor.meter.usage,
+        usage=monitor.usage,
     )

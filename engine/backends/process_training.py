@@ -1,8 +1,9 @@
 """Training in a process of its own: a launch folder, a process that cannot outlive us, and proof that it finished.
 
 The launch folder holds `config.yaml`, `train.jsonl`, `validation.jsonl`, `base_model` (a link), `output/`,
-`events.jsonl` (written by `engine.runtime.training.callbacks.Watch` in the process) and `train.log`. It survives a
-killed run, and the next attempt goes on in it. The process works in a new folder that links to
+`events.jsonl` (written by `engine.runtime.training.callbacks.Watch` in the process) and `train.log`; of several
+processes that train together also `launch.yaml`, the config as each of them takes it, and `events.1.jsonl` and so on.
+It survives a killed run, and the next attempt goes on in it. The process works in a new folder that links to
 these and holds nothing else: settings files that came with a launch folder are not found.
 """
 
@@ -12,16 +13,19 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from engine.backends import events
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.resuming import train_on
-from engine.environment import one_device
+from engine.compute.ranks import divided, for_ranks
+from engine.environment import CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.files.reading import parse_json
 from engine.process import interrupts
@@ -29,10 +33,13 @@ from engine.process import start as processes
 from engine.process.caches import caches
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
+from engine.runtime.training.event_file import event_file
 
 OUTPUT = "output"
 EVENTS = "events.jsonl"
 CONFIG = "config.yaml"
+LAUNCH = "launch.yaml"
+"""The config of one of several processes."""
 BASE_MODEL = "base_model"
 TARGETS = "targets"
 """The soft targets of the rows, where they are learned."""
@@ -52,6 +59,15 @@ SET_VARIABLES: dict[str, str] = {
 THREAD_VARIABLES = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+SHARDED: dict[str, Any] = {
+    "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    # So that a checkpoint has whole weights, whoever reads it.
+    "state_dict_type": "FULL_STATE_DICT",
+    "cpu_ram_efficient_loading": False,
+}
+"""How a model is divided among processes (FSDP2). Compiled for GPUs; not run on one by us."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProgram:
     """A program that trains by a config in its working folder."""
@@ -64,6 +80,8 @@ class TrainingProgram:
     """Its whole environment (`environment`)."""
     folders: tuple[str, ...] = (OUTPUT,)
     """That it writes, and that training goes on from."""
+    config: str | None = None
+    """As one of several processes takes it; None for one process, which takes the compiled one."""
 
 
 def train(launch: Launch, program: TrainingProgram) -> Trained:
@@ -76,11 +94,14 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
     """
     prepare(launch, program.folders)
     output = launch.folder / OUTPUT
+    if program.config is not None:
+        (launch.folder / LAUNCH).write_text(program.config, encoding="utf-8")
 
     def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:
         # Events of an earlier attempt would be counted as steps of this one.
-        (launch.folder / EVENTS).unlink(missing_ok=True)
-        command = program.command(f"{OUTPUT}/{resume.name}" if resume else None)
+        for name in event_files(launch):
+            (launch.folder / name).unlink(missing_ok=True)
+        command = of_ranks(launch, program.command(f"{OUTPUT}/{resume.name}" if resume else None))
         code = _run(launch, program, command, monitor)
         # Before the exit code, which is that of our own kill where a loss was not a number.
         monitor.refuse_nonfinite()
@@ -94,7 +115,8 @@ def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
     """Lay out the launch folder; what another config or other rows left in it is moved aside, not resumed."""
     folder = launch.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (folder, *(folder / name for name in (CONFIG, *ROWS, EVENTS, LOG, *folders))):
+    files = (CONFIG, LAUNCH, *ROWS, *event_files(launch), LOG)
+    for path in (folder, *(folder / name for name in (*files, *folders))):
         # The folder may have come with somebody's repository, and a link in it leads outside.
         if path.is_symlink():
             raise StageError.one(
@@ -133,11 +155,43 @@ def environment(launch: Launch, extra: Mapping[str, str]) -> dict[str, str]:
         {
             **SET_VARIABLES,
             **threads,
-            **one_device(launch.setting.device, os.environ),
+            **_devices(launch),
             "ACCELERATE_CONFIG_FILE": str(absent),
             **extra,
         }
     )
+
+
+def _devices(launch: Launch) -> dict[str, str]:
+    found = one_device(launch.setting.device, os.environ)
+    # Each takes the one of its number, as under torchrun.
+    together = {CUDA_VISIBLE: ",".join(launch.ranks.devices)} if launch.ranks.devices else {}
+    return found | together
+
+
+def of_ranks(launch: Launch, command: processes.Command) -> processes.Command:
+    """Return what starts a module so many times as there are ranks."""
+    if launch.ranks.size == 1:
+        return command
+    count = str(launch.ranks.size)
+    return processes.module("engine.process.rank_group")(count, command.name, *command.arguments)
+
+
+def ranks_config(launch: Launch, keys: tuple[str, str]) -> dict[str, Any]:
+    """Return the compiled config as one of several processes takes it; `keys` as `engine.compute.ranks.for_ranks`."""
+    config: dict[str, Any] = yaml.safe_load(launch.config)
+    return for_ranks(config, divided(launch.method, launch.ranks), keys)
+
+
+def as_yaml(config: Mapping[str, Any]) -> str:
+    """Return a config of several processes as a file's text."""
+    text: str = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def event_files(launch: Launch) -> list[str]:
+    """Return the names of the files of events, of the first process first."""
+    return [event_file(rank) for rank in range(launch.ranks.size)]
 
 
 def _run(
@@ -148,7 +202,7 @@ def _run(
 ) -> int:
     """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first."""
     with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
-        lay_out(folder, launch.folder.absolute(), program.folders)
+        lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
         child = processes.start(
             command,
             folder=folder,
@@ -158,7 +212,7 @@ def _run(
             rights=rights_of(TRAINING, command, reads=_read_of(launch), writes=(launch.folder,)),
         )
         with child, interrupts.deferred():
-            event_log = _EventLog(launch.folder / EVENTS)
+            event_log = _EventLogs(launch)
             try:
                 _follow(child, event_log, monitor)
             except HangsError as error:
@@ -174,8 +228,7 @@ def _run(
             else:
                 child.stop(grace=GRACE_SECONDS)
             # What it wrote while it was ending, after the last look.
-            for event in event_log.read():
-                monitor.handle(event)
+            event_log.pass_on(monitor)
         return child.status
 
 
@@ -184,30 +237,50 @@ def _read_of(launch: Launch) -> tuple[Path, ...]:
     return own if launch.targets is None else (*own, launch.targets)
 
 
-def lay_out(folder: Path, launch: Path, folders: tuple[str, ...]) -> None:
+def lay_out(
+    folder: Path, launch: Path, folders: tuple[str, ...], *, events: Sequence[str] = (EVENTS,)
+) -> None:
     """Fill the working folder with links to what the config names, so that libraries find nothing else there."""
     for name in folders:
         (launch / name).mkdir(exist_ok=True)
-    (launch / EVENTS).touch()
-    names = [CONFIG, *ROWS, BASE_MODEL, *folders, EVENTS]
-    if (launch / TARGETS).exists():
-        names.append(TARGETS)
+    for name in events:
+        (launch / name).touch()
+    names = [CONFIG, *ROWS, BASE_MODEL, *folders, *events]
+    names += [name for name in (TARGETS, LAUNCH) if (launch / name).exists()]
     for name in names:
         (folder / name).symlink_to(launch / name)
 
 
-def _follow(child: processes.Child, event_log: _EventLog, monitor: events.TrainingMonitor) -> None:
+def _follow(child: processes.Child, event_log: _EventLogs, monitor: events.TrainingMonitor) -> None:
     """Tell every new event until the process ends, or until going on is for nothing or not wanted. HangsError."""
     clock = IdleClock(child.number)
     while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
         # Read after the look at the process, so that its last events are not missed.
-        for event in event_log.read():
+        if event_log.pass_on(monitor):
             clock.wrote()
-            monitor.handle(event)
         if ended:
             return
         clock.tick()
+
+
+class _EventLogs:
+    """The files of events of all ranks."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._logs = [_EventLog(launch.folder / name) for name in event_files(launch)]
+
+    def pass_on(self, monitor: events.TrainingMonitor) -> int:
+        """Hand over what is new, and return how much that was."""
+        count = 0
+        for rank, log in enumerate(self._logs):
+            for event in log.read():
+                count += 1
+                if rank:
+                    monitor.handle_other(rank, event)
+                else:
+                    monitor.handle(event)
+        return count
 
 
 class _EventLog:

@@ -1,9 +1,13 @@
-"""Going on from the last whole checkpoint; from the one before it where a training cannot begin from that one."""
+"""Going on from the last whole checkpoint; from the one before it where a training cannot begin from that one.
+
+A training that broke off goes on by itself as often as `Ranks.retries` says, but not where it would break off again.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.backends import events, trainer_state
@@ -21,6 +25,10 @@ NOT_OF_A_CHECKPOINT = (
     "no space left", "disk quota", "file too large",
 )  # fmt: skip
 """In the message of a failure that another checkpoint would not mend."""
+REPEATING = tuple(word for word in NOT_OF_A_CHECKPOINT if word != "sigkill")
+"""The same of one that another try would not mend: a process may have been killed with its machine."""
+BROKEN_OFF = ("B411", "B450")
+"""A trainer that ended with an error of its own, or hung."""
 
 
 def train_on(
@@ -37,6 +45,7 @@ def train_on(
 
     """
     blamed: list[tuple[Path, Path]] = []
+    retries = Retries(left=launch.ranks.retries)
     while True:
         resume = resume_point(launch, output)
         started = time.monotonic()
@@ -53,6 +62,12 @@ def train_on(
                 continue
             if not monitor.done:
                 _give_back(blamed)
+                blamed.clear()
+            if retries.may_help(error, monitor.where):
+                launch.progress.note(
+                    f"{_line(error)}: it goes on by itself, {retries.left} more times at most"
+                )
+                continue
             raise
         seconds = time.monotonic() - started
         try:
@@ -63,6 +78,31 @@ def train_on(
                 for _, path in trainer_state.checkpoints(output):
                     trainer_state.set_aside(path)
             raise
+
+
+@dataclass(slots=True, kw_only=True)
+class Retries:
+    """How often a training may still go on by itself, and where it broke off."""
+
+    left: int
+    broke_off: set[str] = field(default_factory=set)
+
+    def may_help(self, error: BaseException, where: str) -> bool:
+        """Take one and return True, unless none is left or the failure would repeat.
+
+        That is one of memory, room or numbers, a training that is not the planned one, and any failure at a place where
+        it has failed before.
+        """
+        if not self.left or not isinstance(error, StageError):
+            return False
+        problem = error.problems[0]
+        message = problem.message.lower()
+        repeats = where in self.broke_off or any(word in message for word in REPEATING)
+        self.broke_off.add(where)
+        if repeats or problem.code not in BROKEN_OFF:
+            return False
+        self.left -= 1
+        return True
 
 
 def resume_point(launch: Launch, output: Path) -> Path | None:

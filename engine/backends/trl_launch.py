@@ -12,15 +12,26 @@ from typing import Any
 
 import yaml
 
-from engine.backends import events
+from engine.backends import events, process_training
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
+from engine.backends.process_training import (
+    CONFIG,
+    LAUNCH,
+    OUTPUT,
+    SHARDED,
+    TrainingProgram,
+    as_yaml,
+    ranks_config,
+)
 from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error
+from engine.process import start as processes
+from engine.process.start import Command
 
-CONFIG = "config.yaml"
-OUTPUT = "output"
+ROWS_AND_PASSES = ("per_device_train_batch_size", "gradient_accumulation_steps")
+"""How the config calls the rows of a pass and the passes of a step."""
 WORLD_SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 """Where accelerate looks for the number of processes (`PartialState`)."""
 
@@ -34,6 +45,8 @@ def train(launch: Launch) -> Trained:
 
     """
     refuse_other_processes(os.environ)
+    if launch.ranks.size > 1:
+        return _train_together(launch)
     output = _prepare(launch)
     from engine.runtime.training import sft as training  # noqa: F401 - imported before the time is taken
 
@@ -43,6 +56,33 @@ def train(launch: Launch) -> Trained:
     return train_on(launch, output, run, cpu_seconds=time.process_time)
 
 
+def _train_together(launch: Launch) -> Trained:
+    """Train with several processes, which are children like those of Axolotl."""
+    config = config_of_ranks(launch)
+
+    def command(resume: str | None) -> Command:
+        words = (LAUNCH, launch.setting.device.kind, *([resume] if resume else ()))
+        return processes.module("engine.backends.trl_child")(*words)
+
+    program = TrainingProgram(
+        tool="trl",
+        command=command,
+        variables=process_training.environment(launch, {}),
+        config=as_yaml(config),
+    )
+    return process_training.train(launch, program)
+
+
+def config_of_ranks(launch: Launch) -> dict[str, Any]:
+    """Return the config as one of several processes takes it."""
+    config = ranks_config(launch, ROWS_AND_PASSES)
+    if launch.ranks.shard:
+        # Parts of weights can neither be fused nor looked at by themselves, so batches are plain.
+        config.pop("shared_prefix", None)
+        config |= {"fsdp": True, "fsdp_config": {"version": 2, **SHARDED}}
+    return config
+
+
 def refuse_other_processes(variables: Mapping[str, str]) -> None:
     """StageError B420 when a launcher has started this process as one of several that train together.
 
@@ -50,7 +90,7 @@ def refuse_other_processes(variables: Mapping[str, str]) -> None:
     """
     for name in WORLD_SIZES:
         found = variables.get(name, "")
-        if found.isdecimal() and int(found) > events.PROCESSES:
+        if found.isdecimal() and int(found) > 1:
             raise StageError.one(
                 "B420",
                 f"this process was started as one of {found} ({name}); one process with one device was planned",

@@ -50,11 +50,13 @@ class Usage:
     ready_bytes: int = 0
     """Held when the first step might begin: the process with the weights."""
     peak_bytes: int = 0
+    others_cpu_seconds: float = 0.0
+    """Of the further processes that trained with this one."""
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all phases."""
-        return sum(
+        """Of all phases, and of all processes."""
+        return self.others_cpu_seconds + sum(
             spent.cpu_seconds
             for spent in (
                 self.starting, self.first, self.steps, self.first_evaluation, self.evaluations,

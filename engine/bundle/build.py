@@ -73,7 +73,7 @@ def make_bundle(
     """
     require_ours(run, "it is not signed as yours")
     report, accepted, evidence = evidence_of(run)
-    report, evidence = _as_they_leave(report, evidence, with_row_texts=with_row_texts)
+    report, evidence = as_they_leave(report, evidence, with_row_texts=with_row_texts)
     files = _model_files(run, report)
     private, is_new = own_key(key)
     statement = statement_of(report, accepted, evidence, written_with=__version__)
@@ -115,7 +115,7 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
         DataError: D38x the lock cannot be read.
 
     """
-    report = _report(run)
+    report = report_of(run)
     if report.outcome != ACCEPTED:
         raise _unfit(f"the run ended `{report.outcome}`", "a bundle holds an accepted model")
     missing = [name for name in EVIDENCE if not (run / name).is_file()]
@@ -133,7 +133,7 @@ def evidence_of(run: Path) -> tuple[Report, Accepted, dict[str, bytes]]:
     return report, lock.accepted, {name: read_file(run, name) for name in EVIDENCE}
 
 
-def _as_they_leave(
+def as_they_leave(
     report: Report, evidence: Mapping[str, bytes], *, with_row_texts: bool
 ) -> tuple[Report, dict[str, bytes]]:
     """Return report and files as a bundle holds them: without texts of rows unless asked, pages of this version."""
@@ -181,7 +181,8 @@ def _model_files(run: Path, report: Report) -> dict[str, Content]:
     return {f"{MODEL}/{name}": run / name for name in names}
 
 
-def _report(run: Path) -> Report:
+def report_of(run: Path) -> Report:
+    """Return the report of a run folder. RecipeError X663 for one that cannot be read, StoreError E758."""
     try:
         return from_json(Report, parse_json(read_file(run, "report.json")))
     except (AttributeError, KeyError, TypeError, ValueError) as error:

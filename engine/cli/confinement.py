@@ -1,50 +1,196 @@
-"""Confining a verb that runs a recipe, where the process is the verb's own."""
+"""Confining a verb that runs a recipe or asks a model, where the process is the verb's own.
+
+Nothing happens where a program calls the command line in its own process, which is not ours to confine.
+"""
 
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import sys
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import EnvironmentProblem
-from engine.recipe.model import PathRef, Recipe
+from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
+from engine.recipe.references import sources_at
+from engine.store.remote.place import SharedPlace
+from engine.trust.hosts import parse_address
+from engine.trust.resolving import has_proxy
+
+if TYPE_CHECKING:
+    from engine.process.confine import Rights
+    from engine.sources.apart import Named
 
 
-def confine_run(options: argparse.Namespace, recipe: Recipe, root: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a run needs besides what its recipe names."""
+
+    others: Sequence[Reference] = ()
+    reads: Iterable[Path] = ()
+    has_ranks: bool = False
+    """Whether several processes train one model, which talk over sockets."""
+    shared: SharedPlace | None = None
+    """A store that machines share."""
+
+
+def add_unconfined(parser: argparse.ArgumentParser) -> None:
+    """Whether a recipe that nobody trusts is run where this machine cannot confine it."""
+    parser.add_argument(
+        "--unconfined", action="store_true",
+        help="run a recipe that you do not trust where this machine cannot confine it",
+    )  # fmt: skip
+
+
+def confine_run(
+    options: argparse.Namespace,
+    recipe: Recipe,
+    root: Path,
+    needs: Needs | None = None,
+) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
 
-    Nothing happens where a program calls the command line in its own process, which is not ours to confine.
-    EnvironmentProblem X825 where the kernel refuses what it offers.
+    `others` are models, and `reads` files, that the command line names besides the recipe. EnvironmentProblem X811
+    where nothing can confine a recipe that the user does not trust, X825 where the kernel refuses what it offers.
+    With `has_ranks` processes of one training reach each other, over the loopback address.
     """
     if not options.has_own_process:
         return
-    from engine.process.confine import ConfinementError, available, confine_main
+    from engine.process.confine import LOOPBACK, NONE, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
-    from engine.recipe.references import references_of
     from engine.trust.allowed import projects
     from engine.trust.project import project_of
 
     if not available().landlock:
+        require_trusted(recipe, is_unconfined=options.unconfined)
         sys.stderr.write(f"{available().words}\n")
         return
+    needs = needs or Needs()
+    others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
-    paths = [one.path for one in named if isinstance(one, PathRef)]
-    has_servers = len(paths) < len(named)
-    is_remote = has_servers or any(
-        not isinstance(ref, PathRef) for _, ref, _ in references_of(recipe)
+    paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
+    remote = _remote(recipe, others)
+    # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
+    # A bucket is reached from this process.
+    is_remote = any(has_proxy(parse_address(one)) for one in remote.servers) or bool(
+        shared and shared.is_bucket
     )
+    has_helper = not (is_remote or remote.is_empty)
+    if has_helper:
+        _begin_fetching(remote, root)
     folder = recipe.file.parent
+    if shared and shared.folder:
+        # Rights are those of folders that are there; what cannot be made is reported when it is connected to.
+        with suppress(OSError):
+            shared.folder.mkdir(parents=True, exist_ok=True)
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
-        reads=[recipe.file, *paths, *([folder / recipe.extends] if recipe.extends else [])],
+        reads=[
+            recipe.file,
+            *paths,
+            *needs.reads,
+            *([folder / recipe.extends] if recipe.extends else []),
+        ],
         # The lock stands beside the recipe.
-        writes=[root, folder],
+        writes=[root, folder, *([shared.folder] if shared and shared.folder else [])],
         is_remote=is_remote,
+        reads_hub=has_helper and bool(remote.hubs),
     )
+    if needs.has_ranks and rights.network == NONE:
+        # A filter of sockets that is set here cannot be lifted for the training.
+        rights = replace(rights, network=LOOPBACK)
+    _confine(rights, "the run", has_helper=has_helper)
+
+
+def _remote(recipe: Recipe, others: Sequence[Reference]) -> Named:
+    """Return what a run fetches and asks."""
+    from engine.recipe.outside import named_of
+    from engine.recipe.references import references_of
+    from engine.sources.apart import Named, address_text
+
+    beside = (one.ref for _, source in sources_at(recipe) for one in source.columns)
+    found = [*(ref for _, ref, _ in references_of(recipe)), *beside, *others]
+    servers = {one.url for _, one in named_of(recipe) if isinstance(one, Endpoint)}
+    return Named(
+        hubs=tuple(sorted({ref.repo for ref in found if isinstance(ref, HubRef)})),
+        packages=tuple(sorted({ref.name for ref in found if isinstance(ref, PackageRef)})),
+        servers=tuple(sorted({address_text(parse_address(url)) for url in servers})),
+    )
+
+
+def _begin_fetching(remote: Named, root: Path) -> None:
+    """Start the process that keeps the network for this one. EnvironmentProblem X812."""
+    from engine.process.own_rights import rights_of_fetching
+    from engine.sources.apart import begin
+    from engine.sources.settings import read_settings
+
+    settings = read_settings(os.environ) if remote.packages else None
+    reads = [*settings.find_links, settings.certificates or ""] if settings else []
+    held = ExitStack()
+    atexit.register(held.close)
     try:
-        confine_main(rights)
+        begin(remote, rights_of_fetching(root, [one for one in reads if os.path.isabs(one)]), held)
+    except OSError as error:
+        raise EnvironmentProblem.one(
+            "X812", f"the process that fetches cannot be started: {error.strerror}"
+        ) from error
+
+
+def confine_asking(
+    options: argparse.Namespace,
+    model: Iterable[Path],
+    root: Path,
+    *,
+    reads: Iterable[Path] = (),
+    writes: Iterable[Path] = (),
+) -> None:
+    """Give up for good what asking a model does not need; one line on stderr where this machine cannot.
+
+    `model` are the model's files and folders. EnvironmentProblem X825 where the kernel refuses what it offers.
+    """
+    if not options.has_own_process:
+        return
+    from engine.process.confine import available
+    from engine.process.own_rights import rights_of_a_run
+
+    if not available().landlock:
+        sys.stderr.write(f"{available().words}\n")
+        return
+    rights = rights_of_a_run(
+        project=(), reads=[*model, *reads], writes=[root, *writes], is_remote=False
+    )
+    _confine(rights, "the answer")
+
+
+def require_trusted(recipe: Recipe, *, is_unconfined: bool) -> None:
+    """EnvironmentProblem X811 for a recipe that is not the user's own, where nothing can confine what it runs."""
+    from engine.process.confine import available
+    from engine.trust.records import is_own
+
+    if is_unconfined or is_own(recipe.file):
+        return
+    raise EnvironmentProblem.one(
+        "X811",
+        f"what `{recipe.file.name}` names would run with all your rights: {available().words}",
+        hint=(
+            f"recipe trust {recipe.file.name} if it is yours, --unconfined for this call, or a container: "
+            'docker run --network none -v "$PWD":/w'
+        ),
+    )
+
+
+def _confine(rights: Rights, what: str, *, has_helper: bool = False) -> None:
+    from engine.process.confine import ConfinementError, confine_main
+
+    try:
+        confine_main(rights, has_helper=has_helper)
     except ConfinementError as error:
         raise EnvironmentProblem.one(
-            "X825", f"the run {error.strerror}", hint="run it in a container, and report this"
+            "X825", f"{what} {error.strerror}", hint="run it in a container, and report this"
         ) from error

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from engine.cli.confinement import add_unconfined, confine_run
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
     add_flag,
@@ -48,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--seal-lock", seal)
     recount = "first write into the lock how often its holdout was used, by all branches that its history in git has"
     add_flag(parser, "--recount-lock", recount)
+    add_unconfined(parser)
     add_shared(parser, allow=True)
 
 
@@ -70,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         tokens=not options.no_tokens,
     )
     root, warnings = store_and_warnings(options, warnings)
+    confine_run(options, recipe, root)
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:

@@ -22,9 +22,12 @@ STARTER = "quickstart"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "start", metavar="TEMPLATE|DATAFILE", nargs="?",
-        help="a shipped recipe's name, or a file of rows: csv, tsv, jsonl, json, parquet, xml, text",
+        "start", metavar="TEMPLATE|DATA", nargs="?",
+        help="a shipped recipe's name, or a file of rows: csv, tsv, jsonl, json, parquet, xlsx, xml, text; or a folder",
     )  # fmt: skip
+    parser.add_argument(
+        "more", metavar="DATA", nargs="*", help="further files, such as those of other splits"
+    )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
         help="default: TEMPLATE.yaml, or the data file's name with .yaml, here",
@@ -61,11 +64,23 @@ def run(options: argparse.Namespace) -> None:
         raise RecipeError.one("R004", f"{what} is called `{options.start}`", hint=hint)
     target = options.output or Path(f"{options.start}.yaml")
     copied = _copy(shipped[options.start], target)
+    _take_for_own(target)
     show("\n".join([*(f"wrote {path}" for path in copied), f"next: recipe validate {target}"]))
 
 
+def _take_for_own(target: Path) -> None:
+    """Keep that a recipe is the user's own: a shipped one names nothing outside its project."""
+    from engine.trust.records import trust
+
+    # The recipe is there; where its run cannot be confined, that asks again.
+    with suppress(StoreError):
+        trust(target, ())
+
+
 def _is_data(options: argparse.Namespace) -> bool:
-    return any((options.kind, options.text, options.label, options.base_model))
+    return bool(options.more) or any(
+        (options.kind, options.text, options.label, options.base_model)
+    )
 
 
 def _draft(options: argparse.Namespace) -> None:
@@ -76,8 +91,9 @@ def _draft(options: argparse.Namespace) -> None:
     from engine.recipe.outside import refuse_typed, trust_as_it_stands
     from engine.recipe.references import base_reference, named_model
 
-    file = Path(options.start)
-    target = options.output or Path(f"{file.name.split('.')[0] or 'recipe'}.yaml")
+    files = [Path(name) for name in (options.start, *options.more)]
+    name = files[0].absolute().name
+    target = options.output or Path(f"{name.split('.')[0] or 'recipe'}.yaml")
     _refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
     default = base_reference(starter.base_model)
@@ -91,15 +107,16 @@ def _draft(options: argparse.Namespace) -> None:
         encoding=options.encoding,
     )
     # What is drafted is trusted as it stands: a link would make that somebody else's word.
-    refuse_typed(file, target, NOTHING)
+    for file in files:
+        refuse_typed(file, target, NOTHING)
     if isinstance(wishes.base_model, PathRef):
         refuse_typed(wishes.base_model.path, target, NOTHING)
-    found = draft(file, target, default_model=default, wishes=wishes)
+    found = draft(files, target, default_model=default, wishes=wishes)
     create(target, found.text.encode())
     # The draft is there; a run says what has to be allowed.
     with suppress(StoreError):
         trust_as_it_stands(target)
-    show(draft_message(found, file=str(file), target=str(target)))
+    show(draft_message(found, file=options.start, target=str(target)))
 
 
 def _copy(source: Path, target: Path) -> list[Path]:

@@ -41,6 +41,7 @@ VERBS: dict[str, str] = {
     "challenge": "compare a newer base model with the accepted model",
     "store": "read all that a store holds: what is damaged",
     "export": "put an accepted model's evidence into one signed file",
+    "publish": "put an accepted model where people fetch models, and read it back",
     "verify": "check such a file offline: digests, verdicts, who signed",
     "schema": "print the recipe schema, or explain one key",
     "explain": "explain an error code",

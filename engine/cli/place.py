@@ -7,11 +7,15 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import Problem, Severity
 from engine.recipe.model import Recipe
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed, from_options
+
+if TYPE_CHECKING:
+    from engine.compute.profile import ComputeProfile
 
 STORE = ".recipe"
 
@@ -54,6 +58,30 @@ def add_flag(parser: argparse._ActionsContainer, name: str, does: str) -> None:
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """Whether a long verb is shown while it happens."""
     parser.add_argument("-q", "--quiet", action="store_true", help="show the final result only")
+
+
+def add_compute(parser: argparse.ArgumentParser) -> None:
+    """Where it runs: a profile of the machine's owner."""
+    parser.add_argument(
+        "--on",
+        metavar="NAME",
+        help="run on this profile of compute.yaml (default: one process, here)",
+    )
+    parser.add_argument(
+        "--compute",
+        metavar="FILE",
+        type=Path,
+        help="the file with profiles (default: slm-recipe/compute.yaml in your config folder)",
+    )
+
+
+def compute_of(options: argparse.Namespace) -> ComputeProfile:
+    """The profile that the options of `add_compute` name, which this version can run. RecipeError R104 to R434."""
+    from engine.compute.profile import profile_of, refuse_unbuilt
+
+    profile = profile_of(options.on, options.compute)
+    refuse_unbuilt(profile)
+    return profile
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:

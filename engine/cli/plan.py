@@ -11,14 +11,18 @@ from pathlib import Path
 
 from engine.artifacts import results as flow
 from engine.backends import check_environment, load_backend
+from engine.cli.compute_lines import compute_facts, compute_lines
+from engine.cli.confinement import add_unconfined
 from engine.cli.cost_text import cost_words, estimate_lines
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
     add_allow,
+    add_compute,
     add_flag,
     add_recipe,
     add_shared,
     allowed,
+    compute_of,
     read_recipe,
     store_of,
 )
@@ -54,7 +58,7 @@ from engine.pipeline.plan import (
     plan_run,
 )
 from engine.pipeline.power import power_estimates
-from engine.pipeline.preflight import require_backend
+from engine.pipeline.preflight import require_backend, require_ranks
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.asked_models import asked_models
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
@@ -93,33 +97,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="what an hour on a device costs (default: slm-recipe/prices.yaml in your config folder)",
     )
+    add_compute(parser)
     add_flag(parser, "--probe", "run 2 real training steps first, and estimate by them")
     add_flag(parser, "--explain", "say how each number of the estimate was derived")
+    add_unconfined(parser)
     add_allow(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the plan; nothing is downloaded and nothing is run."""
     recipe, warnings = read_recipe(options)
+    profile = compute_of(options)
     root = store_of(options)
     store, lock = Store(root), lock_policy(recipe, PLAIN)
     refuse_unfit(recipe, store)
     device = named_device(options.device) if options.device else lock.device(detect_device())
     if options.probe:
-        run_probe(recipe, warnings, root=root, elsewhere=options.device)
+        run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
     missing = () if options.device else _missing(recipe, device)
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
-    found = forecast(plan, store, price=price, elsewhere=bool(options.device))
+    ranks, elsewhere = profile.ranks, bool(options.device)
+    require_ranks(recipe, device, ranks)
+    found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
     counted = _counted(plan, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
         shown = _json(plan, found, counted, root=root, outside=outside)
-        refused = [one.headline() for one in missing]
-        show_json(shown | {"downloads": downloads, "refused": refused})
+        shown |= {"downloads": downloads, "refused": [one.headline() for one in missing]}
+        show_json(shown | compute_facts(profile, plan.trained or recipe, counted))
         return
     show_problems(warnings)
     colour = has_colour(sys.stdout)
@@ -127,19 +136,27 @@ def run(options: argparse.Namespace) -> None:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
     title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
-    facts = [*under("refused", (f"a run here: {one.headline()}" for one in missing))]
+    facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
+    facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
     facts += _row_facts(plan, counted)
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
-    facts += _asked_and_fetched(plan, store)
-    facts += estimate_lines(found, explain=options.explain)
-    facts += under("method", _worked_out(recipe)) if options.explain else []
-    facts += power_facts(_power(plan))
-    facts += [("waived", f"{waiver.what}: {waiver.why}") for waiver in recipe.waivers]
+    facts += _estimated(plan, store, found, explain=options.explain)
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
+
+
+def _estimated(
+    plan: Plan, store: Store, found: Forecast, *, explain: bool
+) -> list[tuple[str, str | Table]]:
+    """Return what is asked and fetched, what it takes, what the holdout can show, and what was waived."""
+    facts = _asked_and_fetched(plan, store)
+    facts += estimate_lines(found, explain=explain)
+    facts += under("method", _worked_out(plan.recipe)) if explain else []
+    facts += power_facts(_power(plan))
+    return [*facts, *(("waived", f"{one.what}: {one.why}") for one in plan.recipe.waivers)]
 
 
 def _missing(recipe: Recipe, device: Device) -> tuple[Problem, ...]:

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.cli.confinement import confine_run
+from engine.cli.confinement import Needs, add_unconfined, confine_run
+from engine.cli.following import add_following, followed, followers_of
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
+    add_compute,
     add_flag,
     add_quiet,
     add_recipe,
     add_shared,
-    allowed,
+    compute_of,
     log_file,
     read_recipe,
     store_and_warnings,
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
-from engine.errors import Problem
+from engine.compute.profile import StorePlace
 from engine.stages import STAGES
-
-if TYPE_CHECKING:
-    from engine.tracking.followers import Follower
+from engine.store.remote.place import VARIABLE, shared_place
+from engine.store.remote.store import Sharing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,45 +43,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--frozen", frozen)
     update = "compare nothing with the lock, and let an accepted run take its place"
     add_flag(lock, "--update-lock", update)
-    parser.add_argument(
-        "--track", metavar="KIND[=WHERE]", action="append", default=[],
-        help="follow the run with mlflow, tensorboard, trackio or wandb, in this folder or on this server;"
-        " may be repeated",
-    )  # fmt: skip
-    parser.add_argument(
-        "--notify", metavar="URL", action="append", default=[],
-        help="send one line to this apprise address, or env:NAME, at the end; may be repeated",
-    )  # fmt: skip
+    add_following(parser)
+    add_compute(parser)
     add_quiet(parser)
+    add_unconfined(parser)
     add_shared(parser, allow=True)
+    parser.add_argument(
+        "--store-remote", metavar="URL",
+        help="take results from this shared store, and give it new ones: a folder, s3://, gs:// or az:// "
+        f"(default: {VARIABLE}, else `store` of compute.yaml)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
+    from engine.compute.ranks import refuse_indivisible
     from engine.lock.policy import LockOptions
     from engine.pipeline.loop import RunOptions
     from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+    from engine.recipe.sweeps import methods_of
     from engine.render.json import render_json
     from engine.render.progress import columns, has_colour
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
-    followers = _followers(options)
+    followers = followers_of(options)
     recipe, warnings = read_recipe(options)
+    profile = compute_of(options)
+    sharing = sharing_of(options, profile.store)
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     refuse_unmeasured(recipe, until=options.until)
+    refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    with _events(followers, root) as (events, not_followed):
-        confine_run(options, recipe, root)
+    place = sharing.place if sharing else None
+    with followed(followers, root) as (events, not_followed):
+        confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
         with others_to(log_file(root, "run")) as terminal:
             result = run_recipe(
                 recipe,
                 warnings,
                 root=root,
-                options=RunOptions(until=options.until, force=tuple(options.force), events=events),
+                options=RunOptions(
+                    until=options.until,
+                    force=tuple(options.force),
+                    ranks=profile.ranks,
+                    sharing=sharing,
+                    events=events,
+                ),
                 lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
                 watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
             )
@@ -98,28 +107,15 @@ def run(options: argparse.Namespace) -> int:
     return result.code
 
 
-def _followers(options: argparse.Namespace) -> list[Follower]:
-    """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
-    if not (options.track or options.notify):
-        return []
-    from engine.tracking.followers import messages_to, tracker_of  # only where it is asked for
-
-    given = allowed(options)
-    found = [tracker_of(text, given) for text in options.track]
-    return [*found, messages_to(options.notify)] if options.notify else found
-
-
-@contextlib.contextmanager
-def _events(followers: list[Follower], root: Path) -> Iterator[tuple[Path | None, list[Problem]]]:
-    """Yield the file that followers read the run's events from, None without any, and what they could not do."""
-    if not followers:
-        yield None, []
-        return
-    from engine.tracking.followers import following
-    from engine.tracking.stream import live_file
-
-    file = live_file(root)
-    with following(followers, file, root) as problems:
-        yield file, problems
-    with contextlib.suppress(OSError):
-        file.unlink()
+def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Sharing | None:
+    """Which shared store the options name, else the environment, else compute.yaml. RecipeError R435, R436."""
+    named = options.store_remote or os.environ.get(VARIABLE) or (written.url if written else "")
+    if not named:
+        return None
+    is_written = written is not None and named == written.url
+    return Sharing(
+        place=shared_place(named),
+        gives=not (is_written and written and written.trust == "read"),
+        is_trusted=options.trust_store,
+        is_required=options.frozen,
+    )

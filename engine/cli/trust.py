@@ -40,7 +40,7 @@ def _trust(recipe: Path) -> tuple[dict[str, object], str]:
     from engine.recipe.outside import trust_as_it_stands  # reads a recipe
 
     references = sorted({one.reference for one in trust_as_it_stands(recipe)})
-    text = f"{recipe} names nothing outside its project: nothing has to be trusted"
+    text = f"{recipe} names nothing outside its project; where a machine cannot confine it, it counts as yours"
     if references:
         text = f"{recipe} may now, and until it names something else outside its project:"
     text = "\n  ".join([text, *references])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cli.confinement import confine_asking
 from engine.cli.output import show_result
-from engine.cli.place import add_shared
+from engine.cli.place import STORE, add_shared
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
@@ -30,11 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the answer, and how sure the model is."""
-    from engine.runtime.llama.client import answer_text  # only where a model is asked
-
     gguf = named_gguf(options)
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
+    confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
+    from engine.runtime.llama.client import answer_text  # only where a model is asked
+
     with leases.temporary_folder() as folder:
         work, cores = folder, detect_device().cores
         answer = answer_text(gguf, text, threads=cores, workdir=work, progress=SilentProgress())

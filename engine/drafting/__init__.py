@@ -6,7 +6,7 @@ as any recipe is, and its rows are divided once, before it is written.
 
 from __future__ import annotations
 
+from engine.drafting.choices import DraftOptions
 from engine.drafting.draft import RecipeDraft, draft
-from engine.drafting.guess import DraftOptions
 
 __all__ = ["DraftOptions", "RecipeDraft", "draft"]

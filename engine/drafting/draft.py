@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from engine.data.examples.template import found_at
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.guess import DraftOptions, guess
+from engine.drafting.choices import DraftOptions
+from engine.drafting.gather import Gathered, gather
+from engine.drafting.guess import guess
+from engine.drafting.inputs import inputs_of
 from engine.drafting.plan import DraftPlan, longest_row
-from engine.drafting.profile import Profile, profile_of
-from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
@@ -20,6 +25,7 @@ from engine.errors import DataError, RecipeError, Severity
 from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
+from engine.recipe.text.write import create
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
 
@@ -37,6 +43,7 @@ DROPPABLE: Final = frozenset(
     }
 )
 MOST_TRIES: Final = 16
+ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 FEWEST: Final = 2
 """Rows of a holdout."""
 FEWEST_ROWS: Final = 4
@@ -53,52 +60,84 @@ class RecipeDraft:
     notes: tuple[str, ...]
     rows: int
     columns: tuple[str, ...]
+    written: Path | None = None
+    """The file of rows that was written, where those of the data had to be laid out anew."""
+    whys: tuple[str, ...] = ()
+    """Why they had to be."""
 
 
 def draft(
-    file: Path, target: Path, *, default_model: Reference, wishes: DraftOptions
+    files: Sequence[Path], target: Path, *, default_model: Reference, wishes: DraftOptions
 ) -> RecipeDraft:
-    """Return a recipe for a data file, to be written at `target`.
+    """Return a recipe for data files or folders, to be written at `target`.
+
+    Rows that no recipe can read as they stand are written to a file beside it first, which is removed where the draft
+    fails.
 
     Raises:
         DataError: the file cannot be read, or has rows that a reader refuses.
         RecipeError: R030, nothing can be made of its columns.
 
     """
-    readings, profile = _read(file, wishes.encoding)
+    rows_file = target.with_name(f"{target.name.removesuffix('.yaml')}.rows.jsonl")
+    found = _gathered(files, wishes.encoding, rows_file)
+    if not found.rows:
+        return _drafted(
+            found, files, target, model=wishes.base_model or default_model, wishes=wishes
+        )
+    create(rows_file, found.content())
+    try:
+        return _drafted(
+            found, files, target, model=wishes.base_model or default_model, wishes=wishes
+        )
+    except BaseException:
+        rows_file.unlink()
+        raise
+
+
+def _drafted(
+    gathered: Gathered,
+    files: Sequence[Path],
+    target: Path,
+    *,
+    model: Reference,
+    wishes: DraftOptions,
+) -> RecipeDraft:
+    profile, name = gathered.profile, files[0].absolute().name
     if profile.rows < FEWEST_ROWS:
-        raise _too_few(file, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
+        raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes)
     plan = DraftPlan(
         guess=found,
         profile=profile,
-        readings=readings,
+        readings=gathered.readings,
         sizes=sizes_for(profile.rows),
         longest=longest_row(found, profile.kept),
     )
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
-    writer = Writer(plan=plan, file=file, target=target, model=wishes.base_model or default_model)
+    writer = Writer(plan=plan, name=name, target=target, model=model)
     recipe = _checked(writer)
     for _ in range(MOST_TRIES):
         prepared = _prepared(recipe)
         if not prepared.problems:
             break
         if not _improve(plan, prepared):
-            raise _too_few(file, prepared.problems[0].message)
+            raise _too_few(name, prepared.problems[0].message)
         recipe = _checked(writer)
     return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
-        notes=tuple(notes(plan)),
+        notes=(*gathered.notes, *notes(plan)),
         rows=profile.rows,
         columns=tuple(profile.kept[0]),
+        written=gathered.readings[0].path if gathered.rows else None,
+        whys=gathered.whys,
     )
 
 
-def _read(file: Path, encoding: str) -> tuple[tuple[Reading, ...], Profile]:
+def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered:
     try:
-        readings = readings_of(file, encoding=encoding)
-        return readings, profile_of((reading.into, reading.rows()) for reading in readings)
+        return gather(inputs_of(files), encoding=encoding, rows_file=rows_file)
     except DataError as error:
         hint = "say it: --encoding latin-1, or the file's real one"
         problems = [
@@ -108,10 +147,10 @@ def _read(file: Path, encoding: str) -> tuple[tuple[Reading, ...], Profile]:
         raise DataError(problems) from None
 
 
-def _too_few(file: Path, why: str) -> RecipeError:
+def _too_few(name: str, why: str) -> RecipeError:
     return RecipeError.one(
         "R030",
-        f"too few rows of `{file.name}` can be used: {why}",
+        f"too few rows of `{name}` can be used: {why}",
         hint="add rows, or say what they are: --kind KIND --text COLUMN --label COLUMN",
     )
 
@@ -126,7 +165,7 @@ def _checked(writer: Writer) -> Recipe:
         first = next(problem for problem in problems if problem.severity is Severity.ERROR)
         raise RecipeError.one(
             "R030",
-            f"no valid recipe for `{writer.file.name}`: {first.path}: {first.message}",
+            f"no valid recipe for `{writer.name}`: {first.path}: {first.message}",
             hint="rename the column, or say another: --text COLUMN --label COLUMN",
         )
     return recipe
@@ -193,7 +232,9 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
             yield "format", reading.format, reading.why
     yield "kind", guess.kind, guess.why_kind
     if guess.text and not guess.shape:
-        yield "text", guess.text, guess.why_text
+        yield "text", ", ".join(guess.texts), guess.why_text
+    if guess.system:
+        yield "system", " ".join(guess.system.split()), "every row begins with it"
     if guess.label and not guess.shape:
         yield plan.kind.draft.target, guess.label, guess.why_label
     yield _splits(plan)
@@ -206,8 +247,8 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
 
 def _splits(plan: DraftPlan) -> tuple[str, str, str]:
     if plan.by_files:
-        counts = ", ".join(f"{count:,} {name}" for name, count in plan.profile.by_split.items())
-        return "splits", "files", f"the file holds {counts}"
+        counts = ", ".join(f"{count:,} {name}" for name, count in plan.by_split.items())
+        return "splits", plan.guess.split or "files", f"the data says it: {counts}"
     sizes, rows = plan.sizes, plan.profile.rows
     left = rows - sizes.validation - sizes.holdout
     return (
@@ -224,6 +265,7 @@ def notes(plan: DraftPlan) -> Iterator[str]:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
     yield from _unused_labels(plan)
+    yield from _entities(plan)
     if not plan.kind.is_measured:
         yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
     named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
@@ -243,6 +285,18 @@ def _unused_labels(plan: DraftPlan) -> Iterator[str]:
             yield f"`{column.name}` is empty in {empty:,} rows; --label {column.name} takes the others"
 
 
+def _entities(plan: DraftPlan) -> Iterator[str]:
+    """Yield how many texts hold entities of HTML, which a model would learn to read and to write."""
+    texts = [
+        str(found_at(row, name) or "") for row in plan.profile.kept for name in plan.guess.texts
+    ]
+    held = [found[0] for text in texts if (found := ENTITY.search(text))]
+    if held:
+        usual = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
+        rows = f"{len(held):,} texts hold" if held[1:] else "1 text holds"
+        yield f"{rows} entities of HTML ({usual}): Python's html.unescape turns them into characters"
+
+
 def draft_message(found: RecipeDraft, *, file: str, target: str) -> str:
     """Return the whole message."""
     shown = ", ".join(found.columns[:MOST_COLUMNS])
@@ -255,6 +309,8 @@ def draft_message(found: RecipeDraft, *, file: str, target: str) -> str:
         for what, guess, why in found.reasons
     ]
     lines += [f"  note: {note}" for note in found.notes]
+    if found.written is not None:
+        lines.append(f"wrote {os.path.relpath(found.written)} (its rows: {'; '.join(found.whys)})")
     lines.append(f"wrote {target} ({len(found.text.splitlines())} lines)")
     lines.append(f"next: recipe validate {target} && recipe data {target}")
     return "\n".join(lines)

@@ -2,52 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from engine.data.examples.chat_formats import recognise
+from engine.data.examples.chat_formats import TURNS, recognise
+from engine.data.examples.turns import ROLES
 from engine.drafting import roles
-from engine.drafting.objects import Spans, TurnColumns, spans_in, turns_in
+from engine.drafting.answers import by_answers, objects_beside
+from engine.drafting.choices import CHOSEN, DraftOptions, Guess
+from engine.drafting.objects import spans_in, turns_in
 from engine.drafting.profile import ColumnProfile, Profile
+from engine.drafting.turn_answers import column_of, schema_at
 from engine.errors import RecipeError
 from engine.kinds import KINDS
-from engine.recipe.model import Reference
 from engine.recipe.text.nearest import nearest
 
-CHOSEN: Final = "you chose it"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """What the task is taken to be, and why."""
-
-    kind: str
-    why_kind: str
-    text: str = ""
-    """Column of the text; empty where the shape of the rows says it."""
-    why_text: str = ""
-    label: str = ""
-    """Column of the label or answer."""
-    why_label: str = ""
-    fields: tuple[str, ...] = ()
-    """Extraction: the columns that are parts of the text."""
-    spans: Spans | None = None
-    turns: TurnColumns | None = None
-    """Chat: where the turns are, where the rows have no usual shape."""
-    shape: str = ""
-    separator: str = ""
-    """Multilabel: what divides the labels in one text; empty for lists."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftOptions:
-    """What the user fixed on the command line instead of leaving it to a guess."""
-
-    kind: str = ""
-    text: str = ""
-    label: str = ""
-    base_model: Reference | None = None
-    encoding: str = "utf-8"
+PROMPTS: Final = (
+    *(
+        "prompt",
+        "question",
+        "instruction",
+        "query",
+        "input",
+        "context",
+        "input.messages",
+        "messages",
+    ),
+)
+BETTER: Final = (
+    ("chosen", "rejected"), ("better", "worse"), ("preferred", "dispreferred"), ("winner", "loser"),
+    ("accepted", "declined"), ("preferred_output", "non_preferred_output"), ("good", "bad"),
+    ("chosen_response", "rejected_response"), ("response_chosen", "response_rejected"),
+)  # fmt: skip
+"""Names of the better and the worse answer."""
 
 
 def guess(profile: Profile, given: DraftOptions) -> Guess:
@@ -57,10 +45,22 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
     """
     for name in (given.text, *given.label.split(",")):
         _require(name, profile)
+    found = _guessed(profile, given)
+    if found.label and found.label not in profile.columns and not found.properties:
+        # A place deeper than those that are counted of every file.
+        profile.columns[found.label] = column_of(profile, found.label)
+    return replace(found, split=roles.split_column(profile))
+
+
+def _guessed(profile: Profile, given: DraftOptions) -> Guess:
     columns = profile.columns
     is_free = not given.text and not given.label
+    if is_free and (found := by_answers(profile, given.kind)):
+        return _chosen(found, given)
     if is_free and (found := _by_shape(_shape(profile), given, profile)):
         return found
+    if is_free and given.kind in ("", "preference") and (found := _named_pair(profile)):
+        return _chosen(found, given)
     if {"choices", "gold"} <= columns.keys() or {"context_options", "gold"} <= columns.keys():
         raise RecipeError.one(
             "R030",
@@ -75,9 +75,37 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
     reason = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
         if given.kind in ("", kind) and (found := attempt(profile, text, given)):
-            return _chosen(replace(found, text=text.name, why_text=reason), given)
+            inputs = roles.more_texts(profile, text) if not given.text else ()
+            inputs = inputs if found.label not in inputs and not found.inputs else found.inputs
+            return _chosen(
+                replace(
+                    found, text=text.name, why_text=reason, inputs=inputs,
+                    instruction=_shared_instruction(profile, found, inputs),
+                ),
+                given,
+            )  # fmt: skip
     as_kind = f" as {given.kind}" if given.kind else ""
     raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
+
+
+def _shared_instruction(profile: Profile, found: Guess, inputs: tuple[str, ...]) -> str:
+    """Return what a column of instructions says, where it says the same in every row."""
+    for column in profile.columns.values():
+        is_asked = column.name.lower() in ("instruction", "prompt", "task", "system")
+        if (
+            is_asked
+            and len(column.values) == 1
+            and column.filled == len(profile.kept)
+            and column.name not in inputs
+        ):
+            text = next(iter(column.values))
+            # Braces are literal there; only `{labels}` means something.
+            return (
+                text
+                if "task.instruction" in KINDS[found.kind].reads and "{labels}" not in text
+                else ""
+            )
+    return ""
 
 
 def _chosen(found: Guess, given: DraftOptions) -> Guess:
@@ -113,17 +141,30 @@ def _by_turns(profile: Profile) -> Guess | None:
 
 
 def _shape(profile: Profile) -> str:
-    found = {recognise(values) for values in profile.kept[:50]}
-    return str(found.pop()) if len(found) == 1 and None not in found else ""
+    rows = profile.kept[:50]
+    found = {recognise(values) for values in rows}
+    shape = str(found.pop()) if len(found) == 1 and None not in found else ""
+    if shape not in ("openai_messages", "sharegpt"):
+        return shape
+    speakers = {
+        str(turn.get("from", turn.get("role")))
+        for values in rows for name in TURNS for turn in values.get(name) or []
+        if isinstance(turn, Mapping)
+    }  # fmt: skip
+    # Other speakers are named by `data.messages.roles`.
+    return shape if speakers <= ROLES.keys() else ""
 
 
 def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None:
     fitting = {
         kind.name: kind.formats.index(shape) for kind in KINDS.values() if shape in kind.formats
     }
-    answers = profile.columns.get("completion") or profile.columns.get("response")
-    # The answers to prompts are a few words that come again.
-    is_labelled = shape == "prompt_completion" and answers is not None and roles.is_label(answers)
+    names = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}.get(shape, ())
+    answers = next((profile.columns[name] for name in names if name in profile.columns), None)
+    # The answers to prompts are a few words that come again, or objects.
+    is_labelled = bool(names) and (
+        answers is None or roles.is_label(answers) or bool(schema_at(profile, answers.name))
+    )
     if not fitting or (is_labelled and not given.kind) or given.kind not in ("", *fitting):
         return None
     # Each kind lists the shapes that are made for it first.
@@ -133,8 +174,35 @@ def _by_shape(shape: str, given: DraftOptions, profile: Profile) -> Guess | None
     )
 
 
+def _named_pair(profile: Profile) -> Guess | None:
+    """Recognise a prompt and two answers by names that say which is better."""
+    names = {name.lower(): name for name in profile.columns}
+    prompt = next((names[name] for name in PROMPTS if name in names), "")
+    for better, worse in BETTER:
+        if prompt and better in names and worse in names:
+            return Guess(
+                kind="preference",
+                why_kind=f"`{names[better]}` is better than `{names[worse]}`",
+                pair=(prompt, names[better], names[worse]),
+                shape="pair",
+            )
+    return None
+
+
 def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label) or roles.label_column(profile, text)
+    if (
+        column is not None
+        and not given.label
+        and not given.kind
+        and roles.is_answered(profile, text, column)
+    ):
+        return None
+    if column is None:
+        column = next(
+            (_item(one, profile) for one in profile.columns.values() if _is_one_item(one, profile)),
+            None,
+        )
     if column is None:
         return None
     count = len(column.values)
@@ -154,9 +222,32 @@ def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) 
     )
 
 
+def _is_one_item(column: ColumnProfile, profile: Profile) -> bool:
+    """Whether each row has a list of exactly one label there."""
+    if column.lists < len(profile.kept) or not 2 <= len(column.values) <= roles.MOST_LABELS:
+        return False
+    # Lists of right answers to a question may have one item each.
+    if roles.rank(column.name, roles.ANSWER_NAMES) < len(roles.ANSWER_NAMES):
+        return False
+    is_one = column.values.total() == column.lists
+    return (
+        is_one and column.lists >= 2 * len(column.values) and column.longest <= roles.LONGEST_LABEL
+    )
+
+
+def _item(column: ColumnProfile, profile: Profile) -> ColumnProfile:
+    found = column_of(profile, f"{column.name}.0")
+    profile.columns[found.name] = found
+    return found
+
+
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     for column in profile.columns.values():
         if column.name == text.name or (given.label and column.name != given.label):
+            continue
+        if (
+            _is_one_item(column, profile) or roles.last_part(column) in roles.LISTS_OF_ANSWERS
+        ) and not given.kind:
             continue
         separator = roles.separator_of(column)
         if (
@@ -180,6 +271,10 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 
 def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     spans = None if given.label else spans_in(profile, text.name)
+    if spans is not None and not given.kind and _is_sorted(profile, text):
+        return None
+    if spans is None and (found := objects_beside(profile, text.name, given.label)):
+        return found
     if spans is not None:
         return Guess(
             kind="extraction",
@@ -198,6 +293,14 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         label=", ".join(fields),
         why_label=CHOSEN if given.label else f"in {roles.VERBATIM:.0%} of the rows or more",
         fields=fields,
+    )
+
+
+def _is_sorted(profile: Profile, text: ColumnProfile) -> bool:
+    """Whether a column with the name of an intent or a label sorts the texts, beside marked parts of them."""
+    column = roles.label_column(profile, text)
+    return column is not None and roles.rank(column.name, roles.LABEL_NAMES) < len(
+        roles.LABEL_NAMES
     )
 
 

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from engine.data.examples.template import found_at
+from engine.drafting.layouts.spans import ENDS, NAMES, STARTS
 from engine.drafting.profile import Profile, leaves_of
 
-STARTS: Final = (
-    "start",
-    "startindex",
-    "begin",
-    "from",
-    "start_index",
-    "start_char",
-    "exclusive_start",
-)
-ENDS: Final = ("end", "endindex", "stop", "to", "end_index", "end_char", "exclusive_end")
 MOST_NAMES: Final = 60
 SPAN_ROWS: Final = 5000
 """Rows that are looked at for spans."""
@@ -46,6 +38,8 @@ class Spans:
     end: str
     names: tuple[str, ...]
     """What stretches are called, the commonest first."""
+    several: frozenset[str] = frozenset()
+    """Those that a row has twice or more, somewhere."""
 
 
 def spans_in(profile: Profile, text: str) -> Spans | None:
@@ -56,8 +50,21 @@ def spans_in(profile: Profile, text: str) -> Spans | None:
             continue
         found = _spans(column.name, profile.objects(column.name, SPAN_ROWS))
         if found is not None:
-            return found
+            return replace(found, several=_several(profile, found))
     return None
+
+
+def _several(profile: Profile, spans: Spans) -> frozenset[str]:
+    found: set[str] = set()
+    for values in profile.kept:
+        items = found_at(values, spans.column)
+        names = (
+            Counter(str(found_at(item, spans.name)) for item in items if isinstance(item, Mapping))
+            if isinstance(items, list)
+            else Counter()
+        )
+        found |= {name for name, count in names.items() if count > 1}
+    return frozenset(found)
 
 
 def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
@@ -71,12 +78,15 @@ def _spans(column: str, items: list[Mapping[str, Any]]) -> Spans | None:
     counts: dict[str, Counter[str]] = {}
     for leaf in leaves:
         for name, value in leaf.items():
-            if isinstance(value, str):
+            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+                counts.setdefault(f"{name}.0", Counter())[value[0]] += 1
+            elif isinstance(value, str):
                 counts.setdefault(name, Counter())[value] += 1
     few = {name: seen for name, seen in counts.items() if len(seen) <= MOST_NAMES}
     if not few:
         return None
-    name = min(few, key=lambda one: len(few[one]))
+    # By its name; else what takes the fewest values.
+    name = min(few, key=lambda one: (_last(one.removesuffix(".0")) not in NAMES, len(few[one])))
     names = tuple(value for value, _ in few[name].most_common())
     return Spans(column=column, name=name, start=start, end=end, names=names)
 

@@ -11,7 +11,8 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
-from engine.drafting.guess import Guess
+from engine.data.splitting.column import place_of
+from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import labels_of
@@ -55,7 +56,17 @@ class DraftPlan:
     @property
     def by_files(self) -> bool:
         """Whether the file says which rows are for what."""
-        return len(self.readings) > 1
+        return any(reading.into for reading in self.readings) or bool(self.guess.split)
+
+    @property
+    def by_split(self) -> Mapping[str, int]:
+        """Rows of each split, where the data says it."""
+        if not self.guess.split:
+            return self.profile.by_split
+        counts: Counter[str] = Counter()
+        for mark, count in self.profile.columns[self.guess.split].values.items():
+            counts[place_of(mark).split] += count
+        return counts
 
     @property
     def column(self) -> ColumnProfile:
@@ -101,11 +112,18 @@ class DraftPlan:
 
     def instruction(self) -> str:
         """Return what stands before each text; empty where the rows say it themselves."""
+        if self.guess.instruction:
+            return self.guess.instruction
         draft, last = self.kind.draft, self.guess.label.rsplit(".", 1)[-1]
+        # `messages.2.content`, `tags.0`: the place of the label, and not what it is called.
+        last = "label" if re.search(r"\.\d+(\.|$)", self.guess.label) else last
         word = last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
-        is_listed = self._listed_bytes() <= MOST_ASKED
+        # The system message says it already.
+        is_listed = self._listed_bytes() <= MOST_ASKED and not self.guess.system
         # Not `format`: `{labels}` stays for each prompt to fill in.
-        return (draft.instruction if is_listed else draft.short_instruction).replace("{word}", word)
+        return (
+            draft.instruction if is_listed else draft.short_instruction or draft.instruction
+        ).replace("{word}", word)
 
     def why_instruction(self) -> str:
         """Return what is to be known of the instruction."""
@@ -141,7 +159,7 @@ class DraftPlan:
             return f"{{{metric}: {{max: {threshold:g}}}}}"
         found = f"{metric}: {{min: {threshold:.2f}}}"
         if self.kind.answer is AnswerForm.LABEL:
-            rows = self.profile.by_split.get("holdout", self.sizes.holdout)
+            rows = self.by_split.get("holdout", self.sizes.holdout)
             # Less than 0.95 where even a faultless model's lower bound on so few rows is below it:
             # the lower end of Wilson's interval when every row is right.
             best = rows / (rows + NormalDist().inv_cdf(0.975) ** 2)
@@ -157,7 +175,7 @@ def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
     """Bytes of the longest row that the model will see, without what is asked."""
     if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
         return max((_bytes(str(row)) for row in rows), default=0)
-    names = [name for name in (guess.text, guess.label) if name]
+    names = [name for name in (*guess.texts, guess.label) if name]
     sizes = (sum(_bytes(str(found_at(row, name) or "")) for name in names) for row in rows)
     return max(sizes, default=0)
 

@@ -86,7 +86,7 @@ class Profile:
     """The rows of a file, counted."""
 
     rows: int
-    columns: Mapping[str, ColumnProfile]
+    columns: dict[str, ColumnProfile]
     kept: tuple[Mapping[str, Any], ...]
     """The first rows, as they are."""
     by_split: Mapping[str, int]

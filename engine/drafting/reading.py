@@ -18,7 +18,7 @@ from engine.data.splitting.column import PLACES
 from engine.errors import DataError
 from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
-from engine.recipe.model import PathRef, Source
+from engine.recipe.model import ColumnFile, PathRef, Source
 
 HEAD: Final = 1 << 20
 """Characters looked at to tell how a file is written."""
@@ -45,6 +45,10 @@ class Reading:
     header: tuple[str, ...] = ()
     records: str = ""
     encoding: str = "utf-8"
+    delimiter: str = ""
+    """Of a csv whose columns a comma does not divide."""
+    beside: tuple[tuple[str, Path], ...] = ()
+    """(column, file) of files that are read line by line beside this one."""
     into: str = ""
     why: str = ""
     """What was seen, where it is not the usual."""
@@ -62,14 +66,20 @@ class Reading:
             hub_file="",
             records=self.records,
             explode="",
-            columns=(),
+            columns=tuple(
+                ColumnFile(
+                    column=name, written=file.name, ref=PathRef(path=file, written=file.name)
+                )
+                for name, file in self.beside
+            ),
             weight=1.0,
             into=self.into,  # type: ignore[arg-type]
+            delimiter=self.delimiter,
         )
 
     def rows(self) -> Iterator[Row]:
         """Its rows; DataError with what is wrong with them, after the last."""
-        return read_rows(self.path, self.source(), name=self.path.name)
+        return read_rows(self.path, self.source(), beside=dict(self.beside), name=self.path.name)
 
 
 def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
@@ -82,9 +92,16 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
         return (Reading(path=path, format="parquet"),)
     head = _head(path, encoding)
     found, why = _format(head, named)
+    delimiter = ""
+    if found in ("csv", "lines") and (divider := _divider(head)):
+        found, delimiter = "csv", divider
+        why = f"its columns are divided by `{divider}`"
+    elif found == "lines" and _divider(head, ",") and not named:
+        found, why = "csv", "its columns are divided by commas"
     reading = Reading(
-        path=path, format=found, says_format=found != named, encoding=encoding, why=why
-    )
+        path=path, format=found, says_format=found != named, encoding=encoding, why=why,
+        delimiter=delimiter,
+    )  # fmt: skip
     if found in ("csv", "tsv"):
         return (_with_header(reading, head),)
     if found == "json":
@@ -133,6 +150,28 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def _divider(head: str, among: str = ";|") -> str:
+    """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
+    lines = head.split("\n")[:LOOKED_AT]
+    for delimiter in among:
+        if delimiter not in lines[0]:
+            continue
+        csv.field_size_limit(MAX_LINE)
+        try:
+            table = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            continue
+        # The last line may be cut where the head ends.
+        table = table[: max(2, len(table) - 1)]
+        widths = {len(row) for row in table}
+        is_named = len(set(table[0])) == len(table[0]) and all(
+            NAME.match(c.strip()) for c in table[0]
+        )
+        if len(table) > 1 and len(widths) == 1 and max(widths) > 1 and is_named:
+            return delimiter
+    return ""
+
+
 def _is_json(line: str) -> bool:
     try:
         return isinstance(parse_json(line), dict | list)
@@ -148,19 +187,14 @@ def _with_header(reading: Reading, head: str) -> Reading:
         # A limit of the whole process; the beginning that is read here is shorter.
         csv.field_size_limit(MAX_LINE)
         try:
-            table = list(islice(csv.reader(old_line_ends(iter(lines))), LOOKED_AT))
+            cells = csv.reader(old_line_ends(iter(lines)), delimiter=reading.delimiter or ",")
+            table = list(islice(cells, LOOKED_AT))
         except csv.Error:
             # The reader reports what is wrong, with the line.
             return reading
     else:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     table = [row for row in table if row]
-    if table and len(table[0]) == 1 and ";" in table[0][0]:
-        raise DataError.one(
-            "D324",
-            f"`{reading.path.name}` has its columns divided by `;`",
-            hint="write it with `,` (csv) or tabs (tsv)",
-        )
     if not table[1:] or _names_columns(table[0], table[1:]):
         return reading
     header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
@@ -173,7 +207,9 @@ def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     again = any(cell in column for cell, column in zip(first, columns, strict=True))
     if not again and any(map(_is_apart, first, columns)):
         return True
-    if len(set(first)) != len(first) or not all(NAME.match(cell.strip()) for cell in first):
+    # A table of pandas has no name over its index.
+    filled = [cell.strip() for cell in first if cell.strip()]
+    if len(set(filled)) != len(filled) or not filled or not all(map(NAME.match, filled)):
         return False
     return not again
 

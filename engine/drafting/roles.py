@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from engine.data.row_index import Assignment
+from engine.data.splitting.column import PLACES
 from engine.drafting.profile import ColumnProfile, Profile
 
 TEXT_NAMES: Final = (
@@ -17,7 +19,7 @@ LABEL_NAMES: Final = (
 )  # fmt: skip
 ANSWER_NAMES: Final = (
     "answer", "response", "output", "completion", "reply", "summary", "target", "sql", "translation",
-    "command", "ideal", "solution",
+    "command", "ideal", "solution", "answers", "highlights", "responses",
 )  # fmt: skip
 ID_NAMES: Final = (
     "id",
@@ -32,6 +34,21 @@ ID_NAMES: Final = (
     "date",
     "time",
 )
+METADATA_NAMES: Final = (
+    "lang", "language", "country", "source", "author", "user", "gender", "verified", "platform",
+    "device", "channel", "region", "city", "version", "name", "location", "timezone", "annotator",
+    "confidence", "agent", "created", "updated", "length", "count", "year", "month",
+)  # fmt: skip
+"""Of columns that say where a row comes from, and seldom what it is."""
+PAIRS: Final = (
+    ("premise", "hypothesis"), ("question1", "question2"), ("sentence1", "sentence2"),
+    ("sentence_a", "sentence_b"), ("text1", "text2"), ("text_a", "text_b"), ("context", "question"),
+    ("passage", "question"), ("article", "question"), ("query", "passage"), ("query", "document"),
+)  # fmt: skip
+LISTS_OF_ANSWERS: Final = ("answers", "answer", "responses", "references")
+SURE_LABELS: Final = ("label", "labels", "intent", "sentiment", "class", "target", "label_text")
+ASKED_NAMES: Final = ("question", "query", "prompt", "instruction", "input")
+TIME: Final = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|https?://")
 SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
@@ -47,12 +64,13 @@ NOT_A_CLASS: Final = 12
 
 def rank(name: str, names: tuple[str, ...]) -> int:
     """Return how good a name is; the last part of a path counts, and parts of words too."""
-    last = name.lower().rsplit(".", 1)[-1].strip()
+    own = name.rsplit(".", 1)[-1].strip()
+    last = own.lower()
     if last in names:
         return names.index(last)
-    within = [
-        place for place, known in enumerate(names) if known in last.replace("-", "_").split("_")
-    ]
+    # `classIndex`, `class index` and `class_index` are the same two words.
+    words = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", own).lower())
+    within = [place for place, known in enumerate(names) if known in words]
     return len(names) + within[0] if within else 2 * len(names)
 
 
@@ -69,6 +87,11 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     found = [column for column in texts if everywhere(column, profile)] or texts
     # Else its texts are a choice among a few.
     varied = [c for c in found if len(c.values) > 0.2 * min(c.filled, 1000)] or found
+    # Else addresses, dates and codes, or a language that is written without blanks.
+    varied = [c for c in varied if _is_worded(c)] or varied
+    asked = [c for c in varied if _asks(c)]
+    if len(asked) == 1 and len(varied) > 1:
+        return asked[0]
     named = [
         column
         for column in varied
@@ -76,7 +99,52 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ]
     if named:
         return min(named, key=lambda column: (rank(column.name, TEXT_NAMES), -column.mean_length))
+    answers = [c for c in varied if rank(c.name, ANSWER_NAMES) < len(ANSWER_NAMES)]
+    others_left = [c for c in varied if c not in answers]
+    if answers and others_left:
+        return max(others_left, key=lambda column: column.mean_length)
+    # Of two texts without names that say more, the first is what is given, as in translations.
+    if (
+        len(varied) == 2
+        and varied[1].mean_length < 3 * varied[0].mean_length < 9 * varied[1].mean_length
+    ):
+        return varied[0]
     return max(varied, key=lambda column: column.mean_length, default=None)
+
+
+def _is_worded(column: ColumnProfile) -> bool:
+    """Whether its values are several words, and no times."""
+    some = list(column.values)[:500]
+    worded = sum(" " in value.strip() and not TIME.match(value) for value in some)
+    return worded > 0.3 * len(some) and rank(column.name, ID_NAMES) >= len(ID_NAMES)
+
+
+def _asks(column: ColumnProfile) -> bool:
+    some = list(column.values)[:500]
+    return sum(value.rstrip().endswith("?") for value in some) > 0.6 * len(some)
+
+
+def more_texts(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
+    """Return the columns that are one question together, such as a premise and a hypothesis, in their order."""
+    last = {last_part(column): column.name for column in profile.columns.values() if column.is_text}
+    for pair in PAIRS:
+        names = [last[name] for name in pair if name in last]
+        if len(names) == len(pair) and text.name in names and all(
+            everywhere(profile.columns[name], profile) for name in names
+        ):  # fmt: skip
+            return tuple(names)
+    return (text.name,)
+
+
+def split_column(profile: Profile) -> str:
+    """Return the column that says which split a row belongs to; empty where none does."""
+    for column in profile.columns.values():
+        marks = {mark.strip().casefold() for mark in column.values}
+        known = {PLACES[mark] for mark in marks if mark in PLACES}
+        is_whole = column.filled == len(profile.kept) and marks <= PLACES.keys()
+        if is_whole and {Assignment.TRAIN, Assignment.HOLDOUT} <= known and "." not in column.name:
+            return column.name
+    return ""
 
 
 def everywhere(column: ColumnProfile, profile: Profile) -> bool:
@@ -116,10 +184,40 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     scales = [c for c in others if c.is_number and len(c.values) > NOT_A_CLASS and not counts(c)]
     named = [c for c in (*classes, *scales) if rank(c.name, LABEL_NAMES) < 2 * len(LABEL_NAMES)]
     if named:
-        return min(named, key=lambda c: (rank(c.name, LABEL_NAMES), len(c.values)))
+        best = min(named, key=lambda c: (rank(c.name, LABEL_NAMES), len(c.values)))
+        return worded(profile, best)
     if classes:
-        return min(classes, key=lambda c: (c.is_number, len(c.values)))
+        is_metadata = {
+            c.name: rank(c.name, METADATA_NAMES) < 2 * len(METADATA_NAMES) for c in classes
+        }
+        return min(classes, key=lambda c: (is_metadata[c.name], c.is_number, len(c.values)))
     return scales[0] if len(scales) == 1 else None
+
+
+def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
+    """Whether a text has an answer of its own beside it, so that a column of categories only sorts the pairs."""
+    if label.name.lower() in SURE_LABELS or rank(text.name, ASKED_NAMES) >= len(ASKED_NAMES):
+        return False
+    return any(
+        rank(column.name, ANSWER_NAMES) < len(ANSWER_NAMES) and column.mean_length > LONG_TEXT
+        for column in answer_columns(profile, text) if column.name != label.name
+    )  # fmt: skip
+
+
+def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
+    """Return the column that says in words what a label says as a number (`label_text`); else the label."""
+    if not label.is_number:
+        return label
+    for column in profile.columns.values():
+        is_alike = len(column.values) == len(label.values) and rank(
+            column.name, LABEL_NAMES
+        ) < 2 * len(LABEL_NAMES)
+        if column.name == label.name or not is_alike or column.is_number or not is_label(column):
+            continue
+        pairs = {(str(row.get(label.name)), str(row.get(column.name))) for row in profile.kept}
+        if len(pairs) == len(label.values):
+            return column
+    return label
 
 
 def could_label(column: ColumnProfile, profile: Profile) -> bool:
@@ -204,10 +302,15 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
     return [
         column
         for column in profile.columns.values()
-        if column.name != text.name and column.is_text and everywhere(column, profile)
+        if column.name != text.name and (column.is_text or holds_answers(column)) and everywhere(column, profile)
         and last_part(column) not in ID_NAMES and not SPLIT_NAME.search(last_part(column))
         and len(column.values) > 1 and not column.is_number
     ]  # fmt: skip
+
+
+def holds_answers(column: ColumnProfile) -> bool:
+    """Whether each row has a list of texts that are no labels, such as all right answers to a question."""
+    return column.lists > MOSTLY * max(1, column.filled) and len(column.values) > 0.3 * column.lists
 
 
 def last_part(column: ColumnProfile) -> str:

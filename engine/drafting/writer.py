@@ -47,7 +47,8 @@ class Writer:
     """Writes the plan of a draft as the recipe that it stands for."""
 
     plan: DraftPlan
-    file: Path
+    name: str
+    """What the recipe is drafted from: the name of a file or a folder."""
     target: Path
     model: Reference
 
@@ -71,7 +72,7 @@ class Writer:
 
     def _header(self, folded: Folded) -> Iterator[str]:
         # A line break in the name of a file would end the comment and write a line of the recipe.
-        name = "".join(one if one.isprintable() else "?" for one in self.file.name)
+        name = "".join(one if one.isprintable() else "?" for one in self.name)
         name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
         if "header" in folded:
             yield f"# Drafted from {name}: every line is a guess; `recipe schema` tells the defaults."
@@ -80,7 +81,7 @@ class Writer:
             yield "# not written has a default; `recipe schema method.rank` explains any key."
 
     def _head(self) -> Iterator[str]:
-        stem = self.file.name.split(".")[0] or "draft"
+        stem = self.name.split(".")[0] or "draft"
         name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_") or "draft"
         description = self.plan.kind.draft.description.replace("{label}", self.plan.guess.label)
         yield "recipe: v1"
@@ -94,8 +95,10 @@ class Writer:
         asked = self.plan.instruction()
         if asked:
             yield _aside(f"  instruction: {spelled(asked)}", self.plan.why_instruction())
-        if guess.text and not guess.shape and guess.text != "text":
-            yield f"  input: {_line('{' + guess.text + '}')}"
+        if guess.system:
+            yield f"  system: {spelled(guess.system)}"
+        if guess.text and not guess.shape and guess.texts != ("text",):
+            yield f"  input: {_line(chr(10).join('{' + name + '}' for name in guess.texts))}"
         if kind.has_labels:
             yield from _labels(self.plan.labels(), is_wrapped="labels" not in folded)
         if kind.answer is AnswerForm.OBJECT:
@@ -104,11 +107,15 @@ class Writer:
             depth = 0 if "schema" in folded else 1 if "properties" in folded else 2
             yield from _lines("schema", schema, depth=depth)
 
-    def _properties(self) -> Iterator[tuple[str, Mapping[str, str]]]:
+    def _properties(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         guess = self.plan.guess
         if guess.spans is not None:
             for name in guess.spans.names:
-                yield name, {"type": "string"}
+                one = {"type": "string"}
+                yield name, {"type": "array", "items": one} if name in guess.spans.several else one
+            return
+        if guess.properties:
+            yield from guess.properties
             return
         for name in guess.fields:
             column = self.plan.profile.columns[name]
@@ -143,12 +150,16 @@ class Writer:
         elif guess.spans is not None:
             spans = {key: getattr(guess.spans, key) for key in ("column", "name", "start", "end")}
             yield "answer", {"spans": {**spans, "of": guess.text}}, "marked stretches of the text"
+        elif kind.answer is AnswerForm.OBJECT and guess.properties:
+            yield "answer", {"column": guess.label}, "a JSON object"
         elif kind.answer is AnswerForm.OBJECT:
             fields = {"fields": {name: name for name in guess.fields}}
             yield "answer", fields, "field of the answer: column"
         elif guess.turns is not None:
             turns = {key: getattr(guess.turns, key) for key in ("column", "role", "content")}
             yield "messages", {**turns, "roles": dict(guess.turns.roles)}, ""
+        elif guess.pair:
+            yield "pair", dict(zip(("prompt", "chosen", "rejected"), guess.pair, strict=True)), ""
         elif kind.columns_key == "answer" and not guess.shape:
             yield "answer", {"column": guess.label}, ""
 
@@ -186,9 +197,11 @@ class Writer:
                 yield _aside(f"{margin}{key}: {_line(value)}", beside)
 
     def _source(self, reading: Reading) -> dict[str, Any]:
-        found = {
-            "path": _relative(self.file, self.target),
+        found: dict[str, Any] = {
+            "path": _relative(reading.path, self.target),
             "format": reading.format if reading.says_format else "",
+            "delimiter": reading.delimiter,
+            "columns": {name: _relative(file, self.target) for name, file in reading.beside},
             "header": list(reading.header),
             "encoding": reading.encoding if reading.encoding != "utf-8" else "",
             "records": reading.records,
@@ -215,9 +228,11 @@ class Writer:
     def _splits(self) -> Iterator[str]:
         plan = self.plan
         if plan.by_files:
-            steered = "validation" in plan.profile.by_split
+            steered = "validation" in plan.by_split
             rest = "" if steered else f", validation: {plan.sizes.validation}"
-            yield _aside(f"splits: {{by: files{rest}}}", "the file says which rows are for what")
+            column = plan.guess.split
+            by = f"{{column: {spelled_in_flow(column)}}}" if column else "files"
+            yield _aside(f"splits: {{by: {by}{rest}}}", "the data says which rows are for what")
             return
         sizes = f"train: all, validation: {plan.sizes.validation}, holdout: {plan.sizes.holdout}"
         if plan.kind.group:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from engine.compute.ranks import ONE, Ranks
 from engine.environment import Device
 from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.base_model import shape_of
@@ -31,6 +32,8 @@ class StageForecast:
     """`reckoned`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
 
 
+TRAINING = frozenset({"train", "sweep", "resample", "seeds", "answers_only"})
+"""Stages whose time is that of trainings."""
 SWEPT = StageForecast(basis="sweep")
 """Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
 
@@ -84,8 +87,12 @@ def forecast(
     *,
     price: Price | None = None,
     elsewhere: bool = False,
+    ranks: Ranks = ONE,
 ) -> Forecast:
-    """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known."""
+    """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known.
+
+    GPUs of several processes divide the time of trainings and are paid for together; on a CPU they share its cores.
+    """
     device = plan.inputs.device
     recipe, training, of = _largest(plan, store)
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
@@ -110,7 +117,18 @@ def forecast(
                 disk_bytes=disk_of(stage.name, recipe, shape),
                 basis="" if seconds is None else "last run",
             )
+    if ranks.size > 1 and device.kind != "cpu":
+        found = {name: _divided(name, one, ranks) for name, one in found.items()}
+        source = f"{ranks.size} times {price.source}" if price else ""
+        price = price and replace(price, an_hour=price.an_hour * ranks.size, source=source)
     return Forecast(device=device, training=training, of=of, stages=found, price=price)
+
+
+def _divided(name: str, one: StageForecast, ranks: Ranks) -> StageForecast:
+    """Return what a stage takes of so many GPUs, as if no process waited for another."""
+    if name not in TRAINING or one.seconds is None:
+        return one
+    return replace(one, seconds=one.seconds / ranks.size)
 
 
 def further_trainings(recipe: Recipe) -> dict[str, int]:

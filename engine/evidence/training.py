@@ -82,6 +82,10 @@ class TrainingSummary:
     """Share of packed rows, up to `method.max_length`, in which nothing stood; None where none were packed."""
     soft_targets: LearnedTargets | None = None
     """None where only answers are learned."""
+    processes: int | None = None
+    """That trained together; None for one."""
+    repeated_rows: int | None = None
+    """Rows that were seen twice an epoch, to fill the last batch of all processes; None for one process."""
 
     @property
     def kept_loss(self) -> float | None:

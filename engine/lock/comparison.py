@@ -15,7 +15,7 @@ from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, ReplayFacts, SourceFacts, SyntheticFacts, TeacherFacts
-from engine.lock.hardware import TRAINER, kind_of, read_basis
+from engine.lock.hardware import RANKS, TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import base_model_mapping
@@ -52,7 +52,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
     if "train" in now:
         basis = read_basis(now["train"])
         yield from _base_model(locked.base_model["files"], basis["base_model"])
-        yield from _facts("hardware", locked.hardware, basis["hardware"])
+        yield from _hardware(locked.hardware, basis["hardware"])
         yield from _versions(locked.versions, now["train"].versions)
         yield from _trainer(locked.trainer, basis[TRAINER])
         training = read_json(now["train"], "training.json")
@@ -95,7 +95,7 @@ def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fa
         ("hardware", locked.hardware, basis["hardware"]),
         ("tool version", locked.versions, versions),
     ):
-        for name in found.keys() - before.keys():
+        for name in found.keys() - before.keys() - {RANKS}:
             yield _fact(part, name, UNRECORDED, found[name])
 
 
@@ -243,6 +243,18 @@ def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Fa
     for name in sorted({*locked, *found} if locked else ()):
         what = f"{name} of the trainer"
         yield _fact("tool version", what, locked.get(name), found.get(name))
+
+
+def _hardware(locked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[FactComparison]:
+    """Compare the machines, and the processes that trained together where one of the runs had several."""
+    of_machine = {name: value for name, value in locked.items() if name != RANKS}
+    yield from _facts("hardware", of_machine, found)
+    if RANKS in locked or RANKS in found:
+        yield _fact("hardware", "processes", *(_together(one) for one in (locked, found)))
+
+
+def _together(hardware: Mapping[str, Any]) -> int:
+    return int(hardware.get(RANKS, {}).get("processes", 1))
 
 
 def _facts(

@@ -151,7 +151,8 @@ class Accepted:
     """sha256 of the compiled config."""
     precision: str
     threads: Count
-    hardware: Mapping[str, Scalar]
+    hardware: Mapping[str, Scalar | Mapping[str, Scalar]]
+    """With `world`, the processes that trained together, where there were several."""
     versions: Mapping[str, str]
     stages: Mapping[str, Count] = field(default_factory=dict)
     """The revision of each stage's code, by its name; empty in locks of older versions."""
@@ -327,6 +328,10 @@ def _plain(lock: Lock) -> dict[str, Any]:
     if lock.accepted is None:
         del plain["accepted"]
     else:
+        # In the order of the tools where it was built here, sorted where the store gave it: two machines
+        # write the same file.
+        versions = plain["accepted"]["versions"]
+        plain["accepted"]["versions"] = dict(sorted(versions.items()))
         # what older versions did not know, or a run did not have, is left out, as they wrote it
         for name in ("stages", "teacher", "synthetic", "replay", "trainer"):
             if not plain["accepted"][name]:

@@ -8,14 +8,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.environment import Device
+from engine.compute.ranks import Ranks, divided, repeated_rows
+from engine.environment import Device, version_of
 from engine.files.reading import read_json
+from engine.recipe.model import Method
 from engine.store import Artifact, sha256_of
 
 FILE = "basis.json"
 """In a train artifact."""
 TRAINER = "trainer"
 """In it: the versions in the environment that trained, where it is one of its own."""
+RANKS = "world"
+"""Of the hardware: the processes that trained together; absent for one."""
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 TOKENIZER = (
     "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template",
@@ -23,15 +27,37 @@ TOKENIZER = (
 """How the names of files begin that decide how text becomes tokens."""
 
 
-def write_basis(folder: Path, base: Path, device: Device, trainer: Mapping[str, str]) -> None:
+def write_basis(
+    folder: Path,
+    base: Path,
+    device: Device,
+    trainer: Mapping[str, str],
+    ranks: Mapping[str, Any] | None = None,
+) -> None:
     """Write the digests of a base model's files, and what the machine is, into an artifact's folder.
 
     `trainer` are the versions in an environment of its own that trains; nothing where it is this one.
+    `ranks` are those of `ranks_facts`.
     """
-    basis: dict[str, Any] = {"base_model": base_files(base), "hardware": hardware(device)}
+    machine = hardware(device) | ({RANKS: dict(ranks)} if ranks else {})
+    basis: dict[str, Any] = {"base_model": base_files(base), "hardware": machine}
     if trainer:
         basis[TRAINER] = dict(trainer)
     (folder / FILE).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
+
+
+def ranks_facts(method: Method, ranks: Ranks, rows: int) -> dict[str, Any]:
+    """Return what the lock says of several processes that trained together on `rows` rows; nothing of one."""
+    if ranks.size == 1:
+        return {}
+    return {
+        "processes": ranks.size,
+        "nodes": ranks.nodes,
+        "a_node": ranks.processes,
+        "strategy": "fsdp2" if ranks.shard else "ddp",
+        "launcher": f"torch.distributed {version_of('torch')}",
+        "repeated_rows": repeated_rows(rows, divided(method, ranks), ranks),
+    }
 
 
 def read_basis(train: Artifact) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from engine.errors import Problem
 from engine.evidence import TrainingSummary
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Recipe
+from engine.runtime.scoring.label_search import TOLERANCE
 
 LEAST_ROWS: Final = 10
 SLACK: Final = 1.25
 """Factor for what is not the same: losses are means of batches, and tokens a row are those of the training rows."""
 ROUNDED: Final = 0.1
 """Nats a row besides."""
-CERTAIN: Final = 1e-9
 
 
 def loss_against_answers(
@@ -58,7 +58,7 @@ def nats_at_least(predictions: Sequence[Prediction]) -> float:
     least = 0.0
     for row in predictions:
         if row.label != row.target:
-            # What the chosen answer has, the right one has not; and it has no more than the chosen one.
-            left = min(0.5, 1 - (row.probability or 0.0))
-            least -= math.log(max(left, CERTAIN))
+            # What the chosen answer has, the right one has not; and it has no more than the chosen one. Answers that
+            # the search left out may hold more than the nothing that is noted for them.
+            least -= math.log(min(0.5, 1 - (row.probability or 0.0) + TOLERANCE))
     return least / len(predictions)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import StageContext
+from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
 from engine.evidence import StageRecord, StageStatus
@@ -26,6 +27,7 @@ from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
+from engine.store.remote.store import Sharing
 from engine.training.variants import discard
 
 
@@ -55,6 +57,7 @@ class RunState:
     stop: flow.Stop | None = None
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
+    ranks: Ranks = ONE
 
     @property
     def outcome(self) -> str:
@@ -73,6 +76,10 @@ class RunOptions:
     """Can stop a run, and changes nothing else."""
     events: Path | None = None
     """The file that the run's events are written to, below the store's root; None for one of its own."""
+    ranks: Ranks = ONE
+    """The processes of each training."""
+    sharing: Sharing | None = None
+    """The store that machines share, if any."""
 
 
 def run_stages(
@@ -86,7 +93,12 @@ def run_stages(
     # are not the recipe's
     restrict_to(inputs.device)
     state = RunState(
-        recipe=recipe, trained=recipe, store=store, inputs=inputs, started=datetime.now(UTC)
+        recipe=recipe,
+        trained=recipe,
+        store=store,
+        inputs=inputs,
+        started=datetime.now(UTC),
+        ranks=options.ranks,
     )
     with interrupts.uninterrupted():
         _run_all(state, options, watcher)
@@ -178,7 +190,8 @@ def _attempt(
     if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
     # another run may have built it while this one waited for it: nothing was decided here then
-    if not built:
+    # and of two machines that share a store, the other may have been first
+    if not built or artifact.taken_from:
         return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
     return _record(planned, StageStatus.RAN, since=started)
 
@@ -262,6 +275,7 @@ def _context(
         },
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
+        ranks=state.ranks,
     )
 
 
@@ -294,6 +308,8 @@ def _record(
 
 
 def _origin(artifact: Artifact) -> str:
+    if artifact.taken_from and not artifact.adopted:
+        return f"taken from the shared store; built {artifact.created}"
     if artifact.adopted:
         return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
     return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.backends import check_backend, check_environment
+from engine.backends.checks import check_ranks
+from engine.compute.ranks import Ranks, refuse_indivisible
 from engine.environment import Device
 from engine.errors import (
     EnvironmentProblem,
@@ -19,6 +21,7 @@ from engine.recipe import moving_references
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.recipe.outside import refusal, withheld_of
+from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import absolute
 from engine.stages import stages_of
 
@@ -84,6 +87,18 @@ def require_backend(recipe: Recipe, device: Device, *, until: str | None = None)
     missing = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
     if missing:
         raise EnvironmentProblem(missing)
+
+
+def require_ranks(
+    recipe: Recipe, device: Device, ranks: Ranks, *, until: str | None = None
+) -> None:
+    """RecipeError R433, B433, B434 where so many processes cannot train the recipe together; all reasons at once."""
+    if ranks.size == 1 or until in BEFORE_TRAINING:
+        return
+    refuse_indivisible(methods_of(recipe), ranks)
+    wrong = check_ranks(recipe, device, ranks)
+    if wrong:
+        raise RecipeError(wrong)
 
 
 def refuse_absent(recipe: Recipe, options: RunOptions) -> None:

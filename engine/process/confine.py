@@ -103,6 +103,8 @@ class _Own:
     """What this process has given up, if anything."""
 
     rights: Rights | None = None
+    has_helper: bool = False
+    """A process apart has the network for this one."""
 
 
 def in_force() -> str:
@@ -112,15 +114,19 @@ def in_force() -> str:
         return found.words
     if _Own.rights is None:
         return f"child processes only: {found.words.removeprefix('confined: ')}"
+    if _Own.rights.network == LOOPBACK:
+        return f"confined: landlock {found.landlock}, sockets for the processes of one training"
     if _Own.rights.network == OPEN:
         return f"confined: landlock {found.landlock}, network for what is fetched and asked only"
+    if _Own.has_helper:
+        return f"{found.words} but through a process apart"
     return found.words
 
 
-def confine_main(rights: Rights) -> None:
+def confine_main(rights: Rights, *, has_helper: bool = False) -> None:
     """Confine the main thread, and all that it starts from now on. ConfinementError as `confine`."""
     confine(rights, alone=False)
-    _Own.rights = rights
+    _Own.rights, _Own.has_helper = rights, has_helper
 
 
 class ConfinementError(OSError):

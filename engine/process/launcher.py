@@ -44,7 +44,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The handler comes first: by default the signal would end this process alone, and leave the group behind.
     signal.signal(signal.SIGUSR1, _end_group)
-    _tell_when_gone(parent, signal.SIGUSR1)
+    tell_when_gone(parent, signal.SIGUSR1)
     # This process stays beside the worker: one that outlives it has to end its grandchildren.
     worker = os.fork()
     if worker == 0:
@@ -68,7 +68,7 @@ def _work() -> None:
     if sys.platform != "win32":
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         # A fork does not inherit the request, and somebody may kill the launcher by itself.
-        _tell_when_gone(os.getppid(), signal.SIGKILL)
+        tell_when_gone(os.getppid(), signal.SIGKILL)
     path, rights, kind, name, *arguments = sys.argv[2:]
     sys.argv = [name, *arguments]
     if rights:
@@ -101,7 +101,7 @@ def _confine(rights: dict[str, Any]) -> None:
         os._exit(UNCONFINED)
     # Other credentials: the kernel may have dropped the request for them.
     if sys.platform != "win32":
-        _tell_when_gone(parent, signal.SIGKILL)
+        tell_when_gone(parent, signal.SIGKILL)
 
 
 def _become(program: str) -> None:
@@ -115,7 +115,7 @@ def _become(program: str) -> None:
         os._exit(NO_PROGRAM)
 
 
-def _tell_when_gone(parent: int, number: int) -> None:
+def tell_when_gone(parent: int, number: int) -> None:
     """Have this process get a signal when its parent ends, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number)

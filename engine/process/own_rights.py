@@ -19,6 +19,7 @@ from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import program
 
 HUB_FOLDERS: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE")
+HUB_CACHES: Final = HUB_FOLDERS[1:3]
 TOOLS: Final = ("VLLM_PYTHON", "UNSLOTH_PYTHON")
 FETCHING: Final = (".netrc", ".pip", ".config/pip", ".config/uv", ".cache/pip", ".cache/uv")
 """Of the home folder: where indexes are, and what they ask for."""
@@ -30,11 +31,13 @@ def rights_of_a_run(
     reads: Sequence[Path],
     writes: Iterable[Path],
     is_remote: bool,
+    reads_hub: bool = False,
     variables: Mapping[str, str] = os.environ,
 ) -> Rights:
     """Return the rights of a run; `project` are the folders whose files it may read, hidden names left out.
 
-    `is_remote`: it fetches or asks a server, so the network stays.
+    `is_remote`: it fetches or asks a server by itself, so the network stays. `reads_hub`: another process fetches, and
+    it reads what that leaves in the caches of the hub.
     """
     base = policies.base_rights()
     home = Path(os.path.expanduser("~"))  # `Path.home` fails for a user without one
@@ -42,7 +45,9 @@ def rights_of_a_run(
     read = [*("/etc", "/run"), *map(str, _visible(tops)), *(str(path.resolve()) for path in reads)]
     read += [one for path in reads for one in policies.linked(path.resolve())]
     read += [str(home / name) for name in FETCHING] if is_remote else []
-    kept = [Path(tempfile.gettempdir()), *writes, *_own_folders(), *_hub_folders(variables, home)]
+    read += map(str, _hub_caches(variables, home)) if reads_hub else []
+    hubs = () if reads_hub else _hub_folders(variables, home)
+    kept = [Path(tempfile.gettempdir()), *writes, *_own_folders(), *hubs]
     tools = [place for name in TOOLS if (tool := variables.get(name)) for place in _places(tool)]
     own = variables.get("LLAMA_CPP_DIR")
     # Children map their user into a namespace by files of /proc.
@@ -55,6 +60,26 @@ def rights_of_a_run(
         write=(policies.SHARED_MEMORY, *(str(folder.resolve()) for folder in kept)),
         devices=(*policies.DEVICES, "/dev/tty", "/dev/pts", *policies.gpus(), *process),
         network=OPEN if is_remote else NONE,
+    )
+
+
+def rights_of_fetching(
+    root: Path, reads: Iterable[str], variables: Mapping[str, str] = os.environ
+) -> Rights:
+    """Return the rights of the process that fetches: the network, the caches of the hub, and the store in `root`.
+
+    `reads` are files and folders that the user's settings of the package index name.
+    """
+    base = policies.base_rights()
+    home = Path(os.path.expanduser("~"))
+    read = ("/etc", "/run", *(str(home / name) for name in FETCHING), *reads)
+    hubs = (str(one.resolve()) for one in _hub_folders(variables, home))
+    return replace(
+        base,
+        read=(*base.read, *read),
+        write=(str(root.resolve()), *hubs),
+        devices=policies.DEVICES,
+        network=OPEN,
     )
 
 
@@ -80,6 +105,18 @@ def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
     root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
     for folder in (*named, root / "huggingface"):
         if folder.is_absolute():
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+
+
+def _hub_caches(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
+    """Yield where fetched files of the hub lie, without what stands beside them: the user's token."""
+    named = [Path(variables[name]) for name in HUB_CACHES if variables.get(name)]
+    root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
+    for folder in (*named, Path(variables.get("HF_HOME") or root) / "hub"):
+        if folder.is_absolute():
+            # What is not there yet could not be allowed.
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
             yield folder

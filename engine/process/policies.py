@@ -106,7 +106,7 @@ VLLM: Final = Policy(
     uses_gpu=True,
 )
 TRAINING: Final = Policy(
-    name="Axolotl and Unsloth",
+    name="Axolotl, Unsloth, and several processes of TRL",
     reads="the rows, the base model, the soft targets; of Unsloth its environment",
     writes="the training's folder",
     network=LOOPBACK,

@@ -270,6 +270,14 @@ class Child:
             else:
                 self._process.terminate()
 
+    def end_input(self) -> None:
+        """Give it nothing more to read, and wait until it has ended for that."""
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        self._process.wait()
+
     def __enter__(self) -> Self:
         _running.add(self)
         return self
@@ -297,13 +305,17 @@ def start(
     errors: int | IO[bytes],
     given: int = DEVNULL,
     rights: Rights | None = None,
+    keeps_home: bool = False,
 ) -> Child:
     """Start a command in `folder`, with `variables` as its whole environment. OSError where that is not possible.
 
     `given` is what it reads: nothing, or a pipe for a worker that `Child.send` writes to. With `rights` it is
-    confined to these, its folder, and caches of its kind; without, it keeps ours.
+    confined to these, its folder, and caches of its kind; without, it keeps ours. With `keeps_home` home and caches are
+    those of `variables`, as far as `rights` has them.
     """
-    if rights is not None:
+    if rights is not None and keeps_home:
+        rights = replace(rights, write=(*rights.write, str(folder.resolve())))
+    elif rights is not None:
         cache = confined_cache()
         rights = replace(rights, write=(*rights.write, str(folder.resolve()), str(cache)))
         variables = {**variables, **confined_variables(folder, cache)}

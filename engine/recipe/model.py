@@ -300,6 +300,8 @@ class Source:
     """The split its rows belong to (`splits.by: files`); empty where the engine decides."""
     split_at: Literal["", "blank_lines"] = ""
     """Format `lines`: where a row ends; empty for the end of each line."""
+    delimiter: str = ""
+    """Format `csv`: what stands between two columns; empty for a comma."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

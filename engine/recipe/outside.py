@@ -112,11 +112,11 @@ def withheld_of(recipe: Recipe) -> tuple[Outside, ...]:
 def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     """Keep the user's word for all that a recipe names outside its project now, and return it.
 
-    Nothing is kept where there is nothing, but an older word is taken back. RecipeError with every problem where the
-    recipe is not valid, StoreError E760 where the word cannot be kept.
+    The word is kept where there is nothing, too: where a machine cannot confine a run, it says whose the recipe is.
+    RecipeError with every problem where the recipe is not valid, StoreError E760 where the word cannot be kept.
     """
     from engine.recipe.resolve import load_recipe  # it builds on this module
-    from engine.trust.records import forget, trust
+    from engine.trust.records import trust
 
     # Allowed for this look only: a parent or a pattern outside has to be read to list what is in
     # it.
@@ -127,11 +127,7 @@ def trust_as_it_stands(file: Path) -> tuple[Outside, ...]:
     # recipe.
     if file.is_symlink():
         found += _of_path(AccessCheck(recipe=file, given=given), file.name, file, ())
-    references = [one.reference for one in found]
-    if references:
-        trust(file, references)
-    else:
-        forget(file)
+    trust(file, [one.reference for one in found])
     return tuple(found)
 
 

@@ -7,11 +7,9 @@ judged, row by row; else nothing is written.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,9 @@ from engine.data.examples.example import Example, read_examples
 from engine.data.examples.template import parse_template
 from engine.data.splitting.subsets import Fold
 from engine.environment import detect_device, version_of
-from engine.errors import RecipeError, StageError, StoreError
+from engine.errors import RecipeError, StageError
 from engine.evidence import BaselineResult, Report
-from engine.files.writing import make_folder, top_of
+from engine.files.new_folder import new_folder
 from engine.inference.baselines.export import (
     REQUIRED,
     TFIDF,
@@ -99,7 +97,7 @@ def export_baseline(
     judged = read_judged(run, store, name=name)
     target = target or Path(f"{judged.recipe.name}-{judged.baseline.name}")
     require_skops(judged.baseline.kind)
-    with _new_folder(target) as folder:
+    with new_folder(target, code="X699", option="-o FOLDER") as folder:
         _write(folder, judged, store, beside=beside, progress=progress)
         _refuse_other_answers(folder, judged)
         _describe(folder, judged)
@@ -283,30 +281,6 @@ def _sum_up(folder: Path) -> dict[str, str]:
     text = "".join(f"{digest}  {name}\n" for name, digest in found.items())
     (folder / SUMS).write_text(text, encoding="utf-8")
     return found
-
-
-@contextmanager
-def _new_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes `target` when the block ends, where nothing stood. RecipeError, StoreError X699."""
-    if target.exists() or target.is_symlink():
-        message = f"`{target}` is there already: nothing is overwritten"
-        raise RecipeError.one("X699", message, hint="name another folder with -o FOLDER")
-    whole = Path(os.path.abspath(target))  # as written: resolving would follow links
-    try:
-        if (top := top_of(whole)) is None:
-            whole.parent.mkdir(parents=True, exist_ok=True)
-        else:
-            make_folder(whole.parent, below=top)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{target.name[:100]}.", dir=target.parent
-        ) as place:
-            folder = Path(place) / "folder"
-            folder.mkdir()
-            yield folder
-            folder.rename(target)
-    except OSError as error:
-        message = f"cannot write `{target}`: {error.strerror or error}"
-        raise StoreError.one("X699", message, hint="name another folder with -o FOLDER") from error
 
 
 def _nothing(why: str, hint: str | None) -> RecipeError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.environment import detect_device, tool_versions
+from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
 from engine.estimate.fit import refuse_unfit
@@ -32,6 +33,7 @@ from engine.pipeline.preflight import (
     refuse_outside,
     refuse_unmeasured,
     require_backend,
+    require_ranks,
 )
 from engine.pipeline.report import ReportInputs, assemble, write
 from engine.process import interrupts
@@ -43,6 +45,7 @@ from engine.recipe.text.paths import absolute
 from engine.runs.events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
 from engine.store import Artifact, Store, make_key
 from engine.store.leftovers import remove_leftovers
+from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.stream import STAGE_BEGUN, EventStream
 from engine.training.row_lengths import row_lengths
@@ -119,7 +122,8 @@ def run_recipe(
             the orders name a stage that the recipe does not have (R272) or that its kind of task
             cannot be run to (R249).
         DataError: a local source cannot be identified.
-        EnvironmentProblem: the backend is not installed, and the run goes on to training.
+        EnvironmentProblem: the backend is not installed, and the run goes on to training; X860, X861 the shared store
+            does not answer and is required, or writes over what is there.
         StageError: X730, X731 the base model, where it is here, does not have what the method names.
         RecipeError, EnvironmentProblem: with `lock_options.frozen`, D389 for what the lock does not cover.
 
@@ -131,8 +135,14 @@ def run_recipe(
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
         lock = lock_policy(recipe, lock_options)
         device = lock.device(detect_device())
-        store, runs = Store(root, versions=tool_versions()), Runs(root)
+        store = open_store(root, versions=tool_versions(), sharing=options.sharing)
+        runs = Runs(root)
         require_backend(recipe, device, until=options.until)
+        require_ranks(recipe, device, options.ranks, until=options.until)
+        # before the run lets itself see one GPU
+        if options.ranks.size > 1:
+            seen = devices_for(device, options.ranks.processes, os.environ)
+            options = replace(options, ranks=replace(options.ranks, devices=seen))
         refuse_unfit(recipe, store)
         # large local files are hashed here: a signal waits a little for that, and not to its end
         with interrupts.deferred():
@@ -174,6 +184,8 @@ def run_recipe(
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, runs = state.recipe, Runs(store.root)
     resolved = dump_resolved(recipe)
+    if state.outcome != flow.INTERRUPTED:
+        store.settle()
     _stop_if_asked(state)
     repeated = ending.lock.verdict(
         state.artifacts, state.records, outcome=state.outcome, error=state.error, runs=runs
@@ -243,7 +255,11 @@ def _recorded(
         folder=run,
         error=state.error,
         events=tuple(keeper.messages),
-        warnings=(*keeper.problems, *(() if ending.events.is_whole else (not_kept(),))),
+        warnings=(
+            *keeper.problems,
+            *store.problems(),
+            *(() if ending.events.is_whole else (not_kept(),)),
+        ),
     )
 
 
@@ -261,8 +277,11 @@ def _report(
         recipe_file=_as_typed(recipe.file),
         recipe_text=ending.text,
         run_folder=run.as_posix() if run else "",
-        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-        notes=[*moving(recipe), *keeper.notes],
+        warnings=[
+            *(problem.headline() for problem in (*ending.warnings, *keeper.store.problems())),
+            *keeper.warnings,
+        ],
+        notes=[*moving(recipe), *keeper.notes, *keeper.store.notes()],
     )
     trained, base = state.trained, state.inputs.base_model
     return replace(

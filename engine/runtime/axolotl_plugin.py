@@ -4,7 +4,7 @@
 their common start, `Packed` keeps the documents of packed rows apart; `LearnSoftTargets` adds a teacher's
 probabilities to the loss; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
 set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
-counts layers from the end.
+counts layers from the end; `SeveralProcesses`, of launches alone, has several processes learn what one would.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
 """
@@ -12,12 +12,13 @@ The module stays at this place: configs in stores name it, and their bytes are p
 from __future__ import annotations
 
 import gc
-import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+import axolotl.utils.trainer
+import torch
 from axolotl.integrations.base import BasePlugin
 from pydantic import BaseModel
 from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
@@ -25,7 +26,8 @@ from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.adapter_checkpoints import KeepAdapters
-from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.callbacks import Watch
+from engine.runtime.training.event_file import write_event
 from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
@@ -34,7 +36,6 @@ from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
 
-EVENTS = "events.jsonl"
 TARGETS = "targets"
 """In the working directory of the process, which is the launch folder."""
 
@@ -80,7 +81,8 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             learn_all=bool(cfg.train_on_inputs),
         )
         # In this order: what `Watch` has written the digests of is gone on from, and its step not saved again.
-        return [KeepAdapters(), Watch(_write, written), SaveAndStop()]
+        looked_at = None if cfg.fsdp_config else written
+        return [KeepAdapters(), Watch(write_event, looked_at), SaveAndStop()]
 
 
 class EndTurns(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
@@ -98,7 +100,7 @@ class SharePrefix(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change the batches of the trainer that Axolotl built."""
-        return [SharedPrefix(trainer, _write)]
+        return [SharedPrefix(trainer, write_event)]
 
 
 class Packed(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
@@ -106,7 +108,7 @@ class Packed(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change the batches of the trainer that Axolotl built."""
-        return [PackedRows(trainer, _write)]
+        return [PackedRows(trainer, write_event)]
 
 
 class SoftTargetSettings(BaseModel):
@@ -126,7 +128,7 @@ class LearnSoftTargets(BasePlugin):  # type: ignore[misc]  # axolotl is untyped 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Change batches and loss of the trainer that Axolotl built."""
         how = Distillation(weight=cfg.distillation_weight, temperature=cfg.distillation_temperature)
-        return [SoftTargetLoss(trainer, Path(TARGETS), how, _write)]
+        return [SoftTargetLoss(trainer, Path(TARGETS), how, write_event)]
 
 
 class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
@@ -135,6 +137,25 @@ class OnCpu(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """`use_cpu` for transformers' TrainingArguments."""
         return {"use_cpu": True}
+
+
+class SeveralProcesses(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """Several processes learn what one would, and on a CPU they find it."""
+
+    def register(self, cfg: Any) -> None:
+        """Ask no GPU of a machine without one how it reaches the others."""
+        if not torch.cuda.is_available():
+            axolotl.utils.trainer.check_cuda_p2p_ib_support = lambda: True
+
+    def load_datasets(self, cfg: Any, *_: Any, **_given: Any) -> None:
+        """Put weights on the CPU, where there is no GPU: Axolotl takes that of the process's number."""
+        # Before the loader of models reads it; `pre_model_load` is too late.
+        if not torch.cuda.is_available():
+            cfg.device_map = {"": "cpu"}
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """Divide a step's loss by the tokens of all processes: Axolotl takes the mean of their means."""
+        return {"average_tokens_across_devices": True}
 
 
 class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
@@ -170,9 +191,3 @@ class CountLayers(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         if cfg.unfrozen_parameters:
             names = parameters_of(model, cfg.unfrozen_parameters)
             cfg.unfrozen_parameters = [f"{name}$" for name in names]
-
-
-def _write(event: Event) -> None:
-    # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.
-    with Path(EVENTS).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(event) + "\n")

@@ -1,4 +1,4 @@
-"""Data sets of the hub: one file, or the rows of a split written once as Parquet.
+"""What is fetched of the hub: one file or the rows of a split of a data set, and the files of a model.
 
 No code of a repository ever runs. Model folders are located by `engine.runtime.models.base_model`.
 """
@@ -6,14 +6,15 @@ No code of a repository ever runs. Model folders are located by `engine.runtime.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DataError, EngineError, first_line, needs_extra
+from engine.errors import DataError, EngineError, EnvironmentProblem, first_line, needs_extra
 from engine.progress import Progress
 from engine.recipe.model import HubRef, Source
+from engine.sources.apart import apart
 from engine.sources.hub_digests import require_cached
 from engine.sources.online import fetching, loading_rows
 from engine.store import Cached
@@ -28,10 +29,14 @@ def fetch_hub_data(ref: HubRef, source: Source, *, cached: Cached, progress: Pro
     or split; EnvironmentProblem without the `train` extra.
     """
     if source.hub_file:
-        return _fetch_file(ref, source.hub_file, progress)
+        return fetch_file(ref, source.hub_file, progress)
     commit = {"repo": ref.repo, "revision": ref.revision}
     payload = {**commit, "config": source.config, "split": source.split}
-    rows = cached("hub_rows", payload, lambda folder: _write_rows(ref, source, folder, progress))
+    rows = cached(
+        "hub_rows",
+        payload,
+        lambda folder: write_rows(ref, source.config, source.split, folder, progress),
+    )
     return rows.file(ROWS)
 
 
@@ -48,7 +53,11 @@ def newest_commit(repo: str, kind: str) -> str:
             return str(HfApi().repo_info(repo, repo_type=kind).sha)
 
 
-def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
+def fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
+    """Return a file of a data set in the hub's cache. DataError D347, D348, EnvironmentProblem E701, X810."""
+    if (helper := apart()) is not None:
+        given = {"repo": ref.repo, "revision": ref.revision, "file": file}
+        return Path(helper.ask("hub_file", given, progress))
     with _translated_errors(ref):
         from huggingface_hub import hf_hub_download  # an extra, and slow to import
 
@@ -59,15 +68,20 @@ def _fetch_file(ref: HubRef, file: str, progress: Progress) -> Path:
         return path
 
 
-def _write_rows(ref: HubRef, source: Source, folder: Path, progress: Progress) -> None:
-    progress.note(f"fetching {source.split or 'the only split'} of {ref.repo}")
-    rows = load_rows(ref, source)
+def write_rows(ref: HubRef, config: str, split: str, folder: Path, progress: Progress) -> None:
+    """Write the rows of a split into `folder` as one Parquet file. DataError D347, D348, EnvironmentProblem E701."""
+    if (helper := apart()) is not None:
+        place = {"config": config, "split": split, "folder": str(folder.resolve())}
+        helper.ask("hub_rows", {"repo": ref.repo, "revision": ref.revision, **place}, progress)
+        return
+    progress.note(f"fetching {split or 'the only split'} of {ref.repo}")
+    rows = load_rows(ref, config, split)
     for column, names in _class_names(rows).items():
         progress.note(f"{column} holds numbers: {names}")
     rows.to_parquet(folder / ROWS)
 
 
-def load_rows(ref: HubRef, source: Source) -> Any:
+def load_rows(ref: HubRef, config: str, split: str) -> Any:
     """Return the split as a `datasets.Dataset`; the library refuses data sets that are scripts."""
     if not Path(ref.repo).is_absolute() and os.path.lexists(ref.repo):
         # The library would read it in the place of the hub's.
@@ -82,8 +96,8 @@ def load_rows(ref: HubRef, source: Source) -> Any:
         with loading_rows():
             loaded: Any = load_dataset(
                 ref.repo,
-                source.config or None,
-                split=source.split or None,
+                config or None,
+                split=split or None,
                 revision=ref.revision,
                 trust_remote_code=False,
             )
@@ -96,6 +110,39 @@ def load_rows(ref: HubRef, source: Source) -> Any:
         f"`{ref.repo}` has {len(loaded)} splits: {', '.join(f'`{name}`' for name in loaded)}",
         hint=f"name one: `split: {next(iter(loaded))}`",
     )
+
+
+def fetch_snapshot(
+    ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str]
+) -> Path:
+    """Return the folder of a model's files: `target`, or one of the hub's cache. EnvironmentProblem X608."""
+    if (helper := apart()) is not None:
+        place = {"files": list(files), "target": target and str(target.resolve())}
+        found = helper.ask(
+            "snapshot", {"repo": ref.repo, "revision": ref.revision, **place}, progress
+        )
+        return Path(found)
+    from huggingface_hub import snapshot_download  # only where the hub is used
+    from huggingface_hub.errors import HfHubHTTPError
+
+    progress.note(f"fetching {ref.repo} from the hub")
+    try:
+        with fetching():
+            return Path(
+                snapshot_download(
+                    ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
+                )
+            )
+    except Exception as error:
+        known = isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError)
+        if not known and not is_of_the_connection(error):
+            raise
+        raise EnvironmentProblem.one(
+            "X608",
+            f"the base model `{ref.repo}` cannot be fetched: {first_line(error)}",
+            path="base_model",
+            hint="check the name and revision, the network, and `hf auth login` for gated models",
+        ) from error
 
 
 def _class_names(rows: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from engine.progress import Progress
 from engine.recipe.model import PackageRef
+from engine.sources.apart import apart
 from engine.sources.archive import extract, extract_folder, safe_steps
 from engine.store import Cached
 
@@ -52,9 +53,12 @@ def _fetch_archive(ref: PackageRef, cached: Cached, progress: Progress) -> tuple
     payload = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
 
     def build(folder: Path) -> None:
+        progress.note(f"fetching {ref.name} {ref.version} from the package index")
+        if (helper := apart()) is not None:
+            helper.ask("archive", {**payload, "folder": str(folder.resolve())}, progress)
+            return
         from engine.sources.index import Wanted, download  # only when something is fetched
 
-        progress.note(f"fetching {ref.name} {ref.version} from the package index")
         wanted = Wanted(name=ref.name, version=ref.version, sha256=ref.sha256)
         download(wanted, folder, progress)
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, replace
 
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend
-from engine.lock.hardware import write_basis
+from engine.lock.hardware import ranks_facts, write_basis
 from engine.recipe.model import Recipe
 from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
-from engine.training.train import Training, refuse_unready, train_rows
+from engine.training.train import Training, refuse_unready, setting_of, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
 REVISION = 4
@@ -65,7 +65,9 @@ def run(context: StageContext) -> None:
         keeps_checkpoints=True,
     )
     trainer = load_backend(context.recipe.backend.name).packages()
-    write_basis(context.workdir, base, context.device, trainer)
+    rows = setting_of(training.rendered, context).train_rows
+    together = ranks_facts(context.recipe.method, context.ranks, rows)
+    write_basis(context.workdir, base, context.device, trainer, together)
     if (facts := facts_beside(base)) is not None:
         shutil.copyfile(facts, context.workdir / facts.name)
     # what a sweep has left was trained from these rows by this config: training again would make

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
+from engine.compute.ranks import divided, repeated_rows
 from engine.errors import EnvironmentProblem, Severity, StageError
 from engine.evidence import LearnedTargets, PrefixSharing, TrainingSummary, from_json, to_json
 from engine.files.reading import read_json
@@ -118,6 +119,7 @@ def make_launch(training: Training, context: StageContext) -> Launch:
         setting=setting_of(training.rendered, context),
         progress=context.progress,
         targets=targets_of(context),
+        ranks=context.ranks,
     )
 
 
@@ -212,6 +214,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
     facts = read_facts(training.rendered)["train"]
     shared, learned = (trained.facts.get(name) for name in ("shared_prefix", "soft_targets"))
     learns_all = context.recipe.method.loss_on == "everything"
+    ranks = context.ranks
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
@@ -238,4 +241,8 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         packed_documents=facts.documents or None,
         padding=facts.padding(context.recipe.method.max_length),
         soft_targets=from_json(LearnedTargets, learned) if learned else None,
+        processes=ranks.size if ranks.size > 1 else None,
+        repeated_rows=repeated_rows(facts.rows, divided(context.recipe.method, ranks), ranks)
+        if ranks.size > 1
+        else None,
     )

@@ -21,7 +21,8 @@ from engine.errors import StoreError
 from engine.files.reading import open_regular, parse_json
 from engine.files.user import state_folder
 from engine.files.writing import write_text
-from engine.trust.project import real_place
+from engine.trust.allowed import projects
+from engine.trust.project import lies_below, real_place
 
 SCHEMA: Final = "trust.v1"
 _FOLDER: Final = "trust"
@@ -51,6 +52,17 @@ def trusted(recipe: Path) -> frozenset[str]:
     found = _record(_place(recipe))
     # the path is compared, too: the file could have been renamed to stand for another recipe
     return frozenset(found.references if found and found.recipe == real_place(recipe) else ())
+
+
+def is_own(recipe: Path) -> bool:
+    """Tell whether a recipe is the user's own: trusted, if only with nothing outside, or below one of their projects.
+
+    RecipeError R313 for settings that are none.
+    """
+    found = _record(_place(recipe))
+    if found is not None and found.recipe == real_place(recipe):
+        return True
+    return any(lies_below(real_place(recipe), root) for root in projects())
 
 
 def trust(recipe: Path, references: Sequence[str]) -> TrustRecord:

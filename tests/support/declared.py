@@ -22,13 +22,13 @@ CACHE = ROOT / ".pytest_cache"
 def predict(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the `predict.py` of a folder, which sees the standard library and its own requirements."""
     packages = linked(folder / "requirements.txt")
-    # -S: no site-packages. Bytecode is kept apart, so that the folder stays as it was written, and kept: compiling
-    # torch and transformers takes half a minute.
+    # -S: no site-packages. No bytecode is written, so that the folder stays as it was; that of torch and transformers,
+    # half a minute to compile, is found through the links, since the runs of the tests have imported them.
     command = [sys.executable, "-S", str(folder / "predict.py"), *words]
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(packages),
-        "PYTHONPYCACHEPREFIX": str(CACHE / "bytecode"),
+        "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
     return subprocess.run(
@@ -52,10 +52,7 @@ def import_skops() -> None:
 
 
 def linked(requirements: Path) -> Path:
-    """Return a folder with links to the declared distributions and those that they need.
-
-    Its path is the same in every run of the tests with the same distributions: bytecode is found by it.
-    """
+    """Return a folder with links to the declared distributions and those that they need, made once for these."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     names = sorted(needed([line for line in lines if line and not line.startswith("#")]))
     found = [distribution(name) for name in names]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 
 import pytest
 from xdist.remote import Producer
@@ -22,15 +23,25 @@ class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untype
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        is_slow = config.getoption("markexpr") == "slow"
-        path = TESTS / ("durations-slow.json" if is_slow else "durations.json")
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        self._seconds = {name: took["clock"] for name, took in files.items()}
+        marks = config.getoption("markexpr")
+        self._seconds: Counter[str] = Counter()
+        if marks != "slow":
+            self._seconds.update(_seconds("durations.json"))
+        if marks == "slow" or "not slow" not in marks:
+            self._seconds.update(_seconds("durations-slow.json"))
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        longest = max(self.workqueue, key=lambda name: self._seconds.get(name, math.inf))
+        longest = max(
+            self.workqueue,
+            key=lambda name: self._seconds.get(name, math.inf),
+        )
         self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)
+
+
+def _seconds(name: str) -> dict[str, float]:
+    files = json.loads((TESTS / name).read_text(encoding="utf-8"))["files"]
+    return {file: took["clock"] for file, took in files.items()}
 
 
 @pytest.hookimpl(optionalhook=True)

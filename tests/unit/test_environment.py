@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from engine import environment
-from engine.environment import Device, detect_device, one_device, restrict_to
+from engine.environment import Device, detect_device, devices_for, one_device, restrict_to
+from engine.errors import EnvironmentProblem
 
 GPUS = """\
 GPU-aaaa1111-0000, NVIDIA RTX A6000, 49140, 8.6
@@ -103,3 +104,34 @@ def test_this_process_is_restricted_too(detect: Detect) -> None:
 
 def test_a_process_of_the_cpu_sees_no_gpu() -> None:
     assert one_device(CPU, {}) == {"CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "seen"),
+    [
+        (None, 2, ("GPU-aaaa1111-0000", "GPU-bbbb2222-0000")),
+        ("2,0,1", 2, ("2", "0")),
+        ("GPU-cccc, GPU-aaaa", 2, ("GPU-cccc", "GPU-aaaa")),
+    ],
+)
+def test_each_process_gets_a_gpu_of_those_that_may_be_seen(
+    detect: Detect, visible: str | None, count: int, seen: tuple[str, ...]
+) -> None:
+    variables = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+
+    assert devices_for(detect(visible), count, variables) == seen
+
+
+def test_more_processes_than_gpus_are_refused(detect: Detect) -> None:
+    with pytest.raises(EnvironmentProblem) as refused:
+        devices_for(detect("1"), 2, {"CUDA_VISIBLE_DEVICES": "1"})
+
+    [problem] = refused.value.problems
+    assert (problem.code, problem.message) == (
+        "B431",
+        "2 processes were asked for, one a GPU, and 1 GPU is in sight",
+    )
+
+
+def test_processes_of_a_cpu_have_no_gpu() -> None:
+    assert devices_for(CPU, 8, {}) == ()

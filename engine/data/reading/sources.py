@@ -53,7 +53,8 @@ def source_names(sources: Sequence[Source]) -> tuple[str, ...]:
 def source_slice(source: Source, name: str) -> dict[str, Any]:
     """Return what decides the rows of a source besides its bytes."""
     # A key that is not written stands in no slice: those of other recipes stay as they were.
-    apart = {"ref"} if source.split_at else {"ref", "split_at"}
+    unwritten = {name for name in ("split_at", "delimiter") if not getattr(source, name)}
+    apart = {"ref", *unwritten}
     return {
         **{one.name: getattr(source, one.name) for one in fields(source) if one.name not in apart},
         "name": name,

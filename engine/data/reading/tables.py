@@ -27,7 +27,7 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     DataError at once when the header or the encoding is wrong.
     """
     format_ = format_of(path.name, source.format) or "csv"
-    delimiter = DELIMITERS[format_]
+    delimiter = source.delimiter or DELIMITERS[format_]
     # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
     # follow.
     is_quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
@@ -36,7 +36,7 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     header: Sequence[str] = source.header
     for line, fields in rows:
         if not header:
-            header = fields
+            header = named(fields)
             _check_header(header, line, delimiter, trouble)
             continue
         if len(fields) != len(header):
@@ -95,6 +95,14 @@ def _ragged(fields: Sequence[str], header: Sequence[str], *, declared: bool) -> 
     )
 
 
+def named(header: Sequence[str]) -> list[str]:
+    """Return the names of a header, `column_3` for the third where it has none, as an index of pandas has not."""
+    # A header without any name is a line of nothing, which is reported.
+    if not any(name.strip() for name in header):
+        return list(header)
+    return [name if name.strip() else f"column_{at}" for at, name in enumerate(header, 1)]
+
+
 def _check_header(header: Sequence[str], line: int, delimiter: str, trouble: Trouble) -> None:
     blank = [number for number, name in enumerate(header, 1) if not name.strip()]
     twice = sorted(name for name, count in Counter(header).items() if count > 1)
@@ -107,5 +115,6 @@ def _check_header(header: Sequence[str], line: int, delimiter: str, trouble: Tro
         hint = "add `format: tsv` to the source"
         trouble.add("D324", "fields are separated by tabs, not by commas", line=line, hint=hint)
     elif len(header) == 1 and delimiter == "," and ";" in header[0]:
-        trouble.add("D324", "fields are separated by `;`, not by commas", line=line)
+        hint = 'add `delimiter: ";"` to the source'
+        trouble.add("D324", "fields are separated by `;`, not by commas", line=line, hint=hint)
     trouble.raise_any()

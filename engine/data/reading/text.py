@@ -128,7 +128,7 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
         hint = "add `format: parquet` to the source"
         raise trouble.stop("D323", "is a Parquet file, not text", line=1, hint=hint)
     nul_share = head.count(0) / len(head)
-    if head.startswith(UTF16) or _every_other_nul(head):
+    if utf16_of(head):
         raise trouble.stop("D322", "is UTF-16, not UTF-8", line=1, hint="add `encoding: utf-16`")
     if nul_share > 0:
         at = head.index(0)
@@ -136,13 +136,18 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
         raise trouble.stop("D323", f"is binary: byte 0 at offset {at}", line=line)
 
 
-def _every_other_nul(head: bytes) -> bool:
-    """Text of mostly Latin letters in UTF-16: one byte of each pair is zero, the other is not."""
+def utf16_of(head: bytes) -> str:
+    """Return the encoding of the beginning of a file that is UTF-16; empty where it is not."""
+    if head.startswith(UTF16):
+        return "utf-16"  # the mark says which byte comes first
     if len(head) % 2:
-        return False
+        return ""
+    # Text of mostly Latin letters: one byte of each pair is zero, the other is not.
     half = max(len(head) // 2, 1)
-    low, high = sorted((head[0::2].count(0) / half, head[1::2].count(0) / half))
-    return high > MOSTLY and low < 1 - MOSTLY
+    first, second = head[0::2].count(0) / half, head[1::2].count(0) / half
+    if max(first, second) <= MOSTLY or min(first, second) >= 1 - MOSTLY:
+        return ""
+    return "utf-16-le" if second > first else "utf-16-be"
 
 
 def _decode(

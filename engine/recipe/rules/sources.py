@@ -38,6 +38,7 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "records": ("json", "xml"),
     "columns": ("lines",),
     "split_at": ("lines",),
+    "delimiter": ("csv",),
     "encoding": _TEXTS,
     "format": FORMATS,
 }

@@ -150,14 +150,18 @@ def _validator() -> Draft202012Validator:
     return validator(recipe_schema())
 
 
-def check_structure(source: SourceText) -> tuple[Problem, ...]:
-    """Return every way in which the recipe is not what the schema says, in file order."""
+def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[Problem, ...]:
+    """Return every way in which the file is not what the schema says, in file order; the recipe's, for None.
+
+    Another schema than the recipe's has no `$ref`.
+    """
     found: dict[tuple[str, KeyPath], Problem] = {}
-    for violation in _validator().iter_errors(source.value):
+    checked = _validator() if schema is None else validator(schema)
+    for violation in checked.iter_errors(source.value):
         for error in schema_errors(violation):
             # Of a value that could not be read, nothing more is reported.
             if not any(error.path[: len(at)] == at for at in source.broken if at):
-                problem = _problem(error, source)
+                problem = _problem(error, source, recipe_schema() if schema is None else schema)
                 found.setdefault((error.code, error.path), problem)
     # Of a value of the wrong type, its range and form say nothing new.
     mistyped = {path for code, path in found if code == "R106"}
@@ -166,22 +170,22 @@ def check_structure(source: SourceText) -> tuple[Problem, ...]:
     )
 
 
-def _problem(error: SchemaError, source: SourceText) -> Problem:
+def _problem(error: SchemaError, source: SourceText, schema: Schema) -> Problem:
     hint = error.hint
     if error.code == "R104":
-        hint = _hint_for_unknown(error.path, error.known)
+        hint = _hint_for_unknown(error.path, error.known, schema)
     elif error.code == "R106":
         hint = hint or _hint_for_type(error, source)
     return source.problem(error.code, error.message, at=error.path, key=error.at_key, hint=hint)
 
 
-def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
+def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | None:
     name = str(path[-1])
     by_alias = [key for key, below in known.items() if name in expand(below).get("x-aliases", ())]
     near = by_alias[0] if by_alias else nearest(name, known)
     if near is not None:
         return f"did you mean `{near}`?"
-    elsewhere = _sections_with(name)
+    elsewhere = _sections_with(name, schema)
     if len(elsewhere) == 1:
         return f"it belongs under `{elsewhere[0]}`"
     if 0 < len(known) <= MOST_KEYS_LISTED:
@@ -189,11 +193,11 @@ def _hint_for_unknown(path: KeyPath, known: Schema) -> str | None:
     return None
 
 
-def _sections_with(name: str) -> list[str]:
+def _sections_with(name: str, schema: Schema) -> list[str]:
     """Return the sections that have a key of that name; the outermost ones, where some lie deeper."""
     found = [
         path[:-1]
-        for path, _ in walk(recipe_schema())
+        for path, _ in walk(schema)
         if path[-1] == name and len(path) > 1 and "[]" not in path and "*" not in path
     ]
     depth = min(map(len, found), default=0)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EnvironmentProblem, StageError, first_line
+from engine.errors import StageError
 from engine.failures import library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.start import working_folder
@@ -29,9 +29,8 @@ from engine.runtime.models.files import (
 )
 from engine.runtime.models.weights import weight_files
 from engine.sources import fetch
-from engine.sources.hub import is_of_the_connection
+from engine.sources.hub import fetch_snapshot
 from engine.sources.hub_digests import require_digests
-from engine.sources.online import fetching
 from engine.store import Cached, sha256_of
 
 FILES = (
@@ -80,7 +79,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
         if ref.revision is None:
             # What a moving reference gives is in no store: its key would not say what came. Nothing is taken out of
             # its settings either, as the folder is the hub's cache, which other programs share.
-            folder = _snapshot(ref, None, progress, files)
+            folder = fetch_snapshot(ref, None, progress, files)
             return (
                 validated_folder(folder, require_settings) if weights else require_settings(folder)
             )
@@ -94,7 +93,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
     def build(folder: Path) -> None:
         target = folder / FOLDER
         if isinstance(ref, HubRef):
-            _snapshot(ref, target, progress, files)
+            fetch_snapshot(ref, target, progress, files)
             # before settings are taken out: what is left then is not what the hub has
             require_digests(target, ref.repo)
             _strip_all(target)
@@ -113,30 +112,6 @@ def _identity(ref: PackageRef | PathRef, path: Path) -> Mapping[str, Any]:
     if isinstance(ref, PackageRef) and ref.sha256 is not None:
         return asdict(ref)
     return {"sha256": sha256_of(path)}
-
-
-def _snapshot(ref: HubRef, target: Path | None, progress: Progress, files: Sequence[str]) -> Path:
-    from huggingface_hub import snapshot_download  # only where the hub is used
-    from huggingface_hub.errors import HfHubHTTPError
-
-    progress.note(f"fetching {ref.repo} from the hub")
-    try:
-        with fetching():
-            return Path(
-                snapshot_download(
-                    ref.repo, revision=ref.revision, local_dir=target, allow_patterns=list(files)
-                )
-            )
-    except Exception as error:
-        known = isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError)
-        if not known and not is_of_the_connection(error):
-            raise
-        raise EnvironmentProblem.one(
-            "X608",
-            f"the base model `{ref.repo}` cannot be fetched: {first_line(error)}",
-            path="base_model",
-            hint="check the name and revision, the network, and `hf auth login` for gated models",
-        ) from error
 
 
 def _strip_all(folder: Path) -> None:

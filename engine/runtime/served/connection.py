@@ -10,14 +10,14 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from socket import SOCK_STREAM, gaierror, getaddrinfo
+from contextlib import contextmanager
 from typing import Any, Final
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from engine.trust.hosts import NEVER_BY_NAME, Address, AddressKind, is_ip, kind_of
+from engine.sources.apart import apart
+from engine.trust.hosts import Address, is_ip
+from engine.trust.resolving import UnresolvedError, has_proxy, places_of
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Of an answer, unpacked."""
@@ -28,10 +28,6 @@ _WINDOWS: Final = {
     "x-gzip": 16 + zlib.MAX_WBITS,
     "deflate": zlib.MAX_WBITS,
 }
-
-
-class UnsafeAddressError(Exception):
-    """A name leads where no name may lead."""
 
 
 class UnreadableError(Exception):
@@ -49,11 +45,10 @@ def connected(
         httpx.create_ssl_context() if address.scheme == "https" else False
     )
     # Else no proxy of the environment: it would resolve the name again, and lead elsewhere than to what was judged.
-    way: dict[str, Any] = (
-        {"verify": verify}
-        if _has_proxy(address)
-        else {"transport": _PinnedTransport(address, verify), "trust_env": False}
-    )
+    way: dict[str, Any] = {"verify": verify}
+    if not has_proxy(address):
+        pinned = _RelayedTransport if apart() else _PinnedTransport
+        way = {"transport": pinned(address, verify), "trust_env": False}
     try:
         client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=False, **way)
     except (ImportError, ValueError) as error:  # a kind of proxy that httpx does not speak to
@@ -110,7 +105,7 @@ class _PinnedTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Ask the first address that takes a connection. UnsafeAddressError, httpx.ConnectError."""
-        places = self._places or places_of(self._address)
+        places = self._places or _places_of(self._address)
         failure: httpx.ConnectError | httpx.ConnectTimeout | None = None
         for place in places:
             try:
@@ -137,29 +132,34 @@ class _PinnedTransport(httpx.HTTPTransport):
         )
 
 
-def places_of(address: Address) -> tuple[str, ...]:
-    """Return the IP addresses of a server. UnsafeAddressError for a name that leads where none may."""
-    if is_ip(address.host):
-        return (address.host,)
+class _RelayedTransport(httpx.BaseTransport):
+    """Sends every request through the process that has the network, which looks at the address first."""
+
+    def __init__(self, address: Address, verify: ssl.SSLContext | bool) -> None:  # noqa: FBT001 - as above
+        self._address, self._verify = address, verify
+        self._way: httpx.HTTPTransport | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Ask the server. UnsafeAddressError, httpx.ConnectError."""
+        helper = apart()
+        if self._way is None and helper is not None:
+            try:
+                path = helper.relay(self._address)
+            except OSError as error:
+                raise httpx.ConnectError(str(error), request=request) from None
+            self._way = httpx.HTTPTransport(verify=self._verify, trust_env=False, uds=path)
+        if self._way is None:
+            raise httpx.ConnectError("the process that has the network has ended", request=request)
+        return self._way.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._way is not None:
+            self._way.close()
+
+
+def _places_of(address: Address) -> tuple[str, ...]:
     try:
-        listed = getaddrinfo(address.host, address.port, type=SOCK_STREAM)
-    except (gaierror, UnicodeError) as error:
-        raise httpx.ConnectError(f"the name cannot be resolved: {error}") from None
-    found = tuple(dict.fromkeys(str(one[4][0]) for one in listed))
-    for place in found:
-        kind = kind_of(place)
-        if kind in NEVER_BY_NAME or (address.is_loopback and kind is not AddressKind.LOOPBACK):
-            raise UnsafeAddressError(f"`{address.host}` leads to {place}, {kind.value}")
-    return found
-
-
-def _has_proxy(address: Address) -> bool:
-    """Return whether the user's environment sends such requests through a proxy."""
-    # A proxy would take `localhost` for itself, and rows would leave this machine.
-    if address.is_loopback:
-        return False
-    proxies = getproxies()
-    with suppress(OSError):
-        if proxy_bypass(address.host):
-            return False
-    return bool(proxies.get(address.scheme) or proxies.get("all"))
+        return places_of(address)
+    except UnresolvedError as error:
+        raise httpx.ConnectError(str(error)) from None

@@ -17,6 +17,7 @@ from engine.errors import EnvironmentProblem, RecipeError, StageError, needs_ext
 from engine.files.reading import parse_json
 from engine.trust.hosts import Address, parse_address
 from engine.trust.redaction import keep_secret, redacted, redacted_value
+from engine.trust.resolving import UnsafeAddressError
 
 PATH = "baselines"
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 300.0
@@ -93,7 +94,6 @@ class ChatServer:
 
         from engine.runtime.served.connection import (  # needs httpx
             UnreadableError,
-            UnsafeAddressError,
             read_answer,
         )
 

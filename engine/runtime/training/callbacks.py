@@ -1,8 +1,8 @@
 """A trainer callback that tells what really happens: facts at the start, every step, and losses that are not numbers.
 
 Used inside the Axolotl process (events go to a file) and by the in-process backend (events go to
-the caller). Of several processes that train together only the first one tells. It also writes the digests of
-each checkpoint as soon as it is saved.
+the caller). Of several processes that train together each has its own place for them. The first one also writes the
+digests of each checkpoint as soon as it is saved.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
 
     def __init__(self, report: Callable[[Event], None], written: Written | None = None) -> None:
         """Tell events to `report`; where `written` rows are trained on, look at the first step too."""
-        self._report_first = report
-        self._first_step = FirstStep(written, self._report) if written else None
+        self._report = report
+        self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
         self._is_first = True
         self._product_dtype: str | None = None
@@ -145,10 +145,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
                 self._first_step.logged(numbers["loss"])
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._report({"event": "log", "step": state.global_step, **numbers, **facts})
-
-    def _report(self, event: Event) -> None:
-        if self._is_first:
-            self._report_first(event)
 
     def _taken(self) -> dict[str, Any]:
         """Return what was taken since the last look."""

@@ -185,13 +185,29 @@ class FirstStep:
     def logged(self, loss: float) -> None:
         """Compare the first loss that the trainer logs with that of its own logits."""
         is_first, self._first_logged = self._first_logged, False
+        if not is_first:
+            return
         seen = self._seen
-        if not is_first or not seen.has_logits or not seen.tokens or seen.has_teacher:
+        is_known = seen.has_logits and seen.tokens > 0 and not seen.has_teacher
+        sums = _of_all([not is_known, seen.nats, seen.tokens, sum(seen.means), len(seen.means)])
+        unknown, nats, tokens, means, passes = sums
+        if unknown:
             return
         # Models that do not take the number of learned tokens give a mean of each batch.
-        ways = (seen.nats / seen.tokens, sum(seen.means) / len(seen.means))
+        ways = (nats / tokens, means / passes)
         found = {"logged": str(loss), "computed": str(min(ways, key=lambda one: abs(one - loss)))}
         self._report({"event": "first_loss", **found, "allowed": self._logged_allowed})
+
+
+def _of_all(numbers: Sequence[float]) -> list[float]:
+    """Return the sums over all processes that train together: the trainer logs the loss of all."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return list(numbers)
+    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+    summed = torch.tensor(numbers, dtype=torch.float64, device=device)
+    torch.distributed.all_reduce(summed)
+    found: list[float] = summed.tolist()
+    return found
 
 
 def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:

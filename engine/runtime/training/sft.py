@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -113,9 +114,17 @@ class Folders:
 
 
 def train(
-    config: Config, folders: Folders, *, device: Device, report: Callable[[Event], None]
+    config: Config,
+    folders: Folders,
+    *,
+    device: Device,
+    report: Callable[[Event], None],
+    when_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train as the compiled config says, leaving transformers checkpoints in `folders.output`."""
+    """Train as the compiled config says, leaving transformers checkpoints in `folders.output`.
+
+    `when_ready` is called once there is a trainer that can save a checkpoint.
+    """
     transformers_logging.disable_progress_bar()
     usage.begin(device.kind)
     if device.kind == "cpu":
@@ -124,6 +133,7 @@ def train(
     set_seed(config["seed"])
     chat = load_chat(folders.base_model, asks=None)
     trainer = _trainer(config, folders, chat, device)
+    when_ready()
     if ratio := config.get("loraplus_lr_ratio"):
         trainer.optimizer = _loraplus(trainer, ratio)
     written = Written(
@@ -137,7 +147,8 @@ def train(
         resume=folders.resume,
         report=report,
         targets=folders.targets,
-        written=written,
+        # Of weights that are divided among processes none has the whole.
+        written=None if config.get("fsdp") else written,
     )
 
 
@@ -240,7 +251,7 @@ def _model(config: Config, folder: Path, device: Device) -> Any:
             dtype=dtype,
             attn_implementation=config["attn_implementation"],
             quantization_config=quantization,
-            device_map={"": device.kind} if quantization else None,
+            device_map={"": _place(device)} if quantization else None,
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -263,6 +274,11 @@ def _loraplus(trainer: Any, ratio: float) -> Any:
     return create_loraplus_optimizer(
         trainer.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=decay, **given
     )
+
+
+def _place(device: Device) -> str | int:
+    """Return where a process puts weights that are not moved later: each of several has a GPU of its own."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if device.kind == "cuda" else device.kind
 
 
 def _lora(config: Config, base_model: Path) -> LoraConfig | None:

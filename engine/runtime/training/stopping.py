@@ -1,13 +1,15 @@
 """A trainer callback that follows a request to end: one more checkpoint, after the step that is being done.
 
 Used in both backends. The request stands in `engine.process.interrupts`; training goes on from the checkpoint as if
-nothing had happened: it holds the optimizer, the random state and the place in the rows.
+nothing had happened: it holds the optimizer, the random state and the place in the rows. Several processes end at the
+same step, whichever of them a request has reached: one that saved by itself would wait for the others for ever.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from transformers import (
     EarlyStoppingCallback,
     TrainerCallback,
@@ -28,21 +30,23 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
 
     def __init__(self) -> None:
         """Nothing has been saved for it yet."""
-        self._is_saved = False
+        self._is_asked = self._is_saved = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Ask for a checkpoint."""
         # Only asked for: the trainer logs and evaluates first, so the checkpoint is one like any other.
-        if interrupts.pending() is not None:
+        self._is_asked = _is_asked(args)
+        if self._is_asked:
             control.should_save = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Remember that the checkpoint is there."""
-        self._is_saved = interrupts.pending() is not None
+        alone = args.world_size == 1
+        self._is_saved = interrupts.pending() is not None if alone else self._is_asked
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -56,6 +60,18 @@ class SaveAndStop(TrainerCallback):  # type: ignore[misc]  # transformers is unt
     ) -> None:
         """End after the last step, too: what follows is for somebody who still waits for it."""
         interrupts.raise_pending()
+
+
+def _is_asked(args: TrainingArguments) -> bool:
+    """Return whether any of the processes was asked to end; the others then are, too."""
+    number = interrupts.pending() or 0
+    if args.world_size > 1:
+        most = torch.tensor([number], device=args.device)
+        torch.distributed.all_reduce(most, op=torch.distributed.ReduceOp.MAX)
+        number = int(most)
+        if number:
+            interrupts.request(number)
+    return number > 0
 
 
 class Patience(EarlyStoppingCallback):  # type: ignore[misc]  # transformers is untyped here

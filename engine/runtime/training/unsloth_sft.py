@@ -6,7 +6,6 @@ Unsloth is called and nothing of it is copied: parts of it are under the AGPL.
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,10 +21,9 @@ from trl import SFTTrainer
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training import sft, usage
-from engine.runtime.training.callbacks import Event
+from engine.runtime.training.event_file import write_event
 from engine.runtime.training.gradients import has_4bit_weights
 
-EVENTS = Path("events.jsonl")
 OUTPUT = Path("output")
 LOADING = (
     "attn_implementation",
@@ -79,7 +77,7 @@ def train(config_file: Path, resume: Path | None) -> None:
     )
     # Not earlier: until the trainer is there nothing could be saved, and SIGTERM simply ends the process.
     signal.signal(signal.SIGTERM, lambda number, _frame: interrupts.request(number))
-    sft.train_on(trainer, config, resume=resume, report=_write)
+    sft.train_on(trainer, config, resume=resume, report=write_event)
 
 
 def _model(config: Mapping[str, Any]) -> Any:
@@ -107,9 +105,3 @@ def _model(config: Mapping[str, Any]) -> Any:
         use_gradient_checkpointing=config["use_gradient_checkpointing"],
         random_state=config["random_state"],
     )
-
-
-def _write(event: Event) -> None:
-    # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.
-    with EVENTS.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(event) + "\n")

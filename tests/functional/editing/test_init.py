@@ -304,7 +304,7 @@ def test_no_file_is_ever_overwritten(folder: Path, run: Run) -> None:
     [
         ("a,b\n1,2\n3,4\n5,6\n7,8\n", (), "R030"),
         ("text,label\nx,y\nz,y\nu,v\nw,v\n", ("--text", "txet"), "R030"),
-        ("text;label\nx;y\nz;y\n", (), "D324"),
+        ("text;label\nx;y\nz;y\n", (), "there are 2"),
         ("", (), "D321"),
         ("\ufeff", (), "D321"),
         ("text,label\n", (), "D321"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.backends import axolotl_launch, process_training
+from engine.compute.ranks import Ranks
 
 
 def test_its_working_folder_links_to_what_the_config_names_and_to_nothing_else(
@@ -35,7 +36,7 @@ def test_no_secret_and_no_folder_of_the_project_is_in_its_environment(
     monkeypatch.setenv("HF_HOME", "cache")
     monkeypatch.setenv("NVIDIA_API_KEY", "secret")
     setting = SimpleNamespace(device=SimpleNamespace(threads=3, kind="cpu"))
-    launch: Any = SimpleNamespace(folder=tmp_path, setting=setting)
+    launch: Any = SimpleNamespace(folder=tmp_path, setting=setting, ranks=Ranks())
 
     found = axolotl_launch.environment(launch)
 

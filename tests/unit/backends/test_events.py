@@ -12,6 +12,7 @@ from engine.backends.events import TrainingMonitor, refuse_other_gradients
 from engine.backends.trainer_state import nonfinite
 from engine.backends.trl_launch import refuse_other_processes
 from engine.backends.usage import UsageMeter
+from engine.compute.ranks import Ranks
 from engine.errors import StageError
 from support.launches import CPU, METHOD, RecordedProgress
 
@@ -24,6 +25,20 @@ START: dict[str, Any] = {
     "rows_per_step": 8,
     "steps": 6,
 }
+
+
+def monitor_of_two() -> TrainingMonitor:
+    launch = Launch(
+        config="",
+        rows=Path(),
+        base_model=Path(),
+        folder=Path(),
+        method=METHOD,
+        setting=CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8),
+        progress=RecordedProgress(),
+        ranks=Ranks(processes=2),
+    )
+    return TrainingMonitor(launch, UsageMeter(began=0.0))
 
 
 def monitor(progress: RecordedProgress | None = None) -> TrainingMonitor:
@@ -66,6 +81,33 @@ def test_why_batches_are_plain_after_all_is_kept_and_shown() -> None:
 @pytest.mark.parametrize("changes", [{"world_size": 2, "rows_per_step": 8}, {"devices": 2}])
 def test_another_number_of_processes_or_devices_is_refused(changes: dict[str, int]) -> None:
     assert refusal(**changes) == ["B420"]
+
+
+def test_one_process_where_two_were_planned_is_refused() -> None:
+    with pytest.raises(StageError) as refused:
+        monitor_of_two().handle(START)
+
+    [problem] = refused.value.problems
+    assert problem.code == "B420"
+    assert "2 processes with one device each were planned" in problem.message
+
+
+def test_steps_of_a_further_process_are_not_counted_and_what_it_took_is() -> None:
+    two = monitor_of_two()
+    taken = {"seconds": 1.0, "cpu_seconds": 2.0, "tokens": 9, "peak_bytes": 7}
+    two.handle({**START, "world_size": 2})
+    two.handle({"event": "step", "step": 1, "steps": 6, **taken})
+    two.handle_other(1, {"event": "step", "step": 1, "steps": 6, **taken, "peak_bytes": 8})
+
+    assert (two.done, two.usage.first.count, two.usage.first.tokens) == (1, 1, 9)
+    assert (two.usage.peak_bytes, two.usage.cpu_seconds) == (8, 4.0)
+
+
+def test_what_a_further_process_sees_refuses_a_training_too() -> None:
+    with pytest.raises(StageError) as refused:
+        monitor_of_two().handle_other(1, {"event": "gradients", "cosine": 0.5})
+
+    assert [problem.code for problem in refused.value.problems] == ["B423"]
 
 
 @pytest.mark.parametrize("changes", [{"rows_per_step": 16}, {"rows_per_step": 4}, {"steps": 12}])

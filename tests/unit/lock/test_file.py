@@ -105,6 +105,19 @@ def test_the_text_does_not_depend_on_the_order_of_making() -> None:
     assert lock_text(other) == lock_text(LOCK)
 
 
+def test_the_versions_of_an_accepted_run_stand_in_one_order(root: Path) -> None:
+    lock = read_lock(root / "tests" / "examples" / "run" / "recipe.lock.json")
+    assert lock is not None
+    assert lock.accepted is not None
+    versions = dict(sorted(lock.accepted.versions.items(), reverse=True))
+    other = dataclasses.replace(
+        lock, accepted=dataclasses.replace(lock.accepted, versions=versions)
+    )
+
+    assert lock_text(other) == lock_text(lock)
+    assert list(json.loads(lock_text(other))["accepted"]["versions"]) == sorted(versions)
+
+
 def test_one_more_look_changes_one_line() -> None:
     worn = dataclasses.replace(LOCK, holdout=Wear(looks=4, redraws=1))
     pairs = zip(lock_text(LOCK).splitlines(), lock_text(worn).splitlines(), strict=True)

@@ -11,6 +11,7 @@ import pytest
 from engine.metrics.contradictions import loss_against_answers, nats_at_least
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Recipe
+from engine.runtime.scoring.label_search import TOLERANCE
 
 SPEC = SimpleNamespace(has_labels=True)
 
@@ -44,7 +45,15 @@ def rows(wrong: int, of: int = 40, probability: float = 0.9) -> list[Prediction]
 def test_a_wrong_answer_has_a_least_loss() -> None:
     assert nats_at_least(rows(0)) == 0.0
     assert nats_at_least(rows(40, probability=0.3)) == pytest.approx(math.log(2))
-    assert nats_at_least(rows(20, probability=0.9)) == pytest.approx(math.log(10) / 2)
+    assert nats_at_least(rows(20, probability=0.9)) == pytest.approx(-math.log(0.101) / 2)
+
+
+def test_answers_that_the_search_left_out_are_no_proof_of_a_loss() -> None:
+    """A model that is sure of itself has a share of 1, where others have less than the search looks for."""
+    sure = rows(21, of=100, probability=1.0)
+
+    assert nats_at_least(sure) == pytest.approx(-math.log(TOLERANCE) * 0.21)
+    assert loss_against_answers(recipe(), training(0.5), sure) is None
 
 
 @pytest.mark.parametrize(

@@ -140,8 +140,9 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("method", report.method),
         ("backend", f"{summary.backend} {summary.backend_version}"),
         ("device", f"{summary.device}, {summary.precision}"),
+        *([("processes", f"{summary.processes}, together")] if summary.processes else []),
         ("steps", f"{count(summary.steps)} ({summary.epochs:g} epochs)"),
-        ("rows", f"{count(summary.rows)}{packed(summary)}"),
+        ("rows", f"{count(summary.rows)}{packed(summary)}{_repeated(summary)}"),
         ("supervised tokens", f"{count(summary.supervised_tokens)} an epoch"),
         *([("batches", _batches(summary.shared_prefix))] if summary.shared_prefix else []),
         ("trained parameters", f"{millions(summary.trainable_parameters)} ({percent(share)})"),
@@ -152,6 +153,14 @@ def _facts(report: Report, summary: TrainingSummary) -> tuple[tuple[str, blocks.
         ("time", duration(summary.seconds)),
         ("peak of memory", NOTHING if peak is None else size(peak)),
     )
+
+
+def _repeated(summary: TrainingSummary) -> str:
+    """Say how many rows filled the last batch of several processes; empty for none."""
+    repeated = summary.repeated_rows
+    if not repeated:
+        return ""
+    return f"; {count(repeated)} {'was' if repeated == 1 else 'were'} seen twice an epoch"
 
 
 def packed(summary: TrainingSummary) -> str:

@@ -98,6 +98,16 @@ def test_a_quoted_field_keeps_its_line_breaks_and_the_row_its_first_line(tmp_pat
     assert origins(tmp_path, "r.csv", content) == ["r.csv:2", "r.csv:6"]
 
 
+def test_another_delimiter_divides_the_columns(tmp_path: Path) -> None:
+    content = b'text;label\n"a; b, c";x\n'
+
+    assert read(tmp_path, "r.csv", content, delimiter=";") == [{"text": "a; b, c", "label": "x"}]
+
+
+def test_a_column_without_a_name_is_called_by_its_place(tmp_path: Path) -> None:
+    assert read(tmp_path, "r.csv", b",a\n0,x\n") == [{"column_1": "0", "a": "x"}]
+
+
 def test_tsv_takes_quotes_as_they_are(tmp_path: Path) -> None:
     content = b'label\ttext\nham\t"unclosed \r quote\n'
 
@@ -119,8 +129,8 @@ def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
     [
         (b"a,b\n1,2\n3\n4,5,6\n", [("D324", 3), ("D324", 4)]),
         (b"a,a\n1,2\n", [("D324", 1)]),
-        (b"a,\n1,2\n", [("D324", 1)]),
         (b"a;b\n1;2\n", [("D324", 1)]),
+        (b",\n1,2\n", [("D324", 1)]),
         (b"a\tb\n1\t2\n", [("D324", 1)]),
         (b'a,b\n1,2\n"3,4\n5,6\n', [("D324", 3)]),
         (b'a,b\n"1"x,2\n3,4\n', [("D324", 2)]),

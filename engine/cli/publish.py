@@ -1,0 +1,149 @@
+"""Put an accepted model where people fetch models, and read it back: first only shown, done with --yes.
+
+    recipe publish tickets --to hub --name team/tickets
+
+What leaves: the model in the forms asked for, its card, the report without texts of rows, and the signed bundle.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.output import show_result
+from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
+from engine.cli.report import find_run
+from engine.errors import RecipeError
+from engine.render.number_format import size
+
+if TYPE_CHECKING:
+    from engine.publish.contents import Publication
+    from engine.publish.destination import Destination, Note, Published
+
+PLACES = ("hub", "folder")
+FORMS = ("gguf", "merged", "adapter")
+ONLY_OF = {"public": "hub"}
+"""Options of one place."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", default="",
+        help="a run folder, a recipe file or name for its latest run; default: the newest of all",
+    )  # fmt: skip
+    parser.add_argument("--to", choices=PLACES, required=True, help="the kind of place")
+    parser.add_argument(
+        "--name", metavar="NAME", required=True,
+        help="hub: OWNER/NAME; folder: a new folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "--form", choices=FORMS, action="append", default=[],
+        help="in which form the model leaves; may be repeated (default: gguf)",
+    )  # fmt: skip
+    add_flag(parser, "--yes", "do it; without, it is only shown what would be written where")
+    add_flag(parser, "--public", "hub: everybody may read it; without, the repository is private")
+    add_flag(parser, "--not-accepted", "publish a model that was NOT accepted; its card says so")
+    parser.add_argument(
+        "--key", metavar="FILE", type=Path,
+        help="an ed25519 private key (PEM) that signs the bundle; default: your own, made when first needed",
+    )  # fmt: skip
+    add_shared(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show what would be written where, or write it, read it back and say what stands there."""
+    for name, kind in ONLY_OF.items():
+        if getattr(options, name) and options.to != kind:
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option} is of `recipe publish --to {kind}`"
+            raise RecipeError.one("R423", message, hint=f"leave {option} out")
+    folder, root = find_run(recipe_name(options.run), options), store_of(options)
+    place = _place(options)
+    from engine.files.leases import temporary_folder  # after the arguments are known good
+    from engine.publish.contents import PublishOptions, gather
+    from engine.store import Store
+
+    wanted = PublishOptions(
+        forms=tuple(dict.fromkeys(options.form)),
+        not_accepted=options.not_accepted,
+        key=options.key,
+        makes_key=options.yes,
+    )
+    with temporary_folder() as work, _notes(root) as note:
+        publication = gather(folder, Store(root), wanted, work)
+        place.check(publication)
+        done = place.publish(publication, note) if options.yes else None
+    value = {"schema": "publication.v1", **_json(options, publication, done)}
+    show_result(options, value, "\n".join(_lines(place, publication, done)))
+
+
+def _place(options: argparse.Namespace) -> Destination:
+    if options.to == "hub":
+        from engine.publish.hub import Hub
+
+        return Hub(repo=options.name, is_public=options.public)
+    from engine.publish.folder import Folder
+
+    return Folder(folder=Path(options.name))
+
+
+@contextmanager
+def _notes(root: Path) -> Iterator[Note]:
+    """Yield what shows how far publishing has come, while libraries write into a log."""
+    from engine.cli.streams import others_to
+    from engine.render.progress import SilentProgress, is_live, open_progress
+
+    with others_to(log_file(root, "publish")) as terminal:
+        progress = open_progress("publish", terminal) if is_live(terminal) else SilentProgress()
+        try:
+            yield progress.note
+        finally:
+            progress.close()
+
+
+def _lines(place: Destination, publication: Publication, done: Published | None) -> list[str]:
+    widest = max(len(file.name) for file in publication.files)
+    files = [
+        f"  {file.name:<{widest}}  {size(file.bytes):>9}  sha256 {file.sha256}"
+        for file in publication.files
+    ]
+    files += [f"  {name:<{widest}}  made when it is published" for name in publication.later]
+    verdict = "accepted" if publication.is_accepted else "NOT ACCEPTED, and its card says so"
+    what = f"{publication.report.recipe_name} ({publication.run.name}, {verdict})"
+    if done is None:
+        head = f"would publish {what} to {place.words()}"
+        return [
+            head,
+            *files,
+            f"{size(publication.bytes)} in all; nothing was written: --yes does it",
+        ]
+    read = f"{done.read_back} files read back, each with the digest that was sent"
+    version = [f"version {done.digest}"] if done.digest else []
+    signed = [f"bundle signed by key {publication.key}"] if publication.key else []
+    return [f"published {what} to {done.place}", *files, *version, read, *signed, *done.lines]
+
+
+def _json(
+    options: argparse.Namespace, publication: Publication, done: Published | None
+) -> dict[str, Any]:
+    return {
+        "to": options.to,
+        "name": options.name,
+        "run": str(publication.run),
+        "accepted": publication.is_accepted,
+        "forms": list(publication.forms),
+        "files": [
+            {"name": file.name, "bytes": file.bytes, "sha256": file.sha256}
+            for file in publication.files
+        ],
+        "later": list(publication.later),
+        "key": publication.key or None,
+        "published": done is not None,
+        "place": done.place if done else None,
+        "version": (done.digest or None) if done else None,
+        "read_back": done.read_back if done else 0,
+    }

@@ -1,0 +1,172 @@
+"""`compute.yaml`: the profiles that `--on NAME` names, each as a value with every default filled in. Light.
+
+It stands in the user's own config folder, or is named by `--compute`; never beside a recipe, since somebody else's
+project must not choose machines or spend money. `schemas/compute.schema.json` is the table of its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from engine.compute.ranks import Ranks
+from engine.errors import Problem, RecipeError
+from engine.files.reading import parse_json
+from engine.files.user import config_folder
+from engine.recipe.shipped import schema_text
+from engine.recipe.text.nearest import with_suggestion
+from engine.recipe.text.source import SourceText, read_source
+from engine.recipe.validation.schema import Schema, check_structure
+
+FILE: Final = "compute.yaml"
+LOCAL: Final = "local"
+SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
+OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
+    "address": ("ray",),
+    "device": ("skypilot",),
+    "max_cost": ("skypilot",),
+    "nodes": ("ray", "slurm", "skypilot"),
+    "options": ("slurm",),
+    "spot": ("skypilot",),
+    "time": ("ray", "slurm", "skypilot"),
+}
+"""Keys that mean something to some engines only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorePlace:
+    """A shared store."""
+
+    url: str
+    trust: str = "write"
+    """`read`: results are taken from it, and none are put there; `write`: both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeProfile:
+    """Where and how a recipe runs. As it is made without arguments: this machine, one process, one device."""
+
+    name: str = ""
+    """Empty where no profile was named."""
+    engine: str = LOCAL
+    address: str | None = None
+    nodes: int = 1
+    processes: int = 1
+    """On each node."""
+    device: str | None = None
+    shard: bool = False
+    parallel: int = 1
+    time: int | None = None
+    """In seconds."""
+    retries: int = 0
+    spot: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+    max_cost: float | None = None
+    store: StorePlace | None = None
+
+    @property
+    def ranks(self) -> Ranks:
+        """The processes that train one model together."""
+        return Ranks(
+            processes=self.processes, nodes=self.nodes, shard=self.shard, retries=self.retries
+        )
+
+
+@lru_cache(maxsize=1)
+def compute_schema() -> Schema:
+    """Return the JSON Schema of the file; do not change it."""
+    schema: Schema = parse_json(schema_text("compute.schema.json"))
+    return schema
+
+
+def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
+    """Return the profile of that name; for None one process of this machine, with the store that the file names.
+
+    RecipeError R430 where a profile is named and there is no file, R431 for a name that the file does not have, and
+    every problem of a file that is wrong: those of `read_source` and of the schema, R432.
+    """
+    path = file or config_folder() / FILE
+    # The default file need not be there; one that was named must be.
+    if file is None and not path.is_file():
+        if name is None:
+            return ComputeProfile()
+        raise RecipeError.one(
+            "R430",
+            f"there is no {FILE} that says what `{name}` is",
+            hint=f"write it to {FILE} in your config folder, or name a file with --compute",
+        )
+    source = _read(path)
+    profiles: Any = source.value["profiles"]
+    shared = _store(source.value.get("store"))
+    if name is None:
+        return ComputeProfile(store=shared)
+    if name not in profiles:
+        known = f"{path.name} has {', '.join(f'`{one}`' for one in profiles)}"
+        raise RecipeError.one(
+            "R431", f"no profile `{name}`", hint=with_suggestion(known, name, profiles)
+        )
+    return _profile(name, profiles[name], shared)
+
+
+def refuse_unbuilt(profile: ComputeProfile) -> None:
+    """RecipeError R434 for what is read and checked, and not run yet: other engines than `local`, several machines."""
+    if profile.engine != LOCAL or profile.nodes > 1:
+        raise RecipeError.one(
+            "R434",
+            f"profile `{profile.name}`: this version runs `engine: {LOCAL}` on one machine; `{profile.engine}` is "
+            "checked only",
+            hint=f"take a profile with engine: {LOCAL}",
+        )
+
+
+def _read(path: Path) -> SourceText:
+    """Return the file, when nothing is wrong with it. RecipeError with all that is."""
+    source = read_source(path)
+    problems = [*source.problems, *check_structure(source, compute_schema())]
+    # What does not go together is asked of profiles that are what the schema says.
+    problems = problems or [*_unfit(source)]
+    if problems:
+        raise RecipeError(problems)
+    return source
+
+
+def _unfit(source: SourceText) -> Iterator[Problem]:
+    """Yield R432 for keys that do not go with the engine of their profile, or with each other."""
+    profiles: Any = source.value["profiles"]
+    for name, keys in profiles.items():
+        engine = keys.get("engine", LOCAL)
+        for key, engines in OF_ENGINES.items():
+            if key in keys and engine not in engines:
+                yield source.problem(
+                    "R432",
+                    f"`{key}` means nothing to the engine `{engine}`",
+                    at=("profiles", name, key),
+                    key=True,
+                    hint=f"leave it out, or set engine: {engines[0]}",
+                )
+        if keys.get("shard") and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
+            yield source.problem(
+                "R432",
+                "`shard` divides a model among processes, and there is one",
+                at=("profiles", name, "shard"),
+                key=True,
+                hint="set processes: 2 or more, or leave shard out",
+            )
+
+
+def _profile(name: str, keys: Mapping[str, Any], shared: StorePlace | None) -> ComputeProfile:
+    given = dict(keys)
+    time = given.pop("time", None)
+    seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
+    return ComputeProfile(
+        **given | {"name": name, "time": seconds, "store": _store(given.get("store")) or shared}
+    )
+
+
+def _store(given: Any) -> StorePlace | None:
+    if given is None:
+        return None
+    return StorePlace(url=given) if isinstance(given, str) else StorePlace(**given)

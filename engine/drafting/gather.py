@@ -1,0 +1,219 @@
+"""The rows of what was given: as the readers of a recipe read them, or turned into plain rows where they cannot."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.reading.row import Row, Trouble
+from engine.data.reading.text import chunks, open_bytes, utf16_of
+from engine.drafting.inputs import GivenFile, Inputs
+from engine.drafting.layouts.foreign import foreign_rows, is_workbook
+from engine.drafting.layouts.reshape import reshaped
+from engine.drafting.profile import Profile, profile_of
+from engine.drafting.reading import Reading, readings_of
+from engine.drafting.roles import LABEL_NAMES, rank
+from engine.errors import DataError
+
+HEAD: Final = 4096
+LOOKED_AT: Final = 500
+SPLIT: Final = "split"
+LABEL: Final = "label"
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """How the rows are read, and what they hold."""
+
+    readings: tuple[Reading, ...]
+    profile: Profile
+    rows: tuple[Values, ...] = ()
+    """Rows that have to be written to a file first; none where the files are read as they stand."""
+    whys: tuple[str, ...] = ()
+    """Why they have to be."""
+    notes: tuple[str, ...] = ()
+
+    def content(self) -> bytes:
+        """Return the rows as JSON lines."""
+        lines = (json.dumps(row, ensure_ascii=False, default=str) for row in self.rows)
+        return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
+
+
+def gather(inputs: Inputs, *, encoding: str, rows_file: Path) -> Gathered:
+    """Return the rows of the files; `rows_file` is where rows would be written that have to be.
+
+    DataError where a file cannot be read.
+    """
+    parts = [(part, encoding_of(part.path, encoding)) for part in inputs.parts]
+    foreign, whys = _foreign(parts, inputs)
+    notes = inputs.notes
+    if foreign is None:
+        read = [(part, one) for part, coding in parts for one in _readings(part, coding, inputs)]
+        read, more = _alike(read)
+        notes += more
+        readings = tuple(reading for _, reading in read)
+        sample = _sample(readings)
+        is_labelled = any(part.label for part, _ in read) and not _has_label(sample)
+        # A label beside the lines is the answer, whatever else stands beside them.
+        turned, whys = ([], []) if inputs.beside and _has_label(sample) else reshaped(sample)
+        if not whys and not is_labelled:
+            profile = profile_of((reading.into, reading.rows()) for reading in readings)
+            return Gathered(readings=readings, profile=profile, notes=notes)
+        if is_labelled:
+            whys = ["the names of the files are the labels", *whys]
+        foreign = [
+            (part if is_labelled else replace(part, label=""), [row.values for row in reading.rows()])
+            for part, reading in read
+        ]  # fmt: skip
+    rows = list(_marked(foreign))
+    turned, more_whys = reshaped(rows)
+    whys = [*whys, *(why for why in more_whys if why not in whys)]
+    reading = Reading(path=rows_file, format="jsonl", why="; ".join(whys))
+    made = (
+        Row(origin=f"{rows_file.name}:{at}", values=values) for at, values in enumerate(turned, 1)
+    )
+    return Gathered(
+        readings=(reading,),
+        profile=profile_of([("", made)]),
+        rows=tuple(turned),
+        whys=tuple(whys),
+        notes=notes,
+    )
+
+
+def encoding_of(path: Path, asked: str) -> str:
+    """Return the encoding of a file: UTF-16 where its first bytes are that, else what was asked."""
+    if asked.lower() not in ("utf-8", "utf8") or path.is_dir() or is_workbook(path):
+        return asked
+    with open_bytes(path, Trouble(path.name)) as stream:
+        return utf16_of(stream.read(HEAD)) or asked
+
+
+def _foreign(
+    parts: Sequence[tuple[GivenFile, str]], inputs: Inputs
+) -> tuple[list[tuple[GivenFile, list[Values]]] | None, list[str]]:
+    """Return the rows of files that no reader of a recipe reads, and what they are; None where readers do."""
+    if inputs.beside:
+        return None, []
+    if all(part.is_document for part, _ in parts):
+        return [(part, [_document(part, coding)]) for part, coding in parts], [_why_document(parts)]
+    found: list[tuple[GivenFile, list[Values]]] = []
+    whys: list[str] = []
+    for part, coding in parts:
+        rows = None if part.label and part.suffix == ".txt" else foreign_rows(part.path, coding)
+        if rows is None:
+            return None, []
+        found.append((part, list(rows[0])))
+        whys.append(rows[1])
+    return found, list(dict.fromkeys(whys))
+
+
+def _why_document(parts: Sequence[tuple[GivenFile, str]]) -> str:
+    if any(_marks_of(part.path) for part, _ in parts):
+        return "each text has its marks in a file beside it (.ann), as brat writes them"
+    return "each file is a text, in the folder of its class"
+
+
+def _document(part: GivenFile, encoding: str) -> Values:
+    text = "".join(chunks(part.path, encoding, Trouble(part.path.name)))
+    marks = _marks_of(part.path)
+    if marks is None:
+        return {"file": part.path.name, "text": text}
+    spans = [
+        {"label": found[1], "start": int(found[2]), "end": int(found[3])}
+        for line in marks.splitlines()
+        if (found := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
+    ]
+    return {"file": part.path.name, "text": text, "spans": spans}
+
+
+def _marks_of(path: Path) -> str | None:
+    beside = path.with_suffix(".ann")
+    if not beside.is_file():
+        return None
+    # A text without marks has an empty file beside it, which `chunks` refuses.
+    if not beside.stat().st_size:
+        return ""
+    return "".join(chunks(beside, "utf-8", Trouble(beside.name)))
+
+
+def _readings(part: GivenFile, encoding: str, inputs: Inputs) -> Iterator[Reading]:
+    beside = tuple((column, _sibling(part.path, role)) for column, role in inputs.beside)
+    if beside:
+        path, into = part.path, part.into
+        yield Reading(
+            path=path, format="lines", says_format=True, encoding=encoding, into=into,
+            beside=beside, why="lines of several files belong together",
+        )  # fmt: skip
+        return
+    for reading in readings_of(part.path, encoding=encoding):
+        yield replace(reading, into=reading.into or part.into)
+
+
+def _sibling(path: Path, role: str) -> Path:
+    """Return the file beside another whose name has that role in it (`engine.drafting.inputs`)."""
+    for file in sorted(path.parent.iterdir()):
+        if file != path and re.search(rf"(?:^|[._-]){re.escape(role)}(?:$|[._-])", file.name):
+            return file
+    raise DataError.one("D320", f"`{path.parent / role}` is not there")
+
+
+def _alike(
+    read: Sequence[tuple[GivenFile, Reading]],
+) -> tuple[list[tuple[GivenFile, Reading]], tuple[str, ...]]:
+    """Leave out files whose columns are others than those of the first: they are of another table.
+
+    A test file without the labels, as contests give it out, cannot judge either.
+    """
+    if len({part.path for part, _ in read}) < 2:
+        return list(read), ()
+    columns = [_columns(reading) for _, reading in read]
+    kept, notes = [], []
+    for at, (part, reading) in enumerate(read):
+        missing = columns[0] - columns[at]
+        if not missing:
+            kept.append((part, reading))
+            continue
+        named = ", ".join(f"`{name}`" for name in sorted(missing)[:3])
+        notes.append(f"{part.path.name} is left out: it has no {named}")
+    split = {reading.into for _, reading in kept}
+    if "holdout" not in split and "" not in split:
+        # What is left to judge is the validation file, or a part of the rows.
+        swap = {"validation": "holdout"} if "validation" in split else {"train": ""}
+        kept = [(p, replace(r, into=swap.get(r.into, r.into))) for p, r in kept]
+    return kept, tuple(notes)
+
+
+def _columns(reading: Reading) -> set[str]:
+    return {str(name) for row in _first(reading.rows(), 50) for name in row.values}
+
+
+def _first(rows: Iterable[Row], most: int) -> Iterator[Row]:
+    for at, row in enumerate(rows):
+        if at >= most:
+            return
+        yield row
+
+
+def _sample(readings: Sequence[Reading]) -> list[Values]:
+    return [row.values for row in _first(readings[0].rows(), LOOKED_AT)]
+
+
+def _has_label(sample: Sequence[Values]) -> bool:
+    names = {str(name) for row in sample for name in row}
+    return any(rank(name, LABEL_NAMES) < len(LABEL_NAMES) for name in names)
+
+
+def _marked(foreign: Sequence[tuple[GivenFile, Sequence[Values]]]) -> Iterator[Values]:
+    """Yield the rows of all files, with the label and the split that their names say."""
+    for part, rows in foreign:
+        more = {LABEL: part.label} if part.label else {}
+        if part.into:
+            more[SPLIT] = part.into
+        for row in rows:
+            yield {**row, **more}

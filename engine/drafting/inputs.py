@@ -1,0 +1,261 @@
+"""What `recipe init` was given: one file, several, or folders; which split or class each file is by its name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from engine.data.splitting.column import PLACES
+from engine.errors import DataError
+
+SKIPPED: Final = re.compile(
+    r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|stats|notice)\b.*"
+)
+"""Names of files beside data that are none."""
+PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
+MORE_PLACES: Final = {
+    "evaluation": "validation",
+    "eval": "validation",
+    "testing": "holdout",
+    "tst": "holdout",
+}
+MOST_FILES: Final = 200_000
+NO_DATA: Final = re.compile(
+    r"(?i).*\.(py|ipynb|md|rst|pdf|docx?|html?|png|jpe?g|gif|svg|zip|tar|tgz|sh|toml|cfg|ini|lock|log|bib|tex|db|sqlite"
+    r"|pt|bin|safetensors)\Z"
+)
+"""Names of files beside data that no reader could read."""
+TABLES: Final = (
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".pq",
+    ".xml",
+    ".xlsx",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenFile:
+    """One file of what was given."""
+
+    path: Path
+    into: str = ""
+    """The split that its name, or its folder's, says."""
+    label: str = ""
+    """The class that its name, or its folder's, says."""
+    is_document: bool = False
+    """Whether the whole file is one row."""
+
+    @property
+    def suffix(self) -> str:
+        """The ending that tells the format, without that of a compression."""
+        return Path(_unpacked(self.path.name)).suffix.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The files in the order of their splits."""
+
+    parts: tuple[GivenFile, ...]
+    notes: tuple[str, ...] = ()
+    beside: tuple[tuple[str, str], ...] = ()
+    """(column, ending of the file) of files that are read line by line beside the first one."""
+
+
+def _unpacked(name: str) -> str:
+    for packed in PACKED:
+        name = name.removesuffix(packed)
+    return name
+
+
+def inputs_of(paths: Sequence[Path]) -> Inputs:
+    """Return the files of what was named, with the split and the class that names say.
+
+    DataError D320 where nothing is there, or a folder holds no file of data.
+    """
+    files = list(_files(paths))
+    if len(paths) == 1 and not paths[0].is_dir():
+        return Inputs(parts=(GivenFile(path=paths[0]),))
+    files = [file for file in files if not NO_DATA.match(file.name)]
+    if not files:
+        raise DataError.one(
+            "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
+        )
+    parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
+    parts = _settled(parts)
+    order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
+    parts.sort(key=lambda part: (order[part.into], str(part.path)))
+    return _of_parts(parts)
+
+
+def _files(paths: Sequence[Path]) -> Iterable[Path]:
+    count = 0
+    for path in paths:
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in found:
+            hidden = path.is_dir() and any(
+                part.startswith(".") or part == "__MACOSX" for part in file.relative_to(path).parts
+            )
+            if not file.is_file() or hidden or (path.is_dir() and SKIPPED.match(file.name)):
+                continue
+            count += 1
+            if count > MOST_FILES:
+                raise DataError.one("D320", f"`{path}` holds more than {MOST_FILES:,} files")
+            yield file
+
+
+def _split_of(file: Path, paths: Sequence[Path]) -> str:
+    """Return the split that the file's own name says, else the nearest folder below what was named."""
+    roots = [path for path in paths if path.is_dir() and file.is_relative_to(path)]
+    parts = file.relative_to(roots[0]).parts if roots else (file.name,)
+    stems = [_unpacked(parts[-1]).rsplit(".", 1)[0] if "." in parts[-1] else parts[-1]]
+    for name in (*stems, *reversed(parts[:-1])):
+        words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+        found = [split for word in words if (split := _place(word))]
+        if found:
+            return found[-1]
+    return ""
+
+
+def _place(word: str) -> str:
+    return PLACES[word].split if word in PLACES else MORE_PLACES.get(word, "")
+
+
+def _settled(parts: list[GivenFile]) -> list[GivenFile]:
+    """Where files name a split to learn from and one more, both are official: the other one judges."""
+    named = Counter(part.into for part in parts)
+    if "train" not in named or len(named) == 1 or "" in named:
+        # A file that names none would be in no split.
+        return [replace(part, into="") for part in parts] if "train" not in named else parts
+    if "holdout" not in named:
+        return [replace(p, into="holdout" if p.into == "validation" else p.into) for p in parts]
+    return parts
+
+
+def _of_parts(parts: list[GivenFile]) -> Inputs:
+    suffixes = Counter(part.suffix for part in parts)
+    common, _ = suffixes.most_common(1)[0]
+    if ".ann" in suffixes and ".txt" in suffixes:
+        return Inputs(
+            parts=tuple(replace(p, is_document=True) for p in parts if p.suffix == ".txt")
+        )
+    if common in TABLES:
+        kept = [part for part in parts if part.suffix == common]
+        left = [part.path.name for part in parts if part.suffix != common]
+        notes = (f"left out, of another format: {', '.join(left[:5])}",) if left else ()
+        return Inputs(parts=tuple(_by_name(kept)), notes=notes)
+    if beside := _beside(parts):
+        return beside
+    return Inputs(parts=tuple(_by_folder(parts)))
+
+
+def _beside(parts: list[GivenFile]) -> Inputs | None:
+    """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`."""
+    by_place: dict[tuple[str, str], list[GivenFile]] = {}
+    for part in parts:
+        by_place.setdefault((part.into, str(part.path.parent)), []).append(part)
+    groups = list(by_place.values())
+    names = [sorted(_role(part.path, group) for part in group) for group in groups]
+    if len(groups[0]) not in (2, 3) or any(one != names[0] for one in names):
+        return None
+    first = [
+        _lines(part.path) for part in sorted(groups[0], key=lambda p: _role(p.path, groups[0]))
+    ]
+    if len({len(lines) for lines in first}) != 1 or len(first[0]) < 4:
+        return None
+    labels = [len(set(lines)) <= max(2, len(lines) // 4) for lines in first]
+    if not any(labels) and _correlation(first[0], first[1]) < 0.25:
+        return None
+    widths = [sum(map(len, lines)) for lines in first]
+    main = _main(names[0], first, widths)
+    rest = [name for name in names[0] if name != names[0][main]]
+    parts = [
+        part for group in groups for part in group if _role(part.path, group) == names[0][main]
+    ]
+    return Inputs(parts=tuple(parts), beside=tuple((_column(name), name) for name in rest))
+
+
+def _main(names: Sequence[str], lines: Sequence[Sequence[str]], widths: Sequence[int]) -> int:
+    """Return which of the files holds the texts: by its name, else the one with the longest lines that vary."""
+    for at, name in enumerate(names):
+        if re.search(
+            r"(?:^|[._])(?:in|src|source|nl|en|text|texts|input|question|sentence)s?$", name
+        ):
+            return at
+    varied = [at for at, one in enumerate(lines) if len(set(one)) > len(one) // 4]
+    return max(varied or range(len(names)), key=widths.__getitem__)
+
+
+def _role(path: Path, group: Sequence[GivenFile]) -> str:
+    """Return what tells a file from the others beside it: its ending where the stems are equal, else its stem."""
+    name = _unpacked(path.name)
+    stems = {_unpacked(part.path.name).rsplit(".", 1)[0] for part in group}
+    role = name.rsplit(".", 1)[-1] if len(stems) == 1 and "." in name else name.removesuffix(".txt")
+    words = [word for word in re.split(r"[-_]", role) if not _place(word.lower())]
+    return "_".join(words) or role
+
+
+def _column(role: str) -> str:
+    return re.sub(r"\W+", "_", role).strip("_") or "other"
+
+
+def _lines(path: Path) -> list[str]:
+    if path.stat().st_size > 1 << 28:
+        return []
+    return _text(path).splitlines()
+
+
+def _text(path: Path) -> str:
+    from engine.data.reading.row import Trouble
+    from engine.data.reading.text import chunks
+
+    return "".join(chunks(path, "utf-8", Trouble(path.name)))
+
+
+def _correlation(one: Sequence[str], two: Sequence[str]) -> float:
+    """Return how far the lengths of lines go together: those of a translation do, those of two classes do not."""
+    from statistics import StatisticsError, correlation
+
+    try:
+        return correlation([len(x) for x in one], [len(x) for x in two])
+    except StatisticsError:
+        return 0.0
+
+
+def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
+    """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
+    folders = {part.path.parent for part in parts}
+    names = {folder.name for folder in folders if not _place(folder.name.lower())}
+    if len(names) >= 2:
+        many = len(parts) >= 3 * len(folders)
+        return [replace(part, label=part.path.parent.name, is_document=many) for part in parts]
+    return _by_name(parts)
+
+
+def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
+    """Take the names of files for classes where they are different words, and not numbers of one name."""
+    names = [_class_in(part.path) for part in parts]
+    per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))
+    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1
+    if not is_class or len(parts) > 100:
+        return parts
+    return [replace(part, label=name) for part, name in zip(parts, names, strict=True)]
+
+
+def _class_in(path: Path) -> str:
+    """Return the name of a file without its ending, numbers and the names of splits."""
+    name = _unpacked(path.name)
+    stem, _, ending = name.rpartition(".")
+    # `rt-polarity.pos`: the ending is the class.
+    word = ending if stem and f".{ending.lower()}" not in (*TABLES, ".txt") else stem or ending
+    words = [one for one in re.split(r"[-_. ]+|\d+", word) if one and not _place(one.lower())]
+    return "_".join(words)

@@ -1,0 +1,97 @@
+"""Exports of annotation tools, whose answers stand deep below a row: Label Studio's and Prodigy's.
+
+Label Studio: https://labelstud.io/guide/export. Prodigy: https://prodi.gy/docs/api-interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from engine.drafting.layouts.spans import spans_of
+
+Row = Mapping[str, Any]
+Turned = Callable[[Row], Iterable[dict[str, Any]]]
+RESULTS: Final = ("annotations", "completions")
+"""Keys of a task of Label Studio that hold what people marked."""
+
+
+def annotated(rows: Sequence[Row]) -> tuple[Turned, str] | None:
+    """Recognise tasks of Label Studio: `data` with the text, and the results of the first person who finished."""
+    if not rows or not all(
+        isinstance(row.get("data"), Mapping) and any(row.get(key) is not None for key in RESULTS)
+        for row in rows
+    ):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        results = _results(row)
+        if results is None:
+            return
+        texts = {key: value for key, value in row["data"].items() if isinstance(value, str)}
+        chosen: dict[str, list[str]] = {}
+        for result in results:
+            value = result.get("value", {})
+            for key in ("choices", "taxonomy"):
+                if isinstance(value.get(key), list):
+                    name = str(result.get("from_name") or "label")
+                    chosen.setdefault(name, []).extend(map(str, value[key]))
+            for key in ("text",):
+                written = value.get(key)
+                if result.get("type") == "textarea" and isinstance(written, list) and written:
+                    texts[str(result.get("from_name") or "answer")] = str(written[0])
+        size = max((len(text) for text in texts.values()), default=0)
+        marks = [result for result in results if "start" in result.get("value", {})]
+        spans = spans_of([_mark(result["value"]) for result in marks], size) or ()
+        if any("start" in one.get("value", {}) for one in results) or not (chosen or results):
+            chosen_or_spans: dict[str, Any] = {
+                "spans": [{"start": a, "end": b, "label": name} for a, b, name in spans]
+            }
+        else:
+            chosen_or_spans = {}
+        yield {**texts, **chosen, **chosen_or_spans}
+
+    return turn, "the answers stand below `annotations`, as Label Studio exports them"
+
+
+def _results(row: Row) -> list[Mapping[str, Any]] | None:
+    """Return what the first annotation that was not cancelled holds; None where there is none."""
+    for key in RESULTS:
+        for one in row.get(key) or []:
+            if isinstance(one, Mapping) and not one.get("was_cancelled"):
+                found = one.get("result")
+                return [item for item in found or [] if isinstance(item, Mapping)]
+    return None
+
+
+def _mark(value: Mapping[str, Any]) -> dict[str, Any]:
+    names = value.get("labels") or value.get("hypertextlabels") or [""]
+    return {"start": value.get("start"), "end": value.get("end"), "label": str(names[0])}
+
+
+def answered_by_people(rows: Sequence[Row]) -> tuple[Turned, str] | None:
+    """Recognise rows of Prodigy: `answer` says whether the person accepted the row, `accept` what was chosen."""
+    answers = {row.get("answer") for row in rows}
+    if not rows or not answers <= {"accept", "reject", "ignore"}:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        if row.get("answer") != "accept":
+            return
+        # Keys with `_` are the tool's own: hashes, times, who answered.
+        kept = {
+            key: value
+            for key, value in row.items()
+            if not key.startswith("_") and key not in ("answer", "options", "tokens", "meta")
+        }
+        if isinstance(kept.get("accept"), list):
+            kept["labels"] = kept.pop("accept")
+        if isinstance(row.get("spans"), list):
+            kept["spans"] = [
+                {name: span.get(name) for name in ("start", "end", "label")}
+                for span in row["spans"]
+                if isinstance(span, Mapping)
+            ]
+        yield kept
+
+    return turn, "rows that were not accepted are left out (`answer`), as Prodigy writes them"

@@ -1,0 +1,168 @@
+"""Files that no reader of a recipe reads, as plain rows: workbooks, lines with labels, tagged words, intents."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.data.reading.row import Trouble
+from engine.data.reading.text import chunks
+from engine.drafting.layouts.lines import example_of_intent, rows_of_lines
+from engine.drafting.layouts.sheets import SUFFIXES, read_sheet, rows_below_header
+from engine.errors import DataError
+from engine.files.reading import parse_json
+
+Rows = list[dict[str, Any]]
+LARGEST: Final = 1 << 28
+"""Bytes of a file that is held whole to make rows of it."""
+YAMLS: Final = (".yml", ".yaml")
+TABLES: Final = (".csv", ".tsv", ".tab")
+READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
+"""Endings of formats that a recipe reads itself."""
+
+
+def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
+    """Return the rows of a file that a recipe cannot read as it stands, and what it is; None where it can.
+
+    DataError where the file is broken.
+    """
+    suffix = _suffix(path)
+    if suffix in SUFFIXES:
+        return list(rows_below_header(read_sheet(path))), "it is an Excel workbook"
+    if (suffix in READ and suffix != ".json") or path.stat().st_size > LARGEST:
+        return None
+    text = "".join(chunks(path, encoding, Trouble(path.name)))
+    if suffix in YAMLS:
+        return _intents_of_yaml(text, path)
+    if suffix in TABLES:
+        return _titled_table(text, "," if suffix == ".csv" else "\t")
+    if suffix == ".json":
+        return _json_by_column(text)
+    # A JSON value, or a tag, is what the usual readers recognise by themselves.
+    return None if text.lstrip()[:1] in ("{", "<") else rows_of_lines(text)
+
+
+def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
+    if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
+        # Excel's own line, which says how it shall be read.
+        return _rows_of(
+            text[stated.end() :], stated[1]
+        ), "its first line says what divides its columns"
+    try:
+        if _is_regular(text, usual):
+            return None
+    except csv.Error:
+        return None  # the reader reports it with its line
+    tried = (_table_below_titles(text, delimiter=one) for one in dict.fromkeys((usual, *",;\t|")))
+    return next((found for found in tried if found), None)
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a workbook by its name: no text."""
+    return _suffix(path) in SUFFIXES
+
+
+def _suffix(path: Path) -> str:
+    name = path.name.lower()
+    for packed in (".gz", ".zst", ".bz2", ".xz"):
+        name = name.removesuffix(packed)
+    return Path(name).suffix
+
+
+def _json_by_column(text: str) -> tuple[Rows, str] | None:
+    """Read an object of columns, or of rows by their index, as pandas writes a table."""
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return None  # the reader reports it with its line
+    if not isinstance(value, Mapping) or len(value) < 2:
+        return None
+    parts = list(value.values())
+    if all(isinstance(part, list) for part in parts):
+        return _lists_of_columns(value)
+    return _objects_by_key(value) if all(isinstance(part, Mapping) for part in parts) else None
+
+
+def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None:
+    parts = list(value.values())
+    is_flat = all(not isinstance(item, list | Mapping) for part in parts for item in part)
+    if len({len(part) for part in parts}) != 1 or len(parts[0]) < 4 or not is_flat:
+        return None
+    rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
+    return rows, "it holds a list for each column"
+
+
+def _objects_by_key(value: Mapping[str, Mapping[str, Any]]) -> tuple[Rows, str] | None:
+    parts = list(value.values())
+    keys = [tuple(part) for part in parts]
+    if len(set(keys)) == 1 and all(key.isdigit() for key in keys[0]):
+        rows = [{name: part[key] for name, part in value.items()} for key in keys[0]]
+        return rows, "it holds an object for each column"
+    # Rows may lack a key, but they share most of them.
+    if len(parts) > 3 and len(set(keys[0]).intersection(*keys)) >= 2:
+        return [dict(part) for part in parts], "it holds its rows by their names"
+    return None
+
+
+def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
+    """Read Rasa's `nlu`: intents with their examples, one a line; rows of a YAML list as they are."""
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise DataError.one("D325", f"`{path.name}` is not YAML: {error}") from error
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return value, "it is a list of objects in YAML"
+    items = value.get("nlu") if isinstance(value, Mapping) else None
+    if not isinstance(items, list):
+        return None
+    rows = [
+        example_of_intent(line.strip().removeprefix("-").strip(), str(item["intent"]))
+        for item in items
+        if isinstance(item, Mapping) and isinstance(item.get("intent"), str)
+        for line in _examples(item.get("examples"))
+    ]
+    return rows, "examples stand below their intents, as Rasa writes them"
+
+
+def _examples(value: object) -> list[str]:
+    if isinstance(value, list):
+        texts = [item.get("text", "") if isinstance(item, Mapping) else str(item) for item in value]
+        return [str(text) for text in texts if str(text).strip()]
+    return [line for line in str(value or "").splitlines() if line.strip(" -")]
+
+
+def _is_regular(text: str, delimiter: str) -> bool:
+    """Whether nearly all lines have as many cells as the first one, and more than one."""
+    rows = list(islice(csv.reader(text.splitlines(), delimiter=delimiter), 200))
+    widths = [len(row) for row in rows if row]
+    return bool(widths) and widths[0] > 1 and widths.count(widths[0]) >= 0.9 * len(widths)
+
+
+def _table_below_titles(text: str, *, delimiter: str) -> tuple[Rows, str] | None:
+    """Read a table whose first lines are titles or notes: fewer cells than the rows below them."""
+    try:
+        head = [
+            row for row in islice(csv.reader(text.splitlines(), delimiter=delimiter), 60) if row
+        ]
+    except csv.Error:
+        return None  # the reader reports it with its line
+    if len(head) < 8:
+        return None
+    widths = sorted(map(len, head[4:]))
+    usual = widths[len(widths) // 2]
+    filled = [sum(bool(cell.strip()) for cell in row) for row in head]
+    is_regular = len([width for width in widths if width == usual]) >= 0.9 * len(widths)
+    if usual < 2 or filled[0] > max(1, 0.5 * usual) or not is_regular:
+        return None
+    return _rows_of(text, delimiter), "lines stand above the names of its columns"
+
+
+def _rows_of(text: str, delimiter: str) -> Rows:
+    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    return list(rows_below_header([row for row in rows if row]))

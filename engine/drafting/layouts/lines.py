@@ -1,0 +1,178 @@
+"""Files of lines that hold more than a text: a label in each line, a word and its tag, intents with their examples."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from engine.drafting.layouts.spans import text_of_words
+
+Rows = list[dict[str, Any]]
+NEARLY: Final = 0.95
+LABEL: Final = "__label__"
+"""The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
+TAG: Final = re.compile(r"(?:O|[BILSEUMIW]-[\w.:/&-]+)\Z")
+"""A tag of one word in BIO, IOBES or BILOU."""
+SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", "|", ": ", " ")
+"""What stands between a label and its text, the least usual in texts first."""
+MOST_LABELS: Final = 150
+LONGEST_LABEL: Final = 40
+WORD: Final = re.compile(r"[\w.+/&:'-]+( [\w.+/&'-]+){0,3}\Z")
+ENTITY: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
+"""An entity in an example of Rasa: `[text](name)` or `[text]{"entity": "name"}`."""
+
+
+def rows_of_lines(text: str) -> tuple[Rows, str] | None:
+    """Return the rows of a text file whose lines hold more than a text, and why; None where they do not."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < 4:
+        return None
+    for attempt in _ATTEMPTS:
+        if found := attempt(lines, filled):
+            return found
+    return None
+
+
+def _fasttext(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    if sum(LABEL in line for line in filled) < NEARLY * len(filled):
+        return None
+    rows: Rows = []
+    for line in filled:
+        words = line.split(" ")
+        labels = [word.removeprefix(LABEL).strip(",") for word in words if word.startswith(LABEL)]
+        text = " ".join(word for word in words if not word.startswith(LABEL)).strip(" ,\t")
+        rows.append({"text": text, "labels": labels})
+    if all(len(row["labels"]) == 1 for row in rows):
+        rows = [{"text": row["text"], "label": row["labels"][0]} for row in rows]
+    return rows, "each line holds its labels as fastText writes them"
+
+
+def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read a word and its tag a line, sentences divided by blank lines (CoNLL-2003 and its relatives)."""
+    split = [line.split("\t") if "\t" in line else line.split() for line in filled[:2000]]
+    widths = Counter(map(len, split))
+    width, _ = widths.most_common(1)[0]
+    words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
+    if width < 2 or len(words) < 0.9 * len(split):
+        return None
+    at = next((at for at in (-1, *range(1, width)) if _are_tags([row[at] for row in words])), None)
+    if at is None:
+        return None
+    word_at = _word_column(words, at % width)
+    rows = [
+        text_of_words([row[word_at] for row in block], [row[at] for row in block]).row()
+        for block in _blocks(lines, width)
+    ]
+    return rows, "each line holds a word and its tag"
+
+
+def _word_column(rows: Sequence[Sequence[str]], tags: int) -> int:
+    """Return the place of the words: the first column that is no number, as CoNLL-U has one before them."""
+    for at in range(len(rows[0])):
+        if at != tags and not all(row[at].isdigit() for row in rows[:200]):
+            return at
+    return 0
+
+
+def _are_tags(tags: Sequence[str]) -> bool:
+    marked = sum(tag != "O" for tag in tags)
+    return bool(marked) and sum(bool(TAG.match(tag)) for tag in tags) >= NEARLY * len(tags)
+
+
+def _blocks(lines: Sequence[str], width: int) -> Iterator[list[list[str]]]:
+    block: list[list[str]] = []
+    for line in [*lines, ""]:
+        row = line.split("\t") if "\t" in line else line.split()
+        if len(row) == width and not row[0].startswith("-DOCSTART-"):
+            block.append(row)
+        elif block and not line.strip():
+            yield block
+            block = []
+
+
+def _intents(lines: Sequence[str], _: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it."""
+    rows: Rows = []
+    intent = ""
+    for line in lines:
+        if heading := re.match(r"##\s*intent:\s*(\S+)", line):
+            intent = heading[1]
+        elif line.startswith("##"):
+            intent = ""
+        elif intent and (example := re.match(r"\s*[-*+]\s+(.+)", line)):
+            rows.append(example_of_intent(example[1], intent))
+    return (rows, "examples stand below their intents, as Rasa writes them") if rows else None
+
+
+def example_of_intent(text: str, intent: str) -> dict[str, Any]:
+    """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
+    plain, spans, end = "", [], 0
+    for match in ENTITY.finditer(text):
+        plain += text[end : match.start()]
+        name = match[2] or _entity_in(match[3] or "")
+        spans.append(
+            {"start": len(plain), "end": len(plain) + len(match[1]), "label": name.split(":")[0]}
+        )
+        plain += match[1]
+        end = match.end()
+    return {"text": (plain + text[end:]).strip(), "intent": intent, "entities": spans}
+
+
+def _entity_in(text: str) -> str:
+    found = re.search(r'"entity"\s*:\s*"([^"]+)"', text)
+    return found[1] if found else text
+
+
+def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read a label and a text a line, in either order, where few labels come again and again."""
+    if any(_is_table(filled[:200], divider) for divider in "\t;|"):
+        return None  # which a recipe reads itself
+    for separator in SEPARATORS:
+        for is_first in (True, False):
+            pairs = [_pair(line, separator, is_first=is_first) for line in filled]
+            found = [pair for pair in pairs if pair is not None]
+            if len(found) < NEARLY * len(filled) or not _are_labels([label for label, _ in found]):
+                continue
+            where = "begins" if is_first else "ends"
+            rows = [{"text": text, "label": label} for label, text in found]
+            return rows, f"each line {where} with a label and `{separator}`"
+    return None
+
+
+def _is_table(lines: Sequence[str], divider: str) -> bool:
+    counts = {line.count(divider) for line in lines}
+    return len(counts) == 1 and counts != {0}
+
+
+def _pair(line: str, separator: str, *, is_first: bool) -> tuple[str, str] | None:
+    if is_first:
+        label, _, text = line.partition(separator)
+    else:
+        text, _, label = line.rpartition(separator)
+    label, text = label.strip(), text.strip().strip('"')
+    # A word before a blank is a label only where it looks like one: the others are the sentence.
+    if separator == " " and not re.search(r"[:_\d]|^[A-Z-]+$", label):
+        return None
+    is_usable = bool(label and text) and len(label) <= LONGEST_LABEL and WORD.match(label)
+    return (label, text) if is_usable else None
+
+
+def _are_labels(labels: Sequence[str]) -> bool:
+    """Whether texts are a few values, nearly all of which come again and again."""
+    counts = Counter(labels)
+    if not 2 <= len(counts) <= min(MOST_LABELS, len(labels) // 4):
+        return False
+    # The first words of sentences come again too, but most of them seldom.
+    often = sum(count for count in counts.values() if count >= 3)
+    return often >= 0.97 * len(labels)
+
+
+_ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str] | None], ...]] = (
+    _fasttext,
+    _intents,
+    _tagged_words,
+    _labelled,
+)

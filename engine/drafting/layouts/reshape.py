@@ -1,0 +1,403 @@
+"""Rows whose answer no key of a recipe can name, as rows of which it can.
+
+Each function looks at the first rows and returns what turns a row into others, or None where it recognises nothing.
+They are tried again after each other, since a list in a text may hold the words of a tagged sentence.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from engine.drafting.layouts.annotations import annotated, answered_by_people
+from engine.drafting.layouts.preferences import preferences
+from engine.drafting.layouts.spans import spans_of, text_of_words
+from engine.files.reading import parse_json
+
+Row = Mapping[str, Any]
+Turned = Callable[[Row], Iterable[dict[str, Any]]]
+Recognised = tuple[Turned, str] | None
+LOOKED_AT: Final = 500
+NEARLY: Final = 0.95
+MOST_STEPS: Final = 5
+WORDS: Final = ("tokens", "words", "token", "word", "text")
+BELOW: Final = (
+    *(
+        "patterns",
+        "examples",
+        "utterances",
+        "samples",
+        "sentences",
+        "texts",
+        "phrases",
+        "questions",
+    ),
+    *("queries", "training_phrases", "usersays"),
+)
+LONGEST_LABEL: Final = 60
+TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
+FLAGS: Final = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
+MOST_FLAGS: Final = 100
+
+
+def reshaped(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be."""
+    found, whys = list(rows), []
+    if words := _gathered_words(found):
+        found, why = words
+        whys.append(why)
+    for _ in range(MOST_STEPS):
+        sample = found[:LOOKED_AT]
+        step = next((one for attempt in ATTEMPTS if (one := _tried(attempt, sample))), None)
+        if step is None:
+            break
+        turn, why = step
+        turned = [_turned(turn, row) for row in found]
+        odd = sum(new is None for new in turned)
+        found = [new for some in turned for new in some or ()]
+        whys.append(f"{why}; {odd:,} that are laid out otherwise are left out" if odd else why)
+    return found, whys
+
+
+ODD: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
+"""What is raised where a row is not laid out as those are by which its layout was recognised."""
+
+
+def _tried(attempt: Callable[[Sequence[Row]], Recognised], sample: Sequence[Row]) -> Recognised:
+    with suppress(*ODD):
+        return attempt(sample)
+    return None
+
+
+def _turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
+    """Return what becomes of a row; None where it is laid out otherwise."""
+    with suppress(*ODD):
+        return list(turn(row))
+    return None
+
+
+def _texts_with_lists(rows: Sequence[Row]) -> Recognised:
+    """Lists that stand as text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python prints it."""
+    columns = [
+        name
+        for name in _columns(rows)
+        if (texts := [row[name] for row in rows if row.get(name) not in (None, "")])
+        and all(isinstance(text, str) and text.strip().startswith("[") for text in texts)
+        and sum(_list_in(text) is not None for text in texts) >= NEARLY * len(texts)
+    ]
+    if not columns:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        lists = {name: _list_in(row[name]) for name in columns if isinstance(row.get(name), str)}
+        yield {**row, **{name: value or [] for name, value in lists.items()}}
+
+    return turn, f"`{columns[0]}` holds lists that were written as text"
+
+
+def _list_in(text: str) -> list[Any] | None:
+    for read in (parse_json, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, list) else None
+    # As numpy prints it, without commas.
+    words = re.findall(r"'([^']*)'", text)
+    return words if words and re.fullmatch(r"\[\s*('[^']*'\s*)+\]", text.strip()) else None
+
+
+def _words_and_tags(rows: Sequence[Row]) -> Recognised:
+    """A list of words and a list of their tags."""
+    lists = {
+        name
+        for name in _columns(rows)
+        if all(isinstance(row.get(name), list) for row in rows) and any(row[name] for row in rows)
+    }
+    texts = {n for n in lists if all(isinstance(w, str) for row in rows for w in row[n])}
+    tags = next((n for n in texts if _are_tags([w for row in rows for w in row[n]])), None)
+    if tags is None:
+        return None
+    words = next(
+        (n for n in sorted(texts - {tags}, key=_word_rank)
+         if all(len(row[n]) == len(row[tags]) for row in rows)),
+        None,
+    )  # fmt: skip
+    if words is None:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        rest = {key: value for key, value in row.items() if key not in lists}
+        if len(row.get(words) or []) == len(row.get(tags) or []):
+            yield {**rest, **text_of_words(row[words], row[tags]).row()}
+
+    return turn, f"`{words}` and `{tags}` are words and their tags"
+
+
+def _word_rank(name: str) -> int:
+    return WORDS.index(name.lower()) if name.lower() in WORDS else len(WORDS)
+
+
+def _are_tags(tags: Sequence[str]) -> bool:
+    marked = sum(tag != "O" for tag in tags)
+    return bool(marked) and all(TAGS.match(tag) for tag in tags)
+
+
+def _examples_below(rows: Sequence[Row]) -> Recognised:
+    """Texts in a list below their label, such as the patterns of an intent."""
+    names = _columns(rows)
+    lists = next(
+        (n for n in names if n.lower() in BELOW and all(isinstance(r.get(n), list) for r in rows)),
+        None,
+    )
+    label = next((n for n in names if _names_rows(rows, n)), None)
+    if lists is None or label is None or sum(len(row[lists]) for row in rows) < 2 * len(rows):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        for text in row[lists]:
+            if isinstance(text, str):
+                yield {"text": text, label: row[label]}
+
+    return turn, f"`{lists}` stand below their `{label}`"
+
+
+def _names_rows(rows: Sequence[Row], name: str) -> bool:
+    values = [row.get(name) for row in rows]
+    is_text = all(isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL for value in values)
+    return is_text and len(set(values)) == len(values)
+
+
+def _tags_as_text(rows: Sequence[Row]) -> Recognised:
+    """A sentence, and the tags of its words in one text with blanks or commas between them."""
+    names = [n for n in _columns(rows) if all(isinstance(row.get(n), str) for row in rows)]
+    tags = next(
+        (n for n in names if _are_tags([tag for row in rows for tag in _divided(row[n])])), None
+    )
+    if tags is None:
+        return None
+    words = next((n for n in names if n != tags and _fit(rows, n, tags)), None)
+    if words is None:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        found, marks = str(row[words]).split(), _divided(row[tags])
+        if len(found) == len(marks):
+            rest = {key: value for key, value in row.items() if key not in (words, tags)}
+            yield {**rest, **text_of_words(found, marks).row()}
+
+    return turn, f"`{tags}` holds a tag for each word of `{words}`"
+
+
+def _divided(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _fit(rows: Sequence[Row], words: str, tags: str) -> bool:
+    return sum(len(r[words].split()) == len(_divided(r[tags])) for r in rows) >= NEARLY * len(rows)
+
+
+def _texts_of_parts(rows: Sequence[Row]) -> Recognised:
+    """Turns whose texts stand in a list of parts: Gemini's `contents`, and messages with parts of type text."""
+    name = next(
+        (n for n in ("contents", "messages") if all(_has_parts(row.get(n)) for row in rows)), None
+    )
+    if name is None or not rows:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        system = row.get("systemInstruction", row.get("system_instruction"))
+        turns = [{"role": one.get("role", "user"), "content": _joined(one)} for one in row[name]]
+        if isinstance(system, Mapping):
+            turns.insert(0, {"role": "system", "content": _joined(system)})
+        rest = {
+            k: v
+            for k, v in row.items()
+            if k not in (name, "systemInstruction", "system_instruction")
+        }
+        yield {**rest, "messages": turns}
+
+    return turn, f"the texts of `{name}` stand in parts"
+
+
+def _has_parts(turns: object) -> bool:
+    return isinstance(turns, list) and bool(turns) and all(
+        isinstance(turn, Mapping) and isinstance(parts := turn.get("parts", turn.get("content")), list)
+        and all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts)
+        for turn in turns
+    )  # fmt: skip
+
+
+def _joined(turn: Row) -> str:
+    parts = turn.get("parts", turn.get("content"))
+    return (
+        "".join(part["text"] for part in parts if isinstance(part, Mapping) and "text" in part)
+        if isinstance(parts, list)
+        else str(parts or "")
+    )
+
+
+def _instructions(rows: Sequence[Row]) -> Recognised:
+    """An instruction, perhaps a context, and a response, under other names than Alpaca's."""
+    names = _columns(rows)
+    answer = next((n for n in ("response", "answer", "completion") if n in names), None)
+    if (
+        "instruction" not in names
+        or answer is None
+        or "output" in names
+        or not any(isinstance(r.get(answer), str) for r in rows)
+    ):
+        return None
+    context = next((n for n in ("context", "input") if n in names), "")
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        asked = {"instruction": row.get("instruction"), "input": row.get(context) or ""}
+        yield {**asked, "output": row.get(answer)}
+
+    return turn, f"`{answer}` answers `instruction`: named as Alpaca names them"
+
+
+def _gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
+    """Gather a table of a word and its tag a row, where another column says which sentence it is of."""
+    sample = rows[:LOOKED_AT]
+    names = _columns(sample)
+    tags = next((n for n in names if _are_tags([str(row.get(n, "")) for row in sample])), None)
+    words = next((n for n in names if n != tags and re.search(r"(?i)word|token|text", n)), None)
+    if tags is None or words is None or not all(isinstance(r.get(words), str) for r in sample):
+        return None
+    others = [name for name in names if name not in (tags, words)]
+    sentence = next((n for n in others if re.search(r"(?i)sent|doc|id$", n)), None)
+    if sentence is None:
+        return None
+    found: list[Row] = []
+    at: object = None
+    gathered: list[tuple[str, str]] = []
+    for row in [*rows, {sentence: object()}]:
+        # Only the first word of a sentence may name it.
+        if row.get(sentence) not in (None, "") and row[sentence] != at:
+            if gathered:
+                found.append(text_of_words(*zip(*gathered, strict=True)).row())
+            gathered, at = [], row[sentence]
+        if row.get(words) and TAGS.match(str(row.get(tags))):
+            gathered.append((str(row[words]), str(row[tags])))
+    return found, f"each row is a word; `{sentence}` says of which sentence"
+
+
+def _marked(rows: Sequence[Row]) -> Recognised:
+    """Marked parts of a text that are lists of numbers and a name, or stand below other keys."""
+    for column in _columns(rows):
+        lists = [row.get(column) for row in rows]
+        is_plain = all(
+            isinstance(one, list) and all(isinstance(item, Mapping) for item in one)
+            for one in lists
+            if one
+        )
+        text = _text_of_marks(rows, column)
+        if text is None or (is_plain and _has_named_span(lists)):
+            continue
+
+        def turn(row: Row, column: str = column, text: str = text) -> Iterator[dict[str, Any]]:
+            spans = spans_of(row.get(column) or [], len(str(row.get(text) or ""))) or ()
+            new = [{"start": start, "end": end, "label": name} for start, end, name in spans]
+            yield {**row, column: new}
+
+        return turn, f"`{column}` marks parts of `{text}`"
+    return None
+
+
+def _has_named_span(lists: Sequence[Any]) -> bool:
+    """Whether the objects of the lists hold start, end and name themselves, which a recipe can name."""
+    items = [item for one in lists if one for item in one]
+    return bool(items) and all(
+        any(isinstance(value, str) for value in item.values())
+        and sum(type(value) is int for value in item.values()) >= 2
+        for item in items
+    )
+
+
+def _text_of_marks(rows: Sequence[Row], column: str) -> str | None:
+    """Return the column of texts that the marks of another fit into; None where they are none."""
+    if not any(row.get(column) for row in rows):
+        return None
+    for name in _columns(rows):
+        if name == column or not all(isinstance(row.get(name), str) for row in rows):
+            continue
+        if all(spans_of(row.get(column) or [], len(row[name])) is not None for row in rows):
+            return name
+    return None
+
+
+def _paragraphs(rows: Sequence[Row]) -> Recognised:
+    """Questions below the paragraphs that they are asked of, as SQuAD has them."""
+    inner = [row for row in rows if isinstance(row.get("paragraphs"), list)]
+    if len(inner) < len(rows) or not rows:
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        for paragraph in row["paragraphs"]:
+            for asked in paragraph.get("qas", []):
+                answers = [one.get("text", "") for one in asked.get("answers", [])]
+                yield {
+                    "context": paragraph.get("context", ""),
+                    "question": asked.get("question", ""),
+                    "answers": list(dict.fromkeys(answers)),
+                }
+
+    return turn, "questions stand below their paragraphs"
+
+
+def _flags(rows: Sequence[Row]) -> Recognised:
+    """A column of 0 and 1 for each label: a row has those that are 1."""
+    columns = [
+        name
+        for name in _columns(rows)
+        if (values := [str(row.get(name)).lower() for row in rows if row.get(name) is not None])
+        and set(values) <= FLAGS
+        and not re.search(r"^(is_test|split|fold|index|id)$", name, re.IGNORECASE)
+    ]
+    whole = {
+        name: any(str(row.get(name)).lower() in ("1", "1.0", "true") for row in rows)
+        for name in columns
+    }
+    used = [name for name in columns if whole[name]]
+    # Two such columns may be a label and a remark on the row.
+    if not 3 <= len(columns) <= MOST_FLAGS or len(used) < 2 or _has_classes(rows, columns):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        rest = {key: value for key, value in row.items() if key not in columns}
+        marked = [n for n in columns if str(row.get(n)).lower() in ("1", "1.0", "true")]
+        yield {**rest, "labels": marked}
+
+    return turn, f"{len(columns)} columns of 0 and 1 are labels, from `{columns[0]}` on"
+
+
+def _has_classes(rows: Sequence[Row], flags: Sequence[str]) -> bool:
+    """Whether another column is called a label and has few values."""
+    others = [
+        n for n in _columns(rows) if n not in flags and n.lower() in ("label", "class", "category")
+    ]
+    return any(2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others)
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(str(name) for row in rows[:50] for name in row))
+
+
+ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
+    annotated,
+    answered_by_people,
+    _paragraphs,
+    _texts_with_lists,
+    _texts_of_parts,
+    _examples_below,
+    _tags_as_text,
+    _words_and_tags,
+    _marked,
+    preferences,
+    _instructions,
+    _flags,
+)

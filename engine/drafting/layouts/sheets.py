@@ -1,0 +1,196 @@
+"""Rows of an Excel workbook (.xlsx): the cells of its fullest sheet, as texts and numbers.
+
+Office Open XML, ECMA-376 part 1, 18.3 (worksheets) and 18.4 (shared strings). Formulas are taken by the value that was
+saved with them; formats of numbers are not looked at, so a date is the number that Excel keeps.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+from xml.parsers import expat
+
+from engine.errors import DataError
+
+SUFFIXES: Final = (".xlsx", ".xlsm")
+LARGEST: Final = 1 << 28
+"""Bytes of one part of the workbook, unpacked, that are read."""
+PIECE: Final = 1 << 16
+MOST_COLUMNS: Final = 1 << 14
+"""Of a sheet, in Excel itself."""
+Table = list[list[str]]
+
+
+def read_sheet(path: Path) -> Table:
+    """Return the cells of the sheet with the most of them, row by row; `` for an empty one.
+
+    DataError D323 where it is no workbook, or a part of it is broken or too large.
+    """
+    try:
+        with zipfile.ZipFile(path) as book:
+            names = book.namelist()
+            strings = (
+                _strings(_part(book, "xl/sharedStrings.xml"))
+                if "xl/sharedStrings.xml" in names
+                else []
+            )
+            sheets = [name for name in names if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
+            tables = [_cells(_part(book, name), strings) for name in sheets]
+    except (zipfile.BadZipFile, expat.ExpatError, OSError, ValueError, KeyError) as error:
+        raise _broken(path, str(error)) from error
+    if not tables:
+        raise _broken(path, "it holds no sheet")
+    return max(tables, key=lambda table: sum(bool(cell) for row in table for cell in row))
+
+
+def _broken(path: Path, why: str) -> DataError:
+    return DataError.one(
+        "D323",
+        f"`{path.name}` cannot be read as a workbook: {why}",
+        hint="save the sheet as CSV and name that file",
+    )
+
+
+def _part(book: zipfile.ZipFile, name: str) -> IO[bytes]:
+    if book.getinfo(name).file_size > LARGEST:
+        raise ValueError(f"{name} is larger than {LARGEST >> 20} MiB")
+    return book.open(name)
+
+
+class _Handlers:
+    """Collects the text of some elements; no document type is allowed, so nothing can be declared that grows."""
+
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate(namespace_separator=" ")
+        self.parser.buffer_text = True
+        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.text: list[str] = []
+
+    def _refuse(self, *_: object) -> None:
+        raise ValueError("a part of it declares a document type")
+
+    def read(self, stream: IO[bytes]) -> None:
+        size = 0
+        while piece := stream.read(PIECE):
+            size += len(piece)
+            # What the archive says of its sizes may be wrong.
+            if size > LARGEST:
+                raise ValueError("a part of it is too large")
+            self.parser.Parse(piece)
+        is_final = True
+        self.parser.Parse(b"", is_final)
+
+
+def _local(name: str) -> str:
+    return name.rsplit(" ", 1)[-1]
+
+
+def _strings(stream: IO[bytes]) -> list[str]:
+    """Return the shared strings: one for each `si`, of all `t` in it but those of phonetic hints."""
+    found: list[str] = []
+    handlers, inside = _Handlers(), []
+
+    def start(name: str, _: dict[str, str]) -> None:
+        inside.append(_local(name))
+        if inside[-1] == "si":
+            handlers.text = []
+
+    def end(_: str) -> None:
+        if inside.pop() == "si":
+            found.append("".join(handlers.text))
+
+    def data(text: str) -> None:
+        if inside and inside[-1] == "t" and "rPh" not in inside:
+            handlers.text.append(text)
+
+    parser = handlers.parser
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = data
+    handlers.read(stream)
+    return found
+
+
+def _cells(stream: IO[bytes], strings: list[str]) -> Table:
+    table: Table = []
+    handlers, inside = _Handlers(), []
+    cell: dict[str, Any] = {}
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        inside.append(_local(name))
+        if inside[-1] == "row":
+            table.append([])
+        elif inside[-1] == "c" and table:
+            handlers.text = []
+            cell.update(
+                type=attributes.get("t", "n"), at=_column(attributes.get("r", ""), len(table[-1]))
+            )
+
+    def end(_: str) -> None:
+        if inside.pop() == "c" and table:
+            row = table[-1]
+            row += [""] * (cell["at"] - len(row))
+            row.append(_value("".join(handlers.text), cell["type"], strings))
+
+    def data(text: str) -> None:
+        if inside and inside[-1] in ("v", "t") and "rPh" not in inside:
+            handlers.text.append(text)
+
+    parser = handlers.parser
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = data
+    handlers.read(stream)
+    return [row for row in table if any(text.strip() for text in row)]
+
+
+def _column(reference: str, following: int) -> int:
+    """Return the place of a cell from 0 by its reference (`C7` is 2); a cell without one follows the last."""
+    letters = re.match(r"[A-Z]{1,3}", reference)
+    if letters is None:
+        return following
+    place = 0
+    for letter in letters[0]:
+        place = place * 26 + ord(letter) - ord("A") + 1
+    return min(max(place - 1, following), MOST_COLUMNS)
+
+
+def _value(text: str, kind: str, strings: list[str]) -> str:
+    match kind:
+        case "s":
+            return strings[int(text)] if text.strip().isdigit() and int(text) < len(strings) else ""
+        case "b":
+            return "true" if text.strip() == "1" else "false"
+        case "e":  # `#N/A`
+            return ""
+        case "n" if text:
+            number = float(text)
+            return str(int(number)) if number.is_integer() else repr(number)
+    return text
+
+
+def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
+    """Yield the rows below the line that names the columns; lines above it (titles, notes) are passed over."""
+    width = _usual_width(table)
+    top = next((at for at, row in enumerate(table) if _filled(row) >= min(width, 2)), 0)
+    # A title over the table fills one cell or two; the names fill as many as the rows below them.
+    while top + 1 < len(table) and _filled(table[top]) < 0.6 * width:
+        top += 1
+    names = [name.strip() or f"column_{at}" for at, name in enumerate(table[top], 1)]
+    names += [f"column_{at}" for at in range(len(names) + 1, width + 1)]
+    seen: set[str] = set()
+    for at, name in enumerate(names):
+        names[at] = name if name not in seen else f"{name}_{at + 1}"
+        seen.add(names[at])
+    for row in table[top + 1 :]:
+        yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+
+
+def _filled(row: list[str]) -> int:
+    return sum(bool(text.strip()) for text in row)
+
+
+def _usual_width(table: Table) -> int:
+    sizes = sorted(_filled(row) for row in table[:500])
+    return sizes[len(sizes) // 2] if sizes else 0

@@ -1,0 +1,111 @@
+"""The processes of one training on one machine: `engine.process.rank_group COUNT MODULE ...` runs MODULE so many times.
+
+Each finds in its environment what torch.distributed asks for, as under torchrun: RANK, WORLD_SIZE, MASTER_ADDR and the
+rest. They are forked before anything is imported and stay in one process group, whose confinement they share. Where one
+fails, the others get a moment and are ended; how the first one ended is how the group ends. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+
+from engine.process.launcher import tell_when_gone
+
+LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 5.0
+"""For the others, once one has failed: those that wait for it would wait for ever."""
+POLL_SECONDS = 0.05
+
+
+def main() -> None:
+    """Start them and wait; in each of them, become the module."""
+    count, module, *arguments = sys.argv[1:]
+    # SIGTERM reaches the whole group: each process answers for itself.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    given, port = dict(os.environ), _free_port()
+    ranks: dict[int, int] = {}
+    for rank in range(int(count)):
+        number = os.fork()
+        if number == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            tell_when_gone(os.getppid(), signal.SIGKILL)
+            os.environ.update({**variables(rank, int(count), port), **_chosen(given)})
+            sys.argv = [module, *arguments]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+            return
+        ranks[number] = rank
+    _end_as(*_wait(ranks))
+
+
+def variables(rank: int, count: int, port: int) -> dict[str, str]:
+    """Return what torch.distributed reads, of one of `count` processes on this machine."""
+    numbers = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "GROUP_RANK": 0,
+        "WORLD_SIZE": count,
+        "LOCAL_WORLD_SIZE": count,
+        "MASTER_PORT": port,
+    }
+    found = {name: str(number) for name, number in numbers.items()}
+    if sys.platform == "linux":
+        # By the name of the machine they would look for an address that a confined process cannot have.
+        found |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    return {**found, "MASTER_ADDR": LOOPBACK}
+
+
+def _chosen(given: dict[str, str]) -> dict[str, str]:
+    """Return the user's own interfaces."""
+    return {name: value for name, value in given.items() if name.endswith("_SOCKET_IFNAME")}
+
+
+def _free_port() -> int:
+    # Another process may take it before the first rank does: the group then fails and is started again.
+    with socket.socket() as one:
+        one.bind((LOOPBACK, 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def _wait(ranks: dict[int, int]) -> tuple[int, int]:
+    """Wait for all of them; return the rank that failed first and its status, (0, 0) where none did."""
+    left, failed = dict(ranks), list[tuple[int, int]]()
+    deadline = float("inf")
+    while left:
+        number, status = os.waitpid(-1, os.WNOHANG)
+        if number in left:
+            rank, code = left.pop(number), os.waitstatus_to_exitcode(status)
+            if code:
+                failed.append((rank, code))
+                deadline = min(deadline, time.monotonic() + GRACE_SECONDS)
+        elif time.monotonic() > deadline:
+            break
+        else:
+            time.sleep(POLL_SECONDS)
+    for number in left:
+        os.kill(number, signal.SIGKILL)
+        os.waitpid(number, 0)
+    # One that was killed is the cause, and the others have only lost it.
+    return min(failed, key=lambda one: one[1] > 0, default=(0, 0))
+
+
+def _end_as(rank: int, code: int) -> None:
+    """End this process as that one ended."""
+    if code:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+        sys.stderr.write(f"process {rank} of the training {how}\n")
+        sys.stderr.flush()
+    if code < 0:
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The card of a published model: that of its run, with what is published, how it is checked, and who signed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from engine.evidence import Report
+from engine.render.markdown import code, fenced, joined, plain
+from engine.render.report.card import render_card
+from engine.store.runs import ACCEPTED
+
+RELATION: Final = {"gguf": "quantized", "merged": "finetune", "adapter": "adapter"}
+"""How the hub calls what became of the base model."""
+LIBRARY: Final = {"gguf": "gguf", "merged": "transformers", "adapter": "peft"}
+_TITLE: Final = re.compile(r"^# .*\n", re.MULTILINE)
+
+
+def published_card(report: Report, *, forms: Sequence[str], names: Sequence[str], key: str) -> str:
+    """Return the card in Markdown, with YAML of the hub's metadata in front.
+
+    `names` are the files beside it, `key` is the sha256 of the key that signed the bundle, empty for no bundle.
+    """
+    card = render_card(report)
+    relation = {"base_model_relation": RELATION[forms[0]]} if "\nbase_model: " in card else {}
+    entries = {**relation, "library_name": LIBRARY[forms[0]]}
+    front = "".join(f"{name}: {json.dumps(value)}\n" for name, value in entries.items())
+    card = card.replace("---\n", f"---\n{front}", 1)
+    if report.outcome != ACCEPTED:
+        card = _TITLE.sub(lambda title: f"{title[0]}\n{_warning(report)}\n", card, count=1)
+    return joined([card.rstrip("\n"), *_published(report, forms, names, key)]) + "\n"
+
+
+def _warning(report: Report) -> str:
+    return (
+        f"> **This model was NOT accepted.** Its run ended {code(report.outcome)}: {plain(report.summary)}. "
+        "It was published all the same because its publisher asked for that by `--not-accepted`; "
+        "no signed evidence comes with it."
+    )
+
+
+def _published(report: Report, forms: Sequence[str], names: Sequence[str], key: str) -> list[str]:
+    bundle = f"{report.recipe_name}.bundle.tar"
+    parts = [
+        "## Files",
+        f"Published as {', '.join(map(code, forms))}: {', '.join(map(code, names))}.",
+    ]
+    model = next((name for name in names if name.endswith((".gguf", ".safetensors"))), None)
+    commands = ["sha256sum -c SHA256SUMS"]
+    if bundle in names and model:
+        signed = f" --key {key}" if key else ""
+        commands.append(f"recipe verify {bundle} --model {model}{signed}")
+        parts.append("The bundle holds the signed evidence. Check files and evidence offline:")
+    else:
+        parts.append("Check the files:")
+    return [*parts, fenced("\n".join(commands), "console")]

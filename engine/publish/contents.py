@@ -1,0 +1,216 @@
+"""What is published: files of the model in the forms asked for, the card, the evidence, and the sums of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.bundle.build import as_they_leave, make_bundle, report_of
+from engine.bundle.contents import REPORT, RESOLVED
+from engine.bundle.signing import key_place
+from engine.errors import RecipeError
+from engine.evidence import Report
+from engine.lock.file import read_lock
+from engine.publish.card import published_card
+from engine.store import Store, sha256_of
+from engine.store.runs import (
+    ACCEPTED,
+    BUNDLED_LOCK,
+    read_file,
+    read_record,
+    require_exported,
+    require_ours,
+)
+
+FORMS: Final = ("gguf", "merged", "adapter")
+CARD: Final = "README.md"
+SUMS: Final = "SHA256SUMS"
+FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "gguf": ("gguf", "ollama"),
+    "merged": ("safetensors",),
+}
+"""Formats of a report's files, by form; the adapter is in no export."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedFile:
+    """One file, by the name that it gets in the place."""
+
+    name: str
+    path: Path
+    """Where it stands here."""
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, name: str, path: Path) -> PublishedFile:
+        """Describe a file as it is now."""
+        return cls(name=name, path=path, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """All that is published of a run."""
+
+    run: Path
+    report: Report
+    forms: tuple[str, ...]
+    files: tuple[PublishedFile, ...]
+    """The card first, then by name."""
+    key: str
+    """sha256 of the key that signed the bundle; empty where there is none."""
+    later: tuple[str, ...]
+    """Files that are made only when it is published, so that a look makes no key."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the run accepted the model."""
+        return self.report.outcome == ACCEPTED
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(file.bytes for file in self.files)
+
+    def file(self, suffix: str) -> PublishedFile | None:
+        """Return the first file whose name ends so."""
+        return next((one for one in self.files if one.name.endswith(suffix)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishOptions:
+    """What the user asks to publish."""
+
+    forms: tuple[str, ...] = ()
+    """Of `FORMS`; empty for the GGUF file, or the merged model where the run made no such file."""
+    not_accepted: bool = False
+    """Publish a model that was not accepted."""
+    key: Path | None = None
+    """The private key that signs the bundle; None for the user's own."""
+    makes_key: bool = True
+    """Make the user's own key where there is none yet."""
+
+
+def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publication:
+    """Return what a run publishes; what is written for it stands in the folder `work`.
+
+    Raises:
+        RecipeError: R421 the run was not accepted, R422 it has no model in a form asked for, and as `make_bundle`.
+        StoreError: E751 the run was not made here; E758 a file is not the one that the run left.
+
+    """
+    require_ours(run, "it is not published as yours")
+    report = report_of(run)
+    is_accepted = report.outcome == ACCEPTED
+    if not is_accepted and not wanted.not_accepted:
+        raise RecipeError.one(
+            "R421",
+            f"`{run.parent.name}/{run.name}` was not accepted: it ended `{report.outcome}`",
+            hint="publish an accepted run; --not-accepted publishes this one, and its card says so",
+        )
+    known = _accepted_files(run, report) if is_accepted else _stored_files(run, store)
+    forms = wanted.forms or (("gguf",) if known["gguf"] else ("merged",))
+    files = [*_model_files(run, known, forms)]
+    later: tuple[str, ...] = ()
+    key = ""
+    if is_accepted:
+        name = f"{report.recipe_name}.bundle.tar"
+        if wanted.makes_key or wanted.key or key_place().exists():
+            made = make_bundle(run, work / name, key=wanted.key)
+            key = made.key
+            files.append(PublishedFile.of(name, made.file))
+        else:
+            later = (CARD, name, SUMS)  # the card names the key
+    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
+    leaving, pages = as_they_leave(report, evidence, with_row_texts=False)
+    files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
+    names = [file.name for file in files]
+    if not later:
+        card = published_card(leaving, forms=forms, names=names, key=key)
+        files.append(_written(work, CARD, card.encode()))
+        files.append(_written(work, SUMS, sums_of(files).encode()))
+    return Publication(
+        run=run, report=leaving, forms=forms, key=key, later=later,
+        files=tuple(sorted(files, key=lambda file: (file.name != CARD, file.name))),
+    )  # fmt: skip
+
+
+def sums_of(files: Sequence[PublishedFile]) -> str:
+    """Return digests and names as `sha256sum -c` reads them."""
+    lines = sorted((file.name, file.sha256) for file in files)
+    return "".join(f"{digest}  {name}\n" for name, digest in lines)
+
+
+def _written(work: Path, name: str, content: bytes) -> PublishedFile:
+    path = work / name
+    path.write_bytes(content)
+    return PublishedFile.of(name, path)
+
+
+Known = Mapping[str, Mapping[str, Path]]
+"""By form: files by their names in the run folder."""
+
+
+def _accepted_files(run: Path, report: Report) -> Known:
+    """Return the files of an accepted run's folder, after every byte was compared. StoreError E758."""
+    found: dict[str, dict[str, Path]] = {
+        form: {file.name: run / file.name for file in report.files if file.format in formats}
+        for form, formats in FORMAT_OF.items()
+    }
+    require_exported(run, [name for files in found.values() for name in files])
+    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
+    digests = lock.accepted.adapter if lock and lock.accepted else {}
+    found["adapter"] = {
+        name: run / name
+        for name, digest in digests.items()
+        if name.startswith("adapter/")
+        and (run / name).is_file()
+        and sha256_of(run / name) == digest
+    }
+    return found
+
+
+def _stored_files(run: Path, store: Store) -> Known:
+    """Return what the stages of a run that was not accepted left in the store, every byte compared."""
+    record = read_record(run)
+    return {
+        "gguf": _of_stage(record, store, "quantize", ""),
+        "merged": _of_stage(record, store, "merge", "model/"),
+        "adapter": _of_stage(record, store, "train", "adapter/"),
+    }
+
+
+def _of_stage(record: Mapping[str, Any], store: Store, stage: str, start: str) -> dict[str, Path]:
+    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    artifact = store.whole(key) if key else None
+    if artifact is None:
+        return {}
+    return {
+        entry.name: artifact.path / entry.name
+        for entry in artifact.files
+        if entry.name.startswith(start) and entry.name != "export.json"
+    }
+
+
+def _model_files(run: Path, known: Known, forms: Sequence[str]) -> Iterator[PublishedFile]:
+    """Yield the files of the forms. RecipeError R422 for a form that the run has not."""
+    for form in forms:
+        if not known[form]:
+            others = ", ".join(one for one in FORMS if known[one]) or "none"
+            hint = "`gguf` is of export.formats, `merged` is `safetensors` there; a full training has no adapter"
+            raise RecipeError.one(
+                "R422",
+                f"`{run.parent.name}/{run.name}` has no model in the form `{form}`: {others}",
+                hint=hint,
+            )
+        for name, path in sorted(known[form].items()):
+            yield PublishedFile.of(_name(form, name, forms), path)
+
+
+def _name(form: str, name: str, forms: Sequence[str]) -> str:
+    """Return the name in the place: transformers reads a model at the top, where one form can stand."""
+    if form == "adapter" and "merged" in forms:
+        return name
+    return name.partition("/")[2] if form in ("merged", "adapter") else name

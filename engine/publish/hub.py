@@ -1,0 +1,214 @@
+"""Publishing to the hub as one commit, by huggingface_hub, and reading every file of it back.
+
+The token goes to the hub's own address and nowhere else, whatever an answer of it names for uploads. The hub
+checks the card's metadata before the commit; what it refuses is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.errors import (
+    EngineError,
+    EnvironmentProblem,
+    Problem,
+    RecipeError,
+    first_line,
+    needs_extra,
+)
+from engine.publish.contents import Publication, PublishedFile
+from engine.publish.destination import Note, Published, other_file
+from engine.sources.hub import is_of_the_connection
+from engine.sources.online import fetching
+from engine.trust.hosts import Address, parse_address
+from engine.trust.redaction import keep_secret, redacted
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+REPO: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+BLOCK: Final = 1 << 20
+LOGIN: Final = "hf auth login, or set HF_TOKEN to a token that may write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """A repository of models on the hub."""
+
+    repo: str
+    """OWNER/NAME."""
+    is_public: bool
+
+    def __post_init__(self) -> None:
+        """RecipeError R420 for what is no name of a repository."""
+        if not REPO.fullmatch(self.repo):
+            raise RecipeError.one(
+                "R420",
+                f"`{self.repo}` is no repository of the hub",
+                hint="--name OWNER/NAME, of letters, digits, `-`, `_` and `.`",
+            )
+
+    def words(self) -> str:
+        """Return where the files would go, and who could read them."""
+        readers = "public: everybody can read it" if self.is_public else "private"
+        return f"{_endpoint()}/{self.repo}, {readers}"
+
+    def check(self, publication: Publication) -> None:
+        """EnvironmentProblem X836 where the token would travel without encryption."""
+        del publication
+        _address(_endpoint())
+
+    def publish(self, publication: Publication, note: Note) -> Published:
+        """Commit the files onto the repository, which is made where it is absent, and read them back.
+
+        EnvironmentProblem X831 the hub refuses or is not reached; X837 a repository that is there has another
+        visibility; StoreError X832.
+        """
+        endpoint = _endpoint()
+        address = _address(endpoint)
+        with _translated(), fetching(), _token_stays_at(address):
+            from huggingface_hub import CommitOperationAdd, HfApi, get_token
+
+            token = get_token()
+            if not token:
+                raise EnvironmentProblem.one("X831", "there is no token for the hub", hint=LOGIN)
+            keep_secret(token)
+            api = HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
+            parent = self._prepared(api, note)
+            note(f"uploading {len(publication.files)} files")
+            with warnings.catch_warnings(record=True) as heard:
+                warnings.simplefilter("always")
+                commit = api.create_commit(
+                    self.repo,
+                    [
+                        CommitOperationAdd(path_in_repo=one.name, path_or_fileobj=str(one.path))
+                        for one in publication.files
+                    ],
+                    commit_message=f"Publish {publication.report.recipe_name} ({publication.run.name})",
+                    parent_commit=parent,
+                )
+            for file in publication.files:
+                note(f"reading {file.name} back")
+                self._read_back(file, str(commit.oid), token=token, endpoint=endpoint)
+            self._require_visibility(api.repo_info(self.repo))
+        lines = [first_line(ValueError(redacted(str(one.message)))) for one in heard]
+        return Published(
+            place=f"{endpoint}/{self.repo}",
+            digest=str(commit.oid),
+            read_back=len(publication.files),
+            lines=tuple(f"the hub warns: {line}" for line in lines),
+        )
+
+    def _prepared(self, api: HfApi, note: Note) -> str | None:
+        """Return the commit that the new one follows; None for a repository that was made just now."""
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        try:
+            found = api.repo_info(self.repo)
+        except RepositoryNotFoundError:
+            note(f"making {self.repo}")
+            api.create_repo(self.repo, private=not self.is_public)
+            return None
+        self._require_visibility(found)
+        return found.sha
+
+    def _require_visibility(self, found: Any) -> None:
+        is_private = bool(found.private)
+        if is_private is not self.is_public:
+            return
+        there = "private" if is_private else "public"
+        hint = "leave --public out" if is_private else "--public says that everybody may read it"
+        raise EnvironmentProblem.one(
+            "X837", f"`{self.repo}` is there already, and it is {there}", hint=hint
+        )
+
+    def _read_back(self, file: PublishedFile, commit: str, *, token: str, endpoint: str) -> None:
+        """Compare a file of the commit, as everybody gets it. StoreError X832."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils._headers import build_hf_headers
+        from huggingface_hub.utils._http import get_session, hf_raise_for_status
+
+        url = hf_hub_url(self.repo, file.name, revision=commit, endpoint=endpoint)
+        found = hashlib.sha256()
+        headers = build_hf_headers(token=token)
+        with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
+            hf_raise_for_status(answer)
+            for block in answer.iter_bytes(BLOCK):
+                found.update(block)
+        if found.hexdigest() != file.sha256:
+            raise other_file(self.repo, file.name, sent=file.sha256, found=found.hexdigest())
+
+
+def _endpoint() -> str:
+    with needs_extra("publishing to the hub needs huggingface_hub", "train"):
+        from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)
+
+
+def _address(endpoint: str) -> Address:
+    """Return where the hub is. EnvironmentProblem X836 where a token may not go there."""
+    try:
+        found = parse_address(endpoint)
+    except ValueError as error:
+        why = f"HF_ENDPOINT `{endpoint}`: {error}"
+    else:
+        if found.scheme == "https" or found.is_loopback:
+            return found
+        why = f"your token would go to {found.name} without encryption"
+    raise EnvironmentProblem.one("X836", why, hint="set HF_ENDPOINT to an https address")
+
+
+@contextlib.contextmanager
+def _token_stays_at(address: Address) -> Iterator[None]:
+    """Take the token off each request to another address, such as one that the hub names for uploads."""
+    import huggingface_hub as hub
+    from huggingface_hub.utils import _http  # the client that is set, which nothing public returns
+
+    before = _http._GLOBAL_CLIENT_FACTORY  # noqa: SLF001 - put back afterwards
+
+    def keep(request: Any) -> None:
+        url = request.url
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme)
+        if (url.scheme, url.host.lower(), port) != (address.scheme, address.host, address.port):
+            request.headers.pop("authorization", None)
+
+    def factory() -> Any:
+        client = before()
+        hooks = client.event_hooks
+        client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), keep]}
+        return client
+
+    hub.set_client_factory(factory)
+    try:
+        yield
+    finally:
+        hub.set_client_factory(before)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Raise the errors of the hub's library as EnvironmentProblem X831, without the token."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+        known = isinstance(error, HfHubHTTPError | OfflineModeIsEnabled | OSError | ValueError)
+        if not known and not is_of_the_connection(error):
+            raise
+        text = " ".join(redacted(str(error)).split())
+        problem = Problem(
+            code="X831",
+            message=f"the hub does not take it: {text[:300] or type(error).__name__}",
+            hint=f"{LOGIN}; what was committed stays there",
+        )
+        raise EnvironmentProblem(problem) from error

@@ -1,0 +1,21 @@
+"""Events of a training in a process of its own: `events.jsonl` of its working folder, a file for each further rank."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def event_file(rank: int) -> str:
+    """Return the name of the file of one rank: what the first one writes is counted, the others' are looked at."""
+    return f"events.{rank}.jsonl" if rank else "events.jsonl"
+
+
+def write_event(event: Mapping[str, Any]) -> None:
+    """Add an event to the file of this process."""
+    # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.
+    with Path(event_file(int(os.environ.get("RANK", "0")))).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(event) + "\n")

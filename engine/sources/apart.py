@@ -1,0 +1,178 @@
+"""A process apart that alone has the network, for a verb that has given its own up.
+
+It fetches what a recipe names of the hub and of the package index, and passes connections on to the servers that it
+names; anything else it refuses. It sees no file of the project and none of its keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any, Final
+
+from engine import errors
+from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
+from engine.files.reading import parse_json
+from engine.process import start as processes
+from engine.process.confine import Rights
+from engine.process.start import Child, module
+from engine.progress import Progress
+from engine.trust.hosts import Address
+from engine.trust.resolving import UnsafeAddressError
+
+FETCHER: Final = "engine.sources.fetcher"
+PREFIXES: Final = ("HF_", "HUGGINGFACE_", "PIP_", "UV_", "XDG_")
+NAMES: Final = frozenset(
+    {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NETRC", "CURL_CA_BUNDLE"}
+    | {"REQUESTS_CA_BUNDLE", "TRANSFORMERS_OFFLINE"}
+)
+"""Of the user's environment, in capitals: what says how the hub and the index are reached, their keys among it."""
+WISHES: Final = ("HF_DATASETS_OFFLINE", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""Set for other children; here the user's own word counts."""
+HUB_KEYS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+LAST_BYTES: Final = 2000
+"""Of what it wrote to its log, shown where it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a recipe and a command line name that is not on this machine; nothing else is fetched or asked."""
+
+    hubs: tuple[str, ...] = ()
+    """Repositories."""
+    packages: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    """Base addresses, as `address_text` writes them."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no network is needed."""
+        return not (self.hubs or self.packages or self.servers)
+
+
+@dataclass(slots=True, kw_only=True)
+class Apart:
+    """The process, as the one that it works for sees it."""
+
+    child: Child
+    folder: int
+    """An open descriptor of its folder, where its sockets are: a path of any length is too long for one."""
+    log: IO[bytes]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, what: str, given: Mapping[str, Any], progress: Progress | None = None) -> Any:
+        """Return what the process answers. EngineError as it was raised there, OSError; X812 where it has ended."""
+        with self._lock:
+            try:
+                self.child.send(json.dumps({"what": what, "given": dict(given)}) + "\n")
+                while line := self.child.line():
+                    found = parse_json(line)
+                    if "answer" in found:
+                        return found["answer"]
+                    if "failed" in found:
+                        raise _error(found["failed"])
+                    _show(found, progress)
+            except BrokenPipeError:
+                pass
+        raise self._ended()
+
+    def relay(self, address: Address) -> str:
+        """Return the path of a socket that leads to a server. EngineError, OSError as `ask`; UnsafeAddressError."""
+        name = self.ask("relay", {"url": address_text(address)})
+        return f"/proc/self/fd/{self.folder}/{name}"
+
+    def _ended(self) -> EnvironmentProblem:
+        self.log.seek(max(0, self.log.seek(0, 2) - LAST_BYTES))
+        text = self.log.read().decode("utf-8", errors="replace").strip()
+        return EnvironmentProblem.one(
+            "X812",
+            "the process that fetches has ended",
+            hint=f"run the same command again; its last lines were:\n{text}" if text else None,
+        )
+
+
+def address_text(address: Address) -> str:
+    """Return an address without its path, in the one way that both processes write it."""
+    return f"{address.scheme}://{address.bare}:{address.port}"
+
+
+class _Running:
+    """The one of this process, if any."""
+
+    apart: Apart | None = None
+
+
+def apart() -> Apart | None:
+    """Return the process that has the network in the place of this one."""
+    return _Running.apart
+
+
+def begin(named: Named, rights: Rights, held: ExitStack) -> None:
+    """Start it; it ends with `held`, and with this process. OSError where that is not possible."""
+    folder = held.enter_context(processes.working_folder())
+    log = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
+    child = processes.start(
+        module(FETCHER)(json.dumps(asdict(named))),
+        folder=folder,
+        variables={**_variables(), "TMPDIR": str(folder)},
+        out=processes.PIPE,
+        errors=log,
+        given=processes.PIPE,
+        rights=rights,
+        keeps_home=True,
+    )
+    # Not by a signal: once this process is confined, it may not send one.
+    held.callback(child.end_input)
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    held.callback(os.close, number)
+    _Running.apart = Apart(child=child, folder=number, log=log)
+    held.callback(_forget)
+    for name in HUB_KEYS:
+        os.environ.pop(name, None)
+
+
+def _forget() -> None:
+    _Running.apart = None
+
+
+def _variables() -> dict[str, str]:
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIXES) or name.upper() in NAMES
+    }
+    found = {**processes.environment(), **own}
+    return {name: value for name, value in found.items() if name not in WISHES or name in own}
+
+
+def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
+    if progress is None:
+        return
+    if "note" in found:
+        progress.note(str(found["note"]))
+    elif "done" in found:
+        done, total, unit, facts = found["done"]
+        progress.update(done, total, unit, **facts)
+
+
+def _error(failed: Mapping[str, Any]) -> Exception:
+    """Return an error of the process as one of this one."""
+    if failed["kind"] == UnsafeAddressError.__name__:
+        return UnsafeAddressError(failed["text"])
+    kind = getattr(errors, str(failed["kind"]), None)
+    if isinstance(kind, type) and issubclass(kind, EngineError):
+        return kind([_problem(one) for one in failed["problems"]])
+    return OSError(str(failed["text"]))
+
+
+def _problem(fields: Mapping[str, Any]) -> Problem:
+    texts: Sequence[str] = ("code", "message", "hint", "path")
+    return Problem(
+        severity=Severity(fields["severity"]),
+        **{name: fields[name] for name in texts},
+    )

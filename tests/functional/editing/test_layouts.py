@@ -1,0 +1,108 @@
+"""`recipe init` on the layouts that people have: kind, columns and splits right, and nothing that `data` refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.layout_files import brat, labelled, table, text
+from support.layout_table import LAYOUTS, Layout
+from support.project import Outcome
+
+pytestmark = pytest.mark.thorough
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def at(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value.get(part)
+    return value
+
+
+def divided_by(value: Any) -> str:
+    by = value["splits"].get("by")
+    return "column" if isinstance(by, dict) else "files" if by == "files" else "divided"
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.name for layout in LAYOUTS])
+def test_a_usual_layout_gets_the_right_recipe(folder: Path, run: Run, layout: Layout) -> None:
+    layout.write(folder / layout.name)
+    before = {path for path in folder.rglob("*") if path.is_file()}
+
+    outcome = run("init", layout.name, *layout.more, "-o", "draft.yaml")
+
+    assert outcome.code == 0, outcome.err
+    value = yaml.safe_load((folder / "draft.yaml").read_text(encoding="utf-8"))
+    right = {"kind": layout.kind, "splits": layout.splits, **layout.says}
+    got = {"kind": value["task"]["kind"], "splits": divided_by(value)}
+    assert got | {path: at(value, path) for path in layout.says} == right
+    made = {p.name for p in folder.rglob("*") if p.is_file() and ".recipe" not in p.parts} - {
+        p.name for p in before
+    }
+    assert made <= {"draft.yaml", "draft.rows.jsonl"}
+    data = run("data", "--no-tokens", "draft.yaml")
+    assert data.code == 0, data.err
+
+
+def test_rows_that_are_written_are_removed_where_no_draft_comes_of_them(
+    folder: Path, run: Run
+) -> None:
+    text(folder / "one.txt", "".join(f"__label__good {one}\n" for one, _ in labelled()))
+
+    outcome = run("init", "one.txt", "--kind", "preference")
+
+    assert (outcome.code, "R030" in outcome.err) == (2, True)
+    assert not (folder / "one.rows.jsonl").exists()
+
+
+def test_a_file_of_rows_is_never_overwritten(folder: Path, run: Run) -> None:
+    text(folder / "one.txt", "".join(f"__label__{label} {one}\n" for one, label in labelled()))
+    text(folder / "one.rows.jsonl", "mine\n")
+
+    outcome = run("init", "one.txt")
+
+    assert (outcome.code, "one.rows.jsonl" in outcome.err) == (3, True)
+    assert (folder / "one.rows.jsonl").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_what_was_laid_out_anew_is_reported(folder: Path, run: Run) -> None:
+    brat(folder / "notes")
+
+    outcome = run("init", "notes")
+
+    assert (
+        "wrote notes.rows.jsonl (its rows: each text has its marks in a file beside it (.ann)"
+        in outcome.out
+    )
+
+
+def test_entities_of_html_are_named(folder: Path, run: Run) -> None:
+    table(
+        folder / "rows.csv",
+        [("text", "label"), *((f"{one} &amp; so", label) for one, label in labelled())],
+    )
+
+    assert "note: 160 texts hold entities of HTML (`&amp;`" in run("init", "rows.csv").out
+
+
+def test_a_test_file_without_labels_does_not_judge(folder: Path, run: Run) -> None:
+    table(folder / "train.csv", [("text", "label"), *labelled()])
+    table(folder / "test.csv", [("text",), *((one,) for one, _ in labelled(40))])
+
+    outcome = run("init", "train.csv", "test.csv")
+
+    assert "note: test.csv is left out: it has no `label`" in outcome.out
+    value = yaml.safe_load((folder / "train.yaml").read_text(encoding="utf-8"))
+    assert divided_by(value) == "divided"

@@ -1,0 +1,43 @@
+"""Which trainings that broke off go on by themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.backends.resuming import Retries
+from engine.errors import StageError
+
+
+def broke_off(code: str = "B411", message: str = "trl exited with 1") -> StageError:
+    return StageError.one(code, message)
+
+
+def test_as_often_as_is_left() -> None:
+    retries = Retries(left=2)
+
+    tried = [retries.may_help(broke_off(), f"after step {step} of 9") for step in range(4)]
+
+    assert tried == [True, True, False, False]
+
+
+def test_not_where_it_has_broken_off_before() -> None:
+    retries = Retries(left=9)
+
+    assert retries.may_help(broke_off(), "after step 4 of 9")
+    assert not retries.may_help(broke_off(), "after step 4 of 9")
+
+
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [
+        (broke_off(message="process 1 was killed by SIGKILL"), True),
+        (broke_off("B450", "it did nothing for 10 min"), True),
+        (broke_off(message="CUDA error: out of memory"), False),
+        (broke_off(message="OSError: No space left on device"), False),
+        (broke_off("B414", "loss became nan at step 3"), False),
+        (broke_off("B420", "the trainer took 1 process"), False),
+        (KeyboardInterrupt(), False),
+    ],
+)
+def test_a_failure_that_would_repeat_is_not_tried_again(error: BaseException, helps: bool) -> None:
+    assert Retries(left=1).may_help(error, "after step 4 of 9") is helps

@@ -25,7 +25,7 @@ POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0
 """After the run's end, for what has not been sent yet."""
 NOT_SENT: Final = 3
-"""The exit code where the tracker or a service refused."""
+"""The exit code where an address refused, or a client did not end in time."""
 
 
 def main() -> int:
@@ -34,13 +34,10 @@ def main() -> int:
     over = threading.Event()
     threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
     os.environ.update(order["variables"])
-    try:
-        if order["kind"] == "notify":
-            return _notify(order, over)
-        _track(order, over)
-    except Exception as error:  # noqa: BLE001 - whatever a client raises, the last line of its log says so
-        sys.stdout.write(f"\n{type(error).__name__}: {error}\n")
-        return NOT_SENT
+    # What a client raises ends this process, and is the last line of its log.
+    if order["kind"] == "notify":
+        return _notify(order, over)
+    _track(order, over)
     return 0
 
 

@@ -25,6 +25,7 @@ DOCS = ROOT / "docs"
 ROOT_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 PAGES = [ROOT / name for name in (*ROOT_PAGES, "benchmarks/README.md", "news/README.md")]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
+PAGES.append(ROOT / "engine/cli/SKILL.md")
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)

@@ -48,6 +48,7 @@ REPORTED: Final = (
     "recipe.resolved.yaml",
     "recipe.yaml",
     BUNDLED_LOCK,
+    "events.jsonl",
     "report.html",
     "report.json",
     "report.md",

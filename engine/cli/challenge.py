@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from engine.cli.confinement import add_unconfined, confine_run
+from engine.cli.confinement import Needs, add_unconfined, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_flag,
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     model_options = ChallengeOptions(base_model=newer, train=options.train)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    confine_run(options, recipe, root, others=(newer,))
+    confine_run(options, recipe, root, Needs(others=(newer,)))
     with others_to(log_file(root, "challenge")) as terminal:
         watcher = Console(terminal, quiet=options.quiet or options.format == "json")
         result = challenge(recipe, model_options, root=root, watcher=watcher)

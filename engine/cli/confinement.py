@@ -10,20 +10,33 @@ import atexit
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
+from engine.store.remote.place import SharedPlace
 from engine.trust.hosts import parse_address
 from engine.trust.resolving import has_proxy
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights
     from engine.sources.apart import Named
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a run needs besides what its recipe names."""
+
+    others: Sequence[Reference] = ()
+    reads: Iterable[Path] = ()
+    has_ranks: bool = False
+    """Whether several processes train one model, which talk over sockets."""
+    shared: SharedPlace | None = None
+    """A store that machines share."""
 
 
 def add_unconfined(parser: argparse.ArgumentParser) -> None:
@@ -38,10 +51,7 @@ def confine_run(
     options: argparse.Namespace,
     recipe: Recipe,
     root: Path,
-    *,
-    others: Sequence[Reference] = (),
-    reads: Iterable[Path] = (),
-    has_ranks: bool = False,
+    needs: Needs | None = None,
 ) -> None:
     """Give up for good what running the recipe does not need; one line on stderr where this machine cannot.
 
@@ -61,29 +71,38 @@ def confine_run(
         require_trusted(recipe, is_unconfined=options.unconfined)
         sys.stderr.write(f"{available().words}\n")
         return
+    needs = needs or Needs()
+    others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
     remote = _remote(recipe, others)
     # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
-    is_remote = any(has_proxy(parse_address(one)) for one in remote.servers)
+    # A bucket is reached from this process.
+    is_remote = any(has_proxy(parse_address(one)) for one in remote.servers) or bool(
+        shared and shared.is_bucket
+    )
     has_helper = not (is_remote or remote.is_empty)
     if has_helper:
         _begin_fetching(remote, root)
     folder = recipe.file.parent
+    if shared and shared.folder:
+        # Rights are those of folders that are there; what cannot be made is reported when it is connected to.
+        with suppress(OSError):
+            shared.folder.mkdir(parents=True, exist_ok=True)
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
         reads=[
             recipe.file,
             *paths,
-            *reads,
+            *needs.reads,
             *([folder / recipe.extends] if recipe.extends else []),
         ],
         # The lock stands beside the recipe.
-        writes=[root, folder],
+        writes=[root, folder, *([shared.folder] if shared and shared.folder else [])],
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )
-    if has_ranks and rights.network == NONE:
+    if needs.has_ranks and rights.network == NONE:
         # A filter of sockets that is set here cannot be lifted for the training.
         rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
@@ -125,15 +144,15 @@ def _begin_fetching(remote: Named, root: Path) -> None:
 
 def confine_asking(
     options: argparse.Namespace,
-    gguf: Path,
+    model: Iterable[Path],
     root: Path,
     *,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
 ) -> None:
-    """Give up for good what asking an exported model does not need; one line on stderr where this machine cannot.
+    """Give up for good what asking a model does not need; one line on stderr where this machine cannot.
 
-    EnvironmentProblem X825 where the kernel refuses what it offers.
+    `model` are the model's files and folders. EnvironmentProblem X825 where the kernel refuses what it offers.
     """
     if not options.has_own_process:
         return
@@ -143,9 +162,8 @@ def confine_asking(
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
         return
-    # `task.json` and the tokenizer stand beside the model.
     rights = rights_of_a_run(
-        project=(), reads=[gguf, gguf.parent, *reads], writes=[root, *writes], is_remote=False
+        project=(), reads=[*model, *reads], writes=[root, *writes], is_remote=False
     )
     _confine(rights, "the answer")
 

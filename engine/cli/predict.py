@@ -17,16 +17,20 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
 from engine.cli.place import add_quiet, add_store, log_file, store_of
-from engine.cli.report import named_gguf
+from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import RecipeError, StoreError
 from engine.files import leases
 from engine.recipe.formats import FORMATS
 from engine.render.styled_text import cleaned
+from engine.runs.find import is_model_file
 
 if TYPE_CHECKING:
-    from engine.runs.predict_rows import AnsweredRows, Summary
+    from engine.progress import Progress
+    from engine.runs.model_forms import WeightsModel
+    from engine.runs.predict_rows import AnsweredRows, ModelFile, Summary
+    from engine.store import Store
 
 READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
 
@@ -37,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
     parser.add_argument("file", metavar="FILE", help="the rows; - reads JSON lines from stdin")
+    add_form(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
         help="where rows and answers go: .jsonl, .csv, .tsv or .parquet",
@@ -83,16 +88,15 @@ def _answered(
 ) -> AnsweredRows:
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
-    from engine.runs.predict_rows import Asking, ModelFile, RowFile, answer_rows
+    from engine.runs.predict_rows import Asking, RowFile, answer_rows
     from engine.store import Store
 
-    gguf = named_gguf(options)
+    watcher = Console(terminal, quiet=options.quiet)
+    model = asked_model(options, Store(root), watcher.stage("predict"))
     output = [options.output.absolute().parent] if options.output else []
-    confine_asking(options, gguf, root, reads=[path], writes=output)
-    model = ModelFile.of(gguf)
+    confine_asking(options, model.places, root, reads=[path], writes=output)
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
-    watcher = Console(terminal, quiet=options.quiet)
     asking = Asking(
         store=Store(root),
         threads=detect_device().cores,
@@ -100,6 +104,34 @@ def _answered(
         abstain_below=options.abstain_below,
     )
     return answer_rows(rows, model, asking)
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """In which form a model is asked."""
+    parser.add_argument(
+        "--form", choices=("gguf", "merged", "adapter"), default="gguf",
+        help="gguf: the file that ships (default); merged or adapter: a run's model by transformers",
+    )  # fmt: skip
+
+
+def asked_model(
+    options: argparse.Namespace, store: Store, progress: Progress
+) -> ModelFile | WeightsModel:
+    """Return the model that the options name, in its form. RecipeError R424; raises as `named_gguf`."""
+    if options.form == "gguf":
+        from engine.runs.predict_rows import ModelFile
+
+        return ModelFile.of(named_gguf(options))
+    if is_model_file(options.model):
+        raise RecipeError.one(
+            "R424",
+            f"`{options.model}` is a GGUF file, which has no form `{options.form}`",
+            hint="name the recipe or its run, or leave --form out",
+        )
+    from engine.runs.model_forms import WeightsModel
+
+    run = find_run(options.model, options)
+    return WeightsModel.of(run, store, form=options.form, progress=progress)
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:

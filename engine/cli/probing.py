@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.cli.confinement import confine_run
+from engine.cli.confinement import Needs, confine_run
 from engine.errors import Problem, RecipeError
 from engine.pipeline.preflight import refuse_moving, refuse_outside
 from engine.recipe.model import Recipe
@@ -30,7 +30,7 @@ def run_probe(
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
     # The prices are read afterwards, by the same process.
-    confine_run(options, recipe, root, reads=[options.prices] if options.prices else [])
+    confine_run(options, recipe, root, Needs(reads=[options.prices] if options.prices else []))
     log = root / "logs" / f"probe-{os.getpid()}.log"
     with others_to(log) as terminal:
         probe(recipe, root=root, watcher=Console(terminal, quiet=False))

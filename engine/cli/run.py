@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
-from engine.cli.confinement import add_unconfined, confine_run
+from engine.cli.confinement import Needs, add_unconfined, confine_run
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_compute,
@@ -20,7 +21,10 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
+from engine.compute.profile import StorePlace
 from engine.stages import STAGES
+from engine.store.remote.place import VARIABLE, shared_place
+from engine.store.remote.store import Sharing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +46,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_quiet(parser)
     add_unconfined(parser)
     add_shared(parser, allow=True)
+    parser.add_argument(
+        "--store-remote", metavar="URL",
+        help="take results from this shared store, and give it new ones: a folder, s3://, gs:// or az:// "
+        f"(default: {VARIABLE}, else `store` of compute.yaml)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
 
     recipe, warnings = read_recipe(options)
     profile = compute_of(options)
+    sharing = sharing_of(options, profile.store)
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
@@ -65,14 +75,18 @@ def run(options: argparse.Namespace) -> int:
     refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    confine_run(options, recipe, root, has_ranks=profile.ranks.size > 1)
+    place = sharing.place if sharing else None
+    confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
     with others_to(log_file(root, "run")) as terminal:
         result = run_recipe(
             recipe,
             warnings,
             root=root,
             options=RunOptions(
-                until=options.until, force=tuple(options.force), ranks=profile.ranks
+                until=options.until,
+                force=tuple(options.force),
+                ranks=profile.ranks,
+                sharing=sharing,
             ),
             lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
             watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
@@ -86,3 +100,17 @@ def run(options: argparse.Namespace) -> int:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code
+
+
+def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Sharing | None:
+    """Which shared store the options name, else the environment, else compute.yaml. RecipeError R435, R436."""
+    named = options.store_remote or os.environ.get(VARIABLE) or (written.url if written else "")
+    if not named:
+        return None
+    is_written = written is not None and named == written.url
+    return Sharing(
+        place=shared_place(named),
+        gives=not (is_written and written and written.trust == "read"),
+        is_trusted=options.trust_store,
+        is_required=options.frozen,
+    )

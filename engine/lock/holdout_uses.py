@@ -24,8 +24,10 @@ class HoldoutUses:
         self._folder = store.root / "holdouts"
 
     def looks(self, digest: str) -> int:
-        """Decisions made on the holdout of that digest; 0 where none is known."""
-        return int(_read(self._path(digest)).get("looks", 0))
+        """Decisions made on the holdout of that digest, on machines that share results too; 0 where none is known."""
+        here = _read(self._path(digest))
+        shared = self._store.shared_looks(digest, here.get("decisions", []))
+        return max(int(here.get("looks", 0)), shared)
 
     def is_unreadable(self, digest: str) -> bool:
         """Tell whether a record stands there that is none."""
@@ -49,12 +51,15 @@ class HoldoutUses:
             # without a trace
             if not old:
                 self._store.move_aside(path)
+            decisions = [*old.get("decisions", []), dict(look)]
             looks = max(int(old.get("looks", 0)), known) + 1
+            # those before it too: they were made while no machine shared its results, or none was in reach
+            looks = max(looks, self._store.shared_looks(digest, decisions))
             fields = {
                 "schema": SCHEMA,
                 "digest": digest,
                 "looks": looks,
-                "decisions": [*old.get("decisions", []), dict(look)],
+                "decisions": decisions,
             }
             text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
             with storage_errors(self._store.root):

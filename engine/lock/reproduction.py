@@ -85,7 +85,7 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         summary="; ".join([f"not compared to the end: {_why_unfinished(run)}", *wrong_lock]),
         first_difference=first,
         compared=facts,
-        reused=_reused(run),
+        reused=reused_stages(run),
     )
     # only these went on to a verdict
     if run.outcome not in ("accepted", "refused", "inconclusive"):
@@ -229,10 +229,11 @@ def _why_unfinished(run: RepeatedRun) -> str:
     }.get(run.outcome, run.outcome)
 
 
-def _reused(run: RepeatedRun) -> tuple[str, ...]:
+def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
     """Return the stages whose files come from before the lock: what was computed after it is a repetition.
 
-    What is known to be of no repetition comes from before it, whatever day the lock says.
+    What is known to be of no repetition comes from before it, whatever day the lock says; what others made, or
+    another machine, was not computed here.
     """
     finished = datetime.fromisoformat(run.accepted.finished)
     return tuple(
@@ -242,6 +243,8 @@ def _reused(run: RepeatedRun) -> tuple[str, ...]:
         and record.status is StageStatus.REUSED
         and (
             record.key in run.originals
+            or run.artifacts[record.stage].adopted
+            or run.artifacts[record.stage].taken_from
             or datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
         )
     )

@@ -27,6 +27,7 @@ from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
+from engine.store.remote.store import Sharing
 from engine.training.variants import discard
 
 
@@ -75,6 +76,8 @@ class RunOptions:
     """Can stop a run, and changes nothing else."""
     ranks: Ranks = ONE
     """The processes of each training."""
+    sharing: Sharing | None = None
+    """The store that machines share, if any."""
 
 
 def run_stages(
@@ -185,7 +188,8 @@ def _attempt(
     if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
     # another run may have built it while this one waited for it: nothing was decided here then
-    if not built:
+    # and of two machines that share a store, the other may have been first
+    if not built or artifact.taken_from:
         return _record(planned, StageStatus.REUSED, reason=_origin(artifact))
     return _record(planned, StageStatus.RAN, since=started)
 
@@ -302,6 +306,8 @@ def _record(
 
 
 def _origin(artifact: Artifact) -> str:
+    if artifact.taken_from and not artifact.adopted:
+        return f"taken from the shared store; built {artifact.created}"
     if artifact.adopted:
         return f"not made here, taken over {artifact.adopted}; built {artifact.created}"
     return f"built {artifact.created}, took {artifact.seconds:.1f} s"

@@ -44,6 +44,7 @@ from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute
 from engine.store import Artifact, Store, make_key
 from engine.store.leftovers import remove_leftovers
+from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.training.row_lengths import row_lengths
 
@@ -115,7 +116,8 @@ def run_recipe(
             the orders name a stage that the recipe does not have (R272) or that its kind of task
             cannot be run to (R249).
         DataError: a local source cannot be identified.
-        EnvironmentProblem: the backend is not installed, and the run goes on to training.
+        EnvironmentProblem: the backend is not installed, and the run goes on to training; X860, X861 the shared store
+            does not answer and is required, or writes over what is there.
         StageError: X730, X731 the base model, where it is here, does not have what the method names.
         RecipeError, EnvironmentProblem: with `lock_options.frozen`, D389 for what the lock does not cover.
 
@@ -127,7 +129,8 @@ def run_recipe(
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
         lock = lock_policy(recipe, lock_options)
         device = lock.device(detect_device())
-        store, runs = Store(root, versions=tool_versions()), Runs(root)
+        store = open_store(root, versions=tool_versions(), sharing=options.sharing)
+        runs = Runs(root)
         require_backend(recipe, device, until=options.until)
         require_ranks(recipe, device, options.ranks, until=options.until)
         # before the run lets itself see one GPU
@@ -167,6 +170,8 @@ def run_recipe(
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, runs = state.recipe, Runs(store.root)
     resolved = dump_resolved(recipe)
+    if state.outcome != flow.INTERRUPTED:
+        store.settle()
     _stop_if_asked(state)
     repeated = ending.lock.verdict(
         state.artifacts, state.records, outcome=state.outcome, error=state.error, runs=runs
@@ -233,7 +238,7 @@ def _recorded(
         folder=run,
         error=state.error,
         events=tuple(keeper.messages),
-        warnings=tuple(keeper.problems),
+        warnings=(*keeper.problems, *store.problems()),
     )
 
 
@@ -251,8 +256,11 @@ def _report(
         recipe_file=_as_typed(recipe.file),
         recipe_text=ending.text,
         run_folder=run.as_posix() if run else "",
-        warnings=[*(problem.headline() for problem in ending.warnings), *keeper.warnings],
-        notes=[*moving(recipe), *keeper.notes],
+        warnings=[
+            *(problem.headline() for problem in (*ending.warnings, *keeper.store.problems())),
+            *keeper.warnings,
+        ],
+        notes=[*moving(recipe), *keeper.notes, *keeper.store.notes()],
     )
     trained, base = state.trained, state.inputs.base_model
     return replace(

@@ -40,6 +40,8 @@ class Artifact:
     versions: Mapping[str, str]
     adopted: str = ""
     """When this user took it over from somebody else or an earlier version, ISO 8601, UTC; empty for one made here."""
+    taken_from: str = ""
+    """The shared store that it was taken from; empty for one that was built in this store."""
 
     def file(self, name: str) -> Path:
         """The path of a file or folder of this artifact; FileNotFoundError when it has none of that name."""

@@ -15,6 +15,7 @@ from typing import Final
 
 from engine.errors import EngineError
 from engine.files import leases, writing
+from engine.store.remote.transfer import INCOMING
 from engine.store.runs import BEGUN, RECORD, UNFINISHED
 from engine.store.store import SCRATCH, Store
 
@@ -30,6 +31,10 @@ def remove_leftovers(store: Store) -> None:
         _remove_unlocked(store, folder)
     for folder in _inside(root / SCRATCH):
         # killed between the rename of the result and this: nobody would go on from it
+        if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
+            _remove_unlocked(store, folder)
+    for folder in _inside(root / INCOMING):
+        # one that is not here yet is gone on with where it is asked for
         if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
             _remove_unlocked(store, folder)
     for recipe in _inside(root / "runs"):

@@ -21,6 +21,8 @@ SCHEMA: Final = "artifact.v1"
 FILES: Final = "files"
 KIND: Final = "artifact"
 """Of the signature."""
+TAKEN_FROM: Final = "from"
+"""How `Artifact.taken_from` is written."""
 _ANY_VERSION: Final = re.compile(r"artifact\.v[0-9]+")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -48,12 +50,18 @@ class ArtifactFolder:
 
 def manifest_text(artifact: Artifact) -> str:
     """Return the signed manifest. EnvironmentProblem E757 where there is no key to sign with."""
+    return json.dumps(manifest_record(artifact), indent=1, ensure_ascii=False, sort_keys=True)
+
+
+def manifest_record(artifact: Artifact) -> dict[str, Any]:
+    """Return the signed manifest as JSON data. EnvironmentProblem as `manifest_text`."""
     described = asdict(artifact)
     del described["path"]
     if not artifact.adopted:
         del described["adopted"]
-    record = sign(KIND, {"schema": SCHEMA, **described})
-    return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True)
+    if taken_from := described.pop("taken_from"):
+        described[TAKEN_FROM] = taken_from
+    return sign(KIND, {"schema": SCHEMA, **described})
 
 
 def read_manifest(folder: Path) -> ArtifactFolder:
@@ -64,12 +72,20 @@ def read_manifest(folder: Path) -> ArtifactFolder:
         return ArtifactFolder(stored=Stored.FOREIGN)
     try:
         record = read_json(folder / NAME, follow=False)
+    except (OSError, ValueError):
+        return ArtifactFolder(stored=Stored.DAMAGED)
+    return judged(record, folder)
+
+
+def judged(record: Any, folder: Path) -> ArtifactFolder:
+    """Return what a manifest says of the folder it is to describe. EnvironmentProblem as `read_manifest`."""
+    try:
         if _is_of_another_version(record):
             # no damage: an older and a newer version can share a store, and moving it away would
             # train all again
             return ArtifactFolder(stored=Stored.OTHER_VERSION)
         artifact = _artifact(record, folder)
-    except (OSError, KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return ArtifactFolder(stored=Stored.DAMAGED)
     origin = origin_of(KIND, record)
     by_origin = {Origin.OURS: Stored.WHOLE, Origin.FOREIGN: Stored.FOREIGN}
@@ -92,6 +108,7 @@ def _artifact(record: Mapping[str, Any], folder: Path) -> Artifact:
     # a newer version may write further fields, and its results are no less whole for that
     known = {field.name for field in fields(Artifact)} - {"path", "files"}
     given = {name: value for name, value in record.items() if name in known}
+    given["taken_from"] = record.get(TAKEN_FROM, "")
     artifact = Artifact(**given, files=tuple(map(_entry, record["files"])), path=folder / FILES)
     # a whole, signed folder under another key's name would pass one result off as another
     if artifact.key != folder.name.partition(".")[0]:

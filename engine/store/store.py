@@ -15,14 +15,14 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import EngineError, EnvironmentProblem, StoreError
+from engine.errors import EngineError, EnvironmentProblem, Problem, StoreError
 from engine.files import writing
 from engine.files.reading import open_regular, read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
@@ -63,6 +63,7 @@ This folder belongs to `recipe` (distribution slm-recipe).
 runs/     one folder a run: report, recipe, links to the exported model. Yours to keep.
 store/    results by the sha256 of what was asked; safe to delete, everything in it can be built again.
 scratch/  work in progress (training checkpoints); an interrupted run continues from it.
+incoming/ files on their way from a shared store (--store-remote); safe to delete.
 damaged/  results whose bytes no longer matched their digests, moved here and never deleted.
 foreign/  results that were not made by you, or by a version that did not sign them; moved here, never deleted.
 holdouts/ how often each holdout has decided something. Keep it: the count starts at 0 without it.
@@ -193,6 +194,22 @@ class Store:
             if not is_right:
                 self.set_aside(artifact.key)
                 raise DamagedError(artifact, f"`{entry.name}` does not have its digest")
+
+    def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
+        """How often a holdout has decided on machines that share results, with these decisions; 0 where none do."""
+        del digest, decisions
+        return 0
+
+    def settle(self) -> None:
+        """Give what is still to be given to a store that machines share; nothing where none do."""
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what went otherwise than meant and cost no result, as warnings."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a report says of the store."""
+        return ()
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:

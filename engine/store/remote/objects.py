@@ -1,0 +1,138 @@
+"""The few calls on a shared store that the engine makes: read, put where nothing stands, size, names.
+
+obstore speaks to folders, S3 and what is compatible, Google's and Azure's stores; it is imported by `connect` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from engine.errors import EnvironmentProblem, first_line, needs_extra
+from engine.store.remote.place import SharedPlace
+
+MARK: Final = "recipe-store.json"
+MARK_TEXT: Final = b'{"schema": "recipe-store.v1"}\n'
+RETRIES: Final = 4
+TIMEOUT: Final = timedelta(seconds=60)
+"""Of one request; a part has at most 8 MB."""
+RETRY_TIMEOUT: Final = timedelta(seconds=20)
+CONNECT_TIMEOUT: Final = timedelta(seconds=5)
+
+
+class UnreachableError(Exception):
+    """The shared store did not answer, or refused: its message is one line."""
+
+
+class OversizeError(ValueError):
+    """An object is larger than what was expected there."""
+
+
+class ObjectStore:
+    """ObjectStore by name. UnreachableError from each call that the server does not answer, or refuses."""
+
+    def __init__(self, client: Any) -> None:
+        """Use a store of obstore."""
+        self._client = client
+
+    def get(self, name: str, *, limit: int) -> bytes | None:
+        """The bytes of an object; None where it is absent. OversizeError beyond `limit`."""
+        import obstore
+
+        found = bytearray()
+        with _answers():
+            try:
+                for chunk in obstore.get(self._client, name).stream():
+                    found += bytes(chunk)
+                    # counted, since a server may say another size than it sends
+                    if len(found) > limit:
+                        raise OversizeError(f"`{name}` has more than {limit} bytes")
+            except FileNotFoundError:
+                return None
+        return bytes(found)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put an object where nothing stands; tell whether it was put."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        with _answers():
+            try:
+                obstore.put(self._client, name, content, mode="create", use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+        return True
+
+    def size(self, name: str) -> int | None:
+        """Bytes of an object; None where it is absent."""
+        import obstore
+
+        with _answers():
+            try:
+                return int(obstore.head(self._client, name)["size"])
+            except FileNotFoundError:
+                return None
+
+    def names(self, prefix: str, *, limit: int) -> list[str]:
+        """Names that begin with `prefix` and `/`, at most `limit`, in no order."""
+        import obstore
+
+        found: list[str] = []
+        with _answers():
+            for page in obstore.list(self._client, prefix):
+                found += [str(one["path"]) for one in page]
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+
+def connect(place: SharedPlace, *, writes: bool = True) -> ObjectStore:
+    """Return the objects of a shared store; one that is written to, once it has shown that it writes nothing over.
+
+    Raises:
+        UnreachableError: it does not answer, or refuses.
+        EnvironmentProblem: E701 obstore is not installed; X861 it writes over what is there.
+
+    """
+    with needs_extra("a shared store needs the package obstore", "store"):
+        from obstore.store import LocalStore, from_url
+    with _answers():
+        if place.folder is not None:
+            client: Any = LocalStore(place.folder, mkdir=True)
+        else:
+            client = from_url(
+                place.url,
+                client_options={"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
+                retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
+            )
+    objects = ObjectStore(client)
+    if writes:
+        require_conditions(objects)
+    return objects
+
+
+def require_conditions(objects: ObjectStore) -> None:
+    """X861 where the server puts an object over one that is there, though it was asked not to."""
+    # where the mark was there before, its refusal is the proof; else the second put must be refused
+    if objects.create(MARK, MARK_TEXT) and objects.create(MARK, MARK_TEXT):
+        raise EnvironmentProblem.one(
+            "X861",
+            "the shared store ignores conditions (If-None-Match): of two writers the last would win unseen",
+            hint="use a server that keeps them, such as Amazon S3, SeaweedFS or Google Cloud Storage",
+        )
+
+
+@contextlib.contextmanager
+def _answers() -> Iterator[None]:
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (OversizeError, FileNotFoundError) as error:
+        if isinstance(error, OversizeError):
+            raise
+        raise UnreachableError(first_line(error)) from error
+    except (BaseError, OSError, ValueError) as error:
+        raise UnreachableError(first_line(error)) from error

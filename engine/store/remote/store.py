@@ -1,0 +1,288 @@
+"""A store that takes what it lacks from a shared one, and gives what it builds.
+
+Every result is built or taken, then used from this machine's own store: the shared one may vanish at any time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import EnvironmentProblem, Problem, Severity
+from engine.files import writing
+from engine.store.artifact import Artifact
+from engine.store.key import StageKey
+from engine.store.manifest import NAME as MANIFEST
+from engine.store.manifest import ArtifactFolder, Stored, manifest_text
+from engine.store.remote.holdouts import decisions_there
+from engine.store.remote.manifest import SharedManifest
+from engine.store.remote.objects import ObjectStore, UnreachableError, connect
+from engine.store.remote.place import SharedPlace
+from engine.store.remote.transfer import RefusedError, fetch, find, send
+from engine.store.store import Build, Store, storage_errors
+
+FETCHED: Final = frozenset(
+    {"package", "package_file", "package_folder", "hub_rows", "base-model", "tokenizer"}
+)
+"""Products that each machine fetches from where they are published, and that are no result of anybody."""
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """Which shared store a run uses, and how."""
+
+    place: SharedPlace
+    gives: bool = True
+    """Whether results are given too, and not only taken."""
+    is_trusted: bool = False
+    """Results that others signed are taken too."""
+    is_required: bool = False
+    """A run without it is refused, rather than going on alone."""
+
+
+@dataclass(slots=True)
+class _Happened:
+    """What the user is to know at the end; each by the stage that it is about."""
+
+    taken: list[str] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why, by key and stage."""
+
+
+class SharedStore(Store):
+    """`Store`, in front of one that other machines use too."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        sharing: Sharing,
+        versions: Mapping[str, str] | None = None,
+        objects: ObjectStore | None = None,
+    ) -> None:
+        """Connect to the shared store; without `objects` to that of `sharing`.
+
+        EnvironmentProblem: E701, X861; X860 where it does not answer and is required.
+        """
+        super().__init__(root, versions=versions)
+        self._sharing = sharing
+        self._objects = objects
+        self._why_down = ""
+        self._was_down = ""
+        self._asked: set[str] = set()
+        self._seen: set[str] = set()
+        self._there: set[str] = set()
+        self._happened = _Happened()
+        self._ask(self._connected)
+
+    # -- taking
+
+    def _looked_through(self, key: str) -> ArtifactFolder:
+        found = super()._looked_through(key)
+        if found.stored is Stored.WHOLE:
+            self._seen.add(key)
+        is_lacking = found.stored in (Stored.ABSENT, Stored.DAMAGED, Stored.FOREIGN)
+        # once in a run: what another machine makes meanwhile is met when ours is given
+        if not is_lacking or key in self._asked or not _KEY.fullmatch(key):
+            return found
+        self._asked.add(key)
+        manifest = self._ask(lambda: self._found_there(key))
+        if manifest is None:
+            return found
+        # whoever holds the lock builds it or takes it: they need no help
+        with self.lock_if_free(key) as is_free:
+            is_taken = is_free and self._take(manifest)
+        return super()._looked_through(key) if is_taken else found
+
+    def _found_there(self, key: str) -> SharedManifest | None:
+        try:
+            return find(self._connected(), key, self.root)
+        except RefusedError as error:
+            self._happened.refused[key] = str(error)
+            return None
+
+    def _take(self, manifest: SharedManifest) -> bool:
+        """Bring an artifact into this store, under its lock; tell whether it is there now."""
+        there = manifest.artifact
+        if not (manifest.is_ours or self._sharing.is_trusted):
+            self._happened.others.append(there.stage)
+            return False
+
+        def bring() -> bool:
+            with storage_errors(self.root):
+                folder = fetch(self._connected(), manifest, self.root)
+                self._place_taken(folder, manifest)
+            return True
+
+        try:
+            is_taken = self._ask(bring)
+        except RefusedError as error:
+            self._happened.refused[there.key] = f"{there.stage}: {error}"
+            return False
+        if is_taken:
+            self._there.add(there.key)
+            self._happened.taken.append(there.stage)
+        return bool(is_taken)
+
+    def _place_taken(self, folder: Path, manifest: SharedManifest) -> None:
+        there = manifest.artifact
+        final = self._place(there.key)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        adopted = there.adopted if manifest.is_ours else now
+        text = manifest_text(replace(there, taken_from=self._sharing.place.url, adopted=adopted))
+        writing.write_text(folder / MANIFEST, text, below=self.root, durable=True)
+        self._make(final.parent)
+        self._make_room(there.key, final)
+        writing.move(folder, final, below=self.root)
+
+    # -- giving
+
+    def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
+        """As `Store.put`; what was built is given to the shared store, where the first of a key stays.
+
+        Where another machine was first and its bytes are others, its result takes this one's place: what follows
+        must stand on the same bytes everywhere. One that was asked for anew stays.
+        """
+        artifact = super().put(stage, key, build, anew=anew)
+        return self._give(artifact, stays=anew)
+
+    def _give(self, artifact: Artifact, *, stays: bool = False) -> Artifact:
+        key = artifact.key
+        self._seen.add(key)
+        is_kept = not self._sharing.gives or artifact.stage in FETCHED
+        if is_kept or (key in self._there and not stays):
+            return artifact
+        try:
+            sent = self._ask(lambda: send(self._connected(), artifact, self.root))
+        except RefusedError as error:
+            self._happened.refused[key] = f"{artifact.stage}: {error}"
+            self._there.add(key)
+            return artifact
+        if sent is None:
+            return artifact
+        self._there.add(key)
+        if sent.there.artifact.digest() == artifact.digest():
+            self._happened.given += [artifact.stage] if sent.bytes else []
+            return artifact
+        if stays:
+            self._happened.kept.append(artifact.stage)
+            return artifact
+        with self.lock(key):
+            is_taken = self._take(sent.there)
+        first = super().get(key) if is_taken else None
+        self._happened.first += [artifact.stage] if first else []
+        return first or artifact
+
+    def settle(self) -> None:
+        """Give what could not be given when it was built, or was built before; asks a silent server once more."""
+        self._why_down = ""
+        for key in sorted(self._seen - self._there):
+            if self._why_down:
+                return
+            artifact = self.whole(key)
+            if artifact is not None and artifact.taken_from != self._sharing.place.url:
+                self._give(artifact)
+
+    # -- what else is shared
+
+    def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
+        """How often a holdout has decided anywhere, with these decisions; 0 where that is not known."""
+        given = decisions if self._sharing.gives else ()
+        return self._ask(lambda: decisions_there(self._connected(), digest, given)) or 0
+
+    # -- the server
+
+    def _connected(self) -> ObjectStore:
+        if self._objects is None:
+            self._objects = connect(self._sharing.place, writes=self._sharing.gives)
+        return self._objects
+
+    def _ask[T](self, call: Callable[[], T]) -> T | None:
+        """Return what `call` returns; None where the shared store is out of reach, now or since earlier."""
+        if self._why_down:
+            return None
+        try:
+            return call()
+        except UnreachableError as error:
+            self._why_down = self._was_down = str(error)
+            if self._sharing.is_required:
+                raise EnvironmentProblem(
+                    replace(self._unreachable(), severity=Severity.ERROR)
+                ) from error
+            return None
+
+    def _unreachable(self) -> Problem:
+        later = "the next one gives what is missing there"
+        return _warning(
+            "X860",
+            f"the shared store {'does' if self._why_down else 'did'} not answer: {self._was_down}",
+            hint="the run goes on with this machine's own results; "
+            + (later if self._why_down else "those that it built were given at its end"),
+        )
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what went otherwise than meant, as warnings."""
+        found, happened = [], self._happened
+        if self._was_down:
+            found.append(self._unreachable())
+        for key, why in sorted(happened.refused.items()):
+            found.append(
+                _warning("X862", f"result {key[:12]} of the shared store is not used: {why}")
+            )
+        if happened.others:
+            found.append(
+                _warning(
+                    "X863",
+                    f"{_named(happened.others)} in the shared store were made by others, and are not used",
+                    hint="machines that share a store share a key: SLM_RECIPE_STORE_KEY_FILE=FILE; "
+                    "or take theirs over: --trust-store",
+                )
+            )
+        if happened.first:
+            found.append(
+                _warning(
+                    "X864",
+                    f"another machine gave {_named(happened.first)} first, with other bytes: "
+                    "they took the place of those made here",
+                )
+            )
+        if happened.kept:
+            found.append(
+                _warning(
+                    "X865",
+                    f"{_named(happened.kept)} made here stay here: the shared store keeps other bytes, "
+                    "which were there first",
+                )
+            )
+        return tuple(found)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was exchanged, in words."""
+        taken, given = len(self._happened.taken), len(self._happened.given)
+        return (f"shared store: {taken} taken, {given} given",) if taken or given else ()
+
+
+def _warning(code: str, message: str, *, hint: str | None = None) -> Problem:
+    return Problem(code=code, message=message, hint=hint, severity=Severity.WARNING)
+
+
+def _named(stages: Sequence[str]) -> str:
+    names = sorted(set(stages))
+    plural = "" if len(stages) == 1 else "s"
+    return f"{len(stages)} result{plural} ({', '.join(names)})"
+
+
+def open_store(root: Path, *, versions: Mapping[str, str], sharing: Sharing | None) -> Store:
+    """Return the store below `root`, in front of a shared one if any. EnvironmentProblem as `SharedStore`."""
+    if sharing is None:
+        return Store(root, versions=versions)
+    return SharedStore(root, sharing=sharing, versions=versions)

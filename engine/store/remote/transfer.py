@@ -1,0 +1,189 @@
+"""Artifacts to and from a shared store: blobs before the manifest on the way out, every byte hashed on the way in.
+
+A killed transfer leaves blobs there, and parts of files in `incoming/` here; the next one goes on from them. Neither
+side shows an artifact before its manifest is in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from engine.files import writing
+from engine.store.artifact import Artifact, FileEntry
+from engine.store.manifest import FILES
+from engine.store.remote.manifest import (
+    MOST,
+    PART,
+    SharedManifest,
+    artifact_name,
+    blob_name,
+    parts_of,
+    read_shared,
+    shared_text,
+)
+from engine.store.remote.objects import ObjectStore, OversizeError
+
+INCOMING: Final = "incoming"
+"""Folder of a store: files that are being taken from a shared one, `<key>/files/`."""
+AT_ONCE: Final = 4
+"""Blobs that travel at the same time; each is in memory whole."""
+LITTLE: Final = 64_000
+"""Bytes of a blob that is sent without asking first whether it is there."""
+
+
+class RefusedError(ValueError):
+    """What a shared store holds of a key is not what it says; the message is in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What came of sending an artifact."""
+
+    there: SharedManifest
+    """What stands there now: of this artifact, or of the one that was first."""
+    bytes: int
+    """Of blobs that were sent."""
+
+
+def find(objects: ObjectStore, key: str, root: Path) -> SharedManifest | None:
+    """Return the manifest of a key; None where it is absent. UnreachableError, RefusedError."""
+    try:
+        content = objects.get(artifact_name(key), limit=MOST)
+        # named as the folder that the files would lie in: the reader compares the key with it
+        folder = root / INCOMING / key
+        return None if content is None else read_shared(content, key, folder)
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+
+
+def send(objects: ObjectStore, artifact: Artifact, root: Path) -> Sent:
+    """Put an artifact where nothing stands: its blobs, then its manifest. UnreachableError, RefusedError."""
+    there = find(objects, artifact.key, root)
+    if there is not None:
+        return Sent(there=there, bytes=0)
+    text = shared_text(artifact)
+    manifest = read_shared(text, artifact.key, root / INCOMING / artifact.key)
+    blobs = {
+        part.sha256: (artifact.path / entry.name, part.start, part.bytes)
+        for entry in artifact.files
+        for part in parts_of(entry, manifest.parts)
+    }
+    sent = sum(_each(lambda one: _send_blob(objects, one[0], *one[1]), blobs.items()))
+    if objects.create(artifact_name(artifact.key), text):
+        return Sent(there=manifest, bytes=sent)
+    first = find(objects, artifact.key, root)
+    if first is None:
+        raise RefusedError("it refuses a manifest where none stands")
+    return Sent(there=first, bytes=sent)
+
+
+def _send_blob(objects: ObjectStore, digest: str, path: Path, start: int, size: int) -> int:
+    name = blob_name(digest)
+    known = objects.size(name) if size > LITTLE else None
+    if known is None:
+        with path.open("rb") as stream:
+            stream.seek(start)
+            content = stream.read(size)
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise RefusedError(f"`{path.name}` changed while it was sent")
+        if objects.create(name, content):
+            return size
+        known = objects.size(name)
+    if known != size:
+        raise RefusedError(f"blob {digest[:12]} has {known} bytes there, and {size} here")
+    return 0
+
+
+def fetch(objects: ObjectStore, manifest: SharedManifest, root: Path) -> Path:
+    """Take the files of an artifact into `incoming/<key>` and return that folder; goes on from what is there.
+
+    UnreachableError, RefusedError, OSError.
+    """
+    artifact = manifest.artifact
+    folder = root / INCOMING / artifact.key
+    files = folder / FILES
+    _keep_only(files, {entry.name for entry in artifact.files}, root)
+    writing.make_folder(files, below=root)
+    missing = sum(entry.bytes for entry in artifact.files) - _size(files)
+    if missing > (free := shutil.disk_usage(root).free):
+        raise RefusedError(f"it has {missing / 1e6:.0f} MB more, and {free / 1e6:.0f} MB are free")
+    for entry in artifact.files:
+        writing.make_folder((files / entry.name).parent, below=root)
+    _each(lambda entry: _fetch_file(objects, entry, files, manifest.parts), artifact.files)
+    for inner in (files, *(path for path in files.rglob("*") if path.is_dir())):
+        writing.sync_names(inner)
+    return folder
+
+
+def _fetch_file(
+    objects: ObjectStore, entry: FileEntry, files: Path, digests: Mapping[str, tuple[str, ...]]
+) -> None:
+    path, whole = files / entry.name, hashlib.sha256()
+    # links are not followed: the folder may have come with a project
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    with os.fdopen(handle, "r+b") as stream:
+        for part in parts_of(entry, digests):
+            content = _kept(stream, part.start, part.bytes, part.sha256)
+            if content is None:
+                content = _blob(objects, part.sha256, part.bytes)
+                stream.seek(part.start)
+                stream.truncate()
+                stream.write(content)
+            whole.update(content)
+        stream.truncate(entry.bytes)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if whole.hexdigest() != entry.sha256:
+        path.unlink()
+        raise RefusedError(f"`{entry.name}` does not have its digest")
+    # the time of its manifest: a file of the same size and time is not hashed again
+    os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns))
+
+
+def _kept(stream: BinaryIO, start: int, size: int, digest: str) -> bytes | None:
+    """A part that an earlier transfer left; None where it is not whole."""
+    stream.seek(start)
+    content = stream.read(size)
+    return content if content and hashlib.sha256(content).hexdigest() == digest else None
+
+
+def _blob(objects: ObjectStore, digest: str, size: int) -> bytes:
+    try:
+        content = objects.get(blob_name(digest), limit=min(size, PART))
+    except OversizeError as error:
+        raise RefusedError(
+            f"blob {digest[:12]} has more than the {size} bytes it is to have"
+        ) from error
+    if content is None:
+        raise RefusedError(f"blob {digest[:12]} is not there")
+    if len(content) != size or hashlib.sha256(content).hexdigest() != digest:
+        raise RefusedError(f"blob {digest[:12]} does not have its digest")
+    return content
+
+
+def _keep_only(files: Path, names: set[str], root: Path) -> None:
+    """Remove what an earlier transfer of another manifest left, and all that is no plain file."""
+    for path in sorted(files.rglob("*")) if files.is_dir() and not files.is_symlink() else []:
+        is_known = path.relative_to(files).as_posix() in names and path.is_file()
+        if path.is_symlink() or not (is_known or path.is_dir()):
+            writing.remove(path, below=root)
+
+
+def _size(files: Path) -> int:
+    return sum(path.stat().st_size for path in files.rglob("*") if path.is_file())
+
+
+def _each[T, R](call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Call each, a few at once; the first error ends it."""
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        return list(pool.map(call, items))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -126,10 +126,13 @@ class Findings:
         examples: Iterable[Shown] | ByRow = (),
     ) -> None:
         """Keep a finding, and its problem when the check says `fail`."""
-        is_by_row = isinstance(examples, ByRow)
-        shown = _first(examples) if is_by_row else tuple(islice(examples, PLACES))
         finding = DataFinding(check=check, action=action, count=count, message=message)
-        self._entries.append((finding, examples if is_by_row else shown))
+        if isinstance(examples, ByRow):
+            shown = _first(examples)
+            self._entries.append((finding, examples))
+        else:
+            shown = tuple(islice(examples, PLACES))
+            self._entries.append((finding, shown))
         if action == "fail":
             self.problems.append(refusal(_with_examples(finding, shown, ())))
 

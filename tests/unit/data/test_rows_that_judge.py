@@ -17,7 +17,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.render.progress import SilentProgress
 from engine.stages.data import recipe_slice
-from engine.store import make_key
+from engine.store import Artifact, make_key
 
 WORDS = ("amber", "basil", "cedar", "delta", "ember", "flint", "grove", "heron", "inlet", "kelp")
 METRICS = {"classification": "accuracy", "multilabel": "micro_f1", "extraction": "field_f1"}
@@ -53,10 +53,12 @@ def recipe(folder: Path, files: Mapping[str, list[dict[str, Any]]], **changes: A
     return load_recipe(folder / "r.yaml")[0]
 
 
+def never(*_: object) -> Artifact:
+    raise AssertionError("local files are not fetched")
+
+
 def prepared(asked: Recipe) -> Prepared:
-    rows = read_all(
-        fetch_all(asked.data.sources, lambda *_: None, SilentProgress()), SilentProgress()
-    )  # type: ignore[arg-type]
+    rows = read_all(fetch_all(asked.data.sources, never, SilentProgress()), SilentProgress())
     return prepare(rows, asked.task, data=asked.data, splits=asked.splits, refuse=False)
 
 
@@ -170,6 +172,7 @@ def test_leakage_counts_the_rows_that_judge_and_not_the_file_they_are_drawn_from
     )
 
     assert finding(found, "leakage").message.startswith("20 of 20 holdout rows also stand in train")
+    assert found.summary.firewall is not None
     assert found.summary.firewall.found_exact == 20
 
 

@@ -797,6 +797,23 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Least:
+    """A lower bound of a share."""
+
+    min: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selective:
+    """What a model must show that gives no answer where it is not sure."""
+
+    accuracy: Least
+    """Of the rows that it answers."""
+    coverage: Least
+    """Share of all rows that it answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstTeacher:
     """What the student may lose against its teacher, and what it has to save."""
 
@@ -841,6 +858,8 @@ class Acceptance:
     """Paired, against the same training without the synthetic rows."""
     stride: int | None = None
     """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
+    selective: Selective | None = None
+    """None: every row is answered."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -864,6 +883,8 @@ class Export:
     """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
     importance_matrix: bool = False
     """From the training split."""
+    calibrate: bool | None = None
+    """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
     min_parity: float = 0.98
     """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
 
@@ -921,6 +942,11 @@ class Recipe:
     """They change nothing but what review and report say."""
     method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
     """Keys of `method` that the file leaves open, with the reason of their values."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a temperature is fitted to the answers to validation rows."""
+        return bool(self.export.calibrate) or self.acceptance.selective is not None
 
     @property
     def rows_added_by(self) -> Literal["", "synthesize", "teach"]:

@@ -118,6 +118,7 @@ SHOWING: Final[Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]] = {
     "verify": ((("x.bundle.tar",), 1), (("x.bundle.tar", "--key", EVIL), 2)),
     "schema": (((EVIL,), 2),),
     "explain": (((EVIL,), 2),),
+    "mcp": (((EVIL,), 2),),
     "doctor": (((), 0),),
 }  # fmt: skip
 """Each verb with words that make it show a stranger's text, and how it ends."""

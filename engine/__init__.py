@@ -36,6 +36,7 @@ The rooms, from the command line down; each imports only from those below it:
 - `data`: rows to examples: reading, checks, duplicates, splits.
 - `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
 - `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
+- `tracking`: the events of a run as JSON lines; the processes that follow them for MLflow and others.
 - `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
 - `compute`: where a recipe runs, which is no part of it: profiles of the machine's owner, batches of several processes.
 - `recipe`, `kinds`: the recipe's text, rules and value; everything known of each kind of task.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -13,3 +14,16 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Print one line that stays on the screen."""
+
+
+@runtime_checkable
+class MeasuredProgress(Protocol):
+    """A progress that also takes the numbers of a training, which most only show."""
+
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        """Take what an optimizer step of `steps` measured: `loss`, `eval_loss`, `learning_rate`, `grad_norm`.
+
+        `of` is the name of the training where a stage has several.
+        """

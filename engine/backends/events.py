@@ -16,11 +16,14 @@ from engine.backends import first_step, trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
+from engine.progress import MeasuredProgress
 
 LOG = "train.log"
 """In the launch folder."""
 NAMES = {"loss": "loss", "eval_loss": "validation"}
 """What people are shown of the numbers."""
+MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
+"""Numbers of a step that trackers get."""
 LEAST_COSINE = 0.999
 """Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
@@ -94,6 +97,7 @@ class TrainingMonitor:
             # It is known after the first forward pass, so it comes with a log and not with the start.
             self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
             self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
+            self._measured(event)
 
     def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
         """Take an event of a further process: what it took, and what refuses a training. As `handle`."""
@@ -150,6 +154,11 @@ class TrainingMonitor:
         # A training that went on has not seen its first step.
         first = None if self._facts.get("resumed_from") else self._divergences[0]
         self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
+
+    def _measured(self, event: Mapping[str, Any]) -> None:
+        numbers = {name: float(event[name]) for name in MEASURED if name in event}
+        if isinstance(self._progress, MeasuredProgress):
+            self._progress.measured(int(event["step"]), self.steps, numbers)
 
     def _step(self, step: int) -> None:
         self.done = step

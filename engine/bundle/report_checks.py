@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.bundle.contents import Contents
 from engine.bundle.scores import NEAR, same, unequal
 from engine.evidence import DataSummary, Interval, Report, StageStatus
+from engine.lock.hardware import RANKS
 from engine.metrics.intervals import wilson
 from engine.pipeline.report import accepted_steps, accepted_summary
 from engine.recipe.model import Recipe
@@ -155,6 +156,12 @@ def _machine(found: Contents) -> Iterator[str]:
     shown = report.environment.get("platform", platform)
     if {"system", "machine"} <= locked.keys() and shown != platform:
         yield f"the machine is `{shown}` in the report, `{platform}` in the lock"
+    together = locked.get(RANKS, {})
+    processes = together.get("processes", 1) if isinstance(together, Mapping) else together
+    if report.training is not None and (report.training.processes or 1) != processes:
+        yield (
+            f"{report.training.processes or 1} processes trained together in the report, {processes} in the lock"
+        )
 
 
 def _costs(report: Report) -> Iterator[str]:

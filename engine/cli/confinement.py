@@ -144,15 +144,15 @@ def _begin_fetching(remote: Named, root: Path) -> None:
 
 def confine_asking(
     options: argparse.Namespace,
-    gguf: Path,
+    model: Iterable[Path],
     root: Path,
     *,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
 ) -> None:
-    """Give up for good what asking an exported model does not need; one line on stderr where this machine cannot.
+    """Give up for good what asking a model does not need; one line on stderr where this machine cannot.
 
-    EnvironmentProblem X825 where the kernel refuses what it offers.
+    `model` are the model's files and folders. EnvironmentProblem X825 where the kernel refuses what it offers.
     """
     if not options.has_own_process:
         return
@@ -162,9 +162,8 @@ def confine_asking(
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
         return
-    # `task.json` and the tokenizer stand beside the model.
     rights = rights_of_a_run(
-        project=(), reads=[gguf, gguf.parent, *reads], writes=[root, *writes], is_remote=False
+        project=(), reads=[*model, *reads], writes=[root, *writes], is_remote=False
     )
     _confine(rights, "the answer")
 

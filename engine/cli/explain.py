@@ -1,9 +1,13 @@
-"""Explain an error code: what it means, why the rule stands, what to do."""
+"""Explain an error code: what it means, why the rule stands, what to do; or, to a coding agent, how to use all this.
+
+`recipe explain skill` prints SKILL.md, which agents read from a folder such as `.claude/skills/slm-recipe`.
+"""
 
 from __future__ import annotations
 
 import argparse
 from difflib import get_close_matches
+from pathlib import Path
 from textwrap import indent
 
 from engine.cli.output import show
@@ -13,13 +17,18 @@ from engine.recipe.rules import all_codes, code_page
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("code", metavar="CODE", nargs="?", help="such as R104; default: list them")
+    parser.add_argument(
+        "code", metavar="CODE", nargs="?", help="such as R104, or skill; default: list the codes"
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the page of one code, or the list of all."""
     if not options.code:
         show("\n".join(f"{code}  {page.title}" for code, page in all_codes().items()))
+        return
+    if options.code == "skill":
+        show(skill())
         return
     page = code_page(options.code)
     if page is None:
@@ -31,3 +40,8 @@ def run(options: argparse.Namespace) -> None:
         parts = (page.wrong.replace("▸", ""), page.right)
         wrong, right = (indent(part, "  ") for part in parts)
         show(f"\nwrong:\n\n{wrong}\n\nright:\n\n{right}")
+
+
+def skill() -> str:
+    """Return the guide for coding agents, in the form of the Agent Skills format."""
+    return Path(__file__).with_name("SKILL.md").read_text(encoding="utf-8")

@@ -45,6 +45,7 @@ VERBS: dict[str, str] = {
     "verify": "check such a file offline: digests, verdicts, who signed",
     "schema": "print the recipe schema, or explain one key",
     "explain": "explain an error code",
+    "mcp": "serve the verbs to a coding agent, by the Model Context Protocol",
     "doctor": "show what this machine has, and what is missing",
 }
 """Every verb is the module of that name in `engine.cli` (`try` is `try_`), imported when it is called."""

@@ -17,16 +17,21 @@ from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
 from engine.cli.place import add_quiet, add_store, log_file, store_of
-from engine.cli.report import named_gguf
+from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.errors import RecipeError, StoreError
 from engine.files import leases
 from engine.recipe.formats import FORMATS
 from engine.render.styled_text import cleaned
+from engine.runs.find import is_model_file
 
 if TYPE_CHECKING:
-    from engine.runs.predict_rows import AnsweredRows, Summary
+    from engine.progress import Progress
+    from engine.runs.model_forms import WeightsModel
+    from engine.runs.predict_rows import AnsweredRows, ModelFile, Summary
+    from engine.runtime.rendering.calibration_file import FileCalibration
+    from engine.store import Store
 
 READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
 
@@ -37,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
     parser.add_argument("file", metavar="FILE", help="the rows; - reads JSON lines from stdin")
+    add_form(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
         help="where rows and answers go: .jsonl, .csv, .tsv or .parquet",
@@ -51,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1",
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
     add_quiet(parser)
     add_store(parser)
@@ -83,23 +89,50 @@ def _answered(
 ) -> AnsweredRows:
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
-    from engine.runs.predict_rows import Asking, ModelFile, RowFile, answer_rows
+    from engine.runs.predict_rows import Asking, RowFile, answer_rows, threshold_of
     from engine.store import Store
 
-    gguf = named_gguf(options)
+    watcher = Console(terminal, quiet=options.quiet)
+    model = asked_model(options, Store(root), watcher.stage("predict"))
     output = [options.output.absolute().parent] if options.output else []
-    confine_asking(options, gguf, root, reads=[path], writes=output)
-    model = ModelFile.of(gguf)
+    confine_asking(options, model.places, root, reads=[path], writes=output)
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
-    watcher = Console(terminal, quiet=options.quiet)
     asking = Asking(
         store=Store(root),
         threads=detect_device().cores,
         progress=watcher.stage("predict"),
-        abstain_below=options.abstain_below,
+        abstain_below=threshold_of(model, options.abstain_below),
     )
     return answer_rows(rows, model, asking)
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """In which form a model is asked."""
+    parser.add_argument(
+        "--form", choices=("gguf", "merged", "adapter"), default="gguf",
+        help="gguf: the file that ships (default); merged or adapter: a run's model by transformers",
+    )  # fmt: skip
+
+
+def asked_model(
+    options: argparse.Namespace, store: Store, progress: Progress
+) -> ModelFile | WeightsModel:
+    """Return the model that the options name, in its form. RecipeError R424; raises as `named_gguf`."""
+    if options.form == "gguf":
+        from engine.runs.predict_rows import ModelFile
+
+        return ModelFile.of(named_gguf(options))
+    if is_model_file(options.model):
+        raise RecipeError.one(
+            "R424",
+            f"`{options.model}` is a GGUF file, which has no form `{options.form}`",
+            hint="name the recipe or its run, or leave --form out",
+        )
+    from engine.runs.model_forms import WeightsModel
+
+    run = find_run(options.model, options)
+    return WeightsModel.of(run, store, form=options.form, progress=progress)
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:
@@ -136,11 +169,29 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
         lines.append(f"{answered.resumed:,} of them were answered by an earlier call")
     if summary.abstained:
         lines.append(f"{summary.abstained:,} abstained: less sure than {answered.abstain_below:g}")
+    lines += calibration_lines(answered.task.calibration, answered.abstain_below)
     if summary.without_answer:
         lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
     if summary.labels:
         lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
     return "\n".join([*lines, ""])
+
+
+def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list[str]:
+    """Return what probabilities stand on, and whose threshold it is, for a person; nothing without a calibration."""
+    if kept is None:
+        return []
+    lines = []
+    if kept.fitted_rows:
+        rows = f"{kept.fitted_rows:,} validation rows"
+        lines.append(
+            f"probabilities are calibrated: temperature {kept.temperature:.3g}, fitted on {rows}"
+        )
+    if kept.abstain_below is not None and bound == kept.abstain_below:
+        lines.append(
+            f"{bound:.4g} is the model's own threshold; --abstain-below 0 answers every row"
+        )
+    return lines
 
 
 def probability(text: str) -> float:

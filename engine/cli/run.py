@@ -7,6 +7,7 @@ import os
 import sys
 
 from engine.cli.confinement import Needs, add_unconfined, confine_run
+from engine.cli.following import add_following, followed, followers_of
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_compute,
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--frozen", frozen)
     update = "compare nothing with the lock, and let an accepted run take its place"
     add_flag(lock, "--update-lock", update)
+    add_following(parser)
     add_compute(parser)
     parser.add_argument(
         "--parallel", metavar="N", type=_count,
@@ -71,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     from engine.render.report.summary import closing_block
     from engine.runs.run import run_recipe
 
+    followers = followers_of(options)
     recipe, warnings = read_recipe(options)
     profile = compute_of(options)
     sharing = sharing_of(options, profile.store)
@@ -82,23 +85,25 @@ def run(options: argparse.Namespace) -> int:
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
     place = sharing.place if sharing else None
-    confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
-    with others_to(log_file(root, "run")) as terminal:
-        result = run_recipe(
-            recipe,
-            warnings,
-            root=root,
-            options=RunOptions(
-                until=options.until,
-                force=tuple(options.force),
-                ranks=profile.ranks,
-                at_once=options.parallel or profile.parallel,
-                sharing=sharing,
-            ),
-            lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
-            watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
-        )
-    show_problems(result.warnings)
+    with followed(followers, root) as (events, not_followed):
+        confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
+        with others_to(log_file(root, "run")) as terminal:
+            result = run_recipe(
+                recipe,
+                warnings,
+                root=root,
+                options=RunOptions(
+                    until=options.until,
+                    force=tuple(options.force),
+                    ranks=profile.ranks,
+                    at_once=options.parallel or profile.parallel,
+                    sharing=sharing,
+                    events=events,
+                ),
+                lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
+                watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
+            )
+    show_problems([*result.warnings, *not_followed])
     if result.error is not None:
         show_problems(result.error.problems)
     if options.format == "json":

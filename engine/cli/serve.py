@@ -16,9 +16,8 @@ import socket
 from pathlib import Path
 
 from engine.cli.confinement import confine_asking
-from engine.cli.place import STORE, add_flag, add_store
-from engine.cli.predict import probability
-from engine.cli.report import named_gguf
+from engine.cli.place import STORE, add_flag, add_store, store_of
+from engine.cli.predict import add_form, asked_model, calibration_lines, probability
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
 
@@ -30,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
+    add_form(parser)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
     parser.add_argument(
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1",
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
     parser.add_argument(
         "--most-waiting", metavar="N", type=int, default=1024,
@@ -66,23 +66,27 @@ def run(options: argparse.Namespace) -> None:
             "X646", f"`{error.name}` is not installed", hint="pip install 'slm-recipe[gguf,serve]'"
         ) from error
     from engine.environment import detect_device
+    from engine.render.progress import SilentProgress
     from engine.runs.find import is_model_file
-    from engine.runs.predict_rows import ModelFile
-    from engine.serving.asker import ServedModel
+    from engine.runs.model_forms import WeightsModel
+    from engine.runs.predict_rows import threshold_of
+    from engine.serving.asker import ServedModel, ServedWeights
+    from engine.store import Store
 
-    gguf = named_gguf(options)
-    model = ModelFile.of(gguf)
-    asker = ServedModel(
-        gguf=gguf,
-        task=model.task,
-        threads=detect_device().cores,
-        most_waiting=options.most_waiting,
+    model = asked_model(options, Store(store_of(options)), SilentProgress())
+    bound = threshold_of(model, options.abstain_below)
+    most, threads = options.most_waiting, detect_device().cores
+    asker: ServedModel = (
+        ServedWeights(model=model, task=model.task, threads=threads, most_waiting=most)
+        if isinstance(model, WeightsModel)
+        else ServedModel(gguf=model.gguf, task=model.task, threads=threads, most_waiting=most)
     )
+    is_file = is_model_file(options.model)
     service = Service(
-        name=gguf.stem if is_model_file(options.model) else options.model,
+        name=Path(options.model).stem if is_file else options.model,
         asker=asker,
         limits=Limits(seconds=options.seconds),
-        abstain_below=options.abstain_below,
+        abstain_below=bound,
         key=key,
         hosts=(*LOCAL, *options.allowed_host),
     )
@@ -101,12 +105,14 @@ def run(options: argparse.Namespace) -> None:
 
     async def serve() -> None:
         async with asker.running():
-            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n")
+            lines = calibration_lines(model.task.calibration, bound)
+            shown_lines = "".join(f"{line}\n" for line in lines)
+            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n{shown_lines}")
             await uvicorn.Server(config).serve(sockets=[listener])
 
     with listener:
         # It stays: no other socket of the internet can be opened from here on.
-        confine_asking(options, gguf, Path(options.store or STORE))
+        confine_asking(options, model.places, Path(options.store or STORE))
         asyncio.run(serve())
 
 

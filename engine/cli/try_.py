@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     gguf = named_gguf(options)
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
-    confine_asking(options, gguf, Path(options.store or STORE))
+    confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 
     with leases.temporary_folder() as folder:

@@ -75,6 +75,8 @@ class RunOptions:
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     input_check: InputCheck | None = None
     """Can stop a run, and changes nothing else."""
+    events: Path | None = None
+    """The file that the run's events are written to, below the store's root; None for one of its own."""
     ranks: Ranks = ONE
     """The processes of each training."""
     at_once: int = 1

@@ -112,10 +112,14 @@ def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
 
 def _hub_caches(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
     """Yield where fetched files of the hub lie, without what stands beside them: the user's token."""
-    yield from (Path(variables[name]) for name in HUB_CACHES if variables.get(name))
-    root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
-    for folder in (Path(variables.get("HF_HOME") or root / "huggingface"), root / "huggingface"):
-        yield folder / "hub"
+    named = [Path(variables[name]) for name in HUB_CACHES if variables.get(name)]
+    root = Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
+    for folder in (*named, Path(variables.get("HF_HOME") or root) / "hub"):
+        if folder.is_absolute():
+            # What is not there yet could not be allowed.
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+            yield folder
 
 
 def _places(tool: str) -> Iterator[str]:

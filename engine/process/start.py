@@ -194,6 +194,12 @@ class Child:
         stream.write(text.encode("utf-8"))
         stream.flush()
 
+    def close_input(self) -> None:
+        """Say that nothing more will be sent."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
     def line(self) -> str:
         """Return the next line of its output without its end; "" at the end of all."""
         stream = self._process.stdout

@@ -10,11 +10,11 @@ import difflib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 from engine.data.examples.template import (
     MissingColumnError,
@@ -32,7 +32,7 @@ from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
-from engine.runtime.llama.client import answers_to
+from engine.runtime.llama.client import Answer, answers_to
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.store import Store, sha256_of
 
@@ -43,6 +43,42 @@ PART: Final = 1024
 LIST_FORMS: Final = (AnswerForm.LABEL, AnswerForm.LABELS)
 
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml"]
+
+
+class AskedModel(Protocol):
+    """A model that rows are put to."""
+
+    @property
+    def task(self) -> TaskFile:
+        """How it is asked."""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Its files and folders, which asking it reads."""
+
+    def payload(self) -> Mapping[str, Any]:
+        """What its answers depend on, for the key of what is answered."""
+
+    def answers(
+        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
+    ) -> list[Answer]:
+        """Return its answers to texts. StageError, EnvironmentProblem where it fails."""
+
+
+def threshold_of(model: AskedModel, given: float | None) -> float | None:
+    """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
+    kept = model.task.calibration
+    return kept.abstain_below if given is None and kept is not None else given
+
+
+def require_answers(task: Task) -> None:
+    """RecipeError R316 for a kind of task whose model no row can be put to."""
+    if task.spec.by_likelihood:
+        raise RecipeError.one(
+            "R316",
+            f"a model of kind `{task.kind}` has no answer to a row",
+            hint="recipe try MODEL TEXT shows how it goes on with a text",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +92,29 @@ class ModelFile:
     def of(cls, gguf: Path) -> ModelFile:
         """Return a file's model. RecipeError R316 where no row can be put to it; StageError X642."""
         found = cls(gguf=gguf, task=read_task_file(gguf.parent))
-        task = found.task.task
-        if task.spec.by_likelihood:
-            raise RecipeError.one(
-                "R316",
-                f"a model of kind `{task.kind}` has no answer to a row",
-                hint="recipe try MODEL TEXT shows how it goes on with a text",
-            )
+        require_answers(found.task.task)
         return found
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The file, and the folder where `task.json` and the tokenizer stand beside it."""
+        return self.gguf, self.gguf.parent
+
+    def payload(self) -> Mapping[str, Any]:
+        """Return the digests of the file and of how it is asked, and the version of llama.cpp."""
+        return {
+            "gguf": sha256_of(self.gguf),
+            "task": sha256_of(self.gguf.parent / FILE),
+            "inferna": version_of("inferna"),
+        }
+
+    def answers(
+        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
+    ) -> list[Answer]:
+        """Return the answers of llama.cpp. Raises as `answers_to`."""
+        return answers_to(
+            self.gguf, self.task, texts, threads=threads, workdir=workdir, progress=progress
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +126,7 @@ class RowFile:
     template: Template
 
     @classmethod
-    def of(cls, path: Path, model: ModelFile, *, format_: str, template: str) -> RowFile:
+    def of(cls, path: Path, model: AskedModel, *, format_: str, template: str) -> RowFile:
         """Return a file that is read as a recipe reads one without further keys.
 
         `format_` is what `data.sources.format` may be; `template` stands in the place of the task's own, "" for that
@@ -197,24 +248,25 @@ class Asking:
     """A probability; less is no answer."""
 
 
-def answer_rows(rows: RowFile, model: ModelFile, asking: Asking) -> AnsweredRows:
+def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRows:
     """Ask the model every row that was not answered before.
 
     Raises:
         DataError: a row cannot be read, or a column is missing (D301, D302); nothing is asked then.
-        StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
+        StageError, EnvironmentProblem: what runs the model, or the model, fails.
 
     """
     columns, count = _looked_through(rows)
+    kept = model.task.calibration
     payload = {
         "revision": REVISION,
-        "gguf": sha256_of(model.gguf),
-        "task": sha256_of(model.gguf.parent / FILE),
+        **model.payload(),
+        # the probabilities that are kept stand on it
+        **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
         # of the name its suffix says how the rows are read
         "read_as": [rows.source.format, *rows.path.suffixes],
         "template": [*rows.template.pieces, *rows.template.columns],
-        "inferna": version_of("inferna"),
     }
     folder = asking.store.scratch_for("predict", payload)
     resumed = 0
@@ -234,15 +286,16 @@ def answer_rows(rows: RowFile, model: ModelFile, asking: Asking) -> AnsweredRows
 
 
 def _answers(
-    texts: Sequence[str | None], model: ModelFile, folder: Path, *, threads: int, progress: Progress
+    texts: Sequence[str | None],
+    model: AskedModel,
+    folder: Path,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     asked = [text for text in texts if text is not None]
     found = iter(
-        answers_to(
-            model.gguf, model.task, asked, threads=threads, workdir=folder, progress=progress
-        )
-        if asked
-        else ()
+        model.answers(asked, threads=threads, workdir=folder, progress=progress) if asked else ()
     )
     for text in texts:
         if text is None:

@@ -42,10 +42,12 @@ from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
 from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute
+from engine.runs.events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
 from engine.store import Artifact, Store, make_key
 from engine.store.leftovers import remove_leftovers
 from engine.store.remote.store import open_store
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
+from engine.tracking.stream import STAGE_BEGUN, EventStream
 from engine.training.row_lengths import row_lengths
 
 
@@ -69,21 +71,24 @@ _KNOWN = (StageStatus.REUSED, StageStatus.SKIPPED)
 
 @dataclass(frozen=True, slots=True)
 class _LockingWatcher:
-    """A watcher that has the lock written as soon as the splits are drawn."""
+    """A watcher that has the lock written as soon as the splits are drawn, and writes down what happens."""
 
     watcher: Watcher
     keeper: LockWriter
     tracker: CostTracker
+    events: EventStream
 
     def stage(self, name: str) -> Progress:
         if name == "train":
             self.tracker.before_training()
-        return self.watcher.stage(name)
+        self.events.write(STAGE_BEGUN, stage=name)
+        return RecordedProgress(stage=name, inner=self.watcher.stage(name), events=self.events)
 
     def ended(self, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe) -> None:
         if record.stage == "data" and "data" in artifacts:
             self.keeper.after_data(artifacts["data"])
         self.tracker.keep(record, artifacts, recipe)
+        ended(self.events, record, artifacts, recipe)
         self.watcher.ended(record, artifacts, recipe)
 
 
@@ -97,6 +102,7 @@ class _Ending:
     """Of the recipe's file, as it was when the run began."""
     warnings: tuple[Problem, ...]
     costs: tuple[StageCost, ...]
+    events: EventStream
 
 
 def run_recipe(
@@ -153,18 +159,26 @@ def run_recipe(
         tracker.begin()
         remove_leftovers(store)
         remove_parts(lock_path(recipe.file))
-        watcher = _LockingWatcher(watcher, keeper, tracker)
-        state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
-        try:
-            costs = tracker.costs(state.records, state.artifacts)
-            ending = _Ending(
-                keeper=keeper, lock=lock, text=text, warnings=tuple(warnings), costs=costs
-            )
-            return _finish(state, store, ending)
-        except EngineError:
-            if state.error is not None:  # a disk that is full for a stage is full for its report
-                raise state.error from None
-            raise
+        with events_of(recipe, options, root) as events:
+            watcher = _LockingWatcher(watcher, keeper, tracker, events)
+            state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
+            try:
+                costs = tracker.costs(state.records, state.artifacts)
+                ending = _Ending(
+                    keeper=keeper,
+                    lock=lock,
+                    text=text,
+                    warnings=tuple(warnings),
+                    costs=costs,
+                    events=events,
+                )
+                return _finish(state, store, ending)
+            except EngineError:
+                if (
+                    state.error is not None
+                ):  # a disk that is full for a stage is full for its report
+                    raise state.error from None
+                raise
 
 
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
@@ -230,7 +244,10 @@ def _recorded(
     if state.outcome == "accepted" and keeper.now is not None:
         # before the record, which holds its digest
         write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
+    last = files_and_end(ending.events, report, code)
+    keep(ending.events, run, last)
     runs.record(run, _record(state, report, code))
+    ending.events.append(last)
     keeper.keep()
     return RunResult(
         code=code,
@@ -238,7 +255,11 @@ def _recorded(
         folder=run,
         error=state.error,
         events=tuple(keeper.messages),
-        warnings=(*keeper.problems, *store.problems()),
+        warnings=(
+            *keeper.problems,
+            *store.problems(),
+            *(() if ending.events.is_whole else (not_kept(),)),
+        ),
     )
 
 

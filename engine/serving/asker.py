@@ -21,6 +21,8 @@ from engine.files.reading import parse_json
 from engine.process import start as processes
 from engine.process.policies import LLAMA, rights_of
 from engine.process.start import Child, module
+from engine.render.progress import SilentProgress
+from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import Answer, from_json, read_answers, request_for
 from engine.runtime.rendering.task_file import TaskFile
 
@@ -80,7 +82,7 @@ class _Process:
 class ServedModel:
     """Questions in, answers out, by one process after another."""
 
-    gguf: Path
+    gguf: Path = Path()
     task: TaskFile
     threads: int
     most_waiting: int
@@ -193,4 +195,32 @@ class ServedModel:
         counts = map(len, answers.token_ids)
         return [
             ModelReply(answer=one, prompt_tokens=n) for one, n in zip(found, counts, strict=True)
+        ]
+
+
+@dataclass(slots=True, kw_only=True)
+class ServedWeights(ServedModel):
+    """The same with a model that transformers runs in this process: it cannot be ended while it computes."""
+
+    model: WeightsModel
+    _is_loaded: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model is in memory."""
+        return self._is_loaded
+
+    def _start(self) -> None:
+        # asked once, so that it is in memory and known to work before the first request
+        self.model.answers(["-"], threads=self.threads, workdir=Path(), progress=SilentProgress())
+        self._is_loaded = True
+
+    def _exchange(self, texts: list[str]) -> list[ModelReply]:
+        found = self.model.answers(
+            texts, threads=self.threads, workdir=Path(), progress=SilentProgress()
+        )
+        self.batches += 1
+        return [
+            ModelReply(answer=one, prompt_tokens=self.model.prompt_tokens(text))
+            for one, text in zip(found, texts, strict=True)
         ]

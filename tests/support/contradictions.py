@@ -260,6 +260,7 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
         put(0.5, "comparisons", 0, "interval", "confidence"),
         "its interval is one of 0.5",
     ),
+    "several processes": (put(2, "training", "processes"), "2 processes trained together"),
     "another platform": (put("Darwin arm64", "environment", "platform"), "the machine is"),
     "a cost of nothing": (put("audit", "costs", 0, "stage"), "a cost is of `audit`"),
     "inputs of the draw": (put("x", "inputs", of="lock"), "`inputs` of the lock is no sha256"),

@@ -67,6 +67,7 @@ FALSE: dict[str, tuple[Callable[[Facts], None], str]] = {
     "precision": (put("precision", "bf16"), "precision"),
     "threads": (put("threads", 99), "threads"),
     "hardware": (put("hardware/cores", 512), "cores"),
+    "processes": (put("hardware/world", {"processes": 8}), "processes"),
     "version": (put("versions/torch", "1.0.0"), "torch"),
     "base model": (put("base_model/files/config.json", OTHER), "config.json"),
     "reference": (put("base_model/reference/path", "elsewhere"), "reference"),

@@ -60,6 +60,7 @@ def test_the_run_folder_holds_the_model_in_every_asked_format(folder: Path) -> N
         "README.md",
         "Modelfile",
         "adapter",
+        "events.jsonl",
         "model",
         "model-Q4_K_M.gguf",
         "recipe.yaml",

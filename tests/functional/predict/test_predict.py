@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -13,9 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import StageError
+from engine.render.progress import SilentProgress
 from engine.runs import predict_rows
+from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import answers_to
+from engine.serving.asker import ServedWeights
+from engine.store import Store
 from support.project import Project
+from support.runs import run_folders
 
 NAME = "tiny"
 
@@ -165,3 +171,60 @@ def test_another_template_asks_another_column(finished: Project) -> None:
     outcome = finished.run("predict", NAME, str(rows), "--input", "{title}: {body}")
 
     assert json.loads(outcome.out)["prediction"] in ("negative", "positive")
+
+
+def judged(project: Project, name: str) -> dict[str, dict[str, Any]]:
+    """What a stage found for the holdout, by id."""
+    store = project.folder / ".recipe" / "store"
+    answers = next(iter(store.rglob(name)))
+    return {row["id"]: row for row in map(json.loads, answers.read_text("utf-8").splitlines())}
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [("merged", "predictions.merged.jsonl"), ("adapter", "predictions.holdout.jsonl")],
+)
+def test_another_form_is_answered_as_its_own_stage_judged_it(
+    finished: Project, form: str, name: str
+) -> None:
+    by_id = judged(finished, name)
+    expected = [by_id[row["id"]] for row in verified(finished).values()]
+    rows = write_csv(finished.folder / "new.csv", [*verified(finished)])
+
+    outcome = finished.run("predict", NAME, str(rows), "--form", form)
+
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0, outcome.err
+    assert [row["prediction"] for row in found] == [row["label"] for row in expected]
+    assert [row["probability"] for row in found] == pytest.approx(
+        [row["probability"] for row in expected], abs=1e-6
+    )
+
+
+def test_a_file_has_no_other_form(finished: Project) -> None:
+    (run,) = run_folders(finished.folder / ".recipe")
+    rows = write_csv(finished.folder / "new.csv", ["a film"])
+
+    outcome = finished.run("predict", str(run / "model-Q4_K_M.gguf"), str(rows), "--form", "merged")
+
+    assert (outcome.code, "R424" in outcome.err) == (2, True)
+
+
+def test_another_form_is_served_with_the_answers_of_predict(finished: Project) -> None:
+    texts = ["a lovely film", "a dull film"]
+    (run,) = run_folders(finished.folder / ".recipe")
+    store = Store(finished.folder / ".recipe")
+    model = WeightsModel.of(run, store, form="merged", progress=SilentProgress())
+    asker = ServedWeights(model=model, task=model.task, threads=1, most_waiting=8)
+
+    async def ask() -> list[Any]:
+        assert not asker.is_ready
+        async with asker.running():
+            assert asker.is_ready
+            return await asker.ask(texts, seconds=60)
+
+    replies = asyncio.run(ask())
+    alone = model.answers(texts, threads=1, workdir=run, progress=SilentProgress())
+
+    assert [one.answer.stated for one in replies] == [one.stated for one in alone]
+    assert all(one.prompt_tokens > 2 for one in replies)

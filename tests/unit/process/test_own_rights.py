@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.process.confine import available
+from engine.process.own_rights import rights_of_a_run
 
 pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
 
@@ -111,3 +112,18 @@ def test_the_report_says_what_is_confined() -> None:
     assert _found("local")["before"].startswith("child processes only: landlock")
     assert _found("local")["after"] == f"confined: landlock {number}, no network"
     assert _found("remote")["after"].endswith("network for what is fetched and asked only")
+
+
+def test_the_caches_of_the_hub_are_there_before_they_are_allowed(tmp_path: Path) -> None:
+    rights = rights_of_a_run(
+        project=[],
+        reads=[],
+        writes=[],
+        is_remote=False,
+        reads_hub=True,
+        variables={"HF_HOME": str(tmp_path)},
+    )
+
+    assert (tmp_path / "hub").is_dir()
+    assert str(tmp_path / "hub") in rights.read
+    assert not {str(tmp_path), str(tmp_path / "hub")} & set(rights.write)

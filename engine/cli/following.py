@@ -1,0 +1,55 @@
+"""`--track` and `--notify`: what follows a run while it goes on."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli.place import allowed
+from engine.errors import Problem
+
+if TYPE_CHECKING:
+    from engine.tracking.followers import Follower
+
+
+def add_following(parser: argparse.ArgumentParser) -> None:
+    """Declare both options."""
+    parser.add_argument(
+        "--track", metavar="KIND[=WHERE]", action="append", default=[],
+        help="follow the run with mlflow, tensorboard, trackio or wandb, in this folder or on this server;"
+        " may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--notify", metavar="URL", action="append", default=[],
+        help="send one line to this apprise address, or env:NAME, at the end; may be repeated",
+    )  # fmt: skip
+
+
+def followers_of(options: argparse.Namespace) -> list[Follower]:
+    """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
+    if not (options.track or options.notify):
+        return []
+    from engine.tracking.followers import messages_to, tracker_of  # only where it is asked for
+
+    given = allowed(options)
+    found = [tracker_of(text, given) for text in options.track]
+    return [*found, messages_to(options.notify)] if options.notify else found
+
+
+@contextlib.contextmanager
+def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | None, list[Problem]]]:
+    """Yield the file that followers read the run's events from, None without any, and what they could not do."""
+    if not followers:
+        yield None, []
+        return
+    from engine.tracking.followers import following
+    from engine.tracking.stream import live_file
+
+    file = live_file(root)
+    with following(followers, file, root) as problems:
+        yield file, problems
+    with contextlib.suppress(OSError):
+        file.unlink()

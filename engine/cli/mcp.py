@@ -1,0 +1,24 @@
+"""Serve the verbs to a coding agent over stdio, by the Model Context Protocol.
+
+An agent's settings name the command `recipe mcp` and the folder that it works in. It may check, plan, look at the data,
+explain, compare and read reports there; `run` is offered with `--allow-run` only.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from engine.cli.place import add_flag
+from engine.errors import needs_extra
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_flag(parser, "--allow-run", "offer `run` too, which trains and takes long")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Serve until standard input ends."""
+    with needs_extra("`recipe mcp` needs the package `mcp`, which is not installed", "mcp"):
+        from engine.cli.mcp_server import serve
+    serve(allow_run=options.allow_run)

@@ -1,0 +1,178 @@
+"""What a run tells its stream of events (`engine.tracking.stream`), stage by stage and at its end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts import results as flow
+from engine.environment import tool_versions
+from engine.errors import ExitCode, Problem, Severity
+from engine.evidence import Report, Scores, StageRecord, StageStatus, VariantResult
+from engine.files.typed_json import from_json
+from engine.pipeline.loop import RunOptions
+from engine.pipeline.report import describe
+from engine.progress import MeasuredProgress, Progress
+from engine.recipe.model import PathRef, Recipe
+from engine.store import Artifact
+from engine.store.runs import write_text
+from engine.tracking import stream
+from engine.tracking.stream import EventStream
+
+Artifacts = Mapping[str, Artifact]
+JUDGES = ("gate", "verify")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedProgress:
+    """The progress of a stage, whose measured steps are written to the stream too."""
+
+    stage: str
+    inner: Progress
+    events: EventStream
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        """Show how far it is."""
+        self.inner.update(done, total, unit, **facts)
+
+    def note(self, text: str) -> None:
+        """Show one line that stays; the stream has none of it, since it may name anything."""
+        self.inner.note(text)
+
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        """Write what a training step has measured."""
+        self.events.write(
+            stream.STEP, stage=self.stage, of=of or None, step=step, steps=steps, values=numbers
+        )
+        if isinstance(self.inner, MeasuredProgress):
+            self.inner.measured(step, steps, numbers, of=of)
+
+
+@contextlib.contextmanager
+def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[EventStream]:
+    """Yield the stream of a run, begun. A file that nobody has named is deleted, since the run's folder has a copy."""
+    events = EventStream(options.events or stream.live_file(root), below=root)
+    try:
+        _begin(events, recipe)
+        yield events
+    finally:
+        events.close()
+        if options.events is None:
+            events.discard()
+
+
+def keep(events: EventStream, run: Path, last: str) -> None:
+    """Write the events and the `last` line into the folder of a run, where all of them are there."""
+    text = events.text()
+    if events.is_whole:
+        write_text(run / stream.NAME, text + last)
+
+
+def not_kept() -> Problem:
+    """Say that a run has no events."""
+    return Problem(
+        code="X870",
+        message=f"the run's {stream.NAME} could not be written; its report is whole",
+        hint="look whether the disk is full, or whether somebody else has written below .recipe/logs",
+        severity=Severity.WARNING,
+    )
+
+
+def _begin(events: EventStream, recipe: Recipe) -> None:
+    """Write what is about to be done: the recipe's name, task and method, in its own words."""
+    base = recipe.base_model
+    method = {name: value for name, value in asdict(recipe.method).items() if _is_plain(value)}
+    events.write(
+        stream.BEGUN,
+        recipe=recipe.name,
+        kind=recipe.task.kind,
+        # The path of a local model is that of a machine.
+        base_model="a local model" if isinstance(base, PathRef) else describe(base),
+        backend=recipe.backend.name,
+        method=method,
+        versions=tool_versions(),
+    )
+
+
+def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
+    """Write how a stage ended, and the numbers, checks and verdict that it has left."""
+    if record.stage in artifacts and record.status in (StageStatus.RAN, StageStatus.REUSED):
+        for of, scores in _scores(record.stage, artifacts, recipe):
+            values = {one.name: one.value for one in scores.metrics if one.value is not None}
+            events.write(stream.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values)
+        if record.stage in JUDGES:
+            _judged(events, record.stage, artifacts)
+    # A problem's message may cite a row, so that its code alone stands here.
+    codes = [found for text in record.problems if (found := _code(text))]
+    events.write(
+        stream.STAGE_ENDED,
+        stage=record.stage,
+        status=record.status.value,
+        seconds=record.seconds,
+        problems=codes or None,
+    )
+
+
+def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
+    """Write the files that leave, and return the last line: what the run came to, once it is recorded."""
+    for file in report.files:
+        events.write(
+            stream.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256
+        )
+    return stream.line_of(
+        stream.ENDED,
+        recipe=report.recipe_name,
+        outcome=report.outcome,
+        summary=report.summary,
+        exit_code=int(code),
+        seconds=report.seconds,
+    )
+
+
+def _judged(events: EventStream, stage: str, artifacts: Artifacts) -> None:
+    verdict = flow.verdict(artifacts, stage)
+    for check in verdict.checks:
+        events.write(
+            stream.CHECK,
+            stage=stage,
+            name=check.name,
+            status=check.status.value,
+            got=check.got,
+            direction=check.direction,
+            bound=check.bound,
+            decided_on=check.decided_on,
+            rows=check.n,
+        )
+    events.write(stream.VERDICT, stage=stage, status=verdict.status.value)
+
+
+def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[str, Scores]]:
+    """Yield the scores that a stage has left, each with what was judged."""
+    if stage in flow.ASKING:
+        only = {stage: artifacts[stage]}
+        yield from ((one.name, one.scores) for one in flow.baselines(only, recipe))
+    elif stage == "evaluate":
+        yield from flow.scores(artifacts).items()
+    elif stage == "verify":
+        found = flow.read_json(artifacts["verify"], "verify.json")
+        rungs = [from_json(VariantResult, one) for one in found.get("ladder", ())]
+        yield from ((one.name, one.scores) for one in rungs)
+        if not rungs and found["scores"]["quantized"] is not None:
+            yield "quantized", from_json(Scores, found["scores"]["quantized"])
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float, bool))
+
+
+def _code(headline: str) -> str:
+    """Return the code of a problem's headline, which may stand behind a place."""
+    from engine.recipe.rules import all_codes  # only where a stage failed
+
+    known = all_codes()
+    return next((word for word in headline.split() if word in known), "")

@@ -1,0 +1,205 @@
+"""The merged model or the adapter of an accepted run, asked by transformers with the scorer of `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.artifacts.stage import training_text
+from engine.data.examples.example import Example, iter_examples
+from engine.environment import Device, detect_device, version_of
+from engine.errors import RecipeError
+from engine.inference import predict
+from engine.inference.predict import PredictionInputs
+from engine.parity.calibration import ADAPTER, as_file
+from engine.progress import Progress
+from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
+from engine.recipe.prompt import parse_answer
+from engine.recipe.text.paths import absolute
+from engine.render.json import read_json
+from engine.runs.compare import recipe_of
+from engine.runs.predict_rows import require_answers
+from engine.runtime.llama.client import Answer
+from engine.runtime.rendering.calibration_file import FileCalibration
+from engine.runtime.rendering.task_file import TaskFile, make_task_file
+from engine.sources import base_model_identity, identity
+from engine.sources.digest import DigestMemory
+from engine.store import Artifact, Store
+from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
+
+if TYPE_CHECKING:
+    from engine.runtime.models.load import LoadedModel
+
+FORMS: Final = ("gguf", "merged", "adapter")
+"""The file that ships first: what the others answer was not judged to the end."""
+VERSIONS: Final = ("torch", "transformers", "peft")
+
+
+@dataclass(kw_only=True)
+class WeightsModel:
+    """A form of a run's model that transformers loads."""
+
+    form: str
+    """`merged` or `adapter`."""
+    recipe: Recipe
+    key: str
+    """Of the artifact that holds the form."""
+    folder: Path
+    """Of a whole model: the merged one, or the base below the adapter."""
+    adapter: Path | None
+    asked: PredictionInputs
+    calibration: FileCalibration | None = None
+    """That of the trained model; None where its recipe asks for none."""
+    device: Device = field(default_factory=detect_device)
+
+    @classmethod
+    def of(cls, run: Path, store: Store, *, form: str, progress: Progress) -> WeightsModel:
+        """Return a form of an accepted run. RecipeError R424 where the run or the store has it not, R316.
+
+        Raises further as `locate_start`, StoreError E751 for a run that was not made here.
+        """
+        require_ours(run, "its model is not asked")
+        recipe, record = recipe_of(run), read_record(run)
+        require_answers(recipe.task)
+        if record.get("outcome") != ACCEPTED:
+            why = f"`{run.parent.name}/{run.name}` was not accepted"
+            raise _none(form, why, "recipe runs lists the accepted ones")
+        if form == "adapter" and recipe.method.kind == "full":
+            raise _none(form, "a full training has no adapter", "leave --form out, or ask `merged`")
+        data = _artifact(record, store, "data", form)
+        made = _artifact(record, store, "merge" if form == "merged" else "train", form)
+        adapter = made.file("adapter") if form == "adapter" else None
+        whole = (
+            made.file("model") if adapter is None else _base(recipe, record, store, data, progress)
+        )
+        return cls(
+            form=form,
+            recipe=recipe,
+            key=made.key,
+            folder=whole,
+            adapter=adapter,
+            asked=PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl"))),
+            calibration=_calibration(run) if recipe.calibrates else None,
+        )
+
+    @cached_property
+    def task(self) -> TaskFile:
+        """How it is asked, as `task.json` beside a GGUF file says it."""
+        from engine.runtime.rendering.chat import load_chat  # brings transformers
+
+        task = self.recipe.task
+        chat = load_chat(self.folder, asks=task.spec.has_turns)
+        made = make_task_file(task, chat, self.asked.answers)
+        return replace(made, calibration=self.calibration)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folder of the model, and that of the adapter."""
+        return self.folder, *([self.adapter] if self.adapter else [])
+
+    @property
+    def precision(self) -> str:
+        """What it is run in, as in its run on this device."""
+        return self.device.precision(self.recipe.backend.precision)
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The model in memory. StageError X604, X605."""
+        from engine.runtime.models.load import load_model  # brings torch
+
+        return load_model(
+            self.folder, device=self.device, precision=self.precision, adapter=self.adapter
+        )
+
+    def payload(self) -> Mapping[str, Any]:
+        """Return what its answers depend on."""
+        return {
+            "form": self.form,
+            "model": self.key,
+            "asked": self.asked.payload(),
+            "asks": predict.REVISION,
+            "device": {"kind": self.device.kind, "precision": self.precision},
+            "versions": {name: version_of(name) for name in VERSIONS},
+        }
+
+    def prompt_tokens(self, text: str) -> int:
+        """Return how many tokens the question of a text has."""
+        return len(self.loaded.chat.token_ids(self.task.prompt(text)))
+
+    def answers(
+        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
+    ) -> list[Answer]:
+        """Return the answers to texts, in their order. StageError where the model fails."""
+        del threads, workdir  # the device says them, and nothing is written
+        rows = [
+            Example(id=f"{number:016x}", origin="", input=text, target="")
+            for number, text in enumerate(texts)
+        ]
+        from engine.metrics.temperature import calibrated  # brings numpy
+
+        found = predict.chosen(self.loaded, self.asked, rows, progress=progress)
+        if self.calibration is not None:
+            found = calibrated(found, self.calibration.temperature)
+        task = self.recipe.task
+        return [
+            Answer(
+                kind=task.kind,
+                label=one.label,
+                probability=one.probability,
+                text=one.text,
+                is_valid=parse_answer(task, one.text) is not None,
+            )
+            for one in found
+        ]
+
+
+def _calibration(run: Path) -> FileCalibration | None:
+    """Return what the report of a run says of the trained model. StoreError E758 where it is not as it was left."""
+    report = read_json(read_file(run, "report.json").decode())
+    found = next((one for one in report.calibrated if one.form == ADAPTER), None)
+    return None if found is None else as_file(found)
+
+
+def _base(
+    recipe: Recipe, record: Mapping[str, Any], store: Store, data: Artifact, progress: Progress
+) -> Path:
+    from engine.runtime.models.start import Start, locate_start  # brings torch
+
+    known: Mapping[str, Any] = record["payloads"]["train"]["base_model"]
+    base = _from_here(recipe.base_model)
+    memory = DigestMemory(store.root / "digests.json")
+    found = base_model_identity(base, lambda ref: identity(ref, memory))
+    if not found.items() <= known.items():
+        hint = "put its files back; a path to it is meant from the folder one stands in"
+        raise _none("adapter", "the base model is not the one that was trained on", hint)
+    start = Start(base=base, identity=known, text=training_text(data))
+    return locate_start(start, store.cached, progress)
+
+
+def _from_here(base: Any) -> Any:
+    """Return a base model whose path is meant from the current folder: a run keeps it as its recipe writes it."""
+    if isinstance(base, PathRef):
+        return replace(base, path=absolute(base.written, Path.cwd()))
+    if isinstance(base, FewerLayers):
+        return replace(base, of=_from_here(base.of))
+    if isinstance(base, Scratch):
+        return replace(base, tokenizer=_from_here(base.tokenizer))
+    return base
+
+
+def _artifact(record: Mapping[str, Any], store: Store, stage: str, form: str) -> Artifact:
+    key = record.get("stages", {}).get(stage, {}).get("key", "")
+    found = store.whole(key) if key and stage in record.get("payloads", {}) else None
+    if found is None:
+        why = f"the store no longer has what stage {stage} of the run left"
+        raise _none(form, why, "recipe run RECIPE makes it; or name the store: --store FOLDER")
+    return found
+
+
+def _none(form: str, why: str, hint: str) -> RecipeError:
+    return RecipeError.one(
+        "R424", f"there is no model in the form `{form}` to ask: {why}", hint=hint
+    )

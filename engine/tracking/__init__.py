@@ -1,0 +1,1 @@
+"""The events of a run as JSON lines, and the trackers and messages that follow them."""

@@ -1,0 +1,95 @@
+"""The process that follows the events of one run for a tracker, or for messages: `python -m engine.tracking.follow`.
+
+Standard input holds what it is to do, as one line of JSON: addresses and keys stand in no command line, environment
+or file. Its end says that the run is over. It reads the events from their file, so a slow server holds up no run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from engine.files.reading import parse_json
+from engine.tracking import messages, stream
+from engine.tracking.facts import facts_of, settings_of
+from engine.tracking.trackers import Tracker, TrackerPlace
+
+POLL_SECONDS: Final = 0.2
+GRACE_SECONDS: Final = 60.0
+"""After the run's end, for what has not been sent yet."""
+NOT_SENT: Final = 3
+"""The exit code where an address refused, or a client did not end in time."""
+
+
+def main() -> int:
+    """Follow the events until the last one, or until whoever started us has ended."""
+    order = parse_json(sys.stdin.readline())
+    over = threading.Event()
+    threading.Thread(target=_wait_for_end, args=(over,), daemon=True).start()
+    os.environ.update(order["variables"])
+    # What a client raises ends this process, and is the last line of its log.
+    if order["kind"] == "notify":
+        return _notify(order, over)
+    _track(order, over)
+    return 0
+
+
+def _track(order: dict[str, Any], over: threading.Event) -> None:
+    module = importlib.import_module(f"engine.tracking.trackers.{order['kind']}")
+    place = TrackerPlace(folder=Path(order["folder"]), url=order["url"])
+    tracker: Tracker | None = None
+    last: dict[str, Any] = {}
+    for last in _events(Path(order["file"]), over):
+        if last["event"] == stream.BEGUN:
+            tracker = module.opened(place, settings_of(last))
+        elif tracker is not None:
+            facts = facts_of(last)
+            if facts.numbers or facts.texts:
+                tracker.take(facts)
+    if tracker is not None:
+        tracker.end(failed=last.get("outcome", "failed") in ("failed", "interrupted"))
+
+
+def _notify(order: dict[str, Any], over: threading.Event) -> int:
+    whole = list(_events(Path(order["file"]), over))
+    failed = messages.send(order["urls"], *messages.line_of(whole[-1] if whole else None))
+    return NOT_SENT if failed else 0
+
+
+def _events(file: Path, over: threading.Event) -> Iterator[dict[str, Any]]:
+    """Yield events as they are written: to the last one of the run, or to what is there when the run is over."""
+    offset = 0
+    while True:
+        # Asked before the file is read, so that nothing is missed.
+        is_over = over.is_set()
+        with contextlib.suppress(OSError), file.open("rb") as opened:
+            opened.seek(offset)
+            whole, newline, _ = opened.read().rpartition(b"\n")
+            offset += len(whole) + len(newline)
+            for line in whole.splitlines():
+                event = parse_json(line)
+                yield event
+                if event["event"] == stream.ENDED:
+                    return
+        if is_over:
+            return
+        over.wait(POLL_SECONDS)
+
+
+def _wait_for_end(over: threading.Event) -> None:
+    """Notice that the run is over, and end this process where it does not end by itself."""
+    sys.stdin.read()
+    over.set()
+    time.sleep(GRACE_SECONDS)
+    os._exit(NOT_SENT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

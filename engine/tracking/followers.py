@@ -1,0 +1,253 @@
+"""Starting the processes that follow a run's events, and what they came to. Nothing they do can fail a run.
+
+They are started before a run gives up its rights, so that the run itself needs no network for them. Each is confined
+to its own folder; only one that was given a URL has a network, and it gets no key but those of its own server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import EnvironmentProblem, Problem, RecipeError, Severity
+from engine.files.reading import read_text
+from engine.files.writing import make_folder, open_new
+from engine.process import policies, start
+from engine.process.confine import LOOPBACK, OPEN, available
+from engine.tracking.follow import GRACE_SECONDS
+from engine.tracking.trackers import NAMES
+from engine.trust.allowed import Allowed
+from engine.trust.hosts import parse_address
+
+FOLDER: Final = "tracking"
+"""Below the store's root."""
+PROXIES: Final = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
+MOST_LETTERS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follower:
+    """What is to follow a run; `kind` is one of `NAMES`, or `notify`."""
+
+    kind: str
+    url: str = ""
+    folder: str = ""
+    """As the user named it; empty for the one in the store."""
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    """Of messages."""
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it speaks to a host."""
+        return bool(self.url or self.urls)
+
+
+def tracker_of(text: str, allowed: Allowed) -> Follower:
+    """Return the tracker that `--track` names: `KIND`, `KIND=FOLDER` or `KIND=URL`.
+
+    Raises:
+        RecipeError: R445 it is none of these, R446 its key may not be sent there, or is not set.
+        EnvironmentProblem: E701 its package is not installed.
+
+    """
+    kind, _, where = text.partition("=")
+    known = NAMES.get(kind)
+    if known is None:
+        raise _no_tracker(text, f"trackers are {', '.join(NAMES)}")
+    require_package(known.package, f"--track {kind}", kind)
+    if "://" not in where:
+        return Follower(kind=kind, folder=where, variables=dict(known.variables))
+    if not known.has_server:
+        raise _no_tracker(text, f"{kind} keeps files: name a folder, or nothing")
+    return Follower(
+        kind=kind, url=where, variables={**known.variables, **_keys(kind, where, allowed)}
+    )
+
+
+def messages_to(given: Sequence[str]) -> Follower:
+    """Return what sends messages to the addresses of `--notify`: apprise URLs, or `env:NAME`.
+
+    Raises:
+        RecipeError: R447 an address is none; it is named by its number, since it may hold a secret.
+        EnvironmentProblem: E701 apprise is not installed.
+
+    """
+    require_package("apprise", "--notify", "notify")
+    import apprise
+
+    urls = []
+    for number, text in enumerate(given, start=1):
+        name = text.removeprefix("env:")
+        url = os.environ.get(name, "") if text.startswith("env:") else text
+        if not url or not apprise.Apprise.instantiate(url, suppress_exceptions=True):
+            what = f"the variable `{name[:MOST_LETTERS]}`" if name != text else f"address {number}"
+            raise RecipeError.one(
+                "R447",
+                f"--notify: {what} is no address that apprise knows",
+                hint="such as ntfys://ntfy.sh/TOPIC, or env:NAME for a variable that holds it",
+            )
+        urls.append(url)
+    return Follower(kind="notify", urls=tuple(urls))
+
+
+def require_package(package: str, option: str, extra: str) -> None:
+    """EnvironmentProblem E701 where a package is not installed; it is not imported."""
+    if importlib.util.find_spec(package) is None:
+        raise EnvironmentProblem.one(
+            "E701",
+            f"{option} needs `{package}`, which is not installed",
+            hint=f"pip install 'slm-recipe[{extra}]'",
+        )
+
+
+@contextlib.contextmanager
+def following(followers: Sequence[Follower], events: Path, root: Path) -> Iterator[list[Problem]]:
+    """Start the followers of a run whose events will stand in `events`; when the block ends, wait for them.
+
+    Yields the list of what they could not do, as warnings, which is filled at the end.
+    """
+    failed: list[Problem] = []
+    with contextlib.ExitStack() as stack:
+        running = [(one, stack.enter_context(_started(one, events, root))) for one in followers]
+        yield failed
+        for _, child in running:
+            child.close_input()  # all of them, before any is waited for
+        for one, child in running:
+            if not child.has_ended(within=GRACE_SECONDS) or child.wait() != 0:
+                failed.append(_not_followed(one, events))
+
+
+@contextlib.contextmanager
+def _started(one: Follower, events: Path, root: Path) -> Iterator[start.Child]:
+    folder = Path(one.folder).expanduser() if one.folder else root / FOLDER / one.kind
+    make_folder(events.parent, below=root)
+    if one.kind != "notify":
+        make_folder(folder, below=folder if one.folder else root)
+    order: dict[str, Any] = {
+        "kind": one.kind,
+        "file": str(events.absolute()),
+        "folder": str(folder.absolute()),
+        "url": one.url,
+        "urls": list(one.urls),
+        "variables": one.variables,
+    }
+    command = start.module("engine.tracking.follow")
+    base = policies.base_rights()
+    rights = replace(
+        base,
+        read=(*base.read, "/etc", "/run", str(events.parent.resolve())),
+        write=(policies.SHARED_MEMORY, *([] if one.kind == "notify" else [str(folder.resolve())])),
+        devices=policies.DEVICES,
+        network=OPEN if one.has_network else LOOPBACK,
+    )
+    with start.working_folder() as working, _log(one, events, root) as log:
+        child = start.start(
+            command,
+            folder=working,
+            variables=start.environment(_offline(one), prefixes=PROXIES),
+            out=log,
+            errors=start.STDOUT,
+            given=start.PIPE,
+            rights=rights if available().landlock else None,
+        )
+        with child:
+            try:
+                child.send(json.dumps(order) + "\n")
+                yield child
+            finally:
+                # A confined run cannot signal it: it ends by itself once this is closed.
+                child.close_input()
+                child.has_ended(within=GRACE_SECONDS)
+
+
+def _offline(one: Follower) -> dict[str, str]:
+    """Return what opens to this process alone what is closed to the others."""
+    return {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"}
+
+
+@contextlib.contextmanager
+def _log(one: Follower, events: Path, root: Path) -> Iterator[Any]:
+    """What a client prints goes to a log; of messages nothing is kept, since an address may be in it."""
+    if one.kind == "notify":
+        yield start.DEVNULL
+        return
+    file = _log_file(one, events)
+    with open_new(file, below=root) as log:
+        yield log
+    with contextlib.suppress(OSError):
+        if file.stat().st_size == 0:
+            file.unlink()
+
+
+def _log_file(one: Follower, events: Path) -> Path:
+    return events.with_name(f"{events.name.partition('.')[0]}-{one.kind}.log")
+
+
+def _not_followed(one: Follower, events: Path) -> Problem:
+    if one.kind == "notify":
+        return Problem(
+            code="X872",
+            message="a message about the run's end was not taken by every address",
+            hint="send one by hand: apprise -b test URL",
+            severity=Severity.WARNING,
+        )
+    lines = _lines_of(_log_file(one, events))
+    secrets = [text for name, text in one.variables.items() if name in NAMES[one.kind].keys]
+    why = lines[-1] if lines else "it did not end in time"
+    for secret in secrets:
+        why = why.replace(secret, "…")
+    return Problem(
+        code="X871",
+        message=f"{one.kind} did not keep the run: {why[:MOST_LETTERS]}",
+        hint=f"the run is whole, its events too; {one.kind}'s log is {_log_file(one, events)}",
+        severity=Severity.WARNING,
+    )
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    except (OSError, ValueError):
+        return []
+
+
+def _keys(kind: str, url: str, allowed: Allowed) -> dict[str, str]:
+    """Return the keys that go to a tracker's server. RecipeError R445, R446."""
+    try:
+        address = parse_address(url)
+    except ValueError as error:
+        raise _no_tracker(f"{kind}=…", str(error)) from None  # it may hold a password
+    known = NAMES[kind]
+    granted = [name for name in known.keys if allowed.may_send(name, address)]
+    named = {name for name, _ in allowed.keys} & set(known.keys)
+    if absent := next((name for name in granted if not os.environ.get(name)), ""):
+        raise RecipeError.one(
+            "R446", f"--track {kind}: the variable {absent} is empty", hint=f"export {absent}=…"
+        )
+    if (named or known.needs_key) and not granted:
+        why = "is allowed for another host, or over plain http" if named else "is not allowed"
+        name = min(named) if named else known.keys[0]
+        raise RecipeError.one(
+            "R446",
+            f"--track {kind}: {name} {why}, so {address.name} gets no key",
+            hint=f"--allow-key {name}={address.name}",
+        )
+    return {name: os.environ[name] for name in granted}
+
+
+def _no_tracker(text: str, why: str) -> RecipeError:
+    return RecipeError.one(
+        "R445",
+        f"`--track {text[:MOST_LETTERS]}` names no tracker: {why}",
+        hint="--track KIND keeps files in .recipe/tracking; KIND=FOLDER, KIND=https://HOST",
+    )

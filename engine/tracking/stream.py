@@ -1,0 +1,106 @@
+"""One stream of what happens in a run: JSON lines in the store's logs while it runs, in the run's folder afterwards.
+
+An event holds numbers, names of the recipe and codes: no row, no answer, no message that could cite one, no path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from engine.files.writing import open_new, remove
+
+NAME: Final = "events.jsonl"
+"""In the folder of a run."""
+BEGUN: Final = "run.begun"
+STAGE_BEGUN: Final = "stage.begun"
+STAGE_ENDED: Final = "stage.ended"
+STEP: Final = "step"
+METRICS: Final = "metrics"
+CHECK: Final = "check"
+VERDICT: Final = "verdict"
+FILE: Final = "file"
+ENDED: Final = "run.ended"
+"""The last one of a run, unless it was killed."""
+
+
+def live_file(root: Path) -> Path:
+    """Return a new name for the events of a run that is about to begin."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+    return root / "logs" / f"run-{stamp}-{os.getpid()}-{secrets.token_hex(4)}.{NAME}"
+
+
+class EventStream:
+    """Appends events to a file. What cannot be written costs the run nothing: `is_whole` says so."""
+
+    def __init__(self, file: Path, *, below: Path) -> None:
+        """Open a file that is not there yet; no folder from `below` down to it may be a link."""
+        self.file = file
+        self.is_whole = True
+        self._below = below
+        self._stream: BinaryIO | None = None
+        try:
+            self._stream = open_new(file, below=below)
+        except OSError:
+            self.is_whole = False
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event."""
+        self.append(line_of(event, **fields))
+
+    def append(self, line: str) -> None:
+        """Append a line of `line_of`."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(line.encode("utf-8"))
+            self._stream.flush()
+        except OSError:
+            # Half a line may stand there, so nothing is written behind it.
+            self.is_whole = False
+            self.close()
+
+    def close(self) -> None:
+        """Write nothing any more."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def text(self) -> str:
+        """Return what was written; what cannot be read back is not whole."""
+        try:
+            return self.file.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            self.is_whole = False
+            return ""
+
+    def discard(self) -> None:
+        """Close the file and delete it."""
+        self.close()
+        with contextlib.suppress(OSError):
+            remove(self.file, below=self._below)
+
+
+def line_of(event: str, **fields: Any) -> str:
+    """Return an event with the time, as a line. Fields that are None, and numbers that are none, are left out."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"event": event, "time": time, **_plain(fields)}, ensure_ascii=False) + "\n"
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields as JSON has them."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found[name] = _plain(value)
+        elif value is not None and not (isinstance(value, float) and not math.isfinite(value)):
+            found[name] = value
+    return found

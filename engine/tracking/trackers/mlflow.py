@@ -1,0 +1,58 @@
+"""MLflow: a server, or a folder in the form that needs no database."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final
+
+from engine.tracking.facts import EventFacts
+from engine.tracking.trackers import Settings, TrackerPlace
+
+MOST_LETTERS: Final = 500
+"""Of a value that MLflow keeps as a parameter."""
+_OTHER: Final = re.compile(r"[^/\w.\- :]")
+"""What MLflow refuses in a name."""
+
+
+def opened(place: TrackerPlace, settings: Settings) -> MlflowRun:
+    """Begin a run in the experiment that is named like the recipe."""
+    return MlflowRun(place, settings)
+
+
+class MlflowRun:
+    """One run of MLflow."""
+
+    def __init__(self, place: TrackerPlace, settings: Settings) -> None:
+        from mlflow.entities import Metric, Param
+        from mlflow.tracking import MlflowClient
+
+        self._metric = Metric
+        self._client = MlflowClient(tracking_uri=place.url or place.folder.as_uri())
+        name = str(settings["recipe"])
+        found = self._client.get_experiment_by_name(name)
+        known = found.experiment_id if found else self._client.create_experiment(name)
+        self._run = self._client.create_run(known).info.run_id
+        params = [Param(_name(key), str(value)[:MOST_LETTERS]) for key, value in settings.items()]
+        self._client.log_batch(self._run, params=params)
+
+    def take(self, facts: EventFacts) -> None:
+        """Log numbers as metrics, texts as tags."""
+        now = int(time.time() * 1000)
+        metrics = [
+            self._metric(_name(name), value, now, facts.step or 0)
+            for name, value in facts.numbers.items()
+        ]
+        # MLflow takes a thousand at once, and a task may have more labels.
+        for first in range(0, len(metrics), MOST_LETTERS):
+            self._client.log_batch(self._run, metrics=metrics[first : first + MOST_LETTERS])
+        for name, text in facts.texts.items():
+            self._client.set_tag(self._run, _name(name), text)
+
+    def end(self, *, failed: bool) -> None:
+        """Say how it ended."""
+        self._client.set_terminated(self._run, "FAILED" if failed else "FINISHED")
+
+
+def _name(text: str) -> str:
+    return _OTHER.sub("_", text)

@@ -1,0 +1,115 @@
+"""What `--track` and `--notify` name, and which keys go where."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.errors import EngineError
+from engine.tracking.followers import messages_to, tracker_of
+from engine.tracking.trackers import NAMES
+from engine.trust.allowed import from_options
+
+WANDB = "wandb=https://api.wandb.ai"
+REFUSED = {
+    "no tracker": ("comet", [], "R445"),
+    "nothing": ("", [], "R445"),
+    "a server of what keeps files": ("tensorboard=https://x.example", [], "R445"),
+    "an address with a password": ("mlflow=https://me:secret@x.example", [], "R445"),
+    "an address of another kind": ("mlflow=file:///etc", [], "R445"),
+    "a key that nobody allowed": (WANDB, [], "R446"),
+    "a key for another host": (WANDB, ["WANDB_API_KEY=other.example"], "R446"),
+    "a key over http": ("mlflow=http://x.example", ["MLFLOW_TRACKING_TOKEN=x.example"], "R446"),
+    "a key that is not set": (
+        "mlflow=https://x.example",
+        ["MLFLOW_TRACKING_TOKEN=x.example"],
+        "R446",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setenv("WANDB_API_KEY", "a-secret")
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
+
+
+def code_of(call: Callable[[], object]) -> str:
+    with pytest.raises(EngineError) as raised:
+        call()
+    [problem] = raised.value.problems
+    assert "secret" not in f"{problem.message} {problem.hint}"
+    return problem.code
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_tracker_is_refused(name: str) -> None:
+    text, keys, code = REFUSED[name]
+
+    assert code == code_of(lambda: tracker_of(text, from_options([], [], keys)))
+
+
+def test_a_key_goes_to_the_host_that_it_was_allowed_for() -> None:
+    found = tracker_of(WANDB, from_options([], [], ["WANDB_API_KEY=api.wandb.ai"]))
+
+    assert found.variables["WANDB_API_KEY"] == "a-secret"
+    assert found.has_network
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_tracker_of_files_gets_no_key_and_no_network(kind: str) -> None:
+    found = tracker_of(f"{kind}=there", from_options([], [], ["WANDB_API_KEY=api.wandb.ai"]))
+
+    assert (found.folder, found.has_network) == ("there", False)
+    assert "a-secret" not in found.variables.values()
+
+
+@pytest.mark.parametrize("kind", [*NAMES, "notify"])
+def test_a_missing_package_names_its_extra(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(EngineError) as raised:
+        messages_to(["json://x"]) if kind == "notify" else tracker_of(
+            kind, from_options([], [], [])
+        )
+
+    [problem] = raised.value.problems
+    assert problem.code == "E701"
+    assert problem.hint == f"pip install 'slm-recipe[{kind}]'"
+
+
+def no_address(url: str, **_: Any) -> Any:
+    """A stand-in of `Apprise.instantiate`."""
+    return url.startswith("json://") or None
+
+
+@pytest.mark.parametrize("text", ["secret", "env:EMPTY_SECRET", "env:ODD"])
+def test_an_address_that_is_none_is_not_shown(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = SimpleNamespace(Apprise=SimpleNamespace(instantiate=staticmethod(no_address)))
+    monkeypatch.setitem(sys.modules, "apprise", fake)
+    monkeypatch.setenv("ODD", "a-secret-without-a-scheme")
+    monkeypatch.setenv("GOOD", "json://host/secret")
+
+    good = messages_to(["env:GOOD"])
+
+    assert good.urls == ("json://host/secret",)
+    assert "secret" not in repr(good)
+    with pytest.raises(EngineError) as raised:
+        messages_to(["env:GOOD", text])
+    [problem] = raised.value.problems
+    assert problem.code == "R447"
+    assert "a-secret" not in problem.message
+    assert text == "env:EMPTY_SECRET" or "secret" not in problem.message
+
+
+def test_every_kind_has_a_module() -> None:
+    for kind in NAMES:
+        assert importlib.import_module(f"engine.tracking.trackers.{kind}").opened

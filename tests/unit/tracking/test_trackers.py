@@ -1,0 +1,96 @@
+"""Each tracker's real package keeps a run, confined and without a network; skipped where it is not installed."""
+
+from __future__ import annotations
+
+import http.server
+import importlib.util
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem
+from engine.tracking import stream
+from engine.tracking.followers import Follower, following, messages_to, tracker_of
+from engine.tracking.stream import line_of
+from engine.trust.allowed import from_options
+
+pytestmark = pytest.mark.thorough
+
+EVENTS = (
+    line_of(stream.BEGUN, recipe="tiny", method={"rank": 8}),
+    line_of(stream.STEP, stage="train", step=3, steps=4, values={"loss": 0.5}),
+    line_of(stream.VERDICT, stage="gate", status="pass"),
+    line_of(
+        stream.ENDED, recipe="tiny", outcome="accepted", summary="it is", exit_code=0, seconds=1
+    ),
+)
+
+
+def follow(one: Follower, root: Path) -> list[Problem]:
+    file = stream.live_file(root)
+    with following([one], file, root) as problems:
+        file.write_text("".join(EVENTS), encoding="utf-8")
+    return problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        ("mlflow", "*/*/metrics/train/loss"),
+        ("tensorboard", "tiny/*/events.out.tfevents*"),
+        ("trackio", "tiny.db"),
+        ("wandb", "wandb/offline-run-*/run-*.wandb"),
+    ],
+)
+def test_a_run_is_kept_in_files(kind: str, left: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(kind) is None:
+        pytest.skip(f"{kind} is not installed")
+    tmp_path.chmod(0o700)
+
+    problems = follow(tracker_of(kind, from_options([], [], [])), tmp_path)
+
+    assert problems == []
+    [kept] = (tmp_path / "tracking" / kind).glob(left)
+    assert kept.stat().st_size
+
+
+def test_a_server_that_is_not_there_costs_a_warning(tmp_path: Path) -> None:
+    if importlib.util.find_spec("mlflow") is None:
+        pytest.skip("mlflow is not installed")
+    one = tracker_of("mlflow=http://127.0.0.1:9", from_options([], [], []))
+    one.variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+
+    [problem] = follow(one, tmp_path)
+
+    assert problem.code == "X871"
+    assert "127.0.0.1" in problem.message
+
+
+def test_a_message_is_one_line(tmp_path: Path) -> None:
+    if importlib.util.find_spec("apprise") is None:
+        pytest.skip("apprise is not installed")
+    taken: list[dict[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            taken.append(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *given: object) -> None:
+            """Show nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"json://user:pass-word@127.0.0.1:{server.server_port}/"
+        problems = follow(messages_to([url]), tmp_path)
+        server.shutdown()
+
+    assert problems == []
+    [message] = taken
+    assert (message["title"], message["message"]) == ("tiny: ACCEPTED", "it is (0 min)")
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or b"pass-word" not in file.read_bytes()

@@ -16,6 +16,7 @@ from engine.artifacts.stage import TRAINED_ON
 from engine.errors import ExitCode
 from engine.evidence import (
     BaselineResult,
+    CalibratedForm,
     CheckpointScore,
     Comparison,
     DataSummary,
@@ -65,6 +66,8 @@ TEACHER_ANSWERS = "predictions.teacher.jsonl"
 ASKING = ("baseline", "synthesize", "teach")
 """Stages that leave baselines: those on the rows with labels, and those on added ones too."""
 SYNTHETIC = "synthetic.json"
+CALIBRATED = "calibrated.json"
+"""Of gate and verify: the forms of the model whose probabilities were calibrated."""
 NOT_REVIEWED = "not_reviewed"
 """The outcome of a run whose synthetic rows people have not looked at, or have found wrong."""
 LEFT = "weights.json"
@@ -282,6 +285,13 @@ def comparisons(artifacts: Artifacts) -> tuple[Comparison, ...]:
 def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
     """What training unlearned; None where it was not measured."""
     return read_as(ForgettingResult, artifacts, "forgetting", "forgetting.json")
+
+
+def calibrated(artifacts: Artifacts) -> tuple[CalibratedForm, ...]:
+    """The forms whose probabilities were calibrated: those of `verify`, or before it that of the gate."""
+    kind = tuple[CalibratedForm, ...]
+    found = (read_as(kind, artifacts, name, CALIBRATED) for name in ("verify", "gate"))
+    return next(filter(None, found), ())
 
 
 def drift(artifacts: Artifacts) -> DriftResult | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, rows_of, same, unequal
-from engine.evidence import Check, Comparison, Metric, Report, Scores, Status, Verdict
+from engine.evidence import Abstention, Check, Comparison, Metric, Report, Scores, Status, Verdict
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.against_teacher import judge_against_teacher
@@ -18,8 +18,10 @@ from engine.metrics.drift import judge_drift
 from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.scoring import named_metrics
+from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import baseline_passes, judge, judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import judge_without_synthetic
+from engine.parity.calibration import ADAPTER
 from engine.recipe.metrics import FREE, is_lower_better, primary
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import all_baselines
@@ -106,8 +108,15 @@ def _gate_again(report: Report, recipe: Recipe) -> Iterator[Check]:
         yield from _gap_again(report, recipe, acceptance.max_overfitting_gap)
     yield from judge_forgetting(acceptance.forgetting, report.forgetting, acceptance)
     yield from judge_drift(acceptance.drift, report.drift, acceptance)
+    yield from judge_selective(abstention_of(report, ADAPTER), acceptance)
     yield from judge_against_teacher(report.against_teacher, acceptance, rows=chosen.rows)
     yield from judge_without_synthetic(report.without_synthetic, acceptance)
+
+
+def abstention_of(report: Report, form: str) -> Abstention | None:
+    """Return the threshold of a form of the model, with what it comes to; None where the report has none."""
+    found = (one.abstention for one in report.calibrated if one.form == form)
+    return next(found, None)
 
 
 def _judged(report: Report, recipe: Recipe) -> Scores | None:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from engine.bundle.contents import Contents
-from engine.bundle.gate_checks import by_itself, gained, other_bound, status_problems
+from engine.bundle.gate_checks import abstention_of, by_itself, gained, other_bound, status_problems
 from engine.bundle.scores import by_name, same, span, unequal
 from engine.evidence import Check, Metric, Report, Scores, VariantResult
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
+from engine.metrics.selective_checks import judge_selective
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, sample
 from engine.recipe.metrics import FREE, OF_FILES, primary
 from engine.recipe.model import MaxDrop, Recipe
@@ -46,6 +47,7 @@ def verify_problems(found: Contents) -> Iterator[str]:
     yield from _rungs(report, recipe)
     if recipe.export.has_quantized_file:
         yield from _quantized(report, recipe)
+        yield from _selective(report, recipe)
 
 
 def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
@@ -91,6 +93,24 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
         decides = "point" if is_point else end
         found.append((bound.metric, bound.direction, bound.bound, decides))
     return found
+
+
+def _selective(report: Report, recipe: Recipe) -> Iterator[str]:
+    """Yield where the file that leaves abstains otherwise than its checks say."""
+    name = report.ladder[-1].name if report.ladder else ""
+    checks = {check.name: check for check in report.verify.checks} if report.verify else {}
+    for right in judge_selective(abstention_of(report, name), recipe.acceptance):
+        found = checks.get(right.name)
+        if found is None:
+            yield f"verify has no check of {right.name}, which the recipe asks for"
+        elif (found.status, found.n, span(found.interval)) != (
+            right.status,
+            right.n,
+            span(right.interval),
+        ) or not same(found.got, right.got):
+            yield f"verify: {right.name} is not what the calibrated file shows"
+        else:
+            yield from other_bound(f"verify: {right.name}", found, right.bound, right.decided_on)
 
 
 def _shift(check: Check, report: Report) -> Iterator[str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from engine.progress import Progress
     from engine.runs.model_forms import WeightsModel
     from engine.runs.predict_rows import AnsweredRows, ModelFile, Summary
+    from engine.runtime.rendering.calibration_file import FileCalibration
     from engine.store import Store
 
 READ_AS = ("auto", *(name for name in FORMATS if name != "text"))
@@ -56,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1",
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
     add_quiet(parser)
     add_store(parser)
@@ -88,7 +89,7 @@ def _answered(
 ) -> AnsweredRows:
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
-    from engine.runs.predict_rows import Asking, RowFile, answer_rows
+    from engine.runs.predict_rows import Asking, RowFile, answer_rows, threshold_of
     from engine.store import Store
 
     watcher = Console(terminal, quiet=options.quiet)
@@ -101,7 +102,7 @@ def _answered(
         store=Store(root),
         threads=detect_device().cores,
         progress=watcher.stage("predict"),
-        abstain_below=options.abstain_below,
+        abstain_below=threshold_of(model, options.abstain_below),
     )
     return answer_rows(rows, model, asking)
 
@@ -168,11 +169,29 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
         lines.append(f"{answered.resumed:,} of them were answered by an earlier call")
     if summary.abstained:
         lines.append(f"{summary.abstained:,} abstained: less sure than {answered.abstain_below:g}")
+    lines += calibration_lines(answered.task.calibration, answered.abstain_below)
     if summary.without_answer:
         lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
     if summary.labels:
         lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
     return "\n".join([*lines, ""])
+
+
+def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list[str]:
+    """Return what probabilities stand on, and whose threshold it is, for a person; nothing without a calibration."""
+    if kept is None:
+        return []
+    lines = []
+    if kept.fitted_rows:
+        rows = f"{kept.fitted_rows:,} validation rows"
+        lines.append(
+            f"probabilities are calibrated: temperature {kept.temperature:.3g}, fitted on {rows}"
+        )
+    if kept.abstain_below is not None and bound == kept.abstain_below:
+        lines.append(
+            f"{bound:.4g} is the model's own threshold; --abstain-below 0 answers every row"
+        )
+    return lines
 
 
 def probability(text: str) -> float:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.cli.confinement import confine_asking
 from engine.cli.place import STORE, add_flag, add_store, store_of
-from engine.cli.predict import add_form, asked_model, probability
+from engine.cli.predict import add_form, asked_model, calibration_lines, probability
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
 
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1",
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
     parser.add_argument(
         "--most-waiting", metavar="N", type=int, default=1024,
@@ -69,10 +69,12 @@ def run(options: argparse.Namespace) -> None:
     from engine.render.progress import SilentProgress
     from engine.runs.find import is_model_file
     from engine.runs.model_forms import WeightsModel
+    from engine.runs.predict_rows import threshold_of
     from engine.serving.asker import ServedModel, ServedWeights
     from engine.store import Store
 
     model = asked_model(options, Store(store_of(options)), SilentProgress())
+    bound = threshold_of(model, options.abstain_below)
     most, threads = options.most_waiting, detect_device().cores
     asker: ServedModel = (
         ServedWeights(model=model, task=model.task, threads=threads, most_waiting=most)
@@ -84,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         name=Path(options.model).stem if is_file else options.model,
         asker=asker,
         limits=Limits(seconds=options.seconds),
-        abstain_below=options.abstain_below,
+        abstain_below=bound,
         key=key,
         hosts=(*LOCAL, *options.allowed_host),
     )
@@ -103,7 +105,9 @@ def run(options: argparse.Namespace) -> None:
 
     async def serve() -> None:
         async with asker.running():
-            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n")
+            lines = calibration_lines(model.task.calibration, bound)
+            shown_lines = "".join(f"{line}\n" for line in lines)
+            write_error(f"serving {service.name} on {address}, Ctrl-C ends it\n{shown_lines}")
             await uvicorn.Server(config).serve(sockets=[listener])
 
     with listener:

@@ -7,6 +7,7 @@ Each module owns one question a sceptic asks, with how its values are read back;
 
 from __future__ import annotations
 
+from engine.evidence.calibrated import Abstention, CalibratedForm
 from engine.evidence.challenge import Challenge, ChallengeLine, ChallengeOutcome
 from engine.evidence.data import (
     DataFinding,

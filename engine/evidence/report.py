@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from engine.evidence.calibrated import CalibratedForm
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
 from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
@@ -183,3 +184,5 @@ class Report(ShownInNotebooks):
     """None where only answers of a teacher are learned, or before it was asked."""
     soft_against_answers: SoftAgainstAnswers | None = None
     """None where the recipe does not compare them, or before it has."""
+    calibrated: tuple[CalibratedForm, ...] = ()
+    """The tuned model, then the file that leaves; empty where the recipe asks for no calibration."""

@@ -29,6 +29,8 @@ OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity", "teach
 """Kinds that compare a variant of the model, a place where prompts are read, or its teacher, with it."""
 DRIFT: Final = "drift"
 """The kind that bounds how far a training on preferences moves the model's answers."""
+SELECTIVE: Final = "selective"
+"""The kind that bounds what a model does that gives no answer where it is not sure."""
 OF_MODELS: Final = (
     "overfitting", "forgetting", "ended", "free_output", "weights", "finite", "ends_turn", "reload", "task_file",
 )  # fmt: skip
@@ -59,9 +61,10 @@ class Check:
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
     @property
     def kind(self) -> str:
-        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, `DRIFT`, or `THRESHOLD`."""
+        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, `DRIFT`, `SELECTIVE`, or `THRESHOLD`."""
         first = self.name.partition(".")[0]
-        return first if first in (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS, DRIFT) else THRESHOLD
+        known = (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS, DRIFT, SELECTIVE)
+        return first if first in known else THRESHOLD
 
     @property
     def metric(self) -> str:
@@ -72,8 +75,8 @@ class Check:
 
     @property
     def label(self) -> str:
-        """The class of `f1.billing`, the variant of `shift.f16`, what of `drift.answer_length`; else empty."""
-        name = self.name if self.kind in (*OF_VARIANTS, DRIFT) else self.metric
+        """The class of `f1.billing`, the variant of `shift.f16`, the end of `drift.` and `selective.`; else empty."""
+        name = self.name if self.kind in (*OF_VARIANTS, DRIFT, SELECTIVE) else self.metric
         return name.partition(".")[2]
 
 

@@ -30,7 +30,7 @@ from engine.lock.file import (
 from engine.lock.hardware import TRAINER, read_basis
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
-from engine.parity.files import leaving_files
+from engine.parity.files import exported_files
 from engine.recipe.digest import recipe_digest, section_digests
 from engine.recipe.model import Baseline, HubRef, Recipe
 from engine.recipe.references import base_reference
@@ -218,7 +218,7 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
         },
         "adapter": _below(artifacts.get("train"), ("adapter/", "model/")),
         "merged": _below(artifacts.get("merge"), ("model/",)),
-        "files": {file.name: file.sha256 for _, file in leaving_files(artifacts)},
+        "files": {file.name: file.sha256 for file in exported_files(artifacts)},
     }
 
 

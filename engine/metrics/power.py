@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
+from engine.metrics.binomial import tail
 from engine.metrics.intervals import wilson
 
 OFTEN = 0.8
@@ -36,7 +37,6 @@ _ROUNDING = 1e-12
 """As in `verdict`: a bound that an interval's end meets is kept."""
 _STEPS = 24
 """Of a bisection: finer than any number that is shown."""
-_NEGLIGIBLE = 1e-17
 _RECALLS = (0.001, *(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
 """At which the spread of macro-F1 is computed; in between it is drawn straight."""
 _NORMAL = NormalDist()
@@ -50,6 +50,8 @@ class ThresholdRule:
     confidence: float
     on_interval: bool = True
     """By the worse end of the interval, not by the value itself."""
+    is_exact: bool = False
+    """The interval is that of Clopper and Pearson, not Wilson's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,39 +134,6 @@ def _macro_f1_rows(portions: Sequence[float], recall: float) -> tuple[float, flo
     return mean, mean * (1 - mean) / (variance / len(f1) ** 2)
 
 
-def tail(successes: int, trials: int, share: float) -> float:
-    """Return the exact chance of at least that many successes in independent trials."""
-    if successes <= 0:
-        return 1.0
-    if successes > trials or share <= 0:
-        return 0.0
-    if share >= 1:
-        return 1.0
-    # The shorter tail is summed: its terms fall fast, and a tiny chance is not lost beside 1.
-    if successes > share * trials:
-        return min(1.0, _upper_sum(successes, trials, share))
-    return max(0.0, 1.0 - _upper_sum(trials - successes + 1, trials, 1 - share))
-
-
-def _upper_sum(successes: int, trials: int, share: float) -> float:
-    """Add up the chances from `successes` on; they fall from there."""
-    # In logarithms: binomial coefficients of much more than a thousand trials overflow a float.
-    log_chance = (
-        math.lgamma(trials + 1)
-        - math.lgamma(successes + 1)
-        - math.lgamma(trials - successes + 1)
-        + successes * math.log(share)
-        + (trials - successes) * math.log1p(-share)
-    )
-    chance, total, odds = math.exp(log_chance), 0.0, share / (1 - share)
-    for count in range(successes, trials + 1):
-        total += chance
-        chance *= (trials - count) / (count + 1) * odds
-        if chance < total * _NEGLIGIBLE:
-            break
-    return total
-
-
 @lru_cache(maxsize=4096)
 def least_right(trials: int, rule: ThresholdRule) -> int | None:
     """Return the smallest number of right rows that passes; None where even all of them do not."""
@@ -183,6 +152,8 @@ def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
         return False
     if not rule.on_interval:
         return True
+    if rule.is_exact:
+        return tail(right, trials, rule.bound) <= (1 - rule.confidence) / 2
     interval = wilson(right, trials, confidence=rule.confidence)
     return interval is not None and interval.low >= rule.bound - _ROUNDING
 
@@ -213,6 +184,12 @@ def passing_value(
 def rows_to_pass(value: float, rule: ThresholdRule, *, spread: Spread = ROWS) -> int | None:
     """Return about how many rows let a model of that true value pass often; None for too many."""
     return _enough_rows(lambda rows: pass_rate(value, rule, rows=rows, spread=spread) >= OFTEN)
+
+
+@lru_cache(maxsize=1024)
+def rows_to_show(value: float, rule: ThresholdRule) -> int | None:
+    """Return about how many rows would show the bound if that share of them is right; None for too many."""
+    return _enough_rows(lambda rows: _passes(math.floor(rows * value + _ROUNDING), rows, rule))
 
 
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:

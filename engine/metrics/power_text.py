@@ -14,7 +14,7 @@ from engine.kinds import AnswerForm
 from engine.metrics import power
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
-from engine.recipe.model import Acceptance, MaxDrop, MinGain, Task, Threshold
+from engine.recipe.model import Acceptance, MaxDrop, MinGain, Selective, Task, Threshold
 
 BASELINE_DISCORDANCE = 0.2
 """Share of rows on which only one of model and baseline is right, before it is measured."""
@@ -70,7 +70,7 @@ class PowerEstimate:
     rows_needed: int | None = None
     """Holdout rows that give 0.80 at `asked_at`; None where no number does."""
     note: str = ""
-    """A sentence instead of numbers: the threshold cannot pass, or nothing can be estimated."""
+    """A sentence instead of numbers: the threshold cannot pass, nothing is known, or it is of some rows."""
 
     # Rounded to the stricter side: a model of the value shown must have the power that is promised.
     @property
@@ -171,6 +171,7 @@ def estimate_power(
     found = [one for threshold in acceptance.metrics for one in of.threshold(threshold)]
     found += [of.gain(gain, differ) for gain in gains]
     found += [of.drop(drop) for drop in acceptance.over_previous]
+    found += [of.selective(acceptance.selective)] if acceptance.selective else []
     given = list(of.taken_for_granted())
     if gains:
         known = "a guess" if discordance is None else "measured"
@@ -240,6 +241,26 @@ class _Estimator:
         return self._difference(
             drop.metric, "max_drop", rule, at=0.0, discordance=PREVIOUS_DISCORDANCE
         )
+
+    def selective(self, selective: Selective) -> PowerEstimate:
+        """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
+        least, every = selective.accuracy.min, self.judges.rows
+        rule = replace(self._rule(least), is_exact=True)
+        answered = max(1, math.floor(every * selective.coverage.min))
+        better = least + min(BETTER_BY, (1 - least) / 2)
+        passes = power.passing_value(rule, rows=answered)
+        needed = power.rows_to_pass(better, rule)
+        which = f"if it answers {selective.coverage.min:.0%} of {_count(every, 'holdout row')}"
+        if passes is None:
+            text = f"power below {OFTEN:.2f} at every true accuracy there"
+        else:
+            text = f"power {OFTEN:.2f} at a true accuracy of {_rounded(passes, up=True)} there"
+        if needed and needed > answered:
+            whole = power.round_up(needed / selective.coverage.min)
+            text += f"; {whole:,} holdout rows give {OFTEN:.2f} at {_number(better)}"
+        estimate = self._estimate("selective.accuracy", f"min {_number(least)}", rule)
+        start = f"selective.accuracy `{estimate.threshold} ({estimate.decided_on})` {which}"
+        return replace(estimate, note=f"{start}: {text}.")
 
     def _difference(
         self,

@@ -100,3 +100,16 @@ def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, Exporte
     if not chosen.get("exported"):
         return tuple((file.name, file) for file in files)
     return tuple(leaving(files, chosen["quantizations"], chosen["exported"]))
+
+
+def exported_files(artifacts: Mapping[str, Artifact]) -> tuple[ExportedFile, ...]:
+    """Return every file that leaves."""
+    kept = calibration_file(artifacts)
+    return (*(file for _, file in leaving_files(artifacts)), *([kept] if kept else []))
+
+
+def calibration_file(artifacts: Mapping[str, Artifact]) -> ExportedFile | None:
+    """Return the temperature and threshold that leave with the file; it stands in verify's artifact."""
+    found = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
+    kept = found.get("calibration")
+    return None if kept is None else from_json(ExportedFile, kept)

@@ -26,7 +26,7 @@ from engine.evidence import (
     Waived,
 )
 from engine.files.typed_json import from_json
-from engine.parity.files import leaving_files
+from engine.parity.files import calibration_file, exported_files, leaving_files
 from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.process.confine import in_force
@@ -106,7 +106,7 @@ def assemble(facts: ReportInputs) -> Report:
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(from_json(VariantResult, rung) for rung in verification.get("ladder", ())),
-        files=tuple(file for _, file in leaving_files(artifacts)),
+        files=exported_files(artifacts),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,
         resolved_recipe=dump_resolved(state.recipe),
@@ -125,6 +125,7 @@ def assemble(facts: ReportInputs) -> Report:
         power=_power(facts),
         forgetting=flow.forgetting(artifacts),
         drift=flow.drift(artifacts),
+        calibrated=flow.calibrated(artifacts),
         checkpoints=flow.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
         sweep=flow.sweep(artifacts),
@@ -191,6 +192,8 @@ def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store
         for name, file in leaving_files(artifacts):
             if file.format != "safetensors":
                 store.deliver(artifacts["quantize"], name, run / file.name)
+    if kept := calibration_file(artifacts):
+        store.deliver(artifacts["verify"], kept.name, run / kept.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):
         store.deliver(artifacts["merge"], "model", run / "model")
     if "train" in artifacts and (artifacts["train"].path / "adapter").is_dir():

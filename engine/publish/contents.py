@@ -28,7 +28,7 @@ FORMS: Final = ("gguf", "merged", "adapter")
 CARD: Final = "README.md"
 SUMS: Final = "SHA256SUMS"
 FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "gguf": ("gguf", "ollama"),
+    "gguf": ("gguf", "ollama", "calibration"),
     "merged": ("safetensors",),
 }
 """Formats of a report's files, by form; the adapter is in no export."""

@@ -5,8 +5,10 @@ Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
@@ -147,6 +149,9 @@ class Task:
         return KINDS[self.kind]
 
 
+UNWRITTEN: Final[Mapping[str, bool]] = MappingProxyType({"optional": True})
+"""Of a field that came later: with its default it stands in no stage key, so that those of older recipes stay."""
+
 # Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
 
 
@@ -170,6 +175,8 @@ class LabelSpec:
     bins: tuple[Bin, ...]
     separator: str
     """Multilabel: what stands between labels in a text value; lists need none."""
+    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    """Multilabel: `empty` where a row without the column has no label; else such a row is a problem."""
 
     def in_order(self) -> LabelSpec:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -213,6 +220,8 @@ class AnswerSpec:
     """Extraction: (field of the answer, column)."""
     spans: SpanSpec | None
     tags: TagSpec | None
+    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    """Extraction: `empty` where a row without an answer has nothing to extract; else it is left out, or a problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -788,6 +797,23 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Least:
+    """A lower bound of a share."""
+
+    min: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selective:
+    """What a model must show that gives no answer where it is not sure."""
+
+    accuracy: Least
+    """Of the rows that it answers."""
+    coverage: Least
+    """Share of all rows that it answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstTeacher:
     """What the student may lose against its teacher, and what it has to save."""
 
@@ -832,6 +858,8 @@ class Acceptance:
     """Paired, against the same training without the synthetic rows."""
     stride: int | None = None
     """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
+    selective: Selective | None = None
+    """None: every row is answered."""
 
     def in_order(self) -> Acceptance:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -855,6 +883,8 @@ class Export:
     """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
     importance_matrix: bool = False
     """From the training split."""
+    calibrate: bool | None = None
+    """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
     min_parity: float = 0.98
     """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
 
@@ -912,6 +942,11 @@ class Recipe:
     """They change nothing but what review and report say."""
     method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
     """Keys of `method` that the file leaves open, with the reason of their values."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a temperature is fitted to the answers to validation rows."""
+        return bool(self.export.calibrate) or self.acceptance.selective is not None
 
     @property
     def rows_added_by(self) -> Literal["", "synthesize", "teach"]:

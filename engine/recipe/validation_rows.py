@@ -15,6 +15,8 @@ SHARE: Final = 0.15
 """Of the training rows."""
 FEWEST: Final = 30
 """A validation loss of fewer rows chooses by luck."""
+FEWEST_TO_CALIBRATE: Final = 50
+"""A temperature of fewer rows is mostly chance."""
 MOST: Final = 100
 """More would cost training rows and tell checkpoints apart no better."""
 

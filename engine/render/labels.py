@@ -46,6 +46,7 @@ _TITLES = {
     "teacher_ratio.": "{} over the teacher's",
     "drop.": "{} drop",
     "drift.": "{} drift",
+    "selective.": "{} where it is sure",
     "parity.": "{} parity",
     "shift.": "{} shift",
     "largest_shift.": "{} largest shift",

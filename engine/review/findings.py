@@ -101,6 +101,7 @@ def _bounds(leaves: Iterable[str]) -> list[str]:
         "overfitting",
         "forgetting",
         "drift",
+        "selective",
     )
     return [
         path

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from engine.errors import RecipeError
+from engine.runtime.rendering.calibration_file import FILE as CALIBRATION
 from engine.store.runs import Runs, require_exported, require_ours
 
 
@@ -52,5 +53,5 @@ def exported_gguf(run: Path) -> Path:
             hint="only accepted runs with `gguf` among export.formats do",
         )
     # the file goes into a parser in C++, so not one byte may be another than the run's
-    require_exported(run, [files[0].name])
+    require_exported(run, [files[0].name], if_any=CALIBRATION)
     return files[0]

@@ -14,18 +14,21 @@ from engine.environment import Device, detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
 from engine.inference.predict import PredictionInputs
+from engine.parity.calibration import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Recipe, Scratch
 from engine.recipe.prompt import parse_answer
 from engine.recipe.text.paths import absolute
+from engine.render.json import read_json
 from engine.runs.compare import recipe_of
 from engine.runs.predict_rows import require_answers
 from engine.runtime.llama.client import Answer
+from engine.runtime.rendering.calibration_file import FileCalibration
 from engine.runtime.rendering.task_file import TaskFile, make_task_file
 from engine.sources import base_model_identity, identity
 from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store
-from engine.store.runs import ACCEPTED, read_record, require_ours
+from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
@@ -48,6 +51,8 @@ class WeightsModel:
     """Of a whole model: the merged one, or the base below the adapter."""
     adapter: Path | None
     asked: PredictionInputs
+    calibration: FileCalibration | None = None
+    """That of the trained model; None where its recipe asks for none."""
     device: Device = field(default_factory=detect_device)
 
     @classmethod
@@ -77,6 +82,7 @@ class WeightsModel:
             folder=whole,
             adapter=adapter,
             asked=PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl"))),
+            calibration=_calibration(run) if recipe.calibrates else None,
         )
 
     @cached_property
@@ -86,7 +92,8 @@ class WeightsModel:
 
         task = self.recipe.task
         chat = load_chat(self.folder, asks=task.spec.has_turns)
-        return make_task_file(task, chat, self.asked.answers)
+        made = make_task_file(task, chat, self.asked.answers)
+        return replace(made, calibration=self.calibration)
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -131,7 +138,11 @@ class WeightsModel:
             Example(id=f"{number:016x}", origin="", input=text, target="")
             for number, text in enumerate(texts)
         ]
+        from engine.metrics.temperature import calibrated  # brings numpy
+
         found = predict.chosen(self.loaded, self.asked, rows, progress=progress)
+        if self.calibration is not None:
+            found = calibrated(found, self.calibration.temperature)
         task = self.recipe.task
         return [
             Answer(
@@ -143,6 +154,13 @@ class WeightsModel:
             )
             for one in found
         ]
+
+
+def _calibration(run: Path) -> FileCalibration | None:
+    """Return what the report of a run says of the trained model. StoreError E758 where it is not as it was left."""
+    report = read_json(read_file(run, "report.json").decode())
+    found = next((one for one in report.calibrated if one.form == ADAPTER), None)
+    return None if found is None else as_file(found)
 
 
 def _base(

@@ -65,6 +65,12 @@ class AskedModel(Protocol):
         """Return its answers to texts. StageError, EnvironmentProblem where it fails."""
 
 
+def threshold_of(model: AskedModel, given: float | None) -> float | None:
+    """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
+    kept = model.task.calibration
+    return kept.abstain_below if given is None and kept is not None else given
+
+
 def require_answers(task: Task) -> None:
     """RecipeError R316 for a kind of task whose model no row can be put to."""
     if task.spec.by_likelihood:
@@ -251,9 +257,12 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
 
     """
     columns, count = _looked_through(rows)
+    kept = model.task.calibration
     payload = {
         "revision": REVISION,
         **model.payload(),
+        # the probabilities that are kept stand on it
+        **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
         # of the name its suffix says how the rows are read
         "read_as": [rows.source.format, *rows.path.suffixes],

@@ -27,8 +27,10 @@ from engine.metrics.endings import judge_endings
 from engine.metrics.forgetting import judge_forgetting
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
+from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import judge_gap, judge_thresholds, verdict
 from engine.metrics.without_synthetic import compare_with_smaller, judge_without_synthetic
+from engine.parity.calibration import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS
 from engine.recipe.model import Acceptance, Recipe
 
@@ -88,6 +90,8 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
         del bounds["over_without_synthetic"]
     del bounds["stride"]  # how is measured, in the keys of what measures
     forgetting = acceptance.forgetting
+    if acceptance.selective is None:
+        del bounds["selective"]
     bounds["forgetting"] = None if forgetting is None else forgetting.max_drop
     if forgetting is not None and forgetting.text is not None:
         bounds["forgetting_text"] = forgetting.text.max_rise
@@ -106,7 +110,12 @@ def run(context: StageContext) -> None:
     found = _judge(context, judged, comparisons, since)
     smaller = _without_synthetic(context, judged)
     gained = judge_without_synthetic(smaller, context.recipe.acceptance)
-    found = verdict((*found.checks, *taught, *gained))
+    # a temperature alone decides nothing: it is shown with the file that leaves
+    sure = calibrated_model(context) if context.recipe.acceptance.selective else None
+    held = judge_selective(sure.abstention if sure else None, context.recipe.acceptance)
+    found = verdict((*found.checks, *taught, *gained, *held))
+    if sure is not None:
+        flow.write_json(context.workdir / flow.CALIBRATED, [to_json(sure)])
     if smaller:
         flow.write_json(context.workdir / flow.WITHOUT_SYNTHETIC, [to_json(one) for one in smaller])
     if beside is not None:

@@ -14,10 +14,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.results import read_json, write_json
+from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
+from engine.data.examples.example import Example
 from engine.environment import version_of
-from engine.evidence import Check, Scores, Status, VariantResult, Verdict, to_json
+from engine.evidence import CalibratedForm, Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.inference import predict, predict_gguf
 from engine.inference.cached import (
@@ -30,9 +31,10 @@ from engine.inference.preference import Reference, rated, reference_in
 from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
+from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
+from engine.parity import calibration, ladder, speed
 from engine.parity import files as parity_files
-from engine.parity import ladder, speed
 from engine.parity.ladder import Variant
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
@@ -61,6 +63,8 @@ class _Tried:
     agreement: float | None
     """Share of the merged model's answers that it gives too."""
     result: VariantResult
+    calibrated: CalibratedForm | None
+    """None where the recipe asks for no calibration."""
 
     @property
     def verdict(self) -> Verdict:
@@ -73,14 +77,23 @@ def recipe_slice(recipe: Recipe) -> Payload:
     """Return the task, the export with its bounds, how bounds are decided, and the precision."""
     return {
         "task": recipe.task,
-        "export": recipe.export.in_order(),
+        "export": _export_slice(recipe),
         "confidence": recipe.acceptance.confidence,
         "decide_on": recipe.acceptance.decide_on,
         "precision": recipe.backend.precision,
         "max_length": recipe.method.max_length,
         **predict.stride_slice(recipe),
         "seed": recipe.method.seed,
+        # only where it is asked for, so that the keys of everybody else do not change
+        **({"selective": recipe.acceptance.selective} if recipe.acceptance.selective else {}),
     }
+
+
+def _export_slice(recipe: Recipe) -> Payload:
+    found = asdict(recipe.export.in_order())
+    if found["calibrate"] is None:
+        del found["calibrate"]
+    return found
 
 
 def run(context: StageContext) -> None:
@@ -90,6 +103,8 @@ def run(context: StageContext) -> None:
     if context.recipe.export.has_quantized_file and not chain.is_over:
         chain.quantized()
     write_json(context.workdir / RESULT, chain.result(), indent=2)
+    if context.recipe.calibrates:
+        write_json(context.workdir / CALIBRATED, [to_json(form) for form in chain.calibrated()])
     for name, predictions in chain.predictions().items():
         write_predictions(context.workdir / f"predictions.{name}.jsonl", predictions)
 
@@ -222,6 +237,10 @@ class _ParityChain:
         same = agreement(self.merged.chosen, predictions.chosen, confidence=self.judging.confidence)
         metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
+        asker_of = partial(self._asker, path, modelfile="")
+        calibrated = calibration.calibrated_file(
+            self.context, quantization, asker_of, predictions.chosen, digest=digest
+        )
         checks = [
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.weight_check(*self._weights(path, digest=digest)),
@@ -230,6 +249,7 @@ class _ParityChain:
             *judge_endings(task, predictions.chosen, scores=scores, free=free),
             *self._drops(predictions),
             *self._bounds(metrics, timed),
+            *judge_selective(calibrated.abstention if calibrated else None, self.recipe.acceptance),
         ]
         # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
@@ -238,6 +258,7 @@ class _ParityChain:
             free=free,
             agreement=same.value,
             result=self._result(variant, self._last, checks),
+            calibrated=calibrated,
         )
 
     def _result(
@@ -305,16 +326,7 @@ class _ParityChain:
         is_sample = len(chosen) < len(self.examples)
 
         def build(folder: Path) -> None:
-            asker = predict_gguf.GgufAsker(
-                asked=self.asked,
-                examples=[self.examples[row] for row in chosen],
-                path=path,
-                chat=self.chat,
-                modelfile=modelfile,
-                threads=self.context.device.threads,
-                workdir=self.context.scratch,
-                progress=self.context.progress,
-            )
+            asker = self._asker(path, [self.examples[row] for row in chosen], modelfile=modelfile)
             predictions = asker.ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
             others = self._other_prompts() if name in self.recipe.export.quantizations else 0
@@ -331,6 +343,20 @@ class _ParityChain:
         }
         payload |= {"rows": [*chosen]} if is_sample else {}
         return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
+
+    def _asker(
+        self, path: Path, rows: Sequence[Example], *, modelfile: str
+    ) -> predict_gguf.GgufAsker:
+        return predict_gguf.GgufAsker(
+            asked=self.asked,
+            examples=rows,
+            path=path,
+            chat=self.chat,
+            modelfile=modelfile,
+            threads=self.context.device.threads,
+            workdir=self.context.scratch,
+            progress=self.context.progress,
+        )
 
     def _rated(self, found: Predictions) -> Predictions:
         """Give the answers of a file their margins; those of other kinds than preference are as they are."""
@@ -369,6 +395,12 @@ class _ParityChain:
     def _score(self, predictions: Sequence[Prediction]) -> Scores:
         return score(predictions, self.judging)
 
+    def calibrated(self) -> list[CalibratedForm]:
+        """Return the forms with a temperature: the tuned model, and the quantized file that was asked last."""
+        last = self.tried[-1].calibrated if self.tried else None
+        forms = (calibration.calibrated_model(self.context), last)
+        return [form for form in forms if form is not None]
+
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
         kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
@@ -384,6 +416,11 @@ class _ParityChain:
         passed = last is not None and last.verdict.status is Status.PASS
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
         facts = last.predictions.facts if last else {}
+        kept = (
+            calibration.written_calibration(last.calibrated, self.context.workdir)
+            if last and passed
+            else None
+        )
         parity = facts.get("parity")
         flips = ladder.flips(self.merged.chosen, last.predictions.chosen) if last else ()
         return {
@@ -404,6 +441,7 @@ class _ParityChain:
             "quantizations": list(self.recipe.export.quantizations),
             "exported": last.quantization if last and passed else None,
             "ladder": [to_json(one) for one in self.results],
+            **({"calibration": to_json(kept)} if kept else {}),
         }
 
 

@@ -279,10 +279,10 @@ def read_file(run: Path, name: str) -> bytes:
     return content
 
 
-def require_exported(run: Path, names: Iterable[str]) -> None:
+def require_exported(run: Path, names: Iterable[str], *, if_any: str = "") -> None:
     """StoreError E758 for a file of a run's model that is not there, or not the one that its report names.
 
-    Every byte is read.
+    Every byte is read. `if_any`: one more file, which not every model has.
     """
     try:
         # `read_file` compares the report with the signed record, so its digests of the model can
@@ -291,7 +291,8 @@ def require_exported(run: Path, names: Iterable[str]) -> None:
         known = {str(file["name"]): file["sha256"] for file in report["files"]}
     except (ValueError, TypeError, KeyError) as error:
         raise _not_as_left(run, "report.json", f"it cannot be read ({error})") from error
-    for name in names:
+    has_it = if_any in known or (run / if_any).is_file()
+    for name in (*names, *([if_any] if has_it else [])):
         try:
             is_right = sha256_of(run / name) == known.get(name)
         except OSError as error:

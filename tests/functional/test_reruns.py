@@ -74,6 +74,28 @@ def test_a_change_reruns_what_it_can_change(
     assert reruns == changed(before, keys(project))
 
 
+@pytest.mark.parametrize(
+    ("change", "reruns"),
+    [
+        (
+            {"acceptance__selective": {"accuracy": {"min": 0.9}, "coverage": {"min": 0.5}}},
+            {"gate", "verify"},
+        ),
+        ({"export__calibrate": True}, {"verify"}),
+    ],
+    ids=["selective", "calibrate"],
+)
+def test_a_calibration_judges_again_and_trains_nothing(
+    project: Project, change: dict[str, Any], reruns: set[str]
+) -> None:
+    project.edit(splits__train=40, splits__validation=60)
+    before = keys(project)
+
+    project.edit(**change)
+
+    assert reruns == changed(before, keys(project))
+
+
 def test_comments_and_formatting_rerun_nothing(project: Project) -> None:
     before = keys(project)
     text = project.recipe.read_text(encoding="utf-8")

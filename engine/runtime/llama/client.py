@@ -27,6 +27,7 @@ from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.scoring.label_search import LabelChoice
+from engine.runtime.scoring.temperature import tempered
 from engine.runtime.tool_process import run_tool
 
 WORKER = "engine.runtime.llama.worker"
@@ -270,7 +271,10 @@ def _constrained_answer(
 ) -> tuple[str | None, float | None]:
     if answers.choices:
         choice = answers.choices[place]
-        return task.task.labels[choice.index], choice.probability
+        label, kept = task.task.labels[choice.index], task.calibration
+        if kept is None or not choice.probabilities:
+            return label, choice.probability
+        return label, max(tempered(choice.probabilities, kept.temperature))
     if answers.constrained:
         bound = answers.constrained[place]
         return parse_answer(task.task, bound.text) if bound.finished else None, bound.probability

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.errors import StageError
@@ -16,6 +16,7 @@ from engine.files.reading import read_json
 from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
+from engine.runtime.rendering.calibration_file import FileCalibration, read_calibration
 from engine.runtime.rendering.chat import Chat
 
 FILE = "task.json"
@@ -48,6 +49,8 @@ class TaskFile:
     """Enough for the longest answer."""
     terminator: str = ""
     """Text that ends the model's turn."""
+    calibration: FileCalibration | None = None
+    """What `calibration.json` beside it says; None where there is none."""
 
     def prompt(self, text: str) -> str:
         """Return the prompt for one input."""
@@ -85,12 +88,17 @@ def _around(task: Task, chat: Chat) -> tuple[str, str, bool]:
 
 def write_task_file(folder: Path, task_file: TaskFile) -> None:
     """Write `task.json` into `folder`."""
-    text = json.dumps({"version": VERSION, **asdict(task_file)}, indent=2, ensure_ascii=False)
+    written = {"version": VERSION, **asdict(replace(task_file, calibration=None))}
+    del written["calibration"]  # `verify` finds it, when this file is long written
+    text = json.dumps(written, indent=2, ensure_ascii=False)
     (folder / FILE).write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_task_file(folder: Path) -> TaskFile:
-    """Read `task.json` of `folder`. StageError X642 when it is missing or not of this version."""
+    """Read `task.json` of `folder`, and the calibration beside it.
+
+    StageError X642 when it is missing or not of this version; X826 for a damaged calibration.
+    """
     path = folder / FILE
     try:
         data = read_json(path)
@@ -107,13 +115,15 @@ def read_task_file(folder: Path) -> TaskFile:
             f"`{FILE}` beside the model is missing or damaged, so it is not known how to ask it",
             hint="keep the exported files together, or name the run instead of the file",
         ) from error
-    return task_file
+    return replace(task_file, calibration=read_calibration(folder))
 
 
 def _check(version: object, task_file: TaskFile) -> None:
     """Raise ValueError or TypeError for a file whose values are not what asking needs."""
     if version not in READABLE:
         raise ValueError(version)
+    if task_file.calibration is not None:
+        raise ValueError("it stands in a file of its own")
     task = task_file.task
     texts = (
         *(

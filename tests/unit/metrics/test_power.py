@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from engine.metrics.binomial import tail
 from engine.metrics.intervals import wilson
 from engine.metrics.power import (
     ROWS,
@@ -24,7 +25,6 @@ from engine.metrics.power import (
     round_up,
     rows_to_find,
     rows_to_pass,
-    tail,
 )
 
 AT_80 = ThresholdRule(bound=0.8, confidence=0.95)

@@ -1,0 +1,49 @@
+"""Probabilities after calibration on validation rows, and the threshold below which a model gives no answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.evidence.measures import CalibrationBin, Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abstention:
+    """A threshold chosen on validation rows, and what it comes to on the holdout."""
+
+    threshold: float
+    """Of the calibrated probability: less is no answer."""
+    chance: float
+    """Of the holdout showing both bounds, by what the validation rows say; an estimate."""
+    validation_accuracy: float | None
+    """Where it answers; None where it answers nothing."""
+    validation_coverage: float
+    accuracy: Metric
+    """Share of right answers among the holdout rows that are answered."""
+    coverage: Metric
+    """Share of holdout rows that are answered."""
+    out_of_scope: Metric | None = None
+    """Of the holdout rows of `task.out_of_scope`: that get this label, or no answer; None without such a label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibratedForm:
+    """One form of the model: a temperature fitted on its answers to validation rows, judged on the holdout."""
+
+    form: str
+    """`adapter`, or a quantization."""
+    fitted_rows: int
+    """Validation rows that were answered with probabilities."""
+    temperature: float | None
+    """None where there were too few of them; probabilities are then as the model gives them."""
+    reason: str = ""
+    """Why there is none."""
+    before: tuple[Metric, ...] = ()
+    """On the holdout: `ece` (bins of equally many rows), `brier`, `nll`."""
+    after: tuple[Metric, ...] = ()
+    change: tuple[Metric, ...] = ()
+    """After minus before, on the same rows."""
+    bins_before: tuple[CalibrationBin, ...] = ()
+    bins_after: tuple[CalibrationBin, ...] = ()
+    abstention: Abstention | None = None
+    """None unless the recipe has `acceptance.selective`."""

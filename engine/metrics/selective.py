@@ -1,0 +1,211 @@
+"""Answering only where the model is sure enough: a threshold from validation rows, judged on the holdout.
+
+The threshold is the lowest at which the holdout will show both bounds with a chance of 95 %, by what the validation
+rows say (beta-binomial, Jeffreys' prior); where none reaches that, the one of the best chance. A holdout that is too
+small to show anything is taken to be larger, so that the answer is what more rows would decide. Of the holdout the
+choice knows nothing but its number of rows. The proof is the holdout's alone: of the rows that are answered a share is
+right, with the interval of Clopper and Pearson (1934), which never covers less than it says, also near 1; where rows
+have groups it is resampled, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from engine.evidence import Abstention, CalibratedForm, Interval, Metric
+from engine.metrics.binomial import clopper_pearson
+from engine.metrics.measure import share_of_rows
+from engine.metrics.power import ThresholdRule, least_right
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import metrics_of
+from engine.metrics.selective_checks import ACCURACY, COVERAGE
+from engine.metrics.table import Floats, flags, make_table
+from engine.metrics.temperature import calibrated, fit, reliability
+from engine.recipe.model import Acceptance, Selective
+
+GOOD_CHANCE: Final = 0.95
+POOR_CHANCE: Final = 0.5
+TIMES: Final = (1, 4, 16)
+"""As many holdout rows, where those that are there give no better than a poor chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectiveRule:
+    """What has to be shown, and on how many rows."""
+
+    selective: Selective
+    confidence: float
+    on_interval: bool
+    """By the lower ends of intervals, not by the values."""
+    holdout_rows: int
+
+    @classmethod
+    def of(cls, acceptance: Acceptance, holdout_rows: int) -> SelectiveRule | None:
+        """Return a recipe's; None where it has none."""
+        if acceptance.selective is None:
+            return None
+        return cls(
+            selective=acceptance.selective,
+            confidence=acceptance.confidence,
+            on_interval=acceptance.decide_on == "lower_bound",
+            holdout_rows=holdout_rows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Thresholds between validation rows, the highest first; each array has an entry for each of them."""
+
+    thresholds: Floats
+    answered: Floats
+    right: Floats
+
+
+def abstention(
+    validation: Sequence[Prediction],
+    holdout: Sequence[Prediction],
+    rule: SelectiveRule,
+    judging: Judging,
+) -> Abstention | None:
+    """Choose a threshold on calibrated answers to validation rows, and measure it on the holdout; None without rows."""
+    rows = [row for row in validation if row.probability is not None]
+    if not rows or not holdout:
+        return None
+    confidence = np.array([row.probability for row in rows], dtype=float)
+    right = np.array([row.label == row.target for row in rows], dtype=float)
+    threshold, chance = choose_threshold(confidence, right, rule)
+    answered = confidence >= threshold
+    accuracy, coverage = on_holdout(holdout, threshold, judging)
+    return Abstention(
+        threshold=threshold,
+        chance=chance,
+        validation_accuracy=float(right[answered].mean()) if answered.any() else None,
+        validation_coverage=float(answered.mean()),
+        accuracy=accuracy,
+        coverage=coverage,
+        out_of_scope=_out_of_scope(holdout, threshold, judging),
+    )
+
+
+def calibrated_form(
+    form: str,
+    validation: Sequence[Prediction],
+    holdout: Sequence[Prediction],
+    *,
+    judging: Judging,
+    acceptance: Acceptance,
+) -> CalibratedForm:
+    """Fit a temperature on answers to validation rows, judge it on the holdout, and choose a threshold where asked."""
+    fitted = fit(validation, judging.task.labels)
+    made = reliability(fitted, holdout, judging, form=form)
+    rule = SelectiveRule.of(acceptance, len(holdout))
+    if rule is None:
+        return made
+    chosen_on = calibrated(validation, fitted.temperature)
+    judged_on = calibrated(holdout, fitted.temperature)
+    return replace(made, abstention=abstention(chosen_on, judged_on, rule, judging))
+
+
+def choose_threshold(confidence: Floats, right: Floats, rule: SelectiveRule) -> tuple[float, float]:
+    """Return a threshold and the estimated chance that the holdout shows both bounds with it.
+
+    `confidence`, `right`: of validation rows, shape (rows,); at least one.
+    """
+    found, count = _candidates(confidence, right), confidence.size
+    sizes = (replace(rule, holdout_rows=times * rule.holdout_rows) for times in TIMES)
+    for sized in sizes:
+        chances = _chances(found, count, sized)
+        if chances.max() >= POOR_CHANCE:
+            break
+    accurate = found.right >= rule.selective.accuracy.min * found.answered
+    # `lexsort` sorts by its last key first: a good chance, else the best, then enough right ones, then the most rows
+    best = np.lexsort((found.answered, accurate, np.minimum(chances, GOOD_CHANCE).round(3)))[-1]
+    return float(found.thresholds[best]), float(_chances(found, count, rule)[best])
+
+
+def on_holdout(
+    holdout: Sequence[Prediction], threshold: float, judging: Judging
+) -> tuple[Metric, Metric]:
+    """Return accuracy where the model answers, and the share of rows that it answers."""
+    answered = [row for row in holdout if (row.probability or 0.0) >= threshold]
+    right = [row.label == row.target for row in answered]
+    if answered:
+        table = make_table(answered, {"right": flags(right)})
+        (accuracy,) = metrics_of(
+            table,
+            [share_of_rows(ACCURACY, "right")],
+            confidence=judging.confidence,
+            seed=judging.seed,
+        )
+        if table.groups is None:
+            accuracy = replace(accuracy, interval=_exact(right, judging.confidence))
+    else:
+        accuracy = Metric(name=ACCURACY, value=None, n=0, undefined="no row is answered")
+    is_answered = [(row.probability or 0.0) >= threshold for row in holdout]
+    table = make_table(holdout, {"answered": flags(is_answered)})
+    (coverage,) = metrics_of(
+        table,
+        [share_of_rows(COVERAGE, "answered")],
+        confidence=judging.confidence,
+        seed=judging.seed,
+    )
+    return accuracy, coverage
+
+
+def _out_of_scope(
+    holdout: Sequence[Prediction], threshold: float, judging: Judging
+) -> Metric | None:
+    name, label = "out_of_scope", judging.task.out_of_scope
+    rows = [row for row in holdout if label and row.target == label]
+    if not rows:
+        return None
+    held = [row.label == label or (row.probability or 0.0) < threshold for row in rows]
+    table = make_table(rows, {"held": flags(held)})
+    (metric,) = metrics_of(
+        table,
+        [share_of_rows(name, "held")],
+        confidence=judging.confidence,
+        seed=judging.seed,
+    )
+    return metric
+
+
+def _exact(right: Sequence[bool], confidence: float) -> Interval | None:
+    return clopper_pearson(sum(right), len(right), confidence=confidence)
+
+
+def _candidates(confidence: Floats, right: Floats) -> _Candidates:
+    order = np.argsort(-confidence, kind="stable")
+    sure, hits = confidence[order], np.cumsum(right[order])
+    # rows of one probability are answered together
+    ends = np.flatnonzero(np.append(sure[:-1] != sure[1:], True))
+    following = np.append(sure, 0.0)[ends + 1]
+    # between two rows, so that a rounding of the last digit moves no row; 0 answers every row
+    thresholds = np.where(ends + 1 == sure.size, 0.0, (sure[ends] + following) / 2)
+    return _Candidates(thresholds, ends + 1, hits[ends])
+
+
+def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
+    """Estimate for each threshold how likely the holdout shows both bounds."""
+    from scipy.stats import betabinom, binom  # takes time to import
+
+    of, selective = rule.holdout_rows, rule.selective
+    answered = np.maximum(1, np.rint(of * found.answered / rows)).astype(int)
+    right = np.ceil(selective.accuracy.min * answered)
+    if rule.on_interval:
+        # the fewest right ones of which as many, or more, are so improbable at the bound
+        right = binom.isf((1 - rule.confidence) / 2, answered, selective.accuracy.min) + 1
+    wide = ThresholdRule(
+        bound=selective.coverage.min, confidence=rule.confidence, on_interval=rule.on_interval
+    )
+    kept = least_right(of, wide)
+    if kept is None:
+        return np.zeros(found.answered.size)
+    missed, left = found.answered - found.right, rows - found.answered
+    is_accurate = betabinom.sf(right - 1, answered, found.right + 0.5, missed + 0.5)
+    is_wide = betabinom.sf(kept - 1, of, found.answered + 0.5, left + 0.5)
+    return np.asarray(is_accurate * is_wide)

@@ -1,0 +1,200 @@
+"""A temperature fitted on validation rows, and how well probabilities fit the holdout before and after.
+
+The temperature is the one of highest likelihood under a normal prior of its logarithm (mean 0, standard deviation 1),
+which weighs as little as one row and keeps it finite where every answer is right. The calibration error of this module
+has bins of equally many rows (Nixon et al. 2019), so that the sure answers, which are most, do not share one bin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from engine.evidence import CalibratedForm, CalibrationBin, Metric
+from engine.metrics.measure import Measure, mean_of_rows, ratio
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import metrics_of
+from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
+from engine.recipe.validation_rows import FEWEST_TO_CALIBRATE
+from engine.runtime.scoring.temperature import SMALLEST, tempered
+
+BINS: Final = 15
+FEWEST_IN_BIN: Final = 20
+"""Holdout rows; with fewer than 15 times as many there are fewer bins."""
+_WIDEST: Final = 4.0
+"""Of the logarithm of a temperature, either way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A temperature, or why there is none."""
+
+    temperature: float | None
+    rows: int
+    reason: str = ""
+
+
+def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
+    """Fit a temperature on the answers to validation rows; none on fewer than `FEWEST_TO_CALIBRATE`."""
+    from scipy.optimize import minimize_scalar  # takes time to import
+
+    rows = [row for row in validation if row.probabilities]
+    if len(rows) < FEWEST_TO_CALIBRATE:
+        there = f"{len(rows)} validation rows with probabilities"
+        return Fitted(
+            None, len(rows), f"{there}: {FEWEST_TO_CALIBRATE} are needed to fit a temperature"
+        )
+    logs, targets = _logs(rows), _targets(rows, labels)
+
+    def loss(width: float) -> float:
+        scaled = logs / np.exp(width)
+        chosen = scaled[np.arange(len(rows)), targets]
+        whole = np.logaddexp.reduce(scaled, axis=1)
+        return float((whole - chosen).sum() + width**2 / 2)
+
+    found = minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
+    return Fitted(float(np.exp(found.x)), len(rows))
+
+
+def calibrated(predictions: Sequence[Prediction], temperature: float | None) -> list[Prediction]:
+    """Return predictions with the probabilities that a temperature gives; as they are for None."""
+    if temperature is None:
+        return [*predictions]
+    return [_calibrated(row, temperature) for row in predictions]
+
+
+def reliability(
+    fitted: Fitted, holdout: Sequence[Prediction], judging: Judging, *, form: str
+) -> CalibratedForm:
+    """Judge probabilities on the holdout as the model gives them, and after the temperature."""
+    made = CalibratedForm(
+        form=form, fitted_rows=fitted.rows, temperature=fitted.temperature, reason=fitted.reason
+    )
+    rows = [row for row in holdout if row.probabilities]
+    if not rows or len(rows) < len(holdout):
+        return replace(made, reason=made.reason or "answers to the holdout have no probabilities")
+    after = calibrated(rows, fitted.temperature)
+    bins = max(1, min(BINS, len(rows) // FEWEST_IN_BIN))
+    sides = {"before": rows, "after": after} if fitted.temperature else {"before": rows}
+    columns: dict[str, Column] = {}
+    for side, answers in sides.items():
+        columns |= _columns(side, answers, judging.task.labels, bins)
+    table = make_table(rows, columns)
+    measures = [measure for side in sides for measure in _measures(side)]
+    measures += _changes() if len(sides) > 1 else []
+    found = {
+        one.name: one
+        for one in metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
+    }
+    return replace(
+        made,
+        before=_of(found, "before"),
+        after=_of(found, "after"),
+        change=_of(found, "change"),
+        bins_before=_diagram(table, "before", rows, bins),
+        bins_after=_diagram(table, "after", after, bins) if len(sides) > 1 else (),
+    )
+
+
+def _calibrated(row: Prediction, temperature: float) -> Prediction:
+    if not row.probabilities:
+        return row
+    shares = tempered(row.probabilities, temperature)
+    # the chosen label is the most probable one, which no temperature changes
+    return replace(row, probabilities=shares, probability=max(shares))
+
+
+def _logs(rows: Sequence[Prediction]) -> Floats:
+    return np.log(np.maximum([row.probabilities for row in rows], SMALLEST))
+
+
+def _targets(rows: Sequence[Prediction], labels: Sequence[str]) -> Floats:
+    place = {label: number for number, label in enumerate(labels)}
+    return np.array([place[row.target] for row in rows], dtype=np.intp)
+
+
+def _columns(
+    side: str, rows: Sequence[Prediction], labels: Sequence[str], bins: int
+) -> dict[str, Column]:
+    shares = np.array([row.probabilities for row in rows], dtype=float)
+    targets = _targets(rows, labels)
+    of_target = shares[np.arange(len(rows)), targets]
+    right = np.array([row.label == row.target for row in rows], dtype=bool)
+    confidence = np.array([row.probability or 0.0 for row in rows])
+    places = _equal_mass(confidence, bins)
+    one = np.ones(len(rows))
+    hits, known = one_hot(np.where(right, places, bins), bins), one_hot(places, bins)
+    empty = one_hot(np.full(len(rows), bins), bins)
+    return {
+        # a row that is right, or wrong, is also sure of itself
+        f"nll.{side}": Column(
+            -np.log(np.maximum(of_target, SMALLEST)), 0 * one, one * np.log(len(labels))
+        ),
+        f"brier.{side}": Column((shares**2).sum(axis=1) + 1 - 2 * of_target, 0 * one, 2 * one),
+        f"bin_rows.{side}": Column(known),
+        f"bin_probability.{side}": Column(one_hot(places, bins, confidence)),
+        f"bin_right.{side}": Column(hits, known, empty),
+    }
+
+
+def _equal_mass(confidence: Floats, bins: int) -> Floats:
+    """Return the bin of each row: equally many rows in each, as far as equal probabilities stay together."""
+    order = np.sort(confidence)
+    edges = order[[round(place * order.size / bins) for place in range(1, bins)]]
+    return np.searchsorted(edges, confidence, side="right")
+
+
+def _measures(side: str) -> list[Measure]:
+    return [
+        Measure(name=f"ece.{side}", value=lambda sums: _error(sums, side)),
+        mean_of_rows(f"brier.{side}", f"brier.{side}"),
+        mean_of_rows(f"nll.{side}", f"nll.{side}"),
+    ]
+
+
+def _changes() -> list[Measure]:
+    def mean(sums: Sums, name: str) -> Floats:
+        return ratio(sums[f"{name}.after"] - sums[f"{name}.before"], sums["rows"])
+
+    return [
+        Measure(
+            name="ece.change", value=lambda sums: _error(sums, "after") - _error(sums, "before")
+        ),
+        Measure(name="brier.change", value=lambda sums: mean(sums, "brier")),
+        Measure(name="nll.change", value=lambda sums: mean(sums, "nll")),
+    ]
+
+
+def _error(sums: Sums, side: str) -> Floats:
+    gaps = np.abs(sums[f"bin_probability.{side}"] - sums[f"bin_right.{side}"])
+    return ratio(gaps.sum(axis=-1), sums["rows"])
+
+
+def _of(found: dict[str, Metric], side: str) -> tuple[Metric, ...]:
+    names = [name for name in found if name.endswith(f".{side}")]
+    return tuple(replace(found[name], name=name.removesuffix(f".{side}")) for name in names)
+
+
+def _diagram(
+    table: Table, side: str, rows: Sequence[Prediction], bins: int
+) -> tuple[CalibrationBin, ...]:
+    sums = table.sums()
+    counts = sums[f"bin_rows.{side}"]
+    mean = ratio(sums[f"bin_probability.{side}"], counts)
+    right = ratio(sums[f"bin_right.{side}"], counts)
+    confidence = np.array([row.probability or 0.0 for row in rows])
+    places: Any = _equal_mass(confidence, bins)
+    return tuple(
+        CalibrationBin(
+            low=float(confidence[places == place].min()),
+            high=float(confidence[places == place].max()),
+            rows=int(counts[place]),
+            confidence=float(mean[place]),
+            accuracy=float(right[place]),
+        )
+        for place in range(bins)
+        if counts[place]
+    )

@@ -1,0 +1,158 @@
+"""A recipe that asks for abstention: judged twice, shipped with its threshold, and used by predict and the bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.bundle.build import make_bundle
+from engine.bundle.gate_checks import gate_problems
+from engine.bundle.verify import check_bundle
+from engine.bundle.verify_checks import verify_problems
+from engine.errors import StoreError
+from engine.evidence import Report, from_json
+from engine.recipe import load_recipe
+from engine.runs.find import exported_gguf
+from engine.runs.predict_rows import ModelFile
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
+from support.runs import run_folders
+
+pytestmark = pytest.mark.thorough
+
+SELECTIVE = {"accuracy": {"min": 0.3}, "coverage": {"min": 0.3}}
+
+
+def ask(project: Project) -> None:
+    project.edit(
+        splits__train=40,
+        splits__validation=60,
+        acceptance__selective=SELECTIVE,
+        export__formats=["gguf"],
+    )
+
+
+@pytest.fixture(scope="module")
+def selective() -> RunOnce:
+    done = run_once("selective", ask)
+    assert done.outcome.code == 0, done.outcome.err
+    return done
+
+
+@pytest.fixture
+def project(selective: RunOnce, tmp_path: Path, run: Callable[..., Outcome]) -> Project:
+    def in_its_store(*words: str) -> Outcome:
+        return run(*words, "--store", str(tmp_path / ".recipe"))
+
+    return selective.copy_to(tmp_path, in_its_store)
+
+
+def run_folder(project: Project | RunOnce) -> Path:
+    (found,) = run_folders(project.folder / ".recipe")
+    return found
+
+
+def test_model_and_file_are_calibrated_on_validation_rows_and_judged_on_the_holdout(
+    selective: RunOnce,
+) -> None:
+    report: dict[str, Any] = json.loads(
+        (run_folder(selective) / "report.json").read_text(encoding="utf-8")
+    )
+
+    assert [form["form"] for form in report["calibrated"]] == ["adapter", "Q4_K_M"]
+    for form in report["calibrated"]:
+        assert form["fitted_rows"] == 60
+        assert form["temperature"] > 0
+        assert {metric["name"] for metric in form["before"]} == {"ece", "brier", "nll"}
+        assert {metric["n"] for metric in form["after"]} == {40}
+        assert form["abstention"]["coverage"]["n"] == 40
+    for gate in ("gate", "verify"):
+        names = {check["name"] for check in report[gate]["checks"]}
+        assert {"selective.accuracy", "selective.coverage"} <= names
+    assert "calibration.json" in {file["name"] for file in report["files"]}
+
+
+def test_the_file_leaves_with_its_own_temperature_and_threshold(selective: RunOnce) -> None:
+    folder = run_folder(selective)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    shipped = report["calibrated"][-1]
+
+    kept = ModelFile.of(exported_gguf(folder)).task.calibration
+
+    assert kept is not None
+    assert kept.form == "Q4_K_M"
+    assert kept.temperature == shipped["temperature"]
+    assert kept.abstain_below == shipped["abstention"]["threshold"]
+
+
+def test_predict_gives_calibrated_probabilities_and_abstains_by_the_threshold_of_the_model(
+    project: Project,
+) -> None:
+    place = run_folder(project) / "calibration.json"
+    kept = json.loads(place.read_text(encoding="utf-8"))
+    rows = project.folder / "new.csv"
+    rows.write_text("text\na lovely film\na dull plot and a sad song\n", encoding="utf-8")
+
+    plain = project.run("predict", "tiny", str(rows))
+    every = project.run("predict", "tiny", str(rows), "--abstain-below", "0")
+
+    answers = [json.loads(line) for line in plain.out.splitlines()]
+    for answer in answers:
+        assert answer["abstained"] == (answer["probability"] < kept["abstain_below"])
+    assert "probabilities are calibrated: temperature" in plain.err
+    assert "is the model's own threshold" in plain.err
+    assert "is the model's own threshold" not in every.err
+    assert all(json.loads(line)["prediction"] for line in every.out.splitlines())
+
+
+@pytest.mark.parametrize("change", ["another threshold", "gone"])
+def test_another_calibration_than_the_accepted_one_is_refused(
+    project: Project, change: str
+) -> None:
+    folder = run_folder(project)
+    place = folder / "calibration.json"
+    kept = json.loads(place.read_text(encoding="utf-8"))
+    place.unlink()
+    if change != "gone":
+        place.write_text(json.dumps({**kept, "abstain_below": 0.0}), encoding="utf-8")
+
+    with pytest.raises(StoreError, match=r"calibration\.json"):
+        exported_gguf(folder)
+
+
+def test_a_bundle_holds_the_calibration_and_its_checks(selective: RunOnce, tmp_path: Path) -> None:
+    made = make_bundle(run_folder(selective), tmp_path / "tiny.bundle.tar", with_model=True)
+
+    checked = check_bundle(made.file)
+
+    assert "model/calibration.json" in made.members
+    assert [claim.problem for claim in checked.claims if not claim.holds] == []
+
+
+def test_a_bundle_whose_file_abstains_otherwise_than_its_checks_say_is_not_made(
+    project: Project,
+) -> None:
+    folder = run_folder(project)
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    for form in report["calibrated"]:
+        form["abstention"]["accuracy"]["value"] = 0.999
+    changed = from_json(Report, report)
+
+    verdicts = {"gate": "pass", "verify": "pass"}
+    found: Any = SimpleNamespace(
+        report=changed,
+        recipe=load_recipe(project.recipe)[0],
+        accepted=SimpleNamespace(verdicts=verdicts),
+    )
+
+    problems = [*gate_problems(found), *verify_problems(found)]
+
+    assert any("selective.accuracy got" in one for one in problems)
+    assert any(
+        "selective.accuracy is not what the calibrated file shows" in one for one in problems
+    )

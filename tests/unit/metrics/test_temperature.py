@@ -1,0 +1,136 @@
+"""A temperature is that of the validation rows, changes no answer, and is judged on the holdout beside none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.temperature import Fitted, calibrated, fit, reliability
+from engine.runtime.scoring.label_search import TOLERANCE
+from engine.runtime.scoring.temperature import tempered
+from support.tasks import task
+
+LABELS = ("a", "b", "c")
+JUDGING = Judging(task=task("classification", labels=LABELS), confidence=0.95, seed=7)
+
+
+def answered(count: int, *, sharper: float = 1.0, seed: int = 0) -> list[Prediction]:
+    """Rows whose probabilities would be right if they were not `sharper` than they are."""
+    random = np.random.default_rng(seed)
+    true = random.dirichlet((1.0, 0.6, 0.3), count)
+    rows = []
+    for number, chances in enumerate(true):
+        target = LABELS[random.choice(3, p=chances)]
+        shown = tempered([float(one) for one in chances], 1 / sharper)
+        best = int(np.argmax(shown))
+        rows.append(row(number, target=target, label=LABELS[best], probabilities=shown))
+    return rows
+
+
+def row(number: int, *, probabilities: tuple[float, ...], **given: Any) -> Prediction:
+    most = max(probabilities, default=None)
+    return Prediction(
+        id=f"{number}", text="", probability=most, probabilities=probabilities, **given
+    )
+
+
+@pytest.mark.parametrize("sharper", [0.5, 1.0, 2.0])
+def test_the_temperature_undoes_what_made_answers_too_sure(sharper: float) -> None:
+    found = fit(answered(2000, sharper=sharper), LABELS)
+
+    assert found.temperature == pytest.approx(sharper, rel=0.1)
+    assert found.rows == 2000
+
+
+def test_answers_that_the_search_left_out_bend_the_temperature_little() -> None:
+    exact = answered(4000, sharper=3)
+    cut = [
+        replace(one, probabilities=tuple(float(share == most) for share in one.probabilities))
+        if (most := max(one.probabilities)) > 1 - TOLERANCE
+        else one
+        for one in exact
+    ]
+
+    assert any(0.0 in one.probabilities for one in cut)
+    assert fit(cut, LABELS).temperature == pytest.approx(fit(exact, LABELS).temperature, rel=0.15)
+
+
+def test_a_temperature_of_one_changes_nothing_and_others_keep_the_order() -> None:
+    shares = (0.7, 0.2, 0.1)
+
+    assert tempered(shares, 1) == shares
+    assert tempered(shares, 2) == pytest.approx((0.523, 0.279, 0.198), abs=1e-3)
+    assert sum(tempered((1.0, 0.0, 0.0), 3)) == pytest.approx(1)
+
+
+def test_few_rows_fit_nothing_and_say_why() -> None:
+    found = fit(answered(49), LABELS)
+
+    assert found == Fitted(
+        None, 49, "49 validation rows with probabilities: 50 are needed to fit a temperature"
+    )
+
+
+def test_rows_that_are_all_right_give_a_finite_temperature() -> None:
+    rows = [
+        row(number, target="a", label="a", probabilities=(0.9, 0.06, 0.04)) for number in range(60)
+    ]
+
+    found = fit(rows, LABELS)
+
+    assert found.temperature is not None
+    assert 0.1 < found.temperature < 1
+
+
+def test_answers_stay_and_their_probability_is_the_largest_share() -> None:
+    rows = answered(80)
+
+    after = calibrated(rows, 2.0)
+
+    assert [one.label for one in after] == [one.label for one in rows]
+    assert all(one.probability == max(one.probabilities) for one in after)
+    assert calibrated(rows, None) == rows
+
+
+def test_a_temperature_lowers_the_error_on_other_rows_with_intervals() -> None:
+    holdout = answered(900, sharper=2.0, seed=1)
+    fitted = fit(answered(500, sharper=2.0, seed=2), LABELS)
+
+    found = reliability(fitted, holdout, JUDGING, form="Q4_0")
+
+    before, after = ({one.name: one.value for one in side} for side in (found.before, found.after))
+    assert before.keys() == after.keys() == {"ece", "brier", "nll"}
+    assert before["ece"] > 2 * after["ece"]  # type: ignore[operator]
+    change = next(one for one in found.change if one.name == "nll")
+    assert change.interval is not None
+    assert change.interval.high < 0
+    assert sum(item.rows for item in found.bins_after) == 900
+    assert {item.rows for item in found.bins_before} == {60}
+
+
+def test_the_brier_score_is_that_of_the_whole_distribution() -> None:
+    from sklearn.metrics import brier_score_loss
+
+    rows = answered(200, sharper=1.5)
+
+    found = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter")
+
+    brier = next(one.value for one in found.before if one.name == "brier")
+    targets, shares = [one.target for one in rows], [one.probabilities for one in rows]
+    # scale_by_half=False, as in `engine.metrics.families.calibration`
+    expected = brier_score_loss(targets, shares, labels=list(LABELS), scale_by_half=False)
+    assert brier == pytest.approx(expected)
+    assert (found.after, found.change, found.reason) == ((), (), "none")
+
+
+def test_a_holdout_without_probabilities_is_not_judged() -> None:
+    rows = [replace(one, probabilities=(), probability=None) for one in answered(60)]
+
+    found = reliability(Fitted(1.5, 60), rows, JUDGING, form="adapter")
+
+    assert found.before == ()
+    assert found.reason == "answers to the holdout have no probabilities"

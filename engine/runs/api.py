@@ -48,7 +48,7 @@ def _markdown(report: Report) -> str:
     return render_markdown(report)
 
 
-SHOWN_AS |= {"html": _framed, "markdown": _markdown}
+SHOWN_AS.update(html=_framed, markdown=_markdown)
 
 Location = str | Path
 

@@ -50,7 +50,7 @@ def test_ci_runs_what_the_workflow_runs() -> None:
     }
 
     # the workflow has a machine for each, with several versions of Python
-    apart = {"checks": set(tasks()["checks"]), "tests": {"coverage", "slow"}}
+    apart = {"checks": set(tasks()["checks"]), "tests": {"coverage", "slow", "scale"}}
     assert run == {one for task in tasks()["ci"] for one in apart.get(task, {task})}
 
 

@@ -30,7 +30,7 @@ NARROWEST = 60
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_recipe(parser)
+    add_recipe(parser, reads_stdin=True)
     parser.add_argument(
         "--examples", metavar="N", type=_number,
         help="examples of each class (default: 1; with --class: 10)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -90,6 +91,7 @@ def _draft(options: argparse.Namespace) -> None:
     from engine.recipe.model import PathRef
     from engine.recipe.outside import refuse_typed, trust_as_it_stands
     from engine.recipe.references import base_reference, named_model
+    from engine.render.progress import columns
 
     files = [Path(name) for name in (options.start, *options.more)]
     name = files[0].absolute().name
@@ -116,7 +118,8 @@ def _draft(options: argparse.Namespace) -> None:
     # The draft is there; a run says what has to be allowed.
     with suppress(StoreError):
         trust_as_it_stands(target)
-    show(draft_message(found, file=options.start, target=str(target)))
+    width = columns(sys.stdout)
+    show(draft_message(found, file=options.start, target=str(target), width=width))
 
 
 def _copy(source: Path, target: Path) -> list[Path]:

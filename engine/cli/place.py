@@ -84,9 +84,21 @@ def compute_of(options: argparse.Namespace) -> ComputeProfile:
     return profile
 
 
-def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """The recipe a verb works on."""
-    parser.add_argument("recipe", metavar="RECIPE", type=Path, help="the recipe file (YAML)")
+def add_recipe(parser: argparse.ArgumentParser, *, reads_stdin: bool = False) -> None:
+    """The recipe a verb works on; `-` is standard input for a verb that writes nothing beside it."""
+    more = ", or - for standard input" if reads_stdin else ""
+    parser.add_argument(
+        "recipe", metavar="RECIPE", type=Path if reads_stdin else _file,
+        help=f"the recipe file (YAML){more}",
+    )  # fmt: skip
+
+
+def _file(text: str) -> Path:
+    if text == "-":
+        raise argparse.ArgumentTypeError(
+            "a file is needed here: results and a lock stand beside it"
+        )
+    return Path(text)
 
 
 def add_store(parser: argparse.ArgumentParser, *, uses_results: bool = True) -> None:

@@ -86,7 +86,7 @@ GIVEN_BY_DATA = frozenset({"files", "column"})
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_recipe(parser)
+    add_recipe(parser, reads_stdin=True)
     add_shared(parser)
     parser.add_argument(
         "--device", metavar="NAME", help="estimate for another device, such as rtx-4090"
@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> None:
     rows = _rows(plan, found, counted)
     rows.append(PlanRow(stage="report", state="run", why="always"))
     method = describe_method(plan.trained) if plan.trained else describe_sweep(recipe)
-    title = f"{recipe.name} · {method} · {_sizes(recipe)} · {_where(plan)}"
+    title = f"{recipe.name} · {method} · {_sizes(plan)} · {_where(plan)}"
     facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
     facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
     facts += _row_facts(plan, counted)
@@ -309,11 +309,13 @@ def _trained(plan: Plan, counted: TrainedRows | None) -> str:
     return rows_note(plan.trained or plan.recipe, counted) if counted else ""
 
 
-def _sizes(recipe: Recipe) -> str:
-    """How large the splits are, and what says which row belongs where."""
-    splits = recipe.splits
+def _sizes(plan: Plan) -> str:
+    """How large the splits are, counted once the data stage has run, and what says which row belongs where."""
+    splits = plan.recipe.splits
     train, validation = sizes_in_rows(splits.train, splits.validation)
     named = {"train": train, "validation": validation, "holdout": splits.holdout}
+    if data := plan.stage("data").reused:
+        named = {one.name: one.rows for one in flow.data_summary(data).splits}
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:

@@ -13,7 +13,9 @@ from engine.errors import ExitCode, Problem, Severity
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("recipes", metavar="RECIPE", nargs="+", type=Path, help="recipe files")
+    parser.add_argument(
+        "recipes", metavar="RECIPE", nargs="+", type=Path, help="recipe files; - for standard input"
+    )
     parent = (
         "the files are parents: what they leave open is no mistake; a file that another one here "
         "extends is taken for a parent without being asked"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.data.checks.findings import Findings, Shown
+from engine.data.checks.findings import ByRow, Findings, Shown
 from engine.data.row_index import Pool
 from engine.data.splitting.recorded import RecordedSplits
 from engine.recipe.model import Data, Splits, Task
@@ -38,7 +38,7 @@ class Preparation:
         count: int,
         *,
         message: str,
-        examples: Iterable[Shown] = (),
+        examples: Iterable[Shown] | ByRow = (),
         reason: str = "",
         rows: Iterable[int] = (),
     ) -> None:

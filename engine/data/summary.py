@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from engine.data.checks.all_rows import count_labels
 from engine.data.examples.output import Examples, Outcome, split_digest
 from engine.data.reading.sources import source_names
-from engine.data.row_index import Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.weights import seen
 from engine.evidence import DataSummary, SourceSummary, SplitSummary
 from engine.recipe.model import SplitName
@@ -24,7 +25,10 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
         dropped=dict(sorted(work.findings.dropped.items())),
         splits=splits,
         # The summary lies beside the training rows, where no text of the holdout may stand.
-        findings=work.findings.found(hidden=set(examples["holdout"].rows)),
+        findings=work.findings.found(
+            hidden=set(examples["holdout"].rows),
+            split_of=partial(_split_of, outcome),
+        ),
         overlap_exact=firewall.left_exact,
         overlap_near=firewall.left_near,
         sources=tuple(_sources(outcome, examples)),
@@ -32,6 +36,11 @@ def summarise(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> DataS
         recorded=outcome.recorded,
         folds=work.splits.folds,
     )
+
+
+def _split_of(outcome: Outcome, row: int) -> str:
+    place = Assignment(outcome.division.places[row])
+    return "" if place is Assignment.NONE else place.split
 
 
 def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummary:

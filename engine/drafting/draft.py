@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -297,23 +298,35 @@ def _entities(plan: DraftPlan) -> Iterator[str]:
         yield f"{rows} entities of HTML ({usual}): Python's html.unescape turns them into characters"
 
 
-def draft_message(found: RecipeDraft, *, file: str, target: str) -> str:
-    """Return the whole message."""
+def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> str:
+    """Return the whole message, in lines of so many columns where blanks let them be broken."""
     shown = ", ".join(found.columns[:MOST_COLUMNS])
     more = ", …" if len(found.columns) > MOST_COLUMNS else ""
     lines = [f"{file}: {found.rows:,} rows" + (f", columns {shown}{more}" if shown else "")]
     first = max(len(what) for what, _, _ in found.reasons)
     second = min(WIDEST, max(len(_cut(guess)) for _, guess, _ in found.reasons))
-    lines += [
-        f"  {what:<{first}}  {_cut(guess):<{second}}  {why}".rstrip()
-        for what, guess, why in found.reasons
-    ]
-    lines += [f"  note: {note}" for note in found.notes]
+    indent = " " * (first + second + 6)
+    for what, value, why in found.reasons:
+        line = f"  {what:<{first}}  {_cut(value):<{second}}  {why}".rstrip()
+        lines += wrapped(line, width=width, indent=indent)
+    for note in found.notes:
+        lines += wrapped(f"  note: {note}", width=width, indent=" " * len("  note: "))
     if found.written is not None:
-        lines.append(f"wrote {os.path.relpath(found.written)} (its rows: {'; '.join(found.whys)})")
+        line = f"wrote {os.path.relpath(found.written)} (its rows: {'; '.join(found.whys)})"
+        lines += wrapped(line, width=width, indent="  ")
     lines.append(f"wrote {target} ({len(found.text.splitlines())} lines)")
     lines.append(f"next: recipe validate {target} && recipe data {target}")
     return "\n".join(lines)
+
+
+def wrapped(line: str, *, width: int, indent: str) -> list[str]:
+    """Return a line as lines of so many columns; words, such as names of files, stay whole."""
+    # A column of comments that leaves them no room is not kept to.
+    room = indent if len(indent) <= width // 2 else " " * 8
+    return textwrap.wrap(
+        line, width, subsequent_indent=room, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
 
 
 def _cut(text: str) -> str:

@@ -11,6 +11,7 @@ KIND = Kind(
     reads=(
         *("task.schema", "task.instruction", "task.system", "task.input", "task.max_new_tokens"),
         *("data.answer", "data.answer.fields", "data.answer.spans", "data.answer.tags"),
+        "data.answer.missing",
     ),
     needs=("task.instruction", "task.schema", "data.answer"),
     row_reader="engine.data.kinds.extraction",

@@ -11,6 +11,7 @@ KIND = Kind(
     reads=(
         *("task.labels", "task.instruction", "task.system", "task.input", "task.output"),
         *("task.max_new_tokens", "data.label", "data.label.separator"),
+        "data.label.missing",
     ),
     needs=("task.instruction", "task.labels", "data.label"),
     row_reader="engine.data.kinds.labels",

@@ -5,8 +5,10 @@ Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
@@ -147,6 +149,9 @@ class Task:
         return KINDS[self.kind]
 
 
+UNWRITTEN: Final[Mapping[str, bool]] = MappingProxyType({"optional": True})
+"""Of a field that came later: with its default it stands in no stage key, so that those of older recipes stay."""
+
 # Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
 
 
@@ -170,6 +175,8 @@ class LabelSpec:
     bins: tuple[Bin, ...]
     separator: str
     """Multilabel: what stands between labels in a text value; lists need none."""
+    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    """Multilabel: `empty` where a row without the column has no label; else such a row is a problem."""
 
     def in_order(self) -> LabelSpec:
         """Return the same with its mappings sorted: their order in the file says nothing."""
@@ -213,6 +220,8 @@ class AnswerSpec:
     """Extraction: (field of the answer, column)."""
     spans: SpanSpec | None
     tags: TagSpec | None
+    missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
+    """Extraction: `empty` where a row without an answer has nothing to extract; else it is left out, or a problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ def canonical_json(value: Any) -> str:
     )
 
 
+OPTIONAL = "optional"
+"""Of a field's metadata: its default stands in no key (`engine.recipe.model.UNWRITTEN`)."""
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -47,9 +49,13 @@ def _plain(value: Any) -> Any:
     if type(value) in _SCALARS:  # most values; the questions below are slow
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        # A key that older recipes could not have, and that is not written, is no part of what was asked.
+        written = (
+            field
+            for field in dataclasses.fields(value)
+            if not (field.metadata.get(OPTIONAL) and getattr(value, field.name) == field.default)
+        )
+        return {field.name: _plain(getattr(value, field.name)) for field in written}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
-from engine.data.checks.findings import drop_reason, quote
+from engine.data.checks.findings import ByRow, Shown, drop_reason, quote
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool, runs
@@ -40,13 +41,17 @@ def check_conflicts(work: Preparation) -> None:
             origin, text, answer, *_ = pool.spill[row]
             facts = {"answer": excerpt(answer), "text": excerpt(text), "same_as": first}
             work.findings.row("conflicting_labels", origin, **facts)
+    # Each row beside the next one of its text.
+    other = {row: group[(at + 1) % len(group)] for group in groups for at, row in enumerate(group)}
     what = "label" if task.labels else "answer"
     message = f"{several(len(groups), 'text stands', 'texts stand')} with more than one {what}"
     work.report(
         "conflicting_labels",
         len(rows),
         message=f"{message} ({len(rows):,} rows)",
-        examples=((quote(pool, one), " and ", quote(pool, other)) for one, other, *_ in groups),
+        examples=ByRow(
+            rows=rows, show=lambda row: (quote(pool, row), " and ", quote(pool, other[row]))
+        ),
         reason="conflicting label",
         rows=rows,
     )
@@ -145,13 +150,15 @@ def check_near_duplicates(work: Preparation) -> None:
         "near_duplicates",
         len(alike),
         message=f"{message} (Jaccard similarity of 5-character shingles at least 0.8){capped}",
-        examples=(
-            (quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other))
-            for row, other, similarity in ranked
-        ),
+        examples=ByRow(rows=sorted(alike), show=partial(_likeness, pool, alike)),
         reason="near duplicate",
         rows=(row for row in pool.order if row in dropped or pool.rank[row] in ranks),
     )
+
+
+def _likeness(pool: Pool, alike: Mapping[int, tuple[int, float]], row: int) -> Shown:
+    other, similarity = alike[row]
+    return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
 
 
 def _one_of_each_text(work: Preparation) -> list[int]:

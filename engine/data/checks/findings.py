@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -71,6 +71,16 @@ class Quote:
         return f"{self.origin} (holdout)" if self.row in hidden else f"{self.origin} {self.text}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByRow:
+    """A finding of rows that is shown once it is known which split each is in: those of a split first."""
+
+    rows: Sequence[int]
+    """Numbers in the pool."""
+    show: Callable[[int], Shown]
+    """What an example says of a row."""
+
+
 Shown = str | Quote | tuple[str | Quote, ...]
 """An example of a finding."""
 
@@ -94,7 +104,7 @@ class Findings:
 
     def __init__(self, scratch: Path | None = None) -> None:
         """Open the file in `scratch`, or where the system keeps temporary files."""
-        self._entries: list[tuple[DataFinding, tuple[Shown, ...]]] = []
+        self._entries: list[tuple[DataFinding, tuple[Shown, ...] | ByRow]] = []
         self.problems: list[Problem] = []
         self.dropped: Counter[str] = Counter()
         self._log = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - as long as `self`
@@ -107,12 +117,22 @@ class Findings:
         self._log.write(f"{line}\n".encode("ascii"))
 
     def report(
-        self, check: str, action: str, count: int, *, message: str, examples: Iterable[Shown] = ()
+        self,
+        check: str,
+        action: str,
+        count: int,
+        *,
+        message: str,
+        examples: Iterable[Shown] | ByRow = (),
     ) -> None:
         """Keep a finding, and its problem when the check says `fail`."""
-        shown = tuple(islice(examples, PLACES))
         finding = DataFinding(check=check, action=action, count=count, message=message)
-        self._entries.append((finding, shown))
+        if isinstance(examples, ByRow):
+            shown = _first(examples)
+            self._entries.append((finding, examples))
+        else:
+            shown = tuple(islice(examples, PLACES))
+            self._entries.append((finding, shown))
         if action == "fail":
             self.problems.append(refusal(_with_examples(finding, shown, ())))
 
@@ -120,9 +140,19 @@ class Findings:
         """Keep a problem that is no finding of a check."""
         self.problems.append(Problem(code=code, message=message, path=path, hint=hint))
 
-    def found(self, hidden: Container[int] = ()) -> tuple[DataFinding, ...]:
-        """Return every finding; rows in `hidden` are named but not quoted."""
-        return tuple(_with_examples(finding, shown, hidden) for finding, shown in self._entries)
+    def found(
+        self, hidden: Container[int] = (), split_of: Callable[[int], str] = lambda _: ""
+    ) -> tuple[DataFinding, ...]:
+        """Return every finding; rows in `hidden` are named but not quoted.
+
+        `split_of` names the split of a row, and `` for a row of none; findings by row say how many are in each.
+        """
+        return tuple(
+            _by_split(finding, shown, hidden, split_of)
+            if isinstance(shown, ByRow)
+            else _with_examples(finding, shown, hidden)
+            for finding, shown in self._entries
+        )
 
     def drop(self, reason: str, rows: int) -> None:
         """Count rows that are left out."""
@@ -160,6 +190,34 @@ def refusal(finding: DataFinding) -> Problem:
         path=f"data.checks.{finding.check}",
         hint=f"{better}, or write `{finding.check}: {softer}`",
     )
+
+
+SPLITS: Final = ("train", "validation", "holdout")
+UNUSED: Final = "no split"
+
+
+def _first(found: ByRow) -> tuple[Shown, ...]:
+    return tuple(map(found.show, found.rows[:PLACES]))
+
+
+def _by_split(
+    finding: DataFinding, found: ByRow, hidden: Container[int], split_of: Callable[[int], str]
+) -> DataFinding:
+    """Return a finding that says which splits its rows are in, with examples of rows that are in one first."""
+    splits = [split_of(row) or UNUSED for row in found.rows]
+    counts = Counter(splits)
+    if not counts.keys() & set(SPLITS):  # nothing was divided
+        return _with_examples(finding, _first(found), hidden)
+    shares = ", ".join(f"{counts[name]:,} in {name}" for name in (*SPLITS, UNUSED) if counts[name])
+    ordered = sorted(range(len(splits)), key=lambda at: splits[at] == UNUSED)[:PLACES]
+    shown = [(found.show(found.rows[at]), f" ({splits[at]})") for at in ordered]
+    examples = tuple(
+        # The place of a hidden row says its split already.
+        f"{text}{'' if text.endswith('(holdout)') else split}"
+        for one, split in shown
+        for text in [written(one, hidden)]
+    )
+    return replace(finding, message=f"{finding.message}: {shares}", examples=examples)
 
 
 def drop_reason(check: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.data.checks.findings import Findings, quote
+from engine.data.checks.findings import ByRow, Findings, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
 from engine.data.checks.label_leakage import find_label_marks, finder, leakage_message
 from engine.data.preparation import Preparation
@@ -30,7 +30,9 @@ def find_doubted(work: Preparation) -> dict[int, str]:
         message = several(len(doubted), "row has", "rows have")
         message += " a label that cross-validated models contradict"
         message += looked_at(len(rows), len(set(labels)))
-        examples = ((quote(pool, row), f" is {what}") for row, what in doubted.items())
+        examples = ByRow(
+            rows=list(doubted), show=lambda row: (quote(pool, row), f" is {doubted[row]}")
+        )
         # Left out after the division, by `drop_doubted`.
         work.report("label_errors", len(doubted), message=message, examples=examples)
     return doubted

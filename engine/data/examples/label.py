@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.data.examples.template import as_text, lookup
+from engine.data.examples.template import as_text, found_at, lookup
 from engine.recipe.model import Bin, LabelSpec
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -44,7 +44,7 @@ def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:
     A list, or a text that `separator` divides; null and blanks are no label. Whether they are
     labels of the task is not asked here. `MissingColumnError` or `UnusableValueError`.
     """
-    value = lookup(values, spec.column)
+    value = found_at(values, spec.column) if spec.missing else lookup(values, spec.column)
     texts = [as_text(item) for item in value] if isinstance(value, list) else _divided(value, spec)
     relabel = dict(spec.relabel)
     labels = (relabel.get(text, text) for text in texts if text and text.strip())

@@ -139,7 +139,7 @@ class UnusableRows:
     def _report_missing(self, rows_read: int) -> None:
         for column in self._unseen if rows_read else ():
             nowhere = Rejects(count=rows_read, places=[self._first])
-            self._missing.setdefault(("data.answer", column), nowhere)
+            self._missing.setdefault((self._keys.get(column, "data.answer"), column), nowhere)
         for (path, column), rejects in sorted(self._missing.items()):
             columns = ", ".join(f"`{excerpt(name)}`" for name in self._columns[:SHOWN])
             message = f"column `{column}` is missing in {rejects.count:,} of {rows_read:,} rows"
@@ -239,8 +239,10 @@ def columns_named(work: Preparation) -> Iterator[tuple[str, str]]:
 
 
 def _optional(data: Data) -> tuple[str, ...]:
-    answer = data.answer
+    answer, label = data.answer, data.label
+    labels = (label.column,) if label is not None and label.missing else ()
     if answer is None:
-        return ()
+        return labels
     spans = (answer.spans.column,) if answer.spans is not None else ()
-    return (*(column for _, column in answer.fields), *spans)
+    whole = (answer.column,) if answer.missing and answer.column else ()
+    return (*(column for _, column in answer.fields), *spans, *whole)

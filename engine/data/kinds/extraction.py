@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from engine.data.examples.answers import read_answer_object, read_fields, read_spans, read_tags
-from engine.data.examples.template import parse_template
+from engine.data.examples.template import MissingColumnError, parse_template
 from engine.data.kinds.base import Fill, Filled, Values, malformed
 from engine.data.reading.row import excerpt
 from engine.recipe.answer_json import write_object
@@ -29,7 +29,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         raise ValueError("an extraction without data.answer")
 
     def fill(values: Values) -> Filled:
-        answer = _answer(values, spec, task.schema)
+        answer = _answer_or_nothing(values, spec, task.schema)
         text, lacks = template.fill(values)
         if answer is None:
             return Filled(input=text, target="", lacks=lacks)
@@ -40,6 +40,17 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
         return Filled(input=text, target=target, payload={"answer": answer}, lacks=lacks)
 
     return fill
+
+
+def _answer_or_nothing(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:
+    """Return a row's answer; where the recipe says so, a row without one has nothing to extract."""
+    try:
+        answer = _answer(values, spec, schema)
+    except MissingColumnError as error:
+        if not spec.missing or str(error) not in (spec.column, *(name for _, name in spec.fields)):
+            raise
+        answer = None
+    return {} if answer is None and spec.missing else answer
 
 
 def _answer(values: Values, spec: AnswerSpec, schema: Json) -> dict[str, Any] | None:

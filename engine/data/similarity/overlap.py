@@ -29,13 +29,35 @@ _OTHERS: Final = (Assignment.TRAIN, Assignment.VALIDATION)
 class Shared:
     """Holdout rows whose text a file or column also puts into another split, before any check."""
 
-    rows: int = 0
-    """Different holdout rows, whichever split they are also in."""
-    into: Counter[Assignment] = field(default_factory=Counter)
-    contradicted: Counter[Assignment] = field(default_factory=Counter)
-    """Those among `into` of which every copy there names another answer."""
+    copies: dict[int, dict[Assignment, bool]] = field(default_factory=dict)
+    """By holdout row: the splits that it is also in, and whether every copy there names another answer."""
     steering: set[int] = field(default_factory=set)
     """Training rows whose text also stands in validation."""
+
+    @property
+    def rows(self) -> int:
+        """Different holdout rows, whichever split they are also in."""
+        return len(self.copies)
+
+    def into(self, place: Assignment) -> int:
+        """Return how many of them are also in that split."""
+        return sum(place in splits for splits in self.copies.values())
+
+    def contradicted(self, place: Assignment) -> int:
+        """Return those among `into` of which every copy there names another answer."""
+        return sum(splits.get(place, False) for splits in self.copies.values())
+
+    def of_drawn(self, pool: Pool, division: Division) -> Shared:
+        """Return the same without the rows of the file that the holdout did not take: they judge nothing.
+
+        Those that a check left out stay, since the files held them in two splits all the same.
+        """
+        kept = {
+            row: splits
+            for row, splits in self.copies.items()
+            if division.drawn[row] == Assignment.HOLDOUT or not pool.alive[row]
+        }
+        return Shared(copies=kept, steering=self.steering)
 
 
 def shared_texts(work: Preparation) -> Shared:
@@ -60,13 +82,11 @@ def shared_texts(work: Preparation) -> Shared:
 
 
 def _count(shared: Shared, pool: Pool, holdout: int, others: list[int]) -> None:
-    shared.rows += 1
+    splits = shared.copies.setdefault(holdout, {})
     for place in _OTHERS:
         copies = [row for row in others if pool.place[row] == place]
         if copies:
-            shared.into[place] += 1
-            differs = all(pool.answer[row] != pool.answer[holdout] for row in copies)
-            shared.contradicted[place] += differs
+            splits[place] = all(pool.answer[row] != pool.answer[holdout] for row in copies)
 
 
 def check_leakage(
@@ -78,6 +98,7 @@ def check_leakage(
     Unless it is thorough, nothing is compared where no rows would be dropped.
     """
     pool, findings, drops = work.pool, work.findings, work.data.checks.leakage == "drop"
+    shared = shared.of_drawn(pool, division)
     holdout = division.rows(pool, "holdout")
     others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
     compared = holdout if work.thorough or drops else ()
@@ -147,7 +168,7 @@ def _log(work: Preparation, match: Match) -> None:
 def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
     parts = []
     if exact:
-        split = [_into(shared, place) for place in _OTHERS if shared.into[place]]
+        split = [_into(shared, place) for place in _OTHERS if shared.into(place)]
         listed = f": {' and '.join(split)}" if split else ""
         stand = "stands" if exact == 1 else "stand"
         parts.append(
@@ -163,9 +184,9 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
 
 
 def _into(shared: Shared, place: Assignment) -> str:
-    other = shared.contradicted[place]
+    other = shared.contradicted(place)
     labels = f" ({other:,} of them with another label)" if other else ""
-    return f"{shared.into[place]:,} in {place.split}{labels}"
+    return f"{shared.into(place):,} in {place.split}{labels}"
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:

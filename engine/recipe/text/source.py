@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,8 +155,23 @@ class FilledText(SourceText):
         return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
+STDIN: Final = Path("-")
+"""A recipe that is written to standard input; what it names is relative to the current folder."""
+
+
+@cache
+def standard_input() -> bytes:
+    """Return what stands there; kept, since a verb may read its recipe more than once and a pipe cannot be."""
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a recipe file on the disk; RecipeError where they cannot be had."""
+    """Return the bytes of a recipe file on the disk, or of standard input for `-`.
+
+    RecipeError where they cannot be had.
+    """
+    if path == STDIN:
+        return standard_input()
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size

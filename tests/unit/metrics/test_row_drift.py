@@ -60,7 +60,7 @@ def test_rows_that_are_the_same_are_never_found_to_differ() -> None:
     assert {one.p_value for one in differences(rows, rows)} == {1.0}
 
 
-def test_equal_rows_are_told_apart_in_at_most_the_stated_share() -> None:
+def test_equal_rows_differ_in_at_most_the_stated_share() -> None:
     wrong = sum(
         any(one.differs for one in differences(counts(80, seed=n), counts(90, seed=1000 + n)))
         for n in range(40)

@@ -115,7 +115,7 @@ SHOWING: Final[Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]] = {
     "challenge": ((("recipe.yaml", "--base-model", EVIL), 2),),
     "store": ((("verify",), 0), (("verify", "--format", "json"), 0)),
     "export": ((("bundle", RUN), 3), (("baseline", EVIL), 2)),
-    "publish": (((RUN, "--to", "folder", "--name", "out"), 3), ((RUN, "--to", "hub", "--name", EVIL), 3), (("tiny", "--to", "hub", "--name", EVIL), 2)),
+    "publish": (((RUN, "--to", "folder", "--name", "out"), 3), ((RUN, "--to", "hub", "--name", EVIL), 2), (("tiny", "--to", "hub", "--name", EVIL), 2)),
     "verify": ((("x.bundle.tar",), 1), (("x.bundle.tar", "--key", EVIL), 2)),
     "schema": (((EVIL,), 2),),
     "explain": (((EVIL,), 2),),

@@ -26,14 +26,18 @@ class Counting(ObjectStore):
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
-        self.size = objects.size
-        self.names = objects.names
         self.moved = 0
 
     def get(self, name: str, *, limit: int) -> bytes | None:
         found = self._objects.get(name, limit=limit)
         self.moved += len(found or b"") if name.startswith("blobs/") else 0
         return found
+
+    def size(self, name: str) -> int | None:
+        return self._objects.size(name)
+
+    def names(self, prefix: str, *, limit: int) -> list[str]:
+        return self._objects.names(prefix, limit=limit)
 
     def create(self, name: str, content: bytes) -> bool:
         self.moved += len(content) if name.startswith("blobs/") else 0

@@ -27,34 +27,18 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "padding changes a row's numbers",
         "rows pass alone and as trained: B425; padded rows are not evaluated",
     ),
-    "F14": (
-        "prompts are written otherwise in evaluation",
-        "one renderer for all; `token_parity.training`",
-    ),
-    "F17": ("a merge in 16 bits loses small changes", "computed in 32 bits, and again: X673, X624"),
-    "F21": (
-        "the name of an adapter hides its tensors",
-        "every tensor must find its place: X605, X622",
-    ),
     "F24": (
         "a template that is guessed by its name",
         "never asked: prompts go as tokens; `token_parity.users`",
     ),
-    "F25": ("the file holds a stale template", "`token_parity.template`"),
-    "F26": ("a first token is added twice or lost", "`token_parity.users`"),
     "F29": ("tensors fall back to other types", "counted in the report; `weights`"),
     "F30": (
         "a scorer that shares starts is wrong",
         "tests only: equal to a plain scorer; B430 where answers turn",
     ),
     "F32": ("a checkpoint that is not whole", "digests beside it; the one before is taken"),
-    "F34": ("the disk fills up", "E710"),
     "F35": ("rows that were prepared before", "keys hold the bytes of data and settings"),
-    "F36": ("memory runs out", "E740"),
-    "F39": ("a holdout without a class", "D312, D361"),
     "F40": ("a run that was stopped while it went on", "tests of kills"),
-    "F43": ("two answers of the same tokens", "X611, R210"),
-    "F44": ("a teacher of another tokenizer", "X744"),
 }
 """Faults without a seed here, and what looks for them."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,15 @@ from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.render.number_format import size
+from engine.trust.allowed import Allowed, from_options
 
 if TYPE_CHECKING:
     from engine.publish.contents import Publication
     from engine.publish.destination import Destination, Note, Published
 
-PLACES = ("hub", "folder")
+PLACES = ("hub", "ollama", "oci", "folder")
 FORMS = ("gguf", "merged", "adapter")
-ONLY_OF = {"public": "hub"}
+ONLY_OF = {"public": "hub", "key_from": "oci", "allow_key": "oci", "allow_host": "ollama"}
 """Options of one place."""
 
 
@@ -38,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", choices=PLACES, required=True, help="the kind of place")
     parser.add_argument(
         "--name", metavar="NAME", required=True,
-        help="hub: OWNER/NAME; folder: a new folder",
+        help="hub: OWNER/NAME; ollama: NAME[:TAG]; oci: HOST/REPOSITORY[:TAG] or ./FOLDER; folder: a new one",
     )  # fmt: skip
     parser.add_argument(
         "--form", choices=FORMS, action="append", default=[],
@@ -51,6 +53,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--key", metavar="FILE", type=Path,
         help="an ed25519 private key (PEM) that signs the bundle; default: your own, made when first needed",
     )  # fmt: skip
+    parser.add_argument(
+        "--sign-model", metavar="FILE", type=Path,
+        help="an elliptic private key (PEM, P-256) that signs all files together, by OpenSSF Model Signing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--key-from", metavar="VARIABLE", default="",
+        help="oci: environment variable with the registry's key, USER:PASSWORD or a token",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-key", metavar="NAME=HOST", action="append", default=[],
+        help="oci: that key may go to this host too, where the registry has its tokens from",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-host", metavar="HOST", action="append", default=[],
+        help="ollama: rows of the holdout may be sent to this host, or HOST:PORT",
+    )  # fmt: skip
     add_shared(parser)
 
 
@@ -62,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
             message = f"{option} is of `recipe publish --to {kind}`"
             raise RecipeError.one("R423", message, hint=f"leave {option} out")
     folder, root = find_run(recipe_name(options.run), options), store_of(options)
-    place = _place(options)
+    place = _place(options, root)
     from engine.files.leases import temporary_folder  # after the arguments are known good
     from engine.publish.contents import PublishOptions, gather
     from engine.store import Store
@@ -71,17 +89,32 @@ def run(options: argparse.Namespace) -> None:
         forms=tuple(dict.fromkeys(options.form)),
         not_accepted=options.not_accepted,
         key=options.key,
+        signing_key=options.sign_model,
         makes_key=options.yes,
+        has_evidence=options.to != "ollama",
     )
     with temporary_folder() as work, _notes(root) as note:
         publication = gather(folder, Store(root), wanted, work)
         place.check(publication)
         done = place.publish(publication, note) if options.yes else None
+    publication = replace(
+        publication,
+        files=tuple(one for one in publication.files if place.takes(one.name)),
+        later=tuple(name for name in publication.later if place.takes(name)),
+    )
     value = {"schema": "publication.v1", **_json(options, publication, done)}
     show_result(options, value, "\n".join(_lines(place, publication, done)))
 
 
-def _place(options: argparse.Namespace) -> Destination:
+def _place(options: argparse.Namespace, root: Path) -> Destination:
+    given = from_options([], options.allow_host, options.allow_key)
+    if options.to == "ollama":
+        from engine.publish.ollama import Ollama
+        from engine.store import Store
+
+        return Ollama(name=options.name, store=Store(root), given=given)
+    if options.to == "oci":
+        return _oci(options, given)
     if options.to == "hub":
         from engine.publish.hub import Hub
 
@@ -89,6 +122,17 @@ def _place(options: argparse.Namespace) -> Destination:
     from engine.publish.folder import Folder
 
     return Folder(folder=Path(options.name))
+
+
+def _oci(options: argparse.Namespace, given: Allowed) -> Destination:
+    """A registry, or a layout where the name is a path: a host begins with neither `.` nor `/`."""
+    if options.name.startswith((".", "/")):
+        from engine.publish.oci import OciLayout
+
+        return OciLayout(folder=Path(options.name))
+    from engine.publish.registry import Registry
+
+    return Registry(name=options.name, variable=options.key_from, given=given)
 
 
 @contextmanager
@@ -121,7 +165,7 @@ def _lines(place: Destination, publication: Publication, done: Published | None)
             *files,
             f"{size(publication.bytes)} in all; nothing was written: --yes does it",
         ]
-    read = f"{done.read_back} files read back, each with the digest that was sent"
+    read = f"{done.read_back} read back, each with the digest that was sent"
     version = [f"version {done.digest}"] if done.digest else []
     signed = [f"bundle signed by key {publication.key}"] if publication.key else []
     return [f"published {what} to {done.place}", *files, *version, read, *signed, *done.lines]

@@ -49,6 +49,11 @@ def _published(report: Report, forms: Sequence[str], names: Sequence[str], key: 
     ]
     model = next((name for name in names if name.endswith((".gguf", ".safetensors"))), None)
     commands = ["sha256sum -c SHA256SUMS"]
+    if "model.sig" in names:
+        commands.append(
+            "model_signing verify key . --signature model.sig --ignore_unsigned_files "
+            "--public_key KEY.pub"
+        )
     if bundle in names and model:
         signed = f" --key {key}" if key else ""
         commands.append(f"recipe verify {bundle} --model {model}{signed}")

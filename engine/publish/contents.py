@@ -13,7 +13,10 @@ from engine.bundle.signing import key_place
 from engine.errors import RecipeError
 from engine.evidence import Report
 from engine.lock.file import read_lock
+from engine.publish import model_signature
+from engine.publish.bom import SUFFIX, bill_of
 from engine.publish.card import published_card
+from engine.publish.files import PublishedFile
 from engine.store import Store, sha256_of
 from engine.store.runs import (
     ACCEPTED,
@@ -32,22 +35,6 @@ FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "merged": ("safetensors",),
 }
 """Formats of a report's files, by form; the adapter is in no export."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedFile:
-    """One file, by the name that it gets in the place."""
-
-    name: str
-    path: Path
-    """Where it stands here."""
-    bytes: int
-    sha256: str
-
-    @classmethod
-    def of(cls, name: str, path: Path) -> PublishedFile:
-        """Describe a file as it is now."""
-        return cls(name=name, path=path, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +78,13 @@ class PublishOptions:
     """The private key that signs the bundle; None for the user's own."""
     makes_key: bool = True
     """Make the user's own key where there is none yet."""
+    signing_key: Path | None = None
+    """The elliptic key (PEM) that signs all files together; None for no such signature."""
+    has_evidence: bool = True
+    """Card, report and bundle beside the model."""
 
 
-def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publication:
+def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publication:
     """Return what a run publishes; what is written for it stands in the folder `work`.
 
     Raises:
@@ -104,37 +95,67 @@ def gather(run: Path, store: Store, wanted: PublishOptions, work: Path) -> Publi
     require_ours(run, "it is not published as yours")
     report = report_of(run)
     is_accepted = report.outcome == ACCEPTED
-    if not is_accepted and not wanted.not_accepted:
+    if not is_accepted and not options.not_accepted:
         raise RecipeError.one(
             "R421",
             f"`{run.parent.name}/{run.name}` was not accepted: it ended `{report.outcome}`",
             hint="publish an accepted run; --not-accepted publishes this one, and its card says so",
         )
     known = _accepted_files(run, report) if is_accepted else _stored_files(run, store)
-    forms = wanted.forms or (("gguf",) if known["gguf"] else ("merged",))
-    files = [*_model_files(run, known, forms)]
-    later: tuple[str, ...] = ()
-    key = ""
-    if is_accepted:
-        name = f"{report.recipe_name}.bundle.tar"
-        if wanted.makes_key or wanted.key or key_place().exists():
-            made = make_bundle(run, work / name, key=wanted.key)
-            key = made.key
-            files.append(PublishedFile.of(name, made.file))
-        else:
-            later = (CARD, name, SUMS)  # the card names the key
-    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
-    leaving, pages = as_they_leave(report, evidence, with_row_texts=False)
-    files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
-    names = [file.name for file in files]
-    if not later:
-        card = published_card(leaving, forms=forms, names=names, key=key)
-        files.append(_written(work, CARD, card.encode()))
-        files.append(_written(work, SUMS, sums_of(files).encode()))
+    forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
+    made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
+    if options.has_evidence:
+        _add_evidence(made, run, forms, options, work)
     return Publication(
-        run=run, report=leaving, forms=forms, key=key, later=later,
-        files=tuple(sorted(files, key=lambda file: (file.name != CARD, file.name))),
-    )  # fmt: skip
+        run=run,
+        report=made.report,
+        forms=forms,
+        key=made.key,
+        later=made.later,
+        files=tuple(sorted(made.files, key=lambda file: (file.name != CARD, file.name))),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """What has been found so far."""
+
+    report: Report
+    files: list[PublishedFile]
+    key: str = ""
+    later: tuple[str, ...] = ()
+
+
+def _add_evidence(
+    made: _Gathered, run: Path, forms: tuple[str, ...], options: PublishOptions, work: Path
+) -> None:
+    """Add card, report and, of an accepted model, the bundle; then the sums of all."""
+    report = made.report
+    if report.outcome == ACCEPTED:
+        name = f"{report.recipe_name}.bundle.tar"
+        if options.makes_key or options.key or key_place().exists():
+            bundle = make_bundle(run, work / name, key=options.key)
+            made.key = bundle.key
+            made.files.append(PublishedFile.of(name, bundle.file))
+        else:
+            made.later = (CARD, name, SUMS)  # the card names the key
+    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
+    made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
+    made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
+    lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
+    bill = bill_of(made.report, made.files, lock.accepted if lock else None, run=run.name)
+    made.files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
+    if made.later:
+        return
+    signed = [model_signature.FILE] if options.signing_key else []
+    names = [*(file.name for file in made.files), *signed]
+    card = published_card(made.report, forms=forms, names=names, key=made.key)
+    made.files.append(_written(work, CARD, card.encode()))
+    made.files.append(_written(work, SUMS, sums_of(made.files).encode()))
+    if options.signing_key:
+        target = work / model_signature.FILE
+        model_signature.sign_files(made.files, options.signing_key, target)
+        made.files.append(PublishedFile.of(model_signature.FILE, target))
 
 
 def sums_of(files: Sequence[PublishedFile]) -> str:

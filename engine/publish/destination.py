@@ -33,6 +33,9 @@ class Destination(Protocol):
     def words(self) -> str:
         """Return where the files would go, and who could read them."""
 
+    def takes(self, name: str) -> bool:
+        """Tell whether a file of a publication goes there."""
+
     def check(self, publication: Publication) -> None:
         """Refuse what can be seen to fail without reaching anything outside this machine. EngineError."""
 

@@ -23,6 +23,11 @@ class Folder:
         """Return where the files would go."""
         return f"the new folder {self.folder}"
 
+    def takes(self, name: str) -> bool:
+        """Tell whether a file of a publication goes there."""
+        del name
+        return True
+
     def check(self, publication: Publication) -> None:
         """RecipeError X830 where something stands there."""
         del publication

@@ -22,8 +22,9 @@ from engine.errors import (
     first_line,
     needs_extra,
 )
-from engine.publish.contents import Publication, PublishedFile
+from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
+from engine.publish.files import PublishedFile
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address
@@ -58,6 +59,11 @@ class Hub:
         """Return where the files would go, and who could read them."""
         readers = "public: everybody can read it" if self.is_public else "private"
         return f"{_endpoint()}/{self.repo}, {readers}"
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a file of a publication goes there."""
+        del name
+        return True
 
     def check(self, publication: Publication) -> None:
         """EnvironmentProblem X836 where the token would travel without encryption."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -25,6 +24,7 @@ from engine.compute.ranks import Ranks
 from support.launches import RecordedProgress, make_launch, make_recipe
 from support.paths import ROOT
 from support.pico import make_pico_model
+from support.processes import ranks_of
 from support.project import Outcome, Project, write_project
 
 pytestmark = [
@@ -133,23 +133,6 @@ class EndsOne(RecordedProgress):
         if unit == "step" and done >= 4 and not self.killed:
             self.killed = ranks_of(os.getpid())[1]
             os.kill(self.killed, signal.SIGKILL)
-
-
-def ranks_of(parent: int) -> list[int]:
-    """The processes of a training, the first rank first: those of its group that have no child."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
-    below, found = [parent], list[int]()
-    for one in below:
-        children = [number for number, of in parents.items() if of == one]
-        below += children
-        words = (Path("/proc") / str(one) / "cmdline").read_bytes()
-        if not children and b"engine.process.rank_group" in words:
-            found.append(one)
-    return sorted(found)
 
 
 def test_a_training_whose_process_is_killed_goes_on_by_itself_to_the_same_bytes(

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-SMALLEST: Final = 1e-12
-"""Shares below are taken for this: their logarithm says nothing."""
+SMALLEST: Final = 1e-6
+"""Shares below are taken for this: the search leaves out answers that together have less than a thousandth, and their 0
+stands for something. A far smaller one lets the rows of which the model is sure decide the temperature alone."""
 
 
 def tempered(shares: Sequence[float], temperature: float) -> tuple[float, ...]:

@@ -24,7 +24,14 @@ from support.runs import run_folders
 
 pytestmark = pytest.mark.thorough
 
-EVIDENCE = {"README.md", "SHA256SUMS", "report.html", "report.json", "tiny.bundle.tar"}
+EVIDENCE = {
+    "README.md",
+    "SHA256SUMS",
+    "report.html",
+    "report.json",
+    "tiny.bundle.tar",
+    "tiny.cdx.json",
+}
 GGUF = {"Modelfile", "model-Q4_K_M.gguf", "task.json"}
 
 
@@ -67,7 +74,12 @@ def test_nothing_is_written_without_yes(finished: Project, hub: HubServer, home:
     assert "would publish tiny" in shown.out
     assert "--yes does it" in shown.out
     assert not (finished.folder / "out").exists()
-    assert {one["name"] for one in found["files"]} == {*GGUF, "report.html", "report.json"}
+    assert {one["name"] for one in found["files"]} == {
+        *GGUF,
+        "report.html",
+        "report.json",
+        "tiny.cdx.json",
+    }
     assert found["later"] == ["README.md", "tiny.bundle.tar", "SHA256SUMS"]
     assert not found["published"]
     assert (hub.private, hub.authorized) == ({}, [])
@@ -132,7 +144,7 @@ def test_the_hub_gets_a_private_repository_that_is_read_back(
     assert hub.private == {"me/tiny": True}
     assert set(hub.files) == EVIDENCE | GGUF
     assert f"version {COMMIT}" in done.out
-    assert "8 files read back" in done.out
+    assert "9 read back" in done.out
     (run,) = run_folders(finished.folder / ".recipe")
     assert hub.files["model-Q4_K_M.gguf"] == (run / "model-Q4_K_M.gguf").read_bytes()
     assert hub.cards

@@ -10,6 +10,7 @@ import pytest
 
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.temperature import Fitted, calibrated, fit, reliability
+from engine.runtime.scoring.label_search import TOLERANCE
 from engine.runtime.scoring.temperature import tempered
 from support.tasks import task
 
@@ -43,6 +44,19 @@ def test_the_temperature_undoes_what_made_answers_too_sure(sharper: float) -> No
 
     assert found.temperature == pytest.approx(sharper, rel=0.1)
     assert found.rows == 2000
+
+
+def test_answers_that_the_search_left_out_bend_the_temperature_little() -> None:
+    exact = answered(4000, sharper=3)
+    cut = [
+        replace(one, probabilities=tuple(float(share == most) for share in one.probabilities))
+        if (most := max(one.probabilities)) > 1 - TOLERANCE
+        else one
+        for one in exact
+    ]
+
+    assert any(0.0 in one.probabilities for one in cut)
+    assert fit(cut, LABELS).temperature == pytest.approx(fit(exact, LABELS).temperature, rel=0.15)
 
 
 def test_a_temperature_of_one_changes_nothing_and_others_keep_the_order() -> None:

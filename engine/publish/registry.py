@@ -1,0 +1,277 @@
+"""Publishing an OCI artifact to a registry, by the OCI distribution protocol (1.1), and reading every blob back.
+
+A key is sent only to the registry itself; a token server that it names on another host gets the key only where the
+user says so by `--allow-key`. Only a registry on this machine is reached without encryption.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from engine.errors import EnvironmentProblem, RecipeError, needs_extra
+from engine.publish.contents import Publication
+from engine.publish.destination import Note, Published, other_file
+from engine.publish.oci import MANIFEST, TAG, Descriptor, artifact_of
+from engine.trust.allowed import Allowed
+from engine.trust.hosts import Address, parse_address
+from engine.trust.redaction import keep_secret, redacted
+
+if TYPE_CHECKING:
+    import httpx
+
+PATH: Final = re.compile(
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
+CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
+BLOCK: Final = 1 << 20
+CONNECT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 120.0
+OK, CREATED, ACCEPTED, DENIED, NOT_FOUND = 200, 201, 202, 401, 404
+
+
+@dataclass(slots=True, kw_only=True)
+class Registry:
+    """A tag of a repository in a registry."""
+
+    name: str
+    """HOST[:PORT]/REPOSITORY[:TAG]"""
+    variable: str = ""
+    """Environment variable with the key: USER:PASSWORD, or a token; empty for none."""
+    given: Allowed
+    address: Address = field(init=False)
+    repository: str = field(init=False)
+    tag: str = field(init=False)
+    _token: str = ""
+    """Of this repository, after the registry asked for one."""
+
+    def __post_init__(self) -> None:
+        """RecipeError R420 for what is no place in a registry."""
+        host, _, rest = self.name.partition("/")
+        repository, _, tag = rest.partition(":")
+        if not PATH.fullmatch(repository) or not TAG.fullmatch(tag or "latest"):
+            raise _no_place(self.name, "the repository is in small letters, and a tag follows `:`")
+        try:
+            address = parse_address(f"https://{host}")
+        except ValueError as error:
+            raise _no_place(self.name, str(error)) from error
+        if address.is_loopback:
+            address = parse_address(f"http://{host}")
+        self.address, self.repository, self.tag = address, repository, tag or "latest"
+
+    @property
+    def root(self) -> str:
+        """The registry's own address."""
+        return f"{self.address.scheme}://{self.address.bare}:{self.address.port}"
+
+    def words(self) -> str:
+        """Return where the files would go."""
+        readers = "who may read it is the registry's setting"
+        return f"the registry {self.address.name}, {self.repository}:{self.tag}; {readers}"
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a file of a publication goes there."""
+        del name
+        return True
+
+    def check(self, publication: Publication) -> None:
+        """EnvironmentProblem X835 where the key's variable is empty."""
+        del publication
+        if self.variable and not os.environ.get(self.variable):
+            hint = f"export {self.variable}=USER:PASSWORD"
+            raise EnvironmentProblem.one(
+                "X835", f"the variable {self.variable} is empty", hint=hint
+            )
+
+    def publish(self, publication: Publication, note: Note) -> Published:
+        """Push blobs and manifest, and fetch each of them again.
+
+        EnvironmentProblem X835 the registry refuses or is not reached, X836 a key would go elsewhere; StoreError X832.
+        """
+        self.check(publication)
+        found = artifact_of(publication)
+        with needs_extra("publishing to a registry needs httpx", "packages"):
+            import httpx
+        limits = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
+        # no proxy and no .netrc of the environment: what is sent where stands on the command line
+        with (
+            _translated(self.address.name),
+            httpx.Client(timeout=limits, trust_env=False) as client,
+        ):
+            there = self._ask(client, "HEAD", f"manifests/{self.tag}", headers={"Accept": MANIFEST})
+            if (
+                there.status_code == OK
+                and there.headers.get("Docker-Content-Digest") != found.manifest.digest
+            ):
+                hint = f"name another tag: --name {self.address.name}/{self.repository}:TAG"
+                raise RecipeError.one(
+                    "X830", f"the tag `{self.tag}` is there already, with another model", hint=hint
+                )
+            for blob in found.blobs:
+                self._push(client, blob, note)
+            self._expect(
+                self._ask(
+                    client,
+                    "PUT",
+                    f"manifests/{self.tag}",
+                    headers={"Content-Type": MANIFEST},
+                    content=found.manifest.content,
+                ),
+                CREATED,
+            )
+            names = {
+                one.digest: (one.annotations or {}).get("org.cncf.model.filepath", "config")
+                for one in found.layers
+            }
+            for blob in found.blobs:
+                note(f"reading {names.get(blob.digest, 'config')} back")
+                self._compare(
+                    client, f"blobs/{blob.digest}", blob.digest, names.get(blob.digest, "config")
+                )
+            self._compare(client, f"manifests/{self.tag}", found.manifest.digest, "manifest")
+        place = f"{self.address.name}/{self.repository}"
+        return Published(
+            place=f"{place}:{self.tag}",
+            digest=found.manifest.digest,
+            read_back=len(found.blobs) + 1,
+            lines=(f"by its digest: {place}@{found.manifest.digest}",),
+        )
+
+    def _push(self, client: httpx.Client, blob: Descriptor, note: Note) -> None:
+        """Upload a blob that is not there yet, in one request."""
+        if self._ask(client, "HEAD", f"blobs/{blob.digest}").status_code == OK:
+            return
+        note(f"uploading {blob.size:,} bytes")
+        begun = self._expect(self._ask(client, "POST", "blobs/uploads/"), ACCEPTED)
+        where = urljoin(f"{self.root}/", begun.headers["Location"])
+        where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        with contextlib.ExitStack() as held:
+            content: Any = blob.content
+            if blob.path is not None:
+                content = _blocks(held.enter_context(blob.path.open("rb")))
+            # the registry may name a store of blobs elsewhere, which gets no key of ours
+            if self._is_ours(where):
+                headers |= self._authorization()
+            self._expect(client.put(where, headers=headers, content=content), CREATED)
+
+    def _compare(self, client: httpx.Client, path: str, digest: str, name: str) -> None:
+        found = hashlib.sha256()
+        where = f"{self.root}/v2/{self.repository}/{path}"
+        headers = {
+            "Accept": MANIFEST if path.startswith("manifests/") else "*/*",
+            **self._authorization(),
+        }
+        # httpx takes the key off where a redirect leads to another host
+        with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
+            self._expect(answer, OK)
+            for block in answer.iter_bytes(BLOCK):
+                found.update(block)
+        if found.hexdigest() != digest.removeprefix("sha256:"):
+            sent = digest.removeprefix("sha256:")
+            raise other_file(self.name, name, sent=sent, found=found.hexdigest())
+
+    def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> httpx.Response:
+        """Ask the registry; where it wants a token, get one and ask again."""
+        where = f"{self.root}/v2/{self.repository}/{path}"
+        own = given.pop("headers", {})
+        answer = client.request(method, where, headers={**own, **self._authorization()}, **given)
+        challenge = answer.headers.get("WWW-Authenticate", "")
+        if (
+            answer.status_code != DENIED
+            or not challenge.lower().startswith("bearer ")
+            or self._token
+        ):
+            return answer
+        self._token = self._asked_token(client, dict(CHALLENGE.findall(challenge)))
+        return client.request(method, where, headers={**own, **self._authorization()}, **given)
+
+    def _asked_token(self, client: httpx.Client, challenge: dict[str, str]) -> str:
+        """Return a token for this repository. EnvironmentProblem X836 where the key is not for who gives tokens."""
+        try:
+            realm = parse_address(challenge.get("realm", "").partition("?")[0])
+        except ValueError as error:
+            why = f"{self.address.name} names no place for tokens: {error}"
+            raise EnvironmentProblem.one("X835", why) from error
+        key = self._key()
+        is_own = (realm.scheme, realm.name) == (self.address.scheme, self.address.name)
+        if key and not is_own and not self.given.may_send(self.variable, realm):
+            raise EnvironmentProblem.one(
+                "X836",
+                f"{self.address.name} wants your key to be sent to {realm.name}",
+                hint=f"--allow-key {self.variable}={realm.name} says that it may",
+            )
+        asked = {"scope": f"repository:{self.repository}:pull,push"}
+        asked |= {"service": challenge["service"]} if "service" in challenge else {}
+        headers = {"Authorization": self._basic(key)} if key else {}
+        found = self._expect(
+            client.get(challenge["realm"], params=asked, headers=headers), OK
+        ).json()
+        token = str(found.get("token") or found.get("access_token") or "")
+        keep_secret(token)
+        return token
+
+    def _authorization(self) -> dict[str, str]:
+        key = self._key()
+        if self._token:
+            return {"Authorization": f"Bearer {self._token}"}
+        return {"Authorization": self._basic(key)} if key else {}
+
+    def _basic(self, key: str) -> str:
+        if ":" not in key:
+            return f"Bearer {key}"
+        return f"Basic {base64.b64encode(key.encode()).decode()}"
+
+    def _key(self) -> str:
+        key = os.environ.get(self.variable, "") if self.variable else ""
+        if key:
+            keep_secret(key)
+        return key
+
+    def _is_ours(self, where: str) -> bool:
+        parts = urlsplit(where)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        ours = (self.address.scheme, self.address.host, self.address.port)
+        return (parts.scheme, parts.hostname, port) == ours
+
+    def _expect(self, answer: httpx.Response, status: int) -> httpx.Response:
+        if answer.status_code == status:
+            return answer
+        answer.read()
+        words = " ".join(redacted(answer.text).split())[:300]
+        raise EnvironmentProblem.one(
+            "X835",
+            f"{self.address.name} answers {answer.status_code} to {answer.request.method}: {words or 'nothing'}",
+            hint="--key-from VARIABLE names the key, USER:PASSWORD or a token, that may write there",
+        )
+
+
+def _blocks(stream: Any) -> Iterator[bytes]:
+    while block := stream.read(BLOCK):
+        yield block
+
+
+@contextlib.contextmanager
+def _translated(host: str) -> Iterator[None]:
+    """Raise the failures of a connection as EnvironmentProblem X835."""
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPError as error:
+        why = redacted(str(error)) or type(error).__name__
+        raise EnvironmentProblem.one(
+            "X835", f"{host} is not reached: {why}", hint="check the name and the network"
+        ) from error
+
+
+def _no_place(name: str, why: str) -> RecipeError:
+    hint = "--name HOST[:PORT]/REPOSITORY[:TAG], or ./FOLDER for a layout"
+    return RecipeError.one("R420", f"`{name}` is no place in a registry: {why}", hint=hint)

@@ -1,0 +1,25 @@
+"""Processes below one, as /proc shows them (Linux)."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def ranks_of(parent: int) -> list[int]:
+    """The processes of a training, the first rank first: those of its group that have no child."""
+    parents = {}
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    below, found = [parent], list[int]()
+    for one in below:
+        children = [number for number, of in parents.items() if of == one]
+        below += children
+        words = (PROC / str(one) / "cmdline").read_bytes()
+        if not children and b"engine.process.rank_group" in words:
+            found.append(one)
+    return sorted(found)

@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -182,6 +181,8 @@ def _size(files: Path) -> int:
 
 def _each[T, R](call: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call each, a few at once; the first error ends it."""
+    from concurrent.futures import ThreadPoolExecutor  # brings logging, which light verbs spare
+
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         return list(pool.map(call, items))

@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,10 @@ cannot read over https. Where your environment sends a server's requests through
 `predict` and `serve` keep the model's folder to read, of `predict` the rows and the folder of `-o` besides, and have
 no network but, of `serve`, the port that it listens on. A program that calls the engine keeps its rights: its process
 is not ours to confine.
+
+What follows a run for a tracker or a message (`--track`, `--notify`) is started before that. It reads the run's
+events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it
+to one.
 
 ## git, and small tools
 
@@ -266,7 +271,7 @@ def cli_page() -> str:
     """Return every verb with its arguments, and the exit codes."""
     parts = [NOTE.format(source="the `configure` of each verb in engine/cli"), "# Commands\n"]
     for verb, purpose in VERBS.items():
-        module = importlib.import_module(f"engine.cli.{verb}{'_' if verb == 'try' else ''}")
+        module = importlib.import_module(f"engine.cli.{verb}{'_' if iskeyword(verb) else ''}")
         parser = argparse.ArgumentParser(prog=f"recipe {verb}")
         module.configure(parser)
         rows = [(_flags(action), _meaning(action)) for action in parser._actions]  # noqa: SLF001 - no public way

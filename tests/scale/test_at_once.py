@@ -41,7 +41,9 @@ def results(folder: Path) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     found = {}
     for path in (folder / ".recipe" / "store").glob("*/*/artifact.json"):
         fields = json.loads(path.read_text(encoding="utf-8"))
-        files = [(one["name"], one["sha256"]) for one in fields["files"] if one["name"] not in TIMED]
+        files = [
+            (one["name"], one["sha256"]) for one in fields["files"] if one["name"] not in TIMED
+        ]
         found[fields["key"]] = fields["stage"], files
     return found
 

@@ -98,6 +98,8 @@ class Results:
     """Of the engine."""
     base_models: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of how the runs were made."""
     lines: tuple[Line, ...] = ()
 
 
@@ -175,6 +177,7 @@ def joined(earlier: Results, newer: Results, cases: Sequence[Case] = CASES) -> R
         commits=_either(earlier.commits, newer.commits),
         base_models=_either(earlier.base_models, newer.base_models),
         versions={tool: _versions_of(tool, earlier, newer) for tool in tools},
+        notes=_either(earlier.notes, newer.notes),
         lines=tuple(lines[case.name] for case in cases if case.name in lines),
     )
 

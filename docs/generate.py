@@ -104,6 +104,10 @@ cannot read over https. Where your environment sends a server's requests through
 no network but, of `serve`, the port that it listens on. A program that calls the engine keeps its rights: its process
 is not ours to confine.
 
+What follows a run for a tracker or a message (`--track`, `--notify`) is started before that. It reads the run's
+events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it
+to one.
+
 ## git, and small tools
 
 git, which reads a repository for `diff` and `ci`, reads every file and starts no program but its own, writes

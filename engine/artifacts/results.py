@@ -290,7 +290,13 @@ def forgetting(artifacts: Artifacts) -> ForgettingResult | None:
 def calibrated(artifacts: Artifacts) -> tuple[CalibratedForm, ...]:
     """The forms whose probabilities were calibrated: those of `verify`, or before it that of the gate."""
     kind = tuple[CalibratedForm, ...]
-    found = (read_as(kind, artifacts, name, CALIBRATED) for name in ("verify", "gate"))
+    # a stage writes it only where something is calibrated
+    there = (
+        name
+        for name in ("verify", "gate")
+        if name in artifacts and (artifacts[name].path / CALIBRATED).is_file()
+    )
+    found = (read_as(kind, artifacts, name, CALIBRATED) for name in there)
     return next(filter(None, found), ())
 
 

@@ -37,6 +37,7 @@ VERBS: dict[str, str] = {
     "compare": "compare two runs on the same holdout rows, with every row that turned",
     "try": "ask an accepted model something",
     "predict": "label a file of rows with an accepted model",
+    "drift": "compare counts of labelled rows with those of the holdout",
     "serve": "answer over HTTP with an accepted model",
     "challenge": "compare a newer base model with the accepted model",
     "store": "read all that a store holds: what is damaged",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
+from engine.cli.output import write_file
 from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
@@ -59,6 +60,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--abstain-below", metavar="P", type=probability,
         help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
     )  # fmt: skip
+    parser.add_argument(
+        "--keep-counts", metavar="FILE", type=Path,
+        help="write counts of labels, probabilities and lengths, and no text, for recipe drift",
+    )  # fmt: skip
     add_quiet(parser)
     add_store(parser)
 
@@ -79,6 +84,8 @@ def run(options: argparse.Namespace) -> None:
         with others_to(log_file(root, "predict")) as terminal:
             answered = _answered(options, path, root, terminal)
         summary = _write(answered, output)
+        if options.keep_counts is not None:
+            _write_counts(answered, options.keep_counts)
     answered.forget()
     if not options.quiet:
         write_error(_words(summary, answered, time.monotonic() - started))
@@ -94,7 +101,8 @@ def _answered(
 
     watcher = Console(terminal, quiet=options.quiet)
     model = asked_model(options, Store(root), watcher.stage("predict"))
-    output = [options.output.absolute().parent] if options.output else []
+    written = [one for one in (options.output, options.keep_counts) if one]
+    output = [one.absolute().parent for one in written]
     confine_asking(options, model.places, root, reads=[path], writes=output)
     given = "jsonl" if options.file == "-" else options.read_as
     rows = RowFile.of(path, model, format_=given, template=options.input)
@@ -133,6 +141,12 @@ def asked_model(
 
     run = find_run(options.model, options)
     return WeightsModel.of(run, store, form=options.form, progress=progress)
+
+
+def _write_counts(answered: AnsweredRows, path: Path) -> None:
+    from engine.runs.row_drift import counts_of, counts_text
+
+    write_file(path, counts_text(counts_of(answered)))
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:

@@ -40,6 +40,7 @@ from engine.evidence.repeats import (
 )
 from engine.evidence.replay import ReplayResult
 from engine.evidence.report import Report, StageCost, StageRecord, StageStatus, Waived
+from engine.evidence.row_counts import CountDifference, RowCounts
 from engine.evidence.start import StartSummary
 from engine.evidence.sweep import SweepResult, SweepSetting
 from engine.evidence.synthetic import Diversity, ReviewResult, SyntheticResult

@@ -11,6 +11,7 @@ from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
 from engine.evidence.diagnosis import Diagnosis
 from engine.evidence.exported import ExportedFile, VariantResult
 from engine.evidence.measures import Scores
+from engine.evidence.notebook import ShownInNotebooks
 from engine.evidence.repeats import Reproduction, Seeds
 from engine.evidence.replay import ReplayResult
 from engine.evidence.start import StartSummary
@@ -88,7 +89,7 @@ class Waived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(ShownInNotebooks):
     """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
 
     schema: str

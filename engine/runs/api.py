@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
+from engine.evidence.notebook import SHOWN_AS
 from engine.files import leases
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
@@ -33,6 +34,21 @@ if TYPE_CHECKING:
     from engine.store import Artifact
 
 STORE = ".recipe"
+
+
+def _framed(report: Report) -> str:
+    from engine.render.report.notebook import framed  # only where a notebook shows one
+
+    return framed(report)
+
+
+def _markdown(report: Report) -> str:
+    from engine.render.report.page import render_markdown
+
+    return render_markdown(report)
+
+
+SHOWN_AS.update(html=_framed, markdown=_markdown)
 
 Location = str | Path
 

@@ -160,6 +160,8 @@ class RowAnswer:
     probability: float | None
     """The answer's share of what was allowed, 0 to 1; None for free text."""
     abstained: bool
+    stated: str | None
+    """What the model would have answered; that of one that does not abstain."""
 
     @classmethod
     def of(
@@ -175,7 +177,7 @@ class RowAnswer:
             probability is None or probability < abstain_below
         )
         value = None if stated is None or is_unsure else answer_value(task, stated)
-        return cls(answer=value, probability=probability, abstained=is_unsure)
+        return cls(answer=value, probability=probability, abstained=is_unsure, stated=stated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +193,8 @@ class AnsweredRows:
     """Rows that an earlier call had answered."""
     count: int
     abstain_below: float | None
+    model: str
+    """sha256 of the file that was asked, or the key of the weights."""
 
     def __iter__(self) -> Iterator[tuple[Row, RowAnswer]]:
         """Yield each row with its answer."""
@@ -257,10 +261,10 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
 
     """
     columns, count = _looked_through(rows)
-    kept = model.task.calibration
+    kept, asked = model.task.calibration, model.payload()
     payload = {
         "revision": REVISION,
-        **model.payload(),
+        **asked,
         # the probabilities that are kept stand on it
         **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
@@ -281,7 +285,7 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
         write_text(_part(folder, number), "".join(lines), durable=True)
     return AnsweredRows(
         rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed,
-        abstain_below=asking.abstain_below,
+        abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]),
     )  # fmt: skip
 
 

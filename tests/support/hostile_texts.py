@@ -110,6 +110,7 @@ SHOWING: Final[Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]] = {
     "compare": (((RUN, "tiny"), 3),),
     "try": (((f"{EVIL}.gguf", "x"), 3), (("tiny", ESC), 3)),
     "predict": (((f"{EVIL}.gguf", "rows.csv"), 3), (("tiny", EVIL), 3)),
+    "drift": ((("tiny", EVIL), 3),),
     "serve": (((f"{EVIL}.gguf", "--port", "0"), 3), (("tiny", "--key-from", EVIL), 2)),
     "challenge": ((("recipe.yaml", "--base-model", EVIL), 2),),
     "store": ((("verify",), 0), (("verify", "--format", "json"), 0)),

@@ -65,7 +65,7 @@ def test_an_agent_reads_plans_and_is_refused(finished: Project) -> None:
     assert (wrong[1], wrong[0]["exit_code"]) == (True, 2)
     assert "R104" in {one["code"] for one in wrong[0]["result"]["problems"]}
     assert (planned[1], planned[0]["exit_code"]) == (False, 0)
-    assert {one["state"] for one in planned[0]["result"]["stages"]} >= {"reused"}
+    assert {one["state"] for one in planned[0]["result"]["stages"]} >= {"reuse"}
     assert report[0]["result"]["outcome"] == "accepted"
     assert len(json.dumps(report[0]["result"])) < 70_000
     assert "tiny" in shown[0]["result"]

@@ -19,6 +19,8 @@ from engine.evidence import Report, from_json
 from engine.recipe import load_recipe
 from engine.runs.find import exported_gguf
 from engine.runs.predict_rows import ModelFile
+from engine.runs.row_drift import counts_text, holdout_counts
+from engine.store import Store
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import run_folders
@@ -156,3 +158,41 @@ def test_a_bundle_whose_file_abstains_otherwise_than_its_checks_say_is_not_made(
     assert any(
         "selective.accuracy is not what the calibrated file shows" in one for one in problems
     )
+
+
+def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> None:
+    rows, kept = project.folder / "new.csv", project.folder / "new.json"
+    texts = [f"the {thing} was good number {n}" for n in range(20) for thing in ("film", "plot")]
+    rows.write_text("\n".join(["text", *texts]) + "\n", encoding="utf-8")
+
+    outcome = project.run("predict", "tiny", str(rows), "--keep-counts", str(kept))
+    drift = project.run("drift", "tiny", str(kept), "--format", "json")
+
+    assert (outcome.code, drift.code) == (0, 0), outcome.err + drift.err
+    assert not any(text in kept.read_text("utf-8") for text in texts)
+    found = json.loads(drift.out)
+    assert found["rows"] == {"holdout": 40, "new": 40}
+    assert {one["what"] for one in found["differences"]} == {
+        "labels",
+        "confidence",
+        "characters",
+        "abstained",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"model": "0" * 64}, "D430"), ({"rows": 29}, "D431"), ({"rows": "x"}, "D429")],
+)
+def test_counts_that_say_nothing_of_the_rows_are_refused(
+    project: Project, change: dict[str, Any], code: str
+) -> None:
+    reference = holdout_counts(run_folder(project), Store(project.folder / ".recipe"))
+    data = json.loads(counts_text(reference))
+    kept = project.folder / "kept.json"
+    kept.write_text(json.dumps({**data, "counts": {**data["counts"], **change}}), encoding="utf-8")
+
+    outcome = project.run("drift", "tiny", str(kept))
+
+    assert outcome.code == 3
+    assert code in outcome.err

@@ -182,7 +182,10 @@ def judged(project: Project, name: str) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("form", "name"),
-    [("merged", "predictions.merged.jsonl"), ("adapter", "predictions.holdout.jsonl")],
+    [
+        ("merged", "predictions.merged.jsonl"),
+        pytest.param("adapter", "predictions.holdout.jsonl", marks=pytest.mark.thorough),
+    ],
 )
 def test_another_form_is_answered_as_its_own_stage_judged_it(
     finished: Project, form: str, name: str
@@ -210,6 +213,7 @@ def test_a_file_has_no_other_form(finished: Project) -> None:
     assert (outcome.code, "R424" in outcome.err) == (2, True)
 
 
+@pytest.mark.thorough
 def test_another_form_is_served_with_the_answers_of_predict(finished: Project) -> None:
     texts = ["a lovely film", "a dull film"]
     (run,) = run_folders(finished.folder / ".recipe")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from engine.artifacts.results import load_baselines
+from engine.artifacts.results import calibrated, load_baselines
 from engine.evidence import to_json
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
@@ -42,3 +44,10 @@ def test_whether_a_baseline_passes_is_judged_by_the_thresholds_of_today(tmp_path
 
     assert passes(0.9)
     assert not passes(0.99)
+
+
+def test_a_run_that_calibrates_nothing_has_no_calibrated_forms(tmp_path: Path) -> None:
+    stages: Any = {name: SimpleNamespace(path=tmp_path) for name in ("gate", "verify")}
+
+    assert calibrated(stages) == ()
+    assert calibrated({}) == ()

@@ -143,3 +143,14 @@ def test_a_split_that_checks_made_smaller_is_reported_in_every_form() -> None:
         assert sentence.capitalize() in write(replace(report, data=data))  # a sentence there
         assert "dropped by leakage" not in write(report)
     assert sentence in " ".join(data_line(data).split())
+
+
+def test_processes_that_trained_together_stand_in_every_form_with_the_rows_seen_twice() -> None:
+    report = reports.accepted()
+    assert report.training is not None
+    together = replace(report, training=replace(report.training, processes=2, repeated_rows=3))
+
+    for write in (render_html, render_markdown):
+        assert "2, together" in write(together)
+        assert "3 were seen twice an epoch" in write(together)
+        assert "seen twice" not in write(report)

@@ -1,0 +1,39 @@
+"""What is counted of rows that a model answered, and how two such counts differ. No text of any row is among it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """Rows that a model answered, counted."""
+
+    model: str
+    """sha256 of the file that was asked, or the key of the weights."""
+    temperature: float
+    """Of the probabilities; 1 where they are not calibrated."""
+    abstain_below: float | None
+    rows: int
+    """That were asked; blank ones are not."""
+    abstained: int
+    labels: tuple[tuple[str, int], ...]
+    """How often each was the most probable answer, abstained or not; empty for kinds without labels."""
+    confidence: tuple[int, ...]
+    """Answers by probability, in bins of 0.05; all 0 where answers have none."""
+    characters: tuple[int, ...]
+    """Rows by the length of the question: below 2, 4, 8, … characters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountDifference:
+    """One thing in which two counts were compared."""
+
+    what: str
+    """`labels`, `confidence`, `characters` or `abstained`."""
+    effect: float
+    """0 to 1: the share of rows that is elsewhere (labels, abstained), or the largest distance of cumulative shares."""
+    p_value: float
+    p_adjusted: float
+    """After Holm's correction over all that was compared."""
+    differs: bool

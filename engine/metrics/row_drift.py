@@ -1,0 +1,93 @@
+"""Do rows differ from those of the holdout, by counts alone? Permutation tests, corrected after Holm, and effects.
+
+Both sets of rows are put together and divided anew 4,000 times; the p-value is the share of divisions that differ
+as much, and never 0. Labels differ by the share of rows that is elsewhere (total variation), ordered counts by the
+largest distance of their cumulative shares (Kolmogorov and Smirnov, on bins), abstentions by the difference of shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evidence import CountDifference, RowCounts
+from engine.metrics.comparing import holm
+
+DRAWS: Final = 4000
+FEWEST: Final = 30
+"""Rows on either side below which nothing is compared."""
+
+_Counts = NDArray[Any]
+_Distance = Callable[[_Counts, _Counts], _Counts]
+
+
+def differences(
+    reference: RowCounts, now: RowCounts, *, confidence: float = 0.95, seed: int = 0
+) -> tuple[CountDifference, ...]:
+    """Compare what was counted of new rows with what was counted of the holdout; both of one model."""
+    found = []
+    for what, one, two, distance in _compared(reference, now):
+        first, second = (np.array(side, dtype=np.int64) for side in (one, two))
+        if not first.sum() or not second.sum():
+            continue
+        found.append((what, *_tested(first, second, distance, seed=seed)))
+    adjusted = holm([p_value for _, _, p_value in found])
+    return tuple(
+        CountDifference(
+            what=what,
+            effect=effect,
+            p_value=p_value,
+            p_adjusted=p_adjusted,
+            differs=p_adjusted <= 1 - confidence,
+        )
+        for (what, effect, p_value), p_adjusted in zip(found, adjusted, strict=True)
+    )
+
+
+def _compared(
+    reference: RowCounts, now: RowCounts
+) -> list[tuple[str, Sequence[int], Sequence[int], _Distance]]:
+    labels = [dict(side.labels) for side in (reference, now)]
+    names = [*dict.fromkeys((*labels[0], *labels[1]))]
+    first, second = ([side.get(name, 0) for name in names] for side in labels)
+    found: list[tuple[str, Sequence[int], Sequence[int], _Distance]] = [
+        ("labels", first, second, _elsewhere),
+        ("confidence", reference.confidence, now.confidence, _apart),
+        ("characters", reference.characters, now.characters, _apart),
+    ]
+    # by another threshold others abstain
+    if reference.abstain_below is not None and reference.abstain_below == now.abstain_below:
+        first, second = ([side.abstained, side.rows - side.abstained] for side in (reference, now))
+        found.append(("abstained", first, second, _elsewhere))
+    return found
+
+
+def _tested(
+    first: _Counts, second: _Counts, distance: _Distance, *, seed: int
+) -> tuple[float, float]:
+    """Return how far apart two counts are, and how often as many rows drawn from both together are as far."""
+    random = np.random.default_rng(seed)
+    whole = first + second
+    seen = float(distance(first, second))
+    drawn = random.multivariate_hypergeometric(
+        whole, int(first.sum()), size=DRAWS, method="marginals"
+    )
+    # what is equal in real numbers is off by a rounding in floats
+    as_far = int((distance(drawn, whole - drawn) >= seen - 1e-12).sum())
+    return seen, (1 + as_far) / (1 + DRAWS)
+
+
+def _shares(counts: _Counts) -> _Counts:
+    return np.asarray(counts / counts.sum(axis=-1, keepdims=True))
+
+
+def _elsewhere(first: _Counts, second: _Counts) -> _Counts:
+    return np.asarray(np.abs(_shares(first) - _shares(second)).sum(axis=-1) / 2)
+
+
+def _apart(first: _Counts, second: _Counts) -> _Counts:
+    gaps = np.cumsum(_shares(first) - _shares(second), axis=-1)
+    return np.asarray(np.abs(gaps).max(axis=-1))

@@ -1,0 +1,110 @@
+"""Counts of rows that a model answered: as a file, and those of the holdout of a run; no texts of rows.
+
+The holdout's are counted anew from what the run left in the store: the answers of the file that ships and the rows
+that it was asked.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine.errors import DataError, RecipeError
+from engine.evidence import CalibratedForm, RowCounts, from_json, to_json
+from engine.files.reading import read_json
+from engine.metrics.predictions import read_predictions
+from engine.metrics.row_counts import RowCounter
+from engine.metrics.row_drift import FEWEST
+from engine.metrics.temperature import calibrated
+from engine.parity.calibration import as_file
+from engine.render.json import read_json as read_report
+from engine.runs.compare import read_run, recipe_of
+from engine.runs.predict_rows import AnsweredRows
+from engine.store import Artifact, Store
+from engine.store.runs import read_file, read_record, require_ours
+
+SCHEMA = "row-counts.v1"
+
+
+def counts_text(counts: RowCounts) -> str:
+    """Return the text of a file of counts."""
+    return (
+        json.dumps({"schema": SCHEMA, "counts": to_json(counts)}, indent=1, ensure_ascii=False)
+        + "\n"
+    )
+
+
+def read_counts(path: Path) -> RowCounts:
+    """Read such a file. DataError D429 for one that is none."""
+    try:
+        data = read_json(path)
+        # a schema of another version has no counts that this one reads
+        return from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError.one(
+            "D429",
+            f"`{path.name}` holds no counts of answered rows",
+            hint="recipe predict MODEL ROWS --keep-counts FILE writes them",
+        ) from error
+
+
+def counts_of(answered: AnsweredRows) -> RowCounts:
+    """Count rows that were answered; blank ones were not asked."""
+    kept, task, below = answered.task.calibration, answered.task.task, answered.abstain_below
+    counter = RowCounter.of(task.labels)
+    for row, answer in answered:
+        text = answered.rows.question(row)
+        if text is not None:
+            counter.add(text, answer.stated, answer.probability, abstain_below=below)
+    temperature = kept.temperature if kept else 1.0
+    return counter.counts(model=answered.model, temperature=temperature, abstain_below=below)
+
+
+def holdout_counts(run: Path, store: Store) -> RowCounts:
+    """Count the holdout of a run as its file that ships answered it. RecipeError D432; StoreError E751, E758."""
+    require_ours(run, "its holdout is not counted")
+    recipe, report = recipe_of(run), read_report(read_file(run, "report.json").decode())
+    files = [file.sha256 for file in report.files if file.name.endswith(".gguf")]
+    if report.outcome != "accepted" or not files:
+        raise _none(run, "it left no accepted GGUF file")
+    texts = read_run(run, store).texts
+    answers = read_predictions(_verified(run, store).file("predictions.quantized.jsonl"))
+    form: CalibratedForm | None = report.calibrated[-1] if report.calibrated else None
+    kept = as_file(form) if form else None
+    below = kept.abstain_below if kept else None
+    counter = RowCounter.of(recipe.task.labels)
+    for row in calibrated(answers, kept.temperature if kept else None):
+        counter.add(texts.get(row.id, ""), row.label, row.probability, abstain_below=below)
+    temperature = kept.temperature if kept else 1.0
+    return counter.counts(model=files[0], temperature=temperature, abstain_below=below)
+
+
+def require_comparable(reference: RowCounts, now: RowCounts) -> None:
+    """DataError D430 for counts of another model, D431 for too few rows."""
+    if (reference.model, reference.temperature) != (now.model, now.temperature):
+        raise DataError.one(
+            "D430",
+            "the rows were answered by another model than the holdout's",
+            hint="label them with this one: recipe predict MODEL ROWS --keep-counts FILE",
+        )
+    few = min(reference.rows, now.rows)
+    if few < FEWEST:
+        raise DataError.one(
+            "D431", f"{few} rows are too few to compare", hint=f"collect {FEWEST} or more"
+        )
+
+
+def _verified(run: Path, store: Store) -> Artifact:
+    key = read_record(run).get("stages", {}).get("verify", {}).get("key", "")
+    found = store.whole(key) if key else None
+    if found is None:
+        raise _none(run, "the store no longer has what `verify` left")
+    return found
+
+
+def _none(run: Path, why: str) -> RecipeError:
+    return RecipeError.one(
+        "D432",
+        f"the holdout of `{run.parent.name}/{run.name}` cannot be counted: {why}",
+        hint="name a file of counts of the holdout's rows instead of the run",
+    )

@@ -1,0 +1,92 @@
+"""Counts of rows say that they changed where they did, and hold no text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.evidence import RowCounts
+from engine.metrics.row_counts import RowCounter
+from engine.metrics.row_drift import differences
+
+
+def counts(
+    rows: int, *, seed: int, positive: float = 0.5, sure: float = 8.0, words: int = 40
+) -> RowCounts:
+    """Rows drawn anew: how many are positive, how sure answers are, how long texts."""
+    random = np.random.default_rng(seed)
+    counter = RowCounter.of(("positive", "negative"))
+    for _ in range(rows):
+        label = "positive" if random.random() < positive else "negative"
+        text = "x" * int(random.integers(1, words * 5))
+        counter.add(text, label, float(random.beta(sure, 2)), abstain_below=0.6)
+    return counter.counts(model="m", temperature=1.0, abstain_below=0.6)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({}, set()),
+        ({"positive": 0.8}, {"labels"}),
+        ({"sure": 2.0}, {"confidence", "abstained"}),
+        ({"words": 400}, {"characters"}),
+    ],
+    ids=["nothing", "labels", "confidence", "lengths"],
+)
+def test_what_changed_is_found_and_nothing_else(change: dict[str, float], found: set[str]) -> None:
+    reference = counts(400, seed=1)
+
+    seen = differences(reference, counts(600, seed=2, **change))  # type: ignore[arg-type]
+
+    assert {one.what for one in seen} == {"labels", "confidence", "characters", "abstained"}
+    assert {one.what for one in seen if one.differs} == found
+    assert all(one.p_value <= one.p_adjusted <= 1 for one in seen)
+
+
+def test_the_effect_on_labels_is_the_share_of_rows_that_is_elsewhere() -> None:
+    one = replace(counts(100, seed=1), labels=(("positive", 80), ("negative", 20)))
+    two = replace(counts(100, seed=1), labels=(("positive", 50), ("negative", 50)))
+
+    (labels, *_) = differences(one, two)
+
+    assert labels.effect == pytest.approx(0.3)
+
+
+def test_rows_that_are_the_same_are_never_found_to_differ() -> None:
+    rows = counts(200, seed=3)
+
+    assert {one.p_value for one in differences(rows, rows)} == {1.0}
+
+
+def test_equal_rows_differ_in_at_most_the_stated_share() -> None:
+    wrong = sum(
+        any(one.differs for one in differences(counts(80, seed=n), counts(90, seed=1000 + n)))
+        for n in range(40)
+    )
+
+    assert wrong <= 6  # 2 are expected; more than 6 of 40 by chance in 3 of 1,000
+
+
+def test_other_thresholds_are_not_compared() -> None:
+    seen = differences(counts(60, seed=1), replace(counts(60, seed=2), abstain_below=0.7))
+
+    assert "abstained" not in {one.what for one in seen}
+
+
+def test_a_label_that_the_task_does_not_have_is_not_kept() -> None:
+    counter = RowCounter.of(("positive",))
+
+    counter.add("a text", "a name somebody wrote", 0.9, abstain_below=None)
+
+    assert counter.counts(model="m", temperature=1.0, abstain_below=None) == RowCounts(
+        model="m",
+        temperature=1.0,
+        abstain_below=None,
+        rows=1,
+        abstained=0,
+        labels=(("positive", 0),),
+        confidence=(0,) * 18 + (1, 0),
+        characters=(0, 0, 0, 1) + (0,) * 20,
+    )

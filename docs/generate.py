@@ -17,6 +17,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from difflib import ndiff
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ def cli_page() -> str:
     """Return every verb with its arguments, and the exit codes."""
     parts = [NOTE.format(source="the `configure` of each verb in engine/cli"), "# Commands\n"]
     for verb, purpose in VERBS.items():
-        module = importlib.import_module(f"engine.cli.{verb}{'_' if verb == 'try' else ''}")
+        module = importlib.import_module(f"engine.cli.{verb}{'_' if iskeyword(verb) else ''}")
         parser = argparse.ArgumentParser(prog=f"recipe {verb}")
         module.configure(parser)
         rows = [(_flags(action), _meaning(action)) for action in parser._actions]  # noqa: SLF001 - no public way

@@ -8,6 +8,7 @@ import importlib.util
 import re
 import shlex
 import tomllib
+from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,7 +108,7 @@ def commands() -> list[Any]:
 
 
 def verb_parser(verb: str) -> argparse.ArgumentParser:
-    module = importlib.import_module(f"engine.cli.{verb}{'_' if verb == 'try' else ''}")
+    module = importlib.import_module(f"engine.cli.{verb}{'_' if iskeyword(verb) else ''}")
     parser = argparse.ArgumentParser(exit_on_error=False)
     module.configure(parser)
     return parser

@@ -7,6 +7,7 @@ import importlib
 import signal
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 VERBS: dict[str, str] = {
     "init": "start a recipe: copy a shipped one, or draft one from a data file",
+    "import": "start a recipe from the config of another tool",
     "validate": "check recipes: all problems at once",
     "fmt": "lay recipes out: one fact a line, keys in order, comments kept",
     "pin": "fix every reference that can move, in the file",
@@ -49,7 +51,7 @@ VERBS: dict[str, str] = {
     "mcp": "serve the verbs to a coding agent, by the Model Context Protocol",
     "doctor": "show what this machine has, and what is missing",
 }
-"""Every verb is the module of that name in `engine.cli` (`try` is `try_`), imported when it is called."""
+"""Every verb is the module of that name in `engine.cli` (`try_` and `import_` for two), imported when it is called."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -97,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     if not words or words[0] not in VERBS:
         return _without_verb(words)
-    verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if words[0] == 'try' else ''}")
+    verb = importlib.import_module(f"engine.cli.{words[0]}{'_' if iskeyword(words[0]) else ''}")
     parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
     verb.configure(parser)
     options = parser.parse_args(words[1:])

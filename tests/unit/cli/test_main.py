@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_ctrl_c_ends_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_verb_has_a_module_that_says_what_it_does() -> None:
     for name in VERBS:
         module = __import__(
-            f"engine.cli.{name}{'_' if name == 'try' else ''}", fromlist=["configure", "run"]
+            f"engine.cli.{name}{'_' if iskeyword(name) else ''}", fromlist=["configure", "run"]
         )
 
         assert module.__doc__

@@ -1,0 +1,57 @@
+"""Start a recipe from the config of another tool: Axolotl, LLaMA-Factory, an Unsloth script, an OpenAI job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from engine.cli.output import show
+from engine.errors import RecipeError
+from engine.recipe.text.write import create
+from engine.trust.access import NOTHING
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "config", metavar="FILE", type=Path,
+        help="an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a fine-tuning job as JSON",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path,
+        help="default: the config's name with .recipe.yaml, here",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write one recipe, never over a file that exists, and name every key that is not in it."""
+    from engine.drafting.draft import wrapped  # only here: light help
+    from engine.drafting.imported import imported, read_config
+    from engine.recipe.outside import refuse_typed
+    from engine.render.progress import columns
+
+    target = options.output or Path(f"{options.config.stem}.recipe.yaml")
+    if os.path.lexists(target):
+        raise RecipeError.one(
+            "R005", f"`{target}` is already there", hint="choose another place with -o FILE"
+        )
+    refuse_typed(options.config, target, NOTHING)
+    config = read_config(options.config)
+    found = imported(config, target)
+    # Not trusted as it stands: what it names comes from the config, which others may have written.
+    create(target, found.text.encode())
+    width = columns(sys.stdout)
+    lines = [
+        f"{options.config.name}: {found.tool}, {len(found.taken)} keys taken, {len(found.left_out)} left out"
+    ]
+    for title, pairs in (("taken", found.taken), ("left out", found.left_out)):
+        lines += [title] if pairs else []
+        first = max((len(key) for key, _ in pairs), default=0)
+        for key, what in pairs:
+            lines += wrapped(f"  {key:<{first}}  {what}", width=width, indent=" " * (first + 4))
+    for note in found.notes:
+        lines += wrapped(f"note: {note}", width=width, indent="  ")
+    lines += [f"wrote {target}", f"next: recipe validate {target} && recipe data {target}"]
+    show("\n".join(lines))

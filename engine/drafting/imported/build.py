@@ -1,0 +1,401 @@
+"""The settings of another tool as a recipe: each is taken, or left out with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.drafting.imported.configs import EXPRESSION, Config
+from engine.drafting.imported.keys import TABLES, why_left_out
+from engine.drafting.imported.sources import sources_of
+from engine.errors import RecipeError, Severity
+from engine.kinds import KINDS
+from engine.recipe import check_recipe
+from engine.trust.allowed import Allowed
+
+MOST_CHECKS: Final = 40
+HOLDOUT: Final = 0.2
+"""Share of the rows that judges, where the other tool had none: it has no split that only judges."""
+VALIDATION: Final = 0.1
+LOSSES: Final = {
+    "dpo": "dpo",
+    "sigmoid": "dpo",
+    "ipo": "ipo",
+    "orpo": "orpo",
+    "simpo": "simpo",
+    "kto": "kto",
+}
+PEFT_DEFAULTS: Final = {"lora_r": 8, "lora_rank": 8}
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    """What became of a config."""
+
+    tool: str
+    text: str = ""
+    taken: list[tuple[str, str]] = field(default_factory=list)
+    """(key, ours)."""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """(key, why)."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """A recipe that is being put together."""
+
+    config: Config
+    value: dict[str, Any]
+    result: Imported
+
+    def put(self, path: str, value: Any) -> None:
+        *parents, last = path.split(".")
+        node = self.value
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = value
+
+
+def imported(config: Config, target: Path) -> Imported:
+    """Return the recipe of a config, to be written at `target`.
+
+    RecipeError R426 where what the config trains is none of our kinds of training.
+    """
+    result = Imported(tool=config.tool)
+    name = re.sub(r"[^a-z0-9_-]+", "-", config.path.stem.lower()).strip("-_")[:64] or "imported"
+    draft = _Draft(config=config, value={"recipe": "v1", "name": name}, result=result)
+    _refuse_other_trainings(config)
+    table = TABLES[config.tool]
+    for key, value in config.settings.items():
+        ours = table.get(key)
+        if value is EXPRESSION:
+            result.left_out.append((key, "the script computes it: write the value into the recipe"))
+        elif ours is None or value is None:
+            why = why_left_out(config.tool, key) if ours is None else "it is not set"
+            result.left_out.append((key, why))
+        else:
+            result.taken.append((key, ours))
+    _fill(draft)
+    _settle(draft, target)
+    return result
+
+
+def _refuse_other_trainings(config: Config) -> None:
+    found = config.settings
+    asked = str(
+        found.get("stage") or found.get("rl") or found.get("trainer") or found.get("type") or ""
+    ).lower()
+    if (
+        asked in ("rm", "ppo", "grpo", "gdpo", "ebft", "reinforcement")
+        or asked.startswith("grpo")
+        or found.get("reward_model") is True
+        or found.get("process_reward_model")
+    ):
+        raise RecipeError.one(
+            "R426",
+            f"`{config.path.name}` trains by `{asked or 'reward_model'}`, and a recipe learns from rows alone",
+            hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
+        )
+
+
+def _fill(draft: _Draft) -> None:
+    """Write what the settings come to."""
+    found = {key: draft.config.settings[key] for key, _ in draft.result.taken}
+    kind, sources, notes = sources_of(draft.config, found)
+    draft.result.notes += notes
+    draft.value["task"] = {"kind": kind}
+    system = found.get("default_system_message") or found.get("default_system")
+    if isinstance(system, str):
+        draft.value["task"]["system"] = system
+    _base_model(draft, found)
+    draft.value["data"] = {"sources": sources}
+    if "max_samples" in found:
+        draft.put("data.sample", {"rows": found["max_samples"]})
+    _splits(draft, found)
+    draft.value["method"] = {"kind": _method_kind(found)}
+    lost: list[tuple[str, str]] = []
+    for key, ours in draft.result.taken:
+        simple = SIMPLE.get(ours)
+        value = simple(found[key]) if simple is not None else None
+        if value is not None:
+            draft.put(ours, value)
+        elif simple is not None and found[key]:
+            lost.append((key, f"{ours} has nothing for `{found[key]}`"))
+    draft.result.taken = [one for one in draft.result.taken if one[0] not in dict(lost)]
+    draft.result.left_out += lost
+    _batches(draft, found)
+    _preference(draft, found, kind)
+    _precision(draft, found)
+    if isinstance(hosted := found.get("fine_tuned_model"), str):
+        draft.value["baselines"] = [
+            "majority",
+            {
+                "model": {
+                    "name": "hosted",
+                    "endpoint": "https://api.openai.com/v1",
+                    "model": hosted,
+                    "api_key_env": "OPENAI_API_KEY",
+                }
+            },
+        ]
+        draft.result.notes.append(
+            "the hosted model is a baseline: it is asked the same holdout rows, which are sent to it"
+        )
+    metric = KINDS[kind].draft
+    if metric.metric:
+        bound = "max" if metric.threshold > 1 else "min"
+        draft.put("acceptance.metrics", {metric.metric: {bound: metric.threshold}})
+
+
+def _base_model(draft: _Draft, found: Mapping[str, Any]) -> None:
+    names = ("base_model", "model_name_or_path", "model", "model_name")
+    name = next((found[key] for key in names if isinstance(found.get(key), str)), "")
+    revision = found.get("revision_of_model") or found.get("model_revision")
+    folder = draft.config.path.parent
+    if not name:
+        draft.value["base_model"] = {"hub": "HuggingFaceTB/SmolLM2-360M-Instruct"}
+        draft.value["allow_moving"] = True
+        draft.result.notes.append(
+            "it names no model that can be trained here: base_model is a small one, choose yours"
+        )
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not (folder / name).exists():
+        draft.value["base_model"] = {"hub": name}
+        if isinstance(revision, str) and re.fullmatch(r"[0-9a-f]{40}", revision):
+            draft.value["base_model"]["revision"] = revision
+        else:
+            draft.value["allow_moving"] = True
+            draft.result.notes.append(
+                "`recipe pin` writes the commit of what the hub has now; then take allow_moving out"
+            )
+    else:
+        draft.value["base_model"] = {"path": name}
+
+
+def _splits(draft: _Draft, found: Mapping[str, Any]) -> None:
+    """Divide the rows: the share that validated before, and a holdout, which the other tools do not have."""
+    asked = next(
+        (
+            found[key]
+            for key in ("val_set_size", "val_size")
+            if isinstance(found.get(key), int | float)
+        ),
+        VALIDATION,
+    )
+    if any(source.get("into") == "holdout" for source in draft.value["data"]["sources"]):
+        draft.value["splits"] = {"by": "files", "validation": 0}
+        return
+    by = "random"
+    if asked >= 1:
+        draft.value["splits"] = {
+            "by": by,
+            "train": "all",
+            "validation": int(asked),
+            "holdout": int(asked),
+        }
+    else:
+        share = float(asked) if 0 < asked <= 0.4 else VALIDATION
+        draft.value["splits"] = {
+            "by": by,
+            "train": round(1 - share - HOLDOUT, 4),
+            "validation": share,
+            "holdout": HOLDOUT,
+        }
+    draft.result.notes.append(
+        "splits.holdout is new: rows that only judge, which the config did not hold out"
+    )
+
+
+def _method_kind(found: Mapping[str, Any]) -> str:
+    kind = str(found.get("adapter") or found.get("finetuning_type") or "").lower()
+    # Axolotl without an adapter trains every weight.
+    is_full = (
+        kind in ("full", "freeze")
+        or ("base_model" in found and not kind)
+        or found.get("full_finetuning") is True
+    )
+    is_4bit = (
+        found.get("load_in_4bit") is True or found.get("quantization_bit") == 4 or kind == "qlora"
+    )
+    return "full" if is_full else "qlora" if is_4bit else "lora"
+
+
+def _batches(draft: _Draft, found: Mapping[str, Any]) -> None:
+    """Ours is the whole batch: rows of a pass times passes."""
+    passes = found.get("gradient_accumulation_steps", 1)
+    rows = found.get("micro_batch_size", found.get("per_device_train_batch_size"))
+    if isinstance(rows, int) and isinstance(passes, int):
+        draft.put("method.batch_size", rows * passes)
+
+
+def _preference(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
+    if kind != "preference":
+        return
+    asked = str(
+        found.get("rl")
+        or found.get("pref_loss")
+        or found.get("stage")
+        or found.get("trainer")
+        or found.get("type")
+        or "dpo"
+    ).lower()
+    loss = LOSSES.get(asked.removesuffix("trainer"), "dpo")
+    draft.put("method.preference", {"loss": loss})
+    beta = next(
+        (
+            found[key]
+            for key in ("rl_beta", "pref_beta", "beta")
+            if isinstance(found.get(key), int | float)
+        ),
+        None,
+    )
+    if beta is not None:
+        draft.put("method.preference.beta", beta)
+
+
+def _precision(draft: _Draft, found: Mapping[str, Any]) -> None:
+    for name, key in (("bf16", "bf16"), ("bf16", "pure_bf16"), ("fp16", "fp16")):
+        if found.get(key) is True:
+            draft.put("backend.precision", name)
+            return
+
+
+def _positive(value: Any) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    whole = int(number) if number.is_integer() else number
+    return whole if number > 0 else None
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _flag(value: Any) -> bool | None:
+    return True if value is True or value == "unsloth" else None
+
+
+def _modules(value: Any) -> Any:
+    if value is True or value in ("all", "all-linear"):
+        return "all_linear"
+    if isinstance(value, str):
+        return [one.strip() for one in value.split(",")]
+    return list(value) if isinstance(value, list) else None
+
+
+def _scheduler(value: Any) -> str | None:
+    name = str(value).lower()
+    return (
+        name
+        if name in ("cosine", "linear", "constant")
+        else "constant"
+        if name == "constant_with_warmup"
+        else None
+    )
+
+
+SIMPLE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "method.learning_rate": _positive,
+    "method.weight_decay": _number,
+    "method.warmup_ratio": _number,
+    "method.max_steps": _positive,
+    "method.seed": lambda value: value if isinstance(value, int) else None,
+    "method.gradient_checkpointing": _flag,
+    "method.loraplus_lr_ratio": _positive,
+    "method.neftune_alpha": _positive,
+    "method.packing": _flag,
+    "method.alpha": _positive,
+    "method.dropout": _number,
+    "method.rank": _positive,
+    "method.micro_batch_size": _positive,
+    "method.batch_size": lambda value: value if isinstance(value, int) else None,
+    "method.epochs": _positive,
+    "method.scheduler": _scheduler,
+    "method.rslora": _flag,
+    "method.dora": _flag,
+    "method.target_modules": _modules,
+    "method.max_length": _positive,
+    "method.evaluations_per_epoch": _positive,
+    "method.early_stopping.patience": _positive,
+    "method.loss_on": lambda value: "everything" if value is True else None,
+}  # fmt: skip
+"""Of each of our keys, the value that another tool's comes to; None where its own default says the same."""
+
+
+def _settle(draft: _Draft, target: Path) -> None:
+    """Take out, with its reason, whatever a rule of recipes refuses, until the recipe is valid."""
+    for _ in range(MOST_CHECKS):
+        draft.result.text = _text(draft)
+        recipe, problems = check_recipe(
+            target, read=lambda _: draft.result.text.encode(), given=Allowed(everything=True)
+        )
+        if recipe is not None:
+            return
+        errors = [one for one in problems if one.severity is Severity.ERROR]
+        paths = ((one.path or "").split("[")[0] for one in errors)
+        path = next((one for one in paths if one and _can_go(draft, one)), "")
+        if not path:
+            first = errors[0]
+            raise RecipeError.one(
+                "R425",
+                f"no valid recipe comes of `{draft.config.path.name}`: {first.path}: {first.message}",
+                hint=first.hint,
+            )
+        why = next(one.message for one in errors if (one.path or "").split("[")[0] == path)
+        _take_out(draft, path)
+        _name(draft, path, why)
+
+
+def _can_go(draft: _Draft, path: str) -> bool:
+    """Whether a key stands in the draft and can be left out of it."""
+    *parents, last = path.split(".")
+    node: Any = draft.value
+    for part in parents:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    is_there = isinstance(node, Mapping) and last in node
+    return is_there and path not in (
+        "task.kind",
+        "base_model",
+        "data.sources",
+        "method.kind",
+        "splits",
+        "data",
+        "method",
+    )
+
+
+def _take_out(draft: _Draft, path: str) -> None:
+    *parents, last = path.split(".")
+    node = draft.value
+    for part in parents:
+        node = node[part]
+    del node[last]
+
+
+def _name(draft: _Draft, path: str, why: str) -> None:
+    """Move the keys that led to a place of ours from those taken to those left out."""
+    lost = [
+        (key, ours)
+        for key, ours in draft.result.taken
+        if ours == path or ours.startswith(f"{path}.")
+    ]
+    draft.result.taken = [one for one in draft.result.taken if one not in lost]
+    draft.result.left_out += [(key, f"{ours}: {why}") for key, ours in lost]
+    if not lost:
+        draft.result.notes.append(f"{path} is left out: {why}")
+
+
+def _text(draft: _Draft) -> str:
+    body = yaml.safe_dump(draft.value, sort_keys=False, allow_unicode=True, width=110)
+    head = f"# Imported from {draft.config.path.name} ({draft.config.tool}): look at every line."
+    return f"{head} `recipe schema KEY` explains one.\n{body}"

@@ -1,0 +1,164 @@
+"""Configs of other tools as flat settings: YAML of Axolotl and LLaMA-Factory, an Unsloth script, an OpenAI job."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.drafting.imported.keys import TABLES, known_keys
+from engine.errors import RecipeError
+from engine.files.reading import parse_json, read_text
+
+EXPRESSION: Final = object()
+"""A value that a script computes, which is not run to know it."""
+CALLS: Final = frozenset(
+    {
+        "from_pretrained", "get_peft_model", "SFTConfig", "SFTTrainer", "TrainingArguments",
+        "UnslothTrainingArguments", "DPOConfig", "DPOTrainer", "ORPOConfig", "ORPOTrainer", "KTOConfig",
+        "KTOTrainer", "GRPOConfig", "GRPOTrainer", "LoraConfig",
+    }
+)  # fmt: skip
+"""Calls of a training script whose arguments are settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The settings of one config."""
+
+    tool: str
+    path: Path
+    settings: Mapping[str, Any]
+
+
+def read_config(path: Path) -> Config:
+    """Return the settings of a file; RecipeError R425 where it is a config of none of the tools."""
+    try:
+        text = read_text(path)
+        if path.suffix == ".py":
+            return Config(tool="unsloth", path=path, settings=dict(_of_script(text)))
+        value = parse_json(text) if path.suffix in (".json", ".ipynb") else yaml.safe_load(text)
+    except (OSError, ValueError, SyntaxError, yaml.YAMLError, RecursionError) as error:
+        raise _unknown(path, f"it cannot be read: {error}") from error
+    if path.suffix == ".ipynb":
+        return Config(tool="unsloth", path=path, settings=dict(_of_notebook(value)))
+    if not isinstance(value, Mapping):
+        raise _unknown(path, "it is no mapping of keys")
+    settings = {str(key): one for key, one in value.items()}
+    if str(settings.get("object", "")).startswith("fine_tuning.job"):
+        return Config(tool="openai", path=path, settings=_flat_job(settings))
+    return Config(tool=_tool(settings, path), path=path, settings=settings)
+
+
+def _unknown(path: Path, why: str) -> RecipeError:
+    return RecipeError.one(
+        "R425",
+        f"`{path.name}` is no config that can be imported: {why}",
+        hint="name an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a job of OpenAI as JSON",
+    )
+
+
+def _tool(settings: Mapping[str, Any], path: Path) -> str:
+    """Return the tool whose own names the keys are, by how many of them it knows alone."""
+    own = {
+        "axolotl": {"base_model", "sequence_len", "datasets", "lora_r", "pretraining_dataset"},
+        "llamafactory": {
+            *(
+                "model_name_or_path",
+                "finetuning_type",
+                "stage",
+                "cutoff_len",
+                "lora_rank",
+                "template",
+            ),
+            "train_dataset",
+        },
+    }
+    scores = {
+        tool: (len(names & settings.keys()), len(known_keys(tool) & settings.keys()))
+        for tool, names in own.items()
+    }
+    best = max(scores, key=scores.__getitem__)
+    if not scores[best][0]:
+        raise _unknown(
+            path, "none of its keys names a model or data as Axolotl or LLaMA-Factory do"
+        )
+    return best
+
+
+def _flat_job(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job's fields with its hyperparameters beside them; `auto` says nothing."""
+    method = job.get("method")
+    kind = method.get("type", "") if isinstance(method, Mapping) else ""
+    inner = method.get(kind) if isinstance(method, Mapping) else None
+    found = {**job, **({"type": kind} if kind else {})}
+    for part in (job, inner):
+        given = part.get("hyperparameters") if isinstance(part, Mapping) else None
+        found |= (
+            {k: v for k, v in given.items() if v != "auto"} if isinstance(given, Mapping) else {}
+        )
+    return {key: value for key, value in found.items() if value not in (None, [], {})}
+
+
+def _of_notebook(value: Any) -> Iterator[tuple[str, Any]]:
+    for cell in value.get("cells", []) if isinstance(value, Mapping) else []:
+        if not isinstance(cell, Mapping) or cell.get("cell_type") != "code":
+            continue
+        source = cell.get("source", "")
+        text = "".join(source) if isinstance(source, list) else str(source)
+        # Lines of the notebook itself, such as `!pip install` and `%%capture`, are no Python.
+        lines = [line for line in text.split("\n") if not line.lstrip().startswith(("!", "%"))]
+        try:
+            yield from _of_script("\n".join(lines))
+        except SyntaxError:
+            continue
+
+
+def _of_script(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield the keyword arguments of the calls that say how a model is trained, and the data set that is loaded."""
+    tree = ast.parse(text)
+    names = {
+        target.id: node.value
+        for node in ast.walk(tree) if isinstance(node, ast.Assign)
+        for target in node.targets if isinstance(target, ast.Name)
+    }  # fmt: skip
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
+        if called == "load_dataset":
+            yield (
+                "load_dataset",
+                [_value(one, names) for one in node.args]
+                + [{one.arg: _value(one.value, names) for one in node.keywords if one.arg}],
+            )
+        if called in CALLS:
+            if called.endswith("Trainer"):
+                yield "trainer", called
+            for one in node.keywords:
+                if one.arg and one.arg not in (
+                    "model",
+                    "tokenizer",
+                    "processing_class",
+                    "train_dataset",
+                ):
+                    yield one.arg, _value(one.value, names)
+
+
+def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:
+    """Return a literal, through one name; `EXPRESSION` for what only running it would tell."""
+    if isinstance(node, ast.Name) and node.id in names:
+        node = names[node.id]
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return EXPRESSION
+
+
+__all__ = ["EXPRESSION", "TABLES", "Config", "read_config"]

@@ -1,0 +1,150 @@
+# ruff: noqa: E501 - a config is written as short as it can be
+"""`recipe import`: the configs of other tools, of which every key is taken or named."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.project import Outcome
+
+Run = Callable[..., Outcome]
+
+AXOLOTL = {
+    "base_model": "owner/model", "adapter": "qlora", "load_in_4bit": True, "lora_r": 32, "lora_alpha": 64,
+    "lora_dropout": 0.05, "lora_target_linear": True, "datasets": [{"path": "owner/rows", "type": "alpaca", "split": "train[:1%]", "field": "x"}],
+    "val_set_size": 0.05, "sequence_len": 2048, "sample_packing": False, "micro_batch_size": 2,
+    "gradient_accumulation_steps": 4, "num_epochs": 3, "learning_rate": "2e-4", "lr_scheduler": "cosine",
+    "warmup_ratio": 0.1, "weight_decay": 0.0, "bf16": "auto", "wandb_project": "x", "output_dir": "./out",
+    "flash_attention": True, "fsdp_config": {"a": 1}, "special_tokens": {"pad_token": "x"}, "seqence_len": 3,
+}  # fmt: skip
+LLAMAFACTORY = {
+    "model_name_or_path": "owner/model", "stage": "dpo", "do_train": True, "finetuning_type": "lora", "lora_rank": 8,
+    "lora_target": "all", "pref_beta": 0.1, "pref_loss": "orpo", "dataset": "pairs", "template": "qwen", "cutoff_len": 1024,
+    "max_samples": 500, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 8, "learning_rate": 5.0e-6,
+    "num_train_epochs": 3.0, "lr_scheduler_type": "cosine", "warmup_ratio": 0.1, "bf16": True, "ddp_timeout": 18000,
+    "val_size": 0.1, "eval_steps": 500, "plot_loss": True, "report_to": "none",
+}  # fmt: skip
+JOB = {
+    "object": "fine_tuning.job", "id": "ftjob-x", "model": "gpt-4o-mini-2024-07-18", "created_at": 1, "status": "succeeded",
+    "fine_tuned_model": "ft:gpt-4o-mini:team::x", "training_file": "file-a", "validation_file": "file-b", "seed": 3,
+    "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 16, "learning_rate_multiplier": 1.8}}},
+}  # fmt: skip
+SCRIPT = """
+max_seq_length = 2048
+model, tokenizer = FastLanguageModel.from_pretrained(model_name="owner/model", max_seq_length=max_seq_length, load_in_4bit=True)
+model = FastLanguageModel.get_peft_model(model, r=16, lora_alpha=16, target_modules=["q_proj", "v_proj"], lora_dropout=0, random_state=3407)
+rows = load_dataset("owner/rows", split="train")
+trainer = SFTTrainer(model=model, train_dataset=rows, args=SFTConfig(per_device_train_batch_size=2, gradient_accumulation_steps=4,
+    max_steps=60, learning_rate=2e-4, fp16=not is_bfloat16_supported(), optim="adamw_8bit", lr_scheduler_type="linear", report_to="none"))
+"""
+NOTEBOOK = {"cells": [{"cell_type": "code", "source": ["!pip install unsloth\n", *SCRIPT.splitlines(keepends=True)]}, {"cell_type": "markdown", "source": ["x"]}]}  # fmt: skip
+
+CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
+    ("axolotl.yaml", yaml.safe_dump(AXOLOTL), {
+        "method.kind": "qlora", "method.rank": 32, "method.batch_size": 8, "method.learning_rate": 0.0002, "task.kind": "generation",
+        "data.sources": [{"hub": "owner/rows", "split": "train"}], "splits.validation": 0.05, "method.max_length": 2048}),
+    ("full.yaml", yaml.safe_dump({**{k: v for k, v in AXOLOTL.items() if not k.startswith(("lora", "adapter", "load"))}, "datasets": [{"path": "rows.jsonl", "type": "chat_template"}]}), {
+        "method.kind": "full", "task.kind": "chat", "data.sources": [{"path": "rows.jsonl"}]}),
+    ("text.yaml", yaml.safe_dump({**AXOLOTL, "datasets": None, "pretraining_dataset": [{"path": "owner/rows", "name": "en"}], "sample_packing": True}), {
+        "task.kind": "text", "method.packing": True, "data.sources": [{"hub": "owner/rows", "config": "en", "split": "train"}]}),
+    ("llamafactory.yaml", yaml.safe_dump(LLAMAFACTORY), {
+        "task.kind": "preference", "method.preference": {"loss": "orpo", "beta": 0.1}, "data.sample.rows": 500, "backend.precision": "bf16",
+        "data.sources": [{"path": "data/pairs.json"}], "method.target_modules": "all_linear"}),
+    ("sft.yaml", yaml.safe_dump({**LLAMAFACTORY, "stage": "sft", "quantization_bit": 4, "default_system": "Be brief."}), {
+        "task.kind": "chat", "method.kind": "qlora", "task.system": "Be brief."}),
+    ("job.json", json.dumps(JOB), {
+        "task.kind": "generation", "method.epochs": 3, "method.batch_size": 16, "splits.by": "files", "baselines.1.model.model": "ft:gpt-4o-mini:team::x",
+        "data.sources.1": {"path": "file-b.jsonl", "into": "holdout"}}),
+    ("train.py", SCRIPT, {
+        "method.kind": "qlora", "method.rank": 16, "method.max_length": 2048, "method.target_modules": ["q_proj", "v_proj"],
+        "method.scheduler": "linear", "data.sources": [{"hub": "owner/rows", "split": "train"}]}),
+    ("train.ipynb", json.dumps(NOTEBOOK), {"method.max_steps": 60, "method.batch_size": 8}),
+]  # fmt: skip
+
+
+def at(value: Any, path: str) -> Any:
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value.get(part)
+    return value
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("name", "text", "says"), CONFIGS, ids=[config[0] for config in CONFIGS])
+def test_a_config_becomes_a_valid_recipe(
+    folder: Path, run: Run, name: str, text: str, says: dict[str, Any]
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+
+    outcome = run("import", name, "-o", "r.yaml")
+
+    assert outcome.code == 0, outcome.err
+    value = yaml.safe_load((folder / "r.yaml").read_text(encoding="utf-8"))
+    assert {path: at(value, path) for path in says} == says
+    # The files that a config names are not here, and sending rows has to be allowed.
+    assert set(re.findall(r" ([RWD]\d{3}) ", run("validate", "r.yaml").err)) <= {"R302", "R307"}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"), [("axolotl.yaml", AXOLOTL), ("llamafactory.yaml", LLAMAFACTORY)]
+)
+def test_every_key_is_taken_or_named(
+    folder: Path, run: Run, name: str, keys: dict[str, Any]
+) -> None:
+    (folder / name).write_text(yaml.safe_dump(keys), encoding="utf-8")
+
+    lines = run("import", name).out.splitlines()
+
+    assert keys.keys() <= {line.split()[0] for line in lines if line.startswith("  ")}
+    assert max(map(len, lines)) <= 100
+
+
+def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run) -> None:
+    (folder / "axolotl.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
+
+    shown = " ".join(run("import", "axolotl.yaml").out.split())
+
+    assert "seqence_len not a key that is known here" in shown
+    assert "note: datasets[0].field is left out" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("a.yaml", "a: 1\n", "R425"),
+        ("a.yaml", "- 1\n", "R425"),
+        ("a.yaml", "a: [\n", "R425"),
+        ("a.json", '{"a": 1}', "R425"),
+        ("a.py", "def (", "R425"),
+        ("a.yaml", yaml.safe_dump({**LLAMAFACTORY, "stage": "rm"}), "R426"),
+        ("a.yaml", yaml.safe_dump({**AXOLOTL, "rl": "grpo"}), "R426"),
+    ],
+)
+def test_other_files_are_refused_and_nothing_is_written(
+    folder: Path, run: Run, name: str, text: str, code: str
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+
+    outcome = run("import", name)
+
+    assert (outcome.code, code in outcome.err) == (2, True)
+    assert [path.name for path in folder.iterdir() if path.name != ".recipe"] == [name]
+
+
+def test_no_file_is_overwritten(folder: Path, run: Run) -> None:
+    (folder / "axolotl.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
+    (folder / "axolotl.recipe.yaml").write_text("mine\n", encoding="utf-8")
+
+    assert "R005" in run("import", "axolotl.yaml").err
+    assert (folder / "axolotl.recipe.yaml").read_text(encoding="utf-8") == "mine\n"

@@ -214,7 +214,7 @@ def hardware_of(report: Report) -> str:
     device, cores = found.get("device", "?"), found.get("cores", "?")
     is_cpu = found.get("kind", device) == "cpu"
     named = f" ({device})" if device != "cpu" else ""
-    counted = f"{cores} CPU core{'s' if cores != "1" else ''}"
+    counted = f"{cores} CPU core{'s' if cores != '1' else ''}"
     return f"{counted}{named}, no GPU" if is_cpu else f"{device}, {counted}"
 
 

@@ -39,6 +39,16 @@ class PreviousModel(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtOnce:
+    """How many trainings run at the same time, and the store that they leave their results in."""
+
+    most: int
+    root: Path
+    find: Callable[[str], Artifact | None]
+    """The artifact of a key, if it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext:
     """What a stage may use, and nothing else."""
 
@@ -69,6 +79,8 @@ class StageContext:
     """Gate: the last accepted model; None where there is no other than this one."""
     ranks: Ranks = ONE
     """The processes that train together; in no key, since they learn what one would."""
+    at_once: AtOnce | None = None
+    """Trainings beside the model that run at the same time; None for one after the other. In no key."""
 
     @property
     def precision(self) -> str:

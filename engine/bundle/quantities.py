@@ -43,6 +43,9 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "data.splits.[].replaced", "data.findings.*", "data.sources.[].shape", "data.firewall.compared",
         "data.firewall.removed", "lengths.*", "holdout_use.looks",
     ),
+    "temperatures, what they make of probabilities, and how a threshold was chosen": (
+        "calibrated.*",
+    ),
     "learning curves, shifts, diagnosis, warnings, notes and versions that the lock does not name": (
         "stages.[].problems", "warnings",
         "learning_curves.*", "ladder.[].mean_shift", "ladder.[].largest_shift", "*.note", "*.undefined",

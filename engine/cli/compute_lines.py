@@ -8,6 +8,7 @@ from typing import Any
 from engine.compute.profile import ComputeProfile
 from engine.compute.ranks import BatchDivision, Ranks, divided, repeated_rows
 from engine.estimate.run import Forecast
+from engine.metrics.learning import SHARES
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.render.number_format import count
@@ -26,6 +27,10 @@ def compute_lines(
         return
     ranks = profile.ranks
     kind = found.device.kind
+    beside = trainings_beside(recipe)
+    if profile.parallel > 1 and beside > 1:
+        most = min(profile.parallel, beside)
+        yield f"{most} of {beside} trainings beside the model at once: {most} times the memory of one"
     if ranks.size == 1:
         yield f"{profile.name}: one process on this machine"
         return
@@ -51,6 +56,13 @@ def compute_lines(
     yield SHARED if kind == "cpu" else DIVIDED
     if ranks.shard:
         yield NOT_RUN
+
+
+def trainings_beside(recipe: Recipe) -> int:
+    """Return the most trainings of one stage that may run at once: seeds, settings, folds or points of a curve."""
+    settings = len(recipe.sweep.settings) if recipe.sweep else 0
+    curve = len(SHARES) - 1 if recipe.learning_curve else 0
+    return max(len(recipe.method.seeds), settings, recipe.splits.folds - 1, curve)
 
 
 def repeat_words(rows: int, division: BatchDivision, ranks: Ranks) -> str:

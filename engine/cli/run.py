@@ -27,6 +27,8 @@ from engine.stages import STAGES
 from engine.store.remote.place import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
 
+MOST_AT_ONCE = 1024
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -45,6 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_flag(lock, "--update-lock", update)
     add_following(parser)
     add_compute(parser)
+    parser.add_argument(
+        "--parallel", metavar="N", type=_count,
+        help="train so many seeds, settings, folds or curve points at once (default: `parallel` of the profile, or 1)",
+    )  # fmt: skip
     add_quiet(parser)
     add_unconfined(parser)
     add_shared(parser, allow=True)
@@ -90,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
                     until=options.until,
                     force=tuple(options.force),
                     ranks=profile.ranks,
+                    at_once=options.parallel or profile.parallel,
                     sharing=sharing,
                     events=events,
                 ),
@@ -105,6 +112,14 @@ def run(options: argparse.Namespace) -> int:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on, as `parallel` of compute.yaml."""
+    number = int(text)
+    if not 1 <= number <= MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST_AT_ONCE}")
+    return number
 
 
 def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Sharing | None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from engine.artifacts import results as flow
 from engine.artifacts.readable import is_readable
-from engine.artifacts.stage import StageContext
+from engine.artifacts.stage import AtOnce, StageContext
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import restrict_to
 from engine.errors import EngineError, ExitCode, StageError
@@ -58,6 +58,7 @@ class RunState:
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
     ranks: Ranks = ONE
+    at_once: int = 1
 
     @property
     def outcome(self) -> str:
@@ -78,6 +79,8 @@ class RunOptions:
     """The file that the run's events are written to, below the store's root; None for one of its own."""
     ranks: Ranks = ONE
     """The processes of each training."""
+    at_once: int = 1
+    """Trainings beside the model (seeds, settings, folds, points of a curve) that run at the same time."""
     sharing: Sharing | None = None
     """The store that machines share, if any."""
 
@@ -99,6 +102,7 @@ def run_stages(
         inputs=inputs,
         started=datetime.now(UTC),
         ranks=options.ranks,
+        at_once=options.at_once,
     )
     with interrupts.uninterrupted():
         _run_all(state, options, watcher)
@@ -276,6 +280,7 @@ def _context(
         recorded=planned.held.recorded if planned.held else None,
         previous=planned.previous,
         ranks=state.ranks,
+        at_once=AtOnce(most=state.at_once, root=store.root, find=store.whole),
     )
 
 

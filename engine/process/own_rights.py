@@ -18,9 +18,16 @@ from engine.process import policies
 from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import program
 
-HUB_FOLDERS: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE")
+HUB_FOLDERS: Final = (
+    *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE"),
+    *("HF_ASSETS_CACHE", "HF_DATASETS_CACHE"),
+)
 HUB_CACHES: Final = HUB_FOLDERS[1:3]
 TOOLS: Final = ("VLLM_PYTHON", "UNSLOTH_PYTHON")
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables that say by which authorities servers are known."""
+INDEXES: Final = ("NETRC", "PIP_CONFIG_FILE", "UV_CONFIG_FILE")
+"""Variables that name files of settings and keys."""
 FETCHING: Final = (".netrc", ".pip", ".config/pip", ".config/uv", ".cache/pip", ".cache/uv")
 """Of the home folder: where indexes are, and what they ask for."""
 
@@ -44,6 +51,7 @@ def rights_of_a_run(
     tops = [folder.resolve() for folder in project]
     read = [*("/etc", "/run"), *map(str, _visible(tops)), *(str(path.resolve()) for path in reads)]
     read += [one for path in reads for one in policies.linked(path.resolve())]
+    read += _named_by(CERTIFICATES, variables)
     read += [str(home / name) for name in FETCHING] if is_remote else []
     read += map(str, _hub_caches(variables, home)) if reads_hub else []
     hubs = () if reads_hub else _hub_folders(variables, home)
@@ -72,7 +80,8 @@ def rights_of_fetching(
     """
     base = policies.base_rights()
     home = Path(os.path.expanduser("~"))
-    read = ("/etc", "/run", *(str(home / name) for name in FETCHING), *reads)
+    named = _named_by((*CERTIFICATES, *INDEXES), variables)
+    read = ("/etc", "/run", *(str(home / name) for name in FETCHING), *named, *reads)
     hubs = (str(one.resolve()) for one in _hub_folders(variables, home))
     return replace(
         base,
@@ -108,6 +117,10 @@ def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
             yield folder
+
+
+def _named_by(names: Iterable[str], variables: Mapping[str, str]) -> list[str]:
+    return [found for name in names if os.path.isabs(found := variables.get(name, ""))]
 
 
 def _hub_caches(variables: Mapping[str, str], home: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from engine.artifacts.results import ANSWERS_WITHOUT, write_json
 from engine.artifacts.stage import Payload, StageContext
@@ -21,6 +22,7 @@ from engine.metrics.learning import SHARES, ShareResult, learning_curve, unknown
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
+from engine.training.at_once import VariantJob, results
 from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
@@ -103,10 +105,19 @@ def _curve(context: StageContext) -> LearningCurve:
     if not validation:
         return unknown_curve("tuned", judged_on="validation", reason="there are no validation rows")
     judged, asked = [], judged_validation(validation, recipe)
-    for part in SHARES[:-1]:
-        rows = share(train, part, seed=recipe.splits.seed)
-        named = Part(name=f"{part:.0%} of the rows", train=rows, validation=validation)
-        found = answers(named, asked, context, ways=("chosen",))
+    parts = [
+        Part(
+            name=f"{part:.0%} of the rows",
+            train=share(train, part, seed=recipe.splits.seed),
+            validation=validation,
+        )
+        for part in SHARES[:-1]
+    ]
+    jobs = [
+        VariantJob(name=named.name, call=partial(answers, named, asked, ways=("chosen",)))
+        for named in parts
+    ]
+    for part, found in zip(SHARES[:-1], results(jobs, context), strict=True):
         judged.append(
             ShareResult(share=part, rows=found.trained_on, predictions=found.predictions[0])
         )
@@ -125,10 +136,12 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
         predictions["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
     ways = ("chosen", "free")[: len(predictions)]
     # fold 0 is the holdout: the model of the run has answered it
+    jobs = []
     for fold in folds[1:]:
         name = f"fold {fold.number} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)
-        found = answers(part, fold.judged, context, ways=ways)
+        jobs.append(VariantJob(name=name, call=partial(answers, part, fold.judged, ways=ways)))
+    for found in results(jobs, context):
         for so_far, more in zip(predictions.values(), found.predictions, strict=True):
             so_far.extend(more)
     recipe = context.recipe

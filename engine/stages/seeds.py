@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from engine.artifacts.results import write_json
@@ -23,6 +24,7 @@ from engine.metrics.seeds import spread_of
 from engine.recipe.methods import method_slice
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
+from engine.training.at_once import VariantJob, results
 from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
@@ -68,8 +70,11 @@ def run(context: StageContext) -> None:
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
     holdout = context.examples("holdout")
     runs = [_judged(recipe.method.seed, first, None, recipe)]
-    for seed in recipe.method.seeds:
-        predictions = _answers(seed, holdout, context)
+    seeds = recipe.method.seeds
+    jobs = [
+        VariantJob(name=f"seed {seed}", call=partial(_answers, seed, holdout)) for seed in seeds
+    ]
+    for seed, predictions in zip(seeds, results(jobs, context), strict=True):
         write_predictions(context.workdir / f"predictions.{seed}.jsonl", predictions)
         runs.append(_judged(seed, predictions, first, recipe))
     found = Seeds(runs=tuple(runs), spread=spread_of(runs))

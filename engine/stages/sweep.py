@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from engine.artifacts import results as flow
@@ -25,9 +26,10 @@ from engine.inference.preference import rated, reference_of
 from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.sweeping import SettingResult, SweepCriterion, choose
-from engine.recipe.model import Recipe, Sweep
+from engine.recipe.model import Method, Recipe, Sweep
 from engine.recipe.sweeps import named, setting_words, values_of
 from engine.store import Artifact
+from engine.training.at_once import VariantJob, results
 from engine.training.train import SUMMARY, load_weights, refuse_unready
 from engine.training.variants import (
     TrainingVariant,
@@ -91,15 +93,18 @@ def run(context: StageContext) -> None:
     # what a setting is called by, and what has to be written into `method` to keep it
     values = [values_of(method, names) for method in sweep.settings]
     variants = [
-        variant(
-            replace(method, seeds=()), context, of=f"setting {number} of {len(values)} ({words})"
+        _variant((method, number, len(values)), context)
+        for number, method in enumerate(sweep.settings, 1)
+    ]
+    jobs = [
+        VariantJob(
+            name=f"setting {number}",
+            call=partial(_made, (method, number, len(values)), (train, rows)),
         )
         for number, method in enumerate(sweep.settings, 1)
-        for words in [setting_words(values[number - 1])]
     ]
     judged = []
-    for number, one in enumerate(variants):
-        made = _judged(one, (train, rows), context)
+    for number, made in enumerate(results(jobs, context)):
         judged.append(_read(made, values[number]))
         if not judged[-1].failed:
             file = context.workdir / f"predictions.{number}.jsonl"
@@ -128,6 +133,22 @@ def _read(made: Artifact, values: Payload) -> SettingResult:
         training=from_json(TrainingSummary, read_json(made, SUMMARY)),
         predictions=read_predictions(made.file(predict.FILE)),
     )
+
+
+def _variant(setting: tuple[Method, int, int], context: StageContext) -> TrainingVariant:
+    """Return the training of a setting, with its number and how many there are."""
+    method, number, of = setting
+    words = setting_words(values_of(method, named(_sweep(context.recipe), context.recipe.method)))
+    name = f"setting {number} of {of} ({words})"
+    return variant(replace(method, seeds=()), context, of=name)
+
+
+def _made(
+    setting: tuple[Method, int, int],
+    rows: tuple[Sequence[Example], Sequence[Example]],
+    context: StageContext,
+) -> Artifact:
+    return _judged(_variant(setting, context), rows, context)
 
 
 def _judged(

@@ -20,10 +20,12 @@ from engine.files.reading import read_text
 from engine.files.writing import make_folder, open_new
 from engine.process import policies, start
 from engine.process.confine import LOOPBACK, OPEN, available
+from engine.store.store import storage_errors
 from engine.tracking.follow import GRACE_SECONDS
 from engine.tracking.trackers import NAMES
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address
+from engine.trust.redaction import keep_secret, redacted
 
 FOLDER: Final = "tracking"
 """Below the store's root."""
@@ -82,13 +84,15 @@ def messages_to(given: Sequence[str]) -> Follower:
         EnvironmentProblem: E701 apprise is not installed.
 
     """
+    found = {text: _address(text) for text in given}
+    for url in filter(None, found.values()):
+        keep_secret(url)  # so that no report of a bug quotes it
     require_package("apprise", "--notify", "notify")
     import apprise
 
     urls = []
-    for number, text in enumerate(given, start=1):
+    for number, (text, url) in enumerate(found.items(), start=1):
         name = text.removeprefix("env:")
-        url = os.environ.get(name, "") if text.startswith("env:") else text
         if not url or not apprise.Apprise.instantiate(url, suppress_exceptions=True):
             what = f"the variable `{name[:MOST_LETTERS]}`" if name != text else f"address {number}"
             raise RecipeError.one(
@@ -98,6 +102,11 @@ def messages_to(given: Sequence[str]) -> Follower:
             )
         urls.append(url)
     return Follower(kind="notify", urls=tuple(urls))
+
+
+def _address(text: str) -> str:
+    name = text.removeprefix("env:")
+    return os.environ.get(name, "") if name != text else text
 
 
 def require_package(package: str, option: str, extra: str) -> None:
@@ -129,10 +138,9 @@ def following(followers: Sequence[Follower], events: Path, root: Path) -> Iterat
 
 @contextlib.contextmanager
 def _started(one: Follower, events: Path, root: Path) -> Iterator[start.Child]:
-    folder = Path(one.folder).expanduser() if one.folder else root / FOLDER / one.kind
-    make_folder(events.parent, below=root)
-    if one.kind != "notify":
-        make_folder(folder, below=folder if one.folder else root)
+    folder = _folder(one, root)
+    with storage_errors(root):
+        make_folder(events.parent, below=root)
     order: dict[str, Any] = {
         "kind": one.kind,
         "file": str(events.absolute()),
@@ -170,6 +178,22 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[start.Child]:
                 child.has_ended(within=GRACE_SECONDS)
 
 
+def _folder(one: Follower, root: Path) -> Path:
+    """Return the folder that a tracker writes, made. RecipeError R445, StoreError where that is not possible."""
+    if not one.folder:
+        folder = root / FOLDER / one.kind
+        with storage_errors(root):
+            make_folder(folder, below=root)
+        return folder
+    try:
+        folder = Path(one.folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _no_tracker(f"{one.kind}={one.folder}", why.lower()) from error
+    return folder
+
+
 def _offline(one: Follower) -> dict[str, str]:
     """Return what opens to this process alone what is closed to the others."""
     return {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"}
@@ -202,10 +226,7 @@ def _not_followed(one: Follower, events: Path) -> Problem:
             severity=Severity.WARNING,
         )
     lines = _lines_of(_log_file(one, events))
-    secrets = [text for name, text in one.variables.items() if name in NAMES[one.kind].keys]
-    why = lines[-1] if lines else "it did not end in time"
-    for secret in secrets:
-        why = why.replace(secret, "…")
+    why = redacted(lines[-1]) if lines else "it did not end in time"
     return Problem(
         code="X871",
         message=f"{one.kind} did not keep the run: {why[:MOST_LETTERS]}",
@@ -242,7 +263,10 @@ def _keys(kind: str, url: str, allowed: Allowed) -> dict[str, str]:
             f"--track {kind}: {name} {why}, so {address.name} gets no key",
             hint=f"--allow-key {name}={address.name}",
         )
-    return {name: os.environ[name] for name in granted}
+    keys = {name: os.environ[name] for name in granted}
+    for key in keys.values():
+        keep_secret(key)
+    return keys
 
 
 def _no_tracker(text: str, why: str) -> RecipeError:

@@ -94,6 +94,7 @@ def _spoiled(value: Any) -> Any:
 
 SHOWING: Final[Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]] = {
     "init": ((("rows.csv", "-o", "n.yaml"), 2), ((EVIL,), 2), (("rows.csv", "--text", EVIL), 2)),
+    "import": ((("escapes.yaml",), 2), ((f"{EVIL}.yaml",), 2)),
     "validate": ((("escapes.yaml",), 2), ((f"{EVIL}.yaml",), 2), (("raw.yaml",), 2), (("escapes.yaml", "--format", "json"), 2)),
     "fmt": ((("--diff", "escapes.yaml"), 0), (("raw.yaml",), 2)),
     "pin": ((("recipe.yaml",), 0), (("escapes.yaml",), 2)),

@@ -263,7 +263,7 @@ VERBS: Final[Mapping[str, Ask]] = {
     )
 }  # fmt: skip
 WITHOUT: Final[Mapping[str, str]] = {
-    "init": "drafts a recipe from what its user names", "synthetic": "shows what an allowed run has left",
+    "init": "drafts a recipe from what its user names", "import": "writes a recipe, and reads nothing that the config names", "synthetic": "shows what an allowed run has left",
     "ci": "see the pull requests", "report": "of a run", "runs": "of runs", "compare": "of runs", "try": "of a model",
     "predict": "of a model", "drift": "of a run", "serve": "of a model", "export": "of a run", "publish": "of a run", "verify": "of a bundle", "store": "of a store", "schema": "no file",
     "explain": "no file", "mcp": "each call is one of the others", "doctor": "no file",

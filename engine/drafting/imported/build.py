@@ -363,15 +363,8 @@ def _can_go(draft: _Draft, path: str) -> bool:
     for part in parents:
         node = node.get(part) if isinstance(node, Mapping) else None
     is_there = isinstance(node, Mapping) and last in node
-    return is_there and path not in (
-        "task.kind",
-        "base_model",
-        "data.sources",
-        "method.kind",
-        "splits",
-        "data",
-        "method",
-    )
+    is_needed = path in ("task.kind", "data.sources", "method.kind", "splits", "data", "method")
+    return is_there and not is_needed and parents[:1] != ["base_model"] and path != "base_model"
 
 
 def _take_out(draft: _Draft, path: str) -> None:
@@ -397,5 +390,7 @@ def _name(draft: _Draft, path: str, why: str) -> None:
 
 def _text(draft: _Draft) -> str:
     body = yaml.safe_dump(draft.value, sort_keys=False, allow_unicode=True, width=110)
-    head = f"# Imported from {draft.config.path.name} ({draft.config.tool}): look at every line."
+    # A line break in the name of a file would end the comment and write a line of the recipe.
+    name = "".join(one if one.isprintable() else "?" for one in draft.config.path.name)
+    head = f"# Imported from {name} ({draft.config.tool}): look at every line."
     return f"{head} `recipe schema KEY` explains one.\n{body}"

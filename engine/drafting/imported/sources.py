@@ -88,8 +88,11 @@ def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
         if isinstance(named, str)
         else [str(one) for one in named]
     )
-    folder = config.path.parent / str(found.get("dataset_dir") or "data")
-    info = read_json(folder / INFO) if (folder / INFO).is_file() else {}
+    named_folder = Path(str(found.get("dataset_dir") or "data"))
+    folder = config.path.parent / named_folder
+    # A stranger's config reads nothing outside of its own folder.
+    is_inside = not named_folder.is_absolute() and ".." not in named_folder.parts
+    info = read_json(folder / INFO) if is_inside and (folder / INFO).is_file() else {}
     sources, notes = [], []
     for name in names:
         entry = info.get(name) if isinstance(info, Mapping) else None

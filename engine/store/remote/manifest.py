@@ -19,10 +19,10 @@ from engine.store.key import make_key
 from engine.store.manifest import Stored, judged, manifest_record
 
 SCHEMA: Final = "shared.v1"
-PART: Final = 8_000_000
-"""Bytes of the largest blob: what a killed push or pull sends again, and what is held in memory."""
+PART: Final = 2_000_000
+"""Bytes of the largest blob; of `AT_ONCE` of them a killed transfer loses what has not arrived, 8 MB at most."""
 MOST: Final = 16_000_000
-"""Bytes of a manifest: some 200,000 parts, 1.6 TB."""
+"""Bytes of a manifest: some 200,000 parts, 400 GB."""
 MOST_FILES: Final = 100_000
 LONGEST_NAME: Final = 255
 """Bytes of a file's or a folder's name: what file systems take."""

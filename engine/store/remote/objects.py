@@ -6,6 +6,7 @@ obstore speaks to folders, S3 and what is compatible, Google's and Azure's store
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
@@ -13,11 +14,12 @@ from typing import Any, Final
 from engine.errors import EnvironmentProblem, first_line, needs_extra
 from engine.store.remote.place import SharedPlace
 
+PLAIN_HTTP: Final = "AWS_ALLOW_HTTP"
 MARK: Final = "recipe-store.json"
 MARK_TEXT: Final = b'{"schema": "recipe-store.v1"}\n'
 RETRIES: Final = 4
 TIMEOUT: Final = timedelta(seconds=60)
-"""Of one request; a part has at most 8 MB."""
+"""Of one request; a part has at most 2 MB."""
 RETRY_TIMEOUT: Final = timedelta(seconds=20)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -104,7 +106,12 @@ def connect(place: SharedPlace, *, writes: bool = True) -> ObjectStore:
         else:
             client = from_url(
                 place.url,
-                client_options={"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT},
+                client_options={
+                    "timeout": TIMEOUT,
+                    "connect_timeout": CONNECT_TIMEOUT,
+                    # options that are given take the place of all that the environment names
+                    "allow_http": os.environ.get(PLAIN_HTTP, "").lower() in ("true", "1"),
+                },
                 retry_config={"max_retries": RETRIES, "retry_timeout": RETRY_TIMEOUT},
             )
     objects = ObjectStore(client)

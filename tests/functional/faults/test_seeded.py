@@ -96,13 +96,16 @@ def test_so_is_every_other(
 FOLDER = {"formats": ["safetensors"]}
 NO_GGUF = ("gemma2", "phi3")
 """The converter reads these with SentencePiece's own file only, which the tiny tokenizer does not have."""
-CLEAN = [(name, kind) for name in MODELS for kind in ("lora", "full")]
-CLEAN += [("llama, tied", "qlora"), ("llama, bf16", "qlora")]
+CLEAN = [(name, kind, "trl") for name in MODELS for kind in ("lora", "full")]
+CLEAN += [(name, "qlora", "trl") for name in ("llama, tied", "llama, bf16", "qwen3")]
+CLEAN += [(name, "lora", "axolotl") for name in ("llama, tied", "llama, untied", "qwen2")]
+CLEAN += [("llama, tied", "full", "axolotl")]
 QUICK = CLEAN[1:2]
 
 
-def trained(model: str, kind: str, project: Project) -> Outcome:
+def trained(case: tuple[str, str, str], project: Project) -> Outcome:
     """Train a sound model, with everything that looks for faults, and the GGUF converter's word on it."""
+    model, kind, backend = case
     base = project.folder / "base"
     base.unlink()
     make_clean_model(base, model)
@@ -112,7 +115,7 @@ def trained(model: str, kind: str, project: Project) -> Outcome:
         method__epochs=1,
         method__kind=kind,
         export=FOLDER if model in NO_GGUF else GGUF,
-        backend={"name": "trl", "precision": precision},
+        backend={"name": backend, "precision": precision},
     )
     if kind == "full":
         project.edit(**dict.fromkeys(("method__rank", "method__alpha")))
@@ -120,19 +123,19 @@ def trained(model: str, kind: str, project: Project) -> Outcome:
     return project.run("run", str(project.recipe), "--store", store, "--until", "evaluate")
 
 
-@pytest.mark.parametrize(("model", "kind"), QUICK)
+@pytest.mark.parametrize("case", QUICK, ids=" ".join)
 def test_a_sound_model_is_not_taken_for_a_faulty_one(
-    model: str, kind: str, folder_of: Project
+    case: tuple[str, str, str], folder_of: Project
 ) -> None:
-    outcome = trained(model, kind, folder_of)
+    outcome = trained(case, folder_of)
 
     assert outcome.code == 0, outcome.err
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("model", "kind"), [one for one in CLEAN if one not in QUICK])
-def test_nor_is_any_other(model: str, kind: str, folder_of: Project) -> None:
-    outcome = trained(model, kind, folder_of)
+@pytest.mark.parametrize("case", [one for one in CLEAN if one not in QUICK], ids=" ".join)
+def test_nor_is_any_other(case: tuple[str, str, str], folder_of: Project) -> None:
+    outcome = trained(case, folder_of)
 
     assert outcome.code == 0, outcome.err
 

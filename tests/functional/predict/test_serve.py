@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -154,27 +153,6 @@ def test_a_model_process_that_dies_is_started_again(accepted: Path) -> None:
 
     assert statuses == [500, 200]
     assert gone in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
-
-
-def test_what_was_asked_before_the_end_is_answered(accepted: Path) -> None:
-    server = start(accepted)
-    health = httpx.get(f"{server.address}/health")
-    texts = {"texts": [f"{text} {number}" for number in range(64) for text in TEXTS]}
-
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(server.post, "/predict", texts)
-        # the first texts are with the model, and others wait
-        while not asked.done():
-            counted = httpx.get(f"{server.address}/metrics").text
-            if re.search(r"^recipe_waiting [1-9]", counted, re.MULTILINE):
-                break
-        code = end(server)
-        answered = asked.result()
-
-    assert (health.status_code, health.json()) == (200, {"status": "ok", "model": "tiny"})
-    assert code in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
-    assert answered.status_code == 200
-    assert len(answered.json()["predictions"]) == len(texts["texts"])
 
 
 def test_a_server_for_others_wants_a_key(accepted: Path, run: Any) -> None:

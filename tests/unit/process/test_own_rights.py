@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.process.confine import available
-from engine.process.own_rights import rights_of_a_run
+from engine.process.own_rights import rights_of_a_run, rights_of_fetching
 
 pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
 
@@ -21,7 +21,7 @@ TRIALS = """\
 import json, os, socket, subprocess, sys, tempfile
 from pathlib import Path
 from engine.process import confine
-from engine.process.own_rights import rights_of_a_run
+from engine.process.own_rights import rights_of_a_run, rights_of_fetching
 
 project, store, is_remote = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "remote"
 home = Path.home()
@@ -127,3 +127,19 @@ def test_the_caches_of_the_hub_are_there_before_they_are_allowed(tmp_path: Path)
     assert (tmp_path / "hub").is_dir()
     assert str(tmp_path / "hub") in rights.read
     assert not {str(tmp_path), str(tmp_path / "hub")} & set(rights.write)
+
+
+def test_files_that_the_users_variables_name_are_read(tmp_path: Path) -> None:
+    variables = {
+        "SSL_CERT_FILE": str(tmp_path / "own.pem"),
+        "PIP_CONFIG_FILE": str(tmp_path / "pip.conf"),
+        "NETRC": "relative",
+    }
+    named = [tmp_path / "own.pem", tmp_path / "pip.conf"]
+
+    fetching = rights_of_fetching(tmp_path, [], variables)
+    own = rights_of_a_run(project=[], reads=[], writes=[], is_remote=False, variables=variables)
+
+    assert [str(one) in fetching.read for one in named] == [True, True]
+    assert [str(one) in own.read for one in named] == [True, False]
+    assert "relative" not in fetching.read

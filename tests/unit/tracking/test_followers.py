@@ -6,15 +6,17 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine.errors import EngineError
-from engine.tracking.followers import messages_to, tracker_of
+from engine.tracking.followers import following, messages_to, tracker_of
 from engine.tracking.trackers import NAMES
 from engine.trust.allowed import from_options
+from engine.trust.redaction import redacted
 
 WANDB = "wandb=https://api.wandb.ai"
 REFUSED = {
@@ -113,3 +115,27 @@ def test_an_address_that_is_none_is_not_shown(text: str, monkeypatch: pytest.Mon
 def test_every_kind_has_a_module() -> None:
     for kind in NAMES:
         assert importlib.import_module(f"engine.tracking.trackers.{kind}").opened
+
+
+def test_a_bug_report_quotes_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = SimpleNamespace(Apprise=SimpleNamespace(instantiate=staticmethod(no_address)))
+    monkeypatch.setitem(sys.modules, "apprise", fake)
+    monkeypatch.setenv("GOOD", "json://host/hidden-in-a-variable")
+
+    messages_to(["json://host/hidden-in-a-word", "env:GOOD"])
+
+    text = redacted(
+        "recipe run --notify json://host/hidden-in-a-word: json://host/hidden-in-a-variable"
+    )
+    assert "hidden" not in text
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    one = tracker_of(f"tensorboard={tmp_path / 'file'}", from_options([], [], []))
+
+    def begin() -> None:
+        with following([one], tmp_path / "logs" / "x.events.jsonl", tmp_path):
+            raise AssertionError
+
+    assert code_of(begin) == "R445"

@@ -1,0 +1,235 @@
+"""Trainings beside the model of the run, several at once: each in a child process that leaves its results in the store.
+
+The stage then goes through them in order, as it does with one at a time, and finds every result: same keys, same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import pickle
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from engine import errors
+from engine.artifacts.stage import AtOnce, StageContext
+from engine.errors import EngineError, Problem, Severity, StageError
+from engine.files.reading import parse_json
+from engine.process.idle import HangsError
+from engine.process.start import PIPE, Child, environment, module, start, working_folder
+from engine.store import Artifact, StageKey, product_key
+from engine.store.signature import KEY_FILE
+
+CHILD: Final = "engine.training.at_once_child"
+NEEDED: Final = (KEY_FILE, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+"""Variables that name the user's own folders: results are signed with the user's key there."""
+STDERR: Final = 2
+"""The log of the run."""
+GRACE: Final = 30.0
+"""Seconds in which a training that is asked to end may write a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariantJob[T]:
+    """A training and what follows from it."""
+
+    name: str
+    """What progress calls it: `seed 7`."""
+    call: Callable[[StageContext], T]
+    """A function of a module with its first arguments bound, all of which can be pickled."""
+
+
+class _AbsentError(Exception):
+    """A result is not in the store."""
+
+
+def results[T](jobs: Sequence[VariantJob[T]], context: StageContext) -> list[T]:
+    """Return what each job returns, in order; first have children make what is missing, where several may run at once.
+
+    Raises:
+        EngineError: what one of them raises; the others are ended, and keep their checkpoints.
+
+    """
+    parallel = context.at_once
+    if parallel is not None and parallel.most > 1:
+        missing = [job for job in jobs if not _is_made(job, context, parallel)]
+        # one that is alone is made here, which spares the start of a process
+        if len(missing) > 1:
+            _make(missing, context, parallel)
+    return [job.call(context) for job in jobs]
+
+
+def _is_made[T](job: VariantJob[T], context: StageContext, parallel: AtOnce) -> bool:
+    """Tell whether every result of a job is there; looks and makes nothing."""
+
+    def cached(name: str, payload: Mapping[str, Any], _: object) -> Artifact:
+        key: StageKey = product_key(name, payload)
+        found = parallel.find(key.digest)
+        if found is None:
+            raise _AbsentError(name)
+        return found
+
+    try:
+        job.call(replace(context, cached=cached))
+    except _AbsentError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
+class _RunningJob:
+    """A job and its child."""
+
+    name: str
+    child: Child
+    closing: contextlib.ExitStack
+    reader: threading.Thread
+    shown: str = "starts"
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What a child wrote, or None at the end of all; or why nothing more is read."""
+
+    number: int
+    text: str | None
+    error: HangsError | None = None
+
+
+def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOnce) -> None:
+    """Run each job in a child, so many at once. KeyboardInterrupt and errors end all of them."""
+    lines: queue.Queue[_Line] = queue.Queue()
+    running: dict[int, _RunningJob] = {}
+    waiting = list(enumerate(jobs))
+    ended = 0
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel.most:
+                number, job = waiting.pop(0)
+                running[number] = _started(job, context, parallel, partial(_read, number, lines))
+            line = _next(lines)
+            one = running[line.number]
+            if line.text is not None:
+                _take_event(one, parse_json(line.text), context)
+            else:
+                del running[line.number]
+                _end(one, line.error)
+                ended += 1
+            shown = " · ".join(f"{each.name}: {each.shown}" for each in running.values())
+            context.progress.update(ended, len(jobs), "trainings", now=shown)
+    finally:
+        _stop(running)
+
+
+def _next(lines: queue.Queue[_Line]) -> _Line:
+    # waiting without an end would keep Ctrl-C out on some systems
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return lines.get(timeout=0.5)
+
+
+def _started(
+    job: VariantJob[Any], context: StageContext, parallel: AtOnce, read: Callable[[Child], None]
+) -> _RunningJob:
+    sent = replace(context, cached=_unset, scratch_for=_unset, progress=None, at_once=None)  # type: ignore[arg-type]
+    order = (str(Path.cwd()), str(parallel.root), job.call, sent)
+    text = base64.b64encode(pickle.dumps(order)).decode("ascii")
+    extra = {name: value for name in NEEDED if (value := os.environ.get(name))}
+    closing = contextlib.ExitStack()
+    try:
+        folder = closing.enter_context(working_folder())
+        child = closing.enter_context(
+            start(
+                module(CHILD),
+                folder=folder,
+                variables=environment(extra),
+                out=PIPE,
+                errors=STDERR,
+                given=PIPE,
+            )
+        )
+        child.send(f"{text}\n")
+    except OSError as error:
+        closing.close()
+        raise StageError.one(
+            "X866", f"{job.name}: its process cannot be started: {error.strerror or error}"
+        ) from error
+    reader = threading.Thread(target=read, args=(child,), daemon=True)
+    reader.start()
+    return _RunningJob(name=job.name, child=child, closing=closing, reader=reader)
+
+
+def _unset(*_: object) -> NoReturn:
+    """Stand for what a child makes for itself."""
+    raise AssertionError
+
+
+def _read(number: int, lines: queue.Queue[_Line], child: Child) -> None:
+    try:
+        for text in child.lines():
+            lines.put(_Line(number, text))
+    except HangsError as error:
+        lines.put(_Line(number, None, error))
+    else:
+        lines.put(_Line(number, None))
+
+
+def _take_event(one: _RunningJob, event: Mapping[str, Any], context: StageContext) -> None:
+    if "update" in event:
+        done, total, unit = event["update"]
+        one.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
+    elif "note" in event:
+        context.progress.note(event["note"])
+    elif "failed" in event:
+        raise _error(event["failed"])
+    else:
+        one.is_done = True
+
+
+def _end(one: _RunningJob, error: HangsError | None) -> None:
+    status = one.child.wait() if error is None else one.child.stop()
+    one.closing.close()
+    if not one.is_done:
+        why = str(error) if error else f"its process ended ({status})"
+        raise StageError.one(
+            "X866",
+            f"{one.name}: {why}",
+            hint="run the same command again, or with --parallel 1; the log of the run says more",
+        ) from error
+
+
+def _stop(running: Mapping[int, _RunningJob]) -> None:
+    """Ask all to end, which lets them write a checkpoint, then end them."""
+    for one in running.values():
+        one.child.signal(15)
+    for one in running.values():
+        one.child.stop(grace=GRACE)
+        # it reads to the end of what the child has written: before that is closed
+        one.reader.join(GRACE)
+        one.closing.close()
+
+
+def as_event(error: EngineError) -> dict[str, Any]:
+    """Return an error as JSON data, of which `_error` makes it again."""
+    problems = [
+        {"code": one.code, "message": one.message, "path": one.path, "hint": one.hint, "severity": one.severity.value}
+        for one in error.problems
+    ]  # fmt: skip
+    return {"failed": {"kind": type(error).__name__, "problems": problems}}
+
+
+def _error(described: Mapping[str, Any]) -> EngineError:
+    kind = getattr(errors, described["kind"], StageError)
+    return kind(
+        [
+            Problem(**{**fields, "severity": Severity(fields["severity"])})
+            for fields in described["problems"]
+        ]
+    )

@@ -1,0 +1,65 @@
+"""The process of one training among several at once: reads its order, writes progress as JSON lines.
+
+The order comes through a pipe from the process that started this one, and from nowhere else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from engine.environment import tool_versions
+from engine.failures import as_engine_error
+from engine.store import Store
+from engine.training.at_once import as_event
+
+
+@dataclass(frozen=True, slots=True)
+class LineProgress:
+    """Progress as JSON lines."""
+
+    stream: IO[str]
+
+    def update(self, done: int, total: int, unit: str, **_: str) -> None:
+        """Write how far it is."""
+        self.write({"update": [done, total, unit]})
+
+    def note(self, text: str) -> None:
+        """Write a line that stays."""
+        self.write({"note": text})
+
+    def write(self, event: object) -> None:
+        """Write one event."""
+        self.stream.write(json.dumps(event) + "\n")
+        self.stream.flush()
+
+
+def main() -> None:
+    """Do what the order says."""
+    # what libraries print goes to the log; only events go to the other process
+    progress = LineProgress(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    order = sys.stdin.buffer.readline()
+    cwd, root, call, sent = pickle.loads(base64.b64decode(order))
+    os.chdir(cwd)
+    store = Store(Path(root), versions=tool_versions())
+    context = replace(sent, cached=store.cached, scratch_for=store.scratch_for, progress=progress)
+    try:
+        call(context)
+    except Exception as error:
+        known = as_engine_error(error, store.root)
+        if known is None:
+            raise
+        progress.write(as_event(known))
+    else:
+        progress.write({"done": True})
+
+
+if __name__ == "__main__":
+    main()

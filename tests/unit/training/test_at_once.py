@@ -1,0 +1,129 @@
+"""Trainings at once: results in the store as one after the other makes them; one that fails ends the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.artifacts.stage import AtOnce, StageContext
+from engine.errors import StageError
+from engine.store import Store
+from engine.training.at_once import VariantJob, results
+from support import at_once_jobs
+from support.stage_bench import CPU, Bench, make_bench
+
+
+class Kept:
+    """A progress that keeps what it is kept."""
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[int, int, str]] = []
+        self.notes: list[str] = []
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        self.updates.append((done, total, facts.get("now", "")))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return make_bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture
+def context(bench: Bench, tmp_path: Path) -> StageContext:
+    """A stage's, with a store of its own, where two may run at once."""
+    store = Store(tmp_path / "store")
+    return StageContext(
+        recipe=bench.recipe,
+        device=CPU,
+        artifacts=dict(bench.artifacts),
+        key="0" * 64,
+        inputs={},
+        base_model={},
+        workdir=tmp_path,
+        scratch=store.scratch("0" * 64),
+        progress=Kept(),
+        cached=store.cached,
+        scratch_for=store.scratch_for,
+        at_once=AtOnce(most=2, root=store.root, find=store.whole),
+    )
+
+
+def squares(*numbers: int) -> list[VariantJob[int]]:
+    return [VariantJob(name=str(one), call=partial(at_once_jobs.square, one)) for one in numbers]
+
+
+def pids(context: StageContext) -> list[int]:
+    folder = context.scratch.parent.parent
+    return [int(path.read_text("utf-8")) for path in sorted(folder.glob("by-*"))]
+
+
+def test_children_make_what_is_missing_and_their_results_come_in_order(
+    context: StageContext,
+) -> None:
+    at_once_jobs.square(1, context)
+
+    found = results(squares(1, 2, 3, 4), context)
+
+    assert found == [1, 4, 9, 16]
+    here, *others = pids(context)
+    assert here == os.getpid()
+    assert len({here, *others}) == 4
+    kept: Any = context.progress
+    assert sorted(kept.notes[1:]) == ["2 is squared", "3 is squared", "4 is squared"]
+    assert kept.updates[-1][:2] == (3, 3)
+    assert any("1/2 steps" in shown for _, _, shown in kept.updates)
+
+
+@pytest.mark.parametrize(("numbers", "most"), [((5,), 2), ((5, 6), 1)])
+def test_one_alone_is_made_by_this_process(
+    numbers: tuple[int, ...], most: int, context: StageContext
+) -> None:
+    assert context.at_once is not None
+    alone = replace(context, at_once=replace(context.at_once, most=most))
+
+    results(squares(*numbers), alone)
+
+    assert set(pids(context)) == {os.getpid()}
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (at_once_jobs.fail, "B414"),
+        (at_once_jobs.die, "X866"),
+        (at_once_jobs.fail_unforeseen, "X866"),
+    ],
+)
+def test_a_failure_is_that_of_the_training(
+    call: Callable[[StageContext], int], code: str, context: StageContext
+) -> None:
+    with pytest.raises(StageError) as caught:
+        results([VariantJob(name="bad", call=call), *squares(7)], context)
+
+    (problem,) = caught.value.problems
+    assert problem.code == code
+    assert (problem.path, problem.hint) == ("method.rank", "lower it") or code == "X866"
+
+
+def test_one_that_fails_ends_the_others(context: StageContext) -> None:
+    jobs = [
+        VariantJob(name="hangs", call=at_once_jobs.hang),
+        VariantJob(name="fails", call=at_once_jobs.fail_beside_one_that_hangs),
+    ]
+
+    with pytest.raises(StageError, match="B414"):
+        results(jobs, context)
+
+    number = int((context.scratch.parent.parent / "hangs").read_text("utf-8"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)

@@ -319,7 +319,7 @@ def _page(options: argparse.Namespace) -> int:
         for path in stale:
             _say(f"out of date: {path.relative_to(ROOT).as_posix()}")
         return 1 if stale else 0
-    results = collect(options.work)
+    results = replace(collect(options.work), notes=tuple(options.note))
     if not results.lines:
         raise SystemExit(f"no runs below {options.work}: python benchmarks/results.py run")
     earlier = options.output / TABLE.name
@@ -356,6 +356,12 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--output", type=Path, default=PAGE.parent, help="another folder for them")
     page.add_argument(
         "--fresh", action="store_true", help="only these runs: forget the sets of earlier ones"
+    )
+    page.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        help="a line for the head of the page: how the runs were made",
     )
     page.add_argument("--readme", action="store_true", help="the excerpt in README.md too")
     page.add_argument(

@@ -133,12 +133,13 @@ def _made(results: Results) -> str:
         f"{tool} {results.versions[tool]}" for tool in TOOLS if tool in results.versions
     )
     commits = f"; commit {', '.join(results.commits)}" if results.commits else ""
+    notes = "".join(f"- {note}\n" for note in results.notes)
     return f"""\
 - Runs: {runs} on {len(results.lines)} sets, {" to ".join(results.dates)}
 - Hardware: {" and ".join(results.hardware)}
 - Base model: {models}
 - Versions: {versions}{commits}
-"""
+{notes}"""
 
 
 TITLES: Final[Mapping[str, tuple[str, str]]] = {

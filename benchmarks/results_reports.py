@@ -98,6 +98,8 @@ class Results:
     """Of the engine."""
     base_models: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What a reader has to know of how the runs were made."""
     lines: tuple[Line, ...] = ()
 
 
@@ -175,6 +177,7 @@ def joined(earlier: Results, newer: Results, cases: Sequence[Case] = CASES) -> R
         commits=_either(earlier.commits, newer.commits),
         base_models=_either(earlier.base_models, newer.base_models),
         versions={tool: _versions_of(tool, earlier, newer) for tool in tools},
+        notes=_either(earlier.notes, newer.notes),
         lines=tuple(lines[case.name] for case in cases if case.name in lines),
     )
 
@@ -211,7 +214,8 @@ def hardware_of(report: Report) -> str:
     device, cores = found.get("device", "?"), found.get("cores", "?")
     is_cpu = found.get("kind", device) == "cpu"
     named = f" ({device})" if device != "cpu" else ""
-    return f"{cores} CPU cores{named}, no GPU" if is_cpu else f"{device}, {cores} CPU cores"
+    counted = f"{cores} CPU core{'s' if cores != '1' else ''}"
+    return f"{counted}{named}, no GPU" if is_cpu else f"{device}, {counted}"
 
 
 def versions_of(reports: Iterable[Report]) -> dict[str, str]:

@@ -168,6 +168,7 @@ def test_sets_of_earlier_sessions_stay_and_one_that_is_run_again_is_replaced_who
         found,
         dates=("2026-01-02",),
         versions={"torch": "2.0"},
+        notes=("One core for each run.",),
         lines=(replace(line, runs=()), *others),
     )
     newer = replace(found, versions={"torch": "2.1"}, lines=(line,))
@@ -177,6 +178,7 @@ def test_sets_of_earlier_sessions_stay_and_one_that_is_run_again_is_replaced_who
     assert both.lines == found.lines
     assert both.dates == ("2026-01-02", found.dates[-1])
     assert both.versions == {"torch": "2.0, 2.1"}
+    assert "\n- One core for each run.\n" in page(both)
 
 
 def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:

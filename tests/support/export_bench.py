@@ -112,7 +112,10 @@ class Bench:
             method=SimpleNamespace(kind="full", seed=7, max_length=512, preference=None),
             splits=SimpleNamespace(seed=7),
             backend=SimpleNamespace(precision="fp32"),
-            acceptance=SimpleNamespace(confidence=0.95, decide_on="point", stride=None),
+            acceptance=SimpleNamespace(
+                confidence=0.95, decide_on="point", stride=None, selective=None
+            ),
+            calibrates=False,
             export=Export(
                 formats=self.formats,  # type: ignore[arg-type]
                 quantizations=self.quantizations,

@@ -49,6 +49,8 @@ def read_config(path: Path) -> Config:
     if not isinstance(value, Mapping):
         raise _unknown(path, "it is no mapping of keys")
     settings = {str(key): one for key, one in value.items()}
+    if "recipe" in settings:
+        raise _unknown(path, "it is a recipe already")
     if str(settings.get("object", "")).startswith("fine_tuning.job"):
         return Config(tool="openai", path=path, settings=_flat_job(settings))
     return Config(tool=_tool(settings, path), path=path, settings=settings)

@@ -123,6 +123,7 @@ def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run)
     ("name", "text", "code"),
     [
         ("a.yaml", "a: 1\n", "R425"),
+        ("a.yaml", "recipe: v1\nbase_model: {hub: x/y}\nsplits: {by: random}\n", "R425"),
         ("a.yaml", "- 1\n", "R425"),
         ("a.yaml", "a: [\n", "R425"),
         ("a.json", '{"a": 1}', "R425"),

@@ -16,14 +16,14 @@ from typing import Final
 
 import numpy as np
 
-from engine.evidence import Abstention, CalibratedForm, Interval, Metric
+from engine.evidence import Abstention, CalibratedForm, Metric
 from engine.metrics.binomial import clopper_pearson
 from engine.metrics.measure import share_of_rows
 from engine.metrics.power import ThresholdRule, least_right
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import metrics_of
 from engine.metrics.selective_checks import ACCURACY, COVERAGE
-from engine.metrics.table import Floats, flags, make_table
+from engine.metrics.table import Floats, Table, flags, make_table
 from engine.metrics.temperature import calibrated, fit, reliability
 from engine.recipe.model import Acceptance, Selective
 
@@ -135,47 +135,34 @@ def on_holdout(
     right = [row.label == row.target for row in answered]
     if answered:
         table = make_table(answered, {"right": flags(right)})
-        (accuracy,) = metrics_of(
-            table,
-            [share_of_rows(ACCURACY, "right")],
-            confidence=judging.confidence,
-            seed=judging.seed,
-        )
+        accuracy = _share(ACCURACY, "right", table, judging)
         if table.groups is None:
-            accuracy = replace(accuracy, interval=_exact(right, judging.confidence))
+            exact = clopper_pearson(sum(right), len(right), confidence=judging.confidence)
+            accuracy = replace(accuracy, interval=exact)
     else:
         accuracy = Metric(name=ACCURACY, value=None, n=0, undefined="no row is answered")
     is_answered = [(row.probability or 0.0) >= threshold for row in holdout]
     table = make_table(holdout, {"answered": flags(is_answered)})
-    (coverage,) = metrics_of(
-        table,
-        [share_of_rows(COVERAGE, "answered")],
-        confidence=judging.confidence,
-        seed=judging.seed,
-    )
-    return accuracy, coverage
+    return accuracy, _share(COVERAGE, "answered", table, judging)
 
 
 def _out_of_scope(
     holdout: Sequence[Prediction], threshold: float, judging: Judging
 ) -> Metric | None:
-    name, label = "out_of_scope", judging.task.out_of_scope
+    label = judging.task.out_of_scope
     rows = [row for row in holdout if label and row.target == label]
     if not rows:
         return None
     held = [row.label == label or (row.probability or 0.0) < threshold for row in rows]
     table = make_table(rows, {"held": flags(held)})
-    (metric,) = metrics_of(
-        table,
-        [share_of_rows(name, "held")],
-        confidence=judging.confidence,
-        seed=judging.seed,
-    )
+    return _share("out_of_scope", "held", table, judging)
+
+
+def _share(name: str, column: str, table: Table, judging: Judging) -> Metric:
+    """Return the share of rows that a column flags, with its interval."""
+    measures = [share_of_rows(name, column)]
+    (metric,) = metrics_of(table, measures, confidence=judging.confidence, seed=judging.seed)
     return metric
-
-
-def _exact(right: Sequence[bool], confidence: float) -> Interval | None:
-    return clopper_pearson(sum(right), len(right), confidence=confidence)
 
 
 def _candidates(confidence: Floats, right: Floats) -> _Candidates:

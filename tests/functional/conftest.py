@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +27,17 @@ def converter() -> Iterator[None]:
 def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny base model, made once."""
     return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration folder of the test's own, with the settings of all tests and without a signing key."""
+    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "slm-recipe" / "settings.yaml"
+    folder = tmp_path / "config" / "slm-recipe"
+    folder.mkdir(parents=True)
+    shutil.copyfile(settings, folder / "settings.yaml")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
+    return folder.parent
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import io
 import json
-import os
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -33,7 +32,7 @@ from support.examples import examples
 from support.project import Outcome, Project
 from support.runs import run_folders
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("home")]
 
 Run = Callable[..., Outcome]
 
@@ -60,17 +59,6 @@ def bundled(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def signed(bundled: Path, tmp_path: Path) -> Path:
     """A copy of that folder, free to be broken."""
     return Path(shutil.copytree(bundled, tmp_path / "signed"))
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration folder of the test's own, with the settings of all tests and without a key."""
-    settings_ = Path(os.environ["XDG_CONFIG_HOME"]) / "slm-recipe" / "settings.yaml"
-    folder = tmp_path / "config" / "slm-recipe"
-    folder.mkdir(parents=True)
-    shutil.copyfile(settings_, folder / "settings.yaml")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
-    return folder.parent
 
 
 def failed(found: Checking) -> list[str]:

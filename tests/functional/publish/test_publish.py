@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from support.hub_server import COMMIT, HubServer, hub_server
 from support.project import Project
 from support.runs import run_folders
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("home")]
 
 EVIDENCE = {
     "README.md",
@@ -48,17 +46,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         monkeypatch.setattr(online._Wish, "allows", True)
         monkeypatch.setenv("HF_TOKEN", found.token)
         yield found
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration folder of the test's own, with the settings of all tests and without a signing key."""
-    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "slm-recipe" / "settings.yaml"
-    folder = tmp_path / "config" / "slm-recipe"
-    folder.mkdir(parents=True)
-    shutil.copyfile(settings, folder / "settings.yaml")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder.parent))
-    return folder.parent
 
 
 def names(folder: Path) -> set[str]:

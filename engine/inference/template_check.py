@@ -1,14 +1,20 @@
-"""Reported before training: a chat template, or a Modelfile made of it, that could never ask as training does."""
+"""Reported before training: a chat template, or a Modelfile made of it, that could never ask as training does.
+
+So are templates that do not pass on what rows say, and those of another family than the tokenizer, whose marks of
+turns it reads as ordinary text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from engine.errors import Problem, StageError
+from engine.errors import Problem, Severity, StageError
 from engine.exporters.go_template import render
 from engine.exporters.ollama import go_template
+from engine.runtime.models.files import read_settings
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
@@ -16,6 +22,20 @@ if TYPE_CHECKING:
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
 """A block with nothing in it, such as `<think></think>`."""
 ROLES = ("system", "user", "assistant")
+PASSED_ON: Final = frozenset(ROLES)
+"""Roles whose texts every template writes as they are; white space at the ends is left to it."""
+MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
+"""What families of models write around turns."""
+PIPED: Final = re.compile(r"<\|[^<>|\s]{1,40}\|>")
+"""Marks that are tokens in nearly all families; Zephyr and TinyLlama were trained with such text."""
+ANY_TEXT: Final = (
+    "".join(chr(code) for code in range(32, 127) if chr(code) not in "<>[]{}|")
+    + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "
+) * 16
+"""What a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no marks."""
+STAND_IN: Final = "qXquestionXq"
+SHOWN: Final = 40
+"""Characters of a text that a message shows."""
 Turns = Sequence[Mapping[str, Any]]
 
 
@@ -41,6 +61,115 @@ def opening_problem(chat: Chat) -> Problem | None:
     else:
         return None
     return Problem(code="X671", message=f"the chat template {what}", path="base_model", hint=hint)
+
+
+def other_opening(chat: Chat) -> Problem | None:
+    """Return X671 as a warning for a generation prompt that is not how the template begins past answers.
+
+    Training reads what users send, so that the model learns it all the same; the base model did not.
+    """
+    asked = [{"role": "user", "content": "text"}]
+    prompt, written = chat.prompt(asked), chat.before_answer(asked)
+    if _squeezed(written).startswith(_squeezed(prompt)):
+        return None
+    return Problem(
+        code="X671",
+        message=f"the chat template opens an answer with {_end(prompt)}, and writes past answers behind"
+        f" {_end(written)}",
+        path="base_model",
+        hint="make both the same in chat_template.jinja of the base model",
+        severity=Severity.WARNING,
+    )
+
+
+def _squeezed(text: str) -> str:
+    """Return a text without white space and without blocks that hold nothing: neither says how a turn begins."""
+    return "".join(CLOSED.sub("", text).split())
+
+
+def _end(text: str) -> str:
+    return repr(text[-SHOWN:])
+
+
+def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
+    """Return X839 for a template that leaves out or changes texts: those of the turns given, or any others."""
+    roles = set[tuple[str, ...]]()
+    for turns in asked:
+        if not is_plain(turns):
+            continue
+        tried = [turns]
+        if (those := tuple(turn["role"] for turn in turns)) not in roles:
+            roles.add(those)
+            tried.append(
+                [{**turn, "content": f"{n}. {ANY_TEXT}"} for n, turn in enumerate(turns, 1)]
+            )
+        for one in tried:
+            if _is_taken(chat, one) and (lost := _lost(chat.prompt(one), one)):
+                return Problem(
+                    code="X839",
+                    message=f"the chat template does not write what the {lost['role']} says as it stands,"
+                    f" such as {lost['content'].strip()[:SHOWN]!r}",
+                    path="base_model",
+                    hint="take the template of the model's own repository, which passes every text on;"
+                    " of one without a system turn, move `task.system` into `task.instruction`",
+                )
+    return None
+
+
+def _lost(prompt: str, turns: Turns) -> Mapping[str, Any] | None:
+    """Return the first turn whose text does not stand in a prompt as often as turns say it."""
+    texts = [turn["content"].strip() for turn in turns]
+    pairs = zip(turns, texts, strict=True)
+    return next((turn for turn, text in pairs if prompt.count(text) < texts.count(text)), None)
+
+
+def two_templates(folder: Path) -> Problem | None:
+    """Return X840 as a warning where tokenizer_config.json holds another template than chat_template.jinja."""
+    file, settings = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if not (file.is_file() and settings.is_file()):
+        return None
+    other = read_settings(settings).get("chat_template")
+    if not isinstance(other, str) or other == file.read_text(encoding="utf-8"):
+        return None
+    return Problem(
+        code="X840",
+        message="tokenizer_config.json holds another chat template than chat_template.jinja, and that one is used",
+        path="base_model",
+        hint="take `chat_template` out of tokenizer_config.json, or put the right one into chat_template.jinja",
+        severity=Severity.WARNING,
+    )
+
+
+def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Problem]:
+    """Yield X840 for marks of the template that are no tokens: it is of another family than the tokenizer.
+
+    `known` are the tokens of tokenizer.json. Where only marks that begin turns are text, it is a warning: some models
+    were trained so.
+    """
+    around = chat.around_answer([{"role": "user", "content": STAND_IN}])
+    written = around[0].replace(STAND_IN, "\n")
+    marks = [*dict.fromkeys(PIPED.findall(written))]
+    ending = [chat.terminator] if MARK.fullmatch(chat.terminator) else []
+    hint = "take chat template and tokenizer of the same revision of the same model"
+    for mark in dict.fromkeys([*ending, *marks]):
+        ids = chat.token_ids(mark)
+        if len(ids) > 1:
+            what = f"`{mark}` of the chat template is no token: the tokenizer reads it as {len(ids)} of them"
+        elif known is not None and known.get(mark) != ids[0]:
+            what = (
+                f"`{mark}` of the chat template is no token of tokenizer.json: a setting beside it adds it as token"
+                f" {ids[0]}, which no weight was trained for"
+            )
+        else:
+            continue
+        is_text = len(ids) > 1 and mark not in ending
+        yield Problem(
+            code="X840",
+            message=what,
+            path="base_model",
+            hint=hint,
+            severity=Severity.WARNING if is_text else Severity.ERROR,
+        )
 
 
 def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterator[Problem]:

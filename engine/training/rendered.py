@@ -8,21 +8,33 @@ length; of them only the lengths are written.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, iter_examples
-from engine.errors import Problem, StageError
+from engine.errors import Problem, Severity, StageError
 from engine.inference.predict import asked_turns
-from engine.inference.template_check import modelfile_problems, opening_problem
+from engine.inference.template_check import (
+    lost_text_problem,
+    mark_problems,
+    modelfile_problems,
+    opening_problem,
+    other_opening,
+    two_templates,
+)
+from engine.inference.tokenizer_check import known_tokens, tokenizer_problems
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.files import RenderRequest
+
+LOOKED_AT: Final = 200
+"""Rows whose turns and answers are held against what the chat template and the tokenizer make of them."""
 
 
 def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
@@ -32,8 +44,9 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
     Raises:
         DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
-        StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671 and X672
-            for a chat template that users of the exported forms could not ask by.
+        StageError: X614 for a schema that the model cannot be held to when it is judged; X651, X671, X672, X839 and
+            X840 for a chat template that users of the exported forms could not ask by; X841 for a tokenizer that does
+            not give answers back.
 
     """
     from engine.runtime.generation.grammar import check_grammar  # numpy
@@ -42,7 +55,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     recipe = context.recipe
     # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.
     check_grammar(recipe.task)
-    _check_chat(context, base)
+    _check_chat(context, base, quiet=quiet)
     request = RenderRequest(
         task=recipe.task,
         limits=LengthLimits.of(recipe),
@@ -67,21 +80,33 @@ def headlines(problems: Iterable[Problem]) -> list[str]:
     return [problem.headline() for problem in problems]
 
 
-def _check_chat(context: StageContext, base: Path) -> None:
-    """Refuse a chat template, or a Modelfile that is asked for, with which users could not ask as training does."""
+def _check_chat(context: StageContext, base: Path, *, quiet: bool) -> None:
+    """Refuse a chat template, a Modelfile that is asked for or a tokenizer that could not ask and answer as rows do."""
     task = context.recipe.task
     if not task.spec.has_turns:
         return
     from engine.runtime.rendering.chat import load_chat  # brings transformers
 
     chat = load_chat(base)
-    problem = opening_problem(chat)
-    problems = [] if problem is None else [problem]
+    few = [*islice(_all_rows(context), LOOKED_AT)]
+    asked = (asked_turns(task, row) for row in few)
+    found = [
+        opening_problem(chat) or other_opening(chat),
+        lost_text_problem(chat, asked),
+        two_templates(base),
+    ]
+    problems = [one for one in found if one is not None]
+    problems += mark_problems(chat, known_tokens(base))
+    answers = task.labels or (row.target for row in few)
+    problems += tokenizer_problems(chat, answers, are_labels=bool(task.labels))
     if "ollama" in context.recipe.export.formats:
         rows = ((row.origin, asked_turns(task, row)) for row in _all_rows(context))
         problems += modelfile_problems(chat, rows)
-    if problems:
-        raise StageError(problems)
+    if errors := [one for one in problems if one.severity is Severity.ERROR]:
+        raise StageError(errors)
+    if not quiet and "holdout" in context.artifacts:
+        for line in headlines(problems):
+            context.progress.note(line)
 
 
 def _all_rows(context: StageContext) -> Iterator[Example]:

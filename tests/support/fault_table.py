@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from support.fault_seeds import in_first_step, in_merge, twice
 from support.faults_of_machines import OF_MACHINES
+from support.faults_of_texts import OF_TEXTS
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
@@ -57,6 +58,7 @@ BEGINS = CHAT_TEMPLATE.replace(
 FAULTS: Mapping[str, Fault] = {
     **OF_TRAINING,
     **OF_MACHINES,
+    **OF_TEXTS,
     "F15": Fault(
         name="the merged model is not base plus adapter",
         seeds={

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from engine.errors import StageError
 from engine.exporters.go_template import render
 from engine.exporters.ollama import go_template
-from engine.inference.template_check import is_plain, modelfile_problems, opening_problem
+from engine.inference.template_check import (
+    is_plain,
+    lost_text_problem,
+    mark_problems,
+    modelfile_problems,
+    opening_problem,
+    other_opening,
+)
 from engine.runtime.rendering.chat import Chat, load_chat
 from support.model_families import FAMILIES, Family, make_family
 from support.pico import CHAT_TEMPLATE, make_pico_model
@@ -24,6 +34,8 @@ R1 = Family(
 HEADER = "<|im_start|>assistant\n"
 NO_OPENING = CHAT_TEMPLATE.partition("{% if add_generation_prompt %}")[0]
 OTHER_OPENING = CHAT_TEMPLATE.replace("<|im_start|>assistant", "<|im_start|>model")
+SHIPPED = sorted(one.stem for one in (Path(str(files("trl"))) / "chat_templates").glob("*.jinja"))
+MARKS = re.compile(r"<[|\uff5c]?[A-Za-z_/][^<>\s'\"{}]*>")
 TRIMMING = CHAT_TEMPLATE.replace("message['content']", "message['content'] | trim")
 
 
@@ -93,3 +105,75 @@ def test_turns_with_tools_are_none_of_a_modelfile() -> None:
     assert is_plain(ASKED)
     assert not is_plain([*ASKED, call])
     assert not is_plain([{"role": "tool", "content": "1"}])
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
+    tmp_path: Path, name: str
+) -> None:
+    family = Family(template=name, special=("<s>", "</s>"), eos="</s>", bos="<s>")
+    own = [mark for mark in dict.fromkeys(MARKS.findall(family.text())) if len(mark) < 40]
+    folder = make_pico_model(
+        tmp_path / "base",
+        template=family.text(),
+        names={"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>", "unk_token": "<s>"},
+        special=[*dict.fromkeys(["<s>", "</s>", *own])],
+    )
+    try:
+        chat = load_chat(folder)
+    except StageError:
+        pytest.skip("it takes lists of parts, not texts")
+    asked = [
+        ASKED,
+        [{"role": "system", "content": "Be brief."}, *ASKED],
+        [*ASKED, {"role": "assistant", "content": "yes"}, {"role": "user", "content": " sure? "}],
+    ]
+
+    assert lost_text_problem(chat, asked) is None
+    assert [*mark_problems(chat, None)] == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "'hello'",
+        "message['content'][:20]",
+        "message['content'] | lower",
+        "message['content'] | e",
+        "message['content'].replace('\n', ' ')",
+    ],
+)
+def test_a_template_that_does_not_write_what_a_turn_says_is_refused(
+    chat: Callable[[str], Chat], said: str
+) -> None:
+    template = CHAT_TEMPLATE.replace(
+        "message['content']", f"(message['content'] if loop.last and loop.index > 1 else {said})"
+    )
+
+    problem = lost_text_problem(chat(template), [ASKED])
+
+    assert problem is not None
+    assert problem.code == "X839"
+
+
+def test_an_opening_of_another_word_is_a_warning(chat: Callable[[str], Chat]) -> None:
+    problem = other_opening(chat(OTHER_OPENING))
+
+    assert problem is not None
+    assert (problem.code, problem.severity) == ("X671", "warning")
+    assert other_opening(chat(CHAT_TEMPLATE)) is None
+
+
+def test_marks_that_are_text_are_told_apart_by_what_they_mark(chat: Callable[[str], Chat]) -> None:
+    endless = CHAT_TEMPLATE.replace("im_end", "eot_id")
+    headed = CHAT_TEMPLATE.replace("im_start", "header")
+
+    assert [one.severity for one in mark_problems(chat(endless), None)] == ["error"]
+    assert [one.severity for one in mark_problems(chat(headed), None)] == ["warning"]
+
+
+def test_a_mark_that_tokenizer_json_does_not_hold_is_refused(chat: Callable[[str], Chat]) -> None:
+    (problem,) = mark_problems(chat(CHAT_TEMPLATE), {"<|im_start|>": 1})
+
+    assert "`<|im_end|>`" in problem.message
+    assert [*mark_problems(chat(CHAT_TEMPLATE), {"<|im_start|>": 1, "<|im_end|>": 2})] == []

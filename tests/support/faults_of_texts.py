@@ -1,0 +1,136 @@
+"""Faults of chat templates and tokenizers, and where a run notices them; a part of `support.fault_table`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from support.fault_seeds import noted
+from support.pico import CHAT_TEMPLATE
+from support.seeded_faults import Fault, Seed, both, recipe, settings, template
+
+SAID = "message['content']"
+ANSWERS = "'<|im_start|>assistant\n'"
+LLAMA3 = (
+    "{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+GEMMA = (
+    "{% for message in messages %}<start_of_turn>{{ message['role'] }}\n{{ message['content'] }}"
+    "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>assistant\n{% endif %}"
+)
+
+
+def saying(text: str) -> str:
+    """The usual template, with something else in the place of what a turn says."""
+    return CHAT_TEMPLATE.replace(SAID, text)
+
+
+def opening(text: str) -> str:
+    """The usual template with another generation prompt."""
+    return CHAT_TEMPLATE.replace(ANSWERS, repr(text))
+
+
+def without_token(name: str) -> Callable[[dict[str, Any]], object]:
+    """Take a token out of tokenizer.json."""
+
+    def change(found: dict[str, Any]) -> None:
+        found["added_tokens"] = [one for one in found["added_tokens"] if one["content"] != name]
+        found["model"]["vocab"].pop(name, None)
+
+    return change
+
+
+def decoding(found: dict[str, Any]) -> None:
+    """Have the decoder write another letter."""
+    replace = {"type": "Replace", "pattern": {"String": "e"}, "content": "3"}
+    found["decoder"] = {"type": "Sequence", "decoders": [found["decoder"], replace]}
+
+
+OF_TEXTS: Mapping[str, Fault] = {
+    "F47": Fault(
+        name="the template does not pass on what rows say",
+        seeds={
+            "the question left out": Seed(
+                prepare=template(
+                    saying("(message['content'] if message['role'] == 'assistant' else 'hello')")
+                ),
+                code="X839",
+            ),
+            "the question cut": Seed(
+                prepare=template(
+                    saying("(message['content'][:20] if loop.first else message['content'])")
+                ),
+                code="X839",
+            ),
+            "letters replaced": Seed(
+                prepare=template(saying(f"{SAID} | replace('o', '0')")), code="X839"
+            ),
+            "no system turn": Seed(
+                prepare=both(
+                    recipe(task__system="You judge films."),
+                    template("{% set messages = messages[1:] %}" + CHAT_TEMPLATE),
+                ),
+                code="X839",
+            ),
+        },
+    ),
+    "F48": Fault(
+        name="template and tokenizer are of different models",
+        seeds={
+            "Llama 3's template on another model": Seed(prepare=template(LLAMA3), code="X840"),
+            "Gemma's template on another model": Seed(prepare=template(GEMMA), code="X840"),
+            "a misspelt end of the turn": Seed(
+                prepare=template(CHAT_TEMPLATE.replace("im_end", "im_edn")), code="X840"
+            ),
+            "the end of the turn is no token of the vocabulary": Seed(
+                prepare=settings("tokenizer.json", without_token("<|im_end|>")), code="X840"
+            ),
+            "the start of the turn is no token of the vocabulary": Seed(
+                prepare=settings("tokenizer.json", without_token("<|im_start|>")), code="X840"
+            ),
+            "two templates": noted(
+                settings("tokenizer_config.json", lambda found: found.update(chat_template=GEMMA)),
+                "X840",
+            ),
+        },
+    ),
+    "F49": Fault(
+        name="the tokenizer does not give texts back",
+        seeds={
+            "merges dropped at random": Seed(
+                prepare=settings(
+                    "tokenizer.json", lambda found: found["model"].update(dropout=0.5)
+                ),
+                code="X841",
+            ),
+            "a decoder that writes other letters": Seed(
+                prepare=settings("tokenizer.json", decoding), code="X841"
+            ),
+            "no decoder": Seed(
+                prepare=settings("tokenizer.json", lambda found: found.update(decoder=None)),
+                code="X841",
+            ),
+            "everything in lower case": noted(
+                settings(
+                    "tokenizer.json", lambda found: found.update(normalizer={"type": "Lowercase"})
+                ),
+                "X841",
+            ),
+        },
+    ),
+    "F50": Fault(
+        name="answers are asked for in another form than they are written",
+        seeds={
+            "as another role": noted(template(opening("<|im_start|>user\n")), "X671"),
+            "behind the end of the turn": noted(
+                template(opening("<|im_start|>assistant\n<|im_end|>\n")), "X671"
+            ),
+            "behind an answer": noted(
+                template(opening("<|im_start|>assistant\npositive\n")), "X671"
+            ),
+        },
+        missed="white space alone",
+    ),
+}

@@ -14,7 +14,7 @@ from engine.recipe.references import base_reference, has_new_tokenizer
 from engine.sources import identity
 from engine.sources.digest import DigestMemory
 
-REVISION = 2
+REVISION = 3
 NEEDS = ("train",)
 AFTER = ("gate",)
 USES = ("base_model",)

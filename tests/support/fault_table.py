@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from support.fault_seeds import in_first_step, in_merge, twice
+from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_machines import OF_MACHINES
 from support.faults_of_texts import OF_TEXTS
 from support.faults_of_training import OF_TRAINING
@@ -17,7 +18,6 @@ from support.seeded_faults import (
     AFTER,
     DOWN,
     EMBEDDING,
-    NORM,
     Fault,
     Seed,
     add_tokens,
@@ -40,9 +40,7 @@ from support.seeded_faults import (
     weights,
     without,
 )
-from support.seeded_trainer import (
-    second_passes,
-)
+from support.seeded_trainer import second_passes, without_gradient
 
 GGUF = {"formats": ["gguf"], "quantization": "Q8_0"}
 THINKS = (
@@ -59,6 +57,7 @@ FAULTS: Mapping[str, Fault] = {
     **OF_TRAINING,
     **OF_MACHINES,
     **OF_TEXTS,
+    **OF_BASE_MODELS,
     "F15": Fault(
         name="the merged model is not base plus adapter",
         seeds={
@@ -236,7 +235,7 @@ FAULTS: Mapping[str, Fault] = {
             "half of its columns": Seed(
                 prepare=fill(DOWN, 0.0, (slice(None), slice(0, 64))), code="X771"
             ),
-            "a norm that lets nothing through": in_first_step(fill(NORM, 0.0), "B426"),
+            "gradients of one module are lost": in_first_step(without_gradient("q_proj"), "B426"),
         },
     ),
     "F45": Fault(

@@ -136,6 +136,25 @@ def cut_rows(room: int) -> Prepare:
     return prepare
 
 
+def without_gradient(part: str) -> Prepare:
+    """Have the gradients of some modules come to nothing."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft.LeanTrainer.create_optimizer
+
+        def create_optimizer(self: Any, *given: Any, **named: Any) -> Any:
+            for name, weight in self.model.named_parameters():
+                if part in name and weight.requires_grad:
+                    weight.register_hook(lambda gradient: gradient * 0)
+            return real(self, *given, **named)
+
+        patch.setattr(sft.LeanTrainer, "create_optimizer", create_optimizer)
+
+    return prepare
+
+
 def validation_loss(factor: float) -> Prepare:
     """Have the trainer count another loss of validation rows."""
 

@@ -21,9 +21,23 @@ from engine.errors import Problem, Severity, StageError
 from engine.failures import library_errors
 from engine.files.reading import read_json
 from engine.runtime.models.load import LOADABLE, whole_model
+from engine.runtime.models.settings_check import settings_problems
+from engine.runtime.models.tensor_check import (
+    AGAIN,
+    EMBEDDINGS,
+    FLOATS,
+    HEAD,
+    Kin,
+    file_problems,
+    is_dead_norm,
+    stray_tensors,
+    token_rows,
+    whole_numbers,
+    wiped_words,
+)
 from engine.runtime.models.weights import WeightFile, weight_files
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""
@@ -32,38 +46,47 @@ WIPED: Final = 0.2
 SPARSE: Final = 0.4
 """Share of zeros, none of them in whole rows, from which a matrix was thinned out."""
 MATRIX: Final = 2
-FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
-HEAD: Final = "lm_head.weight"
-EMBEDDINGS: Final = (
-    "model.embed_tokens.weight",
-    "transformer.wte.weight",
-    "gpt_neox.embed_in.weight",
-)
+WORDS: Final = 0.005
+"""Share of ordinary tokens whose rows are zeros from which an embedding is damaged."""
 SHOWN: Final = 3
-AGAIN: Final = "fetch or make the model again"
 
 
 def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
-    """Return the warnings about a model folder. StageError with every error: X604, X692, X693, X770, X771, X773, X774.
+    """Return the warnings about a model folder.
 
     `has_numbers` is False for a blank model, whose weights were made here a moment ago.
+
+    StageError with every error: X604, X692, X693, X770, X771, X773, X774, X843, X845.
     """
     files = weight_files(folder)
-    found = list[Problem]()
+    found = [*file_problems(folder, files)]
+    model = None
     # Packed weights have names and shapes of their own.
     if not read_json(folder / "config.json").get("quantization_config"):
-        model = _built(folder)
-        found += [*_beyond(model, files), *_too_many_tokens(model, folder)]
+        model, unexpected = _built(folder)
+        tokenizer = _tokenizer(folder)
+        found += [*_beyond(model, files), *_too_many_tokens(model, tokenizer)]
+        # What stands in layers beyond the last one is told of as such.
+        known = {_form(name) for name in model.state_dict()}
+        found += stray_tensors(model, (one for one in unexpected if _form(one) not in known))
+        found += whole_numbers(model, files)
         found += _two_heads(folder, files)
+        rows = model.get_input_embeddings().weight.shape[0]
+        found += settings_problems(folder, tokenizer, rows=rows, built=type(model).__name__)
+        if has_numbers:
+            found += _rows(folder, files, tokenizer)
     if has_numbers:
-        found += _numbers(files)
+        found += _numbers(files, model)
     if errors := [one for one in found if one.severity is Severity.ERROR]:
         raise StageError(errors)
     return found
 
 
-def _built(folder: Path) -> Any:
-    """Return the model without memory for its weights. StageError X604, X692 where files and architecture differ."""
+def _built(folder: Path) -> tuple[Any, list[str]]:
+    """Return the model without memory for its weights, and the names that it has no place for.
+
+    StageError X604, X692 where files and architecture differ.
+    """
     with library_errors("X604", "the base model cannot be loaded", hint=LOADABLE), _quietly():
         model, loading = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -84,7 +107,7 @@ def _built(folder: Path) -> Any:
                 "take config.json and weights of the same revision of the same model",
             )
         )
-    return whole_model(model, loading)
+    return whole_model(model, loading), [*map(str, loading.get("unexpected_keys", ()))]
 
 
 def _mismatch(found: Any) -> tuple[str, str, str]:
@@ -130,12 +153,14 @@ def _form(name: str) -> str:
     return re.sub(r"\.\d+\.", ".#.", name)
 
 
-def _too_many_tokens(model: Any, folder: Path) -> Iterator[Problem]:
-    """Yield X693 for a tokenizer with tokens beyond the rows of the embedding."""
+def _tokenizer(folder: Path) -> Any:
+    """Return the tokenizer. StageError X601."""
     with library_errors("X601", "the tokenizer of the base model cannot be loaded", hint=AGAIN):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _too_many_tokens(model: Any, tokenizer: Any) -> Iterator[Problem]:
+    """Yield X693 for a tokenizer with tokens beyond the rows of the embedding."""
     rows = model.get_input_embeddings().weight.shape[0]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
@@ -144,6 +169,30 @@ def _too_many_tokens(model: Any, folder: Path) -> Iterator[Problem]:
             f"the tokenizer has a token of number {largest:,}, and the embedding has {rows:,} rows",
             "take tokenizer and weights of the same revision of the same model",
         )
+
+
+def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterator[Problem]:
+    """Yield X845 for tokens of turns that were never trained, X771 for rows of words that were wiped."""
+    places = {tensor.name: file.path for file in files for tensor in file.tensors}
+    embedding = next((name for name in EMBEDDINGS if name in places), None)
+    if embedding is None:
+        return
+    padding = read_json(folder / "config.json").get("pad_token_id")
+    added = tokenizer.added_tokens_decoder
+    template = str(tokenizer.chat_template or "")
+    marks = {
+        number: str(one)
+        for number, one in added.items()
+        if str(one) in template or number == tokenizer.eos_token_id
+    }
+    marks.pop(padding, None)
+    head = _read(places[HEAD], HEAD) if HEAD in places else None
+    rows = _read(places[embedding], embedding)
+    yield from token_rows(rows if head is None else head, marks.items())
+    words = (one for one in tokenizer.get_vocab().values() if one not in added)
+    if count := wiped_words(rows, words, share=WORDS, ignored=padding):
+        what = f"`{embedding}` of the base model: the rows of {count} words are zeros"
+        yield _problem("X771", what, AGAIN)
 
 
 def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]:
@@ -163,19 +212,30 @@ def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]
         )
 
 
-def _numbers(files: tuple[WeightFile, ...]) -> Iterator[Problem]:
-    """Yield X770 for weights that are no numbers, X771 for wiped matrices, and X771 as a warning for sparse ones."""
+def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
+    """Yield X770 for weights that are no numbers, X771 for wiped ones; as warnings X771 for sparse ones and X845.
+
+    `model` is None where it was not built.
+    """
     found: dict[str, list[str]] = {"broken": [], "wiped": [], "sparse": []}
+    kin = Kin()
     for file in files:
         with safe_open(file.path, framework="pt") as source:
             for tensor in file.tensors:
-                if tensor.dtype in FLOATS and 0 not in tensor.shape:
-                    state = _state(source.get_tensor(tensor.name))
-                    found.get(state, []).append(tensor.name)
+                if tensor.dtype not in FLOATS or 0 in tensor.shape:
+                    continue
+                weight = source.get_tensor(tensor.name)
+                state = _state(weight)
+                if weight.ndim < MATRIX and not weight.any() and model is not None:
+                    state = "wiped" if is_dead_norm(model, tensor.name) else state
+                found.get(state, []).append(tensor.name)
+                if weight.ndim == MATRIX and state != "broken":
+                    kin.add(tensor.name, weight)
     if broken := found["broken"]:
         yield _problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
     if wiped := found["wiped"]:
         yield _problem("X771", f"{_named(wiped)}: wiped, whole rows or columns are zeros", AGAIN)
+    yield from kin.problems()
     if sparse := found["sparse"]:
         yield Problem(
             code="X771",

@@ -26,7 +26,14 @@ from engine.files.reading import read_json
 from engine.files.writing import replacing
 from engine.progress import Progress
 from engine.runtime.models.adapter_scale import rank_of, scale_of
-from engine.runtime.models.weights import Tensor, WeightFile, read_weight_file, weight_files
+from engine.runtime.models.weights import (
+    INDEX,
+    WHOLE,
+    Tensor,
+    WeightFile,
+    read_weight_file,
+    weight_files,
+)
 
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -57,7 +64,6 @@ CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_
 MAGNITUDE = ".lora_magnitude_vector"
 LENGTH_ROUNDING = 2.0**-18
 """Of the length of a row in float32, as a share of it."""
-INDEX = "model.safetensors.index.json"
 BLOCK = 1 << 18
 """Weights that are merged, and bytes that are copied, at a time."""
 
@@ -151,8 +157,13 @@ def copy_beside(model: Path, out: Path) -> None:
     """Copy what stands beside the weights: configuration, tokenizer, chat template."""
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(model.iterdir()):
-        if path.is_file() and path.suffix in COPIED:
+        # Beside a whole file an index would name files that are not there.
+        if path.is_file() and path.suffix in COPIED and not _is_stale(path):
             shutil.copyfile(path, out / path.name)
+
+
+def _is_stale(path: Path) -> bool:
+    return path.name == INDEX and (path.parent / WHOLE).exists()
 
 
 @dataclass(slots=True, kw_only=True)

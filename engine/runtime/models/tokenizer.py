@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.files.reading import read_json
 from engine.runtime.models.files import MAX_BYTES
+from engine.runtime.models.settings_check import SAMPLING, bending, is_mark, token_ids
 from engine.runtime.rendering.chat import Chat
 
 CONFIG, TOKENIZER, GENERATION = "tokenizer_config.json", "tokenizer.json", "generation_config.json"
@@ -76,17 +77,18 @@ def _is_bound(part: Mapping[str, Any], tokenizer: Any) -> bool:
 
 
 def _end_turns(path: Path, chat: Chat) -> None:
-    """Let transformers stop at what ends a turn too, as the last of the tokens that it stops at."""
+    """Let transformers stop at what ends a turn too, as the last of the tokens that it stops at, and at no word."""
+    settings = read_json(path) if path.exists() else {}
+    # Rows were judged without: with them the exported model would give other answers.
+    changes: dict[str, Any] = dict.fromkeys([*bending(settings), *SAMPLING])
     ending = chat.token_ids(chat.terminator)
     # transformers stops at single tokens only.
-    if len(ending) != 1:
-        return
-    settings = read_json(path) if path.exists() else {}
-    known = settings.get("eos_token_id", chat.tokenizer.eos_token_id)
-    listed = known if isinstance(known, list) else [] if known is None else [known]
-    # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
-    whole = [*(one for one in listed if one != ending[0]), ending[0]]
-    _edit(path, {"eos_token_id": whole if len(whole) > 1 else whole[0]})
+    if len(ending) == 1:
+        known = token_ids(settings.get("eos_token_id", chat.tokenizer.eos_token_id))
+        marks = [one for one in known if one != ending[0] and is_mark(chat.tokenizer, one)]
+        # The last place matters: the GGUF file takes it for the end of a turn (`engine.runtime.gguf.convert_worker`).
+        changes["eos_token_id"] = [*marks, ending[0]] if marks else ending[0]
+    _edit(path, changes)
 
 
 def _edit(path: Path, changes: Mapping[str, Any]) -> None:

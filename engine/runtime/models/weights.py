@@ -17,6 +17,7 @@ from engine.files.reading import open_regular, parse_json, read_json
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000
 """The format's own limit."""
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +86,15 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
     StageError X606 without any, or with one that the index names and that is missing.
     """
     names = {path.name for path in folder.glob("*.safetensors")}
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if index.exists():
-        named = _named(index)
+        named = {*weight_map(index).values()}
         if missing := named - names:
             raise StageError.one("X606", f"the model lacks `{min(missing)}`, which its index names")
-        # transformers loads what the index names; a repository may hold its weights in a second form beside that.
-        names = named
+        names = named if WHOLE not in names else names
+    # As transformers chooses, which trains on this file whatever stands beside it: an index and its files, or the
+    # same weights in another form.
+    names = {WHOLE} & names or names
     if not names:
         raise StageError.one(
             "X606",
@@ -101,12 +104,11 @@ def weight_files(folder: Path) -> tuple[WeightFile, ...]:
     return tuple(read_weight_file(folder / name) for name in sorted(names))
 
 
-def _named(index: Path) -> set[str]:
-    """Return the files that an index names. StageError X607 when it is none."""
+def weight_map(index: Path) -> dict[str, str]:
+    """Return the file of each tensor, as an index names them. StageError X607 when it is none."""
     try:
-        return {
-            str(name) for name in read_json(index, limit=MAX_HEADER_BYTES)["weight_map"].values()
-        }
+        found = read_json(index, limit=MAX_HEADER_BYTES)["weight_map"]
+        return {str(tensor): str(name) for tensor, name in found.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(index, "it is no index of weights") from error
 

@@ -1,0 +1,115 @@
+"""Settings of a base model that contradict its tokenizer, or bend the answers of who generates with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import Problem, Severity
+from engine.runtime.models.files import read_settings
+
+CONFIG: Final = "config.json"
+GENERATION: Final = "generation_config.json"
+TOKENS: Final = ("bos_token_id", "eos_token_id", "pad_token_id")
+BENDING: Final = frozenset(
+    {
+        *("repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty"),
+        *("suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "sequence_bias"),
+        *("forced_bos_token_id", "forced_eos_token_id", "force_words_ids", "stop_strings"),
+        *("min_length", "min_new_tokens", "max_length", "max_new_tokens", "length_penalty"),
+        *("exponential_decay_length_penalty", "diversity_penalty", "guidance_scale", "num_beams"),
+    }
+)
+"""Settings of generation that give other answers than those that were judged; sampling is no question of right."""
+PLAIN: Final[Mapping[str, object]] = {
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    "length_penalty": 1.0,
+    "num_beams": 1,
+    "no_repeat_ngram_size": 0,
+    "diversity_penalty": 0.0,
+    "min_length": 0,
+}
+"""Values of such settings that bend nothing."""
+WINDOW: Final = 512
+"""A greatest length of so many tokens is the model's window, and cuts no answer short."""
+SAMPLING: Final = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p")
+"""Not exported either: rows are judged by the most probable tokens."""
+HOT: Final = 2.0
+"""A temperature from which samples are noise."""
+EPSILON: Final = 1e-3
+DROPOUT: Final = 0.2
+"""Largest values that models are published with."""
+
+
+def bending(settings: Mapping[str, Any]) -> list[str]:
+    """Return the settings that give other answers than plain decoding does, by name."""
+    found = {
+        key for key in BENDING & settings.keys() if settings[key] not in (None, PLAIN.get(key))
+    }
+    found -= {key for key in found & {"max_length"} if settings[key] >= WINDOW}
+    is_hot = bool(settings.get("do_sample")) and (settings.get("temperature") or 0.0) > HOT
+    return sorted(found | ({"temperature"} if is_hot else set()))
+
+
+def token_ids(found: object) -> list[int]:
+    """Return the tokens that a setting names: one, a list, or none; those below 0 stand for none."""
+    listed = found if isinstance(found, list) else [found]
+    return [one for one in listed if isinstance(one, int) and one >= 0]
+
+
+def is_mark(tokenizer: Any, token: int) -> bool:
+    """Say whether a token marks something, and is no ordinary text."""
+    return token in tokenizer.added_tokens_decoder or token in tokenizer.all_special_ids
+
+
+def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) -> Iterator[Problem]:
+    """Yield X842, a warning, for settings that the exported model does not keep or that no sound model has."""
+    config, generation = (
+        read_settings(folder / name) if (folder / name).is_file() else {}
+        for name in (CONFIG, GENERATION)
+    )
+    for name, settings in ((CONFIG, config), (GENERATION, generation)):
+        yield from _other_tokens(name, settings, tokenizer, rows)
+    if odd := bending(generation):
+        listed = ", ".join(f"`{key}: {generation[key]}`" for key in odd)
+        yield _warning(
+            f"{GENERATION} bends answers by {listed}: rows are judged without, and it is not exported"
+        )
+    yield from _odd_numbers(config)
+    named = config.get("architectures")
+    if isinstance(named, list) and named and built not in named:
+        yield _warning(f"`architectures` of {CONFIG} names {named[0]}, and a {built} is trained")
+
+
+def _other_tokens(
+    name: str, settings: Mapping[str, Any], tokenizer: Any, rows: int
+) -> Iterator[Problem]:
+    for key in TOKENS:
+        for token in token_ids(settings.get(key)):
+            if token >= rows:
+                what = f"{token:,}, and the embedding has {rows:,} rows"
+            elif key == "eos_token_id" and not is_mark(tokenizer, token):
+                what = f"{token}, which is the ordinary text {tokenizer.decode([token])!r}"
+            else:
+                continue
+            yield _warning(f"`{key}` of {name} is {what}")
+
+
+def _odd_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, value in config.items():
+        most = EPSILON if key.endswith(("_eps", "_epsilon")) else None
+        most = DROPOUT if "dropout" in key or key.endswith("pdrop") else most
+        if most is not None and isinstance(value, float) and not 0 <= value <= most:
+            yield _warning(f"`{key}` of {CONFIG} is {value:g}: models have {most:g} at most")
+
+
+def _warning(message: str) -> Problem:
+    return Problem(
+        code="X842",
+        message=message,
+        path="base_model",
+        hint="take the settings of the same revision of the same model",
+        severity=Severity.WARNING,
+    )

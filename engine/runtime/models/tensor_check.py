@@ -1,0 +1,177 @@
+"""Tensors of a base model that libraries pass over, read in another way, or that no training has left so.
+
+Part of `engine.runtime.models.base_check`, which looks at what is missing or wiped.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import torch
+
+from engine.errors import Problem, Severity
+from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_map
+
+LAYER: Final = re.compile(r"\.\d+\.")
+BUFFERS: Final = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
+"""Ends of names of what older versions saved with the weights, and every model computes by itself."""
+FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
+KIN: Final = 30.0
+"""Factor between a matrix and the same one of other layers that no training leaves."""
+FEW_COLUMNS: Final = 8
+"""Compared first: rows that differ there need no further look."""
+HEAD: Final = "lm_head.weight"
+EMBEDDINGS: Final = (
+    "model.embed_tokens.weight",
+    "transformer.wte.weight",
+    "gpt_neox.embed_in.weight",
+)
+SAME_MODEL: Final = "take config.json and weights of the same revision of the same model"
+AGAIN: Final = "fetch or make the model again"
+
+
+def file_problems(folder: Path, files: Iterable[WeightFile]) -> Iterator[Problem]:
+    """Yield X843 for an index that does not say which file holds which tensor; as a warning for two sets of weights."""
+    if not (folder / INDEX).exists():
+        return
+    named = weight_map(folder / INDEX)
+    held = {(tensor.name, file.path.name) for file in files for tensor in file.tensors}
+    if (folder / WHOLE).exists() and {*named.values()} != {WHOLE}:
+        what = f"the folder holds `{WHOLE}` and the files that `{INDEX}` names: the first is the one that is used"
+        yield _problem("X843", what, "take one of the two out of the folder", warns=True)
+    elif odd := sorted(held ^ {*named.items()}):
+        name, file = odd[0]
+        what = f"`{INDEX}` and the files differ in {len(odd)} places, such as `{name}` in `{file}`"
+        yield _problem("X843", f"{what}: programs load one or the other", AGAIN)
+
+
+def stray_tensors(model: Any, unexpected: Iterable[str]) -> Iterator[Problem]:
+    """Yield X843 for tensors in layers that the architecture has no place for; as a warning for others.
+
+    A bias or a norm that config.json does not ask for is left out, and the model computes something else.
+    """
+    modules = dict(model.named_modules())
+    strange = [one for one in sorted(unexpected) if not one.endswith(BUFFERS) and one != HEAD]
+    inside = [
+        one
+        for one in strange
+        if LAYER.search(one) and {_parent(one), _parent(_parent(one))} & modules.keys()
+    ]
+    for names, warns in ((inside, False), ([one for one in strange if one not in inside], True)):
+        if names:
+            what = f"the weights hold {len(names)} tensors that the architecture of config.json does not have, such as"
+            yield _problem(
+                "X843", f"{what} `{names[0]}`: they are left out", SAME_MODEL, warns=warns
+            )
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def whole_numbers(model: Any, files: Iterable[WeightFile]) -> Iterator[Problem]:
+    """Yield X843 for weights stored as whole numbers or in 8 bits, whose scales are not there."""
+    floats = {name for name, one in model.state_dict().items() if one.is_floating_point()}
+    odd = [
+        tensor
+        for file in files
+        for tensor in file.tensors
+        if tensor.name in floats and tensor.dtype not in FLOATS
+    ]
+    if odd:
+        what = f"{len(odd)} tensors are stored as {odd[0].dtype}, such as `{odd[0].name}`, and config.json says nothing"
+        yield _problem("X843", f"{what} of a quantization: their scale is not known", AGAIN)
+
+
+def is_dead_norm(model: Any, name: str) -> bool:
+    """Say whether a norm whose weights are all zeros lets nothing through: some add 1 to them, and begin with zeros."""
+    if not name.endswith(".weight"):
+        return False
+    try:
+        module = model.get_submodule(_parent(name))
+        if "Norm" not in type(module).__name__:
+            return False
+        fresh = copy.deepcopy(module).to_empty(device="cpu")
+        fresh.weight.data.fill_(-1.0)
+        model._init_weights(fresh)  # noqa: SLF001 - transformers has no other way to ask
+    # What an architecture of its own kind raises; then it is not known.
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return False
+    return bool((fresh.weight == 1).all())
+
+
+class Kin:
+    """Matrices of the same name in all layers, by the two numbers that are kept of each."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+
+    def add(self, name: str, weight: torch.Tensor) -> None:
+        """Count a matrix of a layer."""
+        if LAYER.search(name):
+            norm = float(torch.linalg.vector_norm(weight.float(), dtype=torch.float64))
+            total = float(weight.sum(dtype=torch.float64))
+            self._found[LAYER.sub(".#.", name)].append(
+                (name, total, norm / math.sqrt(weight.numel()))
+            )
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield X845 as a warning for layers that are the same, and for matrices of another size than their kin."""
+        twins, strangers = list[tuple[str, str]](), list[tuple[str, float]]()
+        for found in self._found.values():
+            seen = dict[tuple[float, float], str]()
+            sizes = [size for _, _, size in found]
+            for name, total, size in found:
+                if (first := seen.setdefault((total, size), name)) != name:
+                    twins.append((first, name))
+                # of two layers either may be the odd one
+                ratio = size / (median(sizes) if len(sizes) > 2 else min(sizes) or 1.0)
+                if not 1 / KIN <= ratio <= KIN:
+                    strangers.append((name, ratio))
+        if twins:
+            what = f"{len(twins)} matrices are those of another layer, such as `{twins[0][1]}` and `{twins[0][0]}`"
+            yield _problem("X845", what, AGAIN, warns=True)
+        if strangers:
+            name, ratio = strangers[0]
+            what = f"`{name}` is {ratio:.2g} times as large as the same matrix of other layers"
+            yield _problem("X845", what, AGAIN, warns=True)
+
+
+def token_rows(rows: torch.Tensor, tokens: Iterable[tuple[int, str]]) -> Iterator[Problem]:
+    """Yield X845 for tokens of turns whose row of the head nothing was trained for, or is that of another token."""
+    for token, text in tokens:
+        if token >= len(rows):
+            continue
+        near = (rows[:, :FEW_COLUMNS] == rows[token, :FEW_COLUMNS]).all(dim=1).nonzero()[:, 0]
+        same = [int(one) for one in near if one != token and torch.equal(rows[one], rows[token])]
+        if rows[token].any() and not same:
+            continue
+        what = f"that of token {same[0]}, too, so that the two cannot be told apart"
+        what = what if rows[token].any() else "all zeros"
+        yield _problem(
+            "X845",
+            f"`{text}`, which marks turns, was never trained: its row of the output matrix is {what}",
+            "take the instruct version of the model",
+        )
+
+
+def wiped_words(
+    rows: torch.Tensor, words: Iterable[int], *, share: float, ignored: int | None
+) -> int:
+    """Return how many of a tokenizer's ordinary tokens have a row of zeros; 0 for fewer than a share."""
+    known = torch.tensor([one for one in words if one < len(rows) and one != ignored])
+    empty = int((~(rows[known] != 0).any(dim=1)).sum()) if len(known) else 0
+    return empty if empty > max(1, share * len(known)) else 0
+
+
+def _problem(code: str, message: str, hint: str, *, warns: bool = False) -> Problem:
+    severity = Severity.WARNING if warns else Severity.ERROR
+    return Problem(code=code, message=message, path="base_model", hint=hint, severity=severity)

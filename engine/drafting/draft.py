@@ -14,6 +14,7 @@ from typing import Any, Final
 from engine.data.examples.template import found_at
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
+from engine.drafting.archives import unpacked
 from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
@@ -138,7 +139,12 @@ def _drafted(
 
 def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered:
     try:
-        return gather(inputs_of(files), encoding=encoding, rows_file=rows_file)
+        with unpacked(files) as found:
+            # What an archive was unpacked to is gone when the draft is read.
+            is_packed = list(found) != list(files)
+            return gather(
+                inputs_of(found), encoding=encoding, rows_file=rows_file, must_write=is_packed
+            )
     except DataError as error:
         hint = "say it: --encoding latin-1, or the file's real one"
         problems = [

@@ -44,7 +44,7 @@ class Gathered:
         return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
 
 
-def gather(inputs: Inputs, *, encoding: str, rows_file: Path) -> Gathered:
+def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool = False) -> Gathered:
     """Return the rows of the files; `rows_file` is where rows would be written that have to be.
 
     DataError where a file cannot be read.
@@ -60,8 +60,9 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path) -> Gathered:
         sample = _sample(readings)
         is_labelled = any(part.label for part, _ in read) and not _has_label(sample)
         # A label beside the lines is the answer, whatever else stands beside them.
-        turned, whys = ([], []) if inputs.beside and _has_label(sample) else reshaped(sample)
-        if not whys and not is_labelled:
+        is_settled = inputs.beside and _has_label(sample) and not inputs.names
+        whys = [] if is_settled else reshaped(sample, inputs.names)[1]
+        if not whys and not is_labelled and not must_write:
             profile = profile_of((reading.into, reading.rows()) for reading in readings)
             return Gathered(readings=readings, profile=profile, notes=notes)
         if is_labelled:
@@ -71,7 +72,7 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path) -> Gathered:
             for part, reading in read
         ]  # fmt: skip
     rows = list(_marked(foreign))
-    turned, more_whys = reshaped(rows)
+    turned, more_whys = reshaped(rows, inputs.names)
     whys = [*whys, *(why for why in more_whys if why not in whys)]
     reading = Reading(path=rows_file, format="jsonl", why="; ".join(whys))
     made = (
@@ -157,10 +158,19 @@ def _readings(part: GivenFile, encoding: str, inputs: Inputs) -> Iterator[Readin
 
 def _sibling(path: Path, role: str) -> Path:
     """Return the file beside another whose name has that role in it (`engine.drafting.inputs`)."""
-    for file in sorted(path.parent.iterdir()):
-        if file != path and re.search(rf"(?:^|[._-]){re.escape(role)}(?:$|[._-])", file.name):
-            return file
+    pattern = re.compile(rf"(?:^|[._-]){re.escape(role)}(?:$|[._-])")
+    found = [
+        one for one in sorted(path.parent.iterdir()) if one != path and pattern.search(one.name)
+    ]
+    if found:
+        # Of `train.de` and `dev.de`, the one that shares the most of the name.
+        return max(found, key=lambda one: _shared(one.name, path.name))
     raise DataError.one("D320", f"`{path.parent / role}` is not there")
+
+
+def _shared(one: str, two: str) -> int:
+    """Return how many characters two names begin with together."""
+    return next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), len(one))
 
 
 def _alike(
@@ -212,7 +222,9 @@ def _has_label(sample: Sequence[Values]) -> bool:
 def _marked(foreign: Sequence[tuple[GivenFile, Sequence[Values]]]) -> Iterator[Values]:
     """Yield the rows of all files, with the label and the split that their names say."""
     for part, rows in foreign:
-        more = {LABEL: part.label} if part.label else {}
+        # What stands in the rows themselves is the answer, whatever their file is called.
+        is_answered = bool(rows) and not {LABEL, "labels", "spans"}.isdisjoint(rows[0])
+        more = {LABEL: part.label} if part.label and not is_answered else {}
         if part.into:
             more[SPLIT] = part.into
         for row in rows:

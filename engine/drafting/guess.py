@@ -71,7 +71,7 @@ def _guessed(profile: Profile, given: DraftOptions) -> Guess:
         return _chosen(found, given)
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     if text is None:
-        raise _cannot(profile, "no column holds text")
+        raise _cannot(profile, _why_no_text(profile))
     reason = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
         if given.kind in ("", kind) and (found := attempt(profile, text, given)):
@@ -130,6 +130,22 @@ def _cannot(profile: Profile, why: str) -> RecipeError:
         f"cannot tell what the task is: {why}",
         hint=f"say it: --kind KIND --text COLUMN --label COLUMN; columns are {known}",
     )
+
+
+def _why_no_text(profile: Profile) -> str:
+    words = next(
+        (c.name for c in profile.columns.values() if c.lists > roles.MOSTLY * c.filled), ""
+    )
+    for name in (
+        dict.fromkeys(str(name) for row in profile.kept[:50] for name in row) if words else ()
+    ):
+        values = [row.get(name) for row in profile.kept[:50]]
+        if all(isinstance(one, list) and all(type(code) is int for code in one) for one in values):
+            return (
+                f"the tags in `{name}` are numbers, and nothing names them: put their names, one a line, into"
+                " `labels.txt` in a folder with the rows, and name the folder"
+            )
+    return "no column holds text"
 
 
 def _by_turns(profile: Profile) -> Guess | None:

@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Final
 
 from engine.data.splitting.column import PLACES
+from engine.drafting.layouts.label_names import Names, names_in
 from engine.errors import DataError
 
 SKIPPED: Final = re.compile(
-    r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|stats|notice)\b.*"
+    r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"
+    r"\b.*"
 )
 """Names of files beside data that are none."""
+UNLABELLED: Final = re.compile(
+    r"(?i)(?:.*[-_. ])?(?:masked|unlabell?ed|unsup(?:ervised)?|no_?labels?)(?:[-_. ].*)?"
+)
+"""Names of files and folders whose rows have no answers, or none that is true."""
+USER_SAYS: Final = re.compile(r"(.+)_usersays_[\w-]+\.json", re.IGNORECASE)
+"""Files of Dialogflow that hold what users say for one intent."""
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 MORE_PLACES: Final = {
     "evaluation": "validation",
@@ -38,6 +46,7 @@ TABLES: Final = (
     ".ndjson",
     ".parquet",
     ".pq",
+    ".arrow",
     ".xml",
     ".xlsx",
 )
@@ -69,6 +78,8 @@ class Inputs:
     notes: tuple[str, ...] = ()
     beside: tuple[tuple[str, str], ...] = ()
     """(column, ending of the file) of files that are read line by line beside the first one."""
+    names: Names | None = None
+    """What the numbers of labels are called, where a file beside the rows says it."""
 
 
 def _unpacked(name: str) -> str:
@@ -86,15 +97,47 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     if len(paths) == 1 and not paths[0].is_dir():
         return Inputs(parts=(GivenFile(path=paths[0]),))
     files = [file for file in files if not NO_DATA.match(file.name)]
+    files, left = _labelled(files, paths)
+    called = {file: names for file in files if (names := names_in(file))}
+    if len(called) < len(files):
+        files = [file for file in files if file not in called]
     if not files:
         raise DataError.one(
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
-    parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
-    parts = _settled(parts)
+    if intents := [file for file in files if USER_SAYS.fullmatch(file.name)]:
+        parts = [GivenFile(path=file, label=_intent_of(file)) for file in intents]
+        return Inputs(parts=tuple(parts), notes=left)
+    parts, more = _settled([GivenFile(path=file, into=_split_of(file, paths)) for file in files])
+    found = _of_parts(parts)
+    # Files of another format may have named the only other split.
+    parts, again = _settled(list(found.parts))
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
-    return _of_parts(parts)
+    names = next(iter(called.values()), None)
+    return replace(
+        found, parts=tuple(parts), notes=(*left, *more, *found.notes, *again), names=names
+    )
+
+
+def _intent_of(file: Path) -> str:
+    found = USER_SAYS.fullmatch(file.name)
+    return found[1] if found else ""
+
+
+def _labelled(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Leave out files whose names, or whose folders', say that their rows have no answers."""
+
+    def says_none(file: Path) -> bool:
+        root = next((p for p in paths if p.is_dir() and file.is_relative_to(p)), file.parent)
+        return any(UNLABELLED.fullmatch(part) for part in file.relative_to(root).parts)
+
+    kept = [file for file in files if not says_none(file)]
+    left = [file.name for file in files if says_none(file)]
+    if not kept or not left:
+        return files, ()
+    shown = f"{left[0]} and {len(left) - 1:,} more are" if len(left) > 1 else f"{left[0]} is"
+    return kept, (f"{shown} left out: named as without labels",)
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
@@ -117,7 +160,8 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
     """Return the split that the file's own name says, else the nearest folder below what was named."""
     roots = [path for path in paths if path.is_dir() and file.is_relative_to(path)]
     parts = file.relative_to(roots[0]).parts if roots else (file.name,)
-    stems = [_unpacked(parts[-1]).rsplit(".", 1)[0] if "." in parts[-1] else parts[-1]]
+    # `cooking.train`: the ending says it, where it is no format.
+    stems = _unpacked(parts[-1]).rsplit(".", 1)
     for name in (*stems, *reversed(parts[:-1])):
         words = [word for word in re.split(r"[^a-z]+", name.lower()) if word]
         found = [split for word in words if (split := _place(word))]
@@ -130,15 +174,18 @@ def _place(word: str) -> str:
     return PLACES[word].split if word in PLACES else MORE_PLACES.get(word, "")
 
 
-def _settled(parts: list[GivenFile]) -> list[GivenFile]:
+def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
     """Where files name a split to learn from and one more, both are official: the other one judges."""
     named = Counter(part.into for part in parts)
-    if "train" not in named or len(named) == 1 or "" in named:
-        # A file that names none would be in no split.
-        return [replace(part, into="") for part in parts] if "train" not in named else parts
-    if "holdout" not in named:
-        return [replace(p, into="holdout" if p.into == "validation" else p.into) for p in parts]
-    return parts
+    judging = "holdout" if "holdout" in named else "validation" if "validation" in named else ""
+    if "train" not in named or not judging:
+        return [replace(part, into="") for part in parts], ()
+    # A file that names none would be in no split.
+    left = [part.path.name for part in parts if not part.into]
+    shown = f"{', '.join(left[:3])}{' and more' if left[3:] else ''}"
+    notes = (f"left out, of no split: {shown}",) if left else ()
+    into = {judging: "holdout"}
+    return [replace(p, into=into.get(p.into, p.into)) for p in parts if p.into], notes
 
 
 def _of_parts(parts: list[GivenFile]) -> Inputs:

@@ -19,7 +19,7 @@ SPEAKERS: Final = ("speaker", "role", "from", "author", "sender", "who", "agent"
 SAYINGS: Final = ("utterance", "content", "text", "value", "message", "body", "said")
 ROLES: Final = {
     "user": "user", "human": "user", "customer": "user", "client": "user", "guest": "user",
-    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "agent": "assistant",
+    "assistant": "assistant", "gpt": "assistant", "bot": "assistant", "chatbot": "assistant", "agent": "assistant",
     "system": "assistant", "operator": "assistant",
 }  # fmt: skip
 """Where two people speak, one of them called `system`, that is the one who answers."""
@@ -117,14 +117,17 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         if not role or not content:
             continue
         names = Counter(str(turn.get(role)) for turn in turns)
-        first = str(turns[0].get(role))
+        # Beside two speakers; with only one, the answer stands elsewhere.
+        systems = [
+            name for name in names if name.lower() in ("system", "developer") and len(names) > TWO
+        ]
+        speakers = [name for name in names if name not in systems]
+        first = next((str(one.get(role)) for one in turns if str(one.get(role)) in speakers), "")
         if first.lower() == "system":
-            # An instruction and a question; the answer stands elsewhere.
             continue
-        if len(names) == TWO and len(turns) > len(profile.kept[:TURN_ROWS]):
-            return TurnColumns(
-                column=column.name, role=role, content=content, roles=_roles(list(names), first)
-            )
+        if len(speakers) == TWO and len(turns) > len(profile.kept[:TURN_ROWS]):
+            roles = (*((name, "system") for name in systems), *_roles(speakers, first))
+            return TurnColumns(column=column.name, role=role, content=content, roles=roles)
     return None
 
 

@@ -15,7 +15,7 @@ from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
-from engine.drafting.roles import labels_of
+from engine.drafting.roles import in_order, labels_of
 from engine.drafting.sizes import Sizes
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.recipe.metrics import is_lower_better
@@ -92,8 +92,10 @@ class DraftPlan:
         if scale := self.bins():
             return [label for label, _, _ in scale]
         separator = self.guess.separator if self.kind.answer is AnswerForm.LABELS else None
-        taken = set(self.relabelled())
-        return [label for label in labels_of(self.column, separator or None) if label not in taken]
+        renamed = self.relabelled()
+        # What they are renamed to need not stand in the rows: each may have a blank before it.
+        found = {renamed.get(label, label) for label in labels_of(self.column, separator or None)}
+        return in_order(found)
 
     def relabelled(self) -> dict[str, str]:
         """Labels that a reader takes for another one, by their blanks or their case."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row, Trouble
-from engine.data.reading.tables import old_line_ends
+from engine.data.reading.tables import DELIMITERS, old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
 from engine.errors import DataError
@@ -47,6 +47,7 @@ class Reading:
     encoding: str = "utf-8"
     delimiter: str = ""
     """Of a csv whose columns a comma does not divide."""
+    quoting: str = "auto"
     beside: tuple[tuple[str, Path], ...] = ()
     """(column, file) of files that are read line by line beside this one."""
     into: str = ""
@@ -60,7 +61,7 @@ class Reading:
             format=self.format,  # type: ignore[arg-type]
             header=self.header,
             encoding=self.encoding,
-            quoting="auto",
+            quoting=self.quoting,  # type: ignore[arg-type]
             config="",
             split="",
             hub_file="",
@@ -93,10 +94,10 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
     head = _head(path, encoding)
     found, why = _format(head, named)
     delimiter = ""
-    if found in ("csv", "lines") and (divider := _divider(head)):
+    if found in ("csv", "lines") and (divider := divider_of(head)):
         found, delimiter = "csv", divider
         why = f"its columns are divided by `{divider}`"
-    elif found == "lines" and _divider(head, ",") and not named:
+    elif found == "lines" and divider_of(head, ",") and not named:
         found, why = "csv", "its columns are divided by commas"
     reading = Reading(
         path=path, format=found, says_format=found != named, encoding=encoding, why=why,
@@ -150,7 +151,7 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _divider(head: str, among: str = ";|") -> str:
+def divider_of(head: str, among: str = ";|") -> str:
     """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
     lines = head.split("\n")[:LOOKED_AT]
     for delimiter in among:
@@ -181,13 +182,18 @@ def _is_json(line: str) -> bool:
 
 def _with_header(reading: Reading, head: str) -> Reading:
     """Say the columns where the first row is one of data."""
-    quoted = reading.format == "csv"
     lines = head.split("\n")[: LOOKED_AT * 4]
+    if reading.format == "tsv" and _is_quoted(lines):
+        reading = replace(reading, quoting="double", why=reading.why or "its cells stand in quotes")
+    quoted = reading.format == "csv" or reading.quoting == "double"
     if quoted:
         # A limit of the whole process; the beginning that is read here is shorter.
         csv.field_size_limit(MAX_LINE)
         try:
-            cells = csv.reader(old_line_ends(iter(lines)), delimiter=reading.delimiter or ",")
+            cells = csv.reader(
+                old_line_ends(iter(lines)),
+                delimiter=reading.delimiter or DELIMITERS[reading.format],
+            )
             table = list(islice(cells, LOOKED_AT))
         except csv.Error:
             # The reader reports what is wrong, with the line.
@@ -199,6 +205,28 @@ def _with_header(reading: Reading, head: str) -> Reading:
         return reading
     header = _named(list(zip(*(row for row in table if len(row) == len(table[0])), strict=True)))
     return replace(reading, header=header, why="the first row is data: the columns are named here")
+
+
+def _is_quoted(lines: Sequence[str]) -> bool:
+    """Whether cells between tabs stand in quotes, as pandas and Excel write those with line breaks or quotes."""
+    if not any('"' in line for line in lines):
+        return False
+    csv.field_size_limit(MAX_LINE)
+    # The last row may be cut where the beginning of the file ends.
+    whole = lines[:-1] if len(lines) > LOOKED_AT else lines
+    try:
+        table = [
+            row
+            for row in csv.reader(iter(f"{line}\n" for line in whole), delimiter="\t", strict=True)
+            if row
+        ]
+    except csv.Error:
+        return False
+    plain = {line.count("\t") for line in lines if line.strip()}
+    ragged = len({len(row) for row in table}) > 1
+    return not ragged and (
+        len(plain) > 1 or all(line.startswith('"') for line in lines if line.strip())
+    )
 
 
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from engine.data.row_index import Assignment
@@ -36,7 +37,8 @@ ID_NAMES: Final = (
 )
 METADATA_NAMES: Final = (
     "lang", "language", "country", "source", "author", "user", "gender", "verified", "platform",
-    "device", "channel", "region", "city", "version", "name", "location", "timezone", "annotator",
+    "device", "channel", "region", "city", "priority", "severity", "status",
+    "version", "name", "location", "timezone", "annotator",
     "confidence", "agent", "created", "updated", "length", "count", "year", "month",
 )  # fmt: skip
 """Of columns that say where a row comes from, and seldom what it is."""
@@ -57,6 +59,8 @@ LONG_TEXT: Final = 12
 VERBATIM: Final = 0.6
 """Share of rows whose value stands in the text, from which a column is a field of it."""
 MOSTLY: Final = 0.9
+MOST_OF_IT: Final = 0.7
+"""Share of a text from which the words of a list are the text itself."""
 SEVERAL: Final = 2
 NOT_A_CLASS: Final = 12
 """Different numbers above which a column of numbers is a scale and not a set of classes."""
@@ -226,7 +230,9 @@ def could_label(column: ColumnProfile, profile: Profile) -> bool:
     if any(part.isdigit() for part in column.name.split(".")) or SPLIT_NAME.search(last):
         # Of one item of a list, or which split the row belongs to.
         return False
-    return everywhere(column, profile) and last not in ID_NAMES and last not in TEXT_NAMES[:9]
+    is_id = re.search(r"(?:^|[_ .-])id$", last) and rank(last, LABEL_NAMES) >= 2 * len(LABEL_NAMES)
+    names = (*ID_NAMES, *TEXT_NAMES[:9])
+    return everywhere(column, profile) and last not in names and not is_id
 
 
 def counts(column: ColumnProfile) -> bool:
@@ -261,7 +267,12 @@ def labels_of(column: ColumnProfile, separator: str | None) -> list[str]:
         for value in column.values
         for part in (value.split(separator) if separator else [value])
     }
-    found = {part for part in parts if part.strip()}
+    return in_order(part for part in parts if part.strip())
+
+
+def in_order(labels: Iterable[str]) -> list[str]:
+    """Return different labels in the order people would list them."""
+    found = set(labels)
     if all(part.lstrip("-").replace(".", "", 1).isdigit() for part in found):
         # As texts, 10 would come before 2.
         return sorted(found, key=float)
@@ -269,7 +280,7 @@ def labels_of(column: ColumnProfile, separator: str | None) -> list[str]:
 
 
 def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
-    """Columns whose values stand in the text of their row."""
+    """Columns whose values stand in the text of their row, and are not all of its words."""
     rows = profile.kept[:2000]
     found = []
     for column in profile.columns.values():
@@ -282,6 +293,8 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
             continue
         pairs = [(values.get(column.name), values.get(text.name)) for values in rows]
         filled = [(_words(a), str(b).casefold()) for a, b in pairs if a not in (None, "", []) and b]
+        if all(sum(map(len, words)) > MOST_OF_IT * len(whole) for words, whole in filled):
+            continue
         hits = sum(all(word.casefold() in whole for word in words) for words, whole in filled)
         enough = len(filled) >= min(5, len(rows))
         if (

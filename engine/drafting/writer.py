@@ -201,6 +201,7 @@ class Writer:
             "path": _relative(reading.path, self.target),
             "format": reading.format if reading.says_format else "",
             "delimiter": reading.delimiter,
+            "quoting": reading.quoting if reading.quoting != "auto" else "",
             "columns": {name: _relative(file, self.target) for name, file in reading.beside},
             "header": list(reading.header),
             "encoding": reading.encoding if reading.encoding != "utf-8" else "",

@@ -5,13 +5,13 @@ Label Studio: https://labelstud.io/guide/export. Prodigy: https://prodi.gy/docs/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from engine.drafting.layouts.services import argilla, dialogflow, vertex
 from engine.drafting.layouts.spans import spans_of
+from engine.drafting.layouts.step import Row, Turned
 
-Row = Mapping[str, Any]
-Turned = Callable[[Row], Iterable[dict[str, Any]]]
 RESULTS: Final = ("annotations", "completions")
 """Keys of a task of Label Studio that hold what people marked."""
 
@@ -31,15 +31,12 @@ def annotated(rows: Sequence[Row]) -> tuple[Turned, str] | None:
         texts = {key: value for key, value in row["data"].items() if isinstance(value, str)}
         chosen: dict[str, list[str]] = {}
         for result in results:
-            value = result.get("value", {})
-            for key in ("choices", "taxonomy"):
-                if isinstance(value.get(key), list):
-                    name = str(result.get("from_name") or "label")
-                    chosen.setdefault(name, []).extend(map(str, value[key]))
-            for key in ("text",):
-                written = value.get(key)
-                if result.get("type") == "textarea" and isinstance(written, list) and written:
-                    texts[str(result.get("from_name") or "answer")] = str(written[0])
+            name = str(result.get("from_name") or "label")
+            labels, answer = _answer(result)
+            if labels:
+                chosen.setdefault(name, []).extend(labels)
+            if answer:
+                texts[name] = answer
         size = max((len(text) for text in texts.values()), default=0)
         marks = [result for result in results if "start" in result.get("value", {})]
         spans = spans_of([_mark(result["value"]) for result in marks], size) or ()
@@ -52,6 +49,17 @@ def annotated(rows: Sequence[Row]) -> tuple[Turned, str] | None:
         yield {**texts, **chosen, **chosen_or_spans}
 
     return turn, "the answers stand below `annotations`, as Label Studio exports them"
+
+
+def _answer(result: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return the labels of a result, and what was written or rated there."""
+    value = result.get("value", {})
+    labels = [str(one) for key in ("choices", "taxonomy") for one in value.get(key) or []]
+    written = value.get("text")
+    if result.get("type") == "textarea" and isinstance(written, list) and written:
+        return labels, str(written[0])
+    rated = value.get("rating", value.get("number"))
+    return labels, str(rated) if isinstance(rated, int | float) else ""
 
 
 def _results(row: Row) -> list[Mapping[str, Any]] | None:
@@ -74,6 +82,10 @@ def answered_by_people(rows: Sequence[Row]) -> tuple[Turned, str] | None:
     answers = {row.get("answer") for row in rows}
     if not rows or not answers <= {"accept", "reject", "ignore"}:
         return None
+    labels = {str(row.get("label")) for row in rows}
+    if len(labels) == 1 and {"accept", "reject"} <= answers and all("label" in row for row in rows):
+        # Yes or no to one label: a row that was rejected is an example too.
+        return _yes_or_no, f"`answer` says whether `{labels.pop()}` is right, as Prodigy writes it"
 
     def turn(row: Row) -> Iterator[dict[str, Any]]:
         if row.get("answer") != "accept":
@@ -95,3 +107,13 @@ def answered_by_people(rows: Sequence[Row]) -> tuple[Turned, str] | None:
         yield kept
 
     return turn, "rows that were not accepted are left out (`answer`), as Prodigy writes them"
+
+
+def _yes_or_no(row: Row) -> Iterator[dict[str, Any]]:
+    if row.get("answer") in ("accept", "reject"):
+        name = str(row["label"])
+        yield {"text": row["text"], "label": name if row["answer"] == "accept" else f"not {name}"}
+
+
+TOOLS: Final = (annotated, answered_by_people, argilla, vertex, dialogflow)
+"""What recognises the export of a tool; these come before all others, whose marks stand below theirs."""

@@ -13,16 +13,19 @@ import yaml
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.drafting.layouts.lines import example_of_intent, rows_of_lines
-from engine.drafting.layouts.sheets import SUFFIXES, read_sheet, rows_below_header
-from engine.errors import DataError
-from engine.files.reading import parse_json
+from engine.drafting.layouts.label_names import coded, names_in_schema
+from engine.drafting.layouts.lines import example_of_intent, rows_of_lines, rows_of_marked_lines
+from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
+from engine.errors import DataError, needs_extra
+from engine.files.reading import open_regular, parse_json
 
 Rows = list[dict[str, Any]]
 LARGEST: Final = 1 << 28
 """Bytes of a file that is held whole to make rows of it."""
 YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
+COLUMNAR: Final = (".parquet", ".pq")
+ARROW: Final = (".arrow",)
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
 
@@ -34,12 +37,18 @@ def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
     """
     suffix = _suffix(path)
     if suffix in SUFFIXES:
-        return list(rows_below_header(read_sheet(path))), "it is an Excel workbook"
+        return rows_of_workbook(path), "it is an Excel workbook"
+    if suffix in (*COLUMNAR, *ARROW):
+        return _named_columns(path, suffix)
     if (suffix in READ and suffix != ".json") or path.stat().st_size > LARGEST:
         return None
     text = "".join(chunks(path, encoding, Trouble(path.name)))
     if suffix in YAMLS:
         return _intents_of_yaml(text, path)
+    return rows_of_marked_lines(text) or _of_text(text, suffix)
+
+
+def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
     if suffix in TABLES:
         return _titled_table(text, "," if suffix == ".csv" else "\t")
     if suffix == ".json":
@@ -85,7 +94,9 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
         return None
     parts = list(value.values())
     if all(isinstance(part, list) for part in parts):
-        return _lists_of_columns(value)
+        return _lists_of_columns(value) or _texts_by_label(value)
+    if all(isinstance(part, str) for part in parts):
+        return _answers_by_text(value)
     return _objects_by_key(value) if all(isinstance(part, Mapping) for part in parts) else None
 
 
@@ -98,6 +109,21 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None
     return rows, "it holds a list for each column"
 
 
+def _texts_by_label(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None:
+    rows = [{"text": text, "label": label} for label, texts in value.items() for text in texts]
+    is_usable = len(rows) >= 2 * len(value) and all(isinstance(row["text"], str) for row in rows)
+    return (rows, "its texts stand below their label") if is_usable else None
+
+
+def _answers_by_text(value: Mapping[str, str]) -> tuple[Rows, str] | None:
+    if len(value) < 4:
+        return None
+    answer = "label" if 2 * len(set(value.values())) <= len(value) else "answer"
+    return [
+        {"text": text, answer: one} for text, one in value.items()
+    ], f"each text is the key of its {answer}"
+
+
 def _objects_by_key(value: Mapping[str, Mapping[str, Any]]) -> tuple[Rows, str] | None:
     parts = list(value.values())
     keys = [tuple(part) for part in parts]
@@ -108,6 +134,32 @@ def _objects_by_key(value: Mapping[str, Mapping[str, Any]]) -> tuple[Rows, str] 
     if len(parts) > 3 and len(set(keys[0]).intersection(*keys)) >= 2:
         return [dict(part) for part in parts], "it holds its rows by their names"
     return None
+
+
+def _named_columns(path: Path, suffix: str) -> tuple[Rows, str] | None:
+    """Read a file of the library `datasets`: Arrow, or Parquet whose schema names the numbers of labels."""
+    with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
+        import pyarrow as pa  # an extra
+        import pyarrow.parquet as pq
+    try:
+        with open_regular(path) as stream:
+            if suffix in COLUMNAR:
+                names = names_in_schema(pq.read_schema(stream).metadata)
+                # A table without such names is read as it stands.
+                rows = pq.read_table(stream).to_pylist() if names else None
+            else:
+                table = pa.ipc.open_stream(stream).read_all()
+                names, rows = names_in_schema(table.schema.metadata), table.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
+        raise DataError.one("D328", f"`{path.name}` cannot be read: {reason}") from error
+    if rows is None or path.stat().st_size > LARGEST:
+        return None
+    why = "it is a file of the library `datasets`"
+    found = coded(names) if names else None
+    if found is None:
+        return rows, why
+    return [new for row in rows for new in found[0](row)], f"{why}; {found[1]}"
 
 
 def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:

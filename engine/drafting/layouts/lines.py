@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from engine.drafting.layouts.spans import text_of_words
+from engine.drafting.reading import divider_of
 
 Rows = list[dict[str, Any]]
 NEARLY: Final = 0.95
 LABEL: Final = "__label__"
 """The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
+MARKED: Final = re.compile(r"(?<!\S)__label__(\S+)")
 TAG: Final = re.compile(r"(?:O|[BILSEUMIW]-[\w.:/&-]+)\Z")
 """A tag of one word in BIO, IOBES or BILOU."""
-SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", "|", ": ", " ")
+SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
 MOST_LABELS: Final = 150
 LONGEST_LABEL: Final = 40
@@ -36,15 +38,23 @@ def rows_of_lines(text: str) -> tuple[Rows, str] | None:
     return None
 
 
+def rows_of_marked_lines(text: str) -> tuple[Rows, str] | None:
+    """Return the rows of a file called a table whose lines are fastText's, or words and their tags."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < 4:
+        return None
+    has_sentences = 0.02 * len(filled) < sum(not line.strip() for line in lines) < 0.5 * len(lines)
+    return _fasttext(lines, filled) or (_tagged_words(lines, filled) if has_sentences else None)
+
+
 def _fasttext(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
     if sum(LABEL in line for line in filled) < NEARLY * len(filled):
         return None
     rows: Rows = []
     for line in filled:
-        words = line.split(" ")
-        labels = [word.removeprefix(LABEL).strip(",") for word in words if word.startswith(LABEL)]
-        text = " ".join(word for word in words if not word.startswith(LABEL)).strip(" ,\t")
-        rows.append({"text": text, "labels": labels})
+        labels = [label.strip(",") for label in MARKED.findall(line)]
+        rows.append({"text": MARKED.sub("", line).strip(" ,\t"), "labels": labels})
     if all(len(row["labels"]) == 1 for row in rows):
         rows = [{"text": row["text"], "label": row["labels"][0]} for row in rows]
     return rows, "each line holds its labels as fastText writes them"
@@ -58,7 +68,7 @@ def _tagged_words(lines: Sequence[str], filled: Sequence[str]) -> tuple[Rows, st
     words = [row for row in split if len(row) == width and not row[0].startswith("-DOCSTART-")]
     if width < 2 or len(words) < 0.9 * len(split):
         return None
-    at = next((at for at in (-1, *range(1, width)) if _are_tags([row[at] for row in words])), None)
+    at = next((at for at in (-1, *range(width - 1)) if _are_tags([row[at] for row in words])), None)
     if at is None:
         return None
     word_at = _word_column(words, at % width)
@@ -128,7 +138,7 @@ def _entity_in(text: str) -> str:
 
 def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
     """Read a label and a text a line, in either order, where few labels come again and again."""
-    if any(_is_table(filled[:200], divider) for divider in "\t;|"):
+    if _is_table(filled[:200]) or divider_of("\n".join(filled[:200])):
         return None  # which a recipe reads itself
     for separator in SEPARATORS:
         for is_first in (True, False):
@@ -142,8 +152,8 @@ def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | Non
     return None
 
 
-def _is_table(lines: Sequence[str], divider: str) -> bool:
-    counts = {line.count(divider) for line in lines}
+def _is_table(lines: Sequence[str]) -> bool:
+    counts = {line.count("\t") for line in lines}
     return len(counts) == 1 and counts != {0}
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-Row = Mapping[str, Any]
-Turned = Callable[[Row], Iterable[dict[str, Any]]]
-Recognised = tuple[Turned, str] | None
-PROMPTS: Final = ("prompt", "question", "instruction", "query", "input", "context", "post")
-ANSWERS: Final = ("responses", "completions", "answers", "outputs", "candidates", "generations")
-SCORES: Final = ("scores", "ratings", "score", "rewards", "rating", "score_list")
+from engine.drafting.layouts.step import Recognised, Row
+
+PROMPTS: Final = (
+    *("prompt", "question", "instruction", "query", "input", "context", "post", "history"),
+    *("info", "conversation"),
+)
+ANSWERS: Final = (
+    *("responses", "completions", "answers", "outputs", "candidates", "generations", "summaries"),
+)
+SCORES: Final = (
+    *("scores", "ratings", "score", "rewards", "rating", "score_list", "overall_score", "reward"),
+)
 RANKS: Final = ("ranks", "ranking", "rankings", "rank", "order")
 TEXTS: Final = ("text", "response", "completion", "answer", "output", "content", "value")
 GOOD: Final = frozenset(
@@ -38,8 +44,17 @@ SECOND: Final = re.compile(
     r"(?:.*[ _-])?(?:b|2|two)\Z|(?:model|response|answer)_?[b2]\Z", re.IGNORECASE
 )
 ANSWER_OF: Final = re.compile(
-    r"(?:response|answer|completion|output|reply|summary|chosen)[ _-]?(a|b|1|2|0)\Z", re.IGNORECASE
+    r"(?:response|answer|completion|output|reply|summary|chosen|human_ref|conversation|text)[ _-]?(a|b|1|2|0)\Z",
+    re.IGNORECASE,
 )
+SCORE_OF: Final = re.compile(r"(?:score|rating|reward|votes?)[ _-]?(a|b|1|2|0)\Z", re.IGNORECASE)
+WON: Final = re.compile(
+    r"(?:winner|won|preferred)[ _-](?:model[ _-]|response[ _-])?(a|b|1|2)\Z", re.IGNORECASE
+)
+CHOICE: Final = ("choice", "preference", "best", "label")
+"""Columns that say by a number which answer of a list is the better one."""
+ASKED: Final = ("full_text", "post", "text", "article", "content", "question", "prompt")
+"""Keys of a prompt that is an object."""
 WINNERS: Final = (
     "winner",
     "preference",
@@ -60,7 +75,7 @@ def preferences(rows: Sequence[Row]) -> Recognised:
     return next(
         (
             one
-            for look in (_ranked, _two_and_a_winner, _thumbs, _transcripts)
+            for look in (_ranked, _two_and_a_winner, _two_and_marks, _thumbs, _transcripts)
             if (one := look(rows))
         ),
         None,
@@ -84,7 +99,7 @@ def _ranked(rows: Sequence[Row]) -> Recognised:
     def turn(row: Row) -> Iterator[dict[str, Any]]:
         pair = _best_and_worst(row, answers, scores, ranks)
         if pair is not None:
-            yield {"prompt": row[prompt], "chosen": pair[0], "rejected": pair[1]}
+            yield {"prompt": _asked(row[prompt]), "chosen": pair[0], "rejected": pair[1]}
 
     return turn, f"`{answers}` are ranked: the best is chosen, the worst rejected"
 
@@ -96,6 +111,9 @@ def _best_and_worst(
     items = row[answers]
     values = row.get(scores or ranks or "")
     lower_is_better = scores is None and ranks is not None
+    chosen = next((row[name] for name in CHOICE if type(row.get(name)) is int), None)
+    if not isinstance(values, list) and chosen is not None and len(items) == 2:
+        values = [int(at == chosen) for at in range(2)]
     if not isinstance(values, list):
         keys = (*SCORES, *RANKS)
         name = next(
@@ -142,9 +160,53 @@ def _two_and_a_winner(rows: Sequence[Row]) -> Recognised:
         # A tie says nothing of either answer.
         if side is not None:
             better, worse = (first, second) if side == 0 else (second, first)
-            yield {"prompt": row[prompt], "chosen": row[better], "rejected": row[worse]}
+            yield {"prompt": _asked(row[prompt]), **_pair(row[better], row[worse])}
 
     return turn, f"`{winner}` says which of `{first}` and `{second}` is better"
+
+
+def _asked(prompt: Any) -> Any:
+    """Return the prompt of a row as a text, where an object or a list of one text holds it."""
+    if isinstance(prompt, Mapping):
+        return next((prompt[key] for key in ASKED if prompt.get(key)), str(dict(prompt)))
+    is_text = isinstance(prompt, list) and all(isinstance(one, str) for one in prompt)
+    return "\n\n".join(prompt) if is_text else prompt
+
+
+def _pair(better: Any, worse: Any) -> dict[str, Any]:
+    # Of two whole conversations the turns stay; a list of texts is what one side answered.
+    return {"chosen": _asked(better), "rejected": _asked(worse)}
+
+
+def _two_and_marks(rows: Sequence[Row]) -> Recognised:
+    """Two answers with a score each, or with a column each that says by 1 that it won."""
+    names = sorted(name for name in rows[0] if ANSWER_OF.match(name))
+    prompt = _named(rows, PROMPTS)
+    for pattern in (SCORE_OF, WON):
+        marks = sorted(name for name in rows[0] if pattern.match(name))
+        if len(names) != 2 or len(marks) != 2 or prompt is None:
+            continue
+        if not all(_number(row.get(mark)) is not None for row in rows for mark in marks):
+            continue
+
+        def turn(row: Row, marks: list[str] = marks) -> Iterator[dict[str, Any]]:
+            first, second = (_number(row.get(mark)) or 0 for mark in marks)
+            better, worse = names if first > second else reversed(names)
+            if first != second and row[better] != row[worse]:
+                yield {"prompt": _asked(row[prompt]), **_pair(row[better], row[worse])}
+
+        return (
+            turn,
+            f"`{marks[0]}` and `{marks[1]}` say which of `{names[0]}` and `{names[1]}` is better",
+        )
+    return None
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return {"true": 1.0, "false": 0.0}.get(str(value).lower())
 
 
 def _side(value: object, first: str, second: str) -> int | None:

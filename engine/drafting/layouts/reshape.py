@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from engine.drafting.layouts.annotations import annotated, answered_by_people
+from engine.drafting.layouts.annotations import TOOLS
+from engine.drafting.layouts.flags import flags, flags_inside
+from engine.drafting.layouts.label_names import Names, named_labels
+from engine.drafting.layouts.markup import fenced, inline, templated
 from engine.drafting.layouts.preferences import preferences
 from engine.drafting.layouts.spans import spans_of, text_of_words
+from engine.drafting.layouts.step import NEARLY, Recognised, Row, Turned, columns_of
+from engine.drafting.layouts.words import marked_words, repeated_words, sentences_of_tokens
 from engine.files.reading import parse_json
 
-Row = Mapping[str, Any]
-Turned = Callable[[Row], Iterable[dict[str, Any]]]
-Recognised = tuple[Turned, str] | None
 LOOKED_AT: Final = 500
-NEARLY: Final = 0.95
 MOST_STEPS: Final = 5
 WORDS: Final = ("tokens", "words", "token", "word", "text")
 BELOW: Final = (
@@ -39,19 +40,21 @@ BELOW: Final = (
 )
 LONGEST_LABEL: Final = 60
 TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
-FLAGS: Final = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
-MOST_FLAGS: Final = 100
 
 
-def reshaped(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be."""
+def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row], list[str]]:
+    """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be.
+
+    `names` are those of the numbers of labels, where a file beside the rows says them.
+    """
     found, whys = list(rows), []
     if words := _gathered_words(found):
         found, why = words
         whys.append(why)
     for _ in range(MOST_STEPS):
         sample = found[:LOOKED_AT]
-        step = next((one for attempt in ATTEMPTS if (one := _tried(attempt, sample))), None)
+        step = _tried(lambda rows: named_labels(rows, names), sample) if names else None
+        step = step or next((one for attempt in ATTEMPTS if (one := _tried(attempt, sample))), None)
         if step is None:
             break
         turn, why = step
@@ -79,11 +82,29 @@ def _turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
     return None
 
 
+def _odd_names(rows: Sequence[Row]) -> Recognised:
+    """Names of columns that no template can name: with blanks at their ends, line breaks or braces."""
+    renamed = {name: _plain_name(name) for name in columns_of(rows)}
+    odd = [name for name, plain in renamed.items() if name != plain]
+    if not odd or len(set(renamed.values())) < len(renamed):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        yield {renamed.get(name, _plain_name(name)): value for name, value in row.items()}
+
+    return turn, f"`{' '.join(odd[0].split())}` has blanks, line breaks or braces in its name"
+
+
+def _plain_name(name: str) -> str:
+    plain = " ".join(re.sub(r"[{}]", "", name).split())
+    return plain or name
+
+
 def _texts_with_lists(rows: Sequence[Row]) -> Recognised:
     """Lists that stand as text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python prints it."""
     columns = [
         name
-        for name in _columns(rows)
+        for name in columns_of(rows)
         if (texts := [row[name] for row in rows if row.get(name) not in (None, "")])
         and all(isinstance(text, str) and text.strip().startswith("[") for text in texts)
         and sum(_list_in(text) is not None for text in texts) >= NEARLY * len(texts)
@@ -114,7 +135,7 @@ def _words_and_tags(rows: Sequence[Row]) -> Recognised:
     """A list of words and a list of their tags."""
     lists = {
         name
-        for name in _columns(rows)
+        for name in columns_of(rows)
         if all(isinstance(row.get(name), list) for row in rows) and any(row[name] for row in rows)
     }
     texts = {n for n in lists if all(isinstance(w, str) for row in rows for w in row[n])}
@@ -148,7 +169,7 @@ def _are_tags(tags: Sequence[str]) -> bool:
 
 def _examples_below(rows: Sequence[Row]) -> Recognised:
     """Texts in a list below their label, such as the patterns of an intent."""
-    names = _columns(rows)
+    names = columns_of(rows)
     lists = next(
         (n for n in names if n.lower() in BELOW and all(isinstance(r.get(n), list) for r in rows)),
         None,
@@ -173,7 +194,7 @@ def _names_rows(rows: Sequence[Row], name: str) -> bool:
 
 def _tags_as_text(rows: Sequence[Row]) -> Recognised:
     """A sentence, and the tags of its words in one text with blanks or commas between them."""
-    names = [n for n in _columns(rows) if all(isinstance(row.get(n), str) for row in rows)]
+    names = [n for n in columns_of(rows) if all(isinstance(row.get(n), str) for row in rows)]
     tags = next(
         (n for n in names if _are_tags([tag for row in rows for tag in _divided(row[n])])), None
     )
@@ -224,11 +245,16 @@ def _texts_of_parts(rows: Sequence[Row]) -> Recognised:
 
 
 def _has_parts(turns: object) -> bool:
-    return isinstance(turns, list) and bool(turns) and all(
-        isinstance(turn, Mapping) and isinstance(parts := turn.get("parts", turn.get("content")), list)
+    """Whether each turn is a text or a list of them, and one is a list."""
+    if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
+        return False
+    contents = [turn.get("parts", turn.get("content")) for turn in turns]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return (
+        bool(parts)
+        and all(isinstance(content, str | list) for content in contents)
         and all(isinstance(part, Mapping) and isinstance(part.get("text"), str) for part in parts)
-        for turn in turns
-    )  # fmt: skip
+    )
 
 
 def _joined(turn: Row) -> str:
@@ -240,9 +266,68 @@ def _joined(turn: Row) -> str:
     )
 
 
+DIALOGUES: Final = (
+    "data",
+    "dialog",
+    "dialogue",
+    "conversation",
+    "conversations",
+    "messages",
+    "turns",
+)
+
+
+def _turns_as_texts(rows: Sequence[Row]) -> Recognised:
+    """Turns that are only their texts, of two speakers after each other."""
+    name = next((n for n in DIALOGUES if all(_alternate(row.get(n)) for row in rows)), None)
+    if not rows or name is None or any(isinstance(v, str) and " " in v for v in rows[0].values()):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        # A last question without an answer teaches nothing.
+        paired = row[name][: len(row[name]) // 2 * 2]
+        turns = [
+            {"role": ("user", "assistant")[at % 2], "content": one} for at, one in enumerate(paired)
+        ]
+        yield {**{key: value for key, value in row.items() if key != name}, "messages": turns}
+
+    return turn, f"`{name}` holds what two speakers say after each other"
+
+
+def _alternate(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(one, str) and one.strip() for one in value)
+    )
+
+
+def _turns_before(rows: Sequence[Row]) -> Recognised:
+    """Alpaca's columns with the rounds before them in `history`, as LLaMA-Factory reads them."""
+    keys = ("instruction", "output", "history")
+    histories = [row.get("history") for row in rows]
+    if not all(key in row for row in rows for key in keys) or not any(histories):
+        return None
+    if not all(isinstance(one, list) and all(map(_alternate, one)) for one in histories if one):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        asked = "\n".join(filter(None, (row["instruction"], row.get("input"))))
+        rounds = [*(row["history"] or []), [asked, row["output"]]]
+        system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+        turns = [
+            {"role": who, "content": what}
+            for one in rounds
+            for who, what in zip(("user", "assistant"), one, strict=False)
+        ]
+        yield {"messages": [*system, *turns]}
+
+    return turn, "`history` holds the rounds before the last one"
+
+
 def _instructions(rows: Sequence[Row]) -> Recognised:
     """An instruction, perhaps a context, and a response, under other names than Alpaca's."""
-    names = _columns(rows)
+    names = columns_of(rows)
     answer = next((n for n in ("response", "answer", "completion") if n in names), None)
     if (
         "instruction" not in names
@@ -263,7 +348,7 @@ def _instructions(rows: Sequence[Row]) -> Recognised:
 def _gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
     """Gather a table of a word and its tag a row, where another column says which sentence it is of."""
     sample = rows[:LOOKED_AT]
-    names = _columns(sample)
+    names = columns_of(sample)
     tags = next((n for n in names if _are_tags([str(row.get(n, "")) for row in sample])), None)
     words = next((n for n in names if n != tags and re.search(r"(?i)word|token|text", n)), None)
     if tags is None or words is None or not all(isinstance(r.get(words), str) for r in sample):
@@ -288,7 +373,7 @@ def _gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
 
 def _marked(rows: Sequence[Row]) -> Recognised:
     """Marked parts of a text that are lists of numbers and a name, or stand below other keys."""
-    for column in _columns(rows):
+    for column in columns_of(rows):
         lists = [row.get(column) for row in rows]
         is_plain = all(
             isinstance(one, list) and all(isinstance(item, Mapping) for item in one)
@@ -322,7 +407,7 @@ def _text_of_marks(rows: Sequence[Row], column: str) -> str | None:
     """Return the column of texts that the marks of another fit into; None where they are none."""
     if not any(row.get(column) for row in rows):
         return None
-    for name in _columns(rows):
+    for name in columns_of(rows):
         if name == column or not all(isinstance(row.get(name), str) for row in rows):
             continue
         if all(spans_of(row.get(column) or [], len(row[name])) is not None for row in rows):
@@ -349,55 +434,26 @@ def _paragraphs(rows: Sequence[Row]) -> Recognised:
     return turn, "questions stand below their paragraphs"
 
 
-def _flags(rows: Sequence[Row]) -> Recognised:
-    """A column of 0 and 1 for each label: a row has those that are 1."""
-    columns = [
-        name
-        for name in _columns(rows)
-        if (values := [str(row.get(name)).lower() for row in rows if row.get(name) is not None])
-        and set(values) <= FLAGS
-        and not re.search(r"^(is_test|split|fold|index|id)$", name, re.IGNORECASE)
-    ]
-    whole = {
-        name: any(str(row.get(name)).lower() in ("1", "1.0", "true") for row in rows)
-        for name in columns
-    }
-    used = [name for name in columns if whole[name]]
-    # Two such columns may be a label and a remark on the row.
-    if not 3 <= len(columns) <= MOST_FLAGS or len(used) < 2 or _has_classes(rows, columns):
-        return None
-
-    def turn(row: Row) -> Iterator[dict[str, Any]]:
-        rest = {key: value for key, value in row.items() if key not in columns}
-        marked = [n for n in columns if str(row.get(n)).lower() in ("1", "1.0", "true")]
-        yield {**rest, "labels": marked}
-
-    return turn, f"{len(columns)} columns of 0 and 1 are labels, from `{columns[0]}` on"
-
-
-def _has_classes(rows: Sequence[Row], flags: Sequence[str]) -> bool:
-    """Whether another column is called a label and has few values."""
-    others = [
-        n for n in _columns(rows) if n not in flags and n.lower() in ("label", "class", "category")
-    ]
-    return any(2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others)
-
-
-def _columns(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(str(name) for row in rows[:50] for name in row))
-
-
 ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
-    annotated,
-    answered_by_people,
+    *TOOLS,
+    _odd_names,
+    sentences_of_tokens,
     _paragraphs,
     _texts_with_lists,
     _texts_of_parts,
     _examples_below,
     _tags_as_text,
     _words_and_tags,
+    marked_words,
     _marked,
+    repeated_words,
     preferences,
+    templated,
+    fenced,
+    _turns_as_texts,
+    _turns_before,
     _instructions,
-    _flags,
+    flags,
+    flags_inside,
+    inline,
 )

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 from xml.parsers import expat
 
+from engine.data.splitting.column import PLACES
+from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
 
 SUFFIXES: Final = (".xlsx", ".xlsm")
@@ -24,11 +26,31 @@ MOST_COLUMNS: Final = 1 << 14
 Table = list[list[str]]
 
 
-def read_sheet(path: Path) -> Table:
-    """Return the cells of the sheet with the most of them, row by row; `` for an empty one.
+def rows_of_workbook(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the fullest sheet, or of all sheets with the same columns, and what each is called.
 
     DataError D323 where it is no workbook, or a part of it is broken or too large.
     """
+    tables = {name: list(rows_below_header(table)) for name, table in read_sheets(path).items()}
+    filled = {name: rows for name, rows in tables.items() if rows}
+    if not filled:
+        raise _broken(path, "it holds no rows")
+    alike = len({tuple(rows[0]) for rows in filled.values()}) == 1 and len(filled) > 1
+    if not alike:
+        return max(
+            filled.values(), key=lambda rows: sum(map(_filled, map(list, map(dict.values, rows))))
+        )
+    is_split = all(name.strip().casefold() in PLACES for name in filled)
+    columns = next(iter(filled.values()))[0]
+    has_label = any(rank(name, LABEL_NAMES) < len(LABEL_NAMES) for name in columns)
+    more = "split" if is_split else "" if has_label else "label"
+    return [
+        {**row, **({more: name} if more else {})} for name, rows in filled.items() for row in rows
+    ]
+
+
+def read_sheets(path: Path) -> dict[str, Table]:
+    """Return the cells of each sheet by its name, row by row; `` for an empty one."""
     try:
         with zipfile.ZipFile(path) as book:
             names = book.namelist()
@@ -38,12 +60,43 @@ def read_sheet(path: Path) -> Table:
                 else []
             )
             sheets = [name for name in names if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
-            tables = [_cells(_part(book, name), strings) for name in sheets]
+            called = _sheet_names(book, names)
+            found = {called.get(name, name): _cells(_part(book, name), strings) for name in sheets}
     except (zipfile.BadZipFile, expat.ExpatError, OSError, ValueError, KeyError) as error:
         raise _broken(path, str(error)) from error
-    if not tables:
+    if not found:
         raise _broken(path, "it holds no sheet")
-    return max(tables, key=lambda table: sum(bool(cell) for row in table for cell in row))
+    return found
+
+
+def _sheet_names(book: zipfile.ZipFile, parts: Sequence[str]) -> dict[str, str]:
+    """Return what the sheets are called, by the names of their parts."""
+    listed, relations = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+    if listed not in parts or relations not in parts:
+        return {}
+    targets = {
+        one.get("Id"): one.get("Target", "")
+        for one in _elements(_part(book, relations), "Relationship")
+    }
+    found = {}
+    for sheet in _elements(_part(book, listed), "sheet"):
+        key = next((value for name, value in sheet.items() if _local(name) == "id"), "")
+        target = str(targets.get(key, "")).removeprefix("/xl/")
+        found[f"xl/{target}"] = sheet.get("name", "")
+    return {part: name for part, name in found.items() if name}
+
+
+def _elements(stream: IO[bytes], called: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = []
+    handlers = _Handlers()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if _local(name) == called:
+            found.append(attributes)
+
+    handlers.parser.StartElementHandler = start
+    handlers.read(stream)
+    return found
 
 
 def _broken(path: Path, why: str) -> DataError:

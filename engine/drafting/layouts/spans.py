@@ -14,6 +14,7 @@ ENDS: Final = (
     *("end", "end_offset", "endindex", "end_index", "end_char", "end_pos", "stop", "endoffset"),
     *("offset_end", "to", "exclusive_end"),
 )
+PLACES: Final = ("pos", "position", "offset", "offsets", "span", "indices", "range")
 NAMES: Final = (
     *("label", "labels", "entity", "entity_type", "type", "tag", "name", "slot", "category"),
     *("class", "entity_group", "ner"),
@@ -89,10 +90,18 @@ def _span(item: object) -> tuple[int, int, str] | None:
 def _span_object(item: Mapping[str, Any]) -> tuple[int, int, str] | None:
     # Label Studio and SageMaker keep the place below a key of its own.
     flat = {str(key).lower(): value for key, value in flattened(item)}
+    # Both in one list: `"pos": [3, 9]`.
+    pair = next((flat[key] for key in PLACES if _is_pair(flat.get(key))), None)
+    if pair is not None:
+        flat |= {"start": pair[0], "end": pair[1]}
     start = next((flat[key] for key in STARTS if type(flat.get(key)) is int), None)
     end = next((flat[key] for key in ENDS if type(flat.get(key)) is int), None)
     name = next((text for key in NAMES if (text := _one_text(flat.get(key)))), "")
     return (start, end, name) if start is not None and end is not None and name else None
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(one) is int for one in value)
 
 
 def _one_text(value: object) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from support.layout_files import brat, labelled, table, text
+from support.layout_exports import EXPORTS, archive, movies
+from support.layout_files import brat, labelled, lines, table, tagged, text
 from support.layout_table import LAYOUTS, Layout
 from support.project import Outcome
 
 pytestmark = pytest.mark.thorough
 
 Run = Callable[..., Outcome]
+ALL = (*LAYOUTS, *EXPORTS)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def divided_by(value: Any) -> str:
 
 
 @pytest.mark.sampled(6)
-@pytest.mark.parametrize("layout", LAYOUTS, ids=[layout.name for layout in LAYOUTS])
+@pytest.mark.parametrize("layout", ALL, ids=[layout.name for layout in ALL])
 def test_a_usual_layout_gets_the_right_recipe(folder: Path, run: Run, layout: Layout) -> None:
     layout.write(folder / layout.name)
     before = {path for path in folder.rglob("*") if path.is_file()}
@@ -106,3 +108,33 @@ def test_a_test_file_without_labels_does_not_judge(folder: Path, run: Run) -> No
     assert "note: test.csv is left out: it has no `label`" in outcome.out
     value = yaml.safe_load((folder / "train.yaml").read_text(encoding="utf-8"))
     assert divided_by(value) == "divided"
+
+
+def test_numbers_of_tags_that_nothing_names_are_explained(folder: Path, run: Run) -> None:
+    lines(
+        folder / "tags.jsonl",
+        [{"tokens": words, "ner_tags": [0] * len(words)} for words, _ in tagged()],
+    )
+
+    outcome = run("init", "tags.jsonl")
+
+    assert (outcome.code, "the tags in `ner_tags` are numbers" in outcome.err) == (2, True)
+
+
+def test_files_of_no_split_and_without_labels_are_named(folder: Path, run: Run) -> None:
+    movies(folder / "movies")
+
+    outcome = run("init", "movies")
+
+    assert "left out: named as without labels" in outcome.out
+    assert "left out, of no split: imdb.vocab" in outcome.out
+
+
+def test_a_broken_archive_is_refused(folder: Path, run: Run) -> None:
+    whole = folder / "whole.zip"
+    archive(whole, {"rows.csv": labelled()})
+    (folder / "half.zip").write_bytes(whole.read_bytes()[:-60])
+
+    outcome = run("init", "half.zip")
+
+    assert (outcome.code, "D323" in outcome.err) == (3, True)

@@ -1,0 +1,58 @@
+"""Zip archives that are named in the place of the files in them."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from engine.drafting.layouts.foreign import is_workbook
+from engine.errors import DataError
+from engine.sources.streams import kind_of
+
+LARGEST: Final = 1 << 30
+"""Bytes of all files of an archive, unpacked."""
+MOST_FILES: Final = 200_000
+
+
+@contextmanager
+def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
+
+    DataError D323 where an archive is broken, or its files are too many or too large.
+    """
+    with ExitStack() as stack:
+        yield [_folder_of(path, stack) if _is_archive(path) else path for path in paths]
+
+
+def _is_archive(path: Path) -> bool:
+    return path.is_file() and not is_workbook(path) and kind_of(path) == "zip"
+
+
+def _folder_of(path: Path, stack: ExitStack) -> Path:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="recipe-init-")))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if not one.is_dir()]
+            if len(members) > MOST_FILES or sum(one.file_size for one in members) > LARGEST:
+                raise _broken(
+                    path, f"it holds more than {MOST_FILES:,} files or {LARGEST >> 20} MiB"
+                )
+            for one in members:
+                # Never outside of the folder: `extract` leaves out roots and `..`. It reads no more than was declared.
+                archive.extract(one, folder)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        # RuntimeError: it asks for a password.
+        raise _broken(path, str(error)) from error
+    return folder
+
+
+def _broken(path: Path, why: str) -> DataError:
+    return DataError.one(
+        "D323",
+        f"`{path.name}` cannot be unpacked: {why}",
+        hint="unpack it and name the files in it",
+    )

@@ -1,0 +1,126 @@
+"""What the numbers of labels are called: in a file beside the data, or in the schema of a `datasets` file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from engine.data.reading.row import Trouble
+from engine.data.reading.text import chunks
+from engine.drafting.layouts.step import Recognised, Row, columns_of
+from engine.errors import DataError
+from engine.files.reading import parse_json
+
+NAMED: Final = re.compile(
+    r"(?i)(?:.*[-_.])?(?:class(?:es)?|classnames|labels?|categories|tags(?:et)?|intents|mapping|id2label|label2id)"
+    r"(?:[-_](?:names?|map(?:ping)?|list|index))?\.(?:txt|json|csv|tsv)"
+)
+"""Names of the files that name labels."""
+LARGEST: Final = 1 << 18
+MOST_NAMES: Final = 1000
+LONGEST: Final = 80
+LABELS: Final = re.compile(r"(?i)label|class|categor|target|intent|topic|sentiment|emotion|tag|^y$")
+Names = Mapping[int, str]
+
+
+def names_in(path: Path) -> Names | None:
+    """Return the names of labels by their numbers; None where a file holds other things."""
+    if not NAMED.fullmatch(path.name) or path.stat().st_size > LARGEST:
+        return None
+    try:
+        text = "".join(chunks(path, "utf-8", Trouble(path.name)))
+    except DataError:
+        return None
+    found = _of_json(text) if path.suffix.lower() == ".json" else _of_lines(text)
+    is_usable = 2 <= len(found) <= MOST_NAMES and len(set(found.values())) == len(found)
+    return found if is_usable and max(map(len, found.values())) <= LONGEST else None
+
+
+def _of_json(text: str) -> dict[int, str]:
+    with suppress(ValueError, TypeError):
+        value: Any = parse_json(text)
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return dict(enumerate(value))
+        if isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values()):
+            return {int(str(code)): name for code, name in value.items()}
+        if isinstance(value, dict) and all(type(one) is int for one in value.values()):
+            return {code: name for name, code in value.items()}
+    return {}
+
+
+def _of_lines(text: str) -> dict[int, str]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    coded = [re.fullmatch(r"(\d+)[\s,;:]+(.+)|(.+?)[\s,;:]+(\d+)", line) for line in lines]
+    # The first line may name the two columns.
+    at = 1 if coded and coded[0] is None and all(coded[1:]) and len(coded) > 2 else 0
+    found = [one for one in coded[at:] if one]
+    if len(found) == len(lines) - at:
+        return {int(one[1] or one[4]): (one[2] or one[3]).strip("\"' ") for one in found}
+    return dict(enumerate(lines))
+
+
+def named_labels(rows: Sequence[Row], names: Names) -> Recognised:
+    """Recognise the column, or the lists, whose numbers are those of the names."""
+    for name in sorted(columns_of(rows), key=lambda one: not LABELS.search(one)):
+        values = {code for row in rows for code in _codes(row.get(name))}
+        if len(values) < 2 or not (LABELS.search(name) or len(values) == len(names)):
+            continue
+        # A list without numbers is counted from 0, and by some tools from 1.
+        from_one = min(names) == 0 and min(values) >= 1 and max(values) == len(names)
+        first = 1 if from_one else 0
+        if not {one - first for one in values} <= names.keys():
+            continue
+        return coded({name: {code + first: one for code, one in names.items()}})
+    return None
+
+
+def coded(columns: Mapping[str, Names]) -> Recognised:
+    """Return what puts names in the place of the numbers in columns."""
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        yield {
+            **row,
+            **{key: _named(row.get(key), names) for key, names in columns.items() if key in row},
+        }
+
+    shown = ", ".join(f"`{name}`" for name in columns)
+    return turn, f"the numbers in {shown} have names"
+
+
+def _codes(value: object) -> list[int]:
+    found = value if isinstance(value, list) else [value]
+    whole = [int(str(one)) for one in found if re.fullmatch(r"\d{1,6}", str(one))]
+    # A value that is no number stands for none of the names.
+    return whole if len(whole) == len([one for one in found if one not in (None, "")]) else [-1]
+
+
+def _named(value: object, names: Names) -> object:
+    if isinstance(value, list):
+        return [_named(one, names) for one in value]
+    is_code = re.fullmatch(r"\d{1,6}", str(value)) is not None
+    # `datasets` writes -1 where a row has no label.
+    return names.get(int(str(value)), value) if is_code else None if value in (-1, None) else value
+
+
+def names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
+    """Return the names of the labels of each column, as `datasets` keeps them in the schema of a file."""
+    try:
+        value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
+        features = value["info"]["features"]
+        found = {str(column): _class_names(feature) for column, feature in features.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {column: dict(enumerate(names)) for column, names in found.items() if names}
+
+
+def _class_names(feature: object) -> list[str]:
+    if isinstance(feature, list) and feature:
+        return _class_names(feature[0])
+    if not isinstance(feature, Mapping):
+        return []
+    if feature.get("_type") == "ClassLabel":
+        return [str(name) for name in feature.get("names") or []]
+    return _class_names(feature.get("feature"))

@@ -1,0 +1,245 @@
+# ruff: noqa: E501, E741, S608 - a layout is one line of the table, written as short as it can be
+"""More layouts: exports of tools, texts in chat templates, labels as numbers with their names elsewhere, archives."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from support.layout_files import (
+    answered,
+    csv_pairs,
+    document,
+    labelled,
+    lines,
+    spans,
+    table,
+    tagged,
+    tags_of,
+    text,
+    turns,
+)
+from support.layout_table import TOPIC, Layout
+
+NAMES = sorted({label for _, label in labelled()})
+MARKED: Any = {"data.answer.spans.of": "text"}
+
+
+def code(label: str) -> int:
+    return NAMES.index(label)
+
+
+def marks(
+    found: Sequence[tuple[int, int, str]], keys: Sequence[str] = ("start", "end", "label")
+) -> list[dict[str, Any]]:
+    return [dict(zip(keys, mark, strict=True)) for mark in found]
+
+
+def archive(path: Path, files: dict[str, Sequence[Sequence[Any]]]) -> None:
+    with zipfile.ZipFile(path, "w") as book:
+        for name, rows in files.items():
+            stream = io.StringIO(newline="")
+            csv.writer(stream).writerows([("text", "label"), *rows])
+            book.writestr(name, stream.getvalue())
+
+
+def sheets(path: Path, tables: dict[str, Sequence[Sequence[str]]]) -> None:
+    """Write a workbook of several sheets, with the texts in the cells themselves."""
+    space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    with zipfile.ZipFile(path, "w") as book:
+        named = "".join(
+            f'<sheet name="{name}" sheetId="{at}" r:id="r{at}"/>'
+            for at, name in enumerate(tables, 1)
+        )
+        book.writestr(
+            "xl/workbook.xml",
+            f'<workbook {space} xmlns:r="{relation}"><sheets>{named}</sheets></workbook>',
+        )
+        parts = "".join(
+            f'<Relationship Id="r{at}" Target="worksheets/sheet{at}.xml"/>'
+            for at, _ in enumerate(tables, 1)
+        )
+        book.writestr("xl/_rels/workbook.xml.rels", f"<Relationships>{parts}</Relationships>")
+        for at, rows in enumerate(tables.values(), 1):
+            cells = "".join(
+                "<row>"
+                + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row)
+                + "</row>"
+                for row in rows
+            )
+            book.writestr(
+                f"xl/worksheets/sheet{at}.xml",
+                f"<worksheet {space}><sheetData>{cells}</sheetData></worksheet>",
+            )
+
+
+def named_beside(path: Path, file: str, names: str) -> None:
+    lines_or_table = [{"text": t, "label": code(l)} for t, l in labelled()]
+    path.mkdir()
+    if file.endswith(".jsonl"):
+        lines(path / file, lines_or_table)
+    else:
+        table(path / file, [(code(l) + 1, t[:20], t) for t, l in labelled()])
+    text(
+        path / names,
+        json.dumps({str(at): name for at, name in enumerate(NAMES)})
+        if names.endswith("json")
+        else "\n".join(NAMES),
+    )
+
+
+def tweets(path: Path) -> None:
+    """Write texts and numbers of labels line by line, with a mapping beside them."""
+    for place, cut in (
+        ("train", slice(0, 100)),
+        ("val", slice(100, 120)),
+        ("test", slice(120, 160)),
+    ):
+        text(path / f"{place}_text.txt", "".join(f"{t}\n" for t, _ in labelled()[cut]))
+        text(path / f"{place}_labels.txt", "".join(f"{code(l)}\n" for _, l in labelled()[cut]))
+    text(path / "mapping.txt", "".join(f"{at}\t{name}\n" for at, name in enumerate(NAMES)))
+
+
+def moses(path: Path) -> None:
+    for place, cut in (("dev", slice(0, 20)), ("test", slice(20, 40)), ("train", slice(40, 120))):
+        asked = [" ".join(question.split()) for question, _ in answered()[cut]]
+        text(path / f"{place}.en", "".join(f"{one}\n" for one in asked))
+        text(path / f"{place}.de", "".join(f"{one[::-1]}\n" for one in asked))
+
+
+def movies(path: Path) -> None:
+    for at, (sentence, label) in enumerate(labelled()):
+        text(path / ("train", "test")[at > 110] / label / f"{at}_7.txt", sentence)
+        text(path / "train" / "unsup" / f"{at}_0.txt", f"Nobody labelled {at}.")
+    text(path / "imdb.vocab", "a\nb\n")
+
+
+def datasets_disk(path: Path) -> None:
+    """Write what `DatasetDict.save_to_disk` writes, with the library's own format."""
+    import pyarrow as pa
+
+    features = {
+        "text": {"dtype": "string", "_type": "Value"},
+        "label": {"names": NAMES, "_type": "ClassLabel"},
+    }
+    for place, cut in (("train", slice(0, 120)), ("test", slice(120, 160))):
+        rows = [{"text": t, "label": code(l)} for t, l in labelled()[cut]]
+        found = pa.Table.from_pylist(rows).replace_schema_metadata(
+            {"huggingface": json.dumps({"info": {"features": features}})}
+        )
+        (path / place).mkdir(parents=True)
+        with (
+            pa.OSFile(str(path / place / "data-00000-of-00001.arrow"), "wb") as sink,
+            pa.ipc.new_stream(sink, found.schema) as writer,
+        ):
+            writer.write_table(found)
+        document(path / place / "state.json", {"_data_files": []})
+        document(path / place / "dataset_info.json", {"features": features})
+    document(path / "dataset_dict.json", {"splits": ["train", "test"]})
+
+
+def named_parquet(path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tags = sorted({tag for _, found in tagged() for tag in found})
+    feature = {"feature": {"names": tags, "_type": "ClassLabel"}, "_type": "Sequence"}
+    rows = [
+        {"tokens": words, "ner_tags": [tags.index(tag) for tag in found]}
+        for words, found in tagged()
+    ]
+    kept = {"huggingface": json.dumps({"info": {"features": {"ner_tags": feature}}})}
+    pq.write_table(pa.Table.from_pylist(rows).replace_schema_metadata(kept), path)
+
+
+def says(path: Path) -> None:
+    for name in NAMES:
+        found = [
+            {"id": str(at), "data": [{"text": t}], "isTemplate": False}
+            for at, (t, l) in enumerate(labelled())
+            if l == name
+        ]
+        path.joinpath("intents").mkdir(parents=True, exist_ok=True)
+        document(path / "intents" / f"{name}_usersays_en.json", found)
+        document(path / "intents" / f"{name}.json", {"name": name, "responses": []})
+    document(path / "agent.json", {"language": "en"})
+
+
+def in_template(path: Path, form: str) -> None:
+    lines(path, [{"text": form.format(q=q, a=a)} for q, a in answered()])
+
+
+def flagged(label: str) -> list[int]:
+    return [int(label == name) for name in NAMES]
+
+
+EXPORTS: tuple[Layout, ...] = (
+    Layout(name="spaced.csv", write=lambda p: table(p, [("Text ", " Label"), *labelled()]), kind="classification", says={"data.label.column": "Label"}),
+    Layout(name="quoted.tsv", write=lambda p: table(p, [("text", "label"), *((f'{t}\n"so"', l) for t, l in labelled())], delimiter="\t"), kind="classification", says={"data.sources.0.quoting": "double"}),
+    Layout(name="bars.txt", write=lambda p: text(p, "".join(f"{l} ||| {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="after.txt", write=lambda p: text(p, "".join(f"{t.replace(';', ',')};{l}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="fast_tab.txt", write=lambda p: text(p, "".join(f"__label__{l}\t{t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="fast.csv", write=lambda p: text(p, "".join(f"__label__{l} , {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="cooking", write=lambda p: [text(p / f"cooking.{place}", "".join(f"__label__{l} {t}\n" for t, l in labelled()[cut])) for place, cut in (("train", slice(0, 120)), ("valid", slice(120, 160)))], kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="conll.tsv", write=lambda p: text(p, "".join("".join(f"{w}\t{t}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged())), kind="extraction", says=MARKED),
+    Layout(name="first.bio", write=lambda p: text(p, "".join("".join(f"{t}\t{w}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged())), kind="extraction", says=MARKED),
+    Layout(name="wnut", write=lambda p: [text(p / name, "".join("".join(f"{w}\t{t}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged()[cut])) for name, cut in (("wnut17train.conll", slice(0, 80)), ("emerging.dev.conll", slice(80, 100)), ("emerging.test.annotated", slice(100, 120)))], kind="extraction", says=MARKED, splits="column"),
+    Layout(name="below.json", write=lambda p: document(p, {name: [t for t, l in labelled()[:157] if l == name] for name in NAMES}), kind="classification", says={**TOPIC}),
+    Layout(name="keys.json", write=lambda p: document(p, dict(labelled())), kind="classification", says={**TOPIC}),
+    Layout(name="one.zip", write=lambda p: archive(p, {"rows.csv": labelled()}), kind="classification", says={**TOPIC}),
+    Layout(name="two.zip", write=lambda p: archive(p, {"set/train.csv": labelled()[:120], "set/test.csv": labelled()[120:], "__MACOSX/set/._train.csv": []}), kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="splits.xlsx", write=lambda p: sheets(p, {"train": [("text", "label"), *labelled()[:120]], "test": [("text", "label"), *labelled()[120:]]}), kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="classes.xlsx", write=lambda p: sheets(p, {name: [("text",), *((t,) for t, l in labelled() if l == name)] for name in NAMES}), kind="classification", says={**TOPIC}),
+    Layout(name="id2label", write=lambda p: named_beside(p, "train.jsonl", "id2label.json"), kind="classification", says={"task.labels": NAMES}),
+    Layout(name="from_one", write=lambda p: named_beside(p, "train.csv", "classes.txt"), kind="classification", says={"task.labels": NAMES}),
+    Layout(name="tweets", write=tweets, kind="classification", says={"task.labels": NAMES}, splits="column"),
+    Layout(name="datasets", write=datasets_disk, kind="classification", says={"task.labels": NAMES}, splits="column"),
+    Layout(name="named.parquet", write=named_parquet, kind="extraction", says=MARKED),
+    Layout(name="moses", write=moses, kind="generation", says={"data.answer.column": "de"}, splits="files"),
+    Layout(name="movies", write=movies, kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="masked", write=lambda p: [csv_pairs(p / name, rows) for name, rows in (("train.csv", labelled()[:110]), ("test.csv", labelled()[110:]), ("test_masked_label.csv", [(t, NAMES[0]) for t, _ in labelled()[110:]]))], kind="classification", says={**TOPIC}, splits="files"),
+    Layout(name="agent", write=says, kind="classification", says={**TOPIC}),
+    Layout(name="two_flags.csv", write=lambda p: table(p, [("text", "billing", "delivery"), *((t, n % 2, n // 2 % 2) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),
+    Layout(name="object_flags.jsonl", write=lambda p: lines(p, [{"text": t, "labels": {name: name in tags_of(n) for name in ("plot", "cast", "music", "other")}} for n, (t, _) in enumerate(labelled())]), kind="multilabel", says={"task.labels": ["cast", "music", "other", "plot"]}),
+    Layout(name="cats.jsonl", write=lambda p: lines(p, [{"text": t, "cats": {name: float(name == l) for name in NAMES}} for t, l in labelled()]), kind="classification", says={"task.labels": NAMES}),
+    Layout(name="list_flags.jsonl", write=lambda p: lines(p, [{"text": t, "labels": [n & 1, n >> 1 & 1, 1]} for n, (t, _) in enumerate(labelled())]), kind="multilabel", says={"task.labels": ["0", "1", "2"]}),
+    Layout(name="list_codes.jsonl", write=lambda p: lines(p, [{"text": t, "labels": [n % 4, 4 + n % 3][: n % 2 + 1]} for n, (t, _) in enumerate(labelled())]), kind="multilabel"),
+    Layout(name="studio_stars.json", write=lambda p: document(p, [{"data": {"text": t}, "annotations": [{"result": [{"from_name": "stars", "type": "rating", "value": {"rating": code(l) + 1}}]}]} for t, l in labelled()]), kind="classification", says={"data.label.column": "stars"}),
+    Layout(name="prodigy_binary.jsonl", write=lambda p: lines(p, [{"text": t, "label": "SPAM", "answer": ("accept", "reject")[code(l) % 2]} for t, l in labelled()]), kind="classification", says={"task.labels": ["SPAM", "not SPAM"]}),
+    Layout(name="argilla1.jsonl", write=lambda p: lines(p, [{"text": t, "inputs": {"text": t}, "prediction": [{"label": l, "score": 0.9}], "annotation": l, "metadata": {}, "status": "Validated"} for t, l in labelled()]), kind="classification", says={**TOPIC}),
+    Layout(name="argilla2.jsonl", write=lambda p: lines(p, [{"id": str(n), "fields": {"text": t}, "responses": {"topic": [{"value": l, "status": "submitted"}]}, "suggestions": {}} for n, (t, l) in enumerate(labelled())]), kind="classification", says={"data.label.column": "topic"}),
+    Layout(name="argilla_feedback.jsonl", write=lambda p: lines(p, [{"text": t, "topic": [{"user_id": None, "value": "draft", "status": "discarded"}, {"user_id": None, "value": l, "status": "submitted"}], "topic-suggestion": "x", "metadata": "{}"} for t, l in labelled()]), kind="classification", says={"data.label.column": "topic", "task.labels": NAMES}),
+    Layout(name="argilla_spans.jsonl", write=lambda p: lines(p, [{"text": t, "spans.responses": [marks(found)], "spans.responses.users": ["u"], "spans.suggestion": None} for t, found in spans()]), kind="extraction", says=MARKED),
+    Layout(name="vertex.jsonl", write=lambda p: lines(p, [{"textContent": t, "classificationAnnotation": {"displayName": l}, "dataItemResourceLabels": {"aiplatform.googleapis.com/ml_use": "test" if n // 4 % 4 == 3 else "training"}} for n, (t, l) in enumerate(labelled())]), kind="classification", says={**TOPIC}, splits="column"),
+    Layout(name="vertex_spans.jsonl", write=lambda p: lines(p, [{"textContent": t, "textSegmentAnnotations": marks(found, ("startOffset", "endOffset", "displayName"))} for t, found in spans()]), kind="extraction", says=MARKED),
+    Layout(name="gliner.json", write=lambda p: document(p, [{"tokenized_text": w, "ner": [[at, at, tag[2:]] for at, tag in enumerate(t) if tag != "O"]} for w, t in tagged()]), kind="extraction", says=MARKED),
+    Layout(name="spert.json", write=lambda p: document(p, [{"tokens": w, "entities": [{"start": at, "end": at + 1, "type": tag[2:]} for at, tag in enumerate(t) if tag != "O"]} for w, t in tagged()]), kind="extraction", says=MARKED),
+    Layout(name="spacy2.json", write=lambda p: document(p, [{"id": n, "paragraphs": [{"sentences": [{"tokens": [{"orth": w, "ner": t.replace("B-", "U-")} for w, t in zip(*one, strict=True)]}]}]} for n, one in enumerate(tagged())]), kind="extraction", says=MARKED),
+    Layout(name="repeated.jsonl", write=lambda p: lines(p, [{"text": t, "entities": [{"text": t[a:b], "type": name} for a, b, name in found]} for t, found in spans()]), kind="extraction", says=MARKED),
+    Layout(name="places.jsonl", write=lambda p: lines(p, [{"text": t, "entities": [{"type": name, "pos": [a, b]} for a, b, name in found]} for t, found in spans()]), kind="extraction", says=MARKED),
+    Layout(name="inline.txt", write=lambda p: text(p, "".join(" ".join(f"<{t[2:]}>{w}</{t[2:]}>" if t != "O" else w for w, t in zip(*one, strict=True)) + "\n" for one in tagged())), kind="extraction", says=MARKED),
+    Layout(name="legacy.jsonl", write=lambda p: lines(p, [{"prompt": f"{t}\n\n###\n\n", "completion": f" {l}"} for t, l in labelled()]), kind="classification", says={"task.labels": NAMES}),
+    Layout(name="parts.jsonl", write=lambda p: lines(p, [{"messages": [{"role": "user", "content": [{"type": "text", "text": t}]}, {"role": "assistant", "content": l}]} for t, l in labelled()]), kind="classification", says={"task.labels": NAMES}),
+    Layout(name="fenced.jsonl", write=lambda p: lines(p, [{"messages": turns(t, '```json\n{"topic": "' + l + '"}\n```')} for t, l in labelled()]), kind="extraction", says={"task.schema.properties.topic.type": "string"}),
+    Layout(name="cohere.jsonl", write=lambda p: lines(p, [{"messages": [{"role": "System", "content": "Be kind."}, {"role": "User", "content": q}, {"role": "Chatbot", "content": a}]} for q, a in answered()]), kind="chat", says={"data.messages.roles.Chatbot": "assistant"}),
+    Layout(name="inst.jsonl", write=lambda p: in_template(p, "<s>[INST] {q} [/INST] {a} </s>"), kind="chat"),
+    Layout(name="chatml.jsonl", write=lambda p: in_template(p, "<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n{a}<|im_end|>\n"), kind="chat"),
+    Layout(name="llama3.jsonl", write=lambda p: in_template(p, "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{q}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n{a}<|eot_id|>"), kind="chat"),
+    Layout(name="guanaco.jsonl", write=lambda p: in_template(p, "### Human: {q}### Assistant: {a}"), kind="chat"),
+    Layout(name="alpaca_text.jsonl", write=lambda p: in_template(p, "Below is an instruction.\n\n### Instruction:\n{q}\n\n### Response:\n{a}"), kind="generation"),
+    Layout(name="alternate.jsonl", write=lambda p: lines(p, [{"id": str(n), "data": [q, a, "Sure?", "Yes."]} for n, (q, a) in enumerate(answered())]), kind="chat"),
+    Layout(name="history.json", write=lambda p: document(p, [{"instruction": "And then?", "input": "", "output": a[:20], "history": [[q, a]]} for q, a in answered()]), kind="chat"),
+    Layout(name="sql.json", write=lambda p: document(p, [{"db_id": ("shop", "school")[n % 2], "query": f"SELECT {n} FROM t", "question": q, "question_toks": q.split()} for n, (q, _) in enumerate(answered())]), kind="generation", says={"data.answer.column": "query"}),
+    Layout(name="ultra.jsonl", write=lambda p: lines(p, [{"instruction": q, "models": ["a", "b"], "completions": [{"response": a, "overall_score": 8.5}, {"response": f"No {n}", "overall_score": 3.0}]} for n, (q, a) in enumerate(answered())]), kind="preference"),
+    Layout(name="two_scores.jsonl", write=lambda p: lines(p, [{"history": q, "human_ref_A": a, "human_ref_B": f"No {n}", "labels": n % 2, "score_A": n % 2 + 1, "score_B": 2 - n % 2} for n, (q, a) in enumerate(answered())]), kind="preference"),
+    Layout(name="winners.csv", write=lambda p: table(p, [("prompt", "response_a", "response_b", "winner_model_a", "winner_model_b", "winner_tie"), *((json.dumps([q]), json.dumps([a]), json.dumps([f"No {n}"]), n % 2, 1 - n % 2, 0) for n, (q, a) in enumerate(answered()))]), kind="preference"),
+    Layout(name="choice.jsonl", write=lambda p: lines(p, [{"info": {"post": q}, "summaries": [{"text": a}, {"text": f"No {n}"}], "choice": n % 2} for n, (q, a) in enumerate(answered())]), kind="preference"),
+    Layout(name="rows.jsonl.gz", write=lambda p: p.write_bytes(gzip.compress("".join(json.dumps({"text": t, "label": l}) + "\n" for t, l in labelled()).encode())), kind="classification", says={**TOPIC}),
+)  # fmt: skip

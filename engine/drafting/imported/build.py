@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from engine.drafting.imported.configs import EXPRESSION, Config
+from engine.drafting.imported.columns import columns_of
+from engine.drafting.imported.configs import EXPRESSION, MODALITY, Config
 from engine.drafting.imported.keys import TABLES, why_left_out
 from engine.drafting.imported.sources import sources_of
 from engine.errors import RecipeError, Severity
@@ -102,6 +103,33 @@ def _refuse_other_trainings(config: Config) -> None:
             f"`{config.path.name}` trains by `{asked or 'reward_model'}`, and a recipe learns from rows alone",
             hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
         )
+    if modality := _modality(found):
+        raise RecipeError.one(
+            "R426",
+            f"`{config.path.name}` trains on {modality}, and a recipe learns from text",
+            hint="docs/how-to/choose-a-task-kind.md lists what a recipe can train",
+        )
+    rows = ("dataset", "train_dataset", "do_train")
+    if config.tool == "llamafactory" and not any(found.get(key) for key in rows):
+        raise RecipeError.one(
+            "R425",
+            f"`{config.path.name}` is no config that can be imported: it asks or exports a model and trains none",
+            hint="name the config of the training itself, which names its rows under `dataset`",
+        )
+
+
+def _modality(found: Mapping[str, Any]) -> str:
+    """Return what rows of another kind than text a config trains on; empty for text."""
+    if MODALITY in found:
+        return str(found[MODALITY])
+    keys = (
+        "processor_type",
+        "image_max_pixels",
+        "video_max_pixels",
+        "image_size",
+        "freeze_vision_tower",
+    )
+    return "images or sounds" if any(found.get(key) for key in keys) else ""
 
 
 def _fill(draft: _Draft) -> None:
@@ -115,6 +143,8 @@ def _fill(draft: _Draft) -> None:
         draft.value["task"]["system"] = system
     _base_model(draft, found)
     draft.value["data"] = {"sources": sources}
+    for place, value in columns_of(draft.config).items():
+        draft.put(place, value)
     if "max_samples" in found:
         draft.put("data.sample", {"rows": found["max_samples"]})
     _splits(draft, found)
@@ -132,6 +162,14 @@ def _fill(draft: _Draft) -> None:
     _batches(draft, found)
     _preference(draft, found, kind)
     _precision(draft, found)
+    _hosted(draft, found)
+    metric = KINDS[kind].draft
+    if metric.metric:
+        bound = "max" if metric.threshold > 1 else "min"
+        draft.put("acceptance.metrics", {metric.metric: {bound: metric.threshold}})
+
+
+def _hosted(draft: _Draft, found: Mapping[str, Any]) -> None:
     if isinstance(hosted := found.get("fine_tuned_model"), str):
         draft.value["baselines"] = [
             "majority",
@@ -147,10 +185,6 @@ def _fill(draft: _Draft) -> None:
         draft.result.notes.append(
             "the hosted model is a baseline: it is asked the same holdout rows, which are sent to it"
         )
-    metric = KINDS[kind].draft
-    if metric.metric:
-        bound = "max" if metric.threshold > 1 else "min"
-        draft.put("acceptance.metrics", {metric.metric: {bound: metric.threshold}})
 
 
 def _base_model(draft: _Draft, found: Mapping[str, Any]) -> None:
@@ -289,7 +323,9 @@ def _modules(value: Any) -> Any:
     if value is True or value in ("all", "all-linear"):
         return "all_linear"
     if isinstance(value, str):
-        return [one.strip() for one in value.split(",")]
+        # A pattern over the names of modules says less than their list, and would be matched otherwise.
+        names = [one.strip() for one in value.split(",")]
+        return names if all(re.fullmatch(r"\w+", name) for name in names) else None
     return list(value) if isinstance(value, list) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,12 @@ CALLS: Final = frozenset(
     }
 )  # fmt: skip
 """Calls of a training script whose arguments are settings."""
+NO_TEXT: Final = {
+    "UnslothVisionDataCollator": "images", "Audio": "sounds", "WhisperProcessor": "sounds",
+    "SentenceTransformerTrainer": "embeddings", "FastSentenceTransformer": "embeddings",
+}  # fmt: skip
+"""Calls of a script that trains on, or makes, other things than text."""
+MODALITY: Final = "modality"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +46,12 @@ def read_config(path: Path) -> Config:
     try:
         text = read_text(path)
         if path.suffix == ".py":
-            return Config(tool="unsloth", path=path, settings=dict(_of_script(text)))
+            return Config(tool="unsloth", path=path, settings=_first(_of_script(text)))
         value = parse_json(text) if path.suffix in (".json", ".ipynb") else yaml.safe_load(text)
     except (OSError, ValueError, SyntaxError, yaml.YAMLError, RecursionError) as error:
         raise _unknown(path, f"it cannot be read: {error}") from error
     if path.suffix == ".ipynb":
-        return Config(tool="unsloth", path=path, settings=dict(_of_notebook(value)))
+        return Config(tool="unsloth", path=path, settings=_first(_of_notebook(value)))
     if not isinstance(value, Mapping):
         raise _unknown(path, "it is no mapping of keys")
     settings = {str(key): one for key, one in value.items()}
@@ -54,6 +60,18 @@ def read_config(path: Path) -> Config:
     if str(settings.get("object", "")).startswith("fine_tuning.job"):
         return Config(tool="openai", path=path, settings=_flat_job(settings))
     return Config(tool=_tool(settings, path), path=path, settings=settings)
+
+
+def _first(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the first value of each name that is known without running the script.
+
+    Most notebooks load what they have trained again, further down: that is another model.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if found.get(name, EXPRESSION) is EXPRESSION:
+            found[name] = value
+    return found
 
 
 def _unknown(path: Path, why: str) -> RecipeError:
@@ -134,6 +152,8 @@ def _of_script(text: str) -> Iterator[tuple[str, Any]]:
         called = (
             node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         )
+        if called in NO_TEXT:
+            yield MODALITY, NO_TEXT[called]
         if called == "load_dataset":
             yield (
                 "load_dataset",

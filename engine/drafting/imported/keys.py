@@ -50,6 +50,7 @@ AXOLOTL: Final[Mapping[str, str]] = {
     "train_on_inputs": "method.loss_on",
     "datasets": "data.sources",
     "pretraining_dataset": "data.sources",
+    "test_datasets": "data.sources",
     "val_set_size": "splits.validation",
     "sequence_len": "method.max_length",
     "sample_packing": "method.packing",

@@ -12,8 +12,24 @@ from engine.files.reading import read_json
 from engine.recipe.formats import format_of
 
 Source = dict[str, Any]
+KNOWN_TYPES: Final = re.compile(
+    r"chat_template|sharegpt|chatml|alpaca|completion|custom|pretrain|None|llama3"
+)
+COLUMN_KEYS: Final = (
+    *(
+        "field",
+        "field_messages",
+        "message_field_role",
+        "message_field_content",
+        "message_property_mappings",
+    ),
+    *("roles", "field_prompt", "field_chosen", "field_rejected", "field_system"),
+)
+"""Keys of an entry that say which columns hold what (`engine.drafting.imported.columns`)."""
 Found = tuple[str, list[Source], list[str]]
 """Kind of task, sources, notes."""
+READERS: Final = ("csv", "json", "parquet", "text")
+"""Names that `load_dataset` has for files, which name no data set."""
 INFO: Final = "dataset_info.json"
 ENTRY_KEYS: Final = {
     "path": "the source's hub or path", "data_files": "path", "name": "config", "split": "split",
@@ -43,31 +59,46 @@ def _hub_or_path(name: str, folder: Path) -> Source:
 
 
 def _of_axolotl(config: Config, found: Mapping[str, Any]) -> Found:
-    entries = found.get("datasets") or found.get("pretraining_dataset") or []
-    entries = [entries] if isinstance(entries, str | Mapping) else list(entries)
-    sources, notes, types = [], [], []
-    for at, entry in enumerate(entries):
-        given = {"path": entry} if isinstance(entry, str) else dict(entry)
-        source = _hub_or_path(str(given.get("path", "data/rows.jsonl")), config.path.parent)
-        files = given.get("data_files")
-        if files and "path" in source:
-            source = {"path": str(files[0] if isinstance(files, list) else files)}
-        elif "hub" in source:
-            source |= {"file": str(files[0] if isinstance(files, list) else files)} if files else {}
-            source |= {"config": str(given["name"])} if given.get("name") else {}
-            # `train[:1%]` is a part of a split, which `data.sample` draws.
-            split = str(given.get("split") or "train").split("[")[0]
-            source |= {} if files else {"split": split}
-        sources.append(source)
-        types.append(
-            str(given.get("type") if not isinstance(given.get("type"), Mapping) else "custom")
-        )
-        left = [key for key in given if key not in ENTRY_KEYS]
-        notes += [
-            f"datasets[{at}].{key} is left out: the shape of the rows says it, else data.messages or data.pair"
-            for key in left
-        ]
+    trained = entries_of(found.get("datasets") or found.get("pretraining_dataset"))
+    tested = entries_of(found.get("test_datasets"))
+    sources, notes = [], []
+    for into, entries in (("train", trained), ("holdout", tested)):
+        name = "datasets" if into == "train" else "test_datasets"
+        for at, entry in enumerate(entries):
+            source = _source_of(entry, config.path.parent)
+            sources.append({**source, "into": into} if tested else source)
+            notes += [
+                f"{name}[{at}].{key} is left out: the shape of the rows says it, else data.messages or data.pair"
+                for key in entry
+                if key not in ENTRY_KEYS and key not in COLUMN_KEYS
+            ]
+    types = [
+        str(e.get("type")) if not isinstance(e.get("type"), Mapping) else "custom" for e in trained
+    ]
+    notes += [
+        f"datasets[{at}].type `{one}` lays rows out in a way of its own: look at task.kind and the columns"
+        for at, one in enumerate(types)
+        if not KNOWN_TYPES.match(one)
+    ]
     return _kind_of_types(types, config, is_text="pretraining_dataset" in found), sources, notes
+
+
+def entries_of(value: object) -> list[dict[str, Any]]:
+    """Return the entries of a list of data sets of Axolotl, each with its keys."""
+    entries = [value] if isinstance(value, str | Mapping) else list(value or [])  # type: ignore[call-overload]
+    return [{"path": one} if isinstance(one, str) else dict(one) for one in entries]
+
+
+def _source_of(given: Mapping[str, Any], folder: Path) -> Source:
+    source = _hub_or_path(str(given.get("path", "data/rows.jsonl")), folder)
+    files = given.get("data_files")
+    if "hub" not in source:
+        return {"path": str(files[0] if isinstance(files, list) else files)} if files else source
+    source |= {"file": str(files[0] if isinstance(files, list) else files)} if files else {}
+    source |= {"config": str(given["name"])} if given.get("name") else {}
+    # `train[:1%]` is a part of a split, which `data.sample` draws.
+    split = str(given.get("split") or "train").split("[")[0]
+    return source | ({} if files else {"split": split})
 
 
 def _kind_of_types(types: list[str], config: Config, *, is_text: bool) -> str:
@@ -75,8 +106,10 @@ def _kind_of_types(types: list[str], config: Config, *, is_text: bool) -> str:
         return "preference"
     if is_text or any(one.startswith("completion") or one == "pretrain" for one in types):
         return "text"
-    is_chat = any(re.match(r"chat_template|sharegpt|chatml|input_output", one) for one in types)
-    return "chat" if is_chat or not any(one.startswith("alpaca") for one in types) else "generation"
+    is_chat = any(
+        re.match(r"chat_template|sharegpt|chatml|input_output|None", one) for one in types
+    )
+    return "chat" if is_chat or not types else "generation"
 
 
 def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
@@ -124,9 +157,12 @@ def _of_unsloth(config: Config, found: Mapping[str, Any]) -> Found:
     words = [one for one in given if isinstance(one, str)]
     more = next((one for one in given if isinstance(one, Mapping)), {})
     files = more.get("data_files")
-    if isinstance(files, str):
-        return kind, [{"path": files}], []
-    if not words:
+    # Of several files the first, of files by split those to train on.
+    files = files.get("train", "") if isinstance(files, Mapping) else files
+    files = files[0] if isinstance(files, list) and files else files
+    if isinstance(files, str) and files:
+        return kind, [_hub_or_path(files, config.path.parent)], []
+    if not words or words[0] in READERS:
         return kind, [], []
     source = _hub_or_path(words[0], config.path.parent)
     if "hub" in source:

@@ -18,7 +18,7 @@ Run = Callable[..., Outcome]
 
 AXOLOTL = {
     "base_model": "owner/model", "adapter": "qlora", "load_in_4bit": True, "lora_r": 32, "lora_alpha": 64,
-    "lora_dropout": 0.05, "lora_target_linear": True, "datasets": [{"path": "owner/rows", "type": "alpaca", "split": "train[:1%]", "field": "x"}],
+    "lora_dropout": 0.05, "lora_target_linear": True, "datasets": [{"path": "owner/rows", "type": "alpaca", "split": "train[:1%]", "shards": 2}],
     "val_set_size": 0.05, "sequence_len": 2048, "sample_packing": False, "micro_batch_size": 2,
     "gradient_accumulation_steps": 4, "num_epochs": 3, "learning_rate": "2e-4", "lr_scheduler": "cosine",
     "warmup_ratio": 0.1, "weight_decay": 0.0, "bf16": "auto", "wandb_project": "x", "output_dir": "./out",
@@ -54,6 +54,22 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
         "method.kind": "full", "task.kind": "chat", "data.sources": [{"path": "rows.jsonl"}]}),
     ("text.yaml", yaml.safe_dump({**AXOLOTL, "datasets": None, "pretraining_dataset": [{"path": "owner/rows", "name": "en"}], "sample_packing": True}), {
         "task.kind": "text", "method.packing": True, "data.sources": [{"hub": "owner/rows", "config": "en", "split": "train"}]}),
+    ("columns.yaml", yaml.safe_dump({**AXOLOTL, "datasets": [{"path": "owner/rows", "type": "chat_template", "field_messages": "talk", "roles": {"user": ["USER"], "assistant": ["BOT"]}, "message_property_mappings": {"role": "who", "content": "what"}}]}), {
+        "task.kind": "chat", "data.messages": {"column": "talk", "role": "who", "content": "what", "roles": {"USER": "user", "BOT": "assistant"}}}),
+    ("custom.yaml", yaml.safe_dump({**AXOLOTL, "datasets": [{"path": "rows.jsonl", "type": {"field_instruction": "ask", "field_input": "about", "field_output": "reply", "format": "{instruction}: {input}"}}]}), {
+        "task.kind": "generation", "task.input": "{ask}\n{about}", "data.answer": {"column": "reply"}}),
+    ("pairs.yaml", yaml.safe_dump({**AXOLOTL, "rl": "dpo", "datasets": [{"path": "owner/rows", "type": "chat_template.default", "field_messages": "talk", "field_chosen": "good", "field_rejected": "bad"}]}), {
+        "task.kind": "preference", "data.pair": {"prompt": "talk", "chosen": "good", "rejected": "bad"}}),
+    ("field.yaml", yaml.safe_dump({**AXOLOTL, "datasets": [{"path": "owner/rows", "type": "completion", "field": "body"}]}), {
+        "task.kind": "text", "task.input": "{body}"}),
+    ("tested.yaml", yaml.safe_dump({**AXOLOTL, "test_datasets": [{"path": "owner/rows", "type": "alpaca", "split": "test"}]}), {
+        "splits.by": "files", "data.sources.1": {"hub": "owner/rows", "split": "test", "into": "holdout"}}),
+    ("pattern.yaml", yaml.safe_dump({**AXOLOTL, "lora_target_linear": None, "lora_target_modules": "model.layers.[\\d]+.(up|down)_proj"}), {
+        "method.target_modules": None}),
+    ("again.py", SCRIPT + "\nif False:\n    model = FastLanguageModel.from_pretrained(model_name='my_lora', max_seq_length=2048)\n", {
+        "base_model.hub": "owner/model"}),
+    ("csv.py", SCRIPT.replace('load_dataset("owner/rows", split="train")', 'load_dataset("csv", data_files={"train": ["rows.csv"]})'), {
+        "data.sources": [{"path": "rows.csv"}]}),
     ("llamafactory.yaml", yaml.safe_dump(LLAMAFACTORY), {
         "task.kind": "preference", "method.preference": {"loss": "orpo", "beta": 0.1}, "data.sample.rows": 500, "backend.precision": "bf16",
         "data.sources": [{"path": "data/pairs.json"}], "method.target_modules": "all_linear"}),
@@ -116,7 +132,7 @@ def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run)
     shown = " ".join(run("import", "axolotl.yaml").out.split())
 
     assert "seqence_len not a key that is known here" in shown
-    assert "note: datasets[0].field is left out" in shown
+    assert "note: datasets[0].shards is left out" in shown
 
 
 @pytest.mark.parametrize(
@@ -130,6 +146,15 @@ def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run)
         ("a.py", "def (", "R425"),
         ("a.yaml", yaml.safe_dump({**LLAMAFACTORY, "stage": "rm"}), "R426"),
         ("a.yaml", yaml.safe_dump({**AXOLOTL, "rl": "grpo"}), "R426"),
+        ("a.yaml", yaml.safe_dump({**AXOLOTL, "processor_type": "AutoProcessor"}), "R426"),
+        ("a.yaml", yaml.safe_dump({**LLAMAFACTORY, "image_max_pixels": 262144}), "R426"),
+        ("a.py", f"{SCRIPT}\nrows.cast_column('audio', Audio(sampling_rate=16000))\n", "R426"),
+        (
+            "a.yaml",
+            "model_name_or_path: owner/model\ntemplate: qwen\ninfer_backend: huggingface\n",
+            "R425",
+        ),
+        ("a.yaml", "model_name_or_path: owner/model\ntemplate: qwen\nexport_dir: out\n", "R425"),
     ],
 )
 def test_other_files_are_refused_and_nothing_is_written(

@@ -23,6 +23,7 @@ from engine.review.repository import Repository
 COMMITTED = "what is committed is another version than the file on the disk, and was not compared"
 STAGED = "what is staged is another version than the file on the disk, and was not compared"
 ABSENT = "it is not checked out here, so it was not compared"
+UNTRACKED = "git no longer keeps it, and only the file that is left on the disk was compared"
 UNWATCHED = "git is configured not to look at it, and its file is not what is committed"
 IN_SUBMODULE: Final = "its submodule moved, and what is in one is compared in its own repository"
 _ALIKE: Final = 0.2
@@ -176,6 +177,7 @@ def _hidden_files(repository: Repository, commit: str) -> Mapping[str, str]:
     return {
         **dict.fromkeys(sorted(staged & unstaged), STAGED),
         **dict.fromkeys(sorted(committed & (since | unstaged)), COMMITTED),
+        **{path: UNTRACKED for path in sorted(committed | staged) if repository.is_left(path)},
         **dict(_unwatched(repository, head, committed | staged)),
     }
 

@@ -263,6 +263,10 @@ class Repository:
         """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""
         return tuple(path for path, entry in self._staged.items() if not entry.is_watched)
 
+    def is_left(self, path: str) -> bool:
+        """Return whether git does not keep a file that is on the disk."""
+        return path not in self._staged and (self.root / path).is_file()
+
     def is_left_out(self, path: Path) -> bool:
         """Return whether git has a file that it does not check out (sparse checkout)."""
         steps = self.target_now(path).steps

@@ -76,7 +76,11 @@ def _all() -> tuple[Situation, ...]:
         ("not checked out (sparse)", nothing, t.sparse, UNKNOWN, 1),
         ("its rows not checked out (sparse)", s.move_rows, s.sparse_without_rows, GREEN, 0),
         ("rows skipped by git, and fewer", nothing, s.rows_not_watched, UNKNOWN, 1),
-        ("no longer tracked, and ignored", nothing, s.no_longer_tracked, GONE, 1),
+        ("no longer tracked, and ignored", nothing, s.no_longer_tracked(t.RECIPE), GONE, 1),
+        ("its lock no longer tracked, and left on the disk", t.sound_lock, s.no_longer_tracked(k.LOCK), UNKNOWN, 1),
+        ("its rows no longer tracked, and left on the disk", nothing, s.no_longer_tracked(t.ROWS), UNKNOWN, 1),
+        ("its parent no longer tracked, and left on the disk", k.by_a_parent,
+         s.no_longer_tracked("shared/parent.yaml"), UNKNOWN, 1),
         # Clones, branches and merges.
         ("a clone of one branch, without --from", nothing, s.single_branch, REFUSED, 2),
         ("a shallow clone, without --from", nothing, s.shallow_single_branch, REFUSED, 2),

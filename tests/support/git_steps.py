@@ -6,7 +6,7 @@ import subprocess
 
 from support.git_repository import Git
 from support.recipe_pairs import CASES
-from support.review_team import HARMLESS, LOWER, RECIPE, ROWS, Team, fewer
+from support.review_team import HARMLESS, LOWER, RECIPE, ROWS, Step, Team, fewer
 
 
 def lowered(team: Team) -> None:
@@ -217,9 +217,12 @@ def move_rows(team: Team) -> None:
     team.git.edit(RECIPE, "path: tickets.csv", "path: ../data/rows.csv")
 
 
-def no_longer_tracked(team: Team) -> None:
-    team.git.write({".gitignore": "tickets.yaml\n"})
-    team.git.run("rm", "--quiet", "--cached", RECIPE)
+def no_longer_tracked(path: str) -> Step:
+    def done(team: Team) -> None:
+        team.git.write({".gitignore": f"{path}\n"})
+        team.git.run("rm", "--quiet", "--cached", path)
+
+    return done
 
 
 def intended(team: Team) -> None:

@@ -71,15 +71,23 @@ def recorded_outlook(recipe: Recipe, recorded: Membership) -> Recorded | None:
     return None if prepared is None else prepared.summary.recorded
 
 
-def divided(recipe: Recipe, recorded: Membership | None, *, most_bytes: int) -> Prepared | None:
-    """The splits as a run would draw them; None where only a run can tell: see `recorded_outlook`."""
-    sources = recipe.data.sources
-    if not all(map(_is_light, sources)) or _bytes(sources) > most_bytes:
+def divided(
+    recipe: Recipe, recorded: Membership | None, *, most_bytes: int, with_extras: bool = False
+) -> Prepared | None:
+    """The splits as a run would draw them; None where only a run can tell: see `recorded_outlook`.
+
+    `with_extras` reads Parquet and languages too, by libraries that a plan does not load, where they are installed.
+    """
+    sources, checks = recipe.data.sources, recipe.data.checks
+    readable = _is_readable if with_extras else _is_light
+    if not all(map(readable, sources)) or _bytes(sources) > most_bytes:
         return None
-    if any(getattr(recipe.data.checks, check) == "drop" for check in HEAVY):
+    has_languages = with_extras and find_spec("py3langid") is not None
+    heavy = ("label_errors",) if has_languages else HEAVY
+    if any(getattr(checks, check) == "drop" for check in heavy):
         return None
     # ftfy is an extra: a plan or a review without it leaves such rows to the run.
-    if recipe.data.checks.mojibake == "drop" and find_spec("ftfy") is None:
+    if checks.mojibake == "drop" and find_spec("ftfy") is None:
         return None
     progress = SilentProgress()
     try:
@@ -130,11 +138,22 @@ def _first(fetched: Fetched) -> Mapping[str, Any]:
 
 def _is_light(source: Source) -> bool:
     """A local file in a format that is read without heavy libraries."""
+    return _format(source) not in (None, "parquet")
+
+
+def _is_readable(source: Source) -> bool:
+    """A local file in a format for which the library is here."""
+    found = _format(source)
+    return found is not None and (found != "parquet" or find_spec("pyarrow") is not None)
+
+
+def _format(source: Source) -> str | None:
+    """The format of a local file; None of anything else, and of a file that may not be read."""
     if not isinstance(source.ref, PathRef) or source.ref.withheld:
-        return False
+        return None
     if any(isinstance(one.ref, PathRef) and one.ref.withheld for one in source.columns):
-        return False
-    return format_of(source.ref.path.name, source.format) not in (None, "parquet")
+        return None
+    return format_of(source.ref.path.name, source.format)
 
 
 def _bytes(sources: tuple[Source, ...]) -> int:

@@ -145,7 +145,8 @@ def _weighs(rows: JudgedRows, versions: Versions) -> bool:
         return True
     if not rows.come:
         return False
-    only_grew = all(one.old is not None and one.same_place for one in versions.sources)
+    is_same = all(one.old is not None and one.same_place for one in versions.sources)
+    only_grew = is_same and not rows.rewritten
     is_small = rows.come <= MOST_NEW * rows.now
     return not (only_grew and is_small and _cause(versions) in {s.path for s in versions.sources})
 

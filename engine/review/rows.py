@@ -69,6 +69,8 @@ class JudgedRows:
     """That judge now."""
     repeated: int = 0
     """They judge more often than before."""
+    rewritten: int = 0
+    """Texts of any split that are gone, where rows come and none that judged is gone: the data did not only grow."""
 
     @property
     def kept(self) -> int:
@@ -131,11 +133,13 @@ class RowDivider:
             for found, side in ((before, old), (after, new))
         )
         both = was.keys() & now.keys()
+        gone, come = was.keys() - now.keys(), now.keys() - was.keys()
         return JudgedRows(
             rows=len(was),
-            gone=len(was.keys() - now.keys()),
+            gone=len(gone),
             otherwise=sum(was[text].keys() != now[text].keys() for text in both),
-            come=len(now.keys() - was.keys()),
+            come=len(come),
+            rewritten=len(_texts(before) - _texts(after)) if come and not gone else 0,
             now=len(now),
             repeated=sum(now[text].total() > was[text].total() for text in both),
         )
@@ -176,7 +180,7 @@ class RowDivider:
             return "its lock cannot be read"
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
-        prepared = divided(_without_doubts(local), recorded, most_bytes=size)
+        prepared = divided(_without_doubts(local), recorded, most_bytes=size, with_extras=True)
         return "its rows cannot be divided here" if prepared is None else prepared
 
 
@@ -202,6 +206,11 @@ def _answers(prepared: Prepared, *, folds: int) -> dict[bytes, Counter[str]]:
     for row in _judging(prepared, folds):
         found.setdefault(content_key(row.input), Counter())[_answer(row)] += 1
     return found
+
+
+def _texts(prepared: Prepared) -> set[bytes]:
+    """The keys of all rows that are in a split."""
+    return {content_key(row.input) for row in chain.from_iterable(_splits(prepared).values())}
 
 
 def _judging(prepared: Prepared, folds: int) -> Iterable[Example]:

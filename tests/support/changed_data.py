@@ -202,9 +202,21 @@ def made_row(number: int, draw: random.Random) -> Row:
     }
 
 
+def parquet_of(rows: list[dict[str, Any]]) -> bytes:
+    from pyarrow import BufferOutputStream, Table  # only where a file is one
+    from pyarrow.parquet import write_table
+
+    stream = BufferOutputStream()
+    write_table(Table.from_pylist(rows), stream)
+    found: bytes = stream.getvalue().to_pybytes()
+    return found
+
+
 def file_bytes(rows: list[dict[str, Any]], how: str) -> bytes:
     if how == "jsonl":
         return lines_of(rows)
+    if how == "parquet":
+        return parquet_of(rows)
     stream = io.StringIO()
     writer = csv.DictWriter(
         stream,

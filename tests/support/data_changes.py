@@ -182,6 +182,11 @@ def _as_json_lines(edit: Edit) -> None:
         _renamed(edit.new, source, source["path"].replace(".csv", ".jsonl"), "jsonl")
 
 
+def _as_parquet(edit: Edit) -> None:
+    for source in edit.new.sources:
+        _renamed(edit.new, source, source["path"].replace(".csv", ".parquet"), "parquet")
+
+
 def _renamed(one: Version, source: dict[str, Any], name: str, how: str) -> None:
     one.files[name] = one.files.pop(source["path"])
     source["path"] = name
@@ -274,6 +279,7 @@ def _header_written_out(edit: Edit) -> None:
 HARMLESS: Final[Mapping[str, Change]] = {
     "gzip": _gzipped,
     "JSON lines": _as_json_lines,
+    "Parquet": _as_parquet,
     "another name": _by_another_name,
     "two files": _in_two_files,
     "columns renamed": _columns_renamed,

@@ -90,7 +90,7 @@ def judges(side: Side) -> Judges | None:
     # A lock of another draw holds nothing: the next run draws anew.
     holds = lock is not None and needs_record(recipe.splits)
     recorded = recorded_rows(recipe, lock) if lock is not None and holds else None
-    prepared = divided(recipe, recorded, most_bytes=1_000_000)
+    prepared = divided(recipe, recorded, most_bytes=1_000_000, with_extras=True)
     if prepared is None:
         return None
     parts = (prepared.train, prepared.validation, prepared.holdout)

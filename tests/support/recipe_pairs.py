@@ -255,7 +255,7 @@ def accepted_run(
 
 def made_lock(recipe: Recipe) -> Lock:
     """Return the lock that a first run of a recipe would write."""
-    prepared = divided(recipe, None, most_bytes=1_000_000)
+    prepared = divided(recipe, None, most_bytes=1_000_000, with_extras=True)
     assert prepared is not None
     members = membership_to_json(prepared.membership)
     counts = {split.name: split.rows for split in prepared.summary.splits}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 import yaml
 
@@ -16,7 +17,7 @@ from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.evidence import Recorded
 from engine.pipeline import data_outlook
-from engine.pipeline.data_outlook import HEAVY, WATCHING, recorded_outlook, shapes
+from engine.pipeline.data_outlook import HEAVY, WATCHING, divided, recorded_outlook, shapes
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, Recipe
 from engine.render.progress import SilentProgress
@@ -88,6 +89,26 @@ def test_dropped_mojibake_is_left_to_the_run_where_ftfy_is_absent(
     monkeypatch.setitem(sys.modules, "ftfy", None)
 
     assert recorded_outlook(recipe, NOTHING) is None
+
+
+def test_a_review_reads_parquet_and_languages_where_their_libraries_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, labels = map(list, zip(*rows(140), strict=True))
+    table = pyarrow.table({"text": texts, "label": labels})
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet")
+    checks = {**BASE["data"].get("checks", {}), "leakage": "warn", "languages": "drop"}
+    data = {"sources": [{"path": "rows.parquet"}], "checks": checks}
+    recipe = recipe_of(tmp_path, data=data)
+
+    def is_divided(**words: bool) -> bool:
+        return divided(recipe, None, most_bytes=1_000_000, **words) is not None
+
+    assert (is_divided(), is_divided(with_extras=True)) == (False, True)
+    for library in ("pyarrow", "py3langid"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, library, None)
+            assert not is_divided(with_extras=True)
 
 
 def test_rows_that_cannot_be_read_are_left_to_the_run(tmp_path: Path) -> None:

@@ -101,6 +101,16 @@ def test_the_share_of_new_judges_is_reported(tmp_path: Path) -> None:
     assert found.says.startswith("`more.csv`: 40 of 70 rows that judge are new; ")
 
 
+def test_rows_that_are_rewritten_until_they_judge_are_no_growth(tmp_path: Path) -> None:
+    name = "characters nobody sees"
+    (pair, *_) = pairs(0, {name: MORE_WEAKENINGS[name]}, ["random shares"])
+
+    result = reviewed(pair, tmp_path)
+
+    assert result.gate is Gate.WEAKER
+    assert "6 of 24 rows that judge are new" in result.findings[0].says
+
+
 @pytest.mark.parametrize("way", ["stratified sizes", "random sizes"])
 def test_sizes_that_the_rows_no_longer_give_are_not_known(way: str, tmp_path: Path) -> None:
     old = version(way, random.Random(SEED))

@@ -16,14 +16,16 @@ from engine.recipe.sweeps import methods_of
 from engine.training.fit import refuse_unfit
 
 FACTS = "base_check.json"
+VOCABULARY_REVISION = 2
+"""Bumped when the same vocabulary would now be judged otherwise."""
 
 
 def check_base_model(context: StageContext, base: Path) -> None:
     """Refuse a base model in the folder `base` that cannot be what it says; note what is merely odd.
 
     Raises:
-        StageError: X604, X692, X693, X770, X771, X773, X774 what the files hold; X772 what the GGUF converter does
-            not know; X730, X731 what the method asks of it.
+        StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845 what the files hold; X772, X844 what the GGUF
+            converter and llama.cpp do not know; X730, X731 what the method asks of it.
 
     """
     from engine.runtime.models import base_check  # brings torch
@@ -49,12 +51,29 @@ def check_base_model(context: StageContext, base: Path) -> None:
 
 def _check_converter(context: StageContext, base: Path, rows: str) -> None:
     from engine.parity.files import TOOLS
-    from engine.runtime.gguf.convert import check_vocabulary  # brings torch
+    from engine.parity.vocabulary import vocabulary_notes
+    from engine.runtime.rendering.chat import load_chat  # brings transformers
+
+    has_turns = context.recipe.task.spec.has_turns
 
     def build(folder: Path) -> None:
-        check_vocabulary(base)
-        (folder / FACTS).write_text("[]", encoding="utf-8")
+        found = vocabulary_notes(
+            base,
+            load_chat(base, asks=has_turns),
+            has_turns=has_turns,
+            threads=context.device.threads,
+            progress=context.progress,
+        )
+        lines = [one.headline() for one in found]
+        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
 
     versions = {tool: version_of(tool) for tool in TOOLS}
-    payload = {"base_model": context.base_model, "rows": rows, "versions": versions}
-    context.cached("vocabulary_check", payload, build)
+    payload = {
+        "base_model": context.base_model,
+        "rows": rows,
+        "versions": versions,
+        "has_turns": has_turns,
+        "revision": VOCABULARY_REVISION,
+    }
+    for line in read_json(context.cached("vocabulary_check", payload, build), FACTS):
+        context.progress.note(str(line))

@@ -6,12 +6,13 @@ this table, `tests/functional/faults/test_seeded.py` runs it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
-from support.fault_seeds import in_first_step, in_merge, twice
+from support.fault_seeds import in_first_step, in_merge, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS
-from support.faults_of_machines import OF_MACHINES
-from support.faults_of_texts import OF_TEXTS
+from support.faults_of_machines import OF_MACHINES, swapped
+from support.faults_of_texts import OF_TEXTS, swallowing
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
@@ -39,6 +40,7 @@ from support.seeded_faults import (
     to_four_bits,
     weights,
     without,
+    write,
 )
 from support.seeded_trainer import second_passes, without_gradient
 
@@ -103,8 +105,19 @@ FAULTS: Mapping[str, Fault] = {
                 ),
                 code="X692",
             ),
+            "two words in each other's place": noted(settings("tokenizer.json", swapped), "X841"),
+            "merges are missing": noted(
+                settings(
+                    "tokenizer.json",
+                    lambda found: found["model"].update(merges=found["model"]["merges"][:20]),
+                ),
+                "X841",
+            ),
+            "vocab.json of another model": noted(
+                write("vocab.json", json.dumps({"a": 5, "b": 6})), "X841"
+            ),
         },
-        missed="another tokenizer of the same size",
+        missed="another tokenizer of the same size, where nothing in it is out of order",
     ),
     "F22": Fault(
         name="weights and configuration are of different models",
@@ -154,6 +167,20 @@ FAULTS: Mapping[str, Fault] = {
                     ),
                 ),
                 code="X772",
+            ),
+            "a mark that swallows white space": Seed(
+                prepare=both(recipe(export=GGUF), settings("tokenizer.json", swallowing)),
+                code="X844",
+            ),
+            "a class that reads texts otherwise": Seed(
+                prepare=both(
+                    recipe(export=GGUF),
+                    settings(
+                        "tokenizer_config.json",
+                        lambda found: found.update(tokenizer_class="LlamaTokenizer"),
+                    ),
+                ),
+                code="X844",
             ),
         },
     ),

@@ -42,6 +42,13 @@ def without_token(name: str) -> Callable[[dict[str, Any]], object]:
     return change
 
 
+def swallowing(found: dict[str, Any]) -> None:
+    """Have the end of a turn take the white space before it away."""
+    for one in found["added_tokens"]:
+        if one["content"] == "<|im_end|>":
+            one["lstrip"] = True
+
+
 def decoding(found: dict[str, Any]) -> None:
     """Have the decoder write another letter."""
     replace = {"type": "Replace", "pattern": {"String": "e"}, "content": "3"}

@@ -89,13 +89,14 @@ def settings(name: str, change: Callable[[dict[str, Any]], object]) -> Prepare:
     return prepare
 
 
+def write(name: str, text: str) -> Prepare:
+    """Put a file into the base model's folder."""
+    return lambda project, _: (base_of(project) / name).write_text(text, encoding="utf-8")
+
+
 def template(text: str) -> Prepare:
     """Give the base model another chat template."""
-
-    def prepare(project: Project, _: Patch) -> None:
-        (base_of(project) / "chat_template.jinja").write_text(text, encoding="utf-8")
-
-    return prepare
+    return write("chat_template.jinja", text)
 
 
 def recipe(**changes: Any) -> Prepare:

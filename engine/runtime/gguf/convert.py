@@ -16,7 +16,7 @@ from pathlib import Path
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError, first_line
 from engine.process.policies import CONVERTER, QUANTIZER
-from engine.process.start import Command, module, program, script, working_folder
+from engine.process.start import Command, module, program, script
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
@@ -137,36 +137,33 @@ def write_gguf(  # noqa: PLR0913 - one call, named
         whole.unlink()
 
 
-def check_vocabulary(model: Path) -> None:
+def write_vocabulary(model: Path, target: Path) -> None:
     """Have the converter write the model's vocabulary alone, which it knows or does not. StageError X772."""
     require_data(model)
-    tools = find_tools()
-    with working_folder() as folder:
-        target = folder / "vocabulary.gguf"
-        if own_llama_cpp() is not None:
-            words = (str(model.absolute()), "--vocab-only", "--outfile", str(target))
-            run_tool(
-                tools.convert(*words),
-                code="X772",
-                tool="the GGUF converter",
-                policy=CONVERTER,
-                reads=(model,),
-                writes=(folder,),
-            )
-            return
-        from engine.runtime.gguf.convert_worker import write_vocabulary  # brings torch
+    tools, target = find_tools(), target.absolute()
+    if own_llama_cpp() is not None:
+        run_tool(
+            tools.convert(str(model.absolute()), "--vocab-only", "--outfile", str(target)),
+            code="X772",
+            tool="the GGUF converter",
+            policy=CONVERTER,
+            reads=(model,),
+            writes=(target.parent,),
+        )
+        return
+    from engine.runtime.gguf import convert_worker  # brings torch
 
-        # The converter fails in many ways: NotImplementedError, AssertionError, SystemExit, ...
-        try:
-            write_vocabulary(model, target)
-        except (Exception, SystemExit) as error:
-            why = first_line(error)
-            raise StageError.one(
-                "X772",
-                f"the GGUF converter does not know the base model: {type(error).__name__}: {why}",
-                path="export.formats",
-                hint="set `export: {formats: [safetensors]}`, or take a base model that llama.cpp knows",
-            ) from error
+    # The converter fails in many ways: NotImplementedError, AssertionError, SystemExit, ...
+    try:
+        convert_worker.write_vocabulary(model, target)
+    except (Exception, SystemExit) as error:
+        why = first_line(error)
+        raise StageError.one(
+            "X772",
+            f"the GGUF converter does not know the base model: {type(error).__name__}: {why}",
+            path="export.formats",
+            hint="set `export: {formats: [safetensors]}`, or take a base model that llama.cpp knows",
+        ) from error
 
 
 def _link(source: Path, target: Path) -> None:

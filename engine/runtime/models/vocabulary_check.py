@@ -1,0 +1,70 @@
+"""A tokenizer.json whose words, merges and numbers do not belong together, by its text alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import Problem, Severity
+from engine.files.reading import read_json
+from engine.runtime.models.files import MAX_BYTES
+
+UNREACHED: Final = 0.1
+"""Share of words that no merge makes from which merges are missing."""
+SWAPPED: Final = 0.02
+"""Share of words out of order below which they are exceptions in a vocabulary that has one."""
+
+
+def vocabulary_problems(folder: Path) -> Iterator[Problem]:
+    """Yield X841, a warning, for words that merges cannot make, and for those with the number of others."""
+    path = folder / "tokenizer.json"
+    whole = read_json(path, limit=MAX_BYTES) if path.is_file() else {}
+    model = whole.get("model") or {}
+    words = model.get("vocab")
+    if model.get("type") != "BPE" or not isinstance(words, dict):
+        return
+    yield from _other_numbers(folder / "vocab.json", words)
+    made = [*dict.fromkeys(_product(one) for one in model.get("merges") or ())]
+    known = {*made, *(one.get("content") for one in whole.get("added_tokens") or ())}
+    unreached = [
+        one for one in words if len(one) > 1 and not one.startswith("<") and one not in known
+    ]
+    if len(unreached) > UNREACHED * len(words) and not model.get("ignore_merges"):
+        yield _warning(
+            f"has {len(unreached):,} words of {len(words):,} that no merge makes, such as {unreached[0]!r}"
+        )
+    # Training a tokenizer numbers words as it makes them.
+    order = [words[one] for one in made if one in words]
+    back = [later for one, later in pairwise(order) if one > later]
+    if 0 < len(back) <= SWAPPED * len(order):
+        names = {number: word for word, number in words.items()}
+        yield _warning(
+            f"gives {len(back)} words a number out of order, such as {names[back[0]]!r}: words may be swapped"
+        )
+
+
+def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
+    if not path.is_file():
+        return
+    beside = read_json(path, limit=MAX_BYTES)
+    odd = [word for word, number in beside.items() if words.get(word, number) != number]
+    if odd:
+        yield _warning(
+            f"gives {len(odd):,} words another number than vocab.json, such as {odd[0]!r}"
+        )
+
+
+def _product(merge: Any) -> str:
+    return "".join(merge.split(" ", 1) if isinstance(merge, str) else merge)
+
+
+def _warning(what: str) -> Problem:
+    return Problem(
+        code="X841",
+        message=f"the tokenizer of the base model {what}",
+        path="base_model",
+        hint="take the tokenizer files of the same revision of the same model",
+        severity=Severity.WARNING,
+    )

@@ -1,0 +1,57 @@
+"""A vocabulary whose parts do not belong together is named by the text of tokenizer.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime.models.vocabulary_check import vocabulary_problems
+from support.faults_of_machines import swapped
+from support.pico import make_pico_model
+
+
+def few_merges(found: dict[str, Any]) -> None:
+    found["model"]["merges"] = found["model"]["merges"][:20]
+
+
+def whole_words(found: dict[str, Any]) -> None:
+    few_merges(found)
+    found["model"]["ignore_merges"] = True
+
+
+@pytest.mark.parametrize(
+    ("change", "odd"),
+    [
+        (lambda _: None, None),
+        (whole_words, None),
+        (few_merges, "that no merge makes"),
+        (swapped, "1 words a number out of order"),
+    ],
+)
+def test_words_and_merges_are_held_against_each_other(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], odd: str | None
+) -> None:
+    folder = make_pico_model(tmp_path / "base")
+    found = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    change(found)
+    (folder / "tokenizer.json").write_text(json.dumps(found), encoding="utf-8")
+
+    problems = [*vocabulary_problems(folder)]
+
+    assert len(problems) == (odd is not None)
+    assert odd is None or odd in problems[0].message
+
+
+def test_a_second_vocabulary_has_the_same_numbers(tmp_path: Path) -> None:
+    folder = make_pico_model(tmp_path / "base")
+    words = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    (folder / "vocab.json").write_text(json.dumps(words), encoding="utf-8")
+    assert [*vocabulary_problems(folder)] == []
+
+    (folder / "vocab.json").write_text(json.dumps({**words, "a": 3}), encoding="utf-8")
+    (problem,) = vocabulary_problems(folder)
+    assert "vocab.json" in problem.message

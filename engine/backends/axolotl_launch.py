@@ -9,10 +9,8 @@ from typing import Any
 
 from engine.backends import process_training
 from engine.backends.base import Launch, Trained
+from engine.backends.launch_folder import CONFIG, LAUNCH, OUTPUT
 from engine.backends.process_training import (
-    CONFIG,
-    LAUNCH,
-    OUTPUT,
     SHARDED,
     TrainingProgram,
     as_yaml,

@@ -9,20 +9,31 @@ these and holds nothing else: settings files that came with a launch folder are 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from engine.backends import events
+from engine.backends import events, nodes
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
+from engine.backends.launch_folder import (
+    BASE_MODEL,
+    CONFIG,
+    LAUNCH,
+    OUTPUT,
+    ROWS,
+    TARGETS,
+    lay_out,
+)
+from engine.backends.nodes import GROUP
 from engine.backends.resuming import train_on
 from engine.compute.ranks import divided, for_ranks
 from engine.environment import CUDA_VISIBLE, one_device
@@ -33,17 +44,9 @@ from engine.process import start as processes
 from engine.process.caches import caches
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
+from engine.process.rank_group import free_port
 from engine.runtime.training.event_file import event_file
 
-OUTPUT = "output"
-EVENTS = "events.jsonl"
-CONFIG = "config.yaml"
-LAUNCH = "launch.yaml"
-"""The config of one of several processes."""
-BASE_MODEL = "base_model"
-TARGETS = "targets"
-"""The soft targets of the rows, where they are learned."""
-ROWS = ("train.jsonl", "validation.jsonl")
 POLL_SECONDS = 0.3
 GRACE_SECONDS = 6.0
 """For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
@@ -101,8 +104,9 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
         # Events of an earlier attempt would be counted as steps of this one.
         for name in event_files(launch):
             (launch.folder / name).unlink(missing_ok=True)
-        command = of_ranks(launch, program.command(f"{OUTPUT}/{resume.name}" if resume else None))
-        code = _run(launch, program, command, monitor)
+        command = program.command(f"{OUTPUT}/{resume.name}" if resume else None)
+        with _other_machines(launch, program, command) as (group, place):
+            code = _run(launch, program, group, monitor, place)
         # Before the exit code, which is that of our own kill where a loss was not a number.
         monitor.refuse_nonfinite()
         if code != 0:
@@ -169,12 +173,35 @@ def _devices(launch: Launch) -> dict[str, str]:
     return found | together
 
 
+@contextlib.contextmanager
+def _other_machines(
+    launch: Launch, program: TrainingProgram, command: processes.Command
+) -> Iterator[tuple[processes.Command, Path | None]]:
+    """Yield what starts this machine's processes, and the folder of what the others do meanwhile."""
+    ranks = launch.ranks
+    if ranks.meeting is None:
+        yield of_ranks(launch, command), None
+        return
+    assignment = nodes.SharedTraining(
+        module=command.name,
+        arguments=command.arguments,
+        variables=program.variables,
+        launch=str(launch.folder.resolve()),
+        folders=program.folders,
+        reads=tuple(str(path.resolve()) for path in _read_of(launch)),
+        ranks=ranks.processes,
+        nodes=ranks.nodes,
+        at=f"{ranks.host}:{free_port(ranks.host)}",
+    )
+    with nodes.assigned(ranks.meeting, assignment) as place:
+        yield assignment.group(0), place
+
+
 def of_ranks(launch: Launch, command: processes.Command) -> processes.Command:
     """Return what starts a module so many times as there are ranks."""
     if launch.ranks.size == 1:
         return command
-    count = str(launch.ranks.size)
-    return processes.module("engine.process.rank_group")(count, command.name, *command.arguments)
+    return GROUP(str(launch.ranks.size), "0", "1", "-", command.name, *command.arguments)
 
 
 def ranks_config(launch: Launch, keys: tuple[str, str]) -> dict[str, Any]:
@@ -199,8 +226,12 @@ def _run(
     program: TrainingProgram,
     command: processes.Command,
     monitor: events.TrainingMonitor,
+    place: Path | None,
 ) -> int:
-    """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first."""
+    """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first.
+
+    `place` is the folder of what other machines do. StageError B411 where one of them failed.
+    """
     with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
         lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
         child = processes.start(
@@ -209,12 +240,17 @@ def _run(
             variables=program.variables,
             out=log,
             errors=processes.STDOUT,
-            rights=rights_of(TRAINING, command, reads=_read_of(launch), writes=(launch.folder,)),
+            rights=rights_of(
+                nodes.OVER_NETWORK if place else TRAINING,
+                command,
+                reads=_read_of(launch),
+                writes=(launch.folder,),
+            ),
         )
         with child, interrupts.deferred():
             event_log = _EventLogs(launch)
             try:
-                _follow(child, event_log, monitor)
+                _follow(child, event_log, monitor, failed=_failed_on(place, program, monitor))
             except HangsError as error:
                 child.kill()
                 raise StageError.one(
@@ -237,22 +273,26 @@ def _read_of(launch: Launch) -> tuple[Path, ...]:
     return own if launch.targets is None else (*own, launch.targets)
 
 
-def lay_out(
-    folder: Path, launch: Path, folders: tuple[str, ...], *, events: Sequence[str] = (EVENTS,)
+def _failed_on(
+    place: Path | None, program: TrainingProgram, monitor: events.TrainingMonitor
+) -> Callable[[], None]:
+    """Return what raises StageError B411 where another machine has failed."""
+    if place is None:
+        return lambda: None
+    return lambda: nodes.refuse_failed(place, program.tool, monitor.where)
+
+
+def _follow(
+    child: processes.Child,
+    event_log: _EventLogs,
+    monitor: events.TrainingMonitor,
+    *,
+    failed: Callable[[], None],
 ) -> None:
-    """Fill the working folder with links to what the config names, so that libraries find nothing else there."""
-    for name in folders:
-        (launch / name).mkdir(exist_ok=True)
-    for name in events:
-        (launch / name).touch()
-    names = [CONFIG, *ROWS, BASE_MODEL, *folders, *events]
-    names += [name for name in (TARGETS, LAUNCH) if (launch / name).exists()]
-    for name in names:
-        (folder / name).symlink_to(launch / name)
+    """Tell every new event until the process ends, or until going on is for nothing or not wanted.
 
-
-def _follow(child: processes.Child, event_log: _EventLogs, monitor: events.TrainingMonitor) -> None:
-    """Tell every new event until the process ends, or until going on is for nothing or not wanted. HangsError."""
+    HangsError, and what `failed` raises.
+    """
     clock = IdleClock(child.number)
     while not monitor.is_broken and interrupts.pending() is None:
         ended = child.has_ended(within=POLL_SECONDS)
@@ -261,6 +301,7 @@ def _follow(child: processes.Child, event_log: _EventLogs, monitor: events.Train
             clock.wrote()
         if ended:
             return
+        failed()
         clock.tick()
 
 

@@ -15,10 +15,8 @@ import yaml
 from engine.backends import events, process_training
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
+from engine.backends.launch_folder import CONFIG, LAUNCH, OUTPUT
 from engine.backends.process_training import (
-    CONFIG,
-    LAUNCH,
-    OUTPUT,
     SHARDED,
     TrainingProgram,
     as_yaml,

@@ -7,8 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.cli.output import show, show_json, show_problems, write_file
-from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
+from engine.cli.place import (
+    add_compute,
+    add_flag,
+    add_recipe,
+    add_shared,
+    compute_of,
+    read_recipe,
+    store_of,
+)
 from engine.cli.terminal import write_error
+from engine.compute.profile import LOCAL, SKYPILOT, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
@@ -23,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     parser.add_argument("-o", "--output", metavar="FOLDER", type=Path, help="write it there")
     add_flag(parser, "--explain", "say where each line comes from")
+    add_compute(parser)
     add_shared(parser, allow=True)
 
 
@@ -36,6 +46,10 @@ def run(options: argparse.Namespace) -> None:
 
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
+    profile = compute_of(options)
+    if profile.engine != LOCAL:
+        _compile_job(options, recipe, profile)
+        return
     store = Store(store_of(options))
     device, of = detect_device(), ""
     rows = known_rows(recipe, store, None, {})
@@ -75,6 +89,29 @@ def run(options: argparse.Namespace) -> None:
         show("\n".join(f"{line['key']:<{width}}  {line['origin']}" for line in lines))
     else:
         show(config.text)
+
+
+def _compile_job(options: argparse.Namespace, recipe: Recipe, profile: ComputeProfile) -> None:
+    """Print or write the file of a job that runs the recipe, in the place of the backend's config."""
+    from engine.cli.jobs import job_of, job_text
+
+    allowed = [
+        word
+        for name in ("read", "host", "key")
+        for given in getattr(options, f"allow_{name}")
+        for word in (f"--allow-{name}", given)
+    ]
+    store = ["--store", options.store] if options.store else []
+    words = [str(options.recipe), *store, *allowed]
+    text = job_text(job_of(recipe, profile, words, store_of(options)))
+    if options.format == "json":
+        show_json({"schema": "job.v1", "engine": profile.engine, "text": text})
+    elif options.output:
+        name = f"job.{'yaml' if profile.engine == SKYPILOT else 'sh'}"
+        write_file(options.output / name, text)
+        show(f"wrote {options.output / name}")
+    else:
+        show(text)
 
 
 def _one_method(plan: Plan) -> tuple[Recipe, str]:

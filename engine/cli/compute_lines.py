@@ -16,6 +16,7 @@ from engine.training.trained_rows import TrainedRows
 
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
 SHARED = "no faster than one process: processes of a CPU share its cores"
+ENGINES = {"slurm": "Slurm", "skypilot": "SkyPilot"}
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
 
@@ -32,13 +33,13 @@ def compute_lines(
         most = min(profile.parallel, beside)
         yield f"{most} of {beside} trainings beside the model at once: {most} times the memory of one"
     if ranks.size == 1:
-        yield f"{profile.name}: one process on this machine"
+        yield f"{profile.name}: one process on {_place(profile)}"
         return
     together = (
         "weights and optimizer divided among them" if ranks.shard else "each with all weights"
     )
     device = "sharing its cores" if kind == "cpu" else "one GPU each"
-    yield f"{profile.name}: {ranks.size} processes on this machine, {device}, {together}"
+    yield f"{profile.name}: {ranks.size} processes on {_place(profile)}, {device}, {together}"
     for method in dict.fromkeys(methods_of(recipe)):
         division = divided(method, ranks)
         lowered = division.micro_batch_size < method.micro_batch_size
@@ -56,6 +57,15 @@ def compute_lines(
     yield SHARED if kind == "cpu" else DIVIDED
     if ranks.shard:
         yield NOT_RUN
+
+
+def _place(profile: ComputeProfile) -> str:
+    engine = ENGINES.get(profile.engine)
+    if engine is None:
+        return "this machine"
+    return (
+        f"a machine of {engine}" if profile.nodes == 1 else f"{profile.nodes} machines of {engine}"
+    )
 
 
 def trainings_beside(recipe: Recipe) -> int:

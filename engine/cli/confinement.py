@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.compute.ranks import ONE, Ranks
 from engine.errors import EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
@@ -33,8 +34,8 @@ class Needs:
 
     others: Sequence[Reference] = ()
     reads: Iterable[Path] = ()
-    has_ranks: bool = False
-    """Whether several processes train one model, which talk over sockets."""
+    ranks: Ranks = ONE
+    """The processes that train one model: several talk over sockets."""
     shared: SharedPlace | None = None
     """A store that machines share."""
 
@@ -57,11 +58,11 @@ def confine_run(
 
     `others` are models, and `reads` files, that the command line names besides the recipe. EnvironmentProblem X811
     where nothing can confine a recipe that the user does not trust, X825 where the kernel refuses what it offers.
-    With `has_ranks` processes of one training reach each other, over the loopback address.
+    Several processes of one training reach each other: over the loopback address, of several machines over the network.
     """
     if not options.has_own_process:
         return
-    from engine.process.confine import LOOPBACK, NONE, available
+    from engine.process.confine import LOOPBACK, NONE, OPEN, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.trust.allowed import projects
@@ -102,8 +103,10 @@ def confine_run(
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )
-    if needs.has_ranks and rights.network == NONE:
-        # A filter of sockets that is set here cannot be lifted for the training.
+    # A filter of sockets that is set here cannot be lifted for the training.
+    if needs.ranks.nodes > 1:
+        rights = replace(rights, network=OPEN)
+    elif needs.ranks.size > 1 and rights.network == NONE:
         rights = replace(rights, network=LOOPBACK)
     _confine(rights, "the run", has_helper=has_helper)
 

@@ -103,7 +103,7 @@ def _run(words: Sequence[str], *, has_own_process: bool) -> int:
     parser = _Parser(prog=f"recipe {words[0]}", description=verb.__doc__)
     verb.configure(parser)
     options = parser.parse_args(words[1:])
-    options.has_own_process = has_own_process
+    options.has_own_process, options.words = has_own_process, tuple(words[1:])
     try:
         code = verb.run(options)
         return ExitCode.ACCEPTED if code is None else int(code)

@@ -75,12 +75,12 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def compute_of(options: argparse.Namespace) -> ComputeProfile:
-    """The profile that the options of `add_compute` name, which this version can run. RecipeError R104 to R434."""
+def compute_of(options: argparse.Namespace, *, runs: bool = False) -> ComputeProfile:
+    """The profile that the options of `add_compute` name; `runs`: to run it. RecipeError R104 to R434."""
     from engine.compute.profile import profile_of, refuse_unbuilt
 
     profile = profile_of(options.on, options.compute)
-    refuse_unbuilt(profile)
+    refuse_unbuilt(profile, runs=runs)
     return profile
 
 

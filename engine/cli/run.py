@@ -22,7 +22,8 @@ from engine.cli.place import (
 )
 from engine.cli.streams import others_to
 from engine.cli.watch import Console
-from engine.compute.profile import StorePlace
+from engine.compute.jobs import this_node
+from engine.compute.profile import SLURM, StorePlace
 from engine.stages import STAGES
 from engine.store.remote.place import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
@@ -63,6 +64,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run it and return what it came to, as an exit code."""
+    from engine.backends.nodes import meeting
+    from engine.cli.jobs import ranks_of, run_on_slurm, serve_node
     from engine.compute.ranks import refuse_indivisible
     from engine.lock.policy import LockOptions
     from engine.pipeline.loop import RunOptions
@@ -75,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
     followers = followers_of(options)
     recipe, warnings = read_recipe(options)
-    profile = compute_of(options)
+    profile = compute_of(options, runs=True)
     sharing = sharing_of(options, profile.store)
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
@@ -84,9 +87,15 @@ def run(options: argparse.Namespace) -> int:
     refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)
-    place = sharing.place if sharing else None
-    with followed(followers, root) as (events, not_followed):
-        confine_run(options, recipe, root, Needs(has_ranks=profile.ranks.size > 1, shared=place))
+    node = this_node(os.environ)
+    if profile.engine == SLURM and node is None:
+        return run_on_slurm(options, recipe, profile, root)
+    place, ranks = sharing.place if sharing else None, ranks_of(profile, node, root)
+    if node is not None and node.number > 0:
+        confine_run(options, recipe, root, Needs(ranks=ranks, shared=place))
+        return serve_node(ranks, node)
+    with followed(followers, root) as (events, not_followed), meeting(ranks):
+        confine_run(options, recipe, root, Needs(ranks=ranks, shared=place))
         with others_to(log_file(root, "run")) as terminal:
             result = run_recipe(
                 recipe,
@@ -95,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
                 options=RunOptions(
                     until=options.until,
                     force=tuple(options.force),
-                    ranks=profile.ranks,
+                    ranks=ranks,
                     at_once=options.parallel or profile.parallel,
                     sharing=sharing,
                     events=events,

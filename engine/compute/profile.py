@@ -23,12 +23,18 @@ from engine.recipe.validation.schema import Schema, check_structure
 
 FILE: Final = "compute.yaml"
 LOCAL: Final = "local"
+SLURM: Final = "slurm"
+SKYPILOT: Final = "skypilot"
+RUN: Final = (LOCAL, SLURM)
+"""The engines that `recipe run` starts."""
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "address": ("ray",),
-    "device": ("skypilot",),
+    "cores": ("slurm", "skypilot"),
+    "device": ("slurm", "skypilot"),
     "max_cost": ("skypilot",),
-    "nodes": ("ray", "slurm", "skypilot"),
+    "memory": ("slurm", "skypilot"),
+    "nodes": ("ray", "slurm"),
     "options": ("slurm",),
     "spot": ("skypilot",),
     "time": ("ray", "slurm", "skypilot"),
@@ -57,6 +63,10 @@ class ComputeProfile:
     processes: int = 1
     """On each node."""
     device: str | None = None
+    cores: int | None = None
+    """Of each machine."""
+    memory: str | None = None
+    """Of each machine, such as 64G."""
     shard: bool = False
     parallel: int = 1
     time: int | None = None
@@ -111,14 +121,15 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
     return _profile(name, profiles[name], shared)
 
 
-def refuse_unbuilt(profile: ComputeProfile) -> None:
-    """RecipeError R434 for what is read and checked, and not run yet: other engines than `local`, several machines."""
-    if profile.engine != LOCAL or profile.nodes > 1:
+def refuse_unbuilt(profile: ComputeProfile, *, runs: bool) -> None:
+    """RecipeError R434 for what is only read and checked, and with `runs` for what is only planned and compiled."""
+    if profile.engine not in (RUN if runs else (*RUN, SKYPILOT)):
         raise RecipeError.one(
             "R434",
-            f"profile `{profile.name}`: this version runs `engine: {LOCAL}` on one machine; `{profile.engine}` is "
-            "checked only",
-            hint=f"take a profile with engine: {LOCAL}",
+            f"profile `{profile.name}`: `recipe run` does not start jobs of `{profile.engine}`",
+            hint="write its task with `recipe compile RECIPE --on NAME`, and hand that in"
+            if profile.engine == SKYPILOT
+            else "take a profile of another engine",
         )
 
 
@@ -147,6 +158,14 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                     key=True,
                     hint=f"leave it out, or set engine: {engines[0]}",
                 )
+        if engine == "skypilot" and not (keys.get("store") or source.value.get("store")):
+            yield source.problem(
+                "R432",
+                "a machine of SkyPilot is given back when the job ends, and results with it",
+                at=("profiles", name),
+                key=True,
+                hint="set `store` to a bucket, in the profile or for the whole file",
+            )
         if keys.get("shard") and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
             yield source.problem(
                 "R432",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.errors import Problem, RecipeError
@@ -27,6 +28,10 @@ class Ranks:
     """How often a training that broke off goes on by itself."""
     devices: tuple[str, ...] = ()
     """What CUDA_VISIBLE_DEVICES calls the GPU of each on this node; empty on a CPU."""
+    meeting: Path | None = None
+    """Where several machines find each other; None for one."""
+    host: str = ""
+    """How the others reach this one, where there are several."""
 
     @property
     def size(self) -> int:

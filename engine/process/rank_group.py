@@ -1,8 +1,10 @@
-"""The processes of one training on one machine: `engine.process.rank_group COUNT MODULE ...` runs MODULE so many times.
+"""The processes of one training on one machine: `engine.process.rank_group COUNT NODE NODES AT MODULE ...`.
 
-Each finds in its environment what torch.distributed asks for, as under torchrun: RANK, WORLD_SIZE, MASTER_ADDR and the
-rest. They are forked before anything is imported and stay in one process group, whose confinement they share. Where one
-fails, the others get a moment and are ended; how the first one ended is how the group ends. Standard library only.
+Runs MODULE COUNT times, on the machine of number NODE of NODES; AT is HOST:PORT, where the first process of all is
+found, or `-` on a single machine. Each finds in its environment what torch.distributed asks for, as under torchrun:
+RANK, WORLD_SIZE, MASTER_ADDR and the rest. They are forked before anything is imported and stay in one process group,
+whose confinement they share. Where one fails, the others get a moment and are ended; how the first one ended is how
+the group ends. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,17 +26,20 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     """Start them and wait; in each of them, become the module."""
-    count, module, *arguments = sys.argv[1:]
+    count, node, nodes, at, module, *arguments = sys.argv[1:]
+    if at == "-":
+        at = f"{LOOPBACK}:{free_port()}"
     # SIGTERM reaches the whole group: each process answers for itself.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    given, port = dict(os.environ), _free_port()
+    given = dict(os.environ)
     ranks: dict[int, int] = {}
     for rank in range(int(count)):
         number = os.fork()
         if number == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             tell_when_gone(os.getppid(), signal.SIGKILL)
-            os.environ.update({**variables(rank, int(count), port), **_chosen(given)})
+            found = variables(rank, int(count), node=int(node), nodes=int(nodes), at=at)
+            os.environ.update({**found, **_chosen(given)})
             sys.argv = [module, *arguments]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             return
@@ -42,21 +47,21 @@ def main() -> None:
     _end_as(*_wait(ranks))
 
 
-def variables(rank: int, count: int, port: int) -> dict[str, str]:
-    """Return what torch.distributed reads, of one of `count` processes on this machine."""
+def variables(rank: int, count: int, *, node: int, nodes: int, at: str) -> dict[str, str]:
+    """Return what torch.distributed reads, of one of `count` processes on a machine."""
+    host, _, port = at.rpartition(":")
     numbers = {
-        "RANK": rank,
+        "RANK": node * count + rank,
         "LOCAL_RANK": rank,
-        "GROUP_RANK": 0,
-        "WORLD_SIZE": count,
+        "GROUP_RANK": node,
+        "WORLD_SIZE": nodes * count,
         "LOCAL_WORLD_SIZE": count,
-        "MASTER_PORT": port,
     }
     found = {name: str(number) for name, number in numbers.items()}
-    if sys.platform == "linux":
+    if sys.platform == "linux" and host == LOOPBACK:
         # By the name of the machine they would look for an address that a confined process cannot have.
         found |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
-    return {**found, "MASTER_ADDR": LOOPBACK}
+    return {**found, "MASTER_ADDR": host, "MASTER_PORT": port}
 
 
 def _chosen(given: dict[str, str]) -> dict[str, str]:
@@ -64,10 +69,10 @@ def _chosen(given: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if name.endswith("_SOCKET_IFNAME")}
 
 
-def _free_port() -> int:
-    # Another process may take it before the first rank does: the group then fails and is started again.
+def free_port(host: str = LOOPBACK) -> int:
+    """Return a port that nothing uses now; who takes it in between makes the group fail, and it is started again."""
     with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
+        one.bind((host, 0))
         port: int = one.getsockname()[1]
         return port
 

@@ -38,6 +38,8 @@ PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT
 DEVNULL: Final = subprocess.DEVNULL
 KILL: Final = int(getattr(signal, "SIGKILL", signal.SIGTERM))
+OWN_COMMAND: Final = (sys.executable, "-P", "-m", "engine")
+"""What a job of a cluster runs as `recipe`."""
 ASK_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
@@ -335,18 +337,62 @@ def start(
     )
 
 
-def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
-    """Return what a short command writes. OSError where it fails, or does not end within `seconds`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What came of a short command."""
+
+    status: int | None
+    """None where it did not end in time."""
+    text: str
+    last_error: str
+    """The last line that it wrote to stderr."""
+
+
+def ask(
+    command: Command,
+    *,
+    variables: Mapping[str, str] | None = None,
+    given: str = "",
+    seconds: float = ASK_SECONDS,
+) -> Finished:
+    """Run a short command to its end, with `variables` as its whole environment. OSError where it cannot be started."""
     with (
         working_folder() as folder,
-        # Not a pipe: nobody reads while we wait, and a child would wait for ever on a pipe that is full.
+        # Not pipes: nobody reads while we wait, and a child would wait for ever on a pipe that is full.
+        tempfile.TemporaryFile() as read,
         tempfile.TemporaryFile() as out,
-        start(command, folder=folder, variables=environment(), out=out, errors=DEVNULL) as child,
+        tempfile.TemporaryFile() as errors,
     ):
-        if not child.has_ended(within=seconds) or child.wait() != 0:
-            raise ChildProcessError(errno.ECHILD, "no answer", command.name)
-        out.seek(0)
-        return out.read(MOST_BYTES).decode("utf-8", errors="replace")
+        read.write(given.encode())
+        read.seek(0)
+        with start(
+            command,
+            folder=folder,
+            variables=environment() if variables is None else variables,
+            out=out,
+            errors=errors,
+            given=read.fileno(),
+        ) as child:
+            has_ended = child.has_ended(within=seconds)
+            status = child.wait() if has_ended else child.kill()
+        text, errors_text = (_text_of(stream) for stream in (out, errors))
+        last = next(
+            (line.strip() for line in reversed(errors_text.split("\n")) if line.strip()), ""
+        )
+        return Finished(status=status if has_ended else None, text=text, last_error=last)
+
+
+def answer_of(command: Command, *, seconds: float = ASK_SECONDS) -> str:
+    """Return what a short command writes. OSError where it fails, or does not end within `seconds`."""
+    answer = ask(command, seconds=seconds)
+    if answer.status != 0:
+        raise ChildProcessError(errno.ECHILD, "no answer", command.name)
+    return answer.text
+
+
+def _text_of(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(MOST_BYTES).decode("utf-8", errors="replace")
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:

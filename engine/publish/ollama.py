@@ -41,8 +41,6 @@ LEAST: Final = 0.9
 SECONDS: Final = 600.0
 """For one call; the first one loads the model."""
 SHOWN: Final = 3
-MOST: Final = 1 << 20
-"""Bytes of an answer."""
 BLOB: Final = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
@@ -172,37 +170,19 @@ def _free(verified: Artifact) -> list[Prediction]:
 
 def _answer(*words: str, given: str = "", fails: bool = False) -> str | None:
     """Return what `ollama` writes. StageError X834 where it fails, or None with `fails`."""
-    with (
-        processes.working_folder() as folder,
-        tempfile.TemporaryFile() as read,
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as errors,
-    ):
-        read.write(given.encode())
-        read.seek(0)
-        try:
-            child = processes.start(
-                program(COMMAND)(*words),
-                folder=folder,
-                variables=processes.environment(prefixes=("OLLAMA_",)),
-                out=out,
-                errors=errors,
-                given=read.fileno(),
-            )
-        except OSError as error:
-            raise _failed(words, error.strerror or str(error)) from error
-        with child:
-            has_ended = child.has_ended(within=SECONDS)
-            status = child.wait() if has_ended else child.kill()
-        if status == 0:
-            out.seek(0)
-            return out.read(MOST).decode("utf-8", errors="replace")
-        if fails:
-            return None
-        errors.seek(0)
-        lines = errors.read(MOST).decode("utf-8", errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        raise _failed(words, last if has_ended else f"no answer in {SECONDS:g} seconds")
+    variables = processes.environment(prefixes=("OLLAMA_",))
+    try:
+        answer = processes.ask(
+            program(COMMAND)(*words), variables=variables, given=given, seconds=SECONDS
+        )
+    except OSError as error:
+        raise _failed(words, error.strerror or str(error)) from error
+    if answer.status == 0:
+        return answer.text
+    if fails:
+        return None
+    is_late = answer.status is None
+    raise _failed(words, f"no answer in {SECONDS:g} seconds" if is_late else answer.last_error)
 
 
 def _failed(words: Sequence[str], why: str) -> StageError:

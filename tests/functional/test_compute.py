@@ -16,7 +16,7 @@ profiles:
   two: {processes: 2, retries: 3}
   six: {processes: 6}
   big: {processes: 2, shard: true}
-  hpc: {engine: slurm, nodes: 2}
+  hpc: {engine: ray, nodes: 2}
 """
 
 

@@ -146,7 +146,8 @@ def test_a_training_whose_process_is_killed_goes_on_by_itself_to_the_same_bytes(
 
     assert progress.killed
     assert any("was killed by SIGKILL" in note for note in progress.notes)
-    assert again.resumed_from_step == 3
+    # The training may have come one checkpoint further before the signal reached it.
+    assert again.resumed_from_step in (3, 6)
     assert bytes_of(again) == bytes_of(trained("trl", 1)[1])
 
 

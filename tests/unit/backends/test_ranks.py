@@ -93,7 +93,10 @@ def test_the_processes_are_children_of_one_that_starts_them() -> None:
 
     command = process_training.of_ranks(launch_of("trl", Ranks(processes=4)), module("a.b")("x"))
 
-    assert (command.name, command.arguments) == ("engine.process.rank_group", ("4", "a.b", "x"))
+    assert (command.name, command.arguments) == (
+        "engine.process.rank_group",
+        ("4", "0", "1", "-", "a.b", "x"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended(folder: Path, action: str) -> tuple[int, str]:
-    command = processes.module("engine.process.rank_group")("2", "ranked", action)
+    command = processes.module("engine.process.rank_group")("2", "0", "1", "-", "ranked", action)
     with (folder / "log").open("wb") as log:
         child = processes.start(
             command, folder=folder, variables=processes.environment(), out=log, errors=log
@@ -80,8 +80,16 @@ def test_the_group_ends_as_the_first_of_them_that_fails(
 
 
 def test_it_is_the_environment_that_torchrun_gives() -> None:
-    found = variables(3, 4, 29500)
+    found = variables(3, 4, node=0, nodes=1, at="127.0.0.1:29500")
 
     assert (found["RANK"], found["WORLD_SIZE"], found["MASTER_ADDR"]) == ("3", "4", "127.0.0.1")
     assert found["MASTER_PORT"] == "29500"
     assert ("GLOO_SOCKET_IFNAME" in found) is (sys.platform == "linux")
+
+
+def test_processes_of_a_second_machine_come_after_those_of_the_first() -> None:
+    found = variables(1, 4, node=1, nodes=2, at="10.0.0.5:29500")
+
+    assert (found["RANK"], found["LOCAL_RANK"], found["WORLD_SIZE"]) == ("5", "1", "8")
+    assert (found["MASTER_ADDR"], found["MASTER_PORT"]) == ("10.0.0.5", "29500")
+    assert "GLOO_SOCKET_IFNAME" not in found

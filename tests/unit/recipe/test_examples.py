@@ -27,23 +27,12 @@ EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n"
 UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R127", "R247", "R249", "R272"}
 UNWRITABLE |= {"R312", "R313", "R314", "R315", "R316", "R317", "R318", "R319", "R351", "R410"}
 UNWRITABLE |= {"R420", "R421", "R422", "R423", "R424", "R425", "R426"}
-UNWRITABLE |= {
-    "R430",
-    "R431",
-    "R432",
-    "R433",
-    "R434",
-    "R435",
-    "R436",
-    "R445",
-    "R446",
-    "R447",
-    "R448",
-}
+UNWRITABLE |= {"R430", "R431", "R432", "R433", "R434", "R435", "R436", "R450", "R451"}
+UNWRITABLE |= {"R445", "R446", "R447", "R448"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 
 See test_allowed, test_source and test_unmeasured; R351 is a backend's, in tests/contract; R410 is git's; R42x are of
-publishing, other forms and imports, R43x of machines and shared stores, R44x of trackers and agents.
+publishing, other forms and imports, R43x and R45x of machines and shared stores, R44x of trackers and agents.
 """
 
 

@@ -1,0 +1,165 @@
+"""Several machines that train one model: the first one runs the recipe, the others share each of its trainings.
+
+They meet in a folder of the store, which all of them see, under a name that nobody could know before the job began. An
+assignment says what to start; a machine that cannot, or whose processes fail, writes that down. Gradients go over the
+network between the processes themselves (torch.distributed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from engine.backends.launch_folder import lay_out
+from engine.compute.jobs import Machine
+from engine.compute.ranks import Ranks
+from engine.errors import StageError
+from engine.files.reading import read_json
+from engine.files.typed_json import from_json, to_json
+from engine.files.writing import write_text
+from engine.process import interrupts
+from engine.process import start as processes
+from engine.process.confine import OPEN
+from engine.process.policies import TRAINING, Policy, rights_of
+from engine.runtime.training.event_file import event_file
+
+OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
+"""Processes of several machines reach each other over the network, so none is taken from them."""
+GROUP: Final = processes.module("engine.process.rank_group")
+TRAINS: Final = re.compile(r"engine\.backends\.[a-z]+_child")
+"""What an assignment may start."""
+END: Final = "end"
+POLL_SECONDS: Final = 0.5
+GRACE_SECONDS: Final = 6.0
+TAIL_BYTES: Final = 2000
+WAIT_SECONDS: Final = 600.0
+"""For the first machine to open the meeting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedTraining:
+    """The processes of one training, as every machine starts its share of them."""
+
+    module: str
+    arguments: tuple[str, ...]
+    variables: Mapping[str, str]
+    launch: str
+    """The launch folder, absolute."""
+    folders: tuple[str, ...]
+    reads: tuple[str, ...]
+    ranks: int
+    """On each machine."""
+    nodes: int
+    at: str
+    """HOST:PORT of the first process of all."""
+
+    def group(self, node: int) -> processes.Command:
+        """Return what starts a machine's share."""
+        return GROUP(
+            str(self.ranks), str(node), str(self.nodes), self.at, self.module, *self.arguments
+        )
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of the files of events of all processes."""
+        return tuple(event_file(rank) for rank in range(self.ranks * self.nodes))
+
+
+@contextlib.contextmanager
+def meeting(ranks: Ranks) -> Iterator[None]:
+    """Open the meeting of a job's machines for the run of the first one, and let the others go at its end."""
+    if ranks.meeting is None:
+        yield
+        return
+    ranks.meeting.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        write_text(ranks.meeting / END, "")
+
+
+@contextlib.contextmanager
+def assigned(folder: Path, assignment: SharedTraining) -> Iterator[Path]:
+    """Have the other machines do their share of a training meanwhile; yields its folder."""
+    place = folder / f"training-{len(list(folder.glob('training-*')))}"
+    place.mkdir()
+    write_text(place / "assignment.json", json.dumps(to_json(assignment)))
+    try:
+        yield place
+    finally:
+        write_text(place / END, "")
+
+
+def refuse_failed(place: Path, tool: str, where: str) -> None:
+    """StageError B411 where another machine has failed at its share of a training."""
+    for path in sorted(place.glob("failed-*")):
+        node, why = path.name.partition("-")[2], path.read_text(encoding="utf-8", errors="replace")
+        raise StageError.one(
+            "B411",
+            f"{tool} failed on machine {node} {where}; last lines of its log:\n{why}",
+            hint="run the same command again: it continues from the last checkpoint",
+        )
+
+
+def serve(folder: Path, node: Machine) -> None:
+    """Share each training of the first machine until it ends. StageError B471 where it never opens the meeting."""
+    began, done = time.monotonic(), set[Path]()
+    while not (folder / END).exists():
+        if not folder.exists() and time.monotonic() - began > WAIT_SECONDS:
+            raise StageError.one(
+                "B471",
+                f"machine {node.number} of the job does not see `{folder}`, where the first one should be",
+                hint="put the recipe's folder on a disk that all machines of the job share",
+            )
+        for path in sorted(folder.glob("training-*/assignment.json")):
+            if path not in done:
+                done.add(path)
+                _serve(path.parent, from_json(SharedTraining, read_json(path)), node)
+        interrupts.raise_pending()
+        time.sleep(POLL_SECONDS)
+
+
+def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
+    """Start this machine's share of a training, and end it with the training."""
+    launch, log = Path(assignment.launch), place / f"log-{node.number}"
+    try:
+        code = _train(place, assignment, node, log)
+    except (OSError, ValueError) as error:
+        write_text(place / f"failed-{node.number}", f"{error}")
+        return
+    # Beyond 128: it was asked to end.
+    if code < 0 or 0 < code < 128:
+        tail = log.read_bytes()[-TAIL_BYTES:].decode("utf-8", errors="replace")
+        write_text(place / f"failed-{node.number}", f"{launch.name}: ended with {code}\n{tail}")
+
+
+def _train(place: Path, assignment: SharedTraining, node: Machine, log: Path) -> int:
+    if not TRAINS.fullmatch(assignment.module):
+        raise ValueError(f"`{assignment.module}` is no module that trains")
+    launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
+    command = assignment.group(node.number)
+    missing = [str(path) for path in (launch, *reads) if not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"this machine does not see {missing[0]}")
+    with log.open("ab") as out, processes.working_folder() as folder:
+        lay_out(folder, launch, assignment.folders, events=assignment.events)
+        child = processes.start(
+            command,
+            folder=folder,
+            variables=assignment.variables,
+            out=out,
+            errors=processes.STDOUT,
+            rights=rights_of(OVER_NETWORK, command, reads=reads, writes=(launch,)),
+        )
+        with child, interrupts.deferred():
+            while not child.has_ended(within=POLL_SECONDS):
+                if (place / END).exists() or interrupts.pending() is not None:
+                    child.stop(grace=GRACE_SECONDS)
+                    return 0
+        return child.wait()

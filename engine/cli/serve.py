@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.cli.confinement import confine_asking
 from engine.cli.place import STORE, add_flag, add_store, store_of
-from engine.cli.predict import add_form, asked_model, calibration_lines, probability
+from engine.cli.predict import add_form, add_threshold, asked_model, calibration_lines
 from engine.cli.terminal import write_error
 from engine.errors import EnvironmentProblem, RecipeError
 
@@ -39,10 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--key-from", metavar="VARIABLE", help="environment variable with the key that clients send"
     )
-    parser.add_argument(
-        "--abstain-below", metavar="P", type=probability,
-        help="no answer where the model is less sure than this, 0 to 1 (default: the model's own threshold, if any)",
-    )  # fmt: skip
+    add_threshold(parser)
     parser.add_argument(
         "--most-waiting", metavar="N", type=int, default=1024,
         help="texts that may wait before further ones are refused (default: 1024)",
@@ -69,12 +66,11 @@ def run(options: argparse.Namespace) -> None:
     from engine.render.progress import SilentProgress
     from engine.runs.find import is_model_file
     from engine.runs.model_forms import WeightsModel
-    from engine.runs.predict_rows import threshold_of
     from engine.serving.asker import ServedModel, ServedWeights
     from engine.store import Store
 
     model = asked_model(options, Store(store_of(options)), SilentProgress())
-    bound = threshold_of(model, options.abstain_below)
+    bound = model.task.threshold(options.abstain_below)
     most, threads = options.most_waiting, detect_device().cores
     asker: ServedModel = (
         ServedWeights(model=model, task=model.task, threads=threads, most_waiting=most)

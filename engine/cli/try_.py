@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from engine.cli.confinement import confine_asking
 from engine.cli.output import show_result
 from engine.cli.place import STORE, add_shared
+from engine.cli.predict import add_threshold
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
@@ -27,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
     parser.add_argument("text", metavar="TEXT", help="the input; - reads it from standard input")
+    add_threshold(parser)
     add_shared(parser)
 
 
@@ -39,12 +41,20 @@ def run(options: argparse.Namespace) -> None:
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 
     with leases.temporary_folder() as folder:
-        work, cores = folder, detect_device().cores
-        answer = answer_text(gguf, text, threads=cores, workdir=work, progress=SilentProgress())
+        answer = answer_text(
+            gguf,
+            text,
+            abstain_below=options.abstain_below,
+            threads=detect_device().cores,
+            workdir=folder,
+            progress=SilentProgress(),
+        )
     fields = {
         "schema": "answer.v1",
         "label": answer.label,
         "probability": answer.probability,
+        "abstained": answer.abstained,
+        "abstain_below": answer.abstain_below,
         "free_text": answer.text,
         "free_text_is_valid": answer.is_valid,
     }
@@ -55,7 +65,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer_lines(answer: Answer) -> str:
-    """Return the answer held to the task's form, or the free text of kinds that have none."""
+    """Return the answer held to the task's form, why there is none, or the free text of kinds that have no form."""
     if answer.probability is None:
         return answer.text
+    if answer.abstained:
+        return f"no answer: less sure than {answer.abstain_below:.4g}; --abstain-below 0 shows it"
     return answer.label if answer.label is not None else "no answer: it was cut off"

@@ -145,12 +145,20 @@ def load_report(reference: Location = "", *, store: Location | None = None) -> R
     return read_json(read_file(folder, "report.json").decode("utf-8"))
 
 
-def predict(model: Location, text: str, *, store: Location | None = None) -> Answer:
+def predict(
+    model: Location,
+    text: str,
+    *,
+    abstain_below: float | None = None,
+    store: Location | None = None,
+) -> Answer:
     """Return an exported model's answer to one text, asked as in training, in llama.cpp.
 
-    `model` is a recipe's name, a run's folder or a GGUF file that lies beside its `task.json`.
+    `model` is a recipe's name, a run's folder or a GGUF file that lies beside its `task.json`. Where it is less sure
+    than its own threshold, or than `abstain_below`, the answer has `abstained` and no label; 0 answers every text.
 
     Raises:
+        ValueError: `abstain_below` is no probability.
         RecipeError: R006 there is no such model.
         StoreError: E751 the run was not made here; E758 the file is not the one that was exported.
         StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
@@ -158,6 +166,8 @@ def predict(model: Location, text: str, *, store: Location | None = None) -> Ans
     """
     from engine.runtime.llama.client import answer_text
 
+    if abstain_below is not None and not 0 <= abstain_below <= 1:
+        raise ValueError(f"abstain_below={abstain_below!r} is not between 0 and 1")
     gguf = Path(model)
     if not is_model_file(str(model)):
         gguf = exported_gguf(find_run(_root(store), str(model)))
@@ -165,6 +175,7 @@ def predict(model: Location, text: str, *, store: Location | None = None) -> Ans
         return answer_text(
             gguf,
             text,
+            abstain_below=abstain_below,
             threads=detect_device().cores,
             workdir=folder,
             progress=SilentProgress(),

@@ -65,12 +65,6 @@ class AskedModel(Protocol):
         """Return its answers to texts. StageError, EnvironmentProblem where it fails."""
 
 
-def threshold_of(model: AskedModel, given: float | None) -> float | None:
-    """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
-    kept = model.task.calibration
-    return kept.abstain_below if given is None and kept is not None else given
-
-
 def require_answers(task: Task) -> None:
     """RecipeError R316 for a kind of task whose model no row can be put to."""
     if task.spec.by_likelihood:

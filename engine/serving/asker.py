@@ -100,8 +100,8 @@ class ServedModel:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the model is in memory."""
-        return self._process is not None
+        """Whether the model is in memory: its process may have ended since it was last asked."""
+        return self._process is not None and not self._process.child.has_ended()
 
     async def ask(self, texts: list[str], *, seconds: float) -> list[ModelReply]:
         """Return the answers to texts. OverloadedError, TimeoutError; StageError where the model fails."""

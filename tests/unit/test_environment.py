@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from engine import environment
 from engine.environment import Device, detect_device, devices_for, one_device, restrict_to
 from engine.errors import EnvironmentProblem
+from support.paths import ROOT
 
 GPUS = """\
 GPU-aaaa1111-0000, NVIDIA RTX A6000, 49140, 8.6
@@ -135,3 +137,9 @@ def test_more_processes_than_gpus_are_refused(detect: Detect) -> None:
 
 def test_processes_of_a_cpu_have_no_gpu() -> None:
     assert devices_for(CPU, 8, {}) == ()
+
+
+def test_every_extra_of_the_distribution_is_listed() -> None:
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+    assert environment.EXTRAS.keys() == written["project"]["optional-dependencies"].keys() - {"all"}

@@ -188,6 +188,14 @@ class Answer:
     """What the model says when nothing constrains it."""
     is_valid: bool
     """That text is an answer of the task."""
+    abstain_below: float | None = None
+    """The threshold that it was held to; None for none."""
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the model was less sure than the threshold, so that there is no answer."""
+        bound, sure = self.abstain_below, self.probability
+        return bound is not None and sure is not None and sure < bound
 
     @property
     def stated(self) -> str | None:
@@ -196,18 +204,26 @@ class Answer:
 
 
 def answer_text(
-    gguf: Path, text: str, *, threads: int, workdir: Path, progress: Progress
+    gguf: Path,
+    text: str,
+    *,
+    abstain_below: float | None = None,
+    threads: int,
+    workdir: Path,
+    progress: Progress,
 ) -> Answer:
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
-    How to ask stands in `task.json` beside the file, written by the export. StageError X642 without
-    it; else as `answers_to`.
+    There is none where the model is less sure than `abstain_below`; None for its own threshold, if it has one. How
+    to ask stands in `task.json` beside the file, written by the export. StageError X642 without it; else as
+    `answers_to`.
     """
     task = read_task_file(gguf.parent)
     (answer,) = answers_to(
         gguf, task, [text], free=True, threads=threads, workdir=workdir, progress=progress
     )
-    return answer
+    held = replace(answer, abstain_below=task.threshold(abstain_below))
+    return replace(held, label=None) if held.abstained else held
 
 
 def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what

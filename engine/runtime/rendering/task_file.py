@@ -57,6 +57,11 @@ class TaskFile:
         text_asked = question(self.task, text)
         return f"{self.before}{text_asked.strip() if self.strips else text_asked}{self.after}"
 
+    def threshold(self, given: float | None) -> float | None:
+        """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
+        kept = self.calibration
+        return kept.abstain_below if given is None and kept is not None else given
+
 
 def make_task_file(task: Task, chat: Chat, longest: Sequence[str] = ()) -> TaskFile:
     """Return how to ask a model of this chat for the task; `longest`: training's longest answers."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine import predict
 from engine.bundle.build import make_bundle
 from engine.bundle.gate_checks import gate_problems
 from engine.bundle.verify import check_bundle
@@ -110,6 +111,31 @@ def test_predict_gives_calibrated_probabilities_and_abstains_by_the_threshold_of
     assert "is the model's own threshold" in plain.err
     assert "is the model's own threshold" not in every.err
     assert all(json.loads(line)["prediction"] for line in every.out.splitlines())
+
+
+def test_one_text_gets_no_answer_either_where_the_model_is_less_sure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = json.loads((run_folder(project) / "calibration.json").read_text(encoding="utf-8"))
+    monkeypatch.chdir(project.folder)
+    words = ("try", "tiny", "a lovely film", "--format", "json")
+
+    own, never, always = (
+        json.loads(project.run(*words, *more).out)
+        for more in ((), ("--abstain-below", "0"), ("--abstain-below", "1"))
+    )
+    shown = project.run("try", "tiny", "a lovely film", "--abstain-below", "1")
+    answer = predict("tiny", "a lovely film", abstain_below=1)
+
+    assert own["abstain_below"] == kept["abstain_below"]
+    assert own["abstained"] == (own["probability"] < kept["abstain_below"])
+    assert (own["label"] is None) == own["abstained"]
+    assert (never["abstained"], never["label"] is None) == (False, False)
+    assert (always["abstained"], always["label"]) == (True, None)
+    assert shown.out == "no answer: less sure than 1; --abstain-below 0 shows it\n"
+    assert (answer.abstained, answer.label) == (True, None)
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        predict("tiny", "a lovely film", abstain_below=60)
 
 
 @pytest.mark.parametrize("change", ["another threshold", "gone"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,6 +154,50 @@ def test_a_model_process_that_dies_is_started_again(accepted: Path) -> None:
 
     assert statuses == [500, 200]
     assert gone in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def test_health_says_whether_the_model_is_there(accepted: Path) -> None:
+    server = start(accepted)
+    before = httpx.get(f"{server.address}/health")
+    child = subprocess.run(
+        ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True
+    )
+
+    os.kill(int(child.stdout.split()[0]), signal.SIGKILL)
+    while not (gone := httpx.get(f"{server.address}/health")).is_error:
+        pass  # the signal takes a moment
+    statuses = [server.post("/predict", {"text": "x"}).status_code for _ in range(2)]
+    after = httpx.get(f"{server.address}/health")
+    end(server)
+
+    assert (before.status_code, before.json()) == (200, {"status": "ok", "model": "tiny"})
+    assert (gone.status_code, gone.json()["status"]) == (503, "no model")
+    assert (statuses[-1], after.status_code) == (200, 200)
+
+
+def test_a_request_that_has_begun_is_answered_before_the_server_ends(accepted: Path) -> None:
+    server = start(accepted)
+    host, port = server.address.removeprefix("http://").split(":")
+    body = json.dumps({"texts": TEXTS}).encode()
+    head = (
+        f"POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(head.encode())
+        begun = client.recv(1024)
+        server.process.send_signal(signal.SIGTERM)
+        client.sendall(body)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    server.process.communicate(timeout=60)
+
+    assert begun.startswith(b"HTTP/1.1 100")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]) == len(TEXTS)
+    assert server.process.returncode in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=60)
 
 
 def test_a_server_for_others_wants_a_key(accepted: Path, run: Any) -> None:

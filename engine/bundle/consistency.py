@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from engine.bundle.config_checks import config_problems
 from engine.bundle.contents import (
     CONFIG,
     EVIDENCE,
@@ -22,15 +23,17 @@ from engine.bundle.contents import (
 )
 from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
+from engine.environment import VLLM
 from engine.errors import DataError
 from engine.evidence import Metric, Repeat, Scores, StageStatus
 from engine.files.typed_json import brief_text
 from engine.kinds import AnswerForm
-from engine.lock.accepted_run import further_seeds, spread_of
+from engine.lock.accepted_run import further_seeds, spread_of, used_versions
 from engine.lock.answer_hashes import HASHES, LIKELIHOODS, has_entries, label_counts
 from engine.lock.coherence import NEAR, contradictions_of_recipe
 from engine.lock.draw import draw_of, is_drawn_by, recorded_rows
 from engine.lock.file import Accepted
+from engine.lock.policy import missing_parts
 from engine.metrics.scoring import named_metrics
 from engine.pipeline.report import describe, describe_method
 from engine.recipe import resolved_mapping
@@ -91,6 +94,7 @@ def _texts(found: Contents) -> Iterator[str]:
     config = found.members[CONFIG].data or b""
     if hashlib.sha256(config).hexdigest() != found.accepted.config:
         yield f"{CONFIG} has another sha256 than the lock says"
+    yield from config_problems(found)
 
 
 def _repeated(found: Contents) -> Iterator[str]:
@@ -171,10 +175,8 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
     # a reused training was made with the tools of an earlier day
     if not is_one or any(one.status is not StageStatus.RAN for one in trained):
         return
+    yield from _versions(found)
     text = "{name} is {} in the report, {} in the lock"
-    for name, version in accepted.versions.items():
-        if (here := report.versions.get(name)) != version:
-            yield text.format(here, brief_text(version), name=name)
     for name, shown in {"device": "kind", "name": "device", "cores": "cores"}.items():
         locked, here = accepted.hardware.get(name), report.environment.get(shown)
         if locked is not None and str(locked) != here:
@@ -187,6 +189,19 @@ def surrounding_problems(found: Contents) -> Iterator[str]:
         yield from _revisions(accepted)
     if report.reproduction is None and accepted.finished < report.started:
         yield "the lock was accepted before the run began"
+
+
+def _versions(found: Contents) -> Iterator[str]:
+    """Yield the tools that the lock has in another version than the report, or does not record."""
+    report, accepted = found.report, found.accepted
+    for name, version in accepted.versions.items():
+        if (here := report.versions.get(name)) != version:
+            yield f"{name} is {here} in the report, {brief_text(version)} in the lock"
+    # with an environment of its own, the report's are not those that trained
+    used = {} if accepted.trainer else used_versions(found.recipe, report.versions)
+    missing = used.keys() - {*accepted.versions, VLLM}
+    if found.is_of_this_version and missing:
+        yield f"the lock does not record the version of {', '.join(sorted(missing))}"
 
 
 def _revisions(accepted: Accepted) -> Iterator[str]:
@@ -255,6 +270,8 @@ def run_problems(found: Contents) -> Iterator[str]:
     yield from (f"stage {one} did not run" for one in stages_of(found.recipe) if one not in done)
     yield from (f"stage {stage} stands twice" for stage, count in counts.items() if count > 1)
     yield from contradictions_of_recipe(found.recipe, found.accepted)
+    if found.is_of_this_version:
+        yield from (f"the lock does not record {one}" for one in missing_parts(found.accepted))
     try:
         recorded_rows(found.recipe, found.lock)
     except DataError as error:

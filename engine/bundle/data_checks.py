@@ -7,9 +7,12 @@ from dataclasses import asdict
 
 from engine.bundle.contents import Contents
 from engine.bundle.scores import unequal
-from engine.evidence import DataSummary, Firewall
+from engine.data.membership import membership_from_json
+from engine.data.similarity.shingles import SIMILAR
+from engine.evidence import DataSummary, Firewall, Scores, SplitSummary
 from engine.kinds import AnswerForm
 from engine.lock.file import LockedFirewall
+from engine.recipe.model import Recipe
 
 
 def data_problems(found: Contents) -> Iterator[str]:
@@ -33,6 +36,7 @@ def data_problems(found: Contents) -> Iterator[str]:
             yield from unequal((labels, split.rows, text), name=split.name)
     yield from _summed(found, data)
     yield from _counted(found, data)
+    yield from _apart(found)
     yield from _wear(found)
 
 
@@ -72,17 +76,50 @@ def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
             yield "the confusion matrix counts other labels than the holdout has"
     for name in ("train", "validation"):
         scores = getattr(report, f"{name}_scores")
-        if scores is not None and name in splits and scores.rows > splits[name].rows:
-            yield f"the scores of {name} are of more rows than it has"
+        if scores is not None and name in splits:
+            yield from _of_split(scores, splits[name], found.recipe)
     yield from _firewall(found.lock.firewall, data.firewall)
+    proof = data.firewall
+    if proof is not None and found.is_of_this_version and proof.similarity != SIMILAR:
+        yield f"the firewall compared from a similarity of {proof.similarity:g}, the engine compares from {SIMILAR:g}"
+
+
+def _of_split(scores: Scores, split: SplitSummary, recipe: Recipe) -> Iterator[str]:
+    """Yield that scores are of other rows than a split has; of many training rows a part is asked."""
+    if scores.rows > split.rows:
+        yield f"the scores of {split.name} are of more rows than it has"
+    if recipe.task.spec.answer is AnswerForm.LABEL and scores.confusion:
+        rows = dict(zip(recipe.task.labels, map(sum, scores.confusion), strict=False))
+        if any(count > split.labels.get(label, 0) for label, count in rows.items()):
+            yield f"the confusion matrix of {split.name} counts other labels than its rows have"
+
+
+def _apart(found: Contents) -> Iterator[str]:
+    """Yield that the lock records the same row for holdout and training, and the firewall found none."""
+    proof = found.lock.firewall
+    if proof is None or proof.left_exact or not found.is_of_this_version:
+        return
+    try:
+        members = membership_from_json(found.lock.members()).members
+    except ValueError:  # reported with the run
+        return
+    held = members.get("holdout", frozenset())
+    for name in ("train", "validation"):
+        if both := len(held & members.get(name, frozenset())):
+            yield f"{both} recorded holdout rows are recorded for {name} too, the firewall left none"
 
 
 def _firewall(locked: LockedFirewall | None, proof: Firewall | None) -> Iterator[str]:
     if locked is None or proof is None:
         if locked is not None or proof is not None:
             yield "only one of report and lock has a firewall"
-    elif any(getattr(proof, name) != value for name, value in asdict(locked).items()):
+        return
+    if any(getattr(proof, name) != value for name, value in asdict(locked).items()):
         yield "report and lock say other things of the firewall"
+    for how in ("exact", "near"):
+        first, left = getattr(proof, f"found_{how}"), getattr(proof, f"left_{how}")
+        if left > first:
+            yield f"the firewall left {left} {how} matches of {first} that it found"
 
 
 def _wear(found: Contents) -> Iterator[str]:
@@ -91,6 +128,8 @@ def _wear(found: Contents) -> Iterator[str]:
     if use is None or holdout is None:
         yield "report and lock do not both count the decisions on the holdout"
         return
+    if use.looks < 1:
+        yield "the holdout has decided nothing, and the run was accepted on it"
     if use.digest != holdout.digest:
         yield "the holdout that has decided is not that of the lock"
     if use.redraws != lock.holdout.redraws or use.looks < lock.holdout.looks:

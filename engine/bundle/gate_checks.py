@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.bundle.comparison_checks import comparison_statistics
 from engine.bundle.contents import Contents
 from engine.bundle.scores import by_name, rows_of, same, unequal
 from engine.evidence import Abstention, Check, Comparison, Metric, Report, Scores, Status, Verdict
@@ -60,9 +61,33 @@ def comparison_problems(found: Contents) -> Iterator[str]:
             yield f"baseline {baseline.name} is reported to {'' if baseline.passes else 'not '}pass"
         if baseline.passes and recipe.stop_if_baseline_passes:
             yield f"baseline {baseline.name} passes, so nothing should have been trained"
+    yield from _majority(found)
     yield from _compared_with(report, recipe)
     yield from _differences(report, recipe)
+    if (judged := _judged(report, recipe)) is not None:
+        rivals = {one.name: one.scores for one in report.baselines}
+        yield from comparison_statistics(report.comparisons, judged, rivals, recipe)
     yield from _corrected(report.comparisons, recipe)
+
+
+def _majority(found: Contents) -> Iterator[str]:
+    """Yield that a baseline of the most frequent label answers something else."""
+    data, recipe = found.report.data, found.recipe
+    train = next((one for one in data.splits if one.name == "train"), None) if data else None
+    if recipe.task.spec.answer is not AnswerForm.LABEL or recipe.splits.folds or train is None:
+        return
+    kinds, most = (
+        {one.name: one.kind for one in recipe.baselines},
+        max(train.labels.values(), default=0),
+    )
+    for one in found.report.baselines:
+        if kinds.get(one.name) != "majority" or not one.scores.confusion:
+            continue
+        columns = [sum(column) for column in zip(*one.scores.confusion, strict=True)]
+        answers: Sequence[str | None] = (*recipe.task.labels, None)
+        given = [answer for answer, count in zip(answers, columns, strict=True) if count]
+        if len(given) != 1 or train.labels.get(given[0] or "", 0) != most:
+            yield f"baseline {one.name} does not answer the label that most training rows have"
 
 
 def status_problems(name: str, gate: Verdict | None, found: Contents) -> Iterator[str]:

@@ -14,7 +14,7 @@ from engine.recipe.model import Recipe
 
 RECOMPUTED: Final = (
     "verdicts and bounds from the recipe; scores of labels from their confusion matrices; answers and numbers of the "
-    "holdout from the lock; digests of rows, recipe and files; pages from the report"
+    "holdout from the lock; the config from the recipe; digests of rows, recipe and files; pages from the report"
 )
 """What a bundle is held to, for people."""
 STATED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -35,7 +35,7 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "training.total_parameters", "training.stopped_early", "training.adapter_norm", "training.history.*",
         "training.shared_prefix.*", "training.padding", "checkpoints.*",
     ),
-    "intervals by resampling to a quarter of their width, and p-values, intervals and tests of comparisons": (
+    "intervals by resampling to a quarter of their width, and what the scores leave open of comparisons": (
         "*.interval.low", "*.interval.high", "comparisons.[].interval.method", "comparisons.[].p_value",
         "comparisons.[].test", "gate.checks.[].p_value", "gate.checks.[].p_adjusted", "checkpoints.[].metric.*",
     ),

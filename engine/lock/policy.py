@@ -237,6 +237,11 @@ def missing_facts(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
     names = [name for name in used_versions(recipe, tool_versions()) if name != VLLM]
     if unnamed := [name for name in names if name not in accepted.versions]:
         yield f"the version of {', '.join(unnamed)}"
+    yield from missing_parts(accepted)
+
+
+def missing_parts(accepted: Accepted) -> Iterator[str]:
+    """Yield the facts that every accepted run records, and this one lacks, whatever the machine."""
     if accepted.fingerprints is None and accepted.rows <= RECORDED_ROWS:
         yield "the rows that were read (`fingerprints`)"
     unread = [one["name"] for one in accepted.sources if one["sha256"] is None]

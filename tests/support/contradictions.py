@@ -19,8 +19,10 @@ from support.forged_bundles import (
     put,
     without,
 )
+from support.further_contradictions import FURTHER
 
 CONTRADICTIONS: dict[str, tuple[Change, str]] = {
+    **FURTHER,
     # checks
     "no gate": (put(None, "gate"), "gate has no checks"),
     "no checks in the gate": (put([], "gate", "checks"), "gate has no checks"),

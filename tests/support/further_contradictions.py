@@ -1,0 +1,120 @@
+"""Contradictions that took two edits that fit each other: of comparisons, config, recorded rows and missing facts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from support.forged_bundles import Change, Forge, put
+
+CONFIG = "backend-config.yaml"
+
+
+def _p_value(value: float) -> Change:
+    """Of the first comparison, corrected as the others are."""
+
+    def change(forge: Forge) -> None:
+        forge.report["comparisons"][0].update(p_value=value, p_adjusted=min(1.0, 2 * value))
+
+    return change
+
+
+def _both(value: Any, *path: str, report: tuple[str, ...]) -> Change:
+    def change(forge: Forge) -> None:
+        put(value, *path, of="lock")(forge)
+        put(value, *report)(forge)
+
+    return change
+
+
+def _config(old: str, new: str) -> Change:
+    def change(forge: Forge) -> None:
+        forge.replace(old, new, CONFIG)
+        forge.accepted["config"] = hashlib.sha256(forge.files[CONFIG]).hexdigest()
+
+    return change
+
+
+def _trained_rows_judge(forge: Forge) -> None:
+    splits = forge.lock["splits"]
+    trained, held = (base64.b64decode(splits[name]["members"]) for name in ("train", "holdout"))
+    splits["holdout"]["members"] = base64.b64encode(trained[: len(held)]).decode()
+
+
+def _without_version(forge: Forge) -> None:
+    del forge.accepted["versions"]["torch"]
+
+
+FURTHER: dict[str, tuple[Change, str]] = {
+    "a p-value that no draws give": (_p_value(0.73), "give the p-value 0.73"),
+    "a p-value surer than its interval": (_p_value(20 / 2001), "deny each other"),
+    "a comparison by another test": (put("exact test", "comparisons", 0, "test"), "its test is"),
+    "a comparison by another interval": (
+        put("exact", "comparisons", 0, "interval", "method"),
+        "is made by `exact`",
+    ),
+    "a gain with too high a lower end": (
+        put(-0.005, "comparisons", 0, "interval", "low"),
+        "too near at its lower end",
+    ),
+    "a gain of a wide interval": (
+        put(3.0, "comparisons", 0, "interval", "high"),
+        "cannot be that of",
+    ),
+    "a majority of the rarer label": (
+        put([[16, 0, 0], [24, 0, 0]], "baselines", 0, "scores", "confusion"),
+        "does not answer the label that most training rows have",
+    ),
+    "a config of another rate": (
+        _config("learning_rate: 0.005", "learning_rate: 0.5"),
+        "has `learning_rate` 0.5, the recipe asks for 0.005",
+    ),
+    "a config of more epochs": (
+        _config("num_train_epochs: 2.0", "num_train_epochs: 7.0"),
+        "has `num_train_epochs` 7.0",
+    ),
+    "a config of no YAML": (_config("{base_model", "[{base_model"), "is no config of the backend"),
+    "another precision": (
+        _both("bf16", "accepted", "precision", report=("training", "precision")),
+        "has `precision` ",
+    ),
+    "rows that judge and were trained on": (
+        _trained_rows_judge,
+        "recorded holdout rows are recorded for train too",
+    ),
+    "a firewall that left more than it found": (
+        _both(0, "firewall", "found_near", report=("data", "firewall", "found_near")),
+        "near matches of 0 that it found",
+    ),
+    "a firewall of another similarity": (
+        _both(0.99, "firewall", "similarity", report=("data", "firewall", "similarity")),
+        "compared from a similarity of 0.99",
+    ),
+    "a holdout that decided nothing": (
+        _both(0, "holdout", "looks", report=("holdout_use", "looks")),
+        "has decided nothing",
+    ),
+    "validation rows of other labels": (
+        put([[0, 17, 0], [0, 3, 0]], "validation_scores", "confusion"),
+        "the confusion matrix of validation counts other labels",
+    ),
+    "a tool without its version": (_without_version, "does not record the version of torch"),
+    "rows without fingerprints": (
+        put(None, "accepted", "fingerprints", of="lock"),
+        "does not record the rows that were read",
+    ),
+    "a base model without files": (
+        put({}, "accepted", "base_model", "files", of="lock"),
+        "does not record the files of the base model",
+    ),
+    "a merged model without files": (
+        put({}, "accepted", "merged", of="lock"),
+        "does not record the files of the merged model",
+    ),
+    "a source without its bytes": (
+        put(None, "accepted", "sources", 0, "sha256", of="lock"),
+        "does not record the bytes of",
+    ),
+}
+"""Each signed again, with a part of the sentence that must name it."""

@@ -143,11 +143,13 @@ def model_problems(found: Contents) -> Iterator[str]:
     formats = {"ollama", *(file.format for file in report.files)}
     missing = [wanted for wanted in found.recipe.export.formats if wanted not in formats]
     yield from (f"no file is of the format {one}, which the recipe asks for" for one in missing)
-    if report.holdout is None:
+    if report.holdout is None or found.held is None:
         yield "the report has no scores of the holdout"
         return
-    yield from _metrics(named_metrics(report.holdout, free=report.free), accepted.metrics)
-    yield from _answers(found, report.holdout)
+    if found.recipe.splits.folds and report.holdout != report.folds:
+        yield "the scores of the holdout are not those of the folds"
+    yield from _metrics(named_metrics(found.held, free=report.free), accepted.metrics)
+    yield from _answers(found, found.held)
     yield from _seeds(found)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from engine.bundle.archive import Member
 from engine.errors import EngineError, RecipeError
-from engine.evidence import Report
+from engine.evidence import Report, Scores
 from engine.files.typed_json import brief_text
 from engine.lock.file import Accepted, Lock, lock_from_text
+from engine.parity.calibration import ADAPTER
 from engine.process.version import __version__
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
@@ -54,6 +55,13 @@ class Contents:
     def is_of_this_version(self) -> bool:
         """Whether the run was made by this very version, which then says the same in the same words."""
         return self.report.versions.get("slm-recipe") == __version__
+
+    @property
+    def held(self) -> Scores | None:
+        """The scores of the recorded holdout; with folds the report's are of all rows, and the first rung has these."""
+        if not self.recipe.splits.folds:
+            return self.report.holdout
+        return next((one.scores for one in self.report.ladder if one.name == ADAPTER), None)
 
     @property
     def written_with(self) -> str | None:

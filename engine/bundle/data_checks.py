@@ -68,10 +68,10 @@ def _summed(found: Contents, data: DataSummary) -> Iterator[str]:
 def _counted(found: Contents, data: DataSummary) -> Iterator[str]:
     report, splits = found.report, {split.name: split for split in data.splits}
     holdout = splits.get("holdout")
-    if holdout is None or report.holdout is None or holdout.rows != report.holdout.rows:
+    if holdout is None or found.held is None or holdout.rows != found.held.rows:
         yield "the scores of the holdout are not of its rows"
-    elif report.holdout.confusion and found.recipe.task.spec.answer is AnswerForm.LABEL:
-        rows = dict(zip(found.recipe.task.labels, map(sum, report.holdout.confusion), strict=False))
+    elif found.held.confusion and found.recipe.task.spec.answer is AnswerForm.LABEL:
+        rows = dict(zip(found.recipe.task.labels, map(sum, found.held.confusion), strict=False))
         if rows != holdout.labels:
             yield "the confusion matrix counts other labels than the holdout has"
     for name in ("train", "validation"):

@@ -130,7 +130,8 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     yield from (f"the ladder has no rung `{name}`" for name in wanted if name not in rungs)
     if not report.ladder or report.verify is None:
         return
-    if report.holdout is not None and "adapter" in rungs:
+    # with folds, the holdout's scores are of all rows and of as many models
+    if report.holdout is not None and "adapter" in rungs and not recipe.splits.folds:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
         base = below if rung.name in wanted else _whole_rung(rungs, below)

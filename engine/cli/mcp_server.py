@@ -20,6 +20,7 @@ from engine.errors import EngineError
 from engine.process import start
 from engine.process.version import __version__
 from engine.render.problems import problems_json
+from engine.render.styled_text import revealed
 
 MOST_LETTERS: Final = 60_000
 """Of a result, and of messages; an agent reads them whole."""
@@ -71,10 +72,10 @@ def server_of(*, allow_run: bool) -> Server[Any, Any]:
         try:
             words = words_of(name, given, allow_run=allow_run)
         except EngineError as error:
-            return _answer(problems_json(error.problems, source=""), is_error=True)
+            return answer_of(problems_json(error.problems, source=""), is_error=True)
         async with one_at_a_time:
             found = await _called(words, None if TOOLS[name].is_heavy else SECONDS)
-        return _answer(found, is_error=found["exit_code"] not in _ANSWERS)
+        return answer_of(found, is_error=found["exit_code"] not in _ANSWERS)
 
     server.list_tools()(tools)  # type: ignore[no-untyped-call]
     # Ours says all problems with a code; the package's own check would say them without one.
@@ -86,8 +87,9 @@ _ANSWERS: Final = (0, 1, 5)
 """Exit codes of verbs that found what they were asked for: a refusal is an answer."""
 
 
-def _answer(value: dict[str, Any], *, is_error: bool) -> types.CallToolResult:
-    text = json.dumps(value, ensure_ascii=False)
+def answer_of(value: dict[str, Any], *, is_error: bool) -> types.CallToolResult:
+    """Return a result as the protocol has it, with what nobody sees as escapes: an agent would read it."""
+    text = revealed(json.dumps(value, ensure_ascii=False))
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=text)], isError=is_error
     )

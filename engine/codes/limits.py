@@ -87,6 +87,14 @@ LIMITS: Final[Sequence[Limit]] = (
     ("a key that signs", "bundle/signing:MOST_BYTES", BYTES, "X661"),
     ("the trials of a sweep", "recipe/sweeps:MOST", COUNT, "R287"),
     ("a command of git", "review/git:SECONDS", "s", "E731"),
+    ("the same, processor time", "review/git:CPU_SECONDS", SECONDS, "E731"),
+    ("the same, what it prints", "review/git:MOST_BYTES", BYTES, "E731"),
+    ("the same, memory", "review/git:MOST_MEMORY", BYTES, "E731"),
+    ("a config of another tool", "recipe/text/source:MAX_BYTES", CHARACTERS, "R425"),
+    ("rows of a YAML file", "drafting/foreign_yaml:MOST_ROWS", CHARACTERS, "D325"),
+    ("a workbook, unpacked", "drafting/layouts/sheets:LARGEST", BYTES, "D323"),
+    ("elements of a workbook", "drafting/layouts/sheets:MOST_ELEMENTS", COUNT, "D323"),
+    ("cells of a sheet of it", "drafting/layouts/sheets:MOST_CELLS", COUNT, "D323"),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.drafting.layouts.foreign import is_workbook
 from engine.errors import DataError
-from engine.sources.streams import kind_of
+from engine.sources.streams import DAMAGE, StreamLimits, kind_of
 
 LARGEST: Final = 1 << 30
 """Bytes of all files of an archive, unpacked."""
@@ -22,7 +22,7 @@ MOST_FILES: Final = 200_000
 def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
     """Give the paths, with a folder of its files for each archive; the folders are removed at the end.
 
-    DataError D323 where an archive is broken, or its files are too many or too large.
+    DataError D323 where an archive is broken, or its files are too many or too large; D345 for a bomb.
     """
     with ExitStack() as stack:
         yield [_folder_of(path, stack) if _is_archive(path) else path for path in paths]
@@ -41,11 +41,13 @@ def _folder_of(path: Path, stack: ExitStack) -> Path:
                 raise _broken(
                     path, f"it holds more than {MOST_FILES:,} files or {LARGEST >> 20} MiB"
                 )
+            size = sum(one.file_size for one in members)
+            StreamLimits().check(size, packed=path.stat().st_size, name=path.name)
             for one in members:
                 # Never outside of the folder: `extract` leaves out roots and `..`. It reads no more than was declared.
                 archive.extract(one, folder)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        # RuntimeError: it asks for a password.
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError, *DAMAGE) as error:
+        # RuntimeError: it asks for a password, or is packed in an unknown way.
         raise _broken(path, str(error)) from error
     return folder
 

@@ -24,7 +24,7 @@ HEAD: Final = 1 << 20
 """Characters looked at to tell how a file is written."""
 LOOKED_AT: Final = 300
 """Rows of a table looked at to tell whether the first one names the columns."""
-LARGEST: Final = 1 << 28
+LARGEST: Final = 1 << 26
 """Bytes of a JSON document that is held whole to find its rows."""
 NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
 ENOUGH_BELOW: Final = 20

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import singledispatch
 
 from engine.render import blocks
-from engine.render.styled_text import printable
+from engine.render.styled_text import printable, revealed
 
 _INTERVAL = re.compile(r"\[[^\[\]A-Za-z<>`|]*\]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!])")
@@ -48,7 +48,7 @@ def _inline(text: str) -> str:
 
 def code(text: str) -> str:
     """A code span, fenced by more backticks than the text holds in a row; safe in table cells."""
-    shown = printable(" ".join(text.split())).replace("|", "\\|")
+    shown = revealed(printable(" ".join(text.split()))).replace("|", "\\|")
     fence = "`" * (_longest_run(shown) + 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ STYLES = {
 }
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_JOINERS = frozenset("\u200c\u200d")
+"""Within words of Persian and Hindi, and within emoji."""
 _TAB = "    "
 _OBEYED = re.compile(
     "\x1b\\[(?:0|[12]|(?:[12];)?3[1-7])m"
@@ -59,6 +62,17 @@ def cleaned(text: str, *, colour: bool = False) -> str:
     With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
     """
     return _OBEYED.sub(lambda match: _kept_or_escaped(match[0], colour=colour), text)
+
+
+def revealed(text: str) -> str:
+    r"""The text as `cleaned`, and characters that nobody sees as JSON's escapes too, such as `\u200b`; joiners stay.
+
+    For names, which must not look alike, and for agents, which read what people do not see.
+    """
+    unseen = {one for one in text if unicodedata.category(one) == "Cf"} - _JOINERS
+    for one in unseen:
+        text = text.replace(one, json.dumps(one)[1:-1])
+    return cleaned(text)
 
 
 def _kept_or_escaped(matched: str, *, colour: bool) -> str:

@@ -81,7 +81,7 @@ class _VersionFiles:
                     self.parents[path] = parent
 
     def _now(self, path: str) -> RecipeFile | None:
-        if not path.lower().endswith(ENDS):
+        if not path.lower().endswith(ENDS) or self.repository.leads_out(path):
             return None
         try:
             content = read_bytes(self.repository.root / path, limit=MAX_BYTES)
@@ -192,7 +192,9 @@ def _unwatched(
                 yield path, ABSENT
             continue
         try:
-            is_same = read_bytes(place) == repository.content(head, path)
+            is_same = not repository.leads_out(path) and read_bytes(place) == repository.content(
+                head, path
+            )
         except (OSError, RecipeError):
             is_same = False
         if not is_same:
@@ -231,7 +233,9 @@ def _in_submodules(search: _VersionFiles) -> Iterator[Touched]:
             continue
         for file in (file for end in ENDS for file in (root / name).rglob(f"*{end}")):
             with suppress(OSError):
-                if file.is_file() and PLAIN.search(read_bytes(file, limit=MAX_BYTES)):
+                if search.repository.leads_out(file) or not file.is_file():
+                    continue
+                if PLAIN.search(read_bytes(file, limit=MAX_BYTES)):
                     path, status = file.relative_to(root).as_posix(), ChangeStatus.HIDDEN
                     yield Touched(path=path, status=status, was=path, unseen=IN_SUBMODULE)
 

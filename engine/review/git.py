@@ -10,11 +10,16 @@ network, whatever a setting says: the thread that starts it has given that up.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +28,17 @@ from typing import Final
 from engine.errors import EnvironmentProblem, RecipeError
 from engine.process.confine import LOADERS, Rights, in_confined_thread
 
+if sys.platform != "win32":
+    import resource
+
 Completed = subprocess.CompletedProcess[bytes]
 Process = subprocess.Popen[bytes]
 SECONDS: Final = 120
+CPU_SECONDS: Final = 20
+MOST_MEMORY: Final = 1 << 30
+"""Of a git, what it maps of files apart; the index of a million files takes a third of it."""
+MOST_BYTES: Final = 64 << 20
+"""Of what a command prints: trees may hold one another, and list more files than there are bytes anywhere."""
 _KEPT: Final = (
     *("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"),
     *("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM"),
@@ -92,24 +105,53 @@ def run_git(
     command = [_git(os.environ.get("PATH", os.defpath)), "--no-pager", *words]
     variables = environment(drivers)
 
-    def run() -> Completed:
-        return subprocess.run(  # noqa: S603 - git, without a shell
-            command,
-            cwd=folder,
-            env=variables,
-            input=given,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+    # Files, so that one pipe has to be read only; made here, where that is still allowed.
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as errors:
+        source.write(given)
+        source.seek(0)
 
-    try:
-        return in_confined_thread(_rights(command[0]), run)
-    except subprocess.TimeoutExpired:
-        message = f"`git {words[0]}` took more than {SECONDS} s"
-    except OSError as error:
-        message = f"git cannot be started: {error.strerror or error}"
-    raise EnvironmentProblem.one("E731", message)
+        def run() -> Completed:
+            with subprocess.Popen(  # noqa: S603 - git, without a shell
+                command,
+                cwd=folder,
+                env=variables,
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            ) as child:
+                _limit(child)
+                clock = threading.Timer(SECONDS, child.kill)
+                clock.start()
+                try:
+                    found = child.stdout.read(MOST_BYTES + 1) if child.stdout else b""
+                    if len(found) > MOST_BYTES:
+                        child.kill()  # it waits for somebody to read the rest
+                    child.wait()
+                finally:
+                    clock.cancel()
+            return Completed(command, child.returncode, found)
+
+        started = time.monotonic()
+        try:
+            done = in_confined_thread(_rights(command[0]), run)
+        except OSError as error:
+            message = f"git cannot be started: {error.strerror or error}"
+            raise EnvironmentProblem.one("E731", message) from error
+        if len(done.stdout) > MOST_BYTES:
+            message = f"`git {words[0]}` printed more than {MOST_BYTES >> 20} MiB"
+            raise EnvironmentProblem.one("E731", message)
+        # The kernel ends what takes too much processor time, `clock` what waits.
+        if done.returncode < 0:
+            is_late = time.monotonic() - started >= SECONDS
+            why = (
+                f"took more than {SECONDS} s"
+                if is_late
+                else f"was ended by signal {-done.returncode}"
+            )
+            raise EnvironmentProblem.one("E731", f"`git {words[0]}` {why}")
+        errors.seek(0)
+        done.stderr = errors.read(MOST_BYTES)
+        return done
 
 
 def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -> Process:
@@ -118,7 +160,7 @@ def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -
     variables = environment(drivers)
 
     def start() -> Process:
-        return subprocess.Popen(  # noqa: S603 - git, without a shell
+        child = subprocess.Popen(  # noqa: S603 - git, without a shell
             command,
             cwd=folder,
             env=variables,
@@ -127,8 +169,19 @@ def start_git(words: Sequence[str], folder: Path, drivers: Sequence[str] = ()) -
             # Nobody reads it, and a full pipe would stop git.
             stderr=subprocess.DEVNULL,
         )
+        _limit(child)
+        return child
 
     return in_confined_thread(_rights(command[0]), start)
+
+
+def _limit(child: Process) -> None:
+    """Bound a git that has just been started: settings may be of any size, and folders hold themselves many times."""
+    if sys.platform == "linux":
+        # It may have ended already.
+        with contextlib.suppress(OSError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+            resource.prlimit(child.pid, resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
 
 
 @lru_cache(maxsize=4)

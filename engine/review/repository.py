@@ -29,6 +29,7 @@ from engine.review.listing import (
     tree_entry,
 )
 from engine.review.objects import Objects, lacking
+from engine.review.own_history import require_own_history
 
 MOST_LINKS: Final = 40
 """Links followed on the way to one file, as by Linux."""
@@ -62,12 +63,13 @@ class Repository:
         Raises:
             EnvironmentProblem: E730, E731.
             RecipeError: R020 where it is in none, R023 where it belongs to another user, R024 where its
-                settings say that its files are elsewhere.
+                settings say that its files are elsewhere, or its history is that of another folder.
 
         """
         top = top_of(Path(os.path.realpath(folder)))
         if top is None:
             raise no_repository(folder)
+        require_own_history(top)
         found = run_git(("rev-parse", "--show-toplevel"), top)
         if found.returncode:
             if b"not a git repository" in found.stderr:
@@ -258,6 +260,10 @@ class Repository:
         """Return the files of the working tree: tracked ones and new ones."""
         listed = dict.fromkeys((*self._staged, *self.untracked))
         return tuple(path for path in listed if (self.root / path).is_file())
+
+    def leads_out(self, path: str | Path) -> bool:
+        """Return whether links lead a path of the working tree out of it."""
+        return not Path(os.path.realpath(self.root / path)).is_relative_to(self.root)
 
     def unwatched(self) -> tuple[str, ...]:
         """Return tracked files that git is configured not to compare: not checked out, or taken as unchanged."""

@@ -28,7 +28,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse as RawJSONResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from engine.data.examples.template import (
@@ -41,6 +42,7 @@ from engine.errors import EngineError
 from engine.files.reading import parse_json
 from engine.kinds import AnswerForm
 from engine.recipe.prompt import answer_text
+from engine.render.styled_text import cleaned, printable
 from engine.runs.predict_rows import RowAnswer
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
@@ -62,6 +64,15 @@ class Limits:
     characters: int = 32_768
     """Of a text."""
     seconds: float = 30.0
+
+
+class JSONResponse(RawJSONResponse):
+    """JSON with what a terminal would obey as escapes: labels and names are those of whoever made the model."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return cleaned(text).encode()
 
 
 class _Refused(Exception):  # noqa: N818 - it carries an answer
@@ -222,6 +233,10 @@ class Service:
         limits = self.limits
         if not texts or len(texts) > limits.texts:
             raise BadRequestError(f"one request asks about 1 to {limits.texts} texts")
+        if any("\ud800" <= one <= "\udfff" for text in texts for one in text):
+            raise BadRequestError(
+                "a text holds half a character: a surrogate without its other half"
+            )
         if any(not text.strip() for text in texts):
             raise BadRequestError("a text is blank")
         if any(len(text) > limits.characters for text in texts):
@@ -246,7 +261,8 @@ class Service:
         value = found.answer
         has_labels = task.spec.answer is AnswerForm.LABEL
         word = "abstained" if found.abstained else "none" if value is None else "answer"
-        self._metrics.answers.labels(str(value) if has_labels and value is not None else word).inc()
+        counted = printable(str(value)) if has_labels and value is not None else word
+        self._metrics.answers.labels(counted).inc()
         more = {"abstained": found.abstained} if bound is not None else {}
         return {"prediction": value, "probability": probability, **more}
 

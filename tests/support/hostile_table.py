@@ -95,12 +95,13 @@ def ask(words: str, code: int, *says: str) -> Ask:
 
 def all_cases() -> tuple[Case, ...]:
     """Every case, in the order of the page."""
-    from support import hostile_places, hostile_texts, hostile_trust
+    from support import hostile_others, hostile_places, hostile_texts, hostile_trust
 
-    found = (*hostile_trust.CASES, *hostile_places.CASES, *hostile_texts.CASES)
+    parts = (hostile_trust, hostile_places, hostile_texts, hostile_others)
+    found = [case for part in parts for case in part.CASES]
     twice = [name for name, count in Counter(one.name for one in found).items() if count > 1]
     assert twice == [], twice
-    return found
+    return tuple(found)
 
 
 SLOW: Final = frozenset({"try", "predict", "serve"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -198,7 +199,7 @@ def _base_model(draft: _Draft, found: Mapping[str, Any]) -> None:
         draft.result.notes.append(
             "it names no model that can be trained here: base_model is a small one, choose yours"
         )
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not (folder / name).exists():
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not os.path.exists(folder / name):
         draft.value["base_model"] = {"hub": name}
         if isinstance(revision, str) and re.fullmatch(r"[0-9a-f]{40}", revision):
             draft.value["base_model"]["revision"] = revision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any, Final
 
 import yaml
 
+from engine.drafting.foreign_yaml import load_yaml, usual
 from engine.drafting.imported.keys import TABLES, known_keys
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
+from engine.recipe.text.source import MAX_BYTES
 
 EXPRESSION: Final = object()
 """A value that a script computes, which is not run to know it."""
@@ -30,6 +33,8 @@ NO_TEXT: Final = {
 }  # fmt: skip
 """Calls of a script that trains on, or makes, other things than text."""
 MODALITY: Final = "modality"
+_UNPARSABLE: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
+"""What Python raises of a script that is none, or nested too deep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +49,17 @@ class Config:
 def read_config(path: Path) -> Config:
     """Return the settings of a file; RecipeError R425 where it is a config of none of the tools."""
     try:
-        text = read_text(path)
-        if path.suffix == ".py":
-            return Config(tool="unsloth", path=path, settings=_first(_of_script(text)))
-        value = parse_json(text) if path.suffix in (".json", ".ipynb") else yaml.safe_load(text)
-    except (OSError, ValueError, SyntaxError, yaml.YAMLError, RecursionError) as error:
+        # A notebook holds pictures too; only its code counts.
+        text = read_text(path) if path.suffix == ".ipynb" else read_text(path, limit=MAX_BYTES)
+        if path.suffix in (".py", ".ipynb"):
+            found = _of_notebook(parse_json(text)) if path.suffix == ".ipynb" else _of_script(text)
+            return Config(tool="unsloth", path=path, settings=usual(_first(found)))
+        value = parse_json(text) if path.suffix == ".json" else load_yaml(text, most=MAX_BYTES)
+        if not isinstance(value, Mapping):
+            raise _unknown(path, "it is no mapping of keys")
+        settings = usual({str(key): one for key, one in value.items()})
+    except (OSError, yaml.YAMLError, *_UNPARSABLE) as error:
         raise _unknown(path, f"it cannot be read: {error}") from error
-    if path.suffix == ".ipynb":
-        return Config(tool="unsloth", path=path, settings=_first(_of_notebook(value)))
-    if not isinstance(value, Mapping):
-        raise _unknown(path, "it is no mapping of keys")
-    settings = {str(key): one for key, one in value.items()}
     if "recipe" in settings:
         raise _unknown(path, "it is a recipe already")
     if str(settings.get("object", "")).startswith("fine_tuning.job"):
@@ -113,7 +118,7 @@ def _tool(settings: Mapping[str, Any], path: Path) -> str:
 def _flat_job(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job's fields with its hyperparameters beside them; `auto` says nothing."""
     method = job.get("method")
-    kind = method.get("type", "") if isinstance(method, Mapping) else ""
+    kind = str(method.get("type", "")) if isinstance(method, Mapping) else ""
     inner = method.get(kind) if isinstance(method, Mapping) else None
     found = {**job, **({"type": kind} if kind else {})}
     for part in (job, inner):
@@ -125,22 +130,29 @@ def _flat_job(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_notebook(value: Any) -> Iterator[tuple[str, Any]]:
-    for cell in value.get("cells", []) if isinstance(value, Mapping) else []:
+    cells = value.get("cells") if isinstance(value, Mapping) else None
+    left = MAX_BYTES
+    for cell in cells if isinstance(cells, list) else []:
         if not isinstance(cell, Mapping) or cell.get("cell_type") != "code":
             continue
         source = cell.get("source", "")
-        text = "".join(source) if isinstance(source, list) else str(source)
+        text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+        left -= len(text)
+        if left < 0:
+            raise ValueError(f"its code is longer than {MAX_BYTES:,} characters")
         # Lines of the notebook itself, such as `!pip install` and `%%capture`, are no Python.
         lines = [line for line in text.split("\n") if not line.lstrip().startswith(("!", "%"))]
         try:
             yield from _of_script("\n".join(lines))
-        except SyntaxError:
+        except _UNPARSABLE:
             continue
 
 
 def _of_script(text: str) -> Iterator[tuple[str, Any]]:
     """Yield the keyword arguments of the calls that say how a model is trained, and the data set that is loaded."""
-    tree = ast.parse(text)
+    # Warnings would quote the script on the terminal.
+    with warnings.catch_warnings(action="ignore"):
+        tree = ast.parse(text)
     names = {
         target.id: node.value
         for node in ast.walk(tree) if isinstance(node, ast.Assign)
@@ -179,7 +191,7 @@ def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:
         node = names[node.id]
     try:
         return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError):
+    except (TypeError, *_UNPARSABLE):
         return EXPRESSION
 
 

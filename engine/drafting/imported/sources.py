@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 from engine.drafting.imported.configs import EXPRESSION, Config
 from engine.files.reading import read_json
 from engine.recipe.formats import format_of
+from engine.trust.project import lies_below, real_place
 
 Source = dict[str, Any]
 KNOWN_TYPES: Final = re.compile(
@@ -50,7 +52,8 @@ def sources_of(config: Config, found: Mapping[str, Any]) -> Found:
 def _hub_or_path(name: str, folder: Path) -> Source:
     is_file = (
         format_of(name) is not None
-        or (folder / name).exists()
+        # `Path.exists` raises for a name that is too long to be one.
+        or os.path.exists(folder / name)
         or not re.fullmatch(r"[\w.-]+/[\w.-]+", name)
     )
     if not is_file:
@@ -84,9 +87,12 @@ def _of_axolotl(config: Config, found: Mapping[str, Any]) -> Found:
 
 
 def entries_of(value: object) -> list[dict[str, Any]]:
-    """Return the entries of a list of data sets of Axolotl, each with its keys."""
-    entries = [value] if isinstance(value, str | Mapping) else list(value or [])  # type: ignore[call-overload]
-    return [{"path": one} if isinstance(one, str) else dict(one) for one in entries]
+    """Return the entries of a list of data sets of Axolotl, each with its keys, names as paths."""
+    entries = value if isinstance(value, list) else [value]
+    named = ({"path": one} if isinstance(one, str) else one for one in entries)
+    return [
+        {str(key): part for key, part in one.items()} for one in named if isinstance(one, Mapping)
+    ]
 
 
 def _source_of(given: Mapping[str, Any], folder: Path) -> Source:
@@ -116,16 +122,9 @@ def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
     stage = str(found.get("stage") or "sft")
     kind = {"pt": "text", "dpo": "preference", "kto": "preference"}.get(stage, "chat")
     named = found.get("dataset") or found.get("train_dataset") or []
-    names = (
-        [one.strip() for one in named.split(",")]
-        if isinstance(named, str)
-        else [str(one) for one in named]
-    )
-    named_folder = Path(str(found.get("dataset_dir") or "data"))
-    folder = config.path.parent / named_folder
-    # A stranger's config reads nothing outside of its own folder.
-    is_inside = not named_folder.is_absolute() and ".." not in named_folder.parts
-    info = read_json(folder / INFO) if is_inside and (folder / INFO).is_file() else {}
+    named = named.split(",") if isinstance(named, str) else named
+    names = [str(one).strip() for one in named] if isinstance(named, list) else []
+    info = _dataset_info(config.path.parent, str(found.get("dataset_dir") or "data"))
     sources, notes = [], []
     for name in names:
         entry = info.get(name) if isinstance(info, Mapping) else None
@@ -148,6 +147,16 @@ def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
                 f"{INFO} beside the config says where `{name}` is; it is not here: correct its source"
             )
     return kind, sources, notes
+
+
+def _dataset_info(folder: Path, named: str) -> Any:
+    """Return what LLaMA-Factory keeps of its data; nothing where that is not in the config's own folder, or no JSON."""
+    try:
+        place = real_place(folder / named / INFO)
+        # A stranger's config, or a link beside it, reads nothing elsewhere.
+        return read_json(place) if lies_below(place, real_place(folder)) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _of_unsloth(config: Config, found: Mapping[str, Any]) -> Found:
@@ -184,7 +193,7 @@ def _of_openai(config: Config, found: Mapping[str, Any]) -> Found:
     notes = [
         "download the job's files and put them beside the recipe; `recipe init FILE` says what they hold"
     ]
-    if "validation_file" in found:
+    if sources and "validation_file" in found:
         sources[0]["into"] = "train"
         sources.append({"path": f"{found['validation_file']}.jsonl", "into": "holdout"})
     return kind, sources, notes

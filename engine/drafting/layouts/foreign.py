@@ -13,6 +13,7 @@ import yaml
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
+from engine.drafting.foreign_yaml import MOST_ROWS, load_yaml
 from engine.drafting.layouts.label_names import coded, names_in_schema
 from engine.drafting.layouts.lines import example_of_intent, rows_of_lines, rows_of_marked_lines
 from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
@@ -20,7 +21,7 @@ from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
 
 Rows = list[dict[str, Any]]
-LARGEST: Final = 1 << 28
+LARGEST: Final = 1 << 26
 """Bytes of a file that is held whole to make rows of it."""
 YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
@@ -165,11 +166,12 @@ def _named_columns(path: Path, suffix: str) -> tuple[Rows, str] | None:
 def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
     """Read Rasa's `nlu`: intents with their examples, one a line; rows of a YAML list as they are."""
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        value = load_yaml(text, most=MOST_ROWS)
+    except (yaml.YAMLError, ValueError) as error:
         raise DataError.one("D325", f"`{path.name}` is not YAML: {error}") from error
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return value, "it is a list of objects in YAML"
+        named = [{str(name): one for name, one in item.items()} for item in value]
+        return named, "it is a list of objects in YAML"
     items = value.get("nlu") if isinstance(value, Mapping) else None
     if not isinstance(items, list):
         return None

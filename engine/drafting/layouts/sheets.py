@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 from xml.parsers import expat
@@ -19,10 +21,23 @@ from engine.errors import DataError
 
 SUFFIXES: Final = (".xlsx", ".xlsm")
 LARGEST: Final = 1 << 28
-"""Bytes of one part of the workbook, unpacked, that are read."""
+"""Bytes of the workbook's parts, unpacked, that are read."""
+MOST_ELEMENTS: Final = 3_000_000
+"""Of all parts; a cell has two. More take longer than saving the sheet as CSV."""
+MOST_CELLS: Final = 5_000_000
+"""Of a sheet, the empty ones before a filled one too."""
+MOST_LEVELS: Final = 100
 PIECE: Final = 1 << 16
 MOST_COLUMNS: Final = 1 << 14
 """Of a sheet, in Excel itself."""
+PACKED: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED: Final = 1
+"""The bit of a part's flags."""
+BROKEN: Final = (
+    *(zipfile.BadZipFile, zlib.error, expat.ExpatError, OSError, EOFError),
+    *(ValueError, LookupError),
+)
+"""What the libraries raise of a file that is no workbook, a name of an encoding that is none included."""
 Table = list[list[str]]
 
 
@@ -31,7 +46,9 @@ def rows_of_workbook(path: Path) -> list[dict[str, str]]:
 
     DataError D323 where it is no workbook, or a part of it is broken or too large.
     """
-    tables = {name: list(rows_below_header(table)) for name, table in read_sheets(path).items()}
+    tables = {
+        name: list(rows_below_header(table)) for name, table in read_sheets(path).items() if table
+    }
     filled = {name: rows for name, rows in tables.items() if rows}
     if not filled:
         raise _broken(path, "it holds no rows")
@@ -51,50 +68,54 @@ def rows_of_workbook(path: Path) -> list[dict[str, str]]:
 
 def read_sheets(path: Path) -> dict[str, Table]:
     """Return the cells of each sheet by its name, row by row; `` for an empty one."""
+    left = _Left()
     try:
         with zipfile.ZipFile(path) as book:
             names = book.namelist()
             strings = (
-                _strings(_part(book, "xl/sharedStrings.xml"))
+                _strings(_part(book, "xl/sharedStrings.xml"), left)
                 if "xl/sharedStrings.xml" in names
                 else []
             )
             sheets = [name for name in names if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
-            called = _sheet_names(book, names)
-            found = {called.get(name, name): _cells(_part(book, name), strings) for name in sheets}
-    except (zipfile.BadZipFile, expat.ExpatError, OSError, ValueError, KeyError) as error:
+            called = _sheet_names(book, names, left)
+            found = {
+                called.get(name, name): _cells(_part(book, name), strings, left) for name in sheets
+            }
+    except BROKEN as error:
         raise _broken(path, str(error)) from error
-    if not found:
-        raise _broken(path, "it holds no sheet")
+    if not any(found.values()):
+        raise _broken(path, "it holds no sheet with a filled cell")
     return found
 
 
-def _sheet_names(book: zipfile.ZipFile, parts: Sequence[str]) -> dict[str, str]:
+def _sheet_names(book: zipfile.ZipFile, parts: Sequence[str], left: _Left) -> dict[str, str]:
     """Return what the sheets are called, by the names of their parts."""
     listed, relations = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
     if listed not in parts or relations not in parts:
         return {}
     targets = {
         one.get("Id"): one.get("Target", "")
-        for one in _elements(_part(book, relations), "Relationship")
+        for one in _elements(_part(book, relations), "Relationship", left)
     }
     found = {}
-    for sheet in _elements(_part(book, listed), "sheet"):
+    for sheet in _elements(_part(book, listed), "sheet", left):
         key = next((value for name, value in sheet.items() if _local(name) == "id"), "")
         target = str(targets.get(key, "")).removeprefix("/xl/")
         found[f"xl/{target}"] = sheet.get("name", "")
     return {part: name for part, name in found.items() if name}
 
 
-def _elements(stream: IO[bytes], called: str) -> list[dict[str, str]]:
+def _elements(stream: IO[bytes], called: str, left: _Left) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
-    handlers = _Handlers()
+    handlers = _Handlers(left)
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if _local(name) == called:
+        if handlers.open(name) == called:
             found.append(attributes)
 
     handlers.parser.StartElementHandler = start
+    handlers.parser.EndElementHandler = lambda _: handlers.inside.pop()
     handlers.read(stream)
     return found
 
@@ -108,30 +129,50 @@ def _broken(path: Path, why: str) -> DataError:
 
 
 def _part(book: zipfile.ZipFile, name: str) -> IO[bytes]:
-    if book.getinfo(name).file_size > LARGEST:
-        raise ValueError(f"{name} is larger than {LARGEST >> 20} MiB")
-    return book.open(name)
+    part = book.getinfo(name)
+    if part.flag_bits & ENCRYPTED or part.compress_type not in PACKED:
+        raise ValueError(f"{name} is encrypted, or packed as workbooks are not")
+    return book.open(part)
+
+
+@dataclass(slots=True)
+class _Left:
+    """What may still be read of a workbook."""
+
+    size: int = LARGEST
+    """What the archive says of its sizes may be wrong, so it is counted while it is read."""
+    elements: int = MOST_ELEMENTS
 
 
 class _Handlers:
     """Collects the text of some elements; no document type is allowed, so nothing can be declared that grows."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: _Left) -> None:
+        self.left = left
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self._refuse
         self.text: list[str] = []
+        self.inside: list[str] = []
+
+    def open(self, name: str) -> str:
+        """Note that an element begins, and return its name. ValueError where there are too many, or too many levels."""
+        self.left.elements -= 1
+        if self.left.elements < 0:
+            raise ValueError(f"it holds more than {MOST_ELEMENTS:,} elements")
+        if len(self.inside) >= MOST_LEVELS:
+            raise ValueError(f"nested more than {MOST_LEVELS} levels deep")
+        self.inside.append(_local(name))
+        return self.inside[-1]
 
     def _refuse(self, *_: object) -> None:
         raise ValueError("a part of it declares a document type")
 
     def read(self, stream: IO[bytes]) -> None:
-        size = 0
         while piece := stream.read(PIECE):
-            size += len(piece)
-            # What the archive says of its sizes may be wrong.
-            if size > LARGEST:
-                raise ValueError("a part of it is too large")
+            self.left.size -= len(piece)
+            if self.left.size < 0:
+                raise ValueError(f"larger than {LARGEST >> 20} MiB, unpacked")
             self.parser.Parse(piece)
         is_final = True
         self.parser.Parse(b"", is_final)
@@ -141,14 +182,14 @@ def _local(name: str) -> str:
     return name.rsplit(" ", 1)[-1]
 
 
-def _strings(stream: IO[bytes]) -> list[str]:
+def _strings(stream: IO[bytes], left: _Left) -> list[str]:
     """Return the shared strings: one for each `si`, of all `t` in it but those of phonetic hints."""
     found: list[str] = []
-    handlers, inside = _Handlers(), []
+    handlers = _Handlers(left)
+    inside = handlers.inside
 
     def start(name: str, _: dict[str, str]) -> None:
-        inside.append(_local(name))
-        if inside[-1] == "si":
+        if handlers.open(name) == "si":
             handlers.text = []
 
     def end(_: str) -> None:
@@ -166,16 +207,22 @@ def _strings(stream: IO[bytes]) -> list[str]:
     return found
 
 
-def _cells(stream: IO[bytes], strings: list[str]) -> Table:
+def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
     table: Table = []
-    handlers, inside = _Handlers(), []
+    handlers = _Handlers(left)
+    inside = handlers.inside
     cell: dict[str, Any] = {}
+    cells = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        inside.append(_local(name))
-        if inside[-1] == "row":
+        nonlocal cells
+        opened = handlers.open(name)
+        if opened == "row":
+            cells += len(table[-1]) if table else 0
+            if cells > MOST_CELLS:
+                raise ValueError(f"a sheet of it is larger than {MOST_CELLS:,} cells")
             table.append([])
-        elif inside[-1] == "c" and table:
+        elif opened == "c" and table:
             handlers.text = []
             cell.update(
                 type=attributes.get("t", "n"), at=_column(attributes.get("r", ""), len(table[-1]))

@@ -1,0 +1,125 @@
+"""Whether the history that git reads for a folder is that folder's own.
+
+A folder that was unpacked from an archive can hold a `.git` that leads to another repository of its user: a file or a
+link, `commondir`, alternates, links among its objects and refs. What is shown of that repository, such as in the
+comment of a pull request, would tell its content. Git follows all of them, so they are looked at before git starts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from engine.errors import RecipeError
+from engine.files.reading import read_text
+from engine.trust.allowed import projects
+
+_MOST_BYTES: Final = 1 << 20
+_PASSED_OVER: Final = frozenset({"hooks", "lfs", "modules", "worktrees"})
+"""Of the top of a git folder: what a review does not read, or what belongs to other folders."""
+_WORKTREE: Final = re.compile(r"^\s*worktree\s*=\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def require_own_history(top: Path) -> None:
+    """RecipeError R024 where `.git` in `top` leads to a history that neither lies there nor says that it is its own.
+
+    What lies below one of the user's own `projects`, as the folder does, is theirs.
+    """
+    real = Path(os.path.realpath(top))
+    try:
+        place = _git_folder(real)
+        common = _common_folder(place)
+        if not place.is_relative_to(real) and not _points_back(place, real):
+            _refuse_foreign(real, ".git", place)
+        for folder in dict.fromkeys((place, common)):
+            for name, target in _leading_out(folder):
+                _refuse_foreign(real, name, target)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise _refused(real, f"cannot be read: {why.lower()}") from error
+
+
+def _git_folder(top: Path) -> Path:
+    """Return where `.git` leads, links followed. OSError, ValueError where it is neither a folder nor says one."""
+    marker = top / ".git"
+    if marker.is_dir():
+        return Path(os.path.realpath(marker))
+    text = read_text(marker, limit=_MOST_BYTES)
+    return Path(os.path.realpath(top / text.removeprefix("gitdir:").strip()))
+
+
+def _common_folder(place: Path) -> Path:
+    """Return the folder with the objects; that of a linked worktree is two levels up, as git makes it."""
+    if not os.path.lexists(place / "commondir"):
+        return place
+    common = Path(os.path.realpath(place / _line(place / "commondir")))
+    if place.parent.name != "worktrees" or common != place.parents[1]:
+        raise ValueError(f"`commondir` leads to {common}")
+    return common
+
+
+def _points_back(place: Path, top: Path) -> bool:
+    """Tell whether a git folder elsewhere says that it is this folder's: a linked worktree's, or a submodule's."""
+    if place.parent.name == "worktrees" and (place / "gitdir").is_file():
+        back = Path(place, _line(place / "gitdir"))
+        return back.name == ".git" and Path(os.path.realpath(back.parent)) == top
+    if "modules" not in place.parts or not (place / "config").is_file():
+        return False
+    named = _WORKTREE.findall(read_text(place / "config", limit=_MOST_BYTES))
+    return any(Path(os.path.realpath(place / one.strip('"'))) == top for one in named)
+
+
+def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what in a git folder leads out of it, and to where. ValueError for a pipe, which git would wait for."""
+    for path, entry in _entries(folder):
+        name = f".git/{path.relative_to(folder).as_posix()}"
+        targets: list[Path] = []
+        if entry.is_symlink():
+            targets = [path]
+        elif not entry.is_file() and not stat.S_ISSOCK(entry.stat().st_mode):
+            raise ValueError(f"`{name}` is no file")
+        elif entry.name == "alternates" and path.parent.name == "info":
+            lines = read_text(path, limit=_MOST_BYTES).splitlines()
+            named = (line.strip('"') for line in lines if line and not line.startswith("#"))
+            targets = [path.parents[1] / one for one in named]
+        for target in map(Path, map(os.path.realpath, targets)):
+            if not target.is_relative_to(folder):
+                yield name, target
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.DirEntry[str]]]:
+    """Yield what is in a git folder and is no folder itself; links are yielded and not followed."""
+    left = [str(folder)]
+    while left:
+        with os.scandir(left.pop()) as found:
+            entries = [*found]
+        for entry in entries:
+            path = Path(entry.path)
+            if path.parent == folder and entry.name in _PASSED_OVER:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                left.append(entry.path)
+            else:
+                yield path, entry
+
+
+def _line(file: Path) -> str:
+    return read_text(file, limit=_MOST_BYTES).strip()
+
+
+def _refuse_foreign(top: Path, name: str, target: Path) -> None:
+    roots = (one for one in projects() if top.is_relative_to(one))
+    if not any(target.is_relative_to(root) for root in roots):
+        raise _refused(top, f"`{name}` leads to {target}")
+
+
+def _refused(top: Path, why: str) -> RecipeError:
+    return RecipeError.one(
+        "R024",
+        f"the history of `{top}` is not its own: {why}",
+        hint="clone it anew; where both are yours, list a folder around them under `projects` of your settings",
+    )

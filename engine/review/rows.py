@@ -13,7 +13,8 @@ from engine.data.examples.example import Example, content_key
 from engine.data.membership import KEY_BYTES
 from engine.lock.draw import needs_record
 from engine.lock.file import Lock
-from engine.recipe.model import PathRef, Recipe, Source
+from engine.recipe.model import PathRef, Recipe, Reference, Source
+from engine.review.sources import references_in
 from engine.review.version import Side
 from engine.store import make_key
 
@@ -225,7 +226,7 @@ def _answer(row: Example) -> str:
 
 
 def _bytes(recipe: Recipe) -> int:
-    refs = (source.ref for source in recipe.data.sources)
+    refs = (ref for source in recipe.data.sources for ref in references_in(source))
     return sum(ref.path.stat().st_size for ref in refs if isinstance(ref, PathRef))
 
 
@@ -282,14 +283,22 @@ def _local(side: Side) -> Recipe | None:
     """The recipe with its sources' files as they were then; None where one is not on this machine."""
     found: list[Source] = []
     for source in side.recipe.data.sources:
-        ref = source.ref
-        if not isinstance(ref, PathRef) or ref.withheld:
+        first, *beside = (_copied(side, ref) for ref in references_in(source))
+        columns = [
+            replace(file, ref=ref)
+            for file, ref in zip(source.columns, beside, strict=True)
+            if ref is not None
+        ]
+        if first is None or len(columns) < len(beside):
             return None
-        path, beside = side.tree.copy(ref.path), [one.ref for one in source.columns]
-        # Files beside it are found by their folder.
-        is_elsewhere = bool(beside) and path != ref.path
-        if path is None or is_elsewhere or not all(isinstance(one, PathRef) for one in beside):
-            return None
-        # The copy stands in for whatever was pinned, and is only looked at.
-        found.append(replace(source, ref=replace(ref, path=path, sha256=None)))
+        found.append(replace(source, ref=first, columns=tuple(columns)))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
+
+
+def _copied(side: Side, ref: Reference) -> PathRef | None:
+    """A local file as a version has it; None where its bytes are not here."""
+    if not isinstance(ref, PathRef) or ref.withheld:
+        return None
+    path = side.tree.copy(ref.path)
+    # The copy stands in for whatever was pinned, and is only looked at.
+    return None if path is None else replace(ref, path=path, sha256=None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import unicodedata
 
 from support.git_repository import Git
 from support.git_steps import harmless_and_committed, make_clone
 from support.review_team import HARMLESS, LOWER, RECIPE, ROWS, Team, fewer, other_submodule, pointer
+
+ANSWERS = "answers.txt"
 
 
 def pinned(team: Team) -> None:
@@ -31,6 +34,24 @@ def pin_without_rows(team: Team) -> None:
     text = (team.folder / RECIPE).read_text("utf-8")
     digest = text.partition("sha256: ")[2][:64]
     team.git.edit(RECIPE, digest, "ab" * 32)
+
+
+def answers_beside(team: Team) -> None:
+    """Texts line by line, and their labels in a file beside."""
+    with (team.folder / ROWS).open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for name, column in (("texts.txt", "text"), (ANSWERS, "topic")):
+        text = "".join(f"{row[column]}\n" for row in rows)
+        (team.folder / RECIPE).with_name(name).write_text(text, encoding="utf-8")
+    source = f"path: texts.txt\n      format: lines\n      columns: {{topic: {ANSWERS}}}"
+    team.git.edit(RECIPE, "path: tickets.csv", source)
+
+
+def other_answers_beside(team: Team) -> None:
+    path = (team.folder / RECIPE).with_name(ANSWERS)
+    lines = path.read_text("utf-8").splitlines()
+    lines = ["bug" if at % 5 == 0 else line for at, line in enumerate(lines)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def rows_deleted(team: Team) -> None:

@@ -103,6 +103,8 @@ def _all() -> tuple[Situation, ...]:
         ("no repository", nothing, s.no_repository, REFUSED, 2),
         # Rows.
         ("fewer rows", nothing, r.fewer_rows, WEAKER, 1),
+        ("answers in a file beside the texts", r.answers_beside, t.harmless, GREEN, 0),
+        ("other answers in a file beside the texts", r.answers_beside, r.other_answers_beside, WEAKER, 1),
         ("fewer rows of two recipes", r.second_recipe, r.fewer_rows,
          "🔴 2 recipes changed: the gate got weaker in 2", 1),
         ("rows deleted on the disk", nothing, t.rows_gone, INVALID, 2),

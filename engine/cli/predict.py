@@ -2,16 +2,18 @@
 
 The question of each row is made as in training, by the template of `task.input`; other columns are kept. A call that
 was killed goes on where it was. Without -o the rows go to standard output as JSON lines; FILE `-` reads JSON lines from
-standard input.
+standard input, or what `--read-as` says.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,7 +23,7 @@ from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
-from engine.errors import RecipeError, StoreError
+from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
 from engine.recipe.formats import FORMATS
 from engine.render.styled_text import cleaned
@@ -42,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="a recipe's name, a run folder or a GGUF file"
     )
-    parser.add_argument("file", metavar="FILE", help="the rows; - reads JSON lines from stdin")
+    parser.add_argument(
+        "file", metavar="FILE", help="the rows; - reads them from stdin, as JSON lines"
+    )
     add_form(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path,
@@ -56,6 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--read-as", metavar="FORMAT", choices=READ_AS, default="auto",
         help="format of FILE where its name does not tell it",
     )  # fmt: skip
+    parser.add_argument(
+        "--encoding", default="utf-8", help="of FILE (default: utf-8; UTF-16 is seen by itself)"
+    )
     add_threshold(parser)
     parser.add_argument(
         "--keep-counts", metavar="FILE", type=Path,
@@ -101,15 +108,30 @@ def _answered(
     written = [one for one in (options.output, options.keep_counts) if one]
     output = [one.absolute().parent for one in written]
     confine_asking(options, model.places, root, reads=[path], writes=output)
-    given = "jsonl" if options.file == "-" else options.read_as
-    rows = RowFile.of(path, model, format_=given, template=options.input)
+    is_piped = options.file == "-" and options.read_as == "auto"
+    given = "jsonl" if is_piped else options.read_as
     asking = Asking(
         store=Store(root),
         threads=detect_device().cores,
         progress=watcher.stage("predict"),
         abstain_below=model.task.threshold(options.abstain_below),
     )
-    return answer_rows(rows, model, asking)
+    try:
+        rows = RowFile.of(
+            path, model, format_=given, template=options.input, encoding=options.encoding
+        )
+        return answer_rows(rows, model, asking)
+    except DataError as error:
+        raise DataError([_for_command_line(problem) for problem in error.problems]) from None
+
+
+def _for_command_line(problem: Problem) -> Problem:
+    """Return a problem whose hint names an option in the place of a key of a source."""
+    if found := re.search(r"`format: (\w+)`", problem.hint or ""):
+        return replace(problem, hint=f"--read-as {found[1]}, or another format")
+    if problem.code == "D322":
+        return replace(problem, hint="--encoding latin-1, or the file's real one")
+    return problem
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:

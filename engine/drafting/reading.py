@@ -151,6 +151,11 @@ def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
+def delimiter_of(path: Path, encoding: str) -> str:
+    """Return what divides the columns of a table; empty where a comma does. DataError where it cannot be read."""
+    return divider_of(_head(path, encoding))
+
+
 def divider_of(head: str, among: str = ";|") -> str:
     """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
     lines = head.split("\n")[:LOOKED_AT]

@@ -24,12 +24,15 @@ from engine.data.examples.template import (
 )
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
+from engine.drafting.gather import encoding_of
+from engine.drafting.reading import delimiter_of
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
 from engine.files.reading import parse_json
 from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
+from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
 from engine.runtime.llama.client import Answer, answers_to
@@ -120,17 +123,23 @@ class RowFile:
     template: Template
 
     @classmethod
-    def of(cls, path: Path, model: AskedModel, *, format_: str, template: str) -> RowFile:
-        """Return a file that is read as a recipe reads one without further keys.
+    def of(
+        cls, path: Path, model: AskedModel, *, format_: str, template: str, encoding: str = "utf-8"
+    ) -> RowFile:
+        """Return a file that is read as a recipe reads one; UTF-16 and what divides a CSV file are seen.
 
         `format_` is what `data.sources.format` may be; `template` stands in the place of the task's own, "" for that
-        one. DataError D302 for one that is none.
+        one. DataError D302 for one that is none, D320 where there is no such file.
         """
+        if path.is_dir():
+            raise DataError.one("D320", f"`{path}` is a folder: name one file of rows")
+        written_in = encoding_of(path, encoding)
+        is_csv = format_of(path.name, format_) == "csv"
         source = Source(
             ref=PathRef(path=path, written=str(path)),
             format=cast("Format", format_),
-            header=(), encoding="utf-8", quoting="auto", config="", split="", hub_file="",
-            records="", explode="", columns=(), weight=1.0,
+            header=(), encoding=written_in, quoting="auto", config="", split="", hub_file="",
+            records="", explode="", columns=(), weight=1.0, delimiter=delimiter_of(path, written_in) if is_csv else "",
         )  # fmt: skip
         written = template or model.task.task.input
         return cls(path=path, source=source, template=parse_template(written))
@@ -167,8 +176,12 @@ class RowAnswer:
         abstain_below: float | None,
     ) -> RowAnswer:
         """Return what is written of an answer; less sure than `abstain_below` is none, None bounds nothing."""
-        is_unsure = abstain_below is not None and (
-            probability is None or probability < abstain_below
+        # A row that was not asked is not one that the model was unsure of.
+        is_asked = stated is not None or probability is not None
+        is_unsure = (
+            abstain_below is not None
+            and is_asked
+            and (probability is None or probability < abstain_below)
         )
         value = None if stated is None or is_unsure else answer_value(task, stated)
         return cls(answer=value, probability=probability, abstained=is_unsure, stated=stated)
@@ -263,7 +276,7 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
         **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
         # of the name its suffix says how the rows are read
-        "read_as": [rows.source.format, *rows.path.suffixes],
+        "read_as": [rows.source.format, rows.source.encoding, *rows.path.suffixes],
         "template": [*rows.template.pieces, *rows.template.columns],
     }
     folder = asking.store.scratch_for("predict", payload)

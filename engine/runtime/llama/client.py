@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.environment import version_of
-from engine.errors import EnvironmentProblem, StageError
+from engine.errors import EnvironmentProblem, RecipeError, StageError
 from engine.files.reading import MOST_ANSWERS, read_json
 from engine.kinds import KINDS, Decoding
 from engine.process.policies import LLAMA
@@ -215,10 +215,14 @@ def answer_text(
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     There is none where the model is less sure than `abstain_below`; None for its own threshold, if it has one. How
-    to ask stands in `task.json` beside the file, written by the export. StageError X642 without it; else as
-    `answers_to`.
+    to ask stands in `task.json` beside the file, written by the export. RecipeError R437 for a blank text; StageError
+    X642 without that file; else as `answers_to`.
     """
     task = read_task_file(gguf.parent)
+    if not text.strip() and not task.task.spec.by_likelihood:
+        raise RecipeError.one(
+            "R437", "the text is blank, so there is nothing to answer", hint="recipe try MODEL TEXT"
+        )
     (answer,) = answers_to(
         gguf, task, [text], free=True, threads=threads, workdir=workdir, progress=progress
     )

@@ -164,6 +164,55 @@ def test_what_cannot_be_done_is_refused_and_no_file_is_touched(
     assert rows.read_text("utf-8") == f"{header}\na film,1\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"id;text\n1;a lovely film\n", ()),
+        ("id,text\n1,a lovely film\n".encode("utf-16"), ()),
+        ("id,text\n1,a lovely film\n".encode("utf-8-sig"), ()),
+        ("id,text,näme\n1,a lovely film,x\n".encode("latin-1"), ("--encoding", "latin-1")),
+    ],
+)
+def test_tables_of_spreadsheets_are_read(
+    finished: Project, content: bytes, words: tuple[str, ...]
+) -> None:
+    rows = finished.folder / "new.csv"
+    rows.write_bytes(content)
+
+    outcome = finished.run("predict", NAME, str(rows), *words)
+
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["text"] == "a lovely film"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "hint"),
+    [
+        ("new.csv", "text\né\n".encode("latin-1"), "--encoding latin-1"),
+        ("new.jsonl", b'[{"text": "x"}]', "--read-as json"),
+        ("new", b"text\nx\n", "--read-as jsonl"),
+    ],
+)
+def test_what_helps_is_an_option(finished: Project, name: str, content: bytes, hint: str) -> None:
+    (finished.folder / name).write_bytes(content)
+
+    assert hint in finished.run("predict", NAME, str(finished.folder / name)).err
+    assert "is a folder" in finished.run("predict", NAME, str(finished.folder)).err
+
+
+def test_a_row_that_is_not_asked_did_not_abstain(finished: Project) -> None:
+    rows = finished.folder / "new.csv"
+    rows.write_text('id,text\n1,a film\n2,\n3," "\n', encoding="utf-8")
+
+    outcome = finished.run("predict", NAME, str(rows), "--abstain-below", "1")
+
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [one["abstained"] for one in found] == [True, False, False]
+    assert "1 abstained" in outcome.err
+    assert "2 without an answer" in outcome.err
+    assert "R437" in finished.run("try", NAME, " ").err
+
+
 def test_another_template_asks_another_column(finished: Project) -> None:
     rows = finished.folder / "new.csv"
     rows.write_text("title,body\nA film,so lovely\n", encoding="utf-8")

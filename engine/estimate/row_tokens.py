@@ -30,6 +30,7 @@ from engine.recipe.conversation import conversation
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Recipe, Source, Task
 from engine.recipe.prompt import question
+from engine.runtime.models.files import require_vocabulary
 from engine.store import Artifact
 
 OPENING: Final = 20
@@ -215,8 +216,10 @@ def _tokenizer(path: Path, changed: int) -> Any:
         with library_errors("X601", "the tokenizer cannot be read", hint=""):
             from tokenizers import Tokenizer  # an extra
 
+            require_vocabulary(path.parent)
             found = Tokenizer.from_file(str(path))
             found.no_truncation()
+            found.no_padding()
             return found
     except StageError:
         return None

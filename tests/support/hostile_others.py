@@ -151,6 +151,14 @@ def _workbooks() -> list[Case]:
                  make=partial(_put, name="rows.yml", text=text),
                  asks=(ask("init rows.yml -o out.yaml", 3, "D325"),))
         )  # fmt: skip
+    for what, name, text in (
+        ("100,000 columns", "wide.csv", "\n".join(",".join("1" * 100_000) for _ in range(5))),
+        ("100,000 keys", "wide.json", json.dumps([{f"k{at}": 1 for at in range(100_000)}])),
+    ):
+        found.append(
+            Case(group="rows without end", what=what, tried=name, make=partial(_put, name=name, text=text),
+                 asks=(ask(f"init {name} -o out.yaml", 2, "R030"),))
+        )  # fmt: skip
     return found
 
 

@@ -19,6 +19,8 @@ BATCH_BYTES = 4 << 20
 """Uncompressed, on the average of the file."""
 MOST_BYTES = 256 << 20
 """Of a batch, if each row held the largest value."""
+ROW_BYTES = 64
+"""Of the file, for each row, from which its rows are counted while they are read: they are not so many then."""
 PAGE_HEAD = 16
 INTEGER = b"\x15"
 BUFFER = 1 << 20
@@ -61,6 +63,7 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
         if twice is not None:
             raise trouble.stop("D324", f"names the column `{excerpt(twice)}` more than once")
         most = _batch_rows(path, file.metadata)
+        _require_bounded(file, most, path)
         batches = file.iter_batches(batch_size=most, use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
         for batch in batches:
@@ -74,6 +77,20 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row]:
                 count += size
                 yield trouble.row(f"#{number}", values)
             LIMITS.check(count, packed=packed, name=trouble.file)
+
+
+def _require_bounded(file: Any, most: int, path: Path) -> None:
+    """Raise DataError D345 where values of dictionaries, repeated in every row, are too much for the file.
+
+    Counted before the first row is yielded: to judge the rows of a bomb up to the limit takes long.
+    """
+    packed, count = path.stat().st_size, 0
+    if file.metadata.num_rows * ROW_BYTES < packed:
+        return
+    for batch in file.iter_batches(batch_size=most, use_threads=False):
+        decoded = (one.dictionary_decode() if hasattr(one, "dictionary") else one for one in batch)
+        count += sum(one.nbytes for one in decoded)
+        LIMITS.check(count, packed=packed, name=path.name)
 
 
 def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:

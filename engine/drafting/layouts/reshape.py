@@ -20,10 +20,13 @@ from engine.drafting.layouts.preferences import preferences
 from engine.drafting.layouts.spans import spans_of, text_of_words
 from engine.drafting.layouts.step import NEARLY, Recognised, Row, Turned, columns_of
 from engine.drafting.layouts.words import marked_words, repeated_words, sentences_of_tokens
+from engine.errors import RecipeError
 from engine.files.reading import parse_json
 
 LOOKED_AT: Final = 500
 MOST_STEPS: Final = 5
+MOST_COLUMNS: Final = 1000
+"""Of rows: each is looked at beside each other one."""
 WORDS: Final = ("tokens", "words", "token", "word", "text")
 BELOW: Final = (
     *(
@@ -45,8 +48,15 @@ TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
 def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row], list[str]]:
     """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be.
 
-    `names` are those of the numbers of labels, where a file beside the rows says them.
+    `names` are those of the numbers of labels, where a file beside the rows says them. RecipeError R030 for more
+    columns than are looked at.
     """
+    if (count := len(columns_of(rows))) > MOST_COLUMNS:
+        raise RecipeError.one(
+            "R030",
+            f"its rows have {count:,} columns, and a draft looks at {MOST_COLUMNS:,} at most",
+            hint="keep the columns that matter, or start from a shipped recipe: recipe init",
+        )
     found, whys = list(rows), []
     if words := _gathered_words(found):
         found, why = words

@@ -18,6 +18,7 @@ from engine.failures import library_errors
 from engine.progress import Progress
 from engine.runtime.encoders.folder import EncoderSettings, encoder_settings
 from engine.runtime.encoders.pooling import TextEncoder, batches
+from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.weights import weight_files
 
 LOADABLE = (
@@ -80,7 +81,8 @@ class Encoder(TextEncoder):
 
 
 def load_encoder(folder: Path, *, device: Device, precision: str) -> Encoder:
-    """Load from safetensors only, without remote code. StageError X695, X696."""
+    """Load from safetensors only, without remote code. StageError X694, X695, X696."""
+    require_vocabulary(folder)
     settings = encoder_settings(folder)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from engine.errors import Problem, Severity, StageError
 from engine.failures import library_errors
 from engine.files.reading import read_json
+from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.load import LOADABLE, whole_model
 from engine.runtime.models.settings_check import settings_problems
 from engine.runtime.models.tensor_check import (
@@ -156,7 +157,8 @@ def _form(name: str) -> str:
 
 
 def _tokenizer(folder: Path) -> Any:
-    """Return the tokenizer. StageError X601."""
+    """Return the tokenizer. StageError X601, X694."""
+    require_vocabulary(folder)
     with library_errors("X601", "the tokenizer of the base model cannot be loaded", hint=AGAIN):
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from engine.errors import StageError
 from engine.files.reading import read_json, require_regular
+from engine.runtime.models.text_growth import MOST_GROWTH, growth_of
 
 CODE_KEYS: Final = frozenset(
     {
@@ -112,7 +113,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def require_vocabulary(folder: Path) -> None:
-    """Refuse numbers of tokens beyond reason, as a library makes a table as long as the largest. StageError X694."""
+    """Refuse numbers of tokens beyond reason, as a library makes a table as long as the largest. StageError X694.
+
+    So are rules that make texts longer without bound.
+    """
     for name in VOCABULARIES:
         path = folder / name
         if path.is_file():
@@ -124,12 +128,15 @@ def require_vocabulary(folder: Path) -> None:
 def _require_numbers(path: Path, _changed: int, _size: int) -> None:
     """As `require_vocabulary`, once for a file as it is: the largest take a second to read."""
     try:
-        numbers = _numbers(read_json(path, limit=MAX_BYTES))
+        found = read_json(path, limit=MAX_BYTES)
     except (OSError, ValueError) as error:
         raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
+    numbers = _numbers(found)
     if odd := next((one for one in numbers if not 0 <= one < MOST_TOKENS), None):
         number = f"{odd:,}" if abs(odd) < 1 << 64 else "beyond 64 bits"
         raise unreadable(path, f"a token has the number {number}, {MOST_TOKENS:,} is the most")
+    if path.name == VOCABULARIES[0] and growth_of(found) > MOST_GROWTH:
+        raise unreadable(path, f"its rules make a text more than {MOST_GROWTH:,} times longer")
 
 
 def _numbers(found: Any) -> Iterator[int]:

@@ -118,6 +118,18 @@ def test_a_parquet_value_that_stands_in_every_row_is_not_unpacked_for_ever(tmp_p
         read(path)
 
 
+def test_short_parquet_values_that_stand_in_every_row_are_refused_before_the_first_row(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rows.parquet"
+    rows = pa.array([0] * 600_000, type=pa.int32())
+    column = pa.DictionaryArray.from_arrays(rows, pa.array(["a" * 500]))
+    pq.write_table(pa.table({"text": column}), path, compression="zstd")
+
+    with pytest.raises(DataError, match="D345"):
+        next(iter(read_rows(path, source())))
+
+
 def test_a_parquet_row_longer_than_a_line_may_be_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

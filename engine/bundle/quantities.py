@@ -14,7 +14,7 @@ from engine.recipe.model import Recipe
 
 RECOMPUTED: Final = (
     "verdicts and bounds from the recipe; scores of labels from their confusion matrices; answers and numbers of the "
-    "holdout from the lock; the config from the recipe; digests of rows, recipe and files; pages from the report"
+    "holdout from the lock; config and digest from the recipe; digests of files at hand; pages from the report"
 )
 """What a bundle is held to, for people."""
 STATED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -51,8 +51,11 @@ STATED: Final[Mapping[str, tuple[str, ...]]] = {
         "learning_curves.*", "ladder.[].mean_shift", "ladder.[].largest_shift", "*.note", "*.undefined",
         "notes", "power", "diagnosis.*", "versions.*",
     ),
-    "digests of files that are not in the bundle: sources, base model, adapter, predictions": (
-        "lock.inputs", "lock.holdout.looks", "lock.accepted.sources.[].sha256", "lock.accepted.base_model.files.*",
+    "digests of what is not in the bundle: rows and answers, sources, base model, adapter, predictions": (
+        "lock.splits.*.digest", "lock.splits.*.members", "lock.splits.*.left_out", "lock.unused",
+        "lock.accepted.fingerprints", "lock.accepted.answers.entries", "data.splits.[].digest",
+        "holdout_use.digest", "holdout_use.redraws", "lock.holdout.redraws", "lock.inputs",
+        "lock.holdout.looks", "lock.accepted.sources.[].sha256", "lock.accepted.base_model.files.*",
         "lock.accepted.predictions.*", "lock.accepted.adapter.*",
     ),
 }  # fmt: skip

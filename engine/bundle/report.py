@@ -77,7 +77,10 @@ def _facts(found: Contents) -> Iterator[str]:
         yield "it quotes texts of rows"
     if not found.is_of_this_version:
         maker = brief_text(str(found.report.versions.get("slm-recipe", "of an unknown version")))
-        yield f"it says that slm-recipe {maker} ran it: summary, advice and revisions of stages were not compared"
+        yield (
+            f"it says that slm-recipe {maker} ran it: summary, advice, revisions of stages, the compiled config and "
+            "what a lock of this version holds were not compared"
+        )
     if found.written_with != __version__:
         yield (
             f"its pages were written by slm-recipe {brief_text(found.written_with or 'of an unknown version')}: "

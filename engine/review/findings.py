@@ -12,7 +12,7 @@ from engine.recipe.references import base_reference
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, synthetic, validation
 from engine.review.accepted import with_accepted
-from engine.review.compare import Versions, finding, finding_of, other_bytes
+from engine.review.compare import ChangedKey, Versions, finding, finding_of, other_bytes
 from engine.review.data_checks import decides, judge_checks
 from engine.review.ease import with_ease
 from engine.review.files import bytes_changed
@@ -25,6 +25,7 @@ from engine.review.rows import RowDivider
 from engine.review.sources import Paired
 from engine.review.version import waivers_of
 
+RELABEL = "data.label.relabel."
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
@@ -75,6 +76,7 @@ def _generic(versions: Versions) -> Iterator[Finding]:
             known is None
             or weaker is None
             or _of_no_file(one.form, versions)
+            or _relabels_nothing(one)
             or decides(one, versions)
         ):
             continue
@@ -82,6 +84,13 @@ def _generic(versions: Versions) -> Iterator[Finding]:
         yield finding_of(one, code, weaker=weaker)
     if _bounds(versions.before) and not _bounds(versions.after):
         yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
+
+
+def _relabels_nothing(one: ChangedKey) -> bool:
+    """Return whether a label that is written out stands for itself, as it does without."""
+    value = one.path.removeprefix(RELABEL)
+    is_one = value != one.path
+    return is_one and all(label in (None, value) for label in (one.before, one.after))
 
 
 def _of_no_file(form: str, versions: Versions) -> bool:

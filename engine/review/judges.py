@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.evidence.review import Effect, Finding
-from engine.recipe.model import PathRef
+from engine.recipe.model import Checks, PathRef
 from engine.review.compare import Versions, finding
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
 from engine.review.rows import JudgedRows, RowDivider
@@ -164,8 +164,13 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
     """Yield what may judge, and is not read here."""
     reported = {one.path for one in findings}
     for source in versions.sources:
-        if source.old is None and source.path not in reported and _may_judge(source, versions):
+        if source.old is not None or source.path in reported:
+            continue
+        if _may_judge(source, versions):
             yield finding("W206", source.path, "its rows may judge; how many is not known here")
+        elif takes_out := _takes_out(versions.new.recipe.data.checks):
+            says = f"whether `{takes_out}` leaves out rows that judge, since its rows are like them, is not known here"
+            yield Finding(code="W121", path=source.path, effect=Effect.UNKNOWN, says=says)
     if judges.why_not:
         yield Finding(
             code="W121",
@@ -173,6 +178,12 @@ def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> 
             effect=Effect.UNKNOWN,
             says=f"the rows that judge are not known: {judges.why_not}",
         )
+
+
+def _takes_out(checks: Checks) -> str:
+    """Return the check by which a row that is trained on takes one out that judges; empty for none."""
+    names = ("conflicting_labels", "near_duplicates")
+    return next((name for name in names if getattr(checks, name) == "drop"), "")
 
 
 def _false_pins(versions: Versions) -> Iterator[Finding]:

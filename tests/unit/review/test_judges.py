@@ -16,12 +16,12 @@ from engine.review.file_tree import Disk
 from engine.review.review import review
 from engine.review.version import load_side
 from engine.store import Store
-from support.changed_data import SPLITS, Pair, file_bytes, pairs, version
+from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version
 from support.changed_kinds import SHAPES
 from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS
 from support.file_changes import MORE_HARMLESS, MORE_WEAKENINGS
 from support.judged_pairs import FOUND, LEFT_OUT, QUIET, WRONG, JudgedPairs
-from support.recipe_pairs import CPU
+from support.recipe_pairs import CPU, TOPICS
 
 SEED = 3
 
@@ -109,6 +109,37 @@ def test_rows_that_are_rewritten_until_they_judge_are_no_growth(tmp_path: Path) 
 
     assert result.gate is Gate.WEAKER
     assert "6 of 24 rows that judge are new" in result.findings[0].says
+
+
+def of_the_hub(**checks: str) -> Version:
+    made = version("files", random.Random(SEED))
+    made.recipe["data"]["checks"] = checks
+    made.recipe["data"]["sources"] = [
+        {"hub": "owner/rows", "revision": "0" * 40, "split": split, "into": into}
+        for split, into in (("train", "train"), ("dev", "validation"), ("test", "holdout"))
+    ]
+    return made
+
+
+def test_a_label_that_stands_for_itself_is_no_change_wherever_the_rows_are(tmp_path: Path) -> None:
+    old, new = of_the_hub(), of_the_hub()
+    new.recipe["data"]["label"]["relabel"] = {name: name for name in TOPICS}
+
+    result = reviewed(Pair(name="", old=old, new=new, locked=False), tmp_path)
+
+    assert (result.gate, result.findings) == (Gate.STAYS, ())
+
+
+@pytest.mark.parametrize("check", ["conflicting_labels", "near_duplicates"])
+def test_training_rows_that_may_take_out_judges_are_not_known(check: str, tmp_path: Path) -> None:
+    for action, gate in (("drop", Gate.UNKNOWN), ("fail", Gate.STAYS)):
+        old, new = (of_the_hub(**{check: action}) for _ in range(2))
+        more = {"hub": "owner/more", "revision": "1" * 40, "split": "train", "into": "train"}
+        new.recipe["data"]["sources"].append(more)
+
+        result = reviewed(Pair(name="", old=old, new=new, locked=False), tmp_path / action)
+
+        assert result.gate is gate
 
 
 @pytest.mark.parametrize("way", ["stratified sizes", "random sizes"])

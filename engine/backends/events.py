@@ -72,16 +72,14 @@ class TrainingMonitor:
         return self._facts
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event. StageError B420, B421, B423 to B428, X735 for a training that is not the planned one."""
+        """Take one event. StageError B420, B421, B423 to B428, B452, X735: the training is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
         if kind == "start":
             self._facts |= event
             self._refuse_another_training(event)
         elif kind == "shared_prefix":
-            self._facts[kind] = {key: value for key, value in event.items() if key != "event"}
-            if not event["used"]:
-                self._progress.note(f"batches are plain: {event['reason']}")
+            self._shares(event)
         elif kind == "packed_rows":
             self._facts[kind] = float(event["difference"])
             refuse_seen_documents(float(event["difference"]), float(event["allowed"]))
@@ -89,14 +87,13 @@ class TrainingMonitor:
             self._learned_targets(float(event["divergence"]))
         elif kind in CHECKS:
             CHECKS[kind](event)
+        elif kind == "kept_rows":
+            self._facts[kind] = event["rows"]
         elif kind == "nonfinite":
             self._nonfinite = event
         elif kind == "step":
             self._step(int(event["step"]))
         elif kind == "log":
-            # It is known after the first forward pass, so it comes with a log and not with the start.
-            self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
-            self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
             self._measured(event)
 
     def handle_other(self, rank: int, event: Mapping[str, Any]) -> None:
@@ -155,7 +152,15 @@ class TrainingMonitor:
         first = None if self._facts.get("resumed_from") else self._divergences[0]
         self._facts["soft_targets"] = {"first": first, "last": sum(last) / len(last)}
 
+    def _shares(self, event: Mapping[str, Any]) -> None:
+        self._facts["shared_prefix"] = {key: one for key, one in event.items() if key != "event"}
+        if not event["used"]:
+            self._progress.note(f"batches are plain: {event['reason']}")
+
     def _measured(self, event: Mapping[str, Any]) -> None:
+        # It is known after the first forward pass, so it comes with a log and not with the start.
+        self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
+        self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}
         numbers = {name: float(event[name]) for name in MEASURED if name in event}
         if isinstance(self._progress, MeasuredProgress):
             self._progress.measured(int(event["step"]), self.steps, numbers)

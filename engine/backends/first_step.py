@@ -26,7 +26,7 @@ def _labels(event: Event) -> None:
     if event["wrong"]:
         raise StageError.one(
             "B424",
-            f"the mask of the trainer is wrong in {event['wrong']} of {event['rows']} rows of the first batch:"
+            f"the mask of the trainer is wrong in {event['wrong']} rows:"
             f" it would learn {event['learned']!r} where the answer is {event['expected']!r}",
             path="method",
             hint=AGAIN,
@@ -98,6 +98,23 @@ def _optimizer(event: Event) -> None:
         )
 
 
+def _rows(event: Event) -> None:
+    """B452 when an epoch has not seen each rendered row once, with the labels that were written."""
+    wrong = {
+        "missing": "were left out",
+        "again": "were seen twice",
+        "strange": "were other rows, or had other labels",
+    }
+    told = [f"{event[name]} {words}" for name, words in wrong.items() if event[name]]
+    if told:
+        raise StageError.one(
+            "B452",
+            f"the trainer has not learned each of {event['of']} rows once in an epoch: {', '.join(told)}",
+            path="method",
+            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+        )
+
+
 CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "labels": _labels,
     "base_loss": _base_loss,
@@ -105,5 +122,6 @@ CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "first_loss": _first_loss,
     "still": _still,
     "optimizer": _optimizer,
+    "rows": _rows,
 }
 """By the event's name."""

@@ -30,7 +30,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
 from engine.store import Artifact
 from engine.training.checkpoints import write_curve
-from engine.training.train import SUMMARY, load_trained
+from engine.training.train import SUMMARY, load_trained, refuse_another_model
 from engine.training.variants import machine
 
 if TYPE_CHECKING:
@@ -77,12 +77,13 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`.
 
-    StageError B430 where the trainer's validation loss and the answers to those rows contradict each other.
+    StageError B430 where the trainer's validation loss and the answers to those rows contradict each other, B451 where
+    the model is not the one that was trained.
     """
     recipe = context.recipe
     train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
     # loaded once, and not at all where every answer is in the store
-    loaded = cache(partial(load_trained, context.artifacts["train"], context))
+    loaded = cache(partial(_loaded, context))
     asked = predict.PredictionInputs.of(recipe, train)
     sample = sample_rows(train, recipe.task, seed=recipe.splits.seed)
     sets = [
@@ -107,6 +108,13 @@ def run(context: StageContext) -> None:
     write_curve(context, asked, sets[-1].rows, final=final)
     sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
     write_json(context.workdir / "sampling.json", sampling)
+
+
+def _loaded(context: StageContext) -> LoadedModel:
+    """Load the trained model. StageError B451 where it is not what the trainer ended with."""
+    found = load_trained(context.artifacts["train"], context)
+    refuse_another_model(found, context)
+    return found
 
 
 def _refuse_contradiction(context: StageContext, validation: Sequence[Prediction]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,14 @@ CHECKPOINTS = "checkpoints"
 SUMMARY = "training.json"
 USAGE = "usage.json"
 """What the training took, by what it was spent on (`engine.backends.usage`)."""
+KEPT_ROWS = "kept_rows.json"
+"""Nats and learned tokens of some rows, as the trainer's own model had them at its end (`refuse_another_model`)."""
+APART: Mapping[str, float] = {"fp32": 0.005, "bf16": 0.1, "fp16": 0.05}
+"""Nats a token by which the model that is loaded may differ from the trainer's, by what it is run in."""
+APART_4BIT = 0.5
+"""The same where it was trained on 4-bit weights, and is loaded with those of 16."""
+APART_SHARE = 0.02
+"""The same as a share of a row's nats."""
 LOG = "train.log"
 UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
 """Settings of adapter_config.json that are sets."""
@@ -79,6 +88,8 @@ def train_rows(training: Training, context: StageContext) -> None:
     for name, value in ((SUMMARY, summary), (USAGE, trained.usage)):
         text = json.dumps(to_json(value), indent=1, allow_nan=False)
         (training.result / name).write_text(text + "\n", encoding="utf-8")
+    if kept := trained.facts.get("kept_rows"):
+        (training.result / KEPT_ROWS).write_text(json.dumps(kept), encoding="utf-8")
 
 
 def load_trained(
@@ -86,6 +97,34 @@ def load_trained(
 ) -> LoadedModel:
     """Load the base with its adapter, or the fully trained model; `step` takes a kept checkpoint."""
     return load_weights(trained.path, context, step=step)
+
+
+def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
+    """StageError B451 where rows are not as probable to the model that was loaded as they were at training's end."""
+    from engine.runtime.training.first_step import Written, nats_of, plain_rows  # brings torch
+    from engine.training.rendered import rendered_rows
+
+    path = context.artifacts["train"].path / KEPT_ROWS
+    if not path.is_file():
+        return
+    method, base = context.recipe.method, context.base_model_folder()
+    written = Written(
+        rows=rendered_rows(context, base, quiet=True).file("train.jsonl"),
+        base_model=base,
+        learn_all=method.loss_on == "everything",
+    )
+    each = APART_4BIT if method.kind == "qlora" else APART[context.precision]
+    for (told, count), row in zip(read_json(path), plain_rows(written), strict=True):
+        before, (now, *_) = float(told), nats_of(loaded.model, row)
+        # Written this way round, so that NaN is refused too.
+        if not abs(now - before) <= each * count + APART_SHARE * abs(before):
+            raise StageError.one(
+                "B451",
+                f"the model that is asked is not the one that was trained: an answer of the training rows has {now:.3g}"
+                f" nats, and had {before:.3g} when training ended",
+                path="method",
+                hint="run again with `--force train`, and report it if it stays: other rows or epochs would not help",
+            )
 
 
 def load_weights(folder: Path, context: StageContext, *, step: int | None = None) -> LoadedModel:

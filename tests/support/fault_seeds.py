@@ -17,6 +17,11 @@ def in_first_step(prepare: Prepare, code: str) -> Seed:
     return Seed(prepare=prepare, code=code, where=FIRST, until="train")
 
 
+def in_trainer(prepare: Prepare, code: str) -> Seed:
+    """Return a seed of the trainer's rows that is seen before it takes a step."""
+    return Seed(prepare=prepare, code=code, until="train")
+
+
 def in_merge(prepare: Prepare, code: str) -> Seed:
     """Return a seed of the merge of an accepted run."""
     return Seed(prepare=prepare, code=code, where=AFTER, until="merge", again="merge")

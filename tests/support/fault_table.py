@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from support.fault_seeds import in_first_step, in_merge, noted, twice
+from support.fault_seeds import in_first_step, in_merge, in_trainer, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_texts import OF_TEXTS, swallowing
@@ -19,6 +19,7 @@ from support.seeded_faults import (
     AFTER,
     DOWN,
     EMBEDDING,
+    TRAINING,
     Fault,
     Seed,
     add_tokens,
@@ -42,7 +43,7 @@ from support.seeded_faults import (
     without,
     write,
 )
-from support.seeded_trainer import second_passes, without_gradient
+from support.seeded_trainer import batched_rows, second_passes, trained_rows, without_gradient
 
 GGUF = {"formats": ["gguf"], "quantization": "Q8_0"}
 THINKS = (
@@ -203,6 +204,21 @@ FAULTS: Mapping[str, Fault] = {
             "an optimizer that begins again": in_first_step(second_passes("zeroed"), "B427"),
         },
         missed="rows that a training goes on with in another order",
+    ),
+    "F54": Fault(
+        name="the trainer learns other rows than were rendered",
+        seeds={
+            "one left out": in_trainer(trained_rows(lambda found: found[:-1]), "B452"),
+            "one in the place of another": in_trainer(
+                trained_rows(lambda found: [*found[:-1], found[0]]), "B452"
+            ),
+            "the first batch in every step": Seed(
+                prepare=batched_rows(lambda first: first),
+                code="B452",
+                where=TRAINING,
+                until="train",
+            ),
+        },
     ),
     "F33": Fault(
         name="a weight file is cut short",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from support.fault_seeds import in_evaluate, in_first_step, noted
+from support.fault_seeds import in_evaluate, in_first_step, in_trainer, noted
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
     DOWN,
@@ -22,10 +22,13 @@ from support.seeded_trainer import (
     batches,
     cut_rows,
     labels,
+    late_labels,
+    loaded_adapter,
     loss,
     masked,
     off_by_one,
     shifted,
+    trained_rows,
     validation_loss,
 )
 
@@ -40,48 +43,48 @@ OF_TRAINING: Mapping[str, Fault] = {
         name="the end of a turn is never learned",
         seeds={
             "template and tokenizer without an end": Seed(prepare=ENDLESS, code="D391"),
-            "last learned token masked": in_first_step(labels(masked(-1)), "B424"),
+            "last learned token masked": in_trainer(labels(masked(-1)), "B424"),
         },
     ),
     "F2": Fault(
         name="the mask is on other tokens than the answers",
         seeds={
-            "labels on the end of the prompt": in_first_step(labels(shifted), "B424"),
-            "all tokens learned": in_first_step(labels(lambda ids, _: ids), "B424"),
+            "labels on the end of the prompt": in_trainer(labels(shifted), "B424"),
+            "all tokens learned": in_trainer(labels(lambda ids, _: ids), "B424"),
         },
     ),
     "F3": Fault(
         name="the end of some turns is lost",
         seeds={
-            "in rows of an even length": in_first_step(
+            "in rows of an even length": in_trainer(
                 labels(lambda ids, found: found if len(ids) % 2 else masked(-1)(ids, found)),
                 "B424",
             ),
-            "the last two learned tokens": in_first_step(labels(masked(-1, -2)), "B424"),
+            "the last two learned tokens": in_trainer(labels(masked(-1, -2)), "B424"),
         },
     ),
     "F4": Fault(
         name="the first token of an answer is masked, or labels are off by one",
         seeds={
-            "first learned token masked": in_first_step(labels(masked(0)), "B424"),
-            "labels one place too late": in_first_step(labels(off_by_one), "B424"),
+            "first learned token masked": in_trainer(labels(masked(0)), "B424"),
+            "labels one place too late": in_trainer(labels(off_by_one), "B424"),
         },
     ),
     "F5": Fault(
         name="nothing is learned: all labels are ignored",
         seeds={
-            "in every row": in_first_step(labels(lambda ids, _: [-100] * len(ids)), "B424"),
-            "in rows of an even length": in_first_step(
+            "in every row": in_trainer(labels(lambda ids, _: [-100] * len(ids)), "B424"),
+            "in rows of an even length": in_trainer(
                 labels(lambda ids, found: found if len(ids) % 2 else [-100] * len(ids)), "B424"
             ),
+            "in the last rows": in_trainer(trained_rows(late_labels), "B424"),
         },
-        missed="rows of which no one is in the first batch",
     ),
     "F6": Fault(
         name="rows are cut behind the checks",
         seeds={
-            "to ten tokens": in_first_step(cut_rows(10), "B424"),
-            "by their last tokens": in_first_step(cut_rows(40), "B424"),
+            "to ten tokens": in_trainer(cut_rows(10), "B424"),
+            "by their last tokens": in_trainer(cut_rows(40), "B424"),
         },
     ),
     "F7": Fault(
@@ -149,6 +152,8 @@ OF_TRAINING: Mapping[str, Fault] = {
         seeds={
             "a hundredth of the validation loss": in_evaluate(validation_loss(0.01), "B430"),
             "a validation loss of nothing": in_evaluate(validation_loss(0.0), "B430"),
+            "an adapter that is not applied": in_evaluate(loaded_adapter(0.0), "B451"),
+            "an adapter of half its size": in_evaluate(loaded_adapter(0.5), "B451"),
         },
         missed="where the training learned next to nothing; kinds of task without labels",
     ),

@@ -94,6 +94,76 @@ def batches(change: Callable[[dict[str, Any]], object]) -> Prepare:
     return prepare
 
 
+def trained_rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> Prepare:
+    """Have the trainer read other rows than were rendered."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from datasets import Dataset
+
+        from engine.runtime.training import sft
+
+        real = sft.tokenised
+
+        def tokenised(path: Any, *given: Any, **named: Any) -> Any:
+            found = real(path, *given, **named)
+            if found is None or path.name != "train.jsonl":
+                return found
+            return Dataset.from_list(change([dict(row) for row in found]))
+
+        patch.setattr(sft, "tokenised", tokenised)
+
+    return prepare
+
+
+def late_labels(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Have the last rows teach nothing."""
+    ignored = [{**row, "labels": [-100] * len(row["labels"])} for row in found[-3:]]
+    return [*found[:-3], *ignored]
+
+
+def batched_rows(change: Callable[[list[Any]], list[Any]]) -> Prepare:
+    """Have the trainer's batches be made of other rows than its own set holds."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training.first_step import FirstStep
+
+        real = FirstStep.begin
+
+        def begin(self: Any, model: Any, loader: Any, *given: Any) -> None:
+            real(self, model, loader, *given)
+            loader = getattr(loader, "base_dataloader", loader)
+            make, first = loader.collate_fn, list[Any]()
+
+            def collate(rows: list[Any]) -> Any:
+                first.extend([] if first else rows)
+                return make(change(first) if len(rows) == len(first) else rows)
+
+            loader.collate_fn = collate
+
+        patch.setattr(FirstStep, "begin", begin)
+
+    return prepare
+
+
+def loaded_adapter(factor: float) -> Prepare:
+    """Have the trained model be loaded with an adapter of another size; 0 leaves it out."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.models import load
+
+        real = load._check_every_tensor_is_used
+
+        def check(model: Any, adapter: Any) -> None:
+            real(model, adapter)
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.data.mul_(factor)
+
+        patch.setattr(load, "_check_every_tensor_is_used", check)
+
+    return prepare
+
+
 def second_passes(name: str) -> Prepare:
     """Have the optimizer of the first step stand still, or take another step."""
 

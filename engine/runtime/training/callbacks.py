@@ -25,7 +25,8 @@ from engine.runtime.training.gradients import agreement, autocast_dtype
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer` (`engine.runtime.training.first_step`).
+come `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer` (`engine.runtime.training.first_step`),
+after each epoch `rows` (`engine.runtime.training.rows_seen`), before the end `kept_rows`.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -92,9 +93,18 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """One optimizer step is done."""
         where = {"step": state.global_step, "steps": state.max_steps}
         self._report({"event": "step", **where, **self._taken()})
+        if self._first_step is not None:
+            self._first_step.step_ended(args)
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
+    ) -> None:
+        """Every row was seen once, or training ends before."""
+        if self._first_step is not None:
+            self._first_step.epoch_ended(float(state.epoch or 0.0))
 
     def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
         """Say how many steps the optimizer counts, beside the trainer's."""
@@ -115,15 +125,20 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if args.world_size > 1:
             torch.distributed.barrier()
         if self._is_first:
-            write_digests(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            if self._first_step is not None:
+                self._first_step.save(checkpoint)
+            write_digests(checkpoint)
         self._report({"event": "saved", "step": state.global_step, **self._taken()})
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """All is trained, and the checkpoint to keep is loaded."""
-        if self._first_step is not None and not args.fp16:
-            self._report_steps(state, given)
+        if self._first_step is not None:
+            self._first_step.kept(given["model"], args)
+            if not args.fp16:
+                self._report_steps(state, given)
         self._report({"event": "end", "step": state.global_step, **self._taken()})
 
     def on_log(

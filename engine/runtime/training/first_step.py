@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import batched
+from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
+from engine.runtime.training.rows_seen import RowsSeen
 from engine.runtime.training.shared_prefix import allowed_difference
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -85,6 +86,7 @@ class FirstStep:
         self._allowed = self._logged_allowed = 0.0
         self._handle: Any = None
         self._first_logged = True
+        self._rows: RowsSeen | None = None
 
     def begin(self, model: Any, loader: Any, args: Any, step: int) -> None:
         """Remember the rows that batches are made of from here on."""
@@ -96,16 +98,48 @@ class FirstStep:
         # Accelerate wraps the loader whose attribute is read when a pass over the rows begins.
         loader = getattr(loader, "base_dataloader", loader)
         make = loader.collate_fn
+        if args.world_size == 1:
+            chat = load_chat(self._written.base_model, asks=None)
+            self._rows = RowsSeen(_expected(self._written, chat, None), self._report, self._look)
+            self._rows.offered(loader.dataset)
+            if step:
+                self._rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")
 
         def collate(rows: Sequence[Row]) -> Any:
             # Before the batch is made: collators may take the labels out of the rows.
             if self._is_open:
                 self._collated.append([dict(row) for row in rows])
+            if self._rows is not None:
+                self._rows.collated(rows)
             batch = make(rows)
             self._seen.has_teacher |= TEACHER in batch
             return batch
 
         loader.collate_fn = collate
+
+    def step_ended(self, args: Any) -> None:
+        """Count the rows of a step."""
+        if self._rows is not None:
+            self._rows.step_ended(args.gradient_accumulation_steps)
+
+    def epoch_ended(self, epoch: float) -> None:
+        """Say which rows an epoch has seen."""
+        if self._rows is not None:
+            self._rows.epoch_ended(epoch)
+
+    def save(self, checkpoint: Path) -> None:
+        """Write which rows were seen into a checkpoint."""
+        if self._rows is not None:
+            self._rows.save(checkpoint)
+
+    def kept(self, model: Any, args: Any) -> None:
+        """Let some rows pass alone through the model that is kept: who loads it later must find the same."""
+        if self._rows is None or self._rows.is_off:
+            return
+        with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
+            model.eval()
+            found = [nats_of(model, row)[:2] for row in plain_rows(self._written)]
+        self._report({"event": "kept_rows", "rows": [[str(nats), count] for nats, count in found]})
 
     def before(self, model: Any, args: Any) -> None:
         """Look at the labels of the first step, and let two of its rows pass through the model alone."""
@@ -118,13 +152,16 @@ class FirstStep:
         if not rows or not all("labels" in row and "input_ids" in row for row in rows):
             return
         documents = [one for row in rows for one in documents_of(row)]
-        self._report({"event": "labels", **labels_found(documents, self._written)})
+        self._look(documents)
         # Noise that is added to embeddings, or what is dropped out, gives another loss each time.
         noise = ("neftune_noise_alpha", "label_smoothing_factor")
         is_noisy = any(getattr(args, name, None) for name in noise) or drops_out(model)
         if not self._is_first or is_noisy:
             return
         self._look_at_loss(model, args, rows)
+
+    def _look(self, documents: Sequence[Row]) -> None:
+        self._report({"event": "labels", **labels_found(documents, self._written)})
 
     def _look_at_loss(self, model: Any, args: Any, rows: Sequence[Row]) -> None:
         few = rows[:PLAIN_ROWS]
@@ -233,6 +270,17 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
     return found
 
 
+def plain_rows(written: Written) -> list[Row]:
+    """Return the first rendered rows that are short enough to pass through a model alone."""
+    chat = load_chat(written.base_model, asks=None)
+    rows = (
+        {"input_ids": ids, "labels": labels}
+        for ids, labels in _expected(written, chat, None)
+        if len(ids) <= PLAIN_TOKENS and any(one != IGNORED for one in labels[1:])
+    )
+    return [*islice(rows, PLAIN_ROWS)]
+
+
 def _expected(
     written: Written, chat: Chat, only: AbstractSet[str] | None
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
@@ -243,11 +291,12 @@ def _expected(
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])
-            parts = [part for line in lines for part in line.get("segments", ())]
+            plain = [line for line in lines if "segments" in line]
+            parts = [part for line in plain for part in line["segments"]]
             tokens = iter(chat.all_token_ids([part["text"] for part in parts]))
-            for line in lines:
+            for line in plain:
                 ids, labels = list[int](), list[int]()
-                for part in line.get("segments", ()):
+                for part in line["segments"]:
                     found = next(tokens)
                     ids += found
                     is_learned = written.learn_all or part["label"]

@@ -1,0 +1,126 @@
+"""Which rows a trainer has learned from: each of the rendered ones once an epoch, with the labels that were written.
+
+Rows are counted by a digest of tokens and labels as batches are made of them, step by step. What was seen of an epoch
+stands in each checkpoint, so that a training that goes on is held to the rows that are left, and a chain of all
+digests in their order says whether two trainings went the same way.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any, Final
+
+from engine.files.reading import read_json
+from engine.runtime.training.packed_rows import documents_of
+
+FILE: Final = "rows.json"
+"""In a checkpoint."""
+BYTES: Final = 8
+KEYS: Final = ("input_ids", "labels", "attention_mask")
+WHOLE: Final = 1e-6
+"""By which the trainer's count of epochs may miss a whole number."""
+Row = Mapping[str, Any]
+Tokens = tuple[Sequence[int], Sequence[int]]
+"""Tokens of a row, and their labels."""
+
+
+class RowsSeen:
+    """Takes rows as batches are made, and steps as they end; says after each epoch what was seen."""
+
+    def __init__(
+        self,
+        expected: Iterator[Tokens],
+        report: Callable[[Row], None],
+        strange: Callable[[Sequence[Row]], None] = lambda _: None,
+    ) -> None:
+        """Expect these rows once an epoch; `strange` is shown those of the trainer's that are none of them."""
+        self._strange = strange
+        self._expected = Counter(digest_of(*one) for one in expected)
+        self._report = report
+        self._waiting: list[list[str]] = []
+        self._seen = Counter[str]()
+        self._chain = ""
+        self._is_known = True
+        self.is_off = False
+        """Rows of another form (preferences), which are not counted."""
+
+    def offered(self, rows: Any) -> None:
+        """Report whether the trainer's set of rows is the rendered one, before any is learned from."""
+        if not {"input_ids", "labels"} <= set(getattr(rows, "column_names", ())):
+            return
+        few = rows.select_columns([key for key in KEYS if key in rows.column_names])
+        if odd := [one for row in few for one in documents_of(row) if self._is_strange(one)]:
+            self._strange(odd)
+        self.collated([*few])
+        self.epoch_ended(0.0)
+
+    def _is_strange(self, row: Row) -> bool:
+        return digest_of(row["input_ids"], row["labels"]) not in self._expected
+
+    def collated(self, rows: Sequence[Row]) -> None:
+        """Take the rows of a batch, which is made one batch before it is learned from."""
+        if not all("labels" in row and "input_ids" in row for row in rows):
+            self.is_off = True
+        if not self.is_off:
+            documents = [one for row in rows for one in documents_of(row)]
+            self._waiting.append([digest_of(one["input_ids"], one["labels"]) for one in documents])
+
+    def step_ended(self, batches: int) -> None:
+        """Count the rows of so many batches, which a step has learned from."""
+        done, self._waiting = self._waiting[:batches], self._waiting[batches:]
+        for batch in done:
+            self._seen.update(batch)
+            self._chain = sha256((self._chain + "".join(batch)).encode()).hexdigest()
+
+    def epoch_ended(self, epoch: float) -> None:
+        """Report what was seen of an epoch, whole or not."""
+        is_whole = abs(epoch - round(epoch)) < WHOLE
+        if is_whole:
+            self.step_ended(len(self._waiting))
+        if self.is_off or not self._seen:
+            return
+        missing, more = self._expected - self._seen, self._seen - self._expected
+        strange = sum(count for one, count in more.items() if one not in self._expected)
+        self._report(
+            {
+                "event": "rows",
+                "epoch": epoch,
+                "seen": self._seen.total(),
+                "of": self._expected.total(),
+                "missing": missing.total() if is_whole and self._is_known else 0,
+                "again": more.total() - strange,
+                "strange": strange,
+                "chain": self._chain,
+            }
+        )
+        self._seen.clear()
+        self._waiting.clear()
+        self._chain = self._chain if epoch else ""
+        self._is_known = True
+
+    def save(self, checkpoint: Path) -> None:
+        """Write what was seen of this epoch beside the weights."""
+        found = {"seen": self._seen, "chain": self._chain}
+        (checkpoint / FILE).write_text(json.dumps(found), encoding="utf-8")
+
+    def go_on(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint; one of an earlier version does not say which rows are left."""
+        path = checkpoint / FILE
+        self._is_known = path.is_file()
+        if not self._is_known:
+            return
+        found = read_json(path)
+        self._chain = str(found["chain"])
+        seen = Counter[str](found["seen"])
+        self._seen = Counter() if seen.total() >= self._expected.total() else seen
+
+
+def digest_of(ids: Sequence[int], labels: Sequence[int]) -> str:
+    """Return a digest of tokens and labels; nothing is learned at the first place, as nothing stands before it."""
+    text = array("q", [*ids, -1, *labels[1:]]).tobytes()
+    return blake2b(text, digest_size=BYTES).hexdigest()

@@ -1,0 +1,105 @@
+"""Rows are counted as a trainer learns from them, over an epoch that is interrupted, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from engine.runtime.training.rows_seen import RowsSeen
+
+ROWS = [([one, 9, one + 1], [-100, -100, one + 1]) for one in range(6)]
+
+
+def row(number: int) -> dict[str, Any]:
+    ids, labels = ROWS[number]
+    return {"input_ids": ids, "labels": labels}
+
+
+def watched() -> tuple[RowsSeen, list[Any]]:
+    events: list[Any] = []
+    return RowsSeen(iter(ROWS), events.append), events
+
+
+def learn(seen: RowsSeen, *batches: tuple[int, ...]) -> None:
+    """Steps of one batch each, of which a trainer always makes one more than it has learned from."""
+    for number, batch in enumerate(batches):
+        seen.collated([row(one) for one in batch])
+        if number:
+            seen.step_ended(1)
+
+
+def counts(event: dict[str, Any]) -> tuple[int, int, int]:
+    return event["missing"], event["again"], event["strange"]
+
+
+def test_an_epoch_sees_each_row_once() -> None:
+    seen, events = watched()
+    for epoch in (1.0, 2.0):
+        learn(seen, (0, 3), (1, 2), (5, 4))
+        seen.epoch_ended(epoch)
+
+    assert [counts(one) for one in events] == [(0, 0, 0)] * 2
+    assert events[0]["chain"] != events[1]["chain"]
+
+
+def test_what_is_left_out_or_seen_again_is_counted() -> None:
+    seen, events = watched()
+    learn(seen, (0, 3), (1, 0), (5, 4))
+    seen.epoch_ended(1.0)
+
+    assert counts(events[0]) == (1, 1, 0)
+
+
+def test_an_epoch_that_ends_before_its_time_leaves_rows_out() -> None:
+    seen, events = watched()
+    learn(seen, (0, 3), (1, 2))
+    seen.epoch_ended(0.5)
+
+    assert counts(events[0]) == (0, 0, 0)
+
+
+def test_other_labels_are_another_row_but_for_the_first_place() -> None:
+    seen, events = watched()
+    offered = [row(one) for one in range(6)]
+    offered[1] = {**offered[1], "labels": [7, -100, 2]}
+    offered[2] = {**offered[2], "labels": [-100, -100, -100]}
+    seen.offered(Dataset.from_list(offered))
+
+    assert counts(events[0]) == (1, 0, 1)
+
+
+def test_a_training_that_goes_on_sees_the_rows_that_are_left(tmp_path: Path) -> None:
+    first, _ = watched()
+    learn(first, (0, 3), (1, 2), (5, 4))
+    first.save(tmp_path)
+    whole, chains = watched()
+    learn(whole, (0, 3), (1, 2), (5, 4))
+    whole.epoch_ended(1.0)
+
+    for left, told in (((5, 4), (0, 0, 0)), ((5, 3), (1, 1, 0))):
+        second, events = watched()
+        second.go_on(tmp_path)
+        learn(second, left)
+        second.epoch_ended(1.0)
+        assert counts(events[0]) == told
+        assert (events[0]["chain"] == chains[0]["chain"]) is (told == (0, 0, 0))
+
+
+def test_a_checkpoint_of_an_earlier_version_does_not_say_what_is_left(tmp_path: Path) -> None:
+    seen, events = watched()
+    seen.go_on(tmp_path)
+    learn(seen, (5, 4))
+    seen.epoch_ended(1.0)
+
+    assert counts(events[0]) == (0, 0, 0)
+
+
+def test_rows_of_preferences_are_not_counted() -> None:
+    seen, events = watched()
+    seen.collated([{"prompt_ids": [1]}])
+    seen.step_ended(1)
+    seen.epoch_ended(1.0)
+
+    assert events == []

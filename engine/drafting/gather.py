@@ -14,14 +14,13 @@ from engine.data.reading.text import chunks, open_bytes, utf16_of
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.foreign import foreign_rows, is_workbook
 from engine.drafting.layouts.reshape import reshaped
+from engine.drafting.layouts.step import LOOKED_AT, SPLIT
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
 
 HEAD: Final = 4096
-LOOKED_AT: Final = 500
-SPLIT: Final = "split"
 LABEL: Final = "label"
 Values = Mapping[str, Any]
 

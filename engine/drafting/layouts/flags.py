@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.drafting.layouts.step import Recognised, Row, Turned, columns_of
+from engine.drafting.roles import LABEL_NAMES, rank
 
-FLAGS: Final = frozenset({"0", "1", "0.0", "1.0", "true", "false"})
-SET: Final = frozenset({"1", "1.0", "true"})
+FLAGS: Final = frozenset({"0", "1", "0.0", "1.0", "true", "false", "yes", "no", "y", "n", "x", ""})
+SET: Final = frozenset({"1", "1.0", "true", "yes", "y", "x"})
 MOST_FLAGS: Final = 100
 NO_LABEL: Final = re.compile(
     r"(is_?test|split|fold|index|id)$|(is|has|was)[ _]|(label|target|class|category|y|sentiment|gold)$",
@@ -29,6 +30,8 @@ def flags(rows: Sequence[Row]) -> Recognised:
         and set(values) <= FLAGS
         and not NEVER.match(name)
     ]
+    # A column without anything in it is none.
+    columns = [name for name in columns if any(_word(row.get(name)) for row in rows)]
     used = [name for name in columns if any(_word(row.get(name)) in SET for row in rows)]
     # Two such columns may be a label and a remark on the row.
     fewest = 3 if any(map(NO_LABEL.match, columns)) else 2
@@ -49,9 +52,7 @@ def _word(value: object) -> str:
 def _has_classes(rows: Sequence[Row], flags: Sequence[str]) -> bool:
     """Whether another column is called a label and has few values."""
     others = [
-        n
-        for n in columns_of(rows)
-        if n not in flags and n.lower() in ("label", "class", "category")
+        n for n in columns_of(rows) if n not in flags and rank(n, LABEL_NAMES) < len(LABEL_NAMES)
     ]
     return any(2 <= len({str(row.get(name)) for row in rows}) <= len(rows) // 4 for name in others)
 

@@ -136,6 +136,18 @@ def _entity_in(text: str) -> str:
     return found[1] if found else text
 
 
+def _questions(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read questions and answers, each on a line that begins with `Q:` or `A:`, or the whole words."""
+    found = [re.match(r"(?i)(q|question|a|answer)\s*[:.]\s*(.+)", line) for line in filled]
+    pairs = list(zip(found[::2], found[1::2], strict=False))
+    if not pairs:
+        return None
+    if not all(q and a and q[1][0].lower() == "q" and a[1][0].lower() == "a" for q, a in pairs):
+        return None
+    rows = [{"question": q[2], "answer": a[2]} for q, a in pairs if q and a]
+    return rows, "lines are questions and answers in turn"
+
+
 def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
     """Read a label and a text a line, in either order, where few labels come again and again."""
     if _is_table(filled[:200]) or divider_of("\n".join(filled[:200])):
@@ -184,5 +196,6 @@ _ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str]
     _fasttext,
     _intents,
     _tagged_words,
+    _questions,
     _labelled,
 )

@@ -14,16 +14,24 @@ from typing import Any, Final
 
 from engine.drafting.layouts.annotations import TOOLS
 from engine.drafting.layouts.flags import flags, flags_inside
+from engine.drafting.layouts.gathered import gathered_turns, gathered_words
 from engine.drafting.layouts.label_names import Names, named_labels
 from engine.drafting.layouts.markup import fenced, inline, templated
 from engine.drafting.layouts.preferences import preferences
-from engine.drafting.layouts.spans import spans_of, text_of_words
-from engine.drafting.layouts.step import NEARLY, Recognised, Row, Turned, columns_of
+from engine.drafting.layouts.spans import are_tags, spans_of, text_of_words
+from engine.drafting.layouts.step import (
+    LOOKED_AT,
+    NEARLY,
+    SPLIT,
+    Recognised,
+    Row,
+    Turned,
+    columns_of,
+)
 from engine.drafting.layouts.words import marked_words, repeated_words, sentences_of_tokens
 from engine.errors import RecipeError
 from engine.files.reading import parse_json
 
-LOOKED_AT: Final = 500
 MOST_STEPS: Final = 5
 MOST_COLUMNS: Final = 1000
 """Of rows: each is looked at beside each other one."""
@@ -42,7 +50,6 @@ BELOW: Final = (
     *("queries", "training_phrases", "usersays"),
 )
 LONGEST_LABEL: Final = 60
-TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
 
 
 def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row], list[str]]:
@@ -58,9 +65,11 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
             hint="keep the columns that matter, or start from a shipped recipe: recipe init",
         )
     found, whys = list(rows), []
-    if words := _gathered_words(found):
-        found, why = words
-        whys.append(why)
+    for gather in (gathered_words, gathered_turns):
+        if together := gather(found):
+            found, why = together
+            whys.append(why)
+            break
     for _ in range(MOST_STEPS):
         sample = found[:LOOKED_AT]
         step = _tried(lambda rows: named_labels(rows, names), sample) if names else None
@@ -88,7 +97,9 @@ def _tried(attempt: Callable[[Sequence[Row]], Recognised], sample: Sequence[Row]
 def _turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
     """Return what becomes of a row; None where it is laid out otherwise."""
     with suppress(*ODD):
-        return list(turn(row))
+        # The split that its file is of stays, whatever becomes of the other columns.
+        kept = {SPLIT: row[SPLIT]} if SPLIT in row else {}
+        return [{**kept, **new} for new in turn(row)]
     return None
 
 
@@ -116,7 +127,7 @@ def _texts_with_lists(rows: Sequence[Row]) -> Recognised:
         name
         for name in columns_of(rows)
         if (texts := [row[name] for row in rows if row.get(name) not in (None, "")])
-        and all(isinstance(text, str) and text.strip().startswith("[") for text in texts)
+        and all(isinstance(text, str) and text.strip().startswith(("[", "<")) for text in texts)
         and sum(_list_in(text) is not None for text in texts) >= NEARLY * len(texts)
     ]
     if not columns:
@@ -136,6 +147,9 @@ def _list_in(text: str) -> list[Any] | None:
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
         return value if isinstance(value, list) else None
+    # Tags of Stack Overflow: `<python><sql>`.
+    if re.fullmatch(r"\s*(<[^<>]+>\s*)+", text):
+        return re.findall(r"<([^<>]+)>", text)
     # As numpy prints it, without commas.
     words = re.findall(r"'([^']*)'", text)
     return words if words and re.fullmatch(r"\[\s*('[^']*'\s*)+\]", text.strip()) else None
@@ -149,7 +163,7 @@ def _words_and_tags(rows: Sequence[Row]) -> Recognised:
         if all(isinstance(row.get(name), list) for row in rows) and any(row[name] for row in rows)
     }
     texts = {n for n in lists if all(isinstance(w, str) for row in rows for w in row[n])}
-    tags = next((n for n in texts if _are_tags([w for row in rows for w in row[n]])), None)
+    tags = next((n for n in texts if are_tags([w for row in rows for w in row[n]])), None)
     if tags is None:
         return None
     words = next(
@@ -170,11 +184,6 @@ def _words_and_tags(rows: Sequence[Row]) -> Recognised:
 
 def _word_rank(name: str) -> int:
     return WORDS.index(name.lower()) if name.lower() in WORDS else len(WORDS)
-
-
-def _are_tags(tags: Sequence[str]) -> bool:
-    marked = sum(tag != "O" for tag in tags)
-    return bool(marked) and all(TAGS.match(tag) for tag in tags)
 
 
 def _examples_below(rows: Sequence[Row]) -> Recognised:
@@ -206,7 +215,7 @@ def _tags_as_text(rows: Sequence[Row]) -> Recognised:
     """A sentence, and the tags of its words in one text with blanks or commas between them."""
     names = [n for n in columns_of(rows) if all(isinstance(row.get(n), str) for row in rows)]
     tags = next(
-        (n for n in names if _are_tags([tag for row in rows for tag in _divided(row[n])])), None
+        (n for n in names if are_tags([tag for row in rows for tag in _divided(row[n])])), None
     )
     if tags is None:
         return None
@@ -221,6 +230,26 @@ def _tags_as_text(rows: Sequence[Row]) -> Recognised:
             yield {**rest, **text_of_words(found, marks).row()}
 
     return turn, f"`{tags}` holds a tag for each word of `{words}`"
+
+
+def _tags_inside(rows: Sequence[Row]) -> Recognised:
+    """Sentences with the tag of each word behind it: `Oslo|B-city is|O`, or with a slash."""
+    for name in columns_of(rows):
+        texts = [str(row.get(name) or "").split() for row in rows]
+        for divider in "|/":
+            pairs = [word.rpartition(divider) for words in texts for word in words]
+            if not pairs or not are_tags([tag for _, _, tag in pairs]):
+                continue
+
+            def turn(
+                row: Row, name: str = name, divider: str = divider
+            ) -> Iterator[dict[str, Any]]:
+                found = [word.rpartition(divider) for word in str(row[name]).split()]
+                marked = text_of_words([one for one, _, _ in found], [tag for _, _, tag in found])
+                yield {**{k: v for k, v in row.items() if k != name}, **marked.row()}
+
+            return turn, f"each word of `{name}` has its tag behind it"
+    return None
 
 
 def _divided(text: str) -> list[str]:
@@ -355,32 +384,6 @@ def _instructions(rows: Sequence[Row]) -> Recognised:
     return turn, f"`{answer}` answers `instruction`: named as Alpaca names them"
 
 
-def _gathered_words(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
-    """Gather a table of a word and its tag a row, where another column says which sentence it is of."""
-    sample = rows[:LOOKED_AT]
-    names = columns_of(sample)
-    tags = next((n for n in names if _are_tags([str(row.get(n, "")) for row in sample])), None)
-    words = next((n for n in names if n != tags and re.search(r"(?i)word|token|text", n)), None)
-    if tags is None or words is None or not all(isinstance(r.get(words), str) for r in sample):
-        return None
-    others = [name for name in names if name not in (tags, words)]
-    sentence = next((n for n in others if re.search(r"(?i)sent|doc|id$", n)), None)
-    if sentence is None:
-        return None
-    found: list[Row] = []
-    at: object = None
-    gathered: list[tuple[str, str]] = []
-    for row in [*rows, {sentence: object()}]:
-        # Only the first word of a sentence may name it.
-        if row.get(sentence) not in (None, "") and row[sentence] != at:
-            if gathered:
-                found.append(text_of_words(*zip(*gathered, strict=True)).row())
-            gathered, at = [], row[sentence]
-        if row.get(words) and TAGS.match(str(row.get(tags))):
-            gathered.append((str(row[words]), str(row[tags])))
-    return found, f"each row is a word; `{sentence}` says of which sentence"
-
-
 def _marked(rows: Sequence[Row]) -> Recognised:
     """Marked parts of a text that are lists of numbers and a name, or stand below other keys."""
     for column in columns_of(rows):
@@ -453,6 +456,7 @@ ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     _texts_of_parts,
     _examples_below,
     _tags_as_text,
+    _tags_inside,
     _words_and_tags,
     marked_words,
     _marked,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,15 @@ NAMES: Final = (
     *("label", "labels", "entity", "entity_type", "type", "tag", "name", "slot", "category"),
     *("class", "entity_group", "ner"),
 )
+
+
+TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
+
+
+def are_tags(tags: Sequence[str]) -> bool:
+    """Whether all are tags of words (BIO, IOBES or BILOU), and some of them mark one."""
+    marked = sum(tag != "O" for tag in tags)
+    return bool(marked) and all(TAGS.match(tag) for tag in tags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ Row = Mapping[str, Any]
 Turned = Callable[[Row], Iterable[dict[str, Any]]]
 Recognised = tuple[Turned, str] | None
 NEARLY: Final = 0.95
+LOOKED_AT: Final = 500
+"""Rows by which a layout is recognised."""
+SPLIT: Final = "split"
+"""The column of the split that the name of a file says."""
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:

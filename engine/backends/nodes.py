@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from engine.backends.events import LOG
 from engine.backends.launch_folder import lay_out
 from engine.compute.jobs import Machine
 from engine.compute.ranks import Ranks
+from engine.environment import CUDA_VISIBLE
 from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json, to_json
@@ -34,6 +37,7 @@ OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
 GROUP: Final = processes.module("engine.process.rank_group")
 TRAINS: Final = re.compile(r"engine\.backends\.[a-z]+_child")
 """What an assignment may start."""
+FILE: Final = "assignment.json"
 END: Final = "end"
 POLL_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 6.0
@@ -57,7 +61,8 @@ class SharedTraining:
     """On each machine."""
     nodes: int
     at: str
-    """HOST:PORT of the first process of all."""
+    """HOST:PORT of the first process of all; empty until Ray has chosen its machine."""
+    has_gpus: bool = False
 
     def group(self, node: int) -> processes.Command:
         """Return what starts a machine's share."""
@@ -89,7 +94,7 @@ def assigned(folder: Path, assignment: SharedTraining) -> Iterator[Path]:
     """Have the other machines do their share of a training meanwhile; yields its folder."""
     place = folder / f"training-{len(list(folder.glob('training-*')))}"
     place.mkdir()
-    write_text(place / "assignment.json", json.dumps(to_json(assignment)))
+    write_text(place / FILE, json.dumps(to_json(assignment)))
     try:
         yield place
     finally:
@@ -107,6 +112,16 @@ def refuse_failed(place: Path, tool: str, where: str) -> None:
         )
 
 
+def exit_code(status: int) -> int:
+    """Return a status as the exit code of a process that ends as that one."""
+    return 128 - status if status < 0 else status
+
+
+def one_of(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return what this machine says of the GPUs that its processes may take."""
+    return {CUDA_VISIBLE: variables[CUDA_VISIBLE]} if CUDA_VISIBLE in variables else {}
+
+
 def serve(folder: Path, node: Machine) -> None:
     """Share each training of the first machine until it ends. StageError B471 where it never opens the meeting."""
     began, done = time.monotonic(), set[Path]()
@@ -117,7 +132,7 @@ def serve(folder: Path, node: Machine) -> None:
                 f"machine {node.number} of the job does not see `{folder}`, where the first one should be",
                 hint="put the recipe's folder on a disk that all machines of the job share",
             )
-        for path in sorted(folder.glob("training-*/assignment.json")):
+        for path in sorted(folder.glob(f"training-*/{FILE}")):
             if path not in done:
                 done.add(path)
                 _serve(path.parent, from_json(SharedTraining, read_json(path)), node)
@@ -127,19 +142,26 @@ def serve(folder: Path, node: Machine) -> None:
 
 def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
     """Start this machine's share of a training, and end it with the training."""
-    launch, log = Path(assignment.launch), place / f"log-{node.number}"
+    log = place / f"log-{node.number}"
     try:
-        code = _train(place, assignment, node, log)
+        code = train_share(place, assignment, node, log)
     except (OSError, ValueError) as error:
         write_text(place / f"failed-{node.number}", f"{error}")
         return
     # Beyond 128: it was asked to end.
     if code < 0 or 0 < code < 128:
         tail = log.read_bytes()[-TAIL_BYTES:].decode("utf-8", errors="replace")
-        write_text(place / f"failed-{node.number}", f"{launch.name}: ended with {code}\n{tail}")
+        write_text(place / f"failed-{node.number}", f"ended with {code}\n{tail}")
 
 
-def _train(place: Path, assignment: SharedTraining, node: Machine, log: Path) -> int:
+def train_share(
+    place: Path, assignment: SharedTraining, node: Machine, log: Path | None = None
+) -> int:
+    """Start a machine's share of a training, end it where the training ends, and return its status.
+
+    What its processes write goes to `log`, else to that of the training. OSError where this machine does not see its
+    files, ValueError for what is no training.
+    """
     if not TRAINS.fullmatch(assignment.module):
         raise ValueError(f"`{assignment.module}` is no module that trains")
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
@@ -147,12 +169,13 @@ def _train(place: Path, assignment: SharedTraining, node: Machine, log: Path) ->
     missing = [str(path) for path in (launch, *reads) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"this machine does not see {missing[0]}")
-    with log.open("ab") as out, processes.working_folder() as folder:
+    with (log or launch / LOG).open("ab") as out, processes.working_folder() as folder:
         lay_out(folder, launch, assignment.folders, events=assignment.events)
         child = processes.start(
             command,
             folder=folder,
-            variables=assignment.variables,
+            # Which GPUs it has, each machine says for itself.
+            variables={**assignment.variables, **one_of(os.environ)},
             out=out,
             errors=processes.STDOUT,
             rights=rights_of(OVER_NETWORK, command, reads=reads, writes=(launch,)),

@@ -42,6 +42,7 @@ from engine.files.reading import parse_json
 from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.caches import caches
+from engine.process.confine import Rights
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
@@ -191,10 +192,14 @@ def _other_machines(
         reads=tuple(str(path.resolve()) for path in _read_of(launch)),
         ranks=ranks.processes,
         nodes=ranks.nodes,
-        at=f"{ranks.host}:{free_port(ranks.host)}",
+        at="" if ranks.ray else f"{ranks.host}:{free_port(ranks.host)}",
+        has_gpus=launch.setting.device.kind == "cuda",
     )
     with nodes.assigned(ranks.meeting, assignment) as place:
-        yield assignment.group(0), place
+        if ranks.ray:
+            yield processes.module("engine.backends.ray_child")(str(place), ranks.ray), place
+        else:
+            yield assignment.group(0), place
 
 
 def of_ranks(launch: Launch, command: processes.Command) -> processes.Command:
@@ -237,15 +242,10 @@ def _run(
         child = processes.start(
             command,
             folder=folder,
-            variables=program.variables,
+            variables={**program.variables, **(ray_variables() if launch.ranks.ray else {})},
             out=log,
             errors=processes.STDOUT,
-            rights=rights_of(
-                nodes.OVER_NETWORK if place else TRAINING,
-                command,
-                reads=_read_of(launch),
-                writes=(launch.folder,),
-            ),
+            rights=_rights(launch, command),
         )
         with child, interrupts.deferred():
             event_log = _EventLogs(launch)
@@ -266,6 +266,19 @@ def _run(
             # What it wrote while it was ending, after the last look.
             event_log.pass_on(monitor)
         return child.status
+
+
+def _rights(launch: Launch, command: processes.Command) -> Rights | None:
+    """Return the rights of the process; None for Ray, which starts its own, keeps those of the run."""
+    if launch.ranks.ray:
+        return None
+    policy = TRAINING if launch.ranks.meeting is None else nodes.OVER_NETWORK
+    return rights_of(policy, command, reads=_read_of(launch), writes=(launch.folder,))
+
+
+def ray_variables() -> dict[str, str]:
+    """Return the user's own settings of Ray, with the token that it asks for."""
+    return {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
 
 
 def _read_of(launch: Launch) -> tuple[Path, ...]:

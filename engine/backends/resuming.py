@@ -25,7 +25,7 @@ NOT_OF_A_CHECKPOINT = (
     "no space left", "disk quota", "file too large",
 )  # fmt: skip
 """In the message of a failure that another checkpoint would not mend."""
-REPEATING = tuple(word for word in NOT_OF_A_CHECKPOINT if word != "sigkill")
+REPEATING = (*(word for word in NOT_OF_A_CHECKPOINT if word != "sigkill"), "no room on ray")
 """The same of one that another try would not mend: a process may have been killed with its machine."""
 BROKEN_OFF = ("B411", "B450")
 """A trainer that ended with an error of its own, or hung."""

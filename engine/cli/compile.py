@@ -17,7 +17,7 @@ from engine.cli.place import (
     store_of,
 )
 from engine.cli.terminal import write_error
-from engine.compute.profile import LOCAL, SKYPILOT, ComputeProfile
+from engine.compute.profile import SKYPILOT, SLURM, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
 from engine.recipe.sweeps import named, setting_words, settled, values_of
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     profile = compute_of(options)
-    if profile.engine != LOCAL:
+    if profile.engine in (SLURM, SKYPILOT):
         _compile_job(options, recipe, profile)
         return
     store = Store(store_of(options))

@@ -96,6 +96,8 @@ def confine_run(
             recipe.file,
             *paths,
             *needs.reads,
+            # What a Ray asks for before it takes orders.
+            *([Path("~/.ray").expanduser()] if needs.ranks.ray else []),
             *([folder / recipe.extends] if recipe.extends else []),
         ],
         # The lock stands beside the recipe.
@@ -104,7 +106,7 @@ def confine_run(
         reads_hub=has_helper and bool(remote.hubs),
     )
     # A filter of sockets that is set here cannot be lifted for the training.
-    if needs.ranks.nodes > 1:
+    if needs.ranks.nodes > 1 or needs.ranks.ray:
         rights = replace(rights, network=OPEN)
     elif needs.ranks.size > 1 and rights.network == NONE:
         rights = replace(rights, network=LOOPBACK)

@@ -16,7 +16,7 @@ from engine.cli.output import show
 from engine.cli.place import add_compute
 from engine.cli.terminal import write_error
 from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script
-from engine.compute.profile import SKYPILOT, ComputeProfile
+from engine.compute.profile import RAY, SKYPILOT, ComputeProfile
 from engine.compute.ranks import Ranks
 from engine.errors import ExitCode, RecipeError
 from engine.estimate.devices import named_device
@@ -105,6 +105,9 @@ def run_on_slurm(
 
 def ranks_of(profile: ComputeProfile, node: Machine | None, root: Path) -> Ranks:
     """Return the processes of a training; of a job's machines with where they meet and how they reach the first one."""
+    if profile.engine == RAY:
+        folder = root.absolute() / MEETINGS / f"ray-{secrets.token_hex(12)}"
+        return replace(profile.ranks, meeting=folder, ray=profile.address or "local")
     if node is None:
         return profile.ranks
     # The address of who started the step: the first machine, on which the job's script runs.

@@ -76,11 +76,11 @@ def add_compute(parser: argparse.ArgumentParser) -> None:
 
 
 def compute_of(options: argparse.Namespace, *, runs: bool = False) -> ComputeProfile:
-    """The profile that the options of `add_compute` name; `runs`: to run it. RecipeError R104 to R434."""
-    from engine.compute.profile import profile_of, refuse_unbuilt
+    """The profile that the options of `add_compute` name; `runs`: to run it. RecipeError R104 to R434, R452."""
+    from engine.compute.profile import profile_of, refuse_unready
 
     profile = profile_of(options.on, options.compute)
-    refuse_unbuilt(profile, runs=runs)
+    refuse_unready(profile, runs=runs)
     return profile
 
 

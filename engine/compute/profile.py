@@ -6,14 +6,16 @@ project must not choose machines or spend money. `schemas/compute.schema.json` i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from engine.compute.ranks import Ranks
-from engine.errors import Problem, RecipeError
+from engine.errors import EnvironmentProblem, Problem, RecipeError
 from engine.files.reading import parse_json
 from engine.files.user import config_folder
 from engine.recipe.shipped import schema_text
@@ -25,7 +27,8 @@ FILE: Final = "compute.yaml"
 LOCAL: Final = "local"
 SLURM: Final = "slurm"
 SKYPILOT: Final = "skypilot"
-RUN: Final = (LOCAL, SLURM)
+RAY: Final = "ray"
+RUN: Final = (LOCAL, SLURM, RAY)
 """The engines that `recipe run` starts."""
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -37,7 +40,7 @@ OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "nodes": ("ray", "slurm"),
     "options": ("slurm",),
     "spot": ("skypilot",),
-    "time": ("ray", "slurm", "skypilot"),
+    "time": ("slurm", "skypilot"),
 }
 """Keys that mean something to some engines only."""
 
@@ -121,16 +124,35 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
     return _profile(name, profiles[name], shared)
 
 
-def refuse_unbuilt(profile: ComputeProfile, *, runs: bool) -> None:
-    """RecipeError R434 for what is only read and checked, and with `runs` for what is only planned and compiled."""
-    if profile.engine not in (RUN if runs else (*RUN, SKYPILOT)):
+def refuse_unready(
+    profile: ComputeProfile, *, runs: bool, variables: Mapping[str, str] = os.environ
+) -> None:
+    """With `runs` RecipeError R434 for what is only planned, R452 for a Ray that anybody can use; X853 without Ray."""
+    if runs and profile.engine not in RUN:
         raise RecipeError.one(
             "R434",
             f"profile `{profile.name}`: `recipe run` does not start jobs of `{profile.engine}`",
-            hint="write its task with `recipe compile RECIPE --on NAME`, and hand that in"
-            if profile.engine == SKYPILOT
-            else "take a profile of another engine",
+            hint="write its task with `recipe compile RECIPE --on NAME`, and hand that in",
         )
+    if runs and profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
+        raise RecipeError.one(
+            "R452",
+            f"profile `{profile.name}`: the Ray at {profile.address} would be spoken to without a token",
+            hint="set RAY_AUTH_MODE=token here and where Ray was started",
+        )
+    if runs and profile.engine == RAY and find_spec("ray") is None:
+        raise EnvironmentProblem.one(
+            "X853",
+            f"profile `{profile.name}`: Ray is not installed in this environment",
+            hint="pip install ray, here and on the machines of the cluster",
+        )
+
+
+def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
+    """Whether only this machine, or who has the token, reaches a Ray."""
+    host = address.rpartition(":")[0].strip("[]")
+    is_here = address == LOCAL or host in ("localhost", "::1", "127.0.0.1")
+    return is_here or variables.get("RAY_AUTH_MODE") == "token"
 
 
 def _read(path: Path) -> SourceText:
@@ -165,6 +187,14 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                 at=("profiles", name),
                 key=True,
                 hint="set `store` to a bucket, in the profile or for the whole file",
+            )
+        if engine == RAY and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
+            yield source.problem(
+                "R432",
+                "Ray places the processes of one training, and there is one",
+                at=("profiles", name),
+                key=True,
+                hint="set processes or nodes to 2 or more, or leave engine out",
             )
         if keys.get("shard") and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
             yield source.problem(

@@ -30,6 +30,8 @@ class Ranks:
     """What CUDA_VISIBLE_DEVICES calls the GPU of each on this node; empty on a CPU."""
     meeting: Path | None = None
     """Where several machines find each other; None for one."""
+    ray: str = ""
+    """The address of the Ray that chooses the machines, or `local`; empty where nothing does."""
     host: str = ""
     """How the others reach this one, where there are several."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ profiles:
   two: {processes: 2, retries: 3}
   six: {processes: 6}
   big: {processes: 2, shard: true}
-  hpc: {engine: ray, nodes: 2}
+  spot: {engine: skypilot, store: "s3://b/r"}
 """
 
 
@@ -61,9 +62,14 @@ def test_a_plan_says_the_same_as_json_and_has_the_keys_of_one_process(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"), [("six", "R433"), ("hpc", "R434"), ("too", "R431"), ("big", "B434")]
+    ("verb", "name", "code"),
+    [
+        *product(("plan", "run"), ("six",), ("R433",)),
+        *product(("plan", "run"), ("too",), ("R431",)),
+        *product(("plan", "run"), ("big",), ("B434",)),
+        ("run", "spot", "R434"),
+    ],
 )
-@pytest.mark.parametrize("verb", ["plan", "run"])
 def test_what_cannot_be_is_refused_before_anything_is_done(
     project: Project, compute: Path, pico: Path, verb: str, name: str, code: str
 ) -> None:

@@ -21,6 +21,7 @@ from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.backends.trainer_state import checkpoints, is_complete
 from engine.compute.ranks import Ranks
+from support.cluster_runs import WEIGHTS, adapters
 from support.launches import RecordedProgress, make_launch, make_recipe
 from support.paths import ROOT
 from support.pico import make_pico_model
@@ -31,7 +32,6 @@ pytestmark = [
     pytest.mark.scale,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc"),
 ]
-WEIGHTS = "adapter_model.safetensors"
 COMPUTE = "compute: v1\nprofiles:\n  two: {processes: 2}\n  six: {processes: 6}\n"
 WAIT_SECONDS = 540.0
 
@@ -223,10 +223,6 @@ def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> in
         time.sleep(0.05)
     process.kill()
     raise AssertionError(process.communicate()[0])
-
-
-def adapters(store: Path) -> list[bytes]:
-    return [path.read_bytes() for path in sorted(store.rglob(f"adapter/{WEIGHTS}"))]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_before_torch_is_imported(

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.compute.profile import FILE, ComputeProfile, StorePlace, profile_of
-from engine.errors import RecipeError
+from engine.compute import profile as compute_profile
+from engine.compute.profile import (
+    FILE,
+    ComputeProfile,
+    StorePlace,
+    profile_of,
+    refuse_unready,
+)
+from engine.errors import EnvironmentProblem, RecipeError
 
 HEAD = "compute: v1\nstore: s3://team/recipes\nprofiles:\n"
 
@@ -73,6 +80,9 @@ def test_the_users_own_file_is_read(careful_user: Path) -> None:
         ("  box: {options: {account: 'a; rm'}, engine: slurm}\n", "R109", 4, 28, "must be letters"),
         ("  box: {store: {trust: read}}\n", "R105", 4, 9, "is missing"),
         ("  box: {spot: true}\n", "R432", 4, 9, "means nothing to the engine `local`"),
+        ("  box: {engine: ray}\n", "R432", 4, 3, "there is one"),
+        ("  box: {device: H100, engine: ray, nodes: 2}\n", "R432", 4, 9, "means nothing"),
+        ("  box: {memory: 64, engine: slurm}\n", "R106", 4, 17, "must be"),
         ("  box: {shard: true}\n", "R432", 4, 9, "there is one"),
         ("  box: {nodes: 2}\n", "R432", 4, 9, "set engine: ray"),
     ],
@@ -96,3 +106,38 @@ def test_a_misspelt_name_of_a_profile_is_guessed(tmp_path: Path) -> None:
     [problem] = refused.value.problems
     assert problem.code == "R431"
     assert "did you mean `box`?" in str(problem.hint)
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "codes"),
+    [
+        ("local", {}, []),
+        ("127.0.0.1:6379", {}, []),
+        ("10.0.0.5:6379", {}, ["R452"]),
+        ("10.0.0.5:6379", {"RAY_AUTH_MODE": "token"}, []),
+        ("127.evil.example:6379", {}, ["R452"]),
+    ],
+)
+def test_a_ray_elsewhere_is_spoken_to_with_a_token_only(
+    monkeypatch: pytest.MonkeyPatch, address: str, variables: dict[str, str], codes: list[str]
+) -> None:
+    profile = ComputeProfile(name="ray", engine="ray", address=address, nodes=2)
+    monkeypatch.setattr(compute_profile, "find_spec", lambda name: name)
+    try:
+        refuse_unready(profile, runs=True, variables=variables)
+        found = []
+    except RecipeError as error:
+        found = [problem.code for problem in error.problems]
+
+    assert found == codes
+
+
+def test_without_ray_a_run_is_refused_and_a_plan_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = ComputeProfile(name="ray", engine="ray", nodes=2)
+    monkeypatch.setattr(compute_profile, "find_spec", lambda name: None)
+
+    refuse_unready(profile, runs=False)
+    with pytest.raises(EnvironmentProblem) as refused:
+        refuse_unready(profile, runs=True)
+
+    assert [problem.code for problem in refused.value.problems] == ["X853"]

@@ -27,7 +27,8 @@ EXPECTED = re.compile(r"# expect: (?P<codes>[R\d ]+); at: (?P<places>[\d: ]+)\n"
 UNWRITABLE = {"R103", "R113", "R114", "R115", "R116", "R122", "R127", "R247", "R249", "R272"}
 UNWRITABLE |= {"R312", "R313", "R314", "R315", "R316", "R317", "R318", "R319", "R351", "R410"}
 UNWRITABLE |= {"R420", "R421", "R422", "R423", "R424", "R425", "R426"}
-UNWRITABLE |= {"R430", "R431", "R432", "R433", "R434", "R435", "R436", "R437", "R450", "R451"}
+UNWRITABLE |= {"R430", "R431", "R432", "R433", "R434", "R435", "R436", "R437"}
+UNWRITABLE |= {"R450", "R451", "R452"}
 UNWRITABLE |= {"R445", "R446", "R447", "R448"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 

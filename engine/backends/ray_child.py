@@ -1,0 +1,140 @@
+"""The machines of a training found by Ray: `engine.backends.ray_child FOLDER ADDRESS`.
+
+FOLDER holds the `assignment.json` of a training (`engine.backends.nodes`). Ray chooses a machine for each share of it
+and starts one task there, which starts the processes as on any other machine of a job: Ray computes nothing and
+carries nothing but where the first process is found.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from engine.backends import nodes
+from engine.compute.jobs import Machine
+from engine.files.reading import read_json
+from engine.files.typed_json import from_json
+from engine.files.writing import write_text
+from engine.process.rank_group import free_port
+from engine.process.start import search_path, working_folder
+
+ROOM_SECONDS: Final = 100.0
+"""For machines with room: Ray itself would wait for ever."""
+LOCAL: Final = "local"
+SETTINGS: Final = {
+    # Workers would be slowed on a busy machine, and those that start late are given up.
+    "RAY_worker_niceness": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Its own 30 seconds are too few on a busy machine.
+    "RAY_gcs_server_port_wait_time_s": "90",
+}
+TRIES: Final = 3
+STORE_BYTES: Final = 100 << 20
+"""Of the memory that a local Ray takes for objects, of which there are none."""
+
+
+def main(folder: str, address: str) -> None:
+    """Train, and end as the training ends."""
+    os.environ.update(SETTINGS)
+    if address == LOCAL:
+        # Nobody else's processes give it orders; its own import what this one does.
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ["PYTHONPATH"] = os.pathsep.join(search_path())
+    place = Path(folder)
+    training = from_json(nodes.SharedTraining, read_json(place / nodes.FILE))
+    # All shares then save a checkpoint and end.
+    signal.signal(signal.SIGTERM, lambda *_: write_text(place / nodes.END, ""))
+    ray: Any = import_module("ray")
+    with working_folder() as own:
+        _begin(ray, address, _own(training, own) if address == LOCAL else {})
+        try:
+            _run(ray, place, training, is_local=address == LOCAL)
+        finally:
+            ray.shutdown()
+
+
+def _begin(ray: Any, address: str, settings: dict[str, Any]) -> None:
+    """Start or join a Ray; on a busy machine its own 30 seconds for a start may be too few."""
+    for left in reversed(range(TRIES)):
+        try:
+            # Always with an address: without one it joins whatever cluster its own file names, also one that is gone.
+            ray.init(address=address, log_to_driver=False, **settings)
+        except Exception:
+            ray.shutdown()
+            if not left:
+                raise
+        else:
+            return
+
+
+def _own(training: nodes.SharedTraining, folder: Path) -> dict[str, Any]:
+    """Return what a Ray of this machine alone is started with."""
+    return {
+        "num_cpus": training.ranks * training.nodes,
+        "include_dashboard": False,
+        "object_store_memory": STORE_BYTES,
+        "_temp_dir": str(folder),
+    }
+
+
+def _run(ray: Any, place: Path, training: nodes.SharedTraining, *, is_local: bool) -> None:
+    device = "GPU" if training.has_gpus else "CPU"
+    bundles = [{device: training.ranks} for _ in range(training.nodes)]
+    group = ray.util.placement_group(bundles, strategy="PACK" if is_local else "STRICT_SPREAD")
+    try:
+        ray.get(group.ready(), timeout=ROOM_SECONDS)
+    except ray.exceptions.GetTimeoutError:
+        _fail(
+            f"no room on Ray within {ROOM_SECONDS:g} seconds for {training.nodes} machines with"
+            f" {training.ranks} {device} each"
+        )
+
+    def on(node: int, function: Any) -> Any:
+        strategy = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
+            group, placement_group_bundle_index=node
+        )
+        share = {"num_gpus": training.ranks} if training.has_gpus else {"num_cpus": training.ranks}
+        return ray.remote(function).options(max_retries=0, scheduling_strategy=strategy, **share)
+
+    training = replace(training, at=ray.get(on(0, _first_address).remote()))
+    shares = [on(node, _share).remote(str(place), training, node) for node in range(training.nodes)]
+    try:
+        while shares:
+            ended, shares = ray.wait(shares)
+            if code := max(ray.get(ended)):
+                _fail(f"a share of the training ended with {code}", code)
+    except ray.exceptions.RayError as error:
+        lines = str(error).strip().splitlines()
+        _fail(f"Ray lost a machine or a process of the training: {lines[-1] if lines else ''}")
+    finally:
+        write_text(place / nodes.END, "")
+
+
+def _first_address() -> str:
+    """Return HOST:PORT of this machine, where the first process will be."""
+    host: str = import_module("ray").util.get_node_ip_address()
+    return f"{host}:{free_port(host)}"
+
+
+def _share(place: str, training: nodes.SharedTraining, node: int) -> int:
+    """Train one machine's share, and return its exit code; what its processes wrote goes to the training's log."""
+    machine = Machine(number=node, count=training.nodes, meeting="")
+    return nodes.exit_code(nodes.train_share(Path(place), training, machine))
+
+
+def _fail(why: str, code: int = 1) -> NoReturn:
+    sys.stderr.write(f"{why}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    # By its name, which Ray's workers import it by.
+    from engine.backends.ray_child import main as of_module
+
+    of_module(*sys.argv[1:])

@@ -1,0 +1,72 @@
+"""A tiny project that is run on several machines, each of which is this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from support.paths import ROOT
+from support.pico import make_pico_model
+from support.processes import second_machines_trainer
+from support.project import Outcome, Project, write_project
+
+WEIGHTS = "adapter_model.safetensors"
+WAIT_SECONDS = 400.0
+
+
+def pico_project(folder: Path, compute: str, variables: Mapping[str, str]) -> Project:
+    """A recipe of a pico model with `compute.yaml` beside it, run by processes of their own with `variables`."""
+
+    def run(*words: str) -> Outcome:
+        done = started(folder, variables, *words)
+        out, errors = done.communicate(timeout=WAIT_SECONDS)
+        return Outcome(code=done.returncode, out=out, err=errors)
+
+    write_project(folder, folder)
+    (folder / "base").unlink()
+    make_pico_model(folder / "base")
+    (folder / "compute.yaml").write_text(compute, encoding="utf-8")
+    project = Project(folder=folder, run=run)
+    project.edit(
+        splits__train=64, baselines=["majority"], method__micro_batch_size=4, method__epochs=3
+    )
+    return project
+
+
+def started(folder: Path, variables: Mapping[str, str], *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "engine", *words],
+        cwd=folder,
+        env={**os.environ, **variables, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def on(name: str) -> tuple[str, ...]:
+    """The words that name a profile."""
+    return ("--on", name, "--compute", "compute.yaml")
+
+
+def kill_second_machine(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Kill the second machine's process once its training has begun."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        logs = folder.glob(".recipe/scratch/*/events.1.jsonl")
+        if any('"start"' in path.read_text(encoding="utf-8") for path in logs):
+            os.kill(second_machines_trainer(), signal.SIGKILL)
+            return
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(process.communicate()[1])
+
+
+def adapters(store: Path) -> list[bytes]:
+    """The weights of all adapters of a store."""
+    return [path.read_bytes() for path in sorted(store.rglob(f"adapter/{WEIGHTS}"))]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.spans import text_of_words
+from engine.drafting.layouts.spans import tag_divider, text_of_words
 from engine.drafting.reading import divider_of
 
 Rows = list[dict[str, Any]]
@@ -152,6 +152,8 @@ def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | Non
     """Read a label and a text a line, in either order, where few labels come again and again."""
     if _is_table(filled[:200]) or divider_of("\n".join(filled[:200])):
         return None  # which a recipe reads itself
+    if tag_divider(filled[:200]):
+        return None  # words with their tags, which may begin alike
     for separator in SEPARATORS:
         for is_first in (True, False):
             pairs = [_pair(line, separator, is_first=is_first) for line in filled]

@@ -18,7 +18,7 @@ from engine.drafting.layouts.gathered import gathered_turns, gathered_words
 from engine.drafting.layouts.label_names import Names, named_labels
 from engine.drafting.layouts.markup import fenced, inline, templated
 from engine.drafting.layouts.preferences import preferences
-from engine.drafting.layouts.spans import are_tags, spans_of, text_of_words
+from engine.drafting.layouts.spans import are_tags, spans_of, tag_divider, text_of_words
 from engine.drafting.layouts.step import (
     LOOKED_AT,
     NEARLY,
@@ -235,20 +235,15 @@ def _tags_as_text(rows: Sequence[Row]) -> Recognised:
 def _tags_inside(rows: Sequence[Row]) -> Recognised:
     """Sentences with the tag of each word behind it: `Oslo|B-city is|O`, or with a slash."""
     for name in columns_of(rows):
-        texts = [str(row.get(name) or "").split() for row in rows]
-        for divider in "|/":
-            pairs = [word.rpartition(divider) for words in texts for word in words]
-            if not pairs or not are_tags([tag for _, _, tag in pairs]):
-                continue
+        if not (divider := tag_divider([str(row.get(name) or "") for row in rows])):
+            continue
 
-            def turn(
-                row: Row, name: str = name, divider: str = divider
-            ) -> Iterator[dict[str, Any]]:
-                found = [word.rpartition(divider) for word in str(row[name]).split()]
-                marked = text_of_words([one for one, _, _ in found], [tag for _, _, tag in found])
-                yield {**{k: v for k, v in row.items() if k != name}, **marked.row()}
+        def turn(row: Row, name: str = name, divider: str = divider) -> Iterator[dict[str, Any]]:
+            found = [word.rpartition(divider) for word in str(row[name]).split()]
+            marked = text_of_words([one for one, _, _ in found], [tag for _, _, tag in found])
+            yield {**{k: v for k, v in row.items() if k != name}, **marked.row()}
 
-            return turn, f"each word of `{name}` has its tag behind it"
+        return turn, f"each word of `{name}` has its tag behind it"
     return None
 
 

@@ -31,6 +31,13 @@ def are_tags(tags: Sequence[str]) -> bool:
     return bool(marked) and all(TAGS.match(tag) for tag in tags)
 
 
+def tag_divider(texts: Sequence[str]) -> str:
+    """Return what stands between each word of the texts and its tag (`Oslo|B-city`); empty where none has one."""
+    words = [word for text in texts for word in text.split()]
+    behind = (one for one in "|/" if are_tags([word.rpartition(one)[2] for word in words]))
+    return next(behind, "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
     """A text and its marked parts: (start, end, name)."""

@@ -25,7 +25,7 @@ from engine.bundle.scores import all_scores, unequal, unlike
 from engine.bundle.statement import statement_of, to_bytes
 from engine.environment import VLLM
 from engine.errors import DataError
-from engine.evidence import Metric, Repeat, Scores, StageStatus
+from engine.evidence import Metric, Repeat, Report, Reproduction, Scores, StageStatus
 from engine.files.typed_json import brief_text
 from engine.kinds import AnswerForm
 from engine.lock.accepted_run import further_seeds, spread_of, used_versions
@@ -278,11 +278,25 @@ def run_problems(found: Contents) -> Iterator[str]:
         recorded_rows(found.recipe, found.lock)
     except DataError as error:
         yield error.problems[0].message
-    repeated = report.reproduction
-    if repeated is not None and repeated.verdict is Repeat.EXACT:
-        differing = [one.name for one in repeated.compared if not one.equal]
-        if differing or repeated.first_difference:
-            yield f"it is called reproduced exactly although {', '.join(differing) or 'an input'} differs"
+    if report.reproduction is not None:
+        yield from _reproduction(report, report.reproduction, found.accepted)
+
+
+def _reproduction(report: Report, repeated: Reproduction, accepted: Accepted) -> Iterator[str]:
+    """Yield where a run is said to repeat its lock, and did not compare, or not compute, what shows it."""
+    differing = [one.name for one in repeated.compared if not one.equal]
+    if repeated.verdict is Repeat.WITHIN_NOISE and not (differing or repeated.equivalence):
+        yield "it is called reproduced within noise, and nothing differs"
+    if repeated.verdict is not Repeat.EXACT:
+        return
+    if differing or repeated.first_difference:
+        yield f"it is called reproduced exactly although {', '.join(differing) or 'an input'} differs"
+    due = {"backend config", "precision", "threads", "method.seed", *accepted.versions}
+    if missing := due - {one.name for one in repeated.compared}:
+        yield f"it is called reproduced exactly and did not compare {', '.join(sorted(missing))}"
+    trained = [one for one in report.stages if one.stage == "train"]
+    if repeated.reused or any(one.status is not StageStatus.RAN for one in trained):
+        yield "it is called reproduced exactly, and results of the store were taken"
 
 
 def score_problems(found: Contents) -> Iterator[str]:

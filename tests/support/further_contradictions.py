@@ -46,6 +46,12 @@ def _without_version(forge: Forge) -> None:
     del forge.accepted["versions"]["torch"]
 
 
+def _repeats(verdict: str, **facts: Any) -> Change:
+    """Say of a first run that it repeats its own lock."""
+    found = {"verdict": verdict, "summary": verdict, "first_difference": "", **facts}
+    return put(found, "reproduction")
+
+
 FURTHER: dict[str, tuple[Change, str]] = {
     "a p-value that no draws give": (_p_value(0.73), "give the p-value 0.73"),
     "a p-value surer than its interval": (_p_value(20 / 2001), "deny each other"),
@@ -98,6 +104,18 @@ FURTHER: dict[str, tuple[Change, str]] = {
     "validation rows of other labels": (
         put([[0, 17, 0], [0, 3, 0]], "validation_scores", "confusion"),
         "the confusion matrix of validation counts other labels",
+    ),
+    "a reproduction that compared nothing": (
+        _repeats("reproduced exactly"),
+        "reproduced exactly and did not compare backend config",
+    ),
+    "a reproduction that took results of the store": (
+        _repeats("reproduced exactly", reused=["train"]),
+        "results of the store were taken",
+    ),
+    "a noise in which nothing differs": (
+        _repeats("reproduced within noise"),
+        "and nothing differs",
     ),
     "a tool without its version": (_without_version, "does not record the version of torch"),
     "rows without fingerprints": (

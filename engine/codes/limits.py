@@ -71,6 +71,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("the same, what it writes", "runtime/rendering/templating:LONGEST", CHARACTERS, "X603"),
     ("a settings file or a tokenizer of a model", "runtime/models/files:MAX_BYTES", BYTES, "X694"),
     ("tokens of a tokenizer", "runtime/models/files:MOST_TOKENS", COUNT, "X694"),
+    ("of these, beside the model's own", "runtime/models/files:MOST_ADDED", COUNT, "X694"),
     (
         "what a tokenizer's rules make of a text",
         "runtime/models/text_growth:MOST_GROWTH",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.models.files import require_vocabulary
+from engine.runtime.models.files import MOST_ADDED, require_vocabulary
 from engine.runtime.models.text_growth import MOST_GROWTH, growth_of
 from support.pico import make_pico_model
 
@@ -61,6 +61,14 @@ def test_rules_that_multiply_are_refused(rules: dict[str, Any], tmp_path: Path) 
         require_vocabulary(tmp_path)
 
     assert error.value.problems[0].code == "X694"
+
+
+def test_more_tokens_beside_the_vocabulary_than_can_be_added_are_refused(tmp_path: Path) -> None:
+    added = [{"id": at, "content": f"<{at}>"} for at in range(MOST_ADDED + 1)]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": added}), encoding="utf-8")
+
+    with pytest.raises(StageError, match="adds more"):
+        require_vocabulary(tmp_path)
 
 
 @pytest.mark.parametrize("rules", USUAL.values(), ids=USUAL)

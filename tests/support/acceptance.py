@@ -82,6 +82,8 @@ STRANGERS: Final[Mapping[str, tuple[str, ...]]] = {
         "unit/runtime/served/test_connection.py::test_an_answer_is_read_to_its_limit",
         "unit/recipe/test_patterns.py::test_a_pattern_that_takes_for_ever_is_stopped",
         "unit/runtime/rendering/test_task_file.py::test_anything_else_is_refused",
+        "unit/runtime/test_text_growth.py::test_rules_that_multiply_are_refused",
+        "functional/hostile/test_others.py::test_what_other_tools_wrote_ends_as_expected",
     ),
     "no verb prints a control character, and no comment notifies": (
         "functional/hostile/test_table.py::test_every_verb_shows_hostile_texts_and_is_known_to_ask_for_consent_or_not",

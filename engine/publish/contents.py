@@ -17,6 +17,7 @@ from engine.publish import model_signature
 from engine.publish.bom import SUFFIX, bill_of
 from engine.publish.card import published_card
 from engine.publish.files import PublishedFile
+from engine.runs.row_drift import counts_text, holdout_counts
 from engine.store import Store, sha256_of
 from engine.store.runs import (
     ACCEPTED,
@@ -30,6 +31,7 @@ from engine.store.runs import (
 FORMS: Final = ("gguf", "merged", "adapter")
 CARD: Final = "README.md"
 SUMS: Final = "SHA256SUMS"
+COUNTS: Final = "holdout-counts.json"
 FORMAT_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "gguf": ("gguf", "ollama", "calibration"),
     "merged": ("safetensors",),
@@ -104,6 +106,8 @@ def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publ
     known = _accepted_files(run, report) if is_accepted else _stored_files(run, store)
     forms = options.forms or (("gguf",) if known["gguf"] else ("merged",))
     made = _Gathered(report=report, files=[*_model_files(run, known, forms)])
+    if options.has_evidence and is_accepted and "gguf" in forms:
+        made.files += _holdout_counts(run, store, work)
     if options.has_evidence:
         _add_evidence(made, run, forms, options, work)
     return Publication(
@@ -156,6 +160,16 @@ def _add_evidence(
         target = work / model_signature.FILE
         model_signature.sign_files(made.files, options.signing_key, target)
         made.files.append(PublishedFile.of(model_signature.FILE, target))
+
+
+def _holdout_counts(run: Path, store: Store, work: Path) -> Iterator[PublishedFile]:
+    """Yield the counts of the holdout, which `recipe drift` compares new rows with; none where the store lost them."""
+    try:
+        counts = holdout_counts(run, store)
+    # It is evidence of the side: a model leaves without it.
+    except RecipeError:
+        return
+    yield _written(work, COUNTS, counts_text(counts).encode())
 
 
 def sums_of(files: Sequence[PublishedFile]) -> str:

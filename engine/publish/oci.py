@@ -36,6 +36,7 @@ WEIGHTS: Final = (".gguf", ".safetensors")
 DOCS: Final = (
     "README.md",
     "SHA256SUMS",
+    "holdout-counts.json",
     "report.html",
     "report.json",
     ".bundle.tar",

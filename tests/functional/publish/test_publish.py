@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.usefixtures("home")]
 EVIDENCE = {
     "README.md",
     "SHA256SUMS",
+    "holdout-counts.json",
     "report.html",
     "report.json",
     "tiny.bundle.tar",
@@ -63,6 +64,7 @@ def test_nothing_is_written_without_yes(finished: Project, hub: HubServer, home:
     assert not (finished.folder / "out").exists()
     assert {one["name"] for one in found["files"]} == {
         *GGUF,
+        "holdout-counts.json",
         "report.html",
         "report.json",
         "tiny.cdx.json",
@@ -85,6 +87,9 @@ def test_a_folder_holds_every_form_and_checks_itself(finished: Project) -> None:
     assert "X830" in again.err
     merged = {"config.json", "model.safetensors", "tokenizer.json"}
     assert EVIDENCE | GGUF | merged | {"adapter/adapter_model.safetensors"} <= names(out)
+    counts = json.loads((out / "holdout-counts.json").read_text("utf-8"))["counts"]
+    (file,) = (one for one in names(out) if one.endswith(".gguf"))
+    assert counts["model"] == hashlib.sha256((out / file).read_bytes()).hexdigest()
     sums = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
     assert {*sums, "SHA256SUMS"} == names(out)
     for name, digest in sums.items():

@@ -25,11 +25,7 @@ in twelve. [The codes](errors.md) say what to do.
 ELSEWHERE: Mapping[str, tuple[str, str]] = {
     "F12": (
         "padding changes a row's numbers",
-        "rows pass alone and as trained: B425; padded rows are not evaluated",
-    ),
-    "F24": (
-        "a template that is guessed by its name",
-        "never asked: prompts go as tokens; `token_parity.users`",
+        "rows pass alone and as trained: B425, B451; padded rows are not evaluated",
     ),
     "F29": ("tensors fall back to other types", "counted in the report; `weights`"),
     "F30": (
@@ -37,7 +33,6 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "tests only: equal to a plain scorer; B430 where answers turn",
     ),
     "F32": ("a checkpoint that is not whole", "digests beside it; the one before is taken"),
-    "F35": ("rows that were prepared before", "keys hold the bytes of data and settings"),
     "F40": ("a run that was stopped while it went on", "tests of kills"),
 }
 """Faults without a seed here, and what looks for them."""

@@ -43,7 +43,13 @@ from support.seeded_faults import (
     without,
     write,
 )
-from support.seeded_trainer import batched_rows, second_passes, trained_rows, without_gradient
+from support.seeded_trainer import (
+    batched_rows,
+    of_other_tokens,
+    second_passes,
+    trained_rows,
+    without_gradient,
+)
 
 GGUF = {"formats": ["gguf"], "quantization": "Q8_0"}
 THINKS = (
@@ -204,6 +210,21 @@ FAULTS: Mapping[str, Fault] = {
             "an optimizer that begins again": in_first_step(second_passes("zeroed"), "B427"),
         },
         missed="rows that a training goes on with in another order",
+    ),
+    "F35": Fault(
+        name="rows that were prepared before",
+        seeds={
+            "of another tokenizer": in_trainer(trained_rows(of_other_tokens), "B424"),
+            "of an earlier recipe": in_trainer(
+                trained_rows(
+                    lambda found: [{**row, "labels": list(row["input_ids"])} for row in found]
+                ),
+                "B424",
+            ),
+            "of fewer rows": in_trainer(
+                trained_rows(lambda found: found[: len(found) // 2]), "B421"
+            ),
+        },
     ),
     "F54": Fault(
         name="the trainer learns other rows than were rendered",

@@ -200,6 +200,19 @@ OF_MACHINES: Mapping[str, Fault] = {
             ),
         },
     ),
+    "F24": Fault(
+        name="a template that is guessed by its name",
+        seeds={
+            "Llama 2's": in_the_file(
+                asker("_by_the_file", lambda texts: [f"[INST] {one} [/INST]" for one in texts]),
+                "chat template in the file writes",
+            ),
+            "Alpaca's": in_the_file(
+                asker("_by_the_file", lambda texts: [f"### Instruction:\n{one}" for one in texts]),
+                "chat template in the file writes",
+            ),
+        },
+    ),
     "F25": Fault(
         name="the file holds a stale template",
         seeds={

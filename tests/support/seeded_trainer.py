@@ -115,6 +115,14 @@ def trained_rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]])
     return prepare
 
 
+def of_other_tokens(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Begin every row as an earlier preparation did."""
+    return [
+        {key: [row[key][-1], *row[key][1:]] if key == "input_ids" else row[key] for key in row}
+        for row in found
+    ]
+
+
 def late_labels(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Have the last rows teach nothing."""
     ignored = [{**row, "labels": [-100] * len(row["labels"])} for row in found[-3:]]

@@ -14,7 +14,7 @@ import yaml
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import MOST_ROWS, load_yaml
-from engine.drafting.layouts.label_names import coded, names_in_schema
+from engine.drafting.layouts.label_names import Names, coded, names_in_schema
 from engine.drafting.layouts.lines import example_of_intent, rows_of_lines, rows_of_marked_lines
 from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
 from engine.errors import DataError, needs_extra
@@ -138,29 +138,47 @@ def _objects_by_key(value: Mapping[str, Mapping[str, Any]]) -> tuple[Rows, str] 
 
 
 def _named_columns(path: Path, suffix: str) -> tuple[Rows, str] | None:
-    """Read a file of the library `datasets`: Arrow, or Parquet whose schema names the numbers of labels."""
+    """Read a file of the library `datasets`: Arrow, or Parquet whose schema names the numbers of labels.
+
+    None for other Parquet files, and for broken and large ones: their reader reads them a batch at a time, or reports
+    what is wrong.
+    """
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         import pyarrow as pa  # an extra
-        import pyarrow.parquet as pq
+    is_large = path.stat().st_size > LARGEST
     try:
-        with open_regular(path) as stream:
-            if suffix in COLUMNAR:
-                names = names_in_schema(pq.read_schema(stream).metadata)
-                # A table without such names is read as it stands.
-                rows = pq.read_table(stream).to_pylist() if names else None
-            else:
-                table = pa.ipc.open_stream(stream).read_all()
-                names, rows = names_in_schema(table.schema.metadata), table.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+        names, rows = ({}, None) if is_large else _arrow_rows(path, suffix)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if suffix in COLUMNAR:
+            return None
         reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
         raise DataError.one("D328", f"`{path.name}` cannot be read: {reason}") from error
-    if rows is None or path.stat().st_size > LARGEST:
+    if rows is None and suffix in COLUMNAR:
         return None
+    if rows is None:
+        raise DataError.one(
+            "D328",
+            f"`{path.name}` is larger than {LARGEST >> 20} MiB, which is too large to be written anew",
+            hint="save it as Parquet with the names of its labels",
+        )
     why = "it is a file of the library `datasets`"
     found = coded(names) if names else None
     if found is None:
         return rows, why
     return [new for row in rows for new in found[0](row)], f"{why}; {found[1]}"
+
+
+def _arrow_rows(path: Path, suffix: str) -> tuple[dict[str, Names], Rows | None]:
+    """Return the names of labels by column, and the rows; None of a table of Parquet without such names."""
+    import pyarrow as pa  # an extra
+    import pyarrow.parquet as pq
+
+    with open_regular(path) as stream:
+        if suffix in COLUMNAR:
+            names = names_in_schema(pq.read_schema(stream).metadata)
+            return names, pq.read_table(stream).to_pylist() if names else None
+        table = pa.ipc.open_stream(stream).read_all()
+        return names_in_schema(table.schema.metadata), table.to_pylist()
 
 
 def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:

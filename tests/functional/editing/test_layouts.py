@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.layout_exports import EXPORTS, archive, movies
+from support.layout_exports import EXPORTS, archive, movies, named_parquet
 from support.layout_files import brat, labelled, lines, table, tagged, text
 from support.layout_table import LAYOUTS, Layout
 from support.project import Outcome
@@ -138,3 +138,13 @@ def test_a_broken_archive_is_refused(folder: Path, run: Run) -> None:
     outcome = run("init", "half.zip")
 
     assert (outcome.code, "D323" in outcome.err) == (3, True)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
+def test_a_damaged_table_of_columns_is_refused(folder: Path, run: Run, name: str) -> None:
+    named_parquet(folder / "whole.parquet")
+    (folder / name).write_bytes((folder / "whole.parquet").read_bytes()[:-40])
+
+    outcome = run("init", name)
+
+    assert (outcome.code, "D328" in outcome.err) == (3, True)

@@ -17,6 +17,7 @@ from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
 from engine.render.labels import main_metric
 from engine.render.metric_format import kind_of
+from engine.render.styled_text import revealed
 from engine.store.runs import ACCEPTED
 
 SUFFIX: Final = ".cdx.json"
@@ -54,7 +55,7 @@ def bill_of(
         "components": parts,
         "dependencies": [{"ref": model, "dependsOn": uses}, *({"ref": one} for one in uses)],
     }
-    return (json.dumps(bill, indent=1, ensure_ascii=False) + "\n").encode()
+    return (revealed(json.dumps(bill, indent=1, ensure_ascii=False)) + "\n").encode()
 
 
 def _files(files: Sequence[PublishedFile]) -> Iterator[dict[str, Any]]:

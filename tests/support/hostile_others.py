@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.cli.mcp_server import answer_of
+from engine.evidence import Report, from_json
+from engine.publish.card import published_card
 from engine.serving.app import JSONResponse
 from support.forked_verbs import RAW
 from support.hostile_table import Ask, Case, ask
-from support.hostile_texts import ESC
+from support.hostile_texts import ESC, spoiled
 from support.hostile_victim import Victim, git
 from support.outside_cases import FIELDS, SECRET, write
 
 Put = Callable[[Victim], object]
+EXAMPLES: Final = Path(__file__).parents[1] / "examples" / "reports"
 AXOLOTL: Final = "base_model: owner/m\ndatasets: [{path: owner/d, type: alpaca}]\n"
 FACTORY: Final = "model_name_or_path: owner/m\nstage: sft\ndataset: mine\n"
 JOB: Final = {"object": "fine_tuning.job", "training_file": "f"}
@@ -260,9 +263,18 @@ def _served() -> list[Case]:
     return [
         Case(group=group, what="an answer to an agent", tried="ESC, a turned direction, letters that nobody sees",
              make=lambda _: None, look=lambda _: _clean(_to_agent()), wanted="clean"),
+        Case(group=group, what="the README of a published folder", tried="ESC, a turned direction",
+             make=lambda _: None, look=lambda _: _published(), wanted="clean"),
         Case(group=group, what="an answer over HTTP", tried="ESC, a turned direction",
              make=lambda _: None, look=lambda _: _clean(bytes(JSONResponse({"prediction": ESC}).body).decode()), wanted="clean"),
     ]  # fmt: skip
+
+
+def _published() -> str:
+    """The README of a published folder, with escapes in every text of its report."""
+    report = json.loads((EXAMPLES / "rich.json").read_text("utf-8"))
+    card = published_card(from_json(Report, spoiled(report)), forms=("gguf",), names=(), key="")
+    return "clean" if not RAW.search(card.replace("\r", "")) and not set(TAGS) & set(card) else card
 
 
 def _to_agent() -> str:

@@ -57,7 +57,7 @@ def escapes(victim: Victim) -> None:
     report = json.loads(
         (Path(__file__).parents[1] / "examples" / "reports" / "rich.json").read_text("utf-8")
     )
-    victim.write(f"{RUN}/report.json", json.dumps(_spoiled(report)))
+    victim.write(f"{RUN}/report.json", json.dumps(spoiled(report)))
     victim.write(f"{RUN}/report.md", f"# {ESC}\n")
     victim.write(f"{RUN}/recipe.resolved.yaml", escaped)
     record = {
@@ -83,13 +83,13 @@ def escapes(victim: Victim) -> None:
         victim.write(name, (victim.clone / name).read_text("utf-8").replace("0.5", "0.4"))
 
 
-def _spoiled(value: Any) -> Any:
+def spoiled(value: Any) -> Any:
     """A report with escapes behind each text that has a blank in it."""
     if isinstance(value, str):
         return f"{value} {ESC}" if " " in value else value
     if isinstance(value, dict):
-        return {name: _spoiled(one) for name, one in value.items()}
-    return [_spoiled(one) for one in value] if isinstance(value, list) else value
+        return {name: spoiled(one) for name, one in value.items()}
+    return [spoiled(one) for one in value] if isinstance(value, list) else value
 
 
 SHOWING: Final[Mapping[str, tuple[tuple[tuple[str, ...], int], ...]]] = {

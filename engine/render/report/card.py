@@ -15,6 +15,7 @@ from engine.render.metric_format import kind_of
 from engine.render.number_format import count, percent, size
 from engine.render.report.sections import report_sections
 from engine.render.report.sections.acceptance import check_table
+from engine.render.styled_text import revealed
 
 _PROMISE = (
     "Every number above was measured by the run that made these files; the whole evidence is in "
@@ -69,7 +70,7 @@ def _model_index(report: Report, scores: Scores | None) -> list[str]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return revealed(json.dumps(value, ensure_ascii=False))
 
 
 def _use(report: Report) -> list[str]:

@@ -105,11 +105,11 @@ def _rows(event: Event) -> None:
         "again": "were seen twice",
         "strange": "were other rows, or had other labels",
     }
-    told = [f"{event[name]} {words}" for name, words in wrong.items() if event[name]]
-    if told:
+    faults = [f"{event[name]} {words}" for name, words in wrong.items() if event[name]]
+    if faults:
         raise StageError.one(
             "B452",
-            f"the trainer has not learned each of {event['of']} rows once in an epoch: {', '.join(told)}",
+            f"the trainer has not learned each of {event['of']} rows once in an epoch: {', '.join(faults)}",
             path="method",
             hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
         )

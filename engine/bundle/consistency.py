@@ -283,7 +283,7 @@ def run_problems(found: Contents) -> Iterator[str]:
 
 
 def _reproduction(report: Report, repeated: Reproduction, accepted: Accepted) -> Iterator[str]:
-    """Yield where a run is said to repeat its lock, and did not compare, or not compute, what shows it."""
+    """Yield where a report has a run repeat its lock, and did not compare, or not compute, what shows it."""
     differing = [one.name for one in repeated.compared if not one.equal]
     if repeated.verdict is Repeat.WITHIN_NOISE and not (differing or repeated.equivalence):
         yield "it is called reproduced within noise, and nothing differs"

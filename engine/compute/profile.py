@@ -137,7 +137,7 @@ def refuse_unready(
     if runs and profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
         raise RecipeError.one(
             "R452",
-            f"profile `{profile.name}`: the Ray at {profile.address} would be spoken to without a token",
+            f"profile `{profile.name}`: the Ray at {profile.address} would be used without a token",
             hint="set RAY_AUTH_MODE=token here and where Ray was started",
         )
     if runs and profile.engine == RAY and find_spec("ray") is None:

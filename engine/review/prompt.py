@@ -24,7 +24,7 @@ PASSAGE: Final = 5
 FEWEST: Final = 2
 """Passages of a row from which a quotation is no coincidence."""
 SHARE: Final = 0.3
-"""Of its own passages, from which a quoted row counts as told."""
+"""Of its own passages, from which a quoted row counts as shown."""
 MARK: Final = 5
 """Characters from which a word with a digit is a mark, such as an order's number."""
 MARKED: Final = 0.05
@@ -80,7 +80,7 @@ def _quoted(rows: Sequence[Example], fixed: str) -> Iterator[bytes]:
     """Yield the keys of rows that a prompt quotes in part, or lists by a word that only they have."""
     words = {content_key(row.input): _WORD.findall(normalised(row.input)) for row in rows}
     prompt = _WORD.findall(fixed)
-    there, said = _passages(prompt), set(prompt)
+    there, listed = _passages(prompt), set(prompt)
     passages = {key: _passages(found) for key, found in words.items()}
     marks = {key: {one for one in found if _is_mark(one)} for key, found in words.items()}
     marked: list[bytes] = []
@@ -89,7 +89,7 @@ def _quoted(rows: Sequence[Example], fixed: str) -> Iterator[bytes]:
         own = {one for one in passages[key] if times[0][one] == 1}
         if len(own & there) >= max(FEWEST, SHARE * len(own)):
             yield key
-        if any(times[1][one] == 1 for one in marks[key] & said):
+        if any(times[1][one] == 1 for one in marks[key] & listed):
             marked.append(key)
     if len(marked) >= max(3, MARKED * len(words)):
         yield from marked

@@ -114,8 +114,8 @@ def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
         learn_all=method.loss_on == "everything",
     )
     each = APART_4BIT if method.kind == "qlora" else APART[context.precision]
-    for (told, count), row in zip(read_json(path), plain_rows(written), strict=True):
-        before, (now, *_) = float(told), nats_of(loaded.model, row)
+    for (reported, count), row in zip(read_json(path), plain_rows(written), strict=True):
+        before, (now, *_) = float(reported), nats_of(loaded.model, row)
         # Written this way round, so that NaN is refused too.
         if not abs(now - before) <= each * count + APART_SHARE * abs(before):
             raise StageError.one(

@@ -9,7 +9,7 @@ from support.fault_seeds import noted
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import Fault, Seed, both, recipe, settings, template
 
-SAID = "message['content']"
+TURN_TEXT = "message['content']"
 ANSWERS = "'<|im_start|>assistant\n'"
 LLAMA3 = (
     "{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
@@ -24,7 +24,7 @@ GEMMA = (
 
 def saying(text: str) -> str:
     """The usual template, with something else in the place of what a turn says."""
-    return CHAT_TEMPLATE.replace(SAID, text)
+    return CHAT_TEMPLATE.replace(TURN_TEXT, text)
 
 
 def opening(text: str) -> str:
@@ -72,7 +72,7 @@ OF_TEXTS: Mapping[str, Fault] = {
                 code="X839",
             ),
             "letters replaced": Seed(
-                prepare=template(saying(f"{SAID} | replace('o', '0')")), code="X839"
+                prepare=template(saying(f"{TURN_TEXT} | replace('o', '0')")), code="X839"
             ),
             "no system turn": Seed(
                 prepare=both(

@@ -68,7 +68,7 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
         model, unexpected = _built(folder)
         tokenizer = _tokenizer(folder)
         found += [*_beyond(model, files), *_too_many_tokens(model, tokenizer)]
-        # What stands in layers beyond the last one is told of as such.
+        # What stands in layers beyond the last one is reported as such.
         known = {_form(name) for name in model.state_dict()}
         found += stray_tensors(model, (one for one in unexpected if _form(one) not in known))
         found += whole_numbers(model, files)

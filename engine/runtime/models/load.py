@@ -143,6 +143,12 @@ def not_a_number(code: str, what: str) -> StageError:
     return StageError.one(code, what, hint=hint)
 
 
+def attention_of(model: Any) -> str:
+    """Return the name of the attention that a model computes with."""
+    name: str = model.config._attn_implementation  # noqa: SLF001 - transformers has no getter
+    return name
+
+
 def causal_model(model: Any) -> Any:
     """Return the causal language model inside a PeftModel, its adapter in its layers; any other as it is."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model

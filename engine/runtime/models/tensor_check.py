@@ -154,7 +154,7 @@ def token_rows(rows: torch.Tensor, tokens: Iterable[tuple[int, str]]) -> Iterato
         same = [int(one) for one in near if one != token and torch.equal(rows[one], rows[token])]
         if rows[token].any() and not same:
             continue
-        what = f"that of token {same[0]}, too, so that the two cannot be told apart"
+        what = f"that of token {same[0]}, too, so that the two cannot be distinguished"
         what = what if rows[token].any() else "all zeros"
         yield _problem(
             "X845",

@@ -21,7 +21,7 @@ import torch
 from transformers import Cache, DynamicCache
 from transformers.modeling_utils import AttentionInterface
 
-from engine.runtime.models.load import LoadedModel, causal_model
+from engine.runtime.models.load import LoadedModel, attention_of, causal_model
 
 NAME = "recipe_packed"
 """Of the attention function, while it is registered."""
@@ -243,7 +243,7 @@ def attending(loaded: LoadedModel, cache: PackedCache) -> Iterator[None]:
     model = causal_model(loaded.model)
     if not model._can_set_attn_implementation():  # noqa: SLF001 - there is no public question
         raise UnsupportedModelError
-    before = model.config._attn_implementation  # noqa: SLF001 - nor for this
+    before = attention_of(model)
     AttentionInterface.register(NAME, cache.attend)
     try:
         model.set_attn_implementation(NAME)

@@ -20,6 +20,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from engine.files.reading import parse_json
+from engine.runtime.models.load import attention_of
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
@@ -329,7 +330,7 @@ def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
 @contextlib.contextmanager
 def _plain_attention(model: Any) -> Iterator[None]:
     """Give the model an attention that knows nothing of shared starts."""
-    before = model.config._attn_implementation  # noqa: SLF001 - transformers has no getter
+    before = attention_of(model)
     if before != SHARED_ATTENTION:
         yield
         return

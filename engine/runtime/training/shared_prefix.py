@@ -14,6 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.errors import first_line
+from engine.runtime.models.load import attention_of
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.training.fused_lora import fuse
 from engine.runtime.training.fused_norm import fuse_norms
@@ -48,7 +49,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         self._report = report
         self._is_on = False
         self._plain = trainer.data_collator
-        self._attention = trainer.model.config._attn_implementation  # noqa: SLF001 - transformers has no getter
+        self._attention = attention_of(trainer.model)
         trainer.data_collator = self.collate
         # Axolotl has one of its own for evaluations.
         if hasattr(trainer, "eval_data_collator"):

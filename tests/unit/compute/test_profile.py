@@ -118,7 +118,7 @@ def test_a_misspelt_name_of_a_profile_is_guessed(tmp_path: Path) -> None:
         ("127.evil.example:6379", {}, ["R452"]),
     ],
 )
-def test_a_ray_elsewhere_is_spoken_to_with_a_token_only(
+def test_a_ray_elsewhere_is_used_with_a_token_only(
     monkeypatch: pytest.MonkeyPatch, address: str, variables: dict[str, str], codes: list[str]
 ) -> None:
     profile = ComputeProfile(name="ray", engine="ray", address=address, nodes=2)

@@ -134,7 +134,7 @@ def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "shown",
     [
         "'hello'",
         "message['content'][:20]",
@@ -144,10 +144,10 @@ def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
     ],
 )
 def test_a_template_that_does_not_write_what_a_turn_says_is_refused(
-    chat: Callable[[str], Chat], said: str
+    chat: Callable[[str], Chat], shown: str
 ) -> None:
     template = CHAT_TEMPLATE.replace(
-        "message['content']", f"(message['content'] if loop.last and loop.index > 1 else {said})"
+        "message['content']", f"(message['content'] if loop.last and loop.index > 1 else {shown})"
     )
 
     problem = lost_text_problem(chat(template), [ASKED])
@@ -164,7 +164,9 @@ def test_an_opening_of_another_word_is_a_warning(chat: Callable[[str], Chat]) ->
     assert other_opening(chat(CHAT_TEMPLATE)) is None
 
 
-def test_marks_that_are_text_are_told_apart_by_what_they_mark(chat: Callable[[str], Chat]) -> None:
+def test_marks_that_are_text_are_distinguished_by_what_they_mark(
+    chat: Callable[[str], Chat],
+) -> None:
     endless = CHAT_TEMPLATE.replace("im_end", "eot_id")
     headed = CHAT_TEMPLATE.replace("im_start", "header")
 

@@ -78,13 +78,13 @@ def test_a_training_that_goes_on_sees_the_rows_that_are_left(tmp_path: Path) -> 
     learn(whole, (0, 3), (1, 2), (5, 4))
     whole.epoch_ended(1.0)
 
-    for left, told in (((5, 4), (0, 0, 0)), ((5, 3), (1, 1, 0))):
+    for left, expected in (((5, 4), (0, 0, 0)), ((5, 3), (1, 1, 0))):
         second, events = watched()
         second.go_on(tmp_path)
         learn(second, left)
         second.epoch_ended(1.0)
-        assert counts(events[0]) == told
-        assert (events[0]["chain"] == chains[0]["chain"]) is (told == (0, 0, 0))
+        assert counts(events[0]) == expected
+        assert (events[0]["chain"] == chains[0]["chain"]) is (expected == (0, 0, 0))
 
 
 def test_a_checkpoint_of_an_earlier_version_does_not_say_what_is_left(tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ def _cpu_name() -> str:
     for line in _cpu_flags().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return platform.machine()
 
 
 def _memory() -> int:

@@ -21,7 +21,7 @@ def report_bug(bug: BaseException, words: Sequence[str]) -> int:
     """Write the traceback with versions to a file, name it, and return the exit code of a bug."""
     trace = "".join(traceback.format_exception(bug))
     text = _readable(
-        f"recipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"recipe {__version__}, Python {platform.python_version()}, {_system()}\n"
         f"command: recipe {' '.join(words)}\n\n{trace}"
     )
     kind = _readable(f"{type(bug).__name__}: {bug}".splitlines()[0])
@@ -46,3 +46,8 @@ def _write(text: str) -> Path | None:
         return path if create_text(path, text, below=root) else None
     except OSError:
         return None
+
+
+def _system() -> str:
+    # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
+    return f"{platform.system()} {platform.release()} {platform.machine()}"

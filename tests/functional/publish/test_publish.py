@@ -136,7 +136,7 @@ def test_the_hub_gets_a_private_repository_that_is_read_back(
     assert hub.private == {"me/tiny": True}
     assert set(hub.files) == EVIDENCE | GGUF
     assert f"version {COMMIT}" in done.out
-    assert "9 read back" in done.out
+    assert "10 read back" in done.out
     (run,) = run_folders(finished.folder / ".recipe")
     assert hub.files["model-Q4_K_M.gguf"] == (run / "model-Q4_K_M.gguf").read_bytes()
     assert hub.cards

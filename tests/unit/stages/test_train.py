@@ -170,6 +170,7 @@ def test_a_kept_checkpoint_leaves_no_optimizer_behind(tmp_path: Path, base: Path
         "checkpoints/3",
         "checkpoints/3/adapter_config.json",
         "checkpoints/3/adapter_model.safetensors",
+        "kept_rows.json",
         "train.log",
         "training.json",
         "usage.json",

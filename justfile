@@ -40,10 +40,12 @@ types:
 test *words:
     uv run pytest {{ words }}
 
-# what `coverage` and `slow` run, in one session: no processor waits for the other at the end of either. The driver of
-# the browser leaves an event loop behind, which tests after it cannot have.
+# what `coverage`, `slow` and `scale` run. First in one session, so that no processor waits for the other at the end of
+# either; then what needs every processor, whose own processes wait for each other three times as long beside another
+# worker. The driver of the browser leaves an event loop behind, which tests after it cannot have.
 tests:
-    uv run pytest --cov -m "not exhaustive" --ignore tests/browser
+    uv run pytest --cov -m "not scale and not exhaustive" --ignore tests/browser --ignore tests/slow/test_quickstart.py
+    uv run pytest -n 0 -m "slow or scale" tests/slow/test_quickstart.py tests/scale
     uv run pytest -m slow tests/browser
 
 # the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
@@ -54,7 +56,7 @@ coverage:
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
 
-# several real processes of one training: two minutes
+# several real processes of one training, machines of Slurm and Ray: four to six minutes
 scale *words="tests/scale":
     uv run pytest -m scale {{ words }}
 

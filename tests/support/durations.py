@@ -1,7 +1,7 @@
 """A pytest plugin that writes what each file of tests takes: `pytest --write-durations tests/durations.json`.
 
-`tests/durations-slow.json` is written by `just slow --write-durations tests/durations-slow.json tests/browser
-tests/functional tests/slow`. By both, `support.longest_first` decides which file goes first.
+By that file `support.longest_first` decides which one goes first; it holds a run of all: `pytest --cov -m "not
+exhaustive" --ignore tests/browser --write-durations tests/durations.json`.
 
 Counted are seconds of processor time, those of the processes that tests start and wait for included: a busy machine
 changes them little, and two cores end a run in about half of their sum. Beside them stand the seconds on the clock.

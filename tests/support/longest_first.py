@@ -1,14 +1,13 @@
 """A pytest plugin for pytest-xdist: a file of tests goes to one worker, and the files that take longest go first.
 
 What is made for the tests of a file is then made once, and at the end no worker is left alone with much to do. How
-long files take stands in `tests/durations.json`, and what their slow tests take in `tests/durations-slow.json`.
+long files take stands in `tests/durations.json`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 
 import pytest
 from xdist.remote import Producer
@@ -23,12 +22,8 @@ class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untype
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         super().__init__(config, log)
-        marks = config.getoption("markexpr")
-        self._seconds: Counter[str] = Counter()
-        if marks != "slow":
-            self._seconds.update(_seconds("durations.json"))
-        if marks == "slow" or "not slow" not in marks:
-            self._seconds.update(_seconds("durations-slow.json"))
+        content = json.loads((TESTS / "durations.json").read_text(encoding="utf-8"))
+        self._seconds = {file: took["clock"] for file, took in content["files"].items()}
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         longest = max(
@@ -37,11 +32,6 @@ class LongestFirst(LoadFileScheduling):  # type: ignore[misc]  # xdist is untype
         )
         self.workqueue.move_to_end(longest, last=False)
         super()._assign_work_unit(node)
-
-
-def _seconds(name: str) -> dict[str, float]:
-    files = json.loads((TESTS / name).read_text(encoding="utf-8"))["files"]
-    return {file: took["clock"] for file, took in files.items()}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -204,7 +204,7 @@ OTHER = dict.fromkeys(
 )
 OF_NO_MATTER = ("the day in another zone", "the clock of another zone")
 BESIDE = (
-    "threads", "hardware", "version", "one version less", "a version empty", "no versions", "no hardware",
+    "threads", "hardware", "processes", "version", "one version less", "a version empty", "no versions", "no hardware",
     "no base model", "no fingerprints", "revision of a stage", "the digest of a source", "no stages",
     "a stage less", "no digest of a source", "a trainer that was not", "seeds that make any value noise",
     "a version more", "a fact of the machine more",
@@ -233,7 +233,9 @@ FROZEN_SAYS = {
         ("holdout", "train", "the digest of a source", "one fingerprint", "a split more"), "D387"
     ),
     # another machine of the same kind may repeat a lock; the report names the fact
-    **dict.fromkeys(("threads", "hardware", "a fact of the machine more", *OF_NO_MATTER), "exit 0"),
+    **dict.fromkeys(
+        ("threads", "hardware", "processes", "a fact of the machine more", *OF_NO_MATTER), "exit 0"
+    ),
     **UNREADABLE,
 }
 

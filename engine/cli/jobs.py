@@ -16,10 +16,10 @@ from engine.cli.output import show
 from engine.cli.place import add_compute
 from engine.cli.terminal import write_error
 from engine.compute.jobs import ClusterJob, Machine, sky_task, slurm_script
-from engine.compute.profile import RAY, SKYPILOT, ComputeProfile
+from engine.compute.profile import LOCAL, RAY, SKYPILOT, ComputeProfile
 from engine.compute.ranks import Ranks
+from engine.environment import Device
 from engine.errors import ExitCode, RecipeError
-from engine.estimate.devices import named_device
 from engine.estimate.prices import FILE as PRICES
 from engine.estimate.prices import price_of
 from engine.recipe.model import Recipe
@@ -62,14 +62,19 @@ def _affordable_seconds(profile: ComputeProfile) -> int | None:
     bounds = [profile.time] if profile.time else []
     if profile.max_cost is not None:
         name, _, number = (profile.device or "cpu").partition(":")
-        price = price_of(named_device(name.lower()), None)
+        kind = "cuda" if profile.device else "cpu"
+        # Only its name is asked for: clouds have devices that no data sheet of ours does.
+        device = Device(kind=kind, name=name.lower(), memory_bytes=0, cores=0, bf16=False)
+        price = price_of(device, None)
         if price is None:
             raise RecipeError.one(
                 "R450",
                 f"profile `{profile.name}` has `max_cost`, and what an hour on `{name}` costs is not known",
                 hint=f"write the price of an hour into {PRICES}, or leave max_cost out",
             )
-        bounds.append(int(profile.max_cost / (price.an_hour * int(number or 1)) * 3600))
+        # What costs nothing is never spent.
+        if hourly := price.an_hour * int(number or 1):
+            bounds.append(int(profile.max_cost / hourly * 3600))
     return min(bounds, default=None)
 
 
@@ -107,7 +112,7 @@ def ranks_of(profile: ComputeProfile, node: Machine | None, root: Path) -> Ranks
     """Return the processes of a training; of a job's machines with where they meet and how they reach the first one."""
     if profile.engine == RAY:
         folder = root.absolute() / MEETINGS / f"ray-{secrets.token_hex(12)}"
-        return replace(profile.ranks, meeting=folder, ray=profile.address or "local")
+        return replace(profile.ranks, meeting=folder, ray=profile.address or LOCAL)
     if node is None:
         return profile.ranks
     # The address of who started the step: the first machine, on which the job's script runs.

@@ -14,6 +14,7 @@ BASE_MODEL = "base_model"
 TARGETS = "targets"
 """The soft targets of the rows, where they are learned."""
 ROWS = ("train.jsonl", "validation.jsonl")
+TAIL_LINES = 12
 
 
 def lay_out(
@@ -28,3 +29,10 @@ def lay_out(
     names += [name for name in (TARGETS, LAUNCH) if (launch / name).exists()]
     for name in names:
         (folder / name).symlink_to(launch / name)
+
+
+def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
+    """Return the last lines of a log that say something; progress bars count as their final state."""
+    text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
+    written = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
+    return tuple([line[:300] for line in written if line.strip()][-lines:])

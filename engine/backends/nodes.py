@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.backends.events import LOG
-from engine.backends.launch_folder import lay_out
+from engine.backends.launch_folder import lay_out, tail_of
 from engine.compute.jobs import Machine
 from engine.compute.ranks import Ranks
 from engine.environment import CUDA_VISIBLE
@@ -30,7 +30,7 @@ from engine.process import interrupts
 from engine.process import start as processes
 from engine.process.confine import OPEN
 from engine.process.policies import TRAINING, Policy, rights_of
-from engine.runtime.training.event_file import event_file
+from engine.runtime.training.event_file import files_of
 
 OVER_NETWORK: Final[Policy] = replace(TRAINING, network=OPEN)
 """Processes of several machines reach each other over the network, so none is taken from them."""
@@ -41,7 +41,7 @@ FILE: Final = "assignment.json"
 END: Final = "end"
 POLL_SECONDS: Final = 0.5
 GRACE_SECONDS: Final = 6.0
-TAIL_BYTES: Final = 2000
+"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
 WAIT_SECONDS: Final = 600.0
 """For the first machine to open the meeting."""
 
@@ -73,7 +73,7 @@ class SharedTraining:
     @property
     def events(self) -> tuple[str, ...]:
         """Names of the files of events of all processes."""
-        return tuple(event_file(rank) for rank in range(self.ranks * self.nodes))
+        return files_of(self.ranks * self.nodes)
 
 
 @contextlib.contextmanager
@@ -112,16 +112,6 @@ def refuse_failed(place: Path, tool: str, where: str) -> None:
         )
 
 
-def exit_code(status: int) -> int:
-    """Return a status as the exit code of a process that ends as that one."""
-    return 128 - status if status < 0 else status
-
-
-def one_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return what this machine says of the GPUs that its processes may take."""
-    return {CUDA_VISIBLE: variables[CUDA_VISIBLE]} if CUDA_VISIBLE in variables else {}
-
-
 def serve(folder: Path, node: Machine) -> None:
     """Share each training of the first machine until it ends. StageError B471 where it never opens the meeting."""
     began, done = time.monotonic(), set[Path]()
@@ -150,8 +140,8 @@ def _serve(place: Path, assignment: SharedTraining, node: Machine) -> None:
         return
     # Beyond 128: it was asked to end.
     if code < 0 or 0 < code < 128:
-        tail = log.read_bytes()[-TAIL_BYTES:].decode("utf-8", errors="replace")
-        write_text(place / f"failed-{node.number}", f"ended with {code}\n{tail}")
+        lines = (f"ended with {code}", *tail_of(log))
+        write_text(place / f"failed-{node.number}", "\n".join(lines))
 
 
 def train_share(
@@ -166,6 +156,8 @@ def train_share(
         raise ValueError(f"`{assignment.module}` is no module that trains")
     launch, reads = Path(assignment.launch), [Path(one) for one in assignment.reads]
     command = assignment.group(node.number)
+    # Which GPUs it has, each machine says for itself.
+    own = {name: value for name, value in os.environ.items() if name == CUDA_VISIBLE}
     missing = [str(path) for path in (launch, *reads) if not path.exists()]
     if missing:
         raise FileNotFoundError(f"this machine does not see {missing[0]}")
@@ -174,8 +166,7 @@ def train_share(
         child = processes.start(
             command,
             folder=folder,
-            # Which GPUs it has, each machine says for itself.
-            variables={**assignment.variables, **one_of(os.environ)},
+            variables={**assignment.variables, **own},
             out=out,
             errors=processes.STDOUT,
             rights=rights_of(OVER_NETWORK, command, reads=reads, writes=(launch,)),

@@ -32,8 +32,9 @@ from engine.backends.launch_folder import (
     ROWS,
     TARGETS,
     lay_out,
+    tail_of,
 )
-from engine.backends.nodes import GROUP
+from engine.backends.nodes import GRACE_SECONDS, GROUP
 from engine.backends.resuming import train_on
 from engine.compute.ranks import divided, for_ranks
 from engine.environment import CUDA_VISIBLE, one_device
@@ -46,12 +47,9 @@ from engine.process.confine import Rights
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
-from engine.runtime.training.event_file import event_file
+from engine.runtime.training.event_file import files_of
 
 POLL_SECONDS = 0.3
-GRACE_SECONDS = 6.0
-"""For a checkpoint at the end of the step that is being done: less than a container has before it is killed."""
-TAIL_LINES = 12
 
 SET_VARIABLES: dict[str, str] = {
     # cuBLAS promises equal results from run to run with a fixed workspace only.
@@ -221,9 +219,9 @@ def as_yaml(config: Mapping[str, Any]) -> str:
     return text
 
 
-def event_files(launch: Launch) -> list[str]:
+def event_files(launch: Launch) -> tuple[str, ...]:
     """Return the names of the files of events, of the first process first."""
-    return [event_file(rank) for rank in range(launch.ranks.size)]
+    return files_of(launch.ranks.size)
 
 
 def _run(
@@ -366,10 +364,3 @@ def _failure(tool: str, code: int, monitor: events.TrainingMonitor, log: Path) -
         if code == -signal.SIGKILL
         else "run the same command again: it continues from the last checkpoint",
     )
-
-
-def tail_of(log: Path, lines: int = TAIL_LINES) -> tuple[str, ...]:
-    """Return the last lines of a log that say something; progress bars count as their final state."""
-    text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
-    written = (line.rpartition("\r")[2].rstrip() for line in text.split("\n"))
-    return tuple([line[:300] for line in written if line.strip()][-lines:])

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 from engine.backends import nodes
 from engine.compute.jobs import Machine
+from engine.compute.profile import LOCAL
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.files.writing import write_text
@@ -26,7 +27,6 @@ from engine.process.start import search_path, working_folder
 
 ROOM_SECONDS: Final = 100.0
 """For machines with room: Ray itself would wait for ever."""
-LOCAL: Final = "local"
 SETTINGS: Final = {
     # Workers would be slowed on a busy machine, and those that start late are given up.
     "RAY_worker_niceness": "0",
@@ -125,7 +125,8 @@ def _first_address() -> str:
 def _share(place: str, training: nodes.SharedTraining, node: int) -> int:
     """Train one machine's share, and return its exit code; what its processes wrote goes to the training's log."""
     machine = Machine(number=node, count=training.nodes, meeting="")
-    return nodes.exit_code(nodes.train_share(Path(place), training, machine))
+    status = nodes.train_share(Path(place), training, machine)
+    return 128 - status if status < 0 else status
 
 
 def _fail(why: str, code: int = 1) -> NoReturn:

@@ -80,7 +80,8 @@ def compute_of(options: argparse.Namespace, *, runs: bool = False) -> ComputePro
     from engine.compute.profile import profile_of, refuse_unready
 
     profile = profile_of(options.on, options.compute)
-    refuse_unready(profile, runs=runs)
+    if runs:
+        refuse_unready(profile)
     return profile
 
 

@@ -124,23 +124,21 @@ def profile_of(name: str | None, file: Path | None = None) -> ComputeProfile:
     return _profile(name, profiles[name], shared)
 
 
-def refuse_unready(
-    profile: ComputeProfile, *, runs: bool, variables: Mapping[str, str] = os.environ
-) -> None:
-    """With `runs` RecipeError R434 for what is only planned, R452 for a Ray that anybody can use; X853 without Ray."""
-    if runs and profile.engine not in RUN:
+def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.environ) -> None:
+    """RecipeError R434 for what `recipe run` does not start, R452 for a Ray that anybody can use; X853 without Ray."""
+    if profile.engine not in RUN:
         raise RecipeError.one(
             "R434",
             f"profile `{profile.name}`: `recipe run` does not start jobs of `{profile.engine}`",
             hint="write its task with `recipe compile RECIPE --on NAME`, and hand that in",
         )
-    if runs and profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
+    if profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
         raise RecipeError.one(
             "R452",
             f"profile `{profile.name}`: the Ray at {profile.address} would be used without a token",
             hint="set RAY_AUTH_MODE=token here and where Ray was started",
         )
-    if runs and profile.engine == RAY and find_spec("ray") is None:
+    if profile.engine == RAY and find_spec("ray") is None:
         raise EnvironmentProblem.one(
             "X853",
             f"profile `{profile.name}`: Ray is not installed in this environment",

@@ -14,6 +14,11 @@ def event_file(rank: int) -> str:
     return f"events.{rank}.jsonl" if rank else "events.jsonl"
 
 
+def files_of(ranks: int) -> tuple[str, ...]:
+    """Return the names of the files of so many ranks, of the first one first."""
+    return tuple(event_file(rank) for rank in range(ranks))
+
+
 def write_event(event: Mapping[str, Any]) -> None:
     """Add an event to the file of this process."""
     # Opened for each event: whoever watches sees whole lines at once, also when this process is killed.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from engine.cli.place import compute_of
 from engine.compute import profile as compute_profile
 from engine.compute.profile import (
     FILE,
@@ -124,7 +126,7 @@ def test_a_ray_elsewhere_is_used_with_a_token_only(
     profile = ComputeProfile(name="ray", engine="ray", address=address, nodes=2)
     monkeypatch.setattr(compute_profile, "find_spec", lambda name: name)
     try:
-        refuse_unready(profile, runs=True, variables=variables)
+        refuse_unready(profile, variables)
         found = []
     except RecipeError as error:
         found = [problem.code for problem in error.problems]
@@ -132,12 +134,15 @@ def test_a_ray_elsewhere_is_used_with_a_token_only(
     assert found == codes
 
 
-def test_without_ray_a_run_is_refused_and_a_plan_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    profile = ComputeProfile(name="ray", engine="ray", nodes=2)
+def test_without_ray_a_run_is_refused_and_a_plan_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "  ray: {engine: ray, nodes: 2}\n")
+    options = Namespace(on="ray", compute=path)
     monkeypatch.setattr(compute_profile, "find_spec", lambda name: None)
 
-    refuse_unready(profile, runs=False)
+    assert compute_of(options).nodes == 2
     with pytest.raises(EnvironmentProblem) as refused:
-        refuse_unready(profile, runs=True)
+        compute_of(options, runs=True)
 
     assert [problem.code for problem in refused.value.problems] == ["X853"]

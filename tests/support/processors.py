@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+
+from engine.environment import detect_device
 
 VARIABLE = "RECIPE_TESTS_PROCESSORS"
 
@@ -33,6 +36,17 @@ def every_processor() -> Iterator[None]:
     before = os.sched_getaffinity(0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", str(len(processors)))
-        os.sched_setaffinity(0, processors)
+        _run_on(processors)
         yield
-        os.sched_setaffinity(0, before)
+        _run_on(before)
+
+
+def _run_on(processors: set[int]) -> None:
+    """Move this process, and whatever it has found out or set of the number of its processors.
+
+    The next whole run of this worker writes that number into its lock, which runs of other workers are held to.
+    """
+    os.sched_setaffinity(0, processors)
+    detect_device.cache_clear()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(len(processors))

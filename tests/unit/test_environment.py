@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from engine import environment
 from engine.environment import Device, detect_device, devices_for, one_device, restrict_to
 from engine.errors import EnvironmentProblem
 from support.paths import ROOT
+from support.processors import VARIABLE, every_processor
 
 GPUS = """\
 GPU-aaaa1111-0000, NVIDIA RTX A6000, 49140, 8.6
@@ -143,3 +145,23 @@ def test_every_extra_of_the_distribution_is_listed() -> None:
     written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert environment.EXTRAS.keys() == written["project"]["optional-dependencies"].keys() - {"all"}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no processors are chosen here")
+def test_tests_that_have_every_processor_leave_the_others_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    mine, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    all_of_them = {*map(int, filter(None, os.environ.get(VARIABLE, "").split(",")))} | mine
+    monkeypatch.setenv(VARIABLE, ",".join(map(str, all_of_them)))
+    os.sched_setaffinity(0, {min(mine)})
+    detect_device.cache_clear()
+    try:
+        with every_processor():
+            assert detect_device().threads == torch.get_num_threads() == len(all_of_them)
+        assert detect_device().threads == torch.get_num_threads() == 1
+    finally:
+        os.sched_setaffinity(0, mine)
+        detect_device.cache_clear()
+        torch.set_num_threads(threads)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
 from engine.data.kinds.base import Filled
+from engine.data.row_order import only, runs, sorted_by
 from engine.data.spill import Spill
 
 
@@ -98,10 +99,9 @@ class Pool:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
         # By the rank in memory first; the texts are on disk and are read only where ranks are
         # equal.
-        self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
-        for start, end in runs(self.order, self.rank):
-            if end - start > 1:
-                self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
+        self.order = sorted_by(self.rank)
+        for start, end in runs(self.order, self.rank, least=2):
+            self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
 
     def _content(self, row: int) -> tuple[str, str, str]:
         record = self.spill[row]
@@ -122,7 +122,7 @@ class Pool:
 
     def living(self) -> array[int]:
         """Return the rows that are not left out, in drawn order."""
-        return array("I", (row for row in self.order if self.alive[row]))
+        return only(self.order, self.alive)
 
     def repeated(self) -> Iterator[list[int]]:
         """Yield the living rows of each text that has several, in the order they were read.
@@ -130,13 +130,12 @@ class Pool:
         Where files or a column say the split, rows of different splits do not repeat each other:
         that is leakage.
         """
-        for start, end in runs(self.order, self.rank):
-            if end - start > 1:
-                rows = sorted(row for row in self.order[start:end] if self.alive[row])
-                for place in sorted({self.place[row] for row in rows}) if self.place else (None,):
-                    same = [row for row in rows if place is None or self.place[row] == place]
-                    if len(same) > 1:
-                        yield same
+        for start, end in runs(self.order, self.rank, least=2):
+            rows = sorted(row for row in self.order[start:end] if self.alive[row])
+            for place in sorted({self.place[row] for row in rows}) if self.place else (None,):
+                same = [row for row in rows if place is None or self.place[row] == place]
+                if len(same) > 1:
+                    yield same
 
     def leave_out(self, rows: Iterable[int]) -> int:
         """Take rows out; return how many were still in."""
@@ -149,12 +148,3 @@ class Pool:
     def labels(self, row: int) -> tuple[str, ...]:
         """Return the labels of a row."""
         return self.strata[self.stratum[row]]
-
-
-def runs(order: Sequence[int], value: Sequence[float]) -> Iterator[tuple[int, int]]:
-    """Yield (start, end) of each run of rows in `order` with the same value."""
-    start = 0
-    for at in range(1, len(order) + 1):
-        if at == len(order) or value[order[at]] != value[order[start]]:
-            yield start, at
-            start = at

@@ -52,7 +52,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         name=name,
         rows=len(examples),
         labels={label: counts.get(label, 0) for label in work.task.labels},
-        digest=split_digest(examples, work.scratch),
+        digest=split_digest(examples.records(), work.scratch),
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
         groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
         span=_span(pool, examples) if pool.time else None,

@@ -5,6 +5,7 @@ Each tells what it found and, where its action is `drop`, leaves rows out of the
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -12,7 +13,8 @@ from functools import partial
 from engine.data.checks.findings import ByRow, Shown, drop_reason, quote
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Pool, runs
+from engine.data.row_index import Pool
+from engine.data.row_order import runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
 from engine.data.splitting.recorded import FRESH
@@ -161,21 +163,24 @@ def _likeness(pool: Pool, alike: Mapping[int, tuple[int, float]], row: int) -> S
     return quote(pool, row), f" is {similarity:.0%} like ", quote(pool, other)
 
 
-def _one_of_each_text(work: Preparation) -> list[int]:
+def _one_of_each_text(work: Preparation) -> array[int]:
     """Return a row of each text, the strictest, in the order in which rows are kept before others."""
     pool = work.pool
-    rows = list(pool.living())
+    rows = pool.living()
 
     def strictness(row: int) -> tuple[int, float]:
         return _strictness(work, row)
 
     if not pool.place:
-        rows = [
-            min(rows[start:end], key=strictness) if end - start > 1 else rows[start]
-            for start, end in runs(rows, pool.rank)
-        ]
+        rows = array(
+            "I",
+            (
+                min(rows[start:end], key=strictness) if end - start > 1 else rows[start]
+                for start, end in runs(rows, pool.rank)
+            ),
+        )
     if work.held is not None or pool.unit or pool.time:  # else all are alike: spare a key each
-        rows.sort(key=strictness)
+        rows = array("I", sorted(rows, key=strictness))
     return rows
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from engine.data.checks.findings import Quote, Rejects, drop_reason
 from engine.data.checks.rows import masks, row_checks, trait_checks
+from engine.data.checks.rows.texts import is_plain
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
 from engine.data.examples.template import MissingColumnError, UnusableValueError
@@ -57,6 +58,8 @@ class RowCollector:
         checks = work.data.checks
         self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
         self._checks = [(check, Rejects()) for check in row_checks(work.task, checks)]
+        self._seeing_plain = [one for one in self._checks if one[0].sees_plain]
+        self._answers: dict[str, int] = {}
         self._pool.traits += map(Traits, trait_checks(work.task, checks))
 
     def add(self, row: Row) -> None:
@@ -105,7 +108,7 @@ class RowCollector:
     def _passes(self, origin: str, filled: Filled) -> bool:
         """Run the checks of single rows, every one of them."""
         dropped_by = []
-        for check, rejects in self._checks:
+        for check, rejects in self._seeing_plain if is_plain(filled) else self._checks:
             what = check.look(filled)
             if what is None:
                 continue
@@ -133,7 +136,7 @@ class RowCollector:
         sample = self._work.data.sample
         if sample is not None:
             pool.sample.append(drawn("sample", sample.seed, key))
-        pool.answer.append(_answer_hash(filled))
+        pool.answer.append(self._answer(filled))
         pool.stratum.append(self._stratum(filled.labels))
         pool.source.append(row.source)
         pool.alive.append(1)
@@ -186,6 +189,14 @@ class RowCollector:
         if known is None:
             known = self._strata[labels] = len(self._strata)
             self._pool.strata.append(labels)
+        return known
+
+    def _answer(self, filled: Filled) -> int:
+        if not filled.labels or filled.payload:
+            return _answer_hash(filled)
+        known = self._answers.get(filled.target)
+        if known is None:
+            known = self._answers[filled.target] = _answer_hash(filled)
         return known
 
     def _report_checks(self) -> None:

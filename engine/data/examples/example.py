@@ -43,7 +43,9 @@ class Example:
 
 def normalised(text: str) -> str:
     """Return what two texts that count as the same share: NFKC, casefold, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not text.isascii():  # else both are as they were, but for capitals
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.casefold().split())
 
 
 def content_key(text: str) -> bytes:
@@ -62,8 +64,9 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write one JSON object a line, keys in the order of `Example`; defaults are left out."""
     # The file's digest is compared across machines: no line ends of the platform.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        for example in examples:
-            stream.write(json.dumps(_as_json(example), ensure_ascii=False) + "\n")
+        # one encoder: `json.dumps` makes another for each line
+        encode = json.JSONEncoder(ensure_ascii=False).encode
+        stream.writelines(f"{encode(_as_json(example))}\n" for example in examples)
 
 
 def iter_examples(path: Path) -> Iterator[Example]:

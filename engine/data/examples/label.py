@@ -35,7 +35,7 @@ def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
         return ""
     if spec.bins:
         return _binned(value, text, spec.bins)
-    return dict(spec.relabel).get(text, text)
+    return dict(spec.relabel).get(text, text) if spec.relabel else text
 
 
 def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:

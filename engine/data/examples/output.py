@@ -17,7 +17,9 @@ from typing import Final
 from engine.data.examples.candidates import CollectedRows
 from engine.data.examples.example import Example, content_id, normalised
 from engine.data.preparation import Preparation
-from engine.data.row_index import Pool, runs
+from engine.data.row_index import Pool
+from engine.data.row_order import runs
+from engine.data.spill import SpilledRow
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall, Recorded
 from engine.recipe.model import SplitName
@@ -32,9 +34,7 @@ def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
     Counted among equal texts from the holdout down, so that ids differ across splits too.
     """
     found: dict[int, int] = {}
-    for start, end in runs(pool.order, pool.rank):
-        if end - start == 1:
-            continue
+    for start, end in runs(pool.order, pool.rank, least=2):
         used = [row for row in pool.order[start:end] if places[row]]
         seen: Counter[tuple[str, str]] = Counter()
         # The holdout counts first: a copy that is added to training does not change the ids of the
@@ -91,15 +91,19 @@ class Examples:
                 fold=folds[row] if folds else 0,
             )
 
+    def records(self) -> Iterator[SpilledRow]:
+        """Yield the rows as the spill file holds them."""
+        return map(self._outcome.work.pool.spill.__getitem__, self._rows)
+
     @property
     def rows(self) -> Sequence[int]:
         """Their rows in the pool."""
         return self._rows
 
 
-def split_digest(examples: Iterable[Example], scratch: Path | None = None) -> str:
+def split_digest(rows: Iterable[SpilledRow | Example], scratch: Path | None = None) -> str:
     """Return the sha256 over the sorted normalised rows; their order does not matter."""
-    lines = (f"{normalised(one.input)}\t{one.target}\n" for one in examples)
+    lines = (f"{normalised(one.input)}\t{one.target}\n" for one in rows)
     digest = hashlib.sha256()
     with ExitStack() as stack:
         parts: list[Iterable[str]] = []

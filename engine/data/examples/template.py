@@ -37,12 +37,11 @@ class Template:
         Text stands as it is; numbers, booleans, lists and objects in their compact JSON form.
         `MissingColumnError` when the row lacks a column, `UnusableValueError` for dates and bytes.
         """
-        texts = [as_text(lookup(values, column)) for column in self.columns]
+        texts = [as_text(lookup(values, column)) or "" for column in self.columns]
         parts = [self.pieces[0]]
         for text, literal in zip(texts, self.pieces[1:], strict=True):
-            parts += [text or "", literal]
-        lacks = any(text is None or not text.strip() for text in texts)
-        return "".join(parts), lacks
+            parts += (text, literal)
+        return "".join(parts), not all(map(str.strip, texts))
 
 
 def parse_template(text: str) -> Template:
@@ -95,10 +94,10 @@ def found_at(values: Mapping[str, Any], path: str, default: object = None) -> An
 
 def as_text(value: object) -> str | None:
     """Return the text of a value, None for null and NaN; `UnusableValueError` for other types."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
     if isinstance(value, str):
         return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
     try:
         # Without `allow_nan=False`, a NaN within a list would be written as a word that JSON does
         # not have.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,8 @@ from typing import Final
 from engine.data.checks.findings import Quote, Shown
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
-from engine.data.row_index import Assignment, Pool, runs
+from engine.data.row_index import Assignment, Pool
+from engine.data.row_order import runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
 from engine.data.splitting.splits import Division
@@ -65,7 +65,7 @@ def shared_texts(work: Preparation) -> Shared:
     shared, pool = Shared(), work.pool
     if not pool.place:
         return shared
-    for start, end in runs(pool.order, pool.rank):
+    for start, end in runs(pool.order, pool.rank, least=2):
         rows = [row for row in pool.order[start:end] if pool.alive[row]]
         steering = any(pool.place[row] == Assignment.VALIDATION for row in rows)
         if steering:
@@ -100,7 +100,7 @@ def check_leakage(
     pool, findings, drops = work.pool, work.findings, work.data.checks.leakage == "drop"
     shared = shared.of_drawn(pool, division)
     holdout = division.rows(pool, "holdout")
-    others = array("I", [*division.rows(pool, "train"), *division.rows(pool, "validation")])
+    others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
     texts = [pool.spill[row].input for row in compared]
     found = leaks(texts, ((row, pool.spill[row].input) for row in others)) if texts else ()

@@ -6,10 +6,9 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import merge
-from itertools import groupby
 
-from engine.data.row_index import Assignment, Pool, runs
+from engine.data.row_index import Assignment, Pool
+from engine.data.row_order import Numbers, starts
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
 
@@ -75,7 +74,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
     By time, a record knows a row by its text and time, so that new rows join no recorded time.
     """
     rows = pool.living()
-    values: list[Sequence[float]] = [pool.rank]
+    values: list[Numbers] = [pool.rank]
     what = "time" if by in BY_ORDER else by if by == "group" else "text"
     if by == "group":
         values = [pool.unit]
@@ -88,10 +87,7 @@ def units_of(pool: Pool, by: str, *, is_held: bool = False) -> Units:
         values = [pool.rank, pool.place]
         rows = array("I", sorted(rows, key=pool.place.__getitem__))
     # A unit ends wherever one of the values changes.
-    starts = merge(*((start for start, _ in runs(rows, value)) for value in values), [len(rows)])
-    return Units(
-        pool=pool, rows=rows, starts=array("I", (start for start, _ in groupby(starts))), by=what
-    )
+    return Units(pool=pool, rows=rows, starts=starts(rows, values), by=what)
 
 
 def apportion(total: int, weights: Mapping[Stratum, int]) -> dict[Stratum, int]:

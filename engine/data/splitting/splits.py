@@ -22,7 +22,8 @@ from fractions import Fraction
 from itertools import chain
 from typing import Final
 
-from engine.data.row_index import SPAN, Assignment, Pool, runs
+from engine.data.row_index import SPAN, Assignment, Pool
+from engine.data.row_order import only, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
 from engine.data.splitting.from_train import draw_from_train, in_rows, without_drawn
@@ -59,7 +60,7 @@ class Division:
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
         """Return the rows of a split in drawn order."""
         place = Assignment[name.upper()]
-        return array("I", (row for row in pool.order if self.places[row] == place))
+        return only(pool.order, self.places, place)
 
     def leave_out(self, rows: Collection[int], check: str) -> int:
         """Take rows out of their splits because of a check; return how many they are."""
@@ -206,7 +207,7 @@ def _part(pool: Pool, places: bytearray) -> int:
     Where groups or times stay together, rows of equal text may belong to two of them.
     """
     count = 0
-    for start, end in runs(pool.order, pool.rank):
+    for start, end in runs(pool.order, pool.rank, least=2):
         rows = [row for row in pool.order[start:end] if places[row]]
         # `Assignment` grows with strictness: of copies the one in the holdout stays.
         strictest = max((places[row] for row in rows), default=Assignment.NONE)

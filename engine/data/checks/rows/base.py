@@ -19,6 +19,8 @@ class RowCheck:
     """Never `off`: such checks are not made."""
     name: ClassVar[str]
     """The key in `data.checks`."""
+    sees_plain: ClassVar[bool] = True
+    """False spares it rows of plain words, where it never finds anything (`engine.data.checks.rows.texts.is_plain`)."""
     finding: ClassVar[tuple[str, str]]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
 

@@ -9,7 +9,6 @@ is not plainly English costs about 50 to 150 microseconds, others about 5.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -22,6 +21,10 @@ from engine.errors import needs_extra
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+    from engine.runtime.text.languages import Model
+
+_asked = 0
+"""Texts that the detector was asked about so far."""
 UNKNOWN: Final = "unknown"
 MAYBE: Final = "?"
 """Behind the language of a row that the detector is not sure of."""
@@ -36,7 +39,8 @@ MAIN_SHARE: Final = 0.5
 """Where no language has half of the rows, none is the odd one."""
 WITNESSES: Final = 3
 """So many sure rows of a language, and its likely rows are taken for what they seem."""
-WORD: Final = re.compile(r"[a-z]+")
+LETTERS_ONLY: Final = "".join(chr(at).lower() if chr(at).isalpha() else " " for at in range(128))
+"""Of ASCII: small letters for letters, and a space for everything else."""
 ENGLISH: Final = (
     "the and you that with this have what from your they would which there their been were because"
     " could should about into when where who how does why has had"
@@ -47,6 +51,8 @@ ENGLISH_TOO: Final = "a i is of for my are to it can be not on in was at do me w
 SURELY_ENGLISH: Final = frozenset(ENGLISH.split())
 MAYBE_ENGLISH: Final = frozenset(ENGLISH_TOO.split())
 PLAIN_SHARE: Final = 0.25
+MANY: Final = 5_000
+"""Texts that are not plainly English, from which the compiled way pays for its start."""
 CLOSE: Final[tuple[frozenset[str], ...]] = (
     frozenset(("en", "pcm", "sco", "zxx")),
     frozenset(("id", "ms", "jv", "su", "min", "bjn")),
@@ -117,9 +123,9 @@ def language(text: str) -> str:
         return "en"
     if sum(map(str.isalpha, text)) < LETTERS:
         return UNKNOWN
-    code, confidence = _detector().classify(text)
+    code, confidence = _classify(text)
     if confidence >= SURE:
-        return str(code)
+        return code
     return f"{code}{MAYBE}" if confidence >= LIKELY else UNKNOWN
 
 
@@ -139,12 +145,12 @@ def is_surely_other(text: str, main: str) -> bool:
 
 
 def _plainly_english(text: str) -> bool:
-    """Whether a quarter of the words are English ones, three at least: spares the slow detector."""
-    words = WORD.findall(text.lower())
-    surely = sum(word in SURELY_ENGLISH for word in words)
+    """Of ASCII: whether a quarter of the words are English ones, three at least: spares the slow detector."""
+    words = text.translate(LETTERS_ONLY).split()
+    surely = sum(map(SURELY_ENGLISH.__contains__, words))
     if not surely:
         return False
-    known = surely + sum(word in MAYBE_ENGLISH for word in words)
+    known = surely + sum(map(MAYBE_ENGLISH.__contains__, words))
     return known > 2 and known >= PLAIN_SHARE * len(words)  # three
 
 
@@ -177,6 +183,30 @@ def _sentence(
 def named(code: str) -> str:
     """Return the English name of a common language, or the code in backticks."""
     return NAMES.get(code, f"`{code}`")
+
+
+def _classify(text: str) -> tuple[str, float]:
+    """Return the likeliest language and how sure that is; for many texts by compiled loops, to the same decision."""
+    global _asked  # noqa: PLW0603 - of the process, as the model is
+    _asked += 1
+    model = _compiled() if _asked > MANY else None
+    if model is not None:
+        found, confidence = model.classify(text)
+        if all(abs(confidence - bound) > model.rounding for bound in (SURE, LIKELY)):
+            return found, confidence
+    # where it is near a bound, rounding could decide
+    code, confidence = _detector().classify(text)
+    return str(code), confidence
+
+
+@cache
+def _compiled() -> Model | None:
+    try:
+        from engine.runtime.text.languages import read_model  # NumPy and numba: an extra
+
+        return read_model(_detector())
+    except (ImportError, AttributeError):  # slower, and the same
+        return None
 
 
 @cache

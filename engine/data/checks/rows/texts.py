@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.data.kinds.base import Filled
 from engine.data.reading.row import several
@@ -11,6 +12,7 @@ from engine.recipe.answer_json import strings
 
 AROUND = 20
 """Characters shown on each side of what was found."""
+PROSE: Final = re.compile(r"[A-Za-z ,.!?'\n]*")
 
 
 def texts(filled: Filled) -> Iterator[str]:
@@ -24,6 +26,26 @@ def texts(filled: Filled) -> Iterator[str]:
             if text not in seen:
                 seen.add(text)
                 yield text
+
+
+def is_plain(filled: Filled) -> bool:
+    """Tell whether every text of the row is letters and marks of prose that can hold nothing unusual.
+
+    No digit, no `@`, no bracket, nothing beyond ASCII, and no beginning of a key: most rows are so, and those who look
+    for such things need not see them (`RowCheck.sees_plain`).
+    """
+    return (
+        not filled.payload
+        and _is_prose(filled.input)
+        and (bool(filled.labels) or _is_prose(filled.target))
+    )
+
+
+def _is_prose(text: str) -> bool:
+    # keys of letters alone: AKIA…, ASIA…, AIza…, SG.… and eyJ….eyJ….… (`personal_patterns.SECRET`)
+    return PROSE.fullmatch(text) is not None and not (
+        "IA" in text or "Iza" in text or "SG." in text or "eyJ" in text
+    )
 
 
 def rewritten(value: Any, rewrite: Callable[[str], str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 from hashlib import sha256
@@ -54,6 +55,7 @@ open_shared_folder()
 
 GZIP = b"\x1f\x8b"
 """How a gzip file begins; its time of making stands in the ten bytes of its head."""
+OF_A_FILE = re.compile(r"^pytestmark = (\[.*?^\]|.*?$)", re.MULTILINE | re.DOTALL)
 ROOT = Path(__file__).parents[1]
 
 
@@ -93,6 +95,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run the thorough tests of files and folders that are named: who names them wants what they hold."""
     if config.args_source is config.ArgsSource.ARGS:
         config.option.markexpr = config.option.markexpr.replace("not thorough and ", "")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file whose mark leaves all of its tests out: each worker would, and make 4,000 tests for nothing."""
+    if collection_path.suffix != ".py" or not config.option.markexpr:
+        return None
+    marks = OF_A_FILE.search(collection_path.read_text(encoding="utf-8"))
+    left_out = re.findall(r"\bnot (\w+)", config.option.markexpr)
+    is_left_out = marks and any(f"pytest.mark.{mark}" in marks[0] for mark in left_out)
+    return True if is_left_out else None
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

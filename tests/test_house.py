@@ -33,6 +33,7 @@ def write(root: Path, **files: str) -> Path:
     return root
 
 
+@pytest.mark.thorough
 def test_every_bound_is_kept(house: ModuleType) -> None:
     beyond = {
         count.name: (count.value, count.items)

@@ -3,8 +3,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+
+import pytest
+
+from support.paths import ROOT
+
+Modules = list[tuple[str, list[ast.AST]]]
 
 
 def test_the_layers_hold(root: Path) -> None:
@@ -24,14 +30,18 @@ STARTS = {
 SPAWNS = ("exec", "spawn", "posix_spawn", "popen", "system", "fork", "startfile")
 
 
-def _trees(root: Path) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((root / "engine").rglob("*.py")):
-        yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def modules() -> Modules:
+    """Every module of the engine, and all nodes of its tree; parsed once."""
+    return [
+        (path.relative_to(ROOT).as_posix(), [*ast.walk(ast.parse(path.read_bytes()))])
+        for path in sorted((ROOT / "engine").rglob("*.py"))
+    ]
 
 
-def _imports(tree: ast.Module) -> set[str]:
+def _imports(nodes: Iterable[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -39,29 +49,31 @@ def _imports(tree: ast.Module) -> set[str]:
     return found
 
 
-def _attributes(tree: ast.Module, of: str) -> set[str]:
+def _attributes(nodes: Iterable[ast.AST], of: str) -> set[str]:
     return {
         node.attr
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Attribute)
         and isinstance(node.value, ast.Name)
         and node.value.id == of
     }
 
 
-def test_processes_are_started_in_one_place(root: Path) -> None:
-    for name, tree in _trees(root):
+def test_processes_are_started_in_one_place(modules: Modules) -> None:
+    for name, nodes in modules:
         if name in STARTS:
             continue
-        assert not _imports(tree) & {"subprocess", "multiprocessing", "pty", "pexpect"}, name
-        assert not [one for one in _attributes(tree, "os") if one.startswith(SPAWNS)], name
-        assert "executable" not in _attributes(tree, "sys"), name
+        assert not _imports(nodes) & {"subprocess", "multiprocessing", "pty", "pexpect"}, name
+        assert not [one for one in _attributes(nodes, "os") if one.startswith(SPAWNS)], name
+        assert "executable" not in _attributes(nodes, "sys"), name
 
 
-def test_this_python_is_only_started_isolated(root: Path) -> None:
-    for name, tree in _trees(root):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.List | ast.Tuple) and "sys.executable" in ast.unparse(node):
+def test_this_python_is_only_started_isolated(modules: Modules) -> None:
+    for name, nodes in modules:
+        for node in nodes:
+            if isinstance(node, ast.List | ast.Tuple) and "executable" in _attributes(
+                ast.walk(node), "sys"
+            ):
                 words = {one.value for one in node.elts if isinstance(one, ast.Constant)}
                 assert words & {"-I", "-P"}, f"{name}:{node.lineno}"
 
@@ -70,10 +82,10 @@ LOADS = {"from_pretrained": {"trust_remote_code": False, "local_files_only": Tru
 LOADS["load_dataset"] = {"trust_remote_code": False}
 
 
-def test_no_model_is_loaded_with_the_word_on_its_code_left_open(root: Path) -> None:
+def test_no_model_is_loaded_with_the_word_on_its_code_left_open(modules: Modules) -> None:
     seen = 0
-    for name, tree in _trees(root):
-        for node in ast.walk(tree):
+    for name, nodes in modules:
+        for node in nodes:
             if not isinstance(node, ast.Call):
                 continue
             called = getattr(node.func, "attr", getattr(node.func, "id", ""))

@@ -33,6 +33,8 @@ sys.path.insert(0, wheel)
 import engine
 assert engine.__file__.startswith(wheel), engine.__file__
 from engine.cli.main import main
+
+pytestmark = pytest.mark.thorough
 sys.exit(main(words))
 """
 

@@ -27,6 +27,7 @@ def rows_of(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_the_recipe_of_a_way_is_valid(way: Way, tmp_path: Path) -> None:
     labels = write_rows(CASE, SharedSources(data=tmp_path, packages=tmp_path), SIZES, tmp_path)
@@ -74,6 +75,7 @@ def test_too_few_rows_are_an_error(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["scratch", "packing", "preference", "replay"])
 def test_the_recipe_of_a_method_is_valid(method: str, shared_data: Path, tmp_path: Path) -> None:
     def command(words: Sequence[str], folder: Path) -> tuple[int, str]:

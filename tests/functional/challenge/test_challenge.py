@@ -11,6 +11,8 @@ from engine.store.runs import Runs, latest_accepted
 from support.pico import make_pico_model
 from support.project import Project
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="session")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:

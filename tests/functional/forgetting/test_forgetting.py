@@ -13,7 +13,10 @@ from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import manifests, report, statuses
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.filterwarnings("ignore:.*invalid escape sequence:SyntaxWarning"),
+]
 
 PAIRS = [
     {"sentence_good": f"the {thing} was good", "sentence_bad": f"the {thing} were good"}

@@ -68,6 +68,7 @@ def test_rows_are_answered_as_verify_answered_them_in_their_order(finished: Proj
     assert not any((finished.folder / ".recipe" / "scratch").glob("*/answers-*"))
 
 
+@pytest.mark.thorough
 def test_a_call_that_failed_half_way_asks_no_row_again_and_writes_the_same_file(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_pipes_carry_json_lines_and_blank_rows_have_no_answer(
     assert outcome.err == ""
 
 
+@pytest.mark.thorough
 def test_less_sure_than_the_bound_is_no_answer(finished: Project) -> None:
     rows = write_csv(finished.folder / "new.csv", ["a lovely film", "a dull film"])
 
@@ -164,6 +166,7 @@ def test_what_cannot_be_done_is_refused_and_no_file_is_touched(
     assert rows.read_text("utf-8") == f"{header}\na film,1\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -185,6 +188,7 @@ def test_tables_of_spreadsheets_are_read(
     assert json.loads(outcome.out)["text"] == "a lovely film"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "content", "hint"),
     [
@@ -200,6 +204,7 @@ def test_what_helps_is_an_option(finished: Project, name: str, content: bytes, h
     assert "is a folder" in finished.run("predict", NAME, str(finished.folder)).err
 
 
+@pytest.mark.thorough
 def test_a_row_that_is_not_asked_did_not_abstain(finished: Project) -> None:
     rows = finished.folder / "new.csv"
     rows.write_text('id,text\n1,a film\n2,\n3," "\n', encoding="utf-8")
@@ -213,6 +218,7 @@ def test_a_row_that_is_not_asked_did_not_abstain(finished: Project) -> None:
     assert "R437" in finished.run("try", NAME, " ").err
 
 
+@pytest.mark.thorough
 def test_another_template_asks_another_column(finished: Project) -> None:
     rows = finished.folder / "new.csv"
     rows.write_text("title,body\nA film,so lovely\n", encoding="utf-8")

@@ -20,6 +20,8 @@ from support.project import Project
 from support.runs import report
 from support.tampered_reproductions import repeated_run
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module", name="repeated")
 def the_repeating_run(accepted: Path) -> RepeatedRun:

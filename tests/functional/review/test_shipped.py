@@ -16,6 +16,8 @@ from engine.cli.main import VERBS
 from support.git_repository import SETTINGS, repository
 from support.recipe_pairs import CASES
 
+pytestmark = pytest.mark.thorough
+
 GH = """\
 #!/usr/bin/env bash
 echo "$@" >> "$CALLS"

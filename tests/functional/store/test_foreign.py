@@ -10,6 +10,8 @@ import pytest
 from support.project import Outcome, Project
 from support.runs import PLAIN, report, run_folders, statuses
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def stranger(

@@ -10,6 +10,8 @@ import pytest
 from support.project import Outcome, Project
 from support.runs import PLAIN, is_whole, report, statuses
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -11,6 +11,8 @@ import pytest
 from support.chat_service import Service, serving
 from support.project import Outcome, Project, rows
 
+pytestmark = pytest.mark.thorough
+
 KEY = "sk-echoed/back+every=where"
 
 

@@ -162,6 +162,7 @@ def test_agreement_fails_only_where_it_is_surely_too_low() -> None:
     assert agrees(None, 0.9)
 
 
+@pytest.mark.thorough
 def test_trainings_that_differ_only_by_luck_are_mostly_within_noise() -> None:
     """Simulated: 60 authors with four seeds each, and one more training of the same process."""
     draw = random.Random(3)

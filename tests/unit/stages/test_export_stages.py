@@ -131,6 +131,7 @@ def test_another_bound_runs_no_model_again(bench: Bench) -> None:
     assert before == bench.built
 
 
+@pytest.mark.thorough
 def test_prompts_read_as_other_tokens_fail_and_name_the_row(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +213,7 @@ def test_the_16_bit_file_is_asked_a_sample_and_what_is_quantized_all(
     assert (ladder["Q8_0"].scores.rows, ladder["Q8_0"].note) == (8, "compared with merged")
 
 
+@pytest.mark.thorough
 def test_a_16_bit_file_whose_sample_does_not_hold_is_asked_all_rows(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +228,7 @@ def test_a_16_bit_file_whose_sample_does_not_hold_is_asked_all_rows(
     assert (sixteen.scores.rows, sixteen.sampled_of) == (8, None)
 
 
+@pytest.mark.thorough
 def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
     _plain(bench)
     bench.thresholds = (
@@ -245,6 +248,7 @@ def test_size_and_speed_are_bounded_by_their_values(bench: Bench) -> None:
     assert "one at a time" in checks["tokens_per_second"].note
 
 
+@pytest.mark.thorough
 def test_a_rung_that_loses_answers_is_named_with_how_many(bench: Bench) -> None:
     """The merged weights are damaged: the adapter's answers are not the merged model's."""
     _plain(bench)
@@ -267,6 +271,7 @@ def test_a_rung_that_loses_answers_is_named_with_how_many(bench: Bench) -> None:
     assert result["exported"] is None
 
 
+@pytest.mark.thorough
 def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
     _plain(bench)
     bench.thresholds = (Threshold(metric="agreement", direction="min", bound=0.9),)
@@ -291,6 +296,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_another_chat_template_in_the_file_is_refused(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +318,7 @@ def test_another_chat_template_in_the_file_is_refused(
     assert "chat template in the file" in refused["token_parity.template"]
 
 
+@pytest.mark.thorough
 def test_of_a_list_the_smallest_that_passes_leaves(bench: Bench) -> None:
     _plain(bench)
     bench.quantizations = ("F16", "Q8_0", "Q4_0")

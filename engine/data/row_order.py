@@ -24,6 +24,13 @@ def sorted_by(values: array[int]) -> array[int]:
     return array("I", order.tobytes())
 
 
+def ascending(rows: array[int]) -> array[int]:
+    """Return the same rows from the lowest to the highest."""
+    if (numpy := _numpy(rows)) is None:
+        return array("I", sorted(rows))
+    return array("I", numpy.sort(_of(numpy, rows)).tobytes())
+
+
 def only(order: array[int], places: bytearray, place: int | None = None) -> array[int]:
     """Return the rows of `order` whose value is `place`; without it, those whose value is not 0."""
     if (numpy := _numpy(order)) is None:

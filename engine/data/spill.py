@@ -11,10 +11,13 @@ import os
 import tempfile
 import weakref
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+from engine.data.row_order import ascending, sorted_by
 
 BLOCK = 1 << 20
 """Bytes that are written at a time."""
@@ -69,24 +72,45 @@ class Spill:
         self._is_flushed = False
 
     def __getitem__(self, row: int) -> SpilledRow:
+        return _record(self._span(row, row + 1))
+
+    def ordered(self, rows: array[int]) -> Iterator[tuple[int, SpilledRow]]:
+        """Yield rows and their numbers in the order of the file: much faster than one by one in another."""
+        rows = ascending(rows)
+        starts, at = self._starts, 0
+        while at < len(rows):
+            first = rows[at]
+            end = bisect_right(starts, starts[first] + BLOCK, first + 1, len(starts)) - 1
+            end = max(end, first + 1)
+            block, before = self._span(first, end), starts[first]
+            while at < len(rows) and rows[at] < end:
+                row = rows[at]
+                yield row, _record(block[starts[row] - before : starts[row + 1] - before])
+                at += 1
+
+    def _span(self, first: int, end: int) -> bytes:
+        """Return the bytes of the rows from `first` up to `end`."""
         if not self._is_flushed:
             self._file.flush()
             self._is_flushed = True
-        start, end = self._starts[row], self._starts[row + 1]
+        start = self._starts[first]
         # `pread` does not move the position of the file, at which `add` goes on writing.
-        line = os.pread(self._file.fileno(), end - start, start)
-        text = line.decode(errors="surrogatepass")
-        fields = json.loads(text[1:]) if text.startswith(BETWEEN) else text.split(BETWEEN)
-        origin, read, target, mark, payload, *labels = fields
-        return SpilledRow(
-            origin, read, target, tuple(labels), mark, json.loads(payload) if payload else {}
-        )
+        return os.pread(self._file.fileno(), self._starts[end] - start, start)
+
+
+def _record(line: bytes) -> SpilledRow:
+    text = line.decode(errors="surrogatepass")
+    fields = json.loads(text[1:]) if text.startswith(BETWEEN) else text.split(BETWEEN)
+    origin, read, target, mark, payload, *labels = fields
+    return SpilledRow(
+        origin, read, target, tuple(labels), mark, json.loads(payload) if payload else {}
+    )
 
 
 class Texts:
     """What the model reads in some of the rows, read from the spill file when it is asked for."""
 
-    def __init__(self, spill: Spill, rows: Sequence[int]) -> None:
+    def __init__(self, spill: Spill, rows: array[int]) -> None:
         """Text `i` is that of row `rows[i]`."""
         self._spill = spill
         self._rows = rows
@@ -99,3 +123,8 @@ class Texts:
 
     def __iter__(self) -> Iterator[str]:
         return (self._spill[row].input for row in self._rows)
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Yield each text with its number, in the order of the file."""
+        records = (record.input for _, record in self._spill.ordered(self._rows))
+        return zip(sorted_by(self._rows), records, strict=True)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.near import TextStore
+from engine.data.spill import Texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,7 +104,8 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
 
     Holds no more rows than those, however many there are.
     """
-    keyed = ((_key(text, seed), labels[row], row) for row, text in enumerate(texts))
+    every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
+    keyed = ((_key(text, seed), labels[row], row) for row, text in every)
     return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
 
 

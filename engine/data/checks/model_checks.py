@@ -56,7 +56,7 @@ def check_label_marks(work: Preparation) -> None:
     """
     pool = work.pool
     rows = pool.living()
-    texts = ((pool.spill[row].input, pool.labels(row)) for row in rows)
+    texts = ((record.input, pool.labels(row)) for row, record in pool.spill.ordered(rows))
     found = find_label_marks(texts, work.task.labels)
     if not found:
         return

@@ -92,8 +92,8 @@ class Examples:
             )
 
     def records(self) -> Iterator[SpilledRow]:
-        """Yield the rows as the spill file holds them."""
-        return map(self._outcome.work.pool.spill.__getitem__, self._rows)
+        """Yield the rows as the spill file holds them, and in its order."""
+        return (record for _, record in self._outcome.work.pool.spill.ordered(self._rows))
 
     @property
     def rows(self) -> Sequence[int]:

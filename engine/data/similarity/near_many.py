@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from engine.data.examples.example import normalised
 from engine.data.similarity.near import Near, NearDuplicates, TextStore
+from engine.data.spill import Texts
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005
@@ -102,13 +103,13 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
     """Return the pairs worth a comparison, sorted, and the number of capped groups."""
     bands, rows = banding(similarity)
     paths = [folder / f"band-{number}" for number in range(bands)]
-    whole, sketches = _write_bands(texts, paths, rows)
+    whole, sketches, numbers = _write_bands(texts, paths, rows)
     pairs, repeats = _equal(whole)
     del whole
     most, capped = unlike_bits(similarity, bands * rows), 0
 
     def in_band(path: Path) -> tuple[Pairs, int]:
-        keys = _keys(path, repeats)
+        keys = _keys(path, numbers, repeats)
         return compiled.bucket_pairs(keys, sketches, most, LARGEST, LEADERS)
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -120,10 +121,12 @@ def _candidates(texts: TextStore, similarity: float, folder: Path) -> tuple[Pair
     return pairs, capped
 
 
-def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Hashes, Hashes]:
-    """Write the hashes of each band to its file, in the order of the rows.
+def _write_bands(
+    texts: TextStore, paths: Sequence[Path], rows: int
+) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
+    """Write the hashes of each band to its file, in the order in which texts are read fastest.
 
-    Returns the hash of each whole text and its sketch.
+    Returns the hash of each whole text and its sketch by number, and the numbers in that order.
     """
     draw = np.random.default_rng(SEED)
     functions = len(paths) * rows
@@ -135,18 +138,26 @@ def _write_bands(texts: TextStore, paths: Sequence[Path], rows: int) -> tuple[Ha
         return compiled.band_hashes(*encoded(batch), multipliers, addends, rows)
 
     whole, sketches = np.empty((2, len(texts)), np.uint64)
+    numbers = np.empty(len(texts), np.uint32)
+
+    def read() -> Iterator[str]:
+        every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
+        for at, (number, text) in enumerate(every):
+            numbers[at] = number
+            yield normalised(text)
+
     at = 0
     with ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
         pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        batches = batched(map(normalised, texts), BATCH, strict=False)
+        batches = batched(read(), BATCH, strict=False)
         for hashes, bits, bands in ahead(pool, hashed, batches):
-            whole[at : at + len(hashes)] = hashes
-            sketches[at : at + len(hashes)] = bits
+            these = numbers[at : at + len(hashes)]
+            whole[these], sketches[these] = hashes, bits
             at += len(hashes)
             for file, band in zip(files, bands, strict=True):
                 band.tofile(file)
-    return whole, sketches
+    return whole, sketches, numbers
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
@@ -163,12 +174,14 @@ def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
 
 
-def _keys(path: Path, repeats: NDArray[np.bool_]) -> NDArray[np.uint64]:
+def _keys(
+    path: Path, numbers: NDArray[np.uint32], repeats: NDArray[np.bool_]
+) -> NDArray[np.uint64]:
     """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
     hashes = np.fromfile(path, np.uint32)
     path.unlink()
-    keys = (hashes.astype(np.uint64) << _HALF) | np.arange(len(hashes), dtype=np.uint64)
-    keys = keys[~repeats]
+    keys = (hashes.astype(np.uint64) << _HALF) | numbers
+    keys = keys[~repeats[numbers]]
     keys.sort()
     return keys
 

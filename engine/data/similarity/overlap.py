@@ -103,7 +103,12 @@ def check_leakage(
     others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
     texts = [pool.spill[row].input for row in compared]
-    found = leaks(texts, ((row, pool.spill[row].input) for row in others)) if texts else ()
+    read = ((row, record.input) for row, record in pool.spill.ordered(others))
+    found = list(leaks(texts, read)) if texts else []
+    # read in the order of the file, and reported in that of the draw
+    those = {match.other for match in found}
+    drawn = {row: at for at, row in enumerate(others) if row in those}
+    found.sort(key=lambda match: (drawn[match.other], match.holdout))
     matches = [replace(match, holdout=holdout[match.holdout]) for match in found]
     for match in matches:
         if not (match.exact and pool.place):  # those are written down already

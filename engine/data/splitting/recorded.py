@@ -208,11 +208,11 @@ def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = 
     """
     rows = pool.living()
     kept = Assignment if len(rows) <= RECORDED_ROWS else sorted(JUDGING)
-    keys: dict[RecordedName, set[bytes]] = {_name(place): set() for place in kept}
+    names: dict[int, RecordedName] = {place: _name(place) for place in kept}
+    keys: dict[RecordedName, set[bytes]] = {name: set() for name in names.values()}
     used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
     for row in rows:
-        name = _name(Assignment(drawn[row]))
-        if name in keys:
+        if (name := names.get(drawn[row])) is not None:
             key = pool.identity(row).to_bytes(8)
             keys[name].add(key)
             if places is None or places[row] == drawn[row]:

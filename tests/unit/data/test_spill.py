@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import pytest
 
+from engine.data import spill as spilling
 from engine.data.spill import Spill, SpilledRow, Texts
 
 ROWS = (
@@ -26,7 +28,25 @@ def test_a_row_comes_back_as_it_was(row: SpilledRow, tmp_path: Path) -> None:
 
     assert spill[1] == row
     assert (spill[2], spill[0]) == (ROWS[1], ROWS[0])
-    assert list(Texts(spill, [1, 0])) == [row.input, "a text"]
+    assert list(Texts(spill, array("I", [1, 0]))) == [row.input, "a text"]
     spill.add(row)
     assert len(spill) == 4
     assert spill[3] == row
+
+
+@pytest.mark.parametrize("block", [1, 40, 10_000])
+def test_rows_are_read_in_the_order_of_the_file(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spilling, "BLOCK", block)
+    spill = Spill()
+    for row in ROWS:
+        spill.add(row)
+    asked = array("I", [4, 2, 5, 0])
+
+    assert list(spill.ordered(asked)) == [(row, ROWS[row]) for row in (0, 2, 4, 5)]
+    assert list(spill.ordered(array("I", range(len(ROWS))))) == list(enumerate(ROWS))
+    assert list(spill.ordered(array("I"))) == []
+    assert list(Texts(spill, asked).numbered()) == [
+        (number, ROWS[asked[number]].input) for number in (3, 1, 0, 2)
+    ]

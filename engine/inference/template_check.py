@@ -28,6 +28,8 @@ MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 """What families of models write around turns."""
 PIPED: Final = re.compile(r"<\|[^<>|\s]{1,40}\|>")
 """Marks that are tokens in nearly all families; Zephyr and TinyLlama were trained with such text."""
+BEGINNING: Final = re.compile(r"start|begin|\bbos\b", re.IGNORECASE)
+"""What no mark of an end is named."""
 ANY_TEXT: Final = (
     "".join(chr(code) for code in range(32, 127) if chr(code) not in "<>[]{}|")
     + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "
@@ -153,6 +155,8 @@ def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Probl
     hint = "take chat template and tokenizer of the same revision of the same model"
     for mark in dict.fromkeys([*ending, *marks]):
         ids = chat.token_ids(mark)
+        if len(ids) == 1:
+            yield from _beside_words(chat, mark, ids[0], hint)
         if len(ids) > 1:
             what = f"`{mark}` of the chat template is no token: the tokenizer reads it as {len(ids)} of them"
         elif known is not None and known.get(mark) != ids[0]:
@@ -170,6 +174,46 @@ def mark_problems(chat: Chat, known: Mapping[str, int] | None) -> Iterator[Probl
             hint=hint,
             severity=Severity.WARNING if is_text else Severity.ERROR,
         )
+
+
+def _beside_words(chat: Chat, mark: str, token: int, hint: str) -> Iterator[Problem]:
+    """Yield X840 for a mark that is text beside a word; as a warning X841 for one that takes a space away."""
+    if token not in chat.token_ids(f"word{mark}word"):
+        what = f"`{mark}` of the chat template is read as ordinary text beside a word"
+        what += ": it is marked `single_word` or `normalized` in tokenizer.json"
+        yield Problem(code="X840", message=what, path="base_model", hint=hint)
+    elif chat.token_ids("word ") != chat.token_ids("word") and (
+        chat.token_ids(f"word {mark}") == chat.token_ids(f"word{mark}")
+    ):
+        yield Problem(
+            code="X841",
+            message=f"the tokenizer of the base model takes white space before `{mark}` away (`lstrip` in"
+            " tokenizer.json), which not every program does",
+            path="base_model",
+            hint=hint,
+            severity=Severity.WARNING,
+        )
+
+
+def exchanged_marks(chat: Chat) -> Problem | None:
+    """Return X840 for a template that ends turns with what begins them, or begins them with what ends texts."""
+    eos, bos = chat.tokenizer.eos_token, chat.tokenizer.bos_token
+    ending = chat.terminator
+    if not eos or ending == eos or not MARK.fullmatch(ending):
+        return None
+    before, _, _ = chat.prompt([{"role": "user", "content": STAND_IN}]).partition(STAND_IN)
+    if ending == bos or BEGINNING.search(ending):
+        what = f"ends turns with `{ending}`, which begins texts or turns"
+    elif eos in before and eos != bos:
+        what = f"begins turns with `{eos}`, which ends texts, and ends them with `{ending}`"
+    else:
+        return None
+    return Problem(
+        code="X840",
+        message=f"the chat template {what}: its marks are exchanged",
+        path="base_model",
+        hint="take the template of the model's own repository",
+    )
 
 
 def modelfile_problems(chat: Chat, rows: Iterable[tuple[str, Turns]]) -> Iterator[Problem]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.environment import version_of
-from engine.recipe.model import Scratch
+from engine.errors import Severity, StageError
+from engine.recipe.model import FewerLayers, Scratch
 from engine.recipe.sweeps import methods_of
 from engine.training.fit import refuse_unfit
 
@@ -24,8 +25,8 @@ def check_base_model(context: StageContext, base: Path) -> None:
     """Refuse a base model in the folder `base` that cannot be what it says; note what is merely odd.
 
     Raises:
-        StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845 what the files hold; X772, X844 what the GGUF
-            converter and llama.cpp do not know; X730, X731 what the method asks of it.
+        StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845, X846 what the files hold; X772, X844 what
+            the GGUF converter and llama.cpp do not know; X730, X731 what the method asks of it.
 
     """
     from engine.runtime.models import base_check  # brings torch
@@ -45,8 +46,35 @@ def check_base_model(context: StageContext, base: Path) -> None:
     payload = {"base_model": context.base_model, "rows": rows, "revision": base_check.REVISION}
     for line in read_json(context.cached("base_check", payload, build), FACTS):
         context.progress.note(str(line))
+    if not isinstance(recipe.base_model, Scratch | FewerLayers):
+        _check_reading(context, base)
     if recipe.export.has_quantized_file:
         _check_converter(context, base, rows)
+
+
+def _check_reading(context: StageContext, base: Path) -> None:
+    """Refuse settings under which trained weights foresee text worse than under others; note what may be so."""
+    from engine.runtime.models import reading_check  # brings torch
+
+    def build(folder: Path) -> None:
+        found = [
+            *reading_check.reading_problems(
+                base, device=context.device, precision=context.precision
+            )
+        ]
+        if errors := [one for one in found if one.severity is Severity.ERROR]:
+            raise StageError(errors)
+        lines = [one.headline() for one in found]
+        (folder / FACTS).write_text(json.dumps(lines), encoding="utf-8")
+
+    payload = {
+        "base_model": context.base_model,
+        "device": context.device.kind,
+        "precision": context.precision,
+        "revision": reading_check.REVISION,
+    }
+    for line in read_json(context.cached("reading_check", payload, build), FACTS):
+        context.progress.note(str(line))
 
 
 def _check_converter(context: StageContext, base: Path, rows: str) -> None:

@@ -18,6 +18,7 @@ from engine.data.examples.example import Example, iter_examples
 from engine.errors import Problem, Severity, StageError
 from engine.inference.predict import asked_turns
 from engine.inference.template_check import (
+    exchanged_marks,
     lost_text_problem,
     mark_problems,
     modelfile_problems,
@@ -94,6 +95,7 @@ def _check_chat(context: StageContext, base: Path, *, quiet: bool) -> None:
         opening_problem(chat) or other_opening(chat),
         lost_text_problem(chat, asked),
         two_templates(base),
+        exchanged_marks(chat),
     ]
     problems = [one for one in found if one is not None]
     problems += mark_problems(chat, known_tokens(base))

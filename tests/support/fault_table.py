@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from support.fault_seeds import in_first_step, in_merge, in_trainer, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_machines import OF_MACHINES, swapped
-from support.faults_of_texts import OF_TEXTS, swallowing
+from support.faults_of_texts import OF_TEXTS, with_mark
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
@@ -142,7 +142,6 @@ FAULTS: Mapping[str, Fault] = {
                 code="X692",
             ),
         },
-        missed="layers in another order",
     ),
     "F23": Fault(
         name="users ask otherwise than training does",
@@ -176,7 +175,7 @@ FAULTS: Mapping[str, Fault] = {
                 code="X772",
             ),
             "a mark that swallows white space": Seed(
-                prepare=both(recipe(export=GGUF), settings("tokenizer.json", swallowing)),
+                prepare=both(recipe(export=GGUF), settings("tokenizer.json", with_mark("lstrip"))),
                 code="X844",
             ),
             "a class that reads texts otherwise": Seed(

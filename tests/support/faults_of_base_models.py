@@ -17,15 +17,18 @@ from support.seeded_faults import (
     Prepare,
     Seed,
     base_of,
+    both,
     fill,
     settings,
     weights,
 )
+from support.trained_pico import make_trained_pico
 
 Tensors = dict[str, Any]
 Shards = Mapping[str, Tensors]
 INDEX = "model.safetensors.index.json"
 FIRST, SECOND = (f"model-0000{number}-of-00002.safetensors" for number in (1, 2))
+CONFIG = "config.json"
 QUERY = "model.layers.0.self_attn.q_proj"
 
 
@@ -85,6 +88,24 @@ def twin_layers(found: Tensors) -> None:
         found[name] = found[name.replace(".1.", ".0.")].clone()
 
 
+def exchanged_layers(found: Tensors) -> None:
+    """Put two layers in each other's place."""
+    for name in [one for one in found if ".layers.0." in one]:
+        other = name.replace(".0.", ".1.")
+        found[name], found[other] = found[other].clone(), found[name].clone()
+
+
+def rope(**changes: object) -> Prepare:
+    """Return a change of how positions are counted."""
+    given = {"rope_type": "default", **changes}
+    return settings(CONFIG, lambda found: found.update(rope_parameters=given))
+
+
+def trained(change: Prepare) -> Prepare:
+    """Change a model that has learned something."""
+    return both(lambda project, _: make_trained_pico(base_of(project)), change)
+
+
 def generation(**changes: object) -> Seed:
     """Return a seed of generation_config.json."""
     return noted(settings("generation_config.json", lambda found: found.update(changes)), "X842")
@@ -92,7 +113,7 @@ def generation(**changes: object) -> Seed:
 
 def config(**changes: object) -> Seed:
     """Return a seed of config.json."""
-    return noted(settings("config.json", lambda found: found.update(changes)), "X842")
+    return noted(settings(CONFIG, lambda found: found.update(changes)), "X842")
 
 
 OF_BASE_MODELS: Mapping[str, Fault] = {
@@ -120,8 +141,16 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
             ),
             "whole numbers": Seed(prepare=stored("int32"), code="X843"),
             "8 bits without their scale": Seed(prepare=stored("float8_e4m3fn"), code="X843"),
+            "a quantization that the weights do not have": noted(
+                settings(
+                    CONFIG,
+                    lambda found: found.update(
+                        quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}
+                    ),
+                ),
+                "X843",
+            ),
         },
-        missed="another number of heads, another base of positions, another activation",
     ),
     "F52": Fault(
         name="settings bend what the model answers",
@@ -161,6 +190,39 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                 weights(lambda found: found[DOWN].mul_(1e-6)), "X845"
             ),
         },
-        missed="layers in another order",
+    ),
+    "F55": Fault(
+        name="a trained model is read otherwise than it was trained",
+        seeds={
+            "a base of positions a tenth as large": noted(trained(rope(rope_theta=1e3)), "X846"),
+            "a base of positions a hundred times as large": noted(
+                trained(rope(rope_theta=1e6)), "X846"
+            ),
+            "a base of positions that no model has": noted(rope(rope_theta=10.0), "X842"),
+            "stretched positions": Seed(
+                prepare=trained(rope(rope_theta=1e4, rope_type="linear", factor=32.0)), code="X846"
+            ),
+            "other heads of the same shapes": Seed(
+                prepare=trained(
+                    settings(
+                        CONFIG,
+                        lambda found: found.update(
+                            num_attention_heads=2, num_key_value_heads=1, head_dim=32
+                        ),
+                    )
+                ),
+                code="X846",
+            ),
+            "another activation": config(hidden_act="gelu"),
+            "the type of another architecture": Seed(
+                prepare=settings(CONFIG, lambda found: found.update(model_type="gemma")),
+                code="X846",
+            ),
+            "two layers in each other's place": Seed(
+                prepare=trained(weights(exchanged_layers)), code="X846"
+            ),
+        },
+        missed="neighbouring layers in each other's place, one exchanged matrix, small changes of a base; heads and"
+        " layers of weights that nothing has trained",
     ),
 }

@@ -20,6 +20,11 @@ GEMMA = (
     "{% for message in messages %}<start_of_turn>{{ message['role'] }}\n{{ message['content'] }}"
     "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>assistant\n{% endif %}"
 )
+EXCHANGED = (
+    CHAT_TEMPLATE.replace("im_start", "im_tmp")
+    .replace("im_end", "im_start")
+    .replace("im_tmp", "im_end")
+)
 
 
 def saying(text: str) -> str:
@@ -42,11 +47,15 @@ def without_token(name: str) -> Callable[[dict[str, Any]], object]:
     return change
 
 
-def swallowing(found: dict[str, Any]) -> None:
-    """Have the end of a turn take the white space before it away."""
-    for one in found["added_tokens"]:
-        if one["content"] == "<|im_end|>":
-            one["lstrip"] = True
+def with_mark(setting: str) -> Callable[[dict[str, Any]], object]:
+    """Have tokenizer.json read the end of a turn in a way of its own."""
+
+    def change(found: dict[str, Any]) -> None:
+        for one in found["added_tokens"]:
+            if one["content"] == "<|im_end|>":
+                one[setting] = True
+
+    return change
 
 
 def decoding(found: dict[str, Any]) -> None:
@@ -96,6 +105,13 @@ OF_TEXTS: Mapping[str, Fault] = {
             ),
             "the start of the turn is no token of the vocabulary": Seed(
                 prepare=settings("tokenizer.json", without_token("<|im_start|>")), code="X840"
+            ),
+            "marks of turns in each other's place": Seed(prepare=template(EXCHANGED), code="X840"),
+            "an end that is text beside a word": Seed(
+                prepare=settings("tokenizer.json", with_mark("single_word")), code="X840"
+            ),
+            "an end that takes white space away": noted(
+                settings("tokenizer.json", with_mark("lstrip")), "X841"
             ),
             "two templates": noted(
                 settings("tokenizer_config.json", lambda found: found.update(chat_template=GEMMA)),

@@ -28,9 +28,11 @@ from engine.runtime.models.tensor_check import (
     EMBEDDINGS,
     FLOATS,
     HEAD,
+    SAME_MODEL,
     Kin,
     file_problems,
-    is_dead_norm,
+    norm_start,
+    plain_weights,
     stray_tensors,
     token_rows,
     whole_numbers,
@@ -39,7 +41,7 @@ from engine.runtime.models.tensor_check import (
 from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""
@@ -58,13 +60,15 @@ def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
 
     `has_numbers` is False for a blank model, whose weights were made here a moment ago.
 
-    StageError with every error: X604, X692, X693, X770, X771, X773, X774, X843, X845.
+    StageError with every error: X604, X692, X693, X770, X771, X773, X774, X843, X845, X846.
     """
     files = weight_files(folder)
     found = [*file_problems(folder, files)]
     model = None
     # Packed weights have names and shapes of their own.
-    if not read_json(folder / "config.json").get("quantization_config"):
+    if read_json(folder / "config.json").get("quantization_config"):
+        found += plain_weights(files)
+    else:
         model, unexpected = _built(folder)
         tokenizer = _tokenizer(folder)
         found += [*_beyond(model, files), *_too_many_tokens(model, tokenizer)]
@@ -217,11 +221,12 @@ def _two_heads(folder: Path, files: tuple[WeightFile, ...]) -> Iterator[Problem]
 
 
 def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
-    """Yield X770 for weights that are no numbers, X771 for wiped ones; as warnings X771 for sparse ones and X845.
+    """Yield X770 for weights that are no numbers, X771 for wiped ones, X846 for norms of another architecture.
 
+    As warnings X771 for sparse ones and X845.
     `model` is None where it was not built.
     """
-    found: dict[str, list[str]] = {"broken": [], "wiped": [], "sparse": []}
+    found: dict[str, list[str]] = {"broken": [], "wiped": [], "sparse": [], "foreign": []}
     kin = Kin()
     for file in files:
         with safe_open(file.path, framework="pt") as source:
@@ -230,8 +235,8 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
                     continue
                 weight = source.get_tensor(tensor.name)
                 state = _state(weight)
-                if weight.ndim < MATRIX and not weight.any() and model is not None:
-                    state = "wiped" if is_dead_norm(model, tensor.name) else state
+                if weight.ndim == 1 and model is not None:
+                    state = state or _state_of_norm(model, tensor.name, weight)
                 found.get(state, []).append(tensor.name)
                 if weight.ndim == MATRIX and state != "broken":
                     kin.add(tensor.name, weight)
@@ -239,6 +244,9 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
         yield _problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
     if wiped := found["wiped"]:
         yield _problem("X771", f"{_named(wiped)}: wiped, whole rows or columns are zeros", AGAIN)
+    if foreign := found["foreign"]:
+        what = f"{_named(foreign)}: all 1, where a {type(model).__name__} begins with 0 and adds 1"
+        yield _problem("X846", f"{what}: config.json names another architecture", SAME_MODEL)
     yield from kin.problems()
     if sparse := found["sparse"]:
         yield Problem(
@@ -260,6 +268,14 @@ def _state(weight: torch.Tensor) -> str:
     if is_wiped(weight, constant=bool(low == high)):
         return "wiped"
     return "sparse" if _zeros(weight) >= SPARSE else ""
+
+
+def _state_of_norm(model: Any, name: str, weight: torch.Tensor) -> str:
+    """Return `wiped` for a norm that lets nothing through, `foreign` for the start of one that adds nothing, or ""."""
+    for number, start, state in ((0.0, 1.0, "wiped"), (1.0, 0.0, "foreign")):
+        if bool((weight == number).all()) and norm_start(model, name) == start:
+            return state
+    return ""
 
 
 def is_wiped(weight: torch.Tensor, *, constant: bool) -> bool:

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from transformers import CONFIG_MAPPING
+
 from engine.errors import Problem, Severity
 from engine.runtime.models.files import read_settings
+from engine.runtime.models.reading_check import ACTIVATION_KEYS, is_trained
 
 CONFIG: Final = "config.json"
 GENERATION: Final = "generation_config.json"
@@ -41,6 +44,8 @@ HOT: Final = 2.0
 EPSILON: Final = 1e-3
 DROPOUT: Final = 0.2
 """Largest values that models are published with."""
+BASES: Final = (1e3, 1e10)
+"""Bases of positions; those of published models lie between 1e4 and 4e9."""
 
 
 def bending(settings: Mapping[str, Any]) -> list[str]:
@@ -78,6 +83,10 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
             f"{GENERATION} bends answers by {listed}: rows are judged without, and it is not exported"
         )
     yield from _odd_numbers(config)
+    yield from _odd_bases(config)
+    # Weights that were trained are asked which activation they had.
+    if not is_trained(folder):
+        yield from _other_activation(config)
     named = config.get("architectures")
     if isinstance(named, list) and named and built not in named:
         yield _warning(f"`architectures` of {CONFIG} names {named[0]}, and a {built} is trained")
@@ -103,6 +112,26 @@ def _odd_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:
         most = DROPOUT if "dropout" in key or key.endswith("pdrop") else most
         if most is not None and isinstance(value, float) and not 0 <= value <= most:
             yield _warning(f"`{key}` of {CONFIG} is {value:g}: models have {most:g} at most")
+
+
+def _odd_bases(config: Mapping[str, Any]) -> Iterator[Problem]:
+    found = config.get("rope_parameters") or {}
+    parts = [config, found, *(one for one in found.values() if isinstance(one, dict))]
+    for base in dict.fromkeys(one["rope_theta"] for one in parts if one.get("rope_theta")):
+        if not BASES[0] <= base <= BASES[1]:
+            yield _warning(f"`rope_theta` of {CONFIG} is {base:g}: models have 10,000 or more")
+
+
+def _other_activation(config: Mapping[str, Any]) -> Iterator[Problem]:
+    if (kind := config.get("model_type")) not in CONFIG_MAPPING:
+        return
+    usual = CONFIG_MAPPING[kind]()
+    for key in ACTIVATION_KEYS:
+        known, given = getattr(usual, key, None), config.get(key)
+        if isinstance(known, str) and isinstance(given, str) and given != known:
+            yield _warning(
+                f"`{key}` of {CONFIG} is {given}, and models of type {kind} have {known}"
+            )
 
 
 def _warning(message: str) -> Problem:

@@ -90,21 +90,35 @@ def whole_numbers(model: Any, files: Iterable[WeightFile]) -> Iterator[Problem]:
         yield _problem("X843", f"{what} of a quantization: their scale is not known", AGAIN)
 
 
-def is_dead_norm(model: Any, name: str) -> bool:
-    """Say whether a norm whose weights are all zeros lets nothing through: some add 1 to them, and begin with zeros."""
+def plain_weights(files: Iterable[WeightFile]) -> Iterator[Problem]:
+    """Yield X843 as a warning where config.json speaks of a quantization, and no tensor is packed or has a scale."""
+    tensors = [tensor for file in files for tensor in file.tensors]
+    if all(one.dtype in FLOATS and "scale" not in one.name for one in tensors):
+        what = "config.json has a `quantization_config`, and the weights are plain numbers"
+        hint = (
+            "take `quantization_config` out of config.json, or fetch the weights that it speaks of"
+        )
+        yield _problem(
+            "X843", f"{what}: they would be rounded as they are loaded", hint, warns=True
+        )
+
+
+def norm_start(model: Any, name: str) -> float | None:
+    """Return the number that a norm's weights begin with: 1, or 0 where the norm adds 1 to them; None if not known."""
     if not name.endswith(".weight"):
-        return False
+        return None
     try:
         module = model.get_submodule(_parent(name))
         if "Norm" not in type(module).__name__:
-            return False
+            return None
         fresh = copy.deepcopy(module).to_empty(device="cpu")
         fresh.weight.data.fill_(-1.0)
         model._init_weights(fresh)  # noqa: SLF001 - transformers has no other way to ask
     # What an architecture of its own kind raises; then it is not known.
     except (AttributeError, RuntimeError, TypeError, ValueError):
-        return False
-    return bool((fresh.weight == 1).all())
+        return None
+    begin = float(fresh.weight.detach()[0])
+    return begin if begin in (0.0, 1.0) else None
 
 
 class Kin:

@@ -1,0 +1,321 @@
+"""Whether config.json and the order of the layers are those that a base model's weights were trained with.
+
+Settings such as the base of positions, the activation or the number of heads fit weights of the same shapes whatever
+they say. A model that was trained foresees ordinary text best as it was trained: it is asked as it stands, and
+then with each of a few other settings. Weights that nothing has trained have no right setting, and are not asked.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import safe_open
+from torch.nn.functional import cross_entropy
+from transformers import AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from engine.environment import Device
+from engine.errors import Problem, Severity
+from engine.files.reading import read_json
+from engine.runtime.models.load import DTYPES, load_whole
+from engine.runtime.models.tensor_check import FLOATS, SAME_MODEL
+from engine.runtime.models.weights import weight_files
+
+REVISION: Final = 1
+"""Bumped when the same model would now be judged otherwise."""
+TEXT: Final = (
+    "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
+    " In spring, when the snow melts, the water is high and brown, and the people who live near the banks move their"
+    " animals to higher ground. By the end of summer it is so low that children can walk across it without getting"
+    " their knees wet.\n\nFor a long time there was only one bridge. It was built of stone in the year 1742, after a"
+    " flood had carried away the old wooden one, and it was wide enough for a single cart. Farmers who came to the"
+    " market on Saturday mornings often had to wait for an hour or more until it was their turn to cross. A second"
+    " bridge, made of steel, was opened in 1931, and the old one is now used by people on foot and on bicycles.\n\n"
+)
+"""Asked twice in a row: what was read far back shows wrong positions."""
+LEAST: Final = 0.02
+"""Nats a token by which another setting must be better; models that were trained further can like one a little more."""
+ERRORS: Final = 3.0
+"""Standard errors of that gain, over the tokens of the text, that it must have."""
+CERTAIN: Final = 0.25
+"""Nats a token from which the model is refused."""
+ODD: Final = 0.35
+"""Loss, as a share of guessing any token, from which rarer mistakes are tried; SmolLM2 of 135 M has 0.24."""
+BLIND: Final = 0.65
+"""The same from which a model that was trained on such text is not read as it was trained."""
+STEP: Final = 10.0
+"""Factor between bases of positions that are tried: models have 10,000 to 10,000,000."""
+ACTIVATIONS: Final = ("silu", "gelu_pytorch_tanh", "relu")
+ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
+SHORT: Final = 128
+"""Tokens that show another activation or another order."""
+MATRIX: Final = 2
+TINY: Final = 1e-6
+FEW_LAYERS: Final = 3
+"""Of fewer, none has two neighbours."""
+PAIRS: Final = 3
+"""Pairs of layers that are tried in each other's place."""
+LAYER: Final = re.compile(r"^(.*\.)(\d+)(\..*)$")
+NORM: Final = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
+Weights = Mapping[str, torch.Tensor]
+Change = Callable[[Any], object]
+
+
+def is_trained(folder: Path) -> bool:
+    """Say whether a norm of a model has different numbers: each begins with one number, and any training changes it."""
+    for file in weight_files(folder):
+        with safe_open(file.path, framework="pt") as source:
+            for tensor in file.tensors:
+                if len(tensor.shape) == 1 and NORM.search(tensor.name) and tensor.dtype in FLOATS:
+                    weight = source.get_tensor(tensor.name)
+                    if tensor.name.endswith(".weight") and bool((weight != weight[0]).any()):
+                        return True
+    return False
+
+
+def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
+    """Yield X846 for weights that foresee ordinary text better in another way than config.json and their files say."""
+    if read_json(folder / "config.json").get("quantization_config") or not is_trained(folder):
+        return
+    reader = Reader(folder, device=device, precision=precision)
+    as_is = reader.nats()
+    guess = math.log(reader.config.vocab_size)
+    half = len(as_is) // 2
+    share = float(as_is[:half].mean()) / guess
+    tried = [*reader.positions(), *reader.activations(), *reader.orders()]
+    if not share <= ODD:
+        tried += [*reader.heads(), *reader.halves()]
+    better = list[tuple[float, str]]()
+    for what, length, change, weights in tried:
+        other = reader.nats(change, weights, length=length)
+        # Of a model that reads nothing rightly, one way or another is less wrong by chance.
+        if other is None or not float(other.mean()) <= BLIND * guess:
+            continue
+        if gain := _gain(as_is[: len(other)], other):
+            better.append((gain, what))
+    if better:
+        gain, what = max(better)
+        yield Problem(
+            code="X846",
+            message=f"the base model foresees ordinary text better {what}: by {gain:.2g} nats a token, where it"
+            f" has {float(as_is[:half].mean()):.3g} as it stands",
+            path="base_model",
+            hint=SAME_MODEL,
+            severity=Severity.ERROR if gain > CERTAIN else Severity.WARNING,
+        )
+    # Written this way round, so that NaN is seen too.
+    elif not share <= BLIND:
+        yield Problem(
+            code="X846",
+            message=f"the base model was trained, and foresees ordinary English text with {share * guess:.3g} nats a"
+            f" token, where guessing gives {guess:.3g}: config.json, tokenizer and weights may be of different models",
+            path="base_model",
+            hint=f"{SAME_MODEL}; a model of other texts only can be right as it is",
+            severity=Severity.WARNING,
+        )
+
+
+def _gain(before: torch.Tensor, after: torch.Tensor) -> float:
+    """Return by how many nats a token `after` is better; 0 where it is not, or may be so by chance."""
+    apart = before - after
+    mean = float(apart.mean())
+    noise = float(apart.std()) / math.sqrt(len(apart))
+    return mean if mean > max(LEAST, ERRORS * noise) else 0.0
+
+
+class Reader:
+    """A base model that is asked a text, as it stands or with another setting; all share the same weights."""
+
+    def __init__(self, folder: Path, *, device: Device, precision: str) -> None:
+        """Load the weights."""
+        transformers_logging.disable_progress_bar()
+        if device.kind == "cpu":
+            torch.set_num_threads(device.threads)
+        self._model = load_whole(folder, dtype=DTYPES[precision], use_safetensors=True).eval()
+        self._device = torch.device(device.kind)
+        self._weights: Weights = self._model.state_dict()
+        self.config = self._model.config
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        # With the first token that the model is used to, and without a last one.
+        first = tokenizer(TEXT)["input_ids"]
+        ids = tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+        self._ids = torch.tensor([[*first[: first.index(ids[0])], *ids, *ids]])
+
+    def nats(
+        self, change: Change | None = None, weights: Weights | None = None, *, length: int = 0
+    ) -> Any:
+        """Return the nats of each token of the text, or of its first ones; None for what cannot be built."""
+        model = self._model
+        if change is not None or weights is not None:
+            config = copy.deepcopy(self.config)
+            if change is not None:
+                change(config)
+            try:
+                model = type(model).from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=dict(weights or self._weights),
+                    dtype=model.dtype,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                )
+            # Other shapes than the weights have, or a setting that the architecture does not take.
+            except (RuntimeError, ValueError, TypeError, KeyError, AttributeError):
+                return None
+        ids = self._ids[:, : length or None].to(self._device)
+        with torch.inference_mode():
+            logits = model.to(self._device).eval()(input_ids=ids, use_cache=False).logits
+        return cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none").cpu()
+
+    def positions(self) -> Iterator[tuple[str, int, Change, None]]:
+        """Yield other bases of positions, and positions that are not stretched."""
+        found = getattr(self.config, "rope_parameters", None)
+        if not isinstance(found, dict):
+            return
+        parts = [one for one in found.values() if isinstance(one, dict)] or [found]
+        bases = [one["rope_theta"] for one in parts if one.get("rope_theta")]
+        for factor in (STEP, 1 / STEP) if bases else ():
+            named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
+            yield f"with `rope_theta: {named}`", 0, _scaled(factor), None
+        if any(one.get("rope_type", "default") != "default" for one in parts):
+            yield "with `rope_type: default`", 0, _unstretched, None
+
+    def activations(self) -> Iterator[tuple[str, int, Change, None]]:
+        """Yield other activations."""
+        keys = [key for key in ACTIVATION_KEYS if isinstance(getattr(self.config, key, None), str)]
+        if not keys:
+            return
+        now = str(getattr(self.config, keys[-1]))
+        family = {"swish": "silu"}.get(now, "gelu_pytorch_tanh" if "gelu" in now else now)
+        # Few models have ReLU, so it is tried for those alone that have neither of the others.
+        for name in ACTIVATIONS[:2]:
+            if name != family:
+
+                def change(config: Any, name: str = name) -> None:
+                    for key in keys:
+                        setattr(config, key, name)
+
+                yield f"with `{keys[-1]}: {name}`", SHORT, change, None
+
+    def heads(self) -> Iterator[tuple[str, int, Change, None]]:
+        """Yield other numbers of heads whose matrices have the same shapes."""
+        heads, groups = (
+            getattr(self.config, key, None)
+            for key in ("num_attention_heads", "num_key_value_heads")
+        )
+        if not isinstance(heads, int):
+            return
+        size = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
+        for factor in (2, 3, 4, 1 / 2, 1 / 3, 1 / 4):
+            numbers = (heads * factor, (groups or heads) * factor, size / factor)
+            if not all(float(number).is_integer() and number >= 1 for number in numbers):
+                continue
+
+            def change(config: Any, numbers: tuple[float, ...] = numbers) -> None:
+                keys = ("num_attention_heads", "num_key_value_heads", "head_dim")
+                for key, number in zip(keys, numbers, strict=True):
+                    if hasattr(config, key):
+                        setattr(config, key, int(number))
+
+            yield f"with {numbers[0]:.0f} attention heads of {numbers[2]:.0f}", SHORT, change, None
+
+    def halves(self) -> Iterator[tuple[str, int, None, Weights]]:
+        """Yield weights whose rotated halves stand in the other order, as formats of weights differ."""
+        heads = getattr(self.config, "num_attention_heads", 1)
+        size = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
+        for pairs in (True, False):
+            other = dict(self._weights)
+            for name, weight in self._weights.items():
+                if re.search(r"\.[qk]_proj\.", name) and weight.shape[0] % size == 0 == size % 2:
+                    shape = (-1, 2, size // 2) if pairs else (-1, size // 2, 2)
+                    rows = torch.arange(weight.shape[0]).view(shape).transpose(1, 2).reshape(-1)
+                    other[name] = weight[rows]
+            yield (
+                "with the rotated halves of queries and keys in the other order",
+                SHORT,
+                None,
+                other,
+            )
+
+    def orders(self) -> Iterator[tuple[str, int, None, Weights]]:
+        """Yield two layers in each other's place, where more like layers would then be neighbours."""
+        layers: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+        for name, weight in self._weights.items():
+            if found := LAYER.match(name):
+                layers[int(found[2])][f"{found[1]}#{found[3]}"] = weight
+        size = self.config.hidden_size
+        for one, two in likelier_swaps([layers[number] for number in sorted(layers)], size):
+            other = dict(self._weights)
+            for name in layers[one]:
+                here, there = (name.replace("#", str(number)) for number in (one, two))
+                other[here], other[there] = self._weights[there], self._weights[here]
+            yield f"with layers {one} and {two} in each other's place", SHORT, None, other
+
+
+def likelier_swaps(layers: Sequence[Weights], size: int) -> list[tuple[int, int]]:
+    """Return the pairs of layers after whose exchange neighbours are more alike, by most first.
+
+    Layers are compared by the sizes of their weights along the residual stream of so many numbers, which change slowly
+    from one to the next.
+    """
+    if len(layers) < FEW_LAYERS or any(
+        {name: weight.shape for name, weight in one.items()}
+        != {name: weight.shape for name, weight in layers[0].items()}
+        for one in layers
+    ):
+        return []
+    rows = torch.stack([_profile(one, size) for one in layers])
+    rows = rows - rows.mean(1, keepdim=True)
+    rows = rows / rows.norm(dim=1, keepdim=True)
+    alike = (rows @ rows.T).tolist()
+
+    def total(order: list[int]) -> float:
+        return sum(float(alike[one][two]) for one, two in itertools.pairwise(order))
+
+    usual = [*range(len(layers))]
+    now, found = total(usual), list[tuple[float, int, int]]()
+    for one, two in itertools.combinations(usual, 2):
+        order = usual.copy()
+        order[one], order[two] = two, one
+        if (gain := total(order) - now) > 0:
+            found.append((gain, one, two))
+    return [(one, two) for _, one, two in sorted(found, reverse=True)[:PAIRS]]
+
+
+def _profile(layer: Weights, size: int) -> torch.Tensor:
+    """Return the logarithms of a layer's norms, and of the sizes of its matrices along the residual stream."""
+    parts = list[torch.Tensor]()
+    for _, weight in sorted(layer.items()):
+        found = weight.float()
+        if found.ndim == MATRIX and size in found.shape:
+            found = found.norm(dim=0 if found.shape[1] == size else 1)
+        if found.ndim == 1:
+            parts.append(found.abs().clamp_min(TINY).log())
+    return torch.cat(parts)
+
+
+def _scaled(factor: float) -> Change:
+    def change(config: Any) -> None:
+        for one in [config.rope_parameters, *config.rope_parameters.values()]:
+            if isinstance(one, dict) and one.get("rope_theta"):
+                one["rope_theta"] *= factor
+
+    return change
+
+
+def _unstretched(config: Any) -> None:
+    for one in [config.rope_parameters, *config.rope_parameters.values()]:
+        if isinstance(one, dict) and "rope_type" in one:
+            for key in [key for key in one if key not in ("rope_theta", "partial_rotary_factor")]:
+                del one[key]
+            one["rope_type"] = "default"

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from engine.data.checks.rows.base import TraitCheck
@@ -40,7 +41,12 @@ SPAN: Final = 1 << 64
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
     """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
-    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()[:8])
+    return int.from_bytes(hashlib.sha256(b"%b%b" % (_before(purpose, seed), key)).digest()[:8])
+
+
+@lru_cache(maxsize=16)
+def _before(purpose: str, seed: int) -> bytes:
+    return f"{purpose}:{seed}:".encode()
 
 
 @dataclass(slots=True)

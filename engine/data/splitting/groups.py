@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 from engine.data.row_index import Assignment, Pool
@@ -59,6 +59,8 @@ class Units:
 
     def total(self, units: Iterable[int]) -> int:
         """Return the rows of some units."""
+        if isinstance(units, Sized) and len(self) == len(self.rows):  # of one row each
+            return len(units)
         return sum(map(self.size, units))
 
 
@@ -116,9 +118,9 @@ def take(
     """
     if rows >= units.total(among):
         return among, []
-    strata: dict[Stratum, array[int]] = defaultdict(lambda: array("I"))
-    for unit in among:
-        strata[units.stratum(unit) if stratified else ()].append(unit)
+    strata: Mapping[Stratum, Sequence[int]] = {(): among}
+    if stratified:
+        strata = _by_stratum(units, among)
     weights = {stratum: units.total(members) for stratum, members in strata.items()}
     taken: list[int] = []
     for stratum, share in apportion(rows, weights).items():
@@ -127,6 +129,16 @@ def take(
         taken += _nearest(units, among, set(taken), rows - units.total(taken))
     chosen = set(taken)
     return sorted(chosen), array("I", (unit for unit in among if unit not in chosen))
+
+
+def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, array[int]]:
+    """Return the units by the labels of their first rows."""
+    # the numbers of the labels and no calls: every unit is looked at, for each split
+    number, rows, starts_ = units.pool.stratum, units.rows, units.starts
+    found: dict[int, array[int]] = defaultdict(lambda: array("I"))
+    for unit in among:
+        found[number[rows[starts_[unit]]]].append(unit)
+    return {units.pool.strata[one]: members for one, members in found.items()}
 
 
 def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:

@@ -10,7 +10,7 @@ is not plainly English costs about 50 to 150 microseconds, others about 5.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -119,9 +119,14 @@ class LanguagesCheck(TraitCheck):
 def language(text: str) -> str:
     """Return the ISO 639 code of a text's language, with `?` where likely, or `unknown`."""
     text = text[:READ]
-    if text.isascii() and _plainly_english(text):
-        return "en"
-    if sum(map(str.isalpha, text)) < LETTERS:
+    if text.isascii():
+        words = text.translate(LETTERS_ONLY).split()
+        if _are_english(words):
+            return "en"
+        letters = sum(map(len, words))
+    else:
+        letters = sum(map(str.isalpha, text))
+    if letters < LETTERS:
         return UNKNOWN
     code, confidence = _classify(text)
     if confidence >= SURE:
@@ -144,9 +149,8 @@ def is_surely_other(text: str, main: str) -> bool:
     return bool(main) and is_sure and not _close(found, main)
 
 
-def _plainly_english(text: str) -> bool:
-    """Of ASCII: whether a quarter of the words are English ones, three at least: spares the slow detector."""
-    words = text.translate(LETTERS_ONLY).split()
+def _are_english(words: Sequence[str]) -> bool:
+    """Whether a quarter of the words are English ones, three at least: spares the slow detector."""
     surely = sum(map(SURELY_ENGLISH.__contains__, words))
     if not surely:
         return False

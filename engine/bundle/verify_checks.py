@@ -14,16 +14,21 @@ from engine.lock.coherence import NEAR
 from engine.metrics.selective_checks import judge_selective
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, sample
 from engine.recipe.metrics import FREE, OF_FILES, primary
-from engine.recipe.model import MaxDrop, Recipe
+from engine.recipe.model import GRAPH_FORMATS, MaxDrop, Recipe
 
 AGREEMENT = "agreement"
 PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
 """Bounds on size and speed, which are judged by their value."""
-WHOLE = ("reload", "token_parity", "finite", "weights", "ends_turn")
+WHOLE = (
+    *("reload", "token_parity", "finite", "weights", "ends_turn"),
+    *(f"token_parity.{form}" for form in GRAPH_FORMATS),
+)
 """Checks that only all rows, or all tensors, keep."""
+SAME = ("merged", *GRAPH_FORMATS, "f16")
+"""Rungs that should lose nothing against the one that they are compared with."""
 MOST_SHIFT: Mapping[str, float] = {
-    **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in ("merged", "f16")},
-    **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in ("merged", "f16")},
+    **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in SAME},
+    **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in SAME},
 }
 """The widest bounds on how far probabilities may move."""
 _OF_RUNG = "verify: {name} got {}, the rung says {}"
@@ -53,9 +58,10 @@ def verify_problems(found: Contents) -> Iterator[str]:
 def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
     names = {check.name for check in checks}
     export = recipe.export
-    wanted = ["parity.merged", "reload"]
+    graphs = [f"{kind}.{form}" for form in export.graphs for kind in ("parity", "token_parity")]
+    wanted = ["parity.merged", "reload", *graphs]
     if export.has_quantized_file:
-        wanted = ["parity.merged", "parity.f16"]
+        wanted = ["parity.merged", "parity.f16", *graphs]
         wanted += [] if recipe.task.spec.by_likelihood else ["token_parity"]
         wanted += [bound.metric for bound in export.thresholds]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
@@ -81,9 +87,7 @@ def _wanted(recipe: Recipe) -> list[Wanted]:
     if recipe.task.spec.is_decoded:
         # reports of earlier versions bound the agreement, which is the stricter one
         forms.append(("max", 1 - export.min_parity))
-    found: list[Wanted] = [
-        (f"parity.{name}", *form, "point") for name in ("merged", "f16") for form in forms
-    ]
+    found: list[Wanted] = [(f"parity.{name}", *form, "point") for name in SAME for form in forms]
     found += [(name, "min", 1.0, "point") for name in WHOLE]
     found += [(f"drop.{one.metric}", "max", one.max_drop, "point") for one in export.max_drops]
     for bound in export.thresholds:
@@ -126,7 +130,8 @@ def _shift(check: Check, report: Report) -> Iterator[str]:
 def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield where the ladder and the verdict differ: the last rung leaves, those below lose nothing."""
     rungs = {rung.name: rung for rung in report.ladder}
-    wanted = ("adapter", "merged", *(("f16",) if recipe.export.has_quantized_file else ()))
+    sixteen = ("f16",) if recipe.export.has_quantized_file else ()
+    wanted = ("adapter", "merged", *recipe.export.graphs, *sixteen)
     yield from (f"the ladder has no rung `{name}`" for name in wanted if name not in rungs)
     if not report.ladder or report.verify is None:
         return
@@ -134,7 +139,7 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
     if report.holdout is not None and "adapter" in rungs and not recipe.splits.folds:
         yield from _same_scores("rung adapter", rungs["adapter"].scores, report.holdout)
     for below, rung in pairwise(report.ladder):
-        base = below if rung.name in wanted else _whole_rung(rungs, below)
+        base = _compared_with(rungs, below, rung)
         yield from _between(base, rung, report, recipe)
         yield from _sampled(base, rung)
     # quantizations that were tried and failed stand in the ladder too; the last one leaves
@@ -145,9 +150,17 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
                 yield f"verify has not the check of {check.name} that the rung {rung.name} has"
 
 
-def _whole_rung(rungs: Mapping[str, VariantResult], below: VariantResult) -> VariantResult:
-    """Return what a quantization is compared with: the last form that should lose nothing and was asked all rows."""
-    whole = (rungs.get(name) for name in ("f16", "merged"))
+def _compared_with(
+    rungs: Mapping[str, VariantResult], below: VariantResult, rung: VariantResult
+) -> VariantResult:
+    """Return what a rung is compared with: the last form before it that should lose nothing and was asked all rows.
+
+    Nothing is made of a graph, so none is compared with one.
+    """
+    if rung.name == "merged":
+        return below
+    names = ("merged",) if rung.name in SAME else ("f16", "merged")
+    whole = (rungs.get(name) for name in names)
     return next((one for one in whole if one is not None and one.sampled_of is None), below)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.artifacts import results as flow
-from engine.backends import check_environment, load_backend
+from engine.backends import load_backend
 from engine.cli.compute_lines import compute_facts, compute_lines
 from engine.cli.confinement import add_unconfined
 from engine.cli.cost_text import cost_words, estimate_lines
@@ -30,8 +30,8 @@ from engine.cli.power_table import power_facts, under
 from engine.cli.probing import run_probe
 from engine.cli.synthesis_lines import synthesis_lines
 from engine.cli.teacher_lines import soft_lines, teacher_lines
-from engine.environment import Device, detect_device
-from engine.errors import ExitCode, Problem, Severity
+from engine.environment import detect_device
+from engine.errors import ExitCode
 from engine.estimate.devices import named_device
 from engine.estimate.downloads import Download, encoder_downloads
 from engine.estimate.fit import refuse_unfit
@@ -58,7 +58,7 @@ from engine.pipeline.plan import (
     plan_run,
 )
 from engine.pipeline.power import power_estimates
-from engine.pipeline.preflight import require_backend, require_ranks
+from engine.pipeline.preflight import missing_here, require_backend, require_ranks
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.asked_models import asked_models
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
     if options.probe:
         run_probe(options, recipe, warnings, root=root)
     require_backend(recipe, device, until="data")  # what is wrong on every machine
-    missing = () if options.device else _missing(recipe, device)
+    missing = () if options.device else missing_here(recipe, device)
     price = price_of(device, options.prices)
     inputs, previous = collect_inputs(recipe, store, device), Runs(root).payloads(recipe.name)
     plan = plan_run(recipe, store, inputs=inputs, previous=previous)
@@ -157,12 +157,6 @@ def _estimated(
     facts += under("method", _worked_out(plan.recipe)) if explain else []
     facts += power_facts(_power(plan))
     return [*facts, *(("waived", f"{one.what}: {one.why}") for one in plan.recipe.waivers)]
-
-
-def _missing(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
-    """Return what keeps this machine from training the recipe."""
-    found = check_environment(recipe, device)
-    return tuple(one for one in found if one.severity is Severity.ERROR)
 
 
 def _row_facts(plan: Plan, counted: TrainedRows | None) -> list[tuple[str, str | Table]]:

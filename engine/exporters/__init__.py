@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
+from engine.environment import version_of
+from engine.errors import Problem
 from engine.exporters.base import Exporter
 
 EXPORTERS: dict[str, str] = {
     "safetensors": "engine.exporters.safetensors",
     "gguf": "engine.exporters.gguf",
     "ollama": "engine.exporters.ollama",
+    "onnx": "engine.exporters.onnx",
+    "openvino": "engine.exporters.openvino",
 }
 """In the order they run: a later one may refer to files of an earlier one it `REQUIRES`."""
 
@@ -26,3 +30,10 @@ def in_order(formats: tuple[str, ...]) -> tuple[str, ...]:
     for name in formats:
         wanted.update(load_exporter(name).REQUIRES)
     return tuple(name for name in EXPORTERS if name in wanted)
+
+
+def missing_for(formats: tuple[str, ...]) -> tuple[Problem, ...]:
+    """Return what is not installed here to export to these formats; ask before anything is spent. Light."""
+    return tuple(
+        problem for name in in_order(formats) for problem in load_exporter(name).check(version_of)
+    )

@@ -26,6 +26,8 @@ class ExportSpec:
     """The model as a 16-bit GGUF file, where that is there already."""
     longest_answers: tuple[str, ...] = ()
     """Of training, where they say how long an answer may be."""
+    precision: str = "fp32"
+    """Of the weights of a graph (`onnx`, `openvino`): fp32 or fp16."""
     importance: Path | None = None
     """The importance matrix to quantize with; None for none."""
 

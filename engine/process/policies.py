@@ -98,6 +98,20 @@ LLAMA: Final = Policy(
     memory=Size(times=2, more=6 * GIB),
     file=Size(times=0, more=8 * GIB),
 )
+GRAPH_CONVERTER: Final = Policy(
+    name="the export to ONNX and OpenVINO",
+    reads="the model folder",
+    writes="the folder of the files that it makes",
+    memory=Size(times=10, more=8 * GIB),
+    file=Size(times=3, more=GIB),
+)
+GRAPH: Final = Policy(
+    name="ONNX Runtime and OpenVINO, for answers",
+    reads="the folder of the graph",
+    writes="the folder of its answers",
+    memory=Size(times=4, more=8 * GIB),
+    file=Size(times=0, more=8 * GIB),
+)
 VLLM: Final = Policy(
     name="vLLM",
     reads="its environment, the base model, the adapter",
@@ -121,7 +135,9 @@ BASELINE: Final = Policy(
     memory=Size(times=6, more=4 * GIB),
     file=Size(times=0, more=GIB),
 )
-POLICIES: Final = (CONVERTER, QUANTIZER, LLAMA, VLLM, TRAINING, BASELINE)
+POLICIES: Final = (
+    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, VLLM, TRAINING, BASELINE),
+)
 """git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
 
 

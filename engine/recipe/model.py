@@ -869,12 +869,15 @@ class Acceptance:
 
 # What leaves, and what it must keep: `export`.
 
+GRAPH_FORMATS: Final = ("onnx", "openvino")
+"""Each a folder of its name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
     """What leaves, and what the quantized file must still do."""
 
-    formats: tuple[Literal["safetensors", "gguf", "ollama"], ...]
+    formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx", "openvino"], ...]
     quantizations: tuple[str, ...]
     """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
     max_drops: tuple[MaxDrop, ...]
@@ -886,7 +889,9 @@ class Export:
     calibrate: bool | None = None
     """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
     min_parity: float = 0.98
-    """Agreement of adapter and merged model, and of merged model and 16-bit GGUF file."""
+    """Agreement of adapter and merged model, and of merged model and each form that should lose nothing."""
+    graph_precision: Literal["fp32", "fp16"] | None = None
+    """Of the weights of graphs; None: fp32."""
 
     def in_order(self) -> Export:
         """Return the same with its mappings and sets sorted: their order in the file says nothing."""
@@ -896,6 +901,11 @@ class Export:
     def has_quantized_file(self) -> bool:
         """One of the formats is, or runs, a quantized file."""
         return not {"gguf", "ollama"}.isdisjoint(self.formats)
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The formats that are graphs for a runtime of their own, in the order they run."""
+        return tuple(name for name in GRAPH_FORMATS if name in self.formats)
 
 
 # The whole recipe, and what it waives.

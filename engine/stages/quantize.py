@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
@@ -20,6 +21,8 @@ from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
+from engine.runtime.graph.convert import REVISION as GRAPH_REVISION
+from engine.runtime.graph.convert import tools_of
 from engine.store import Artifact
 from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
@@ -35,11 +38,13 @@ LARGE = "gguf"
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the formats, the quantizations, and the task that is written beside the files."""
-    slice_ = {
+    slice_: dict[str, Any] = {
         "formats": sorted(set(recipe.export.formats)),
         "quantizations": list(recipe.export.quantizations),
         "task": recipe.task,
     }
+    if recipe.export.graphs:
+        slice_["graph"] = _graph_slice(recipe)
     if not _has_matrix(recipe):
         return slice_
     return {**slice_, "importance_matrix": True, "seed": recipe.splits.seed}
@@ -52,9 +57,45 @@ def run(context: StageContext) -> None:
     if "safetensors" in in_order(export.formats):
         spec = _spec(context, export.quantizations[0])
         files += _export("safetensors", context, spec, context.workdir)
+    for form in export.graphs:
+        files += _graph(context, form)
     if export.has_quantized_file:
         files += _quantized(context)
     write_json(context.workdir / FILES, [to_json(file) for file in files], indent=2)
+
+
+def _graph_slice(recipe: Recipe) -> Payload:
+    """Return what a graph depends on besides the model; named only where one is asked for."""
+    tools = sorted({tool for form in recipe.export.graphs for tool in tools_of(form)})
+    return {
+        "precision": recipe.export.graph_precision or "fp32",
+        "revision": GRAPH_REVISION,
+        "versions": {tool: version_of(tool) for tool in tools},
+    }
+
+
+def _graph(context: StageContext, form: str) -> tuple[ExportedFile, ...]:
+    """Build one graph at most once for a merged model, and link its folder into this artifact."""
+
+    def build(folder: Path) -> None:
+        precision = context.recipe.export.graph_precision or "fp32"
+        answers = PredictionInputs.of(context.recipe, context.examples("train")).answers
+        spec = replace(_spec(context, ""), precision=precision, longest_answers=answers)
+        made = _export(form, context, spec, folder)
+        write_json(folder / FILES, [to_json(file) for file in made])
+
+    payload = {
+        "merge": context.inputs["merge"],
+        "form": form,
+        "task": asdict(context.recipe.task),
+        **_graph_slice(context.recipe),
+    }
+    made = context.cached("graph", payload, build)
+    files = from_json(tuple[ExportedFile, ...], read_json(made, FILES))
+    (context.workdir / form).mkdir()
+    for file in files:
+        link_file(made.file(file.name), context.workdir / file.name)
+    return files
 
 
 def _spec(context: StageContext, quantization: str) -> ExportSpec:

@@ -20,7 +20,7 @@ from engine.data.examples.example import Example
 from engine.environment import version_of
 from engine.evidence import CalibratedForm, Check, Scores, Status, VariantResult, Verdict, to_json
 from engine.exporters.base import gguf_name
-from engine.inference import predict, predict_gguf
+from engine.inference import predict, predict_gguf, predict_graph
 from engine.inference.cached import (
     Predictions,
     cached_predictions,
@@ -38,6 +38,9 @@ from engine.parity import files as parity_files
 from engine.parity.ladder import Variant
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
+from engine.runtime.graph.client import Graph
+from engine.runtime.graph.files import RUNTIMES
+from engine.store import Artifact
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
@@ -91,9 +94,11 @@ def recipe_slice(recipe: Recipe) -> Payload:
 
 def _export_slice(recipe: Recipe) -> Payload:
     found = asdict(recipe.export.in_order())
-    if found["calibrate"] is None:
-        del found["calibrate"]
-    return found
+    for key in ("calibrate", "graph_precision"):
+        if found[key] is None:
+            del found[key]
+    versions = {form: version_of(RUNTIMES[form]) for form in recipe.export.graphs}
+    return found | ({"graphs": versions} if versions else {})
 
 
 def run(context: StageContext) -> None:
@@ -122,6 +127,7 @@ class _ParityChain:
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
         self.merged = Predictions(chosen=[], free=[], facts={})
+        self.graphs: dict[str, Sequence[Prediction]] = {}
         self.base: Reference = {}
         self._last: Variant | None = None
         """The last one that should lose nothing and was asked all rows."""
@@ -150,9 +156,47 @@ class _ParityChain:
         if not self.recipe.export.has_quantized_file:
             self.checks.append(_reloads(adapter, self.merged.chosen))
         self._add_variant("merged", self.merged.chosen)
+        for form in self.recipe.export.graphs:
+            if not self.is_over:
+                self._graph(form)
         if self.is_over or not self.recipe.export.has_quantized_file:
             return
         self._sixteen_bit()
+
+    def _graph(self, form: str) -> None:
+        """Ask a graph all rows; it leaves as it is, and nothing is made of it."""
+        artifact, merged = self.context.artifacts["quantize"], self._last
+        folder, digests = artifact.file(form), _digests(artifact)
+
+        def build(target: Path) -> None:
+            found = predict_graph.ask(
+                Graph(folder=folder, form=form, threads=self.context.device.threads),
+                self.asked,
+                self.examples,
+                chat=self.chat,
+                workdir=self.context.scratch,
+                progress=self.context.progress,
+            )
+            facts = {**found.facts, "other_prompts": self._other_prompts(folder)}
+            store_predictions(target, found.chosen, found.free, facts)
+
+        payload = {
+            "files": {name: digests[name] for name in digests if name.startswith(f"{form}/")},
+            "asks": predict_graph.REVISION,
+            "runtime": version_of(RUNTIMES[form]),
+        }
+        found = cached_predictions(self.context, form, self.asked, payload, build)
+        self.graphs[form] = found.chosen
+        variant = Variant(name=form, chosen=found.chosen, scores=self._score(found.chosen))
+        bits = self.recipe.export.graph_precision or "fp32"
+        precision = ladder.looser(self.context.precision, bits)
+        checks = [
+            *self._lossless_checks(variant, merged, precision=precision),
+            *ladder.token_checks(found.facts, ollama_leaves=False),
+            *_prompt_check(found.facts["other_prompts"], len(found.chosen)),
+        ]
+        self.results.append(self._result(variant, merged, checks, precision=precision))
+        self.checks += checks
 
     def _sixteen_bit(self) -> None:
         """Ask the 16-bit file a sample of the rows, and all of them where the sample does not show it sound."""
@@ -187,15 +231,19 @@ class _ParityChain:
             self._last = variant
 
     def _lossless_checks(
-        self, variant: Variant, before: Variant | None, facts: Mapping[str, Any] | None = None
+        self,
+        variant: Variant,
+        before: Variant | None,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        precision: str = "",
     ) -> list[Check]:
         checks: list[Check] = []
+        precision = precision or self.context.precision
         if before is not None:
-            parity = ladder.parity(
-                variant, before, self.recipe, self.judging, precision=self.context.precision
-            )
+            parity = ladder.parity(variant, before, self.recipe, self.judging, precision=precision)
             checks.append(parity)
-            checks += ladder.shift_checks(variant, before, precision=self.context.precision)
+            checks += ladder.shift_checks(variant, before, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
         return checks + [check for check in read if check.status is Status.FAIL]
@@ -212,7 +260,7 @@ class _ParityChain:
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
         artifact = self.context.artifacts["quantize"]
-        digests = {item["name"]: item["sha256"] for item in read_json(artifact, "export.json")}
+        digests = _digests(artifact)
         names = self.recipe.export.quantizations
         sizes = {name: artifact.file(gguf_name(name)).stat().st_size for name in names}
         # the first that passes leaves, so the order is part of the result: ties go by the
@@ -329,7 +377,8 @@ class _ParityChain:
             asker = self._asker(path, [self.examples[row] for row in chosen], modelfile=modelfile)
             predictions = asker.ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
-            others = self._other_prompts() if name in self.recipe.export.quantizations else 0
+            leaves = name in self.recipe.export.quantizations
+            others = self._other_prompts(self.context.artifacts["quantize"].path) if leaves else 0
             facts = {**predictions.facts, "other_prompts": others}
             store_predictions(folder, predictions.chosen, predictions.free, facts)
 
@@ -378,13 +427,13 @@ class _ParityChain:
     def _texts(self) -> list[str]:
         return [row.input for row in self.examples if row.input.strip()]
 
-    def _other_prompts(self) -> int:
-        """Count the rows that `task.json` would ask in other words than training did."""
+    def _other_prompts(self, folder: Path) -> int:
+        """Count the rows that the folder's `task.json` would ask in other words than training did."""
         from engine.runtime.rendering.task_file import read_task_file  # brings transformers
 
         if self.recipe.task.spec.by_likelihood:
             return 0
-        task = read_task_file(self.context.artifacts["quantize"].path)
+        task = read_task_file(folder)
         pairs = zip(self.examples, self._prompts(), strict=True)
         return sum(
             task.prompt(row.input) != prompt
@@ -403,7 +452,7 @@ class _ParityChain:
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
-        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen}
+        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen, **self.graphs}
         if self.tried:
             last = self.tried[-1].predictions
             kept |= {QUANTIZED: last.chosen, "quantized_free": last.free}
@@ -443,6 +492,11 @@ class _ParityChain:
             "ladder": [to_json(one) for one in self.results],
             **({"calibration": to_json(kept)} if kept else {}),
         }
+
+
+def _digests(quantize: Artifact) -> dict[str, str]:
+    """Return the sha256 of the files that it made, by name."""
+    return {item["name"]: item["sha256"] for item in read_json(quantize, "export.json")}
 
 
 def _prompt_check(others: int, rows: int) -> list[Check]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.data.examples.example import Example
+from engine.environment import Device, version_of
 from engine.exporters import EXPORTERS, in_order, load_exporter
+from engine.inference import predict, predict_graph
+from engine.inference.predict import PredictionInputs
+from engine.recipe.model import GRAPH_FORMATS
+from engine.runtime.graph.client import Graph
 from support.exporter_suite import SPEC, TASK, ExporterSuite
 from support.pico import make_pico_model
 
@@ -28,18 +35,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico_model(tmp_path_factory.mktemp("merge") / "model")
 
 
+HERE = [name for name in EXPORTERS if not load_exporter(name).check(version_of)]
+"""The formats whose libraries are installed."""
+GRAPHS = [
+    pytest.param(name, marks=pytest.mark.skipif(name not in HERE, reason=f"needs the extra {name}"))
+    for name in GRAPH_FORMATS
+]
+
+
 @pytest.fixture(scope="module")
 def exports(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every format once, each in its own folder beside the files it requires."""
     found = {}
-    for name in EXPORTERS:
+    for name in HERE:
         workdir = tmp_path_factory.mktemp(name)
         files = load_exporter(name).export(model, SPEC, workdir, Silent())
         found[name] = (files, (workdir, model.parent))
     return found
 
 
-@pytest.mark.parametrize("name", list(EXPORTERS), scope="class")
+@pytest.mark.parametrize(
+    "name", [*(name for name in EXPORTERS if name not in GRAPH_FORMATS), *GRAPHS], scope="class"
+)
 class TestExporter(ExporterSuite):
     @pytest.fixture
     def exporter(self, name: str) -> Any:
@@ -101,3 +118,56 @@ def test_the_task_stands_beside_the_gguf_file(exports: dict[str, Any]) -> None:
         task["task"]["labels"],
         task["answers"],
     )
+
+
+@pytest.mark.parametrize("form", GRAPHS)
+def test_a_graph_answers_as_the_model_does(
+    form: str, model: Path, exports: dict[str, Any], tmp_path: Path
+) -> None:
+    from engine.runtime.models.load import load_model
+
+    asked = PredictionInputs(task=TASK, max_length=256, answers=())
+    rows = [
+        Example(id=f"{at:016x}", origin="", input="a fine film " * at, target="good")
+        for at in range(1, 6)
+    ]
+    device = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
+    loaded = load_model(model, device=device, precision="fp32")
+    graph = Graph(folder=exports[form][1][0] / form, form=form, threads=1)
+
+    found = predict_graph.ask(
+        graph, asked, rows, chat=loaded.chat, workdir=tmp_path, progress=Silent()
+    )
+
+    right = predict.chosen(loaded, asked, rows, progress=Silent())
+    assert [one.label for one in found.chosen] == [one.label for one in right]
+    for one, other in zip(found.chosen, right, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
+    assert found.facts["parity"][form] == {"same": 5, "of": 5, "first_different": None}
+
+
+@pytest.mark.parametrize("form", GRAPHS)
+def test_the_same_model_gives_the_same_bytes_and_16_bits_are_half(
+    form: str, model: Path, exports: dict[str, Any], tmp_path: Path
+) -> None:
+    again, half = tmp_path / "again", tmp_path / "half"
+    for folder in (again, half):
+        folder.mkdir()
+
+    files = load_exporter(form).export(model, SPEC, again, Silent())
+    halves = load_exporter(form).export(model, replace(SPEC, precision="fp16"), half, Silent())
+
+    assert files == exports[form][0]
+    sizes = [
+        sum(file.bytes for file in made if file.name.endswith((".data", ".bin")))
+        for made in (files, halves)
+    ]
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("form", GRAPHS)
+def test_no_place_of_this_machine_stands_in_a_graph(form: str, exports: dict[str, Any]) -> None:
+    files, (workdir, _) = exports[form]
+
+    texts = [(workdir / file.name).read_bytes() for file in files]
+    assert not [text for text in texts for place in (b"site-packages", b"/tmp") if place in text]

@@ -43,7 +43,9 @@ class ExporterSuite:
     def test_it_describes_every_file_it_writes(self, exported: Any, exporter: Any) -> None:
         files, (workdir, _) = exported
 
-        written = {path.name for path in workdir.iterdir()}
+        written = {
+            path.relative_to(workdir).as_posix() for path in workdir.rglob("*") if path.is_file()
+        }
         described = {file.name for file in files if (workdir / file.name).exists()}
         required = {"model-Q4_K_M.gguf", "task.json"} if exporter.REQUIRES else set()
         assert written - required == described

@@ -235,7 +235,8 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 def _export(export: Export) -> dict[str, Any]:
     if not export.has_quantized_file:
         # The other keys speak of a quantized file.
-        return {"formats": list(export.formats)}
+        bits = export.graph_precision
+        return {"formats": list(export.formats), **({"graph_precision": bits} if bits else {})}
     names = list(export.quantizations)
     return to_mapping(
         export,

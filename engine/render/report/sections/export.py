@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Status, VariantResult
 from engine.recipe.metrics import OF_FILES
+from engine.recipe.model import GRAPH_FORMATS
 from engine.render import blocks
 from engine.render.labels import (
     absent,
@@ -22,7 +23,7 @@ from engine.render.report.sections import report_section
 from engine.render.report.sections.acceptance import check_table, interval_methods
 from engine.render.styled_text import crop
 
-_LOSSLESS = ("adapter", "merged", "f16")
+_LOSSLESS = ("adapter", "merged", *GRAPH_FORMATS, "f16")
 """Rungs that store the same weights in another form; all others are quantizations."""
 _LADDER = (
     "The same holdout rows, asked again in every form the model takes on its way into the file. "
@@ -217,7 +218,10 @@ def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
 
 def _before(ladder: Sequence[VariantResult], at: int) -> str:
     """The form that this one was compared with: the last before it that should lose nothing and was asked all rows."""
-    before = (rung for rung in ladder[:at] if rung.name in _LOSSLESS)
+    # a graph leaves by itself: what follows is not made of it
+    before = (
+        rung for rung in ladder[:at] if rung.name in _LOSSLESS and rung.name not in GRAPH_FORMATS
+    )
     known = [rung.name for rung in before if rung.sampled_of is None]
     return known[-1] if known else "before"
 

@@ -1,0 +1,120 @@
+"""Asks an exported graph: `python -m engine.runtime.graph.worker REQUEST RESULT`, the JSON of its `client`.
+
+Needs nothing but the runtime, the tokenizer beside the graph, and numpy, as the programs of its users do. Each row that
+is done prints one line, the number of rows done.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from engine.files.reading import MOST_ANSWERS, read_json
+from engine.runtime.graph.files import INPUTS, ONNX, TOKENIZER, graph_file
+from engine.runtime.scoring.label_search import AnswerTree, Search, make_tree
+
+Logits = NDArray[np.float32]
+Run = Callable[[Sequence[int]], Logits]
+"""The tokens of a row to their logits, [tokens, vocabulary]."""
+
+
+def load(folder: Path, form: str, *, threads: int) -> Run:
+    """Return what runs the graph of a folder, in 32 bits where the graph leaves that open."""
+    path = graph_file(folder, form)
+    return _onnx(path, threads) if form == ONNX else _openvino(path, threads)
+
+
+def _onnx(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def run(tokens: Sequence[int]) -> Logits:
+        (logits,) = session.run(None, _inputs(tokens))
+        found: Logits = logits[0]
+        return found
+
+    return run
+
+
+def _openvino(path: Path, threads: int) -> Run:
+    import openvino
+
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.compile_model(path, "CPU", settings)
+
+    def run(tokens: Sequence[int]) -> Logits:
+        found: Logits = compiled(_inputs(tokens))[0][0]
+        return found
+
+    return run
+
+
+def _inputs(tokens: Sequence[int]) -> dict[str, NDArray[np.int64]]:
+    ids = np.array([tokens], dtype=np.int64)
+    return dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True))
+
+
+def answer(
+    run: Run, rows: Sequence[list[int]], answers: Sequence[list[int]], report: Callable[[int], None]
+) -> dict[str, Any]:
+    """Return the choice of each row, and whether the numbers of the graph were finite."""
+    tree, choices = make_tree(answers), []
+    for done, row in enumerate(rows, start=1):
+        search = Search(tree, distribution=True)
+        while wanted := search.wanted():
+            for number in wanted:
+                scores = [*_scores(run, row, tree, number)]
+                if not all(map(math.isfinite, scores)):
+                    return {"choices": [], "is_finite": False}
+                search.take(number, scores)
+        choices.append(asdict(search.choice))
+        report(done)
+    return {"choices": choices, "is_finite": True}
+
+
+def _scores(run: Run, row: list[int], tree: AnswerTree, number: int) -> Iterator[float]:
+    """Yield the log-probabilities that a search wants of a branch; the whole row is computed for them."""
+    path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
+    scored = tree.branches[number].scored
+    logits = run([*row, *tree.forced, *path])[-len(scored) :]
+    for place, tokens in zip(logits.astype(np.float64), scored, strict=True):
+        top = place.max()
+        normaliser = top + np.log(np.exp(place - top).sum())
+        yield from (float(place[token] - normaliser) for token in tokens)
+
+
+def _print_done(done: int) -> None:
+    sys.stdout.write(f"{done}\n")
+    sys.stdout.flush()
+
+
+def main(request: Path, result: Path) -> None:
+    """Answer the request file into the result file."""
+    asked = read_json(request, limit=MOST_ANSWERS)
+    folder = Path(asked["folder"])
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+
+    def read(texts: Sequence[str]) -> list[list[int]]:
+        return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+
+    rows = read(asked["prompts"])
+    run = load(folder, asked["form"], threads=asked["threads"])
+    found = answer(run, rows, read(asked["answers"]), _print_done)
+    result.write_text(json.dumps({**found, "token_ids": rows}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

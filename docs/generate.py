@@ -95,15 +95,15 @@ DEGRADED = """
 ## The verb itself
 
 `run`, `data`, `challenge` and `plan --probe` give up rights too, before their first stage and for good. They keep the
-system, this Python, the visible files of the recipe's project, what was allowed besides, and the caches of the hub to
-read; the store, the folder of the recipe (for the lock), its own caches and temporary files to write. They have no
-network. What a recipe names of the hub, of the package index or of a server comes through a process apart, which is
-started first: it has the network and the keys of hub and index, sees no file of the project, and fetches and asks
-only what the recipe names. It passes on the bytes of a connection; what they say, the key of a server among it, it
-cannot read over https. Where your environment sends a server's requests through a proxy, the network stays. `try`,
-`predict` and `serve` keep the model's folder to read, of `predict` the rows and the folder of `-o` besides, and have
-no network but, of `serve`, the port that it listens on. A program that calls the engine keeps its rights: its process
-is not ours to confine.
+system, this Python, the visible files of the recipe's project, what was allowed besides, the caches of the hub, your
+settings and your consent to read; the store, their own caches and temporary files to write. The lock, which stands
+beside the recipe, is written by a process apart that writes nothing else. They have no network. What a recipe names
+of the hub, of the package index or of a server comes through a process apart, which is started first: it has the
+network and the keys of hub and index, sees no file of the project, and fetches and asks only what the recipe names.
+It passes on the bytes of a connection; what they say, the key of a server among it, it cannot read over https. Where
+your environment sends a server's requests through a proxy, the network stays. `try`, `predict` and `serve` keep the
+model's folder to read, of `predict` the rows and the folder of `-o` besides, and have no network but, of `serve`, the
+port that it listens on. A program that calls the engine keeps its rights: its process is not ours to confine.
 
 What follows a run for a tracker or a message (`--track`, `--notify`) is started before that. It reads the run's
 events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it

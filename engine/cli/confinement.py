@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.compute.ranks import ONE, Ranks
-from engine.errors import EnvironmentProblem
+from engine.errors import EngineError, EnvironmentProblem
 from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import sources_at
 from engine.store.remote.place import SharedPlace
@@ -38,6 +38,8 @@ class Needs:
     """The processes that train one model: several talk over sockets."""
     shared: SharedPlace | None = None
     """A store that machines share."""
+    writes_lock: bool = False
+    """The lock beside the recipe may be written."""
 
 
 def add_unconfined(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +92,9 @@ def confine_run(
         # Rights are those of folders that are there; what cannot be made is reported when it is connected to.
         with suppress(OSError):
             shared.folder.mkdir(parents=True, exist_ok=True)
+    _make_key()
+    if needs.writes_lock:
+        _begin_writing(recipe.file)
     rights = rights_of_a_run(
         project=project_of(recipe.file, projects()).roots,
         reads=[
@@ -100,8 +105,7 @@ def confine_run(
             *([Path("~/.ray").expanduser()] if needs.ranks.ray else []),
             *([folder / recipe.extends] if recipe.extends else []),
         ],
-        # The lock stands beside the recipe.
-        writes=[root, folder, *([shared.folder] if shared and shared.folder else [])],
+        writes=[root, *([shared.folder] if shared and shared.folder else [])],
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )
@@ -167,10 +171,29 @@ def confine_asking(
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
         return
+    _make_key()
     rights = rights_of_a_run(
         project=(), reads=[*model, *reads], writes=[root, *writes], is_remote=False
     )
     _confine(rights, "the answer")
+
+
+def _begin_writing(recipe_file: Path) -> None:
+    """Start the process that writes the lock for this one. EnvironmentProblem X867."""
+    from engine.lock.apart import begin
+    from engine.lock.file import lock_path
+
+    held = ExitStack()
+    atexit.register(held.close)
+    begin(lock_path(recipe_file), held)
+
+
+def _make_key() -> None:
+    from engine.store.signature import prepare
+
+    # Whoever signs without one says what is missing.
+    with suppress(EngineError):
+        prepare()
 
 
 def require_trusted(recipe: Recipe, *, is_unconfined: bool) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from engine.cli.confinement import add_unconfined, confine_run
+from engine.cli.confinement import Needs, add_unconfined, confine_run
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
     add_flag,
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         tokens=not options.no_tokens,
     )
     root, warnings = store_and_warnings(options, warnings)
-    confine_run(options, recipe, root)
+    confine_run(options, recipe, root, Needs(writes_lock=options.repair_lock))
     log = root / "logs" / f"data-{os.getpid()}.log"
     as_json = options.format == "json"
     with others_to(log) as terminal:

@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         confine_run(options, recipe, root, Needs(ranks=ranks, shared=place))
         return serve_node(ranks, node)
     with followed(followers, root) as (events, not_followed), meeting(ranks):
-        confine_run(options, recipe, root, Needs(ranks=ranks, shared=place))
+        confine_run(options, recipe, root, Needs(ranks=ranks, shared=place, writes_lock=True))
         with others_to(log_file(root, "run")) as terminal:
             result = run_recipe(
                 recipe,

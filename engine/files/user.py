@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "slm-recipe"
+STORE_KEY: Final = "SLM_RECIPE_STORE_KEY_FILE"
+"""Variable that names the key of the stores, where machines share one."""
 
 
 def config_folder() -> Path:

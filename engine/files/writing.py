@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.files import leases
+from engine.files.reading import read_text
 
 _HAS_HANDLES: Final = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
 """Not on Windows, where folders are looked at by name instead."""
@@ -46,6 +47,19 @@ def write_text(path: Path, text: str, *, below: Path | None = None, durable: boo
     """
     with replacing(path, below=below, durable=durable) as stream:
         stream.write(text.encode("utf-8"))
+
+
+def replace_text(path: Path, text: str) -> bool:
+    """Have a file hold a text, on the disk when this returns; tell whether it had to be written. OSError.
+
+    A file that holds it is left as it is, with its time.
+    """
+    # Absent, or not readable: what is wrong with the folder shows when it is written.
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if read_text(path, follow=False) == text:
+            return False
+    write_text(path, text, durable=True)
+    return True
 
 
 @contextlib.contextmanager

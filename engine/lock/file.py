@@ -19,6 +19,7 @@ from engine.errors import DataError
 from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
 from engine.files.typed_json import Count, JsonTypeError, Scalar, Time, brief, brief_text, from_json
+from engine.lock.apart import apart_for
 from engine.lock.seal import key_of, opened, sealed
 
 SCHEMA = "lock.v1"
@@ -264,8 +265,9 @@ def read_lock(path: Path) -> Lock | None:
         DataError: the file cannot be read, is not JSON, is not a lock of this version, or is sealed with another key.
 
     """
+    apart = apart_for(path)
     try:
-        text = read_text(path)
+        text = read_text(path) if apart is None else apart.read()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -296,14 +298,8 @@ def write_lock(path: Path, lock: Lock) -> bool:
         raise OSError(
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
         )
-    try:
-        # the same lock is not written again, so that its time does not change with every run
-        if read_text(path, follow=False) == text:
-            return False
-    except (OSError, UnicodeDecodeError):
-        pass  # absent, or not readable: the caller has read it before
-    writing.write_text(path, text, durable=True)
-    return True
+    apart = apart_for(path)
+    return writing.replace_text(path, text) if apart is None else apart.write(text)
 
 
 def _text_for(path: Path, lock: Lock) -> str:

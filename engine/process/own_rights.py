@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from engine.files.user import cache_folder, config_folder, state_folder
+from engine.files.user import STORE_KEY, cache_folder, config_folder, state_folder
 from engine.process import policies
 from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import program
@@ -51,11 +51,11 @@ def rights_of_a_run(
     tops = [folder.resolve() for folder in project]
     read = [*("/etc", "/run"), *map(str, _visible(tops)), *(str(path.resolve()) for path in reads)]
     read += [one for path in reads for one in policies.linked(path.resolve())]
-    read += _named_by(CERTIFICATES, variables)
+    read += [*_named_by((*CERTIFICATES, STORE_KEY), variables), *_own_settings()]
     read += [str(home / name) for name in FETCHING] if is_remote else []
     read += map(str, _hub_caches(variables, home)) if reads_hub else []
-    hubs = () if reads_hub else _hub_folders(variables, home)
-    kept = [Path(tempfile.gettempdir()), *writes, *_own_folders(), *hubs]
+    hubs = _hub_folders(variables, home) if is_remote else ()
+    kept = [Path(tempfile.gettempdir()), *writes, *_own_cache(), *hubs]
     tools = [place for name in TOOLS if (tool := variables.get(name)) for place in _places(tool)]
     own = variables.get("LLAMA_CPP_DIR")
     # Children map their user into a namespace by files of /proc.
@@ -99,13 +99,20 @@ def _visible(tops: Iterable[Path]) -> Iterator[Path]:
             yield from (one for one in top.iterdir() if not one.name.startswith("."))
 
 
-def _own_folders() -> Iterator[Path]:
-    # A user without a home has none of them.
+def _own_cache() -> Iterator[Path]:
+    # A user without a home has none.
     with contextlib.suppress(RuntimeError):
-        for folder in (cache_folder(), state_folder(), config_folder()):
-            with contextlib.suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            yield folder
+        folder = cache_folder()
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield folder
+
+
+def _own_settings() -> Iterator[str]:
+    """Yield what is read of the user's own: consent and the key of the stores, settings; not the key that signs."""
+    with contextlib.suppress(RuntimeError):
+        yield str(state_folder())
+        yield from map(str, config_folder().glob("*.yaml"))
 
 
 def _hub_folders(variables: Mapping[str, str], home: Path) -> Iterator[Path]:

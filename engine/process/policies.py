@@ -135,8 +135,15 @@ BASELINE: Final = Policy(
     memory=Size(times=6, more=4 * GIB),
     file=Size(times=0, more=GIB),
 )
+LOCK_WRITER: Final = Policy(
+    name="the process that writes the lock",
+    reads="nothing more",
+    writes="the folder of the recipe",
+    memory=Size(times=0, more=2 * GIB),
+    file=Size(times=0, more=GIB),
+)
 POLICIES: Final = (
-    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, VLLM, TRAINING, BASELINE),
+    *(CONVERTER, QUANTIZER, LLAMA, GRAPH_CONVERTER, GRAPH, VLLM, TRAINING, BASELINE, LOCK_WRITER),
 )
 """git, whose rights `engine.review.git` says, and short questions to tools of the user's own stand apart."""
 

@@ -23,7 +23,6 @@ from engine.files import user
 from engine.files.reading import read_bytes
 from engine.store.key import canonical_json
 
-KEY_FILE: Final = "SLM_RECIPE_STORE_KEY_FILE"
 NAME: Final = "store.key"
 FIELD: Final = "signed"
 """Of a record: `by` names the key, `hmac` is over all other fields."""
@@ -52,6 +51,12 @@ def sign(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, FIELD: {"by": _name_of(key), "hmac": _hmac(key, kind, fields)}}
 
 
+def prepare() -> None:
+    """Make this user's key where there is none; a confined process can only read it. EnvironmentProblem E757."""
+    if _read(_place()) is None:
+        _make(_place())
+
+
 def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
     """Tell who wrote a record; without a key of the user's it is nobody here. EnvironmentProblem E757."""
     signed = record.get(FIELD)
@@ -70,7 +75,7 @@ def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
 
 
 def _place() -> Path:
-    named = os.environ.get(KEY_FILE)
+    named = os.environ.get(user.STORE_KEY)
     try:
         return Path(named) if named else user.state_folder() / NAME
     except RuntimeError as error:  # no home folder
@@ -87,8 +92,8 @@ def _read(place: Path) -> bytes | None:
     except FileNotFoundError:
         # a named key is shared with other machines: one that was made here would be another than
         # theirs
-        if KEY_FILE in os.environ:
-            raise _no_key(f"{KEY_FILE} names no file") from None
+        if user.STORE_KEY in os.environ:
+            raise _no_key(f"{user.STORE_KEY} names no file") from None
         return None
     except OSError as error:
         raise _no_key(error.strerror or str(error)) from error
@@ -143,7 +148,7 @@ def _no_key(why: str) -> EnvironmentProblem:
     return EnvironmentProblem.one(
         "E757",
         f"the key that your stores are signed with cannot be used: {why}",
-        hint=f"name a file of at least {SHORTEST} random bytes: {KEY_FILE}=FILE; or a folder that "
+        hint=f"name a file of at least {SHORTEST} random bytes: {user.STORE_KEY}=FILE; or a folder that "
         "can be written: XDG_STATE_HOME=FOLDER",
     )
 

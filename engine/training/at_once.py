@@ -21,13 +21,13 @@ from engine import errors
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.errors import EngineError, Problem, Severity, StageError
 from engine.files.reading import parse_json
+from engine.files.user import STORE_KEY
 from engine.process.idle import HangsError
 from engine.process.start import PIPE, Child, environment, module, start, working_folder
 from engine.store import Artifact, StageKey, product_key
-from engine.store.signature import KEY_FILE
 
 CHILD: Final = "engine.training.at_once_child"
-NEEDED: Final = (KEY_FILE, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
 """Variables that name the user's own folders: results are signed with the user's key there."""
 STDERR: Final = 2
 """The log of the run."""

@@ -46,6 +46,13 @@ print(json.dumps({
     "writes the project": tried(lambda: (project / "x").write_text("x")),
     "writes the store": tried(lambda: (store / "x").write_text("x")),
     "writes the home folder": tried(lambda: (home / ".bashrc").write_text("x")),
+    "reads the user's settings": tried((home / ".config/slm-recipe/settings.yaml").read_text),
+    "reads the key that signs": tried((home / ".config/slm-recipe/signing-key.pem").read_text),
+    "changes the user's settings": tried(
+        lambda: (home / ".config/slm-recipe/settings.yaml").write_text("projects: [/]")
+    ),
+    "reads the key of the stores": tried((home / ".local/state/slm-recipe/store.key").read_bytes),
+    "gives consent": tried(lambda: (home / ".local/state/slm-recipe/x.json").write_text("{}")),
     "writes its caches": tried(lambda: (home / ".cache" / "slm-recipe" / "x").write_text("x")),
     "writes temporary files": tried(lambda: tempfile.TemporaryFile().close()),
     "opens a socket": tried(lambda: socket.socket().close()),
@@ -63,6 +70,11 @@ EXPECTED: Mapping[str, str] = {
     "writes the project": "PermissionError",
     "writes the store": "done",
     "writes the home folder": "PermissionError",
+    "reads the user's settings": "done",
+    "reads the key that signs": "PermissionError",
+    "changes the user's settings": "PermissionError",
+    "reads the key of the stores": "done",
+    "gives consent": "PermissionError",
     "writes its caches": "done",
     "writes temporary files": "done",
     "opens a socket": "PermissionError",
@@ -76,9 +88,13 @@ def _found(kind: str) -> dict[str, str]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         home = Path(name) / "home"
         project, store = home / "project", home / "project" / ".recipe"
-        for folder in (store, home / ".ssh", home / "temporary"):
+        own, state = home / ".config/slm-recipe", home / ".local/state/slm-recipe"
+        for folder in (store, home / ".ssh", home / "temporary", own, state):
             folder.mkdir(parents=True)
-        for file in (project / "rows.csv", project / ".env", home / "allowed", home / ".ssh/id"):
+        for file in (
+            *(project / "rows.csv", project / ".env", home / "allowed", home / ".ssh/id"),
+            *(own / "settings.yaml", own / "signing-key.pem", state / "store.key"),
+        ):
             file.write_text("x")
         ended = subprocess.run(
             [sys.executable, "-P", "-c", TRIALS, str(project), str(store), kind],
@@ -143,3 +159,11 @@ def test_files_that_the_users_variables_name_are_read(tmp_path: Path) -> None:
     assert [str(one) in fetching.read for one in named] == [True, True]
     assert [str(one) in own.read for one in named] == [True, False]
     assert "relative" not in fetching.read
+
+
+def test_the_key_of_a_shared_store_is_read_wherever_it_is(tmp_path: Path) -> None:
+    variables = {"SLM_RECIPE_STORE_KEY_FILE": str(tmp_path / "key")}
+
+    own = rights_of_a_run(project=[], reads=[], writes=[], is_remote=False, variables=variables)
+
+    assert str(tmp_path / "key") in own.read

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EnvironmentProblem
+from engine.files.user import STORE_KEY
 from engine.store import signature
-from engine.store.signature import KEY_FILE, Origin, origin_of, sign
+from engine.store.signature import Origin, origin_of, sign
 
 RECORD = {"schema": "run.v1", "outcome": "accepted", "seconds": 1.5}
 
@@ -20,7 +21,7 @@ RECORD = {"schema": "run.v1", "outcome": "accepted", "seconds": 1.5}
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The state folder of a user who has no key yet."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.delenv(KEY_FILE, raising=False)
+    monkeypatch.delenv(STORE_KEY, raising=False)
     return tmp_path / "state" / "slm-recipe"
 
 
@@ -86,7 +87,7 @@ def test_machines_that_share_a_key_share_results(
 ) -> None:
     key = tmp_path / "team.key"
     key.write_text("a secret of the team, long enough for a key\n", encoding="utf-8")
-    monkeypatch.setenv(KEY_FILE, str(key))
+    monkeypatch.setenv(STORE_KEY, str(key))
 
     signed = sign("run", RECORD)
     be_another_user(monkeypatch, tmp_path)
@@ -100,7 +101,7 @@ def test_a_key_that_cannot_be_used_is_reported_and_never_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
 ) -> None:
     key = tmp_path / "team.key"
-    monkeypatch.setenv(KEY_FILE, str(key))
+    monkeypatch.setenv(STORE_KEY, str(key))
     match harm:
         case "short":
             key.write_bytes(b"short")
@@ -111,7 +112,7 @@ def test_a_key_that_cannot_be_used_is_reported_and_never_replaced(
         case "huge":
             key.write_bytes(bytes(range(256)) * 100)
         case "no home":
-            monkeypatch.delenv(KEY_FILE)
+            monkeypatch.delenv(STORE_KEY)
             monkeypatch.delenv("XDG_STATE_HOME")
             monkeypatch.setattr(
                 Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home"))

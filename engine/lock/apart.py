@@ -1,0 +1,105 @@
+"""A process apart that alone writes the lock beside a recipe, for a verb that has given its project up.
+
+The folder of a recipe is often the top of a repository: whoever may write there may write its hooks and its rows. This
+process writes one file and reads nothing else; what it is asked for comes from the run, whose result a lock is.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import EnvironmentProblem
+from engine.files.reading import parse_json
+from engine.process import start as processes
+from engine.process.policies import LOCK_WRITER, rights_of
+from engine.process.start import Child, module
+
+WRITER: Final = "engine.lock.writing_apart"
+
+
+@dataclass(slots=True, kw_only=True)
+class LockProcess:
+    """The process, as the one that it works for sees it."""
+
+    lock: Path
+    """Absolute, as it was written."""
+    child: Child
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def read(self) -> str:
+        """Return the text of the lock. OSError, UnicodeDecodeError as of a file."""
+        found: str = self._ask({"read": True})
+        return found
+
+    def write(self, text: str) -> bool:
+        """Have the lock hold a text; tell whether it was written. OSError as of a file."""
+        found: bool = self._ask({"write": text})
+        return found
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        with self._turn:
+            try:
+                self.child.send(f"{json.dumps(request)}\n")
+                line = self.child.line()
+            except BrokenPipeError:
+                line = ""
+        if not line:
+            raise OSError(errno.EPIPE, "the process that writes it has ended", self.lock.name)
+        found = parse_json(line)
+        if "answer" in found:
+            return found["answer"]
+        number, words = found["failed"]
+        if number is None:
+            raise UnicodeDecodeError("utf-8", b"", 0, 1, words)
+        raise OSError(number, words, self.lock.name)
+
+
+class _Begun:
+    """The one of this process, if any."""
+
+    process: LockProcess | None = None
+
+
+def apart_for(lock: Path) -> LockProcess | None:
+    """Return the process that reads and writes this lock in the place of this one."""
+    found = _Begun.process
+    return found if found is not None and found.lock == _absolute(lock) else None
+
+
+def begin(lock: Path, held: ExitStack) -> None:
+    """Start it; it ends with `held`, and with this process. EnvironmentProblem X867."""
+    place, command = _absolute(lock), module(WRITER)
+    command = command(str(place))
+    try:
+        child = processes.start(
+            command,
+            folder=held.enter_context(processes.working_folder()),
+            variables=processes.environment(),
+            out=processes.PIPE,
+            errors=processes.DEVNULL,
+            given=processes.PIPE,
+            rights=rights_of(LOCK_WRITER, command, writes=(place.parent,)),
+        )
+    except OSError as error:
+        raise EnvironmentProblem.one(
+            "X867", f"the process that writes the lock cannot be started: {error.strerror}"
+        ) from error
+    # Not by a signal: once this process is confined, it may not send one.
+    held.callback(child.end_input)
+    _Begun.process = LockProcess(lock=place, child=child)
+    held.callback(_forget)
+
+
+def _forget() -> None:
+    _Begun.process = None
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))  # as written: resolving would follow a link

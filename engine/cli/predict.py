@@ -120,7 +120,7 @@ def _answered(
         rows = RowFile.of(
             path, model, format_=given, template=options.input, encoding=options.encoding
         )
-        return answer_rows(rows, model, asking)
+        return answer_rows(replace(rows, may_be_empty=options.file == "-"), model, asking)
     except DataError as error:
         raise DataError([_for_command_line(problem) for problem in error.problems]) from None
 

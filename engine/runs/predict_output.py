@@ -128,8 +128,10 @@ def _write_parquet(
         made = pa.table(table, schema=writer.schema if writer else None)
         writer = writer or parquet.ParquetWriter(stream, _nullable(pa, made.schema))
         writer.write_table(made.cast(writer.schema))
-    if writer is not None:
-        writer.close()
+    if writer is None:
+        none: Any = pa.table({name: [] for name in columns})
+        writer = parquet.ParquetWriter(stream, _nullable(pa, none.schema))
+    writer.close()
 
 
 def _nullable(pa: Any, schema: Any) -> Any:

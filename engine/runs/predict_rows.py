@@ -121,6 +121,8 @@ class RowFile:
     path: Path
     source: Source
     template: Template
+    may_be_empty: bool = False
+    """It came through a pipe, in which no rows are none; a file without any is more often a failed download."""
 
     @classmethod
     def of(
@@ -146,7 +148,11 @@ class RowFile:
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows. DataError as `read_rows`."""
-        return read_rows(self.path, self.source)
+        try:
+            yield from read_rows(self.path, self.source)
+        except DataError as error:
+            if not self.may_be_empty or {one.code for one in error.problems} != {"D321"}:
+                raise
 
     def question(self, row: Row) -> str | None:
         """Return the text of a row; None where a column that it is made of is blank."""

@@ -131,6 +131,53 @@ def test_pipes_carry_json_lines_and_blank_rows_have_no_answer(
     assert outcome.err == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (b"", ()),
+        (b"\n", ()),
+        (b"id,text\n", ("--read-as", "csv")),
+        (b"", ("--keep-counts", "counts.json")),
+    ],
+)
+def test_a_pipe_without_rows_is_answered_with_none(
+    finished: Project, monkeypatch: pytest.MonkeyPatch, given: bytes, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+
+    outcome = finished.run("predict", NAME, "-", *words)
+
+    assert (outcome.code, outcome.out) == (0, ""), outcome.err
+    assert outcome.err.startswith("0 rows, ")
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_of_a_pipe_without_rows_a_file_is_written_that_can_be_read(
+    finished: Project, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    output = finished.folder / f"out.{suffix}"
+
+    outcome = finished.run("predict", NAME, "-", "-o", str(output))
+
+    assert outcome.code == 0, outcome.err
+    if suffix == "parquet":
+        assert pq.read_table(output).to_pylist() == []
+    else:
+        right = {"jsonl": "", "csv": "prediction,probability\n"}
+        assert output.read_text("utf-8") == right[suffix]
+
+
+def test_a_file_without_rows_is_no_pipe(finished: Project) -> None:
+    rows = finished.folder / "new.jsonl"
+    rows.touch()
+
+    outcome = finished.run("predict", NAME, str(rows))
+
+    assert outcome.code == 3
+    assert "D321" in outcome.err
+
+
 @pytest.mark.thorough
 def test_less_sure_than_the_bound_is_no_answer(finished: Project) -> None:
     rows = write_csv(finished.folder / "new.csv", ["a lovely film", "a dull film"])

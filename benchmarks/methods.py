@@ -52,6 +52,12 @@ class Bench:
     sources: Sources
     command: results.Command
     backend: str = "trl"
+    part: float = 1.0
+    """Of the rows and tokens that a method is measured with."""
+
+    def some(self, count: int) -> int:
+        """Return how many of `count` rows or tokens are used."""
+        return max(4, round(count * self.part))
 
     def rows(self, name: str, rows: Sequence[Row]) -> dict[str, str]:
         """Write rows into a file, and return it as a source of a recipe."""
@@ -104,7 +110,7 @@ def scratch(bench: Bench) -> Iterator[str]:
         "method": {
             "kind": "full",
             "packing": True,
-            "tokens": 1_600_000,
+            "tokens": bench.some(1_600_000),
             "learning_rate": 2e-3,
             "batch_size": 8,
             "max_length": 128,
@@ -139,9 +145,9 @@ def packing(bench: Bench) -> Iterator[str]:
                 "data": {"sources": [source], "checks": {"leakage": "warn"}},
                 "splits": {
                     "by": "random",
-                    "train": 1600,
-                    "validation": 40,
-                    "holdout": 200,
+                    "train": bench.some(1600),
+                    "validation": bench.some(40),
+                    "holdout": bench.some(200),
                     "seed": SEED,
                 },
                 "baselines": [],
@@ -175,7 +181,12 @@ def preference(bench: Bench) -> Iterator[str]:
                     "sources": [source],
                     "checks": {"truncation": "drop", "leakage": "drop", "duplicates": "drop"},
                 },
-                "splits": {"train": 300, "validation": 30, "holdout": 300, "seed": SEED},
+                "splits": {
+                    "train": bench.some(300),
+                    "validation": bench.some(30),
+                    "holdout": bench.some(300),
+                    "seed": SEED,
+                },
                 "baselines": ["longer_answer", "untouched"],
                 "stop_if_baseline_passes": False,
                 "method": {
@@ -218,9 +229,9 @@ def replay(bench: Bench) -> Iterator[str]:
                 "data": {"sources": [source], "checks": {"leakage": "warn"}, **data},
                 "splits": {
                     "by": "random",
-                    "train": 180,
-                    "validation": 10,
-                    "holdout": 40,
+                    "train": bench.some(180),
+                    "validation": bench.some(10),
+                    "holdout": bench.some(40),
                     "seed": SEED,
                 },
                 "baselines": ["zero_shot"],
@@ -378,13 +389,19 @@ def main(words: Sequence[str] | None = None, command: results.Command | None = N
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("--data", type=Path, default=DATA, help="as in results.py")
     parser.add_argument("--work", type=Path, default=ROOT / ".recipe" / "methods")
+    parser.add_argument(
+        "--part", type=float, default=1.0, help="of the rows and tokens: quicker, and less sure"
+    )
     options = parser.parse_args(words)
     folder = (options.work / options.method).resolve()
     bench = Bench(
         folder=folder,
         sources=Sources(data=options.data, packages=folder / "packages"),
         command=command or results.engine_command,
+        part=options.part,
     )
+    if options.part != 1:
+        sys.stdout.write(f"with {options.part:g} of the rows and tokens\n")
     for line in METHODS[options.method](bench):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -104,21 +104,37 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
 
 
 def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
-    """Whether a teacher that is no better than a cheap baseline ends the run."""
-    found = teacher(artifacts)
-    is_asked = recipe.teacher is not None and recipe.teacher.stop_if_teacher_is_no_better
-    if found is None or found.is_better or not is_asked:
+    """Whether a teacher that is no better than a cheap baseline ends the run, or one with no answer to learn."""
+    found, asked = teacher(artifacts), recipe.teacher
+    if found is None or asked is None:
         return None
-    return Stop(outcome=TEACHER_NO_BETTER, code=ExitCode.REFUSED, why=no_better(found))
+    if not found.is_better and asked.stop_if_teacher_is_no_better:
+        return Stop(outcome=TEACHER_NO_BETTER, code=ExitCode.REFUSED, why=no_better(found))
+    # soft targets are learned of the labelled rows too
+    is_lost = not found.kept and asked.soft is None
+    return (
+        _nothing_added("answer of the teacher", found.refused or found.left_out)
+        if is_lost
+        else None
+    )
 
 
 def _review_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
-    """Whether too few synthetic rows were reviewed, or too many of them are wrong."""
+    """Whether there are no synthetic rows, too few were reviewed, or too many of them are wrong."""
     found, bounds = synthetic(artifacts), recipe.acceptance.synthetic
+    if found is not None and not found.kept:
+        return _nothing_added("synthetic row", found.refused)
     if found is None or bounds is None:
         return None
     why = why_not_reviewed(found, bounds)
     return Stop(outcome=NOT_REVIEWED, code=ExitCode.REFUSED, why=why) if why else None
+
+
+def _nothing_added(what: str, refused: Mapping[str, int]) -> Stop:
+    """Without a row that was asked for, the run would be another one than its recipe says."""
+    reasons = ", ".join(f"{count:,} {why}" for why, count in refused.items())
+    why = f"no {what} is left to learn from ({reasons or 'none was asked for'})"
+    return Stop(outcome=NOTHING_ADDED, code=ExitCode.REFUSED, why=why)
 
 
 def no_better(found: TeacherResult) -> str:
@@ -133,6 +149,8 @@ def no_better(found: TeacherResult) -> str:
     )
 
 
+NOTHING_ADDED = "nothing_added"
+"""The outcome of a run whose teacher or writer left no row to learn from."""
 TEACHER_NO_BETTER = "teacher_no_better"
 """The outcome of a run whose teacher does not beat a cheap baseline."""
 INTERRUPTED = "interrupted"

@@ -97,8 +97,8 @@ class Report(ShownInNotebooks):
     recipe_name: str
     description: str
     outcome: str
-    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `not_reviewed`, `teacher_no_better`, `failed`,
-    `interrupted` or `stopped` (`--until`)."""
+    """`accepted`, `refused`, `inconclusive`, `baseline_passes`, `not_reviewed`, `nothing_added`,
+    `teacher_no_better`, `failed`, `interrupted` or `stopped` (`--until`)."""
     summary: str
     """One sentence."""
     next_steps: tuple[str, ...]

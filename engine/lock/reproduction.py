@@ -225,6 +225,7 @@ def _why_unfinished(run: RepeatedRun) -> str:
         "interrupted": "the run was interrupted",
         "baseline_passes": "a baseline passes, so nothing was trained",
         "not_reviewed": "people have not looked at enough synthetic rows, so nothing was trained",
+        "nothing_added": "no row that another model was asked for is left, so nothing was trained",
         "teacher_no_better": "the teacher is no better than a cheap baseline, so nothing was trained",
     }.get(run.outcome, run.outcome)
 

@@ -263,6 +263,7 @@ def _summary(facts: ReportInputs) -> str:
         "interrupted": f"the run was interrupted: {why}",
         flow.TEACHER_NO_BETTER: f"nothing was trained: {why}",
         flow.NOT_REVIEWED: f"nothing was trained: {why}",
+        flow.NOTHING_ADDED: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
     }[facts.state.outcome]
 
@@ -282,7 +283,7 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
             *_exports(facts),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
-    if facts.state.outcome in (flow.TEACHER_NO_BETTER, flow.NOT_REVIEWED):
+    if facts.state.outcome in (flow.TEACHER_NO_BETTER, flow.NOT_REVIEWED, flow.NOTHING_ADDED):
         return _steps_before_training(facts)
     return (f"recipe plan {shown}",)
 
@@ -296,6 +297,13 @@ def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
     found = flow.synthetic(facts.state.artifacts)
+    if facts.state.outcome == flow.NOTHING_ADDED:
+        if found is not None and not found.kept:
+            return (
+                f"recipe synthetic {shown} --refused",
+                "change the prompt, or name another model",
+            )
+        return ("give the teacher other rows, lower its keep.confidence, or name another one",)
     if found is None or found.review is None:
         return (f"recipe synthetic {shown}",)
     write = () if found.review.is_there else (f"recipe synthetic {shown} --review",)

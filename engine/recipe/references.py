@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import RecipeError
+from engine.errors import RecipeError, StageError
 from engine.recipe.asked_models import asked_models, written_models
 from engine.recipe.model import (
     Baseline,
@@ -104,6 +104,19 @@ def layer_numbers(keep: str | int | Sequence[int], count: int) -> list[int]:
     if isinstance(keep, str):
         return list(range(0, count, STEPS[keep]))
     return list(range(keep)) if isinstance(keep, int) else list(keep)
+
+
+def kept_layers(keep: str | int | Sequence[int], count: int) -> list[int]:
+    """Return the numbers of the layers of `count` that are kept. StageError X741 for one that is not there."""
+    wanted = layer_numbers(keep, count)
+    if wanted[-1] >= count:
+        raise StageError.one(
+            "X741",
+            f"the base model has {count} layers, numbered from 0: there is no layer {wanted[-1]}",
+            path="base_model.keep_layers",
+            hint=f"name layers up to {count - 1}",
+        )
+    return wanted
 
 
 def layers_in_words(keep: str | int | tuple[int, ...]) -> str:

@@ -34,6 +34,7 @@ _OUTCOMES = {
     "inconclusive": ("INCONCLUSIVE", Status.INCONCLUSIVE),
     "baseline_passes": ("NO TRAINING NEEDED", Status.WARN),
     "not_reviewed": ("NOT REVIEWED", Status.FAIL),
+    "nothing_added": ("NOTHING TO LEARN", Status.FAIL),
     "teacher_no_better": ("TEACHER NO BETTER", Status.FAIL),
     "failed": ("FAILED", Status.FAIL),
 }

@@ -1,4 +1,4 @@
-"""Whether the base model has what a method names: its layers, and the modules with a rank of their own.
+"""Whether the base model has what a method names: its layers, and its modules.
 
 Asked before training: trainers pass over a module that they do not find, and fail late where a layer is missing. A plan
 asks it of what is known of the base model (`engine.estimate.fit`), training of the weights themselves.
@@ -21,7 +21,7 @@ MATRIX = 2
 def refuse_unfit(method: Method, base: Path) -> None:
     """StageError X730 for layers, X731 for modules that the base model in the folder `base` does not have."""
     found = list(_lacking_layers(method, _layer_count(base)))
-    if method.ranks:
+    if _named(method):
         found += _lacking_modules(method, _modules(base))
     if found:
         raise StageError(found)
@@ -69,14 +69,22 @@ def _modules(base: Path) -> frozenset[str]:
 
 def _lacking_modules(method: Method, known: frozenset[str]) -> Iterator[Problem]:
     whole = any("." in one for one in known)
-    for name, _ in method.ranks:
+    for at, name in _named(method):
         # Of what has no full names the last part alone can be looked up.
         wanted = name if whole else name.rpartition(".")[2]
         if not any(f".{one}".endswith(f".{wanted}") for one in known):
             near = nearest(name, sorted({one.rpartition(".")[2] for one in known}))
             yield Problem(
                 code="X731",
-                message=f"the base model has no module `{name}`, for which a rank is given",
-                path=f"method.ranks.{name}",
-                hint=f"did you mean `{near}`?" if near else "delete the line",
+                message=f"the base model has no module `{name}`",
+                path=at,
+                hint=f"did you mean `{near}`?" if near else "delete it",
             )
+
+
+def _named(method: Method) -> list[tuple[str, str]]:
+    """Return the modules that a method names, each after where it does."""
+    targets = () if isinstance(method.target_modules, str) else method.target_modules
+    return [("method.target_modules", one) for one in targets] + [
+        (f"method.ranks.{name}", name) for name, _ in method.ranks
+    ]

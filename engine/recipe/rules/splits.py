@@ -321,6 +321,30 @@ def all_means_what_is_there(recipe: FilledText) -> Problems:
 
 
 @rule("splits")
+def splits_are_not_empty(recipe: FilledText) -> Problems:
+    """R464: no row to train on, or none to judge by.
+
+    Without training rows nothing is learned, and without a holdout nobody knows what was. Only validation may be 0.
+
+    Fix: Give the split some rows; `recipe run --until data` and `--until baseline` end before anything is trained.
+
+    Wrong:
+        splits:
+          train: ▸0
+
+    Right:
+        splits:
+          train: 400
+    """
+    for name in ("train", "holdout"):
+        if recipe["splits"].get(name) == 0 and not (
+            name == "holdout" and recipe["splits"]["folds"]
+        ):
+            message = f"{name} has no row"
+            yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
+
+
+@rule("splits")
 def something_is_left(recipe: FilledText) -> Problems:
     """R265: rows are left to train on.
 

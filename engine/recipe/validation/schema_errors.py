@@ -68,7 +68,7 @@ class _Broken:
 
 def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
     """Yield what one validation error means: one error for each key or item at fault."""
-    # `oneOf` fails as a whole; a person wants to know what is wrong in the form that was meant.
+    # A choice fails as a whole; a person wants to know what is wrong in the form that was meant.
     chosen = list(_chosen(error))
     if chosen:
         for inner in chosen:
@@ -84,24 +84,28 @@ def schema_errors(error: ValidationError) -> Iterator[SchemaError]:
         value=error.instance,
         beside=str(above[above.index("dependentSchemas") + 1]) if is_dependent else "",
     )
-    yield from _WORDS.get(broken.word, _wrong_form)(broken)
+    # A refusal without words would be none: the recipe would pass as valid.
+    yield from list(_WORDS.get(broken.word, _wrong_form)(broken)) or _wrong_form(broken)
 
 
 def _chosen(error: ValidationError) -> Iterator[ValidationError]:
     """Yield the errors of the one form among several that a value of its type can only mean.
 
-    A mapping where one form is a mapping, a number where one is a number.
+    A mapping where one form is a mapping, a list where one is a list, a number where one is a number.
     """
     forms: Any = error.validator_value
-    if error.validator != "oneOf" or "required" in forms[0]:
+    if error.validator not in ("oneOf", "anyOf") or _only_names_keys(forms):
         return
-    # `true` is an int in Python, and no number in JSON.
-    is_number = isinstance(error.instance, int | float) and not isinstance(error.instance, bool)
-    name = "object" if isinstance(error.instance, Mapping) else "number" if is_number else ""
+    name = next((name for kind, name in _FORMS if isinstance(error.instance, kind)), "")
     types = [form.get("type") for form in forms]
     if name in types:
         meant = types.index(name)
         yield from (inner for inner in error.context or () if inner.schema_path[0] == meant)
+
+
+def _only_names_keys(forms: Any) -> bool:
+    """Whether the forms of a choice only say which of several keys a mapping has to have."""
+    return all(form.keys() == {"required"} for form in forms)
 
 
 def show(value: object) -> str:
@@ -205,10 +209,10 @@ def _repeated(broken: _Broken) -> Iterator[SchemaError]:
 
 
 def _not_exactly_one(broken: _Broken) -> Iterator[SchemaError]:
-    names = [name for choice in broken.rule for name in choice.get("required", ())]
-    if not names:
+    if not _only_names_keys(broken.rule):
         yield _none_of_the_forms(broken)
     elif isinstance(broken.value, Mapping):
+        names = [name for choice in broken.rule for name in choice["required"]]
         given = [name for name in names if name in broken.value]
         has = f"has {_list(given)}" if given else "has none of them"
         yield broken.error("R111", f"needs exactly one of {_list(names)}; {has}", at_key=True)
@@ -239,12 +243,21 @@ def _lacks_companion(broken: _Broken) -> Iterator[SchemaError]:
 
 
 def _excluded(broken: _Broken) -> Iterator[SchemaError]:
-    """Say what `not: {required: […]}` beside a key means: the two exclude each other."""
-    for name in broken.rule.get("required", ()):
-        message = f"`{name}` does not go with `{broken.beside}`"
-        yield broken.error("R112", message, name, at_key=True)
+    """Say what `not: {required: […]}` means, beside a key or alone: keys that exclude each other."""
+    for form in broken.rule.get("anyOf", [broken.rule]):
+        *others, name = form["required"]
+        if isinstance(broken.value, Mapping) and set(form["required"]) <= set(broken.value):
+            message = f"`{name}` does not go with `{broken.beside or others[0]}`"
+            yield broken.error("R112", message, name, at_key=True)
 
 
+_FORMS: Final = (
+    # `true` is an int in Python, and no number in JSON.
+    (bool, "boolean"),
+    (Mapping, "object"),
+    (list, "array"),
+    (int | float, "number"),
+)
 _RANGES: Final = {
     "minimum": "at least",
     "maximum": "at most",

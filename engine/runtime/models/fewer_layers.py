@@ -13,26 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import StageError
-from engine.recipe.references import layer_numbers
+from engine.recipe.references import kept_layers
 from engine.runtime.models.weights import weight_files
 
 _LAYER: Final = re.compile(r"^(?P<before>.*?(?:layers|blocks|h)\.)(?P<number>\d+)(?P<rest>\..+)$")
 _BETWEEN_LAYERS: Final = ("num_kv_shared_layers", "mlp_only_layers")
 """Settings by which a layer leans on the number of another one."""
 _WEIGHTS: Final = (".safetensors", ".safetensors.index.json")
-
-
-def kept_layers(keep: str | int | Sequence[int], count: int) -> list[int]:
-    """Return the numbers of the layers of `count` that are kept. StageError X741 for one that is not there."""
-    wanted = layer_numbers(keep, count)
-    if wanted[-1] >= count:
-        raise StageError.one(
-            "X741",
-            f"the base model has {count} layers, numbered from 0: there is no layer {wanted[-1]}",
-            path="base_model.keep_layers",
-            hint=f"name layers up to {count - 1}",
-        )
-    return wanted
 
 
 def write_fewer_layers(

@@ -125,6 +125,21 @@ def test_rows_are_reviewed_compared_and_asked_for_once(here: Project, served: Se
     assert outcome.code == 1 or lock["accepted"]["synthetic"]["rows"] == synthetic["kept"]
 
 
+def test_a_run_whose_rows_are_all_refused_ends_before_training(
+    here: Project, served: Service
+) -> None:
+    served.answer = lambda _body: "no row at all"
+    with_synthesis(here, served, rows=6)
+    outcome = here.run("run", "recipe.yaml")
+    found = found_in(here)
+    shown = here.run("synthetic", "recipe.yaml", "--refused")
+
+    assert (outcome.code, found["outcome"]) == (1, "nothing_added"), outcome.err
+    assert "no synthetic row is left to learn from (6 " in found["summary"]
+    assert found["training"] is None
+    assert shown.code == 0, shown.err
+
+
 class Counting(Service):
     """Counts four letters as a token."""
 
@@ -205,7 +220,7 @@ def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:
     outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
     synthetic = found_in(here)["synthetic"]
 
-    assert outcome.code == 0, outcome.err
+    assert (outcome.code, found_in(here)["outcome"]) == (1, "nothing_added"), outcome.err
     assert synthetic["asked"] == 6
     assert sum(synthetic["refused"].values()) + synthetic["kept"] == 6
     assert synthetic["cost"] is None

@@ -137,6 +137,21 @@ def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
     assert found_in(project)["teacher"]["asked"] > 30
 
 
+def test_a_teacher_whose_answers_are_all_refused_ends_the_run_before_training(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with serving(Service(answer=lambda _body: "neither of them")) as service:
+        with_teacher(project, endpoint(service))
+        outcome = project.run("run", str(project.recipe))
+    found = found_in(project)
+
+    assert (outcome.code, found["outcome"]) == (1, "nothing_added"), outcome.err
+    assert "no answer of the teacher is left to learn from" in found["summary"]
+    assert found["training"] is None
+
+
 def test_rows_near_the_holdout_or_known_already_are_left_out_and_counted(
     project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +185,7 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     with_teacher(
         project,
         {"path": "base", "name": "self"},
-        keep={"confidence": {"min": 1.0}},
+        keep={"confidence": {"min": 0.999}},
         inputs={"rows": 25},
     )
     project.edit(
@@ -201,7 +216,7 @@ def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     ]
     assert teacher["left_out"]["more than are asked"] > 0
     assert teacher["refused"]["below the confidence"] + teacher["kept"] == 25
-    assert teacher["confidence"][-1]["confidence"] == 1.0
+    assert teacher["confidence"][-1]["confidence"] == 0.999
     assert teacher["cost"] is None
 
 

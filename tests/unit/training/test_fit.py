@@ -30,6 +30,7 @@ def base(tmp_path: Path) -> Path:
             "method.train_only.layers",
         ),
         ({"ranks": (("q_prj", 4),)}, "X731", "method.ranks.q_prj"),
+        ({"target_modules": ("q_proj", "v_prj")}, "X731", "method.target_modules"),
     ],
 )
 def test_what_the_base_model_does_not_have_is_refused(

@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import StageError
-from engine.runtime.models.fewer_layers import kept_layers, write_fewer_layers
+from engine.recipe.references import kept_layers
+from engine.runtime.models.fewer_layers import write_fewer_layers
 from engine.runtime.models.load import load_model
 
 

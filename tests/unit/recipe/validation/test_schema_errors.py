@@ -35,8 +35,8 @@ PLACES = {
 """Each schema once: some stand at many places."""
 
 
-def _said(schema: Any, value: Any) -> list[list[SchemaError]]:
-    """Return what is said of each error of a value."""
+def _errors_of(schema: Any, value: Any) -> list[list[SchemaError]]:
+    """Return the errors that are shown for each broken rule."""
     check = validator({**schema, "$defs": recipe_schema()["$defs"]})
     return [list(schema_errors(error)) for error in check.iter_errors(value)]
 
@@ -52,19 +52,19 @@ def test_every_refusal_has_words(place: str) -> None:
     name, schema = PLACES[place]
     silent = {}
     for value in (*ODD, _every_key(schema)):
-        said = _said(schema, value)
-        errors = [one for error in said for one in error]
+        shown = _errors_of(schema, value)
+        errors = [one for error in shown for one in error]
         # of a value of the wrong type nothing else is shown
         mistyped = {one.path for one in errors if one.code == "R106"}
         words = [one.message for one in errors if one.code == "R106" or one.path not in mistyped]
-        if not all(said) or "something else" in str(words):
+        if not all(shown) or "something else" in str(words):
             silent[str(value)[:40]] = words
 
     assert silent == {}, name
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "shown"),
     [
         ("keep_layers", "every_fourth", "must be every_second, every_third, `first: N`"),
         ("keep_layers", [], "must list at least 1, lists 0"),
@@ -73,9 +73,9 @@ def test_every_refusal_has_words(place: str) -> None:
         ("scratch", {}, "`keep_layers` does not go with `scratch`"),
     ],
 )
-def test_layers_that_are_kept_are_layers(key: str, value: Any, said: str) -> None:
+def test_layers_that_are_kept_are_layers(key: str, value: Any, shown: str) -> None:
     written = {"path": "model", "keep_layers": [0], key: value}
 
-    found = _said(expand(recipe_schema()["properties"]["base_model"]), written)
+    found = _errors_of(expand(recipe_schema()["properties"]["base_model"]), written)
 
-    assert any(one.message.startswith(said) for error in found for one in error)
+    assert any(one.message.startswith(shown) for error in found for one in error)

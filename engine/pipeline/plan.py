@@ -381,6 +381,9 @@ class _Planner:
             rows = None
         else:
             rows = counted_rows(self.recipe, self.store, data, self.inputs.base_model)
+        if rows is None and self.inputs.nominal:
+            # its sizes are rows, whatever a model adds to them
+            rows = int(self.recipe.splits.train), int(self.recipe.splits.validation)
         if rows is None:
             return None
         train, validation = rows

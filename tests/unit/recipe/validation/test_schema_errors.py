@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -10,7 +10,7 @@ from engine.recipe.patterns import validator
 from engine.recipe.validation.schema import expand, recipe_schema, walk
 from engine.recipe.validation.schema_errors import SchemaError, schema_errors
 
-ODD = (
+ODD: Final[tuple[Any, ...]] = (
     None,
     True,
     -1,

@@ -1,8 +1,10 @@
-"""What a change of a recipe with a sweep runs again, although no one knows yet which setting is chosen."""
+"""What a change runs again, although no one knows yet which setting is chosen, or which rows a model adds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import pytest
 
 from engine.review.file_tree import Disk
 from engine.review.review import review
@@ -15,8 +17,10 @@ VALID = EXAMPLES / "valid"
 AFTER = ("compile", "train", "evaluate", "gate", "merge", "quantize", "verify", "report")
 
 
-def reruns(folder: Path, edits: list[tuple[str, str]]) -> tuple[str, ...]:
-    text = (VALID / "sweep.yaml").read_text("utf-8")
+def reruns(
+    folder: Path, edits: list[tuple[str, str]], recipe: str = "sweep.yaml"
+) -> tuple[str, ...]:
+    text = (VALID / recipe).read_text("utf-8")
     sides = []
     assert all(before in text for before, _ in edits)
     for name in ("old", "new"):
@@ -49,3 +53,23 @@ def test_what_changes_nothing_runs_nothing(tmp_path: Path) -> None:
     described = "name: tickets\ndescription: of the help desk"
 
     assert reruns(tmp_path, [("name: tickets", described)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "edit", "first"),
+    [
+        ("synthesis.yaml", ("min: 0.6}", "min: 0.7}"), "gate"),
+        ("synthesis.yaml", ("kind: lora", "kind: lora, epochs: 9"), "compile"),
+        ("synthesis.yaml", ("max_share: 0.4", "max_share: 0.3"), "synthesize"),
+        ("soft_targets.yaml", ("min: 0.5", "min: 0.6"), "gate"),
+        ("soft_targets.yaml", ("targets: soft", "targets: soft\n  weight: 0.7"), "compile"),
+    ],
+)
+def test_rows_that_a_model_adds_hide_nothing(
+    recipe: str, edit: tuple[str, str], first: str, tmp_path: Path
+) -> None:
+    found = reruns(tmp_path, [edit], recipe)
+
+    assert found[0] == first
+    assert found[-1] == "report"
+    assert "gate" in found

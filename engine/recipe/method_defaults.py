@@ -45,7 +45,7 @@ _GAMMA: Final = 0.5
 """Of SimPO; with beta 2 a quarter of it, within what its paper recommends (Meng et al. 2024)."""
 RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
 """Keys whose defaults decide how much is learned."""
-_BATCH: Final = 8
+USUAL_BATCH: Final = 8
 _LEAST, _MOST = 200, 2000
 """Steps that few rows get at least, and many at most."""
 
@@ -107,10 +107,10 @@ def _rate_of_a(rate: MethodDefault) -> MethodDefault:
 
 def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
     micro = written.get("micro_batch_size")
-    batch = _BATCH if not micro else micro * max(1, -(-_BATCH // micro))
+    batch = USUAL_BATCH if not micro else micro * max(1, -(-USUAL_BATCH // micro))
     why = "small batches give more steps from few rows"
-    if batch != _BATCH:
-        why = f"{_BATCH} rows, rounded up to whole passes of {micro}"
+    if batch != USUAL_BATCH:
+        why = f"{USUAL_BATCH} rows, rounded up to whole passes of {micro}"
     yield MethodDefault(key="batch_size", value=batch, reason=why)
     batch = written.get("batch_size", batch)
     yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")

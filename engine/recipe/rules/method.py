@@ -7,6 +7,7 @@ from math import ceil, gcd, sqrt
 from typing import Final
 
 from engine.kinds import KINDS, Turns
+from engine.recipe.method_defaults import USUAL_BATCH
 from engine.recipe.methods import ADAPTER_KEYS, ATTENTION
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.sweeps import value_words
@@ -425,6 +426,44 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
     if method["packing"] and backend["name"] in MIXING:
         message, hint = f"{backend['name']} would show documents to each other", "write `name: trl`"
         yield recipe.problem("R357", message, at=("backend", "name"), hint=hint)
+
+
+@rule("method")
+def tokens_make_steps(recipe: FilledText) -> Problems:
+    """R465: fewer tokens than two steps read.
+
+    A step reads batch_size rows of max_length tokens. The learning rate of the first step is 0 where it warms up, so
+    that one step alone trains nothing.
+
+    Fix: Raise tokens, or lower batch_size or max_length.
+
+    Wrong:
+        task:
+          kind: text
+        method:
+          packing: true
+          batch_size: 8
+          max_length: 512
+          tokens: ▸4000
+
+    Right:
+        task:
+          kind: text
+        method:
+          packing: true
+          batch_size: 8
+          max_length: 512
+          tokens: 400000
+    """
+    method = recipe["method"]
+    tokens, a_step = (
+        method.get("tokens"),
+        method.get("batch_size", USUAL_BATCH) * method["max_length"],
+    )
+    if tokens is not None and method["packing"] and tokens < 2 * a_step:
+        message = f"{tokens:,} tokens are fewer than two steps read, {a_step:,} each"
+        hint = f"write {2 * a_step} or more"
+        yield recipe.problem("R465", message, at=("method", "tokens"), hint=hint)
 
 
 @rule("method.scheduler")

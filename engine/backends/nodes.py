@@ -8,6 +8,7 @@ network between the processes themselves (torch.distributed).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -92,13 +93,22 @@ def meeting(ranks: Ranks) -> Iterator[None]:
 @contextlib.contextmanager
 def assigned(folder: Path, assignment: SharedTraining) -> Iterator[Path]:
     """Have the other machines do their share of a training meanwhile; yields its folder."""
-    place = folder / f"training-{len(list(folder.glob('training-*')))}"
-    place.mkdir()
+    place = _next_place(folder)
     write_text(place / FILE, json.dumps(to_json(assignment)))
     try:
         yield place
     finally:
         write_text(place / END, "")
+
+
+def _next_place(folder: Path) -> Path:
+    """Return a new folder for a training; several variants of a run may look for theirs at the same time."""
+    for number in itertools.count(len(list(folder.glob("training-*")))):
+        place = folder / f"training-{number}"
+        with contextlib.suppress(FileExistsError):
+            place.mkdir()
+            return place
+    raise AssertionError(folder)
 
 
 def refuse_failed(place: Path, tool: str, where: str) -> None:

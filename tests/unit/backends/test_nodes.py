@@ -1,0 +1,30 @@
+"""Trainings that several machines share: each has a folder of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.backends.nodes import FILE, SharedTraining, assigned
+
+TRAINING = SharedTraining(
+    module="engine.backends.trl_child",
+    arguments=(),
+    variables={},
+    launch="/launch",
+    folders=(),
+    reads=(),
+    ranks=1,
+    nodes=2,
+    at="",
+)
+
+
+def test_variants_that_are_trained_at_the_same_time_share_no_folder(tmp_path: Path) -> None:
+    # two counted the folders before either made its own: the second finds the number taken
+    (tmp_path / "training-1").mkdir()
+
+    with assigned(tmp_path, TRAINING) as one, assigned(tmp_path, TRAINING) as other:
+        found = sorted(path.parent.name for path in tmp_path.glob(f"training-*/{FILE}"))
+
+    assert found == sorted([one.name, other.name])
+    assert found == ["training-2", "training-3"]

@@ -28,6 +28,7 @@ _WORDS: Final = {
     "labels": "share of rows with another label",
     "confidence": "largest distance of probabilities",
     "characters": "largest distance of lengths",
+    "similarity": "largest distance of similarities to the nearest training row",
     "abstained": "difference of abstentions",
 }
 

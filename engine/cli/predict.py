@@ -86,10 +86,10 @@ def run(options: argparse.Namespace) -> None:
     started = time.monotonic()
     with _file(options.file) as path:
         with others_to(log_file(root, "predict")) as terminal:
-            answered = _answered(options, path, root, terminal)
+            answered, asked = _answered(options, path, root, terminal)
         summary = _write(answered, output)
         if options.keep_counts is not None:
-            _write_counts(answered, options.keep_counts)
+            _write_counts(answered, asked, root, options.keep_counts)
     answered.forget()
     if not options.quiet:
         write_error(_words(summary, answered, time.monotonic() - started))
@@ -97,7 +97,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _answered(
     options: argparse.Namespace, path: Path, root: Path, terminal: TextIO
-) -> AnsweredRows:
+) -> tuple[AnsweredRows, Path]:
+    """Return the answers, and the place of the model that gave them."""
     from engine.cli.watch import Console  # only where something runs
     from engine.environment import detect_device
     from engine.runs.predict_rows import Asking, RowFile, answer_rows
@@ -120,7 +121,8 @@ def _answered(
         rows = RowFile.of(
             path, model, format_=given, template=options.input, encoding=options.encoding
         )
-        return answer_rows(replace(rows, may_be_empty=options.file == "-"), model, asking)
+        rows = replace(rows, may_be_empty=options.file == "-")
+        return answer_rows(rows, model, asking), model.places[0]
     except DataError as error:
         raise DataError([_for_command_line(problem) for problem in error.problems]) from None
 
@@ -170,10 +172,13 @@ def asked_model(
     return WeightsModel.of(run, store, form=options.form, progress=progress)
 
 
-def _write_counts(answered: AnsweredRows, path: Path) -> None:
-    from engine.runs.row_drift import counts_of, counts_text
+def _write_counts(answered: AnsweredRows, asked: Path, root: Path, path: Path) -> None:
+    from engine.runs.row_drift import counts_of, counts_text, trained_nearness
+    from engine.store import Store
 
-    write_file(path, counts_text(counts_of(answered)))
+    # beside a GGUF file stands its run, which knows the rows that it was trained on
+    nearness = trained_nearness(asked.parent, Store(root))
+    write_file(path, counts_text(counts_of(answered, nearness)))
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:

@@ -23,6 +23,8 @@ class RowCounts:
     """Answers by probability, in bins of 0.05; all 0 where answers have none."""
     characters: tuple[int, ...]
     """Rows by the length of the question: below 2, 4, 8, … characters."""
+    similarity: tuple[int, ...] = ()
+    """Rows by how similar the nearest training row is, in bins of 0.05; empty where no training rows were at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class CountDifference:
     """One thing in which two counts were compared."""
 
     what: str
-    """`labels`, `confidence`, `characters` or `abstained`."""
+    """`labels`, `confidence`, `characters`, `similarity` or `abstained`."""
     effect: float
     """0 to 1: the share of rows that is elsewhere (labels, abstained), or the largest distance of cumulative shares."""
     p_value: float

@@ -23,6 +23,7 @@ class RowCounter:
     abstained: int = 0
     confidence: list[int] = field(default_factory=lambda: [0] * CONFIDENCE_BINS)
     characters: list[int] = field(default_factory=lambda: [0] * LENGTH_BINS)
+    similarity: list[int] = field(default_factory=lambda: [0] * CONFIDENCE_BINS)
 
     @classmethod
     def of(cls, labels: Sequence[str]) -> RowCounter:
@@ -36,12 +37,15 @@ class RowCounter:
         probability: float | None,
         *,
         abstain_below: float | None,
+        similarity: float | None = None,
     ) -> None:
         """Count a row that was asked; `label` is the most probable answer where the task has one label a row."""
         self.rows += 1
         self.characters[min(LENGTH_BINS - 1, len(text).bit_length())] += 1
         if probability is not None:
-            self.confidence[min(CONFIDENCE_BINS - 1, int(probability * CONFIDENCE_BINS))] += 1
+            self.confidence[_bin(probability)] += 1
+        if similarity is not None:
+            self.similarity[_bin(similarity)] += 1
         # what the task does not have would be a text of the model
         if label is not None and label in self.labels:
             self.labels[label] += 1
@@ -58,4 +62,9 @@ class RowCounter:
             labels=tuple(self.labels.items()),
             confidence=tuple(self.confidence),
             characters=tuple(self.characters),
+            similarity=tuple(self.similarity) if any(self.similarity) else (),
         )
+
+
+def _bin(share: float) -> int:
+    return min(CONFIDENCE_BINS - 1, int(share * CONFIDENCE_BINS))

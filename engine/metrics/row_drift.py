@@ -57,6 +57,7 @@ def _compared(
         ("labels", first, second, _elsewhere),
         ("confidence", reference.confidence, now.confidence, _apart),
         ("characters", reference.characters, now.characters, _apart),
+        ("similarity", reference.similarity, now.similarity, _apart),
     ]
     # by another threshold others abstain
     if reference.abstain_below is not None and reference.abstain_below == now.abstain_below:

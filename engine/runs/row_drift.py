@@ -7,9 +7,13 @@ that it was asked.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from itertools import batched
 from pathlib import Path
 
-from engine.errors import DataError, RecipeError
+from engine.data.examples.example import iter_examples
+from engine.errors import DataError, RecipeError, StageError
 from engine.evidence import CalibratedForm, RowCounts, from_json, to_json
 from engine.files.reading import read_json
 from engine.metrics.predictions import read_predictions
@@ -19,11 +23,41 @@ from engine.metrics.temperature import calibrated
 from engine.parity.calibration import as_file
 from engine.render.json import read_json as read_report
 from engine.runs.compare import read_run, recipe_of
-from engine.runs.predict_rows import AnsweredRows
+from engine.runs.predict_rows import PART, AnsweredRows
 from engine.store import Artifact, Store
 from engine.store.runs import read_file, read_record, require_ours
 
 SCHEMA = "row-counts.v1"
+
+
+Nearness = Callable[[Sequence[str]], Sequence[float | None]]
+"""How similar the nearest training row is to each text, 0 to 1; None where that is not known."""
+MOST_TRAINED = 10_000
+"""Training rows that are searched; of more, so many at equal distances."""
+
+
+def unknown_nearness(texts: Sequence[str]) -> list[float | None]:
+    """Return that it is not known of any text."""
+    return [None] * len(texts)
+
+
+def trained_nearness(run: Path, store: Store) -> Nearness:
+    """Return the nearness to the training rows of a run; not known where they, or scikit-learn, are not at hand."""
+    key = read_record(run).get("stages", {}).get("data", {}).get("key", "") if _is_run(run) else ""
+    data = store.whole(key) if key else None
+    if data is None or find_spec("sklearn") is None:
+        return unknown_nearness
+    from engine.runtime.text.retrieval import nearness  # brings scikit-learn
+
+    texts = [row.input for row in iter_examples(data.file("train.jsonl"))]
+    try:
+        return nearness(texts[:: -(-len(texts) // MOST_TRAINED) or 1])
+    except StageError:  # rows without words
+        return unknown_nearness
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
 
 
 def counts_text(counts: RowCounts) -> str:
@@ -48,14 +82,25 @@ def read_counts(path: Path) -> RowCounts:
         ) from error
 
 
-def counts_of(answered: AnsweredRows) -> RowCounts:
+def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:
     """Count rows that were answered; blank ones were not asked."""
     kept, task, below = answered.task.calibration, answered.task.task, answered.abstain_below
     counter = RowCounter.of(task.labels)
-    for row, answer in answered:
-        text = answered.rows.question(row)
-        if text is not None:
-            counter.add(text, answer.stated, answer.probability, abstain_below=below)
+    for part in batched(answered, PART, strict=False):
+        asked = [
+            (text, answer)
+            for row, answer in part
+            if (text := answered.rows.question(row)) is not None
+        ]
+        near = nearness([text for text, _ in asked])
+        for (text, answer), similarity in zip(asked, near, strict=True):
+            counter.add(
+                text,
+                answer.stated,
+                answer.probability,
+                abstain_below=below,
+                similarity=similarity,
+            )
     temperature = kept.temperature if kept else 1.0
     return counter.counts(model=answered.model, temperature=temperature, abstain_below=below)
 
@@ -73,8 +118,16 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
     kept = as_file(form) if form else None
     below = kept.abstain_below if kept else None
     counter = RowCounter.of(recipe.task.labels)
-    for row in calibrated(answers, kept.temperature if kept else None):
-        counter.add(texts.get(row.id, ""), row.label, row.probability, abstain_below=below)
+    near = trained_nearness(run, store)([texts.get(row.id, "") for row in answers])
+    rows = calibrated(answers, kept.temperature if kept else None)
+    for row, similarity in zip(rows, near, strict=True):
+        counter.add(
+            texts.get(row.id, ""),
+            row.label,
+            row.probability,
+            abstain_below=below,
+            similarity=similarity,
+        )
     temperature = kept.temperature if kept else 1.0
     return counter.counts(model=files[0], temperature=temperature, abstain_below=below)
 

@@ -6,7 +6,7 @@ by the cosine. Equal similarities are ordered by place, so the same texts give t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,28 @@ def nearest(
     """
     if not texts or not searched or count < 1:
         return [()] * len(texts)
+    vectorizer, rows = _fitted(searched)
+    return [
+        _best(similar, count, (barred or {}).get(place, ()))
+        for place, similar in enumerate(_similarities(vectorizer, rows, texts))
+    ]
+
+
+def nearness(searched: Sequence[str]) -> Callable[[Sequence[str]], list[float]]:
+    """Return what tells of texts how similar the nearest of `searched` is, 0 to 1. StageError G521 as `nearest`."""
+    vectorizer, rows = _fitted(searched)
+
+    def of(texts: Sequence[str]) -> list[float]:
+        return [float(similar.max()) for similar in _similarities(vectorizer, rows, texts)]
+
+    return of
+
+
+def _fitted(searched: Sequence[str]) -> tuple[Any, Any]:
+    """Return the fitted vectorizer and the vectors of the searched texts."""
     vectorizer = words_and_characters()
     try:
-        rows = normalize(vectorizer.fit_transform(list(searched)))
+        return vectorizer, normalize(vectorizer.fit_transform(list(searched)))
     except ValueError as error:
         raise StageError.one(
             "G521",
@@ -45,10 +64,6 @@ def nearest(
             path="baselines",
             hint="remove retrieved_few_shot from baselines",
         ) from error
-    return [
-        _best(similar, count, (barred or {}).get(place, ()))
-        for place, similar in enumerate(_similarities(vectorizer, rows, texts))
-    ]
 
 
 def _similarities(

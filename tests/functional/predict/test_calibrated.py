@@ -202,8 +202,10 @@ def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> 
         "labels",
         "confidence",
         "characters",
+        "similarity",
         "abstained",
     }
+    assert sum(json.loads(kept.read_text("utf-8"))["counts"]["similarity"]) == 40
 
 
 @pytest.mark.parametrize(

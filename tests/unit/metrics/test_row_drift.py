@@ -45,6 +45,24 @@ def test_what_changed_is_found_and_nothing_else(change: dict[str, float], found:
     assert all(one.p_value <= one.p_adjusted <= 1 for one in seen)
 
 
+def test_rows_that_are_like_no_training_row_are_found() -> None:
+    def near(*similarities: float) -> RowCounts:
+        counter = RowCounter.of(())
+        for one in similarities:
+            counter.add("x" * 9, None, None, abstain_below=None, similarity=one)
+        return counter.counts(model="m", temperature=1.0, abstain_below=None)
+
+    reference, strange = near(*[0.7, 0.8, 1.0] * 30), near(*[0.1, 0.2, 0.7] * 30)
+
+    seen = {one.what: one for one in differences(reference, strange)}
+
+    assert (seen["similarity"].differs, seen["characters"].differs) == (True, False)
+    assert seen["similarity"].effect == pytest.approx(2 / 3)
+    # of a file without its run it is not known
+    unknown = [one.what for one in differences(reference, replace(strange, similarity=()))]
+    assert unknown == ["characters"]
+
+
 def test_the_effect_on_labels_is_the_share_of_rows_that_is_elsewhere() -> None:
     one = replace(counts(100, seed=1), labels=(("positive", 80), ("negative", 20)))
     two = replace(counts(100, seed=1), labels=(("positive", 50), ("negative", 50)))

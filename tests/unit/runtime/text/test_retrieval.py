@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.runtime.text import retrieval
-from engine.runtime.text.retrieval import nearest
+from engine.runtime.text.retrieval import nearest, nearness
 from engine.runtime.text.tfidf import words_and_characters
 
 SEARCHED = [
@@ -22,6 +22,13 @@ def test_the_nearest_text_shares_words() -> None:
     found = nearest(SEARCHED, ["where can the PIN be changed", "has the card arrived"], count=1)
 
     assert found == [(1,), (0,)]
+
+
+def test_nearness_is_that_of_the_nearest_text_and_1_for_an_equal_one() -> None:
+    equal, near, far = nearness(SEARCHED)([SEARCHED[2], "the card arrived", "xyzzy"])
+
+    assert equal == pytest.approx(1.0)
+    assert 1 > near > far
 
 
 def test_spelling_mistakes_are_near_by_parts_of_words() -> None:

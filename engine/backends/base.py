@@ -228,8 +228,11 @@ def rate_in_words(method: Method, plan: Schedule) -> str:
 
 
 def _warmup(ratio: float, steps: int) -> int:
-    """Never exactly one: its only step would have a learning rate of zero, and Axolotl makes two of it."""
-    return max(2, math.ceil(ratio * steps)) if ratio else 0
+    """Never exactly one: its only step would have a learning rate of zero, and Axolotl makes two of it.
+
+    A training of one step has none: it would learn nothing.
+    """
+    return max(2, math.ceil(ratio * steps)) if ratio and steps > 1 else 0
 
 
 def steps_of(recipe: Recipe, train_rows: int) -> int:

@@ -430,10 +430,9 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
 
 @rule("method")
 def tokens_make_steps(recipe: FilledText) -> Problems:
-    """R465: fewer tokens than two steps read.
+    """R465: fewer tokens than one step reads.
 
-    A step reads batch_size rows of max_length tokens. The learning rate of the first step is 0 where it warms up, so
-    that one step alone trains nothing.
+    A step reads batch_size rows of max_length tokens.
 
     Fix: Raise tokens, or lower batch_size or max_length.
 
@@ -460,9 +459,9 @@ def tokens_make_steps(recipe: FilledText) -> Problems:
         method.get("tokens"),
         method.get("batch_size", USUAL_BATCH) * method["max_length"],
     )
-    if tokens is not None and method["packing"] and tokens < 2 * a_step:
-        message = f"{tokens:,} tokens are fewer than two steps read, {a_step:,} each"
-        hint = f"write {2 * a_step} or more"
+    if tokens is not None and method["packing"] and tokens < a_step:
+        message = f"{tokens:,} tokens are fewer than one step reads, {a_step:,}"
+        hint = f"write {a_step} or more"
         yield recipe.problem("R465", message, at=("method", "tokens"), hint=hint)
 
 

@@ -99,5 +99,13 @@ def test_warmup_is_never_one_step(ratio: float, expected: int) -> None:
     assert schedule(method, train_rows=24, validation_rows=8).warmup == expected
 
 
+def test_one_step_has_no_warmup() -> None:
+    method = dataclasses.replace(METHOD, warmup_ratio=0.1, min_steps=1, max_steps=1)
+
+    plan = schedule(method, train_rows=24, validation_rows=8)
+
+    assert (plan.steps, plan.warmup) == (1, 0)
+
+
 def test_steps_of_a_recipe_do_not_depend_on_validation() -> None:
     assert steps_of(make_recipe("trl"), 24) == 6

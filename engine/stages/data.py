@@ -26,7 +26,7 @@ from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
 
-REVISION = 3
+REVISION = 4
 NEEDS: tuple[str, ...] = ()
 USES = ("sources",)
 

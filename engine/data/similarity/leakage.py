@@ -15,8 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from engine.data.examples.example import normalised
-from engine.data.similarity.shingles import SIMILAR, prefix_length, shingles, similarity_of
+from engine.data.similarity.shingles import (
+    SIMILAR,
+    comparable,
+    prefix_length,
+    shingles,
+    similarity_of,
+)
 
 MANY = 20_000
 """Rows from which the compiled way pays for its start (about a second)."""
@@ -40,8 +45,8 @@ def leaks(
 
     `others` are numbered texts, read once and never held: a generator may be passed.
     """
-    texts = [normalised(text) for text in holdout]
-    rows = ((row, normalised(text)) for row, text in others)
+    texts = [comparable(text) for text in holdout]
+    rows = ((row, comparable(text)) for row, text in others)
     # `others` may be a generator without a length: the first rows show whether there are many.
     start = list(islice(rows, MANY))
     if len(start) < MANY:

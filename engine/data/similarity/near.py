@@ -14,8 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from engine.data.examples.example import normalised
-from engine.data.similarity.shingles import SIMILAR, prefix_length, shingles, similarity_of
+from engine.data.similarity.shingles import (
+    SIMILAR,
+    comparable,
+    prefix_length,
+    shingles,
+    similarity_of,
+)
 from engine.errors import needs_extra
 
 MANY = 5_000
@@ -86,7 +91,7 @@ def _few(texts: TextStore, similarity: float) -> Iterator[Near]:
     first: dict[str, int] = {}
     pairs: list[Near] = []
     for row, text in enumerate(texts):
-        known = first.setdefault(normalised(text), row)
+        known = first.setdefault(comparable(text), row)
         if known != row:
             pairs.append(Near(known, row, 1.0, exact=True))
     pairs += _similar(list(first), list(first.values()), similarity)

@@ -20,8 +20,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.examples.example import normalised
 from engine.data.similarity.near import Near, NearDuplicates, TextStore
+from engine.data.similarity.shingles import comparable
 from engine.data.spill import Texts
 from engine.runtime.text import near as compiled
 
@@ -144,7 +144,7 @@ def _write_bands(
         every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
         for at, (number, text) in enumerate(every):
             numbers[at] = number
-            yield normalised(text)
+            yield comparable(text)
 
     at = 0
     with ExitStack() as stack:
@@ -198,7 +198,7 @@ def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Nea
         part = pairs[at : at + PAIRS]
         ends = np.stack([part >> _HALF, part & _LOWER]).astype(np.int64)
         rows, places = np.unique(ends, return_inverse=True)
-        read = [normalised(texts[row]) for row in rows.tolist()]
+        read = [comparable(texts[row]) for row in rows.tolist()]
         first, second = places.reshape(2, -1)
         sets = compiled.shingle_sets(*encoded(read))
         same = compiled.similarities(*sets, first, second, similarity)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
+from typing import Final
+
+from engine.data.examples.example import normalised
 
 SHINGLE = 5
 SIMILAR = 0.8
+UNSEEN: Final = re.compile("[\u00ad\u200b\u2060\ufeff]")
+"""Characters of no width that belong to no word: a copied row with one of them is the same row."""
+
+
+def comparable(text: str) -> str:
+    """Return what texts are compared by: normalised, without characters that nobody sees."""
+    return normalised(text if text.isascii() else UNSEEN.sub("", text))
 
 
 def shingles(text: str) -> set[str]:

@@ -6,17 +6,21 @@ length, on other devices or with gradients that an evaluation changes is refused
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from engine.backends import first_step, trainer_state
 from engine.backends.base import Launch, Schedule, Trained, keeps_best, schedule
 from engine.backends.usage import Usage, UsageMeter
 from engine.errors import StageError
 from engine.progress import MeasuredProgress
+from engine.recipe.methods import ATTENTION
 
 LOG = "train.log"
 """In the launch folder."""
@@ -24,6 +28,12 @@ NAMES = {"loss": "loss", "eval_loss": "validation"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
 """Numbers of a step that trackers get."""
+OVERRIDDEN = {"max_grad_norm": "max_grad_norm", "neftune_alpha": "neftune_noise_alpha"}
+"""Numbers that an override of the backend may name, by their keys in its config."""
+UNNAMED = {"max_grad_norm": 1.0}
+"""Numbers in force where nobody names them; any other is 0."""
+ROUNDED = 1e-6
+"""By which a number that went through a file of settings may differ, as a share."""
 LEAST_COSINE = 0.999
 """Of the gradients of one row before and after an evaluation; 1.0 was measured, at most 0.7 with repacked weights."""
 
@@ -37,6 +47,7 @@ class TrainingMonitor:
         self.meter = meter
         self.done = 0
         self._progress = launch.progress
+        self._method, self._config = launch.method, yaml.safe_load(launch.config) or {}
         self._batch_size = launch.method.batch_size
         self._ranks = launch.ranks.size
         self._others: dict[int, UsageMeter] = {}
@@ -72,7 +83,7 @@ class TrainingMonitor:
         return self._facts
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event. StageError B420, B421, B423 to B428, B452, X735: the training is not the planned one."""
+        """Take one event. StageError B420, B421, B423 to B428, B452, B453, X735: it is not the planned one."""
         kind = event["event"]
         self.meter.take(event)
         if kind == "start":
@@ -144,6 +155,43 @@ class TrainingMonitor:
                     hint="run the same command again; if this stays, report it",
                 )
 
+        for name, number in event.get("method", {}).items():
+            self._refuse_another_number(name, float(number))
+        if "adapted" in event:
+            self._refuse_other_modules({*event["adapted"]}, {*event["plain"]})
+
+    def _refuse_other_modules(self, adapted: set[str], plain: set[str]) -> None:
+        """StageError B453 when other modules have an adapter than the recipe names."""
+        targets = self._method.target_modules
+        if targets == "all_linear":
+            # PEFT leaves the last layer of some recurrent models out.
+            wrong = {name for name in plain if name.endswith("_proj")} - {"out_proj"}
+        else:
+            named = ATTENTION if targets == "attention" else targets
+            asked = {name.rpartition(".")[2] for name in named}
+            wrong = adapted - asked if targets == "attention" else adapted ^ asked
+        if wrong:
+            raise StageError.one(
+                "B453",
+                f"the trainer has adapters on {', '.join(sorted(adapted)) or 'nothing'}, and `{min(wrong)}`"
+                " is not as the recipe says",
+                path="method.target_modules",
+                hint=first_step.AGAIN,
+            )
+
+    def _refuse_another_number(self, name: str, found: float) -> None:
+        """StageError B453 when a number of the method is another one than the recipe's."""
+        given = self._config.get(OVERRIDDEN.get(name, ""))
+        given = getattr(self._method, name, None) if given is None else given
+        planned = float(UNNAMED.get(name, 0.0) if given is None else given)
+        if not math.isclose(found, planned, rel_tol=ROUNDED):
+            raise StageError.one(
+                "B453",
+                f"the trainer has {name.replace('_', ' ')} {found:g}, planned is {planned:g}",
+                path=f"method.{name}" if hasattr(self._method, name) else "method",
+                hint=first_step.AGAIN,
+            )
+
     def _learned_targets(self, divergence: float) -> None:
         """Keep how far the student was from its teacher at the first step, and over the last epoch."""
         self._divergences.append(divergence)
@@ -158,6 +206,9 @@ class TrainingMonitor:
             self._progress.note(f"batches are plain: {event['reason']}")
 
     def _measured(self, event: Mapping[str, Any]) -> None:
+        # Schedules rise to the rate of the method, and fall from it.
+        if (rate := float(event.get("learning_rate", 0.0))) > self._method.learning_rate:
+            self._refuse_another_number("learning_rate", rate)
         # It is known after the first forward pass, so it comes with a log and not with the start.
         self._facts |= {key: event[key] for key in ("product_dtype",) if key in event}
         self._numbers |= {NAMES[key]: f"{event[key]:.3g}" for key in NAMES if key in event}

@@ -115,6 +115,18 @@ def _rows(event: Event) -> None:
         )
 
 
+def _validation_rows(event: Event) -> None:
+    """B452 when the validation loss is not that of the rendered validation rows."""
+    if event["other"]:
+        raise StageError.one(
+            "B452",
+            f"the trainer measures its validation loss on other rows: {event['other']} of {event['of']} are not the"
+            " rendered ones",
+            path="method",
+            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+        )
+
+
 CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "labels": _labels,
     "base_loss": _base_loss,
@@ -123,5 +135,6 @@ CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "still": _still,
     "optimizer": _optimizer,
     "rows": _rows,
+    "validation_rows": _validation_rows,
 }
 """By the event's name."""

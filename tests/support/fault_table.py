@@ -48,6 +48,7 @@ from support.seeded_trainer import (
     of_other_tokens,
     second_passes,
     trained_rows,
+    validated_on_train,
     without_gradient,
 )
 
@@ -232,6 +233,7 @@ FAULTS: Mapping[str, Fault] = {
             "one in the place of another": in_trainer(
                 trained_rows(lambda found: [*found[:-1], found[0]]), "B452"
             ),
+            "training rows in the place of validation rows": in_trainer(validated_on_train, "B452"),
             "the first batch in every step": Seed(
                 prepare=batched_rows(lambda first: first),
                 code="B452",

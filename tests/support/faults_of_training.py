@@ -21,6 +21,7 @@ from support.seeded_faults import (
 from support.seeded_trainer import (
     batches,
     cut_rows,
+    frozen,
     labels,
     late_labels,
     loaded_adapter,
@@ -30,6 +31,8 @@ from support.seeded_trainer import (
     shifted,
     trained_rows,
     validation_loss,
+    with_adapter,
+    with_arguments,
 )
 
 ENDLESS = both(
@@ -156,5 +159,26 @@ OF_TRAINING: Mapping[str, Fault] = {
             "an adapter of half its size": in_evaluate(loaded_adapter(0.5), "B451"),
         },
         missed="where the training learned next to nothing; kinds of task without labels",
+    ),
+    "F56": Fault(
+        name="the method in force is not the recipe's",
+        seeds={
+            "ten times the learning rate": in_trainer(with_arguments(learning_rate=5e-2), "B453"),
+            "labels that are smoothed": in_trainer(
+                with_arguments(label_smoothing_factor=0.3), "B453"
+            ),
+            "weights that decay": in_trainer(with_arguments(weight_decay=10.0), "B453"),
+            "an adapter of another size": in_trainer(with_adapter(lora_alpha=80), "B453"),
+            "an adapter of another rank": in_trainer(with_adapter(r=1), "B453"),
+            "an adapter on other modules": in_trainer(
+                with_adapter(target_modules=["q_proj"]), "B453"
+            ),
+            "gradients that are cut to nothing": in_trainer(
+                with_arguments(max_grad_norm=1e-6), "B453"
+            ),
+            "noise on the embeddings": in_trainer(with_arguments(neftune_noise_alpha=50.0), "B453"),
+            "a layer that stands still": in_trainer(frozen(".layers.1."), "B453"),
+        },
+        missed="another order of rows, another seed, another optimizer",
     ),
 }

@@ -115,6 +115,19 @@ def trained_rows(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]])
     return prepare
 
 
+def validated_on_train(_: Project, patch: Patch) -> None:
+    """Have the trainer measure its validation loss on rows that it learns."""
+    from engine.runtime.training import sft
+
+    real = sft.tokenised
+
+    def tokenised(path: Any, *given: Any, **named: Any) -> Any:
+        found: Any = real(path.with_name("train.jsonl"), *given, **named)
+        return found if path.name == "train.jsonl" else found.select(range(20))
+
+    patch.setattr(sft, "tokenised", tokenised)
+
+
 def of_other_tokens(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Begin every row as an earlier preparation did."""
     return [
@@ -246,5 +259,62 @@ def validation_loss(factor: float) -> Prepare:
             return (found * factor, *others)
 
         patch.setattr(sft.LeanTrainer, "prediction_step", prediction_step)
+
+    return prepare
+
+
+def with_arguments(**changes: object) -> Prepare:
+    """Have the trainer's library be given other settings."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft.arguments
+
+        def arguments(*given: Any, **named: Any) -> Any:
+            found = real(*given, **named)
+            for name, value in changes.items():
+                setattr(found, name, value)
+            return found
+
+        patch.setattr(sft, "arguments", arguments)
+
+    return prepare
+
+
+def with_adapter(**changes: object) -> Prepare:
+    """Have another adapter be made."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft._lora
+
+        def lora(*given: Any) -> Any:
+            found = real(*given)
+            for name, value in changes.items():
+                setattr(found, name, value)
+            return found
+
+        patch.setattr(sft, "_lora", lora)
+
+    return prepare
+
+
+def frozen(part: str) -> Prepare:
+    """Have some weights of the adapter stand still."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft.LeanTrainer.create_optimizer
+
+        def create_optimizer(self: Any, *given: Any, **named: Any) -> Any:
+            for name, weight in self.model.named_parameters():
+                if part in name:
+                    weight.requires_grad_(False)
+            return real(self, *given, **named)
+
+        patch.setattr(sft.LeanTrainer, "create_optimizer", create_optimizer)
 
     return prepare

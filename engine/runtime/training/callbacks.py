@@ -25,8 +25,9 @@ from engine.runtime.training.gradients import agreement, autocast_dtype
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer` (`engine.runtime.training.first_step`),
-after each epoch `rows` (`engine.runtime.training.rows_seen`), before the end `kept_rows`.
+come `validation_rows`, `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer`
+(`engine.runtime.training.first_step`), after each epoch `rows` (`engine.runtime.training.rows_seen`), before the end
+`kept_rows`.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -56,6 +57,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._is_first = state.is_world_process_zero
         self._kind = args.device.type
         facts = {**model_facts(model), **setting_facts(args, state)}
+        facts |= {"method": method_facts(model, args), **module_facts(model)}
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
         # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
@@ -116,6 +118,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """The validation rows were looked at."""
+        if self._first_step is not None and args.world_size == 1:
+            self._first_step.measured_on(given.get("eval_dataloader"))
         self._report({"event": "evaluated", "step": state.global_step, **self._taken()})
 
     def on_save(
@@ -222,6 +226,42 @@ def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any
         "steps": state.max_steps,
         "resumed_from": state.global_step or None,
     }
+
+
+def method_facts(model: torch.nn.Module, args: TrainingArguments) -> dict[str, float]:
+    """Return the numbers of the method in force, by their names in a recipe, and how many parts are frozen."""
+    found = {
+        "learning_rate": args.learning_rate,
+        "weight_decay": args.weight_decay,
+        "label_smoothing": args.label_smoothing_factor,
+        "max_grad_norm": args.max_grad_norm,
+        "neftune_alpha": args.neftune_noise_alpha or 0.0,
+    }
+    # PEFT names an adapter that was given no name so.
+    adapter = getattr(model, "peft_config", {}).get("default")
+    if adapter is not None and hasattr(adapter, "lora_alpha"):
+        parts = (
+            one for name, one in model.named_parameters() if ".lora_" in name and ".default" in name
+        )
+        found |= {
+            "rank": adapter.r,
+            "alpha": adapter.lora_alpha,
+            "dropout": adapter.lora_dropout,
+            "frozen_parts": sum(not one.requires_grad for one in parts),
+        }
+    return found
+
+
+def module_facts(model: torch.nn.Module) -> dict[str, list[str]]:
+    """Return the names within their blocks of the linear layers that have an adapter, and of those that have none."""
+    if not hasattr(model, "peft_config"):
+        return {}
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for path, module in model.named_modules():
+        name = path.removesuffix(".base_layer").rpartition(".")[2]
+        if isinstance(module, torch.nn.Linear) and ".lora_" not in path and "lm_head" not in path:
+            found[path.endswith(".base_layer")].add(name)
+    return {"adapted": sorted(found[True]), "plain": sorted(found[False] - found[True])}
 
 
 def device_name(device: torch.device) -> str | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
-from engine.runtime.training.rows_seen import RowsSeen
+from engine.runtime.training.rows_seen import RowsSeen, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -80,7 +81,7 @@ class FirstStep:
         """Look at rows as they were written."""
         self._written, self._report = written, report
         self._is_open = False
-        self._is_first = False
+        self._is_first = self._is_measured = False
         self._collated: list[Sequence[Row]] = []
         self._seen = _Seen()
         self._plain: list[tuple[float, int]] = []
@@ -88,6 +89,23 @@ class FirstStep:
         self._handle: Any = None
         self._first_logged = True
         self._rows: RowsSeen | None = None
+
+    def measured_on(self, loader: Any) -> None:
+        """Report once whether the rows of the validation loss are the rendered ones."""
+        rows: Any = getattr(loader, "dataset", None)
+        is_again, self._is_measured = self._is_measured, True
+        if is_again:
+            return
+        if not {"input_ids", "labels"} <= set(getattr(rows, "column_names", ())):
+            return
+        written = replace(self._written, rows=self._written.rows.with_name("validation.jsonl"))
+        chat = load_chat(written.base_model, asks=None)
+        wanted = Counter(digest_of(*one) for one in _expected(written, chat, None))
+        found = Counter(
+            digest_of(one["input_ids"], one["labels"]) for row in rows for one in documents_of(row)
+        )
+        other = max((wanted - found).total(), (found - wanted).total())
+        self._report({"event": "validation_rows", "other": other, "of": wanted.total()})
 
     def begin(self, model: Any, loader: Any, args: Any, step: int) -> None:
         """Remember the rows that batches are made of from here on."""

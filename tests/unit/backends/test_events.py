@@ -68,6 +68,48 @@ def test_the_planned_training_may_begin() -> None:
     assert events.facts["world_size"] == 1
 
 
+def numbers(**changes: float) -> dict[str, float]:
+    """What a trainer says of the method, as planned but for some."""
+    names = ("learning_rate", "weight_decay", "rank", "alpha", "dropout")
+    planned = {name: float(getattr(METHOD, name)) for name in names}
+    return {**planned, "label_smoothing": 0.0, "frozen_parts": 0, **changes}
+
+
+def test_the_numbers_of_the_method_are_those_of_the_recipe() -> None:
+    events = monitor()
+    events.handle({**START, "method": numbers()})
+    events.handle({"event": "log", "step": 1, "learning_rate": METHOD.learning_rate})
+
+    assert events.facts["method"] == numbers()
+
+
+@pytest.mark.parametrize("name", [*numbers()])
+def test_any_other_is_refused(name: str) -> None:
+    assert refusal(method=numbers(**{name: 0.7})) == ["B453"]
+
+
+@pytest.mark.parametrize(
+    ("adapted", "plain"), [(["q_proj"], ["up_proj", "v_proj"]), ([], ["q_proj"])]
+)
+def test_adapters_on_other_modules_are_refused(adapted: list[str], plain: list[str]) -> None:
+    assert refusal(adapted=adapted, plain=plain) == ["B453"]
+
+
+def test_validation_rows_are_the_rendered_ones() -> None:
+    events = monitor()
+    events.handle({"event": "validation_rows", "other": 0, "of": 8})
+
+    with pytest.raises(StageError, match="on other rows: 3 of 8"):
+        events.handle({"event": "validation_rows", "other": 3, "of": 8})
+
+
+def test_no_step_has_a_larger_rate() -> None:
+    events = monitor()
+
+    with pytest.raises(StageError, match="learning rate"):
+        events.handle({"event": "log", "step": 1, "learning_rate": METHOD.learning_rate * 2})
+
+
 def test_why_batches_are_plain_after_all_is_kept_and_shown() -> None:
     progress = RecordedProgress()
     watched = monitor(progress)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import usage
-from engine.runtime.training.callbacks import Watch
+from engine.runtime.training.callbacks import Watch, method_facts, module_facts
 
 
 def tiny() -> Any:
@@ -30,13 +30,11 @@ def tiny() -> Any:
     return Tiny()
 
 
-def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
-    """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
+def arguments(folder: Path) -> Any:
+    """Settings of a trainer."""
     import torch
 
-    events: list[dict[str, Any]] = []
-    watch, model = Watch(lambda event: events.append(dict(event))), tiny()
-    args = SimpleNamespace(
+    return SimpleNamespace(
         device=torch.device("cpu"),
         bf16=False,
         fp16=False,
@@ -45,7 +43,21 @@ def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
         n_gpu=0,
         train_batch_size=2,
         gradient_accumulation_steps=3,
+        learning_rate=1e-3,
+        weight_decay=0.1,
+        label_smoothing_factor=0.0,
+        max_grad_norm=1.0,
+        neftune_noise_alpha=None,
     )
+
+
+def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
+    """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
+    import torch
+
+    events: list[dict[str, Any]] = []
+    watch, model = Watch(lambda event: events.append(dict(event))), tiny()
+    args = arguments(folder)
     state = SimpleNamespace(global_step=0, max_steps=2, is_world_process_zero=is_first)
     given = (args, state, SimpleNamespace())
     watch.on_train_begin(
@@ -116,3 +128,18 @@ def test_an_earlier_peak_is_forgotten() -> None:
 
     assert peak > 2 * 10**8
     assert now < peak if forgot else now >= peak
+
+
+def test_the_method_in_force_is_read_off_the_model(tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    assert events_of(tmp_path)[0]["method"]["weight_decay"] == 0.1
+
+    model = get_peft_model(tiny(), LoraConfig(r=2, lora_alpha=6, target_modules=["out"]))
+    for name, weight in model.named_parameters():
+        weight.requires_grad_("lora_A" in name)
+    found = method_facts(model, arguments(tmp_path))
+
+    assert (found["rank"], found["alpha"], found["frozen_parts"]) == (2, 6, 1)
+    assert module_facts(model) == {"adapted": ["out"], "plain": []}
+    assert module_facts(tiny()) == {}

@@ -74,6 +74,7 @@ def folder_of(tmp_path: Path, pico: Path, run: Callable[..., Outcome]) -> Projec
     return Project(folder=folder, run=run)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", FAST, ids=" ".join)
 def test_a_seeded_fault_is_named(
     case: tuple[str, str],
@@ -123,6 +124,7 @@ def trained(case: tuple[str, str, str], project: Project) -> Outcome:
     return project.run("run", str(project.recipe), "--store", store, "--until", "evaluate")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", QUICK, ids=" ".join)
 def test_a_sound_model_is_not_taken_for_a_faulty_one(
     case: tuple[str, str, str], folder_of: Project

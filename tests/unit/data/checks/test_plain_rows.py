@@ -95,6 +95,7 @@ def test_what_a_check_could_find_is_not_plain(text: str) -> None:
     assert not is_plain(Filled(input="a", target="", payload={"answer": "a"}))
 
 
+@pytest.mark.thorough
 def test_the_compiled_detector_decides_as_the_library_does(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(6)
     words = WORDS.split()

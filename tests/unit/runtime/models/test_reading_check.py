@@ -18,6 +18,8 @@ from support.clean_models import MODELS, make_clean_model
 from support.pico import make_pico_model
 from support.trained_pico import LAYERS, make_trained_pico
 
+pytestmark = pytest.mark.thorough
+
 CPU = Device(kind="cpu", name="test", memory_bytes=1, cores=1, bf16=False)
 HEAD = 16
 """Numbers of an attention head of the tiny model."""

@@ -11,6 +11,8 @@ import pytest
 
 from support.paths import ROOT
 
+pytestmark = pytest.mark.thorough
+
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
     "ftfy", "py3langid", "axolotl", "numba", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "zstandard", "unearth",
@@ -33,8 +35,6 @@ sys.path.insert(0, wheel)
 import engine
 assert engine.__file__.startswith(wheel), engine.__file__
 from engine.cli.main import main
-
-pytestmark = pytest.mark.thorough
 sys.exit(main(words))
 """
 

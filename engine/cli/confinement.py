@@ -88,10 +88,11 @@ def confine_run(
     if has_helper:
         _begin_fetching(remote, root)
     folder = recipe.file.parent
-    if shared and shared.folder:
+    stores = [root, *([shared.folder] if shared and shared.folder else [])]
+    for store in stores:
         # Rights are those of folders that are there; what cannot be made is reported when it is connected to.
         with suppress(OSError):
-            shared.folder.mkdir(parents=True, exist_ok=True)
+            store.mkdir(parents=True, exist_ok=True)
     _make_key()
     if needs.writes_lock:
         _begin_writing(recipe.file)
@@ -105,7 +106,7 @@ def confine_run(
             *([Path("~/.ray").expanduser()] if needs.ranks.ray else []),
             *([folder / recipe.extends] if recipe.extends else []),
         ],
-        writes=[root, *([shared.folder] if shared and shared.folder else [])],
+        writes=stores,
         is_remote=is_remote,
         reads_hub=has_helper and bool(remote.hubs),
     )

@@ -88,6 +88,10 @@ def test_verbs_that_run_a_recipe_give_up_what_it_does_not_need(
     home = str(Path.home())
     assert home not in {*given_up[0].read, *given_up[0].write}
     assert str(tmp_path / "newer") in given_up[0].read
+    # What is not there could not be allowed, and its folder is not writable.
+    assert str(tmp_path / ".recipe") in given_up[0].write
+    assert str(tmp_path) not in given_up[0].write
+    assert (tmp_path / ".recipe").is_dir()
 
 
 def test_what_is_of_the_hub_is_fetched_by_a_process_apart(

@@ -1,7 +1,7 @@
 """A pytest plugin that writes what each file of tests takes: `pytest --write-durations tests/durations.json`.
 
-By that file `support.longest_first` decides which one goes first; it holds a run of all: `pytest --cov -m "not
-exhaustive" --ignore tests/browser --write-durations tests/durations.json`.
+By that file `support.longest_first` decides which one goes first; it holds what the first two calls of `just tests`
+wrote, each with `--write-durations` to a file of its own.
 
 Counted are seconds of processor time, those of the processes that tests start and wait for included: a busy machine
 changes them little, and two cores end a run in about half of their sum. Beside them stand the seconds on the clock.

@@ -94,6 +94,34 @@ def test_verbs_that_run_a_recipe_give_up_what_it_does_not_need(
     assert (tmp_path / ".recipe").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("words", "begun"),
+    [
+        (["run"], ["recipe.lock.json"]),
+        (["data", "--repair-lock"], ["recipe.lock.json"]),
+        (["data"], []),
+        (["plan", "--probe"], []),
+        (["challenge", "--base-model", "newer"], []),
+    ],
+    ids=str,
+)
+def test_only_what_may_write_the_lock_has_it_written_by_a_process_apart(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given_up: list[Rights],
+    words: list[str],
+    begun: list[str],
+) -> None:
+    found: list[str] = []
+    monkeypatch.setattr("engine.lock.apart.begin", lambda lock, _: found.append(lock.name))
+    _folder(tmp_path)
+
+    _called(monkeypatch, words[0], "recipe.yaml", *words[1:])
+
+    assert len(given_up) == 1
+    assert found == begun
+
+
 def test_what_is_of_the_hub_is_fetched_by_a_process_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_up: list[Rights]
 ) -> None:

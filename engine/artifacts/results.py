@@ -111,12 +111,9 @@ def _teacher_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     if not found.is_better and asked.stop_if_teacher_is_no_better:
         return Stop(outcome=TEACHER_NO_BETTER, code=ExitCode.REFUSED, why=no_better(found))
     # soft targets are learned of the labelled rows too
-    is_lost = not found.kept and asked.soft is None
-    return (
-        _nothing_added("answer of the teacher", found.refused or found.left_out)
-        if is_lost
-        else None
-    )
+    if found.kept or asked.soft is not None:
+        return None
+    return _nothing_added("answer of the teacher", found.refused or found.left_out)
 
 
 def _review_stop(artifacts: Artifacts, recipe: Recipe) -> Stop | None:

@@ -142,10 +142,9 @@ def _begin_fetching(remote: Named, root: Path) -> None:
 
     settings = read_settings(os.environ) if remote.packages else None
     reads = [*settings.find_links, settings.certificates or ""] if settings else []
-    held = ExitStack()
-    atexit.register(held.close)
+    rights = rights_of_fetching(root, [one for one in reads if os.path.isabs(one)])
     try:
-        begin(remote, rights_of_fetching(root, [one for one in reads if os.path.isabs(one)]), held)
+        begin(remote, rights, _held_to_the_end())
     except OSError as error:
         raise EnvironmentProblem.one(
             "X812", f"the process that fetches cannot be started: {error.strerror}"
@@ -184,9 +183,14 @@ def _begin_writing(recipe_file: Path) -> None:
     from engine.lock.apart import begin
     from engine.lock.file import lock_path
 
+    begin(lock_path(recipe_file), _held_to_the_end())
+
+
+def _held_to_the_end() -> ExitStack:
+    """Return what is closed when this process ends."""
     held = ExitStack()
     atexit.register(held.close)
-    begin(lock_path(recipe_file), held)
+    return held
 
 
 def _make_key() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from engine.errors import StageError
 from engine.process import start as processes
@@ -65,6 +68,25 @@ def run_tool(
         if status != 0:
             errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))
             raise _failure(code, tool, status=status, log=errors.read())
+
+
+@contextmanager
+def request_files(
+    asked: Mapping[str, Any], workdir: Path, *, name: str
+) -> Iterator[tuple[Path, Path]]:
+    """Yield a file of a worker's request, as JSON, and the place of its result; both are removed again.
+
+    They are absolute: a worker runs in a folder of its own.
+    """
+    request, result = (workdir.absolute() / f"{name}-{one}.json" for one in ("request", "result"))
+    # What an earlier call left must not be taken for the answer of a worker that failed.
+    result.unlink(missing_ok=True)
+    request.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
+    try:
+        yield request, result
+    finally:
+        request.unlink(missing_ok=True)
+        result.unlink(missing_ok=True)
 
 
 def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:

@@ -46,15 +46,14 @@ def sign(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
 
     EnvironmentProblem E757 where the key cannot be read, or made.
     """
-    key = _read(_place()) or _make(_place())
+    key = _own_key()
     fields = {name: value for name, value in record.items() if name != FIELD}
     return {**fields, FIELD: {"by": _name_of(key), "hmac": _hmac(key, kind, fields)}}
 
 
 def prepare() -> None:
     """Make this user's key where there is none; a confined process can only read it. EnvironmentProblem E757."""
-    if _read(_place()) is None:
-        _make(_place())
+    _own_key()
 
 
 def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
@@ -72,6 +71,10 @@ def origin_of(kind: str, record: Mapping[str, Any]) -> Origin:
     # in constant time, and over bytes: `compare_digest` refuses texts beyond ASCII, which a
     # stranger's record may hold
     return Origin.OURS if hmac.compare_digest(given, expected.encode()) else Origin.CHANGED
+
+
+def _own_key() -> bytes:
+    return _read(_place()) or _make(_place())
 
 
 def _place() -> Path:

@@ -455,10 +455,8 @@ def tokens_make_steps(recipe: FilledText) -> Problems:
           tokens: 400000
     """
     method = recipe["method"]
-    tokens, a_step = (
-        method.get("tokens"),
-        method.get("batch_size", USUAL_BATCH) * method["max_length"],
-    )
+    tokens, batch = method.get("tokens"), method.get("batch_size", USUAL_BATCH)
+    a_step = batch * method["max_length"]
     if tokens is not None and method["packing"] and tokens < a_step:
         message = f"{tokens:,} tokens are fewer than one step reads, {a_step:,}"
         hint = f"write {a_step} or more"

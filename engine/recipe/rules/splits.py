@@ -336,10 +336,10 @@ def splits_are_not_empty(recipe: FilledText) -> Problems:
         splits:
           train: 400
     """
-    for name in ("train", "holdout"):
-        if recipe["splits"].get(name) == 0 and not (
-            name == "holdout" and recipe["splits"]["folds"]
-        ):
+    # With folds every row judges once.
+    needed = ("train",) if recipe["splits"]["folds"] else ("train", "holdout")
+    for name in needed:
+        if recipe["splits"].get(name) == 0:
             message = f"{name} has no row"
             yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
 

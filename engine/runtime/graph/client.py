@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from engine.process.policies import GRAPH
 from engine.process.start import module
 from engine.progress import Progress
 from engine.runtime.graph.convert import missing_tools
-from engine.runtime.scoring.label_search import LabelChoice
-from engine.runtime.tool_process import run_tool
+from engine.runtime.scoring.label_search import LabelChoice, choices_of
+from engine.runtime.tool_process import request_files, run_tool
 
 WORKER = "engine.runtime.graph.worker"
 
@@ -62,13 +61,7 @@ def ask_graph(
         "prompts": list(prompts),
         "answers": list(answers),
     }
-    # The worker runs in a folder of its own.
-    workdir = workdir.absolute()
-    request, result = workdir / "graph-request.json", workdir / "graph-result.json"
-    # What an earlier call left must not be taken for the answer of a worker that failed.
-    result.unlink(missing_ok=True)
-    request.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
-    try:
+    with request_files(asked, workdir, name="graph") as (request, result):
         run_tool(
             module(WORKER)(str(request), str(result)),
             code="X816",
@@ -79,13 +72,7 @@ def ask_graph(
             on_line=lambda line: progress.update(int(line), len(prompts), "rows"),
         )
         found = read_json(result, limit=MOST_ANSWERS)
-    finally:
-        request.unlink(missing_ok=True)
-        result.unlink(missing_ok=True)
-    choices = [
-        LabelChoice(**{**one, "probabilities": tuple(one["probabilities"])})
-        for one in found.pop("choices")
-    ]
+    choices = choices_of(found.pop("choices"))
     if found["is_finite"] and len(choices) != len(prompts):
         raise StageError.one("X816", f"{graph.form} answered {len(choices)} of {len(prompts)} rows")
     return GraphAnswers(**found, choices=choices)

@@ -6,7 +6,6 @@ its last words, not the end of the run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,9 +25,9 @@ from engine.recipe.prompt import parse_answer
 from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
-from engine.runtime.scoring.label_search import LabelChoice
+from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.scoring.temperature import tempered
-from engine.runtime.tool_process import run_tool
+from engine.runtime.tool_process import request_files, run_tool
 
 WORKER = "engine.runtime.llama.worker"
 
@@ -137,13 +136,7 @@ def ask_gguf(
     asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
     wanted = len(request.prompts)
     total = max(wanted, len(request.learned))
-    # The worker runs in a folder of its own.
-    workdir = workdir.absolute()
-    request_file, result_file = workdir / "llama-request.json", workdir / "llama-result.json"
-    # What an earlier call left must not be taken for the answer of a worker that failed.
-    result_file.unlink(missing_ok=True)
-    request_file.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
-    try:
+    with request_files(asked, workdir, name="llama") as (request_file, result_file):
         run_tool(
             module(WORKER)(str(request_file), str(result_file)),
             code="X641",
@@ -154,9 +147,6 @@ def ask_gguf(
             on_line=lambda line: _report_line(line, total, progress),
         )
         answers = from_json(read_json(result_file, limit=MOST_ANSWERS))
-    finally:
-        request_file.unlink(missing_ok=True)
-        result_file.unlink(missing_ok=True)
     if answers.is_finite and request.answers and len(answers.choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
     return answers
@@ -164,10 +154,7 @@ def ask_gguf(
 
 def from_json(found: dict[str, Any]) -> GgufAnswers:
     """Return what a worker wrote."""
-    choices = [
-        LabelChoice(**{**item, "probabilities": tuple(item["probabilities"])})
-        for item in found.pop("choices", ())
-    ]
+    choices = choices_of(found.pop("choices", ()))
     constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
     return GgufAnswers(**found, choices=choices, constrained=constrained)
 

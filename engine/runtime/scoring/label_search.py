@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 TOLERANCE = 1e-3
 """Probabilities are known to this: what has not been looked into may hold this share of the rest."""
@@ -41,6 +42,11 @@ class LabelChoice:
     """The share of each answer, where asked for."""
     greedy: int | None = None
     """The answer that greedy decoding would give by itself, where the search saw that it is one of them."""
+
+
+def choices_of(written: Iterable[Mapping[str, Any]]) -> list[LabelChoice]:
+    """Return the choices that a worker wrote as JSON."""
+    return [LabelChoice(**{**one, "probabilities": tuple(one["probabilities"])}) for one in written]
 
 
 @dataclass(slots=True)

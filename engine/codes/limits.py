@@ -26,6 +26,7 @@ Limit = tuple[str, str, str, str]
 """What is limited, `module:NAME` or `module:Class.field`, the unit, and the codes, if any."""
 LIMITS: Final[Sequence[Limit]] = (
     ("a recipe or a parent of it", "recipe/text/source:MAX_BYTES", BYTES, "R115"),
+    ("values of a recipe", "recipe/text/compose:MAX_VALUES", COUNT, "R405"),
     ("levels of lists and mappings in a recipe", "recipe/text/compose:MAX_DEPTH", COUNT, "R116"),
     ("a lock, a report, a run record", "files/reading:MAX_BYTES", BYTES, "D381, E758"),
     (
@@ -48,7 +49,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ),
     ("what a packed file unpacks to", "sources/streams:StreamLimits.bytes", BYTES, "D345"),
     (
-        "the same, beyond 256 MiB, as a multiple of the packed size",
+        "the same, beyond 32 MiB, as a multiple of the packed size",
         "sources/streams:StreamLimits.ratio",
         "times",
         "D345",

@@ -60,11 +60,21 @@ def compiled(pattern: str) -> re.Pattern[str]:
 
 def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be one
     """Return what checks values against a schema; no reference is ever fetched, and a `$` is the end of the text."""
-    from jsonschema import Draft202012Validator  # tens of milliseconds
+    from jsonschema import Draft202012Validator, validators  # tens of milliseconds
     from referencing import Registry  # comes with jsonschema
 
+    compared = Draft202012Validator.VALIDATORS["uniqueItems"]
+
+    def unique_items(checker: Any, wanted: Any, items: Any, words: Any) -> Any:
+        # Each mapping of a list is compared with every other: not of a list that is too long anyway.
+        is_short = not isinstance(items, list) or len(items) <= words.get("maxItems", len(items))
+        yield from compared(checker, wanted, items, words) or () if is_short else ()
+
+    bounded: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"uniqueItems": unique_items}
+    )
     # With a registry of nothing: the usual one fetches what a `$ref` names from the network.
-    return Draft202012Validator(with_python_patterns(schema), registry=Registry())
+    return bounded(with_python_patterns(schema), registry=Registry())
 
 
 def with_python_patterns(schema: Any) -> Any:

@@ -24,6 +24,8 @@ KeyPath = tuple[str | int, ...]
 """Keys and list positions (from 0) from the top of the file to one value."""
 
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 20_000
+"""The largest list of the schema takes 1,000; rules and comparisons look at pairs of values."""
 MAX_WHOLE: Final = 2**63
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 # Not yes, no, on and off as in YAML 1.1: people use those as labels.
@@ -123,6 +125,9 @@ class Composer:
 
     def _value(self, event: Event, stream: Iterator[Event], path: KeyPath) -> Json:
         self.values[path] = self._span(event)
+        if len(self.values) > MAX_VALUES:
+            self._refuse("R405", f"more than {MAX_VALUES:,} values", event, path)
+            raise RecipeError(self.problems)
         # A few hundred bytes of aliases become megabytes as soon as something walks through them.
         if isinstance(event, yaml.AliasEvent):
             self._refuse("R117", f"alias `*{event.anchor}` is not part of recipes", event, path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property, lru_cache
@@ -32,6 +33,8 @@ Reader = Callable[[Path], bytes]
 
 # PyYAML ends lines at all of these; counted otherwise, a problem would name a wrong line.
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+HIDDEN_BREAK: Final = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
+"""YAML begins a line after each of them, editors and reviews do not: behind a comment stands a key that nobody sees."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 # The parser of libyaml gives the same events in a fraction of the time.
@@ -215,7 +218,7 @@ def parse_source(content: bytes, path: Path) -> SourceText:
 def _parsed(content: bytes, file: str, absolute: str) -> SourceText:
     text = decode(content, file)
     lines = split_lines(text)
-    _refuse_unwanted(text, lines, file)
+    _refuse_unwanted(text, file)
     composer = Composer(file=file, lines=lines)
     try:
         value = composer.document(yaml.parse(text, Loader=PARSER))
@@ -287,21 +290,27 @@ def decode(content: bytes, file: str) -> str:
         raise RecipeError.one("R113", message, place=place) from None
 
 
-def _refuse_unwanted(text: str, lines: tuple[str, ...], file: str) -> None:
-    if UNWANTED.search(text) is None:
+def _refuse_unwanted(text: str, file: str) -> None:
+    # A lone CR is the line break of old files; beside others it hides a line.
+    hidden = HIDDEN_BREAK if "\n" in text else None
+    found = [*UNWANTED.finditer(text), *(hidden.finditer(text) if hidden else ())]
+    if not found:
         return
-    raise RecipeError(
-        [
+    starts = [0, *(one.end() for one in LINE_BREAK.finditer(text))]
+    problems = []
+    for one in sorted(found, key=re.Match.start):
+        line = bisect_right(starts, one.start())
+        is_break = LINE_BREAK.match(one[0]) is not None
+        what = "line break that reviews do not show:" if is_break else "invisible control character"
+        problems.append(
             Problem(
                 code="R122",
-                message=f"invisible control character U+{ord(found[0]):04X}",
+                message=f"{what} U+{ord(one[0]):04X}",
                 hint="delete the character",
-                place=Place(file=file, line=number, column=found.start() + 1),
+                place=Place(file=file, line=line, column=one.start() - starts[line - 1] + 1),
             )
-            for number, line in enumerate(lines, start=1)
-            for found in UNWANTED.finditer(line)
-        ]
-    )
+        )
+    raise RecipeError(problems)
 
 
 def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Schema = Mapping[str, Any]
 
 MOST_KEYS_LISTED: Final = 14
+MOST_HINTS: Final = 100
+"""Mistakes that get a hint: to look for the key that was meant takes 10 ms."""
 
 
 @lru_cache(maxsize=1)
@@ -160,9 +162,9 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
     for violation in checked.iter_errors(source.value):
         for error in schema_errors(violation):
             # Of a value that could not be read, nothing more is reported.
-            if not any(error.path[: len(at)] == at for at in source.broken if at):
-                problem = _problem(error, source, recipe_schema() if schema is None else schema)
-                found.setdefault((error.code, error.path), problem)
+            if not any(error.path[:length] in source.broken for length in _lengths(error.path)):
+                known = None if len(found) > MOST_HINTS else schema or recipe_schema()
+                found.setdefault((error.code, error.path), _problem(error, source, known))
     # Of a value of the wrong type, its range and form say nothing new.
     mistyped = {path for code, path in found if code == "R106"}
     return tuple(
@@ -170,9 +172,15 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
     )
 
 
-def _problem(error: SchemaError, source: SourceText, schema: Schema) -> Problem:
+def _lengths(path: KeyPath) -> range:
+    """Return how many parts the keys have at which a path begins, itself among them."""
+    return range(1, len(path) + 1)
+
+
+def _problem(error: SchemaError, source: SourceText, schema: Schema | None) -> Problem:
+    """Return an error as a problem; without a schema, without looking for the key that was meant."""
     hint = error.hint
-    if error.code == "R104":
+    if error.code == "R104" and schema is not None:
         hint = _hint_for_unknown(error.path, error.known, schema)
     elif error.code == "R106":
         hint = hint or _hint_for_type(error, source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,25 @@ def test_any_key_may_be_missing_or_of_any_type(value: object, tmp_path: Path) ->
             path.write_text(yaml.safe_dump({**BASE, key: {**section, name: value}}))
 
             check_recipe(path)
+
+
+MANY: dict[str, dict[str, Any]] = {
+    "unknown keys": {f"key_{number}": 1 for number in range(15_000)},
+    "entries of another kind": {"waivers": ["x"] * 15_000},
+    "entries that are compared": {
+        "baselines": [{"name": "majority", "a": n} for n in range(5_000)]
+    },
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_a_recipe_of_thousands_of_mistakes_is_checked_within_seconds(what: str) -> None:
+    """Every pair of them was looked at, or the whole schema for each: minutes."""
+    path = Path("r.yaml")
+    path.write_text(yaml.safe_dump({**BASE, **MANY[what]}), encoding="utf-8")
+    before = time.process_time()
+
+    _, problems = check_recipe(path)
+
+    assert problems
+    assert time.process_time() - before < 15

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.codes import pages_of_areas
 from engine.errors import ExitCode, Problem, RecipeError
-from engine.recipe.text.compose import plain_value
+from engine.recipe.text.compose import MAX_VALUES, plain_value
 from engine.recipe.text.source import MAX_BYTES, SourceText, read_source
 
 
@@ -104,6 +104,10 @@ def test_a_byte_order_mark_is_not_part_of_the_first_key() -> None:
     assert read(b"\xef\xbb\xbfa: 1\n").value == {"a": 1}
 
 
+def test_the_line_ends_of_old_files_are_read() -> None:
+    assert read("a: 1\rb: 2\r").place(("b",)).line == 2
+
+
 def test_windows_line_ends_do_not_shift_positions() -> None:
     assert read("a: 1\r\nb: 2\r\n").place(("b",)).line == 2
 
@@ -122,6 +126,9 @@ def test_windows_line_ends_do_not_shift_positions() -> None:
         ("a: 1\n".encode("utf-16"), ("R113", None, None)),
         ("a: b\u202ec\n", ("R122", 1, 5)),
         ("a: \x1b[31m\n", ("R122", 1, 4)),
+        ("# fine \u2028a: 1\n", ("R122", 1, 8)),
+        ("b: 1\n# fine \x85a: 1\n", ("R122", 2, 8)),
+        ("# fine \ra: 1\nb: 1\n", ("R122", 1, 8)),
         ("a: '1\n", ("R102", 1, 4)),
         ("a: [1\nb: 2\n", ("R102", 1, 4)),
         ("a: b: c\n", ("R102", 1, 5)),
@@ -129,6 +136,7 @@ def test_windows_line_ends_do_not_shift_positions() -> None:
         ("a: " + "[" * 40 + "]" * 40, ("R116", 1, 35)),
         ("a: " + "[" * 5000, ("R116", 1, 35)),
         (b"a: " + b"x" * MAX_BYTES, ("R115", None, None)),
+        ("a:\n" + "- 1\n" * MAX_VALUES, ("R405", MAX_VALUES, 3)),
     ],
 )
 def test_what_cannot_be_read_is_reported_with_its_place(

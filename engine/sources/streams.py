@@ -44,7 +44,7 @@ class StreamLimits:
     """Absolute."""
     ratio: int = 300
     """Times the compressed size, counted once `free` bytes came out."""
-    free: int = 256 << 20
+    free: int = 32 << 20
 
     def check(self, count: int, *, packed: int, name: str) -> None:
         """Raise DataError D345 where `count` bytes are too much to come out of `packed` ones."""

@@ -94,10 +94,11 @@ def _require_bounded(file: Any, most: int, path: Path) -> None:
 
 
 def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:
-    """Return the rows of a batch; DataError for a text that is none, or a time that Python cannot hold."""
+    """Return the rows of a batch; DataError for a text that is none, or a value that Python cannot hold."""
     try:
         found: list[dict[str, Any]] = batch.to_pylist()
-    except (ValueError, OverflowError) as error:
+    # a LookupError for a time zone that nobody knows, an ArithmeticError for a decimal
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         message = (
             f"a value of the rows from {before + 1:,} on cannot be read: {excerpt(str(error))}"
         )

@@ -10,6 +10,8 @@ from engine.errors import DataError, Place, Problem
 
 SHOWN = 20
 """Problems of one file that are shown; the others are counted."""
+MOST = 10_000
+"""Problems of one file after which the rest of it is not read: a file of brackets can hold millions."""
 EXCERPT = 60
 
 
@@ -43,8 +45,10 @@ class Trouble:
         return Row(origin=f"{self.file}{spot}", values=values, source=self.source)
 
     def add(self, code: str, message: str, *, line: int | None, hint: str | None = None) -> None:
-        """Keep a problem at a line of the file (None: of the whole file)."""
+        """Keep a problem at a line of the file (None: of the whole file). DataError with the one after `MOST`."""
         self.count += 1
+        if self.count > MOST:
+            raise self.error()
         if len(self.kept) < SHOWN:
             place = Place(file=self.file, line=line)
             self.kept.append(Problem(code=code, message=message, hint=hint, place=place))
@@ -60,6 +64,7 @@ class Trouble:
         """Return the error of all problems; the last one says how many are not shown."""
         more = self.count - len(self.kept)
         message, place = f"and {more:,} more problems in this file", Place(file=self.file)
+        message += "; the rest of it was not read" if self.count > MOST else ""
         last = [Problem(code=self.kept[-1].code, message=message, place=place)] if more else []
         return DataError([*self.kept, *last])
 

@@ -15,7 +15,7 @@ from engine.sources.streams import CHUNK, DAMAGE, StreamLimits, decompressed, ki
 
 PACKED = ("gzip", "bzip2", "xz", "zstd")
 LIMITS = StreamLimits()
-MAX_LINE = 64 << 20
+MAX_LINE = 16 << 20
 """Characters of a line, or of a value that spans lines, that are held at once."""
 HEAD = 4096
 MOSTLY = 0.7

@@ -108,6 +108,27 @@ def test_a_parquet_cell_that_becomes_far_more_is_refused_before_it_is_unpacked(
     assert path.stat().st_size < 10_000
 
 
+@pytest.mark.parametrize("zone", ["Mars/X", "../../x", "\x1b[2J"])
+def test_a_time_zone_that_nobody_knows_is_typed(tmp_path: Path, zone: str) -> None:
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"text": pa.array([2**40], pa.timestamp("us", tz=zone))}), path)
+
+    with pytest.raises(DataError, match="D328"):
+        read(path)
+
+
+def test_of_a_file_of_broken_rows_the_rest_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(f"[{'[],' * 50_000}[]]", encoding="utf-8")
+
+    with pytest.raises(DataError) as caught:
+        read(path)
+
+    assert caught.value.problems[-1].message == (
+        "and 9,981 more problems in this file; the rest of it was not read"
+    )
+
+
 def test_a_parquet_value_that_stands_in_every_row_is_not_unpacked_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     value = pa.array(["a" * 900_000])

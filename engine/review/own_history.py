@@ -19,6 +19,8 @@ from engine.files.reading import read_text
 from engine.trust.allowed import projects
 
 _MOST_BYTES: Final = 1 << 20
+_SETTINGS: Final = frozenset({".git/config", ".git/config.worktree"})
+"""Read by each call of git, of which a review makes many."""
 _PASSED_OVER: Final = frozenset({"hooks", "lfs", "modules", "worktrees"})
 """Of the top of a git folder: what a review does not read, or what belongs to other folders."""
 _WORKTREE: Final = re.compile(r"^\s*worktree\s*=\s*(.*?)\s*$", re.MULTILINE | re.IGNORECASE)
@@ -82,6 +84,8 @@ def _leading_out(folder: Path) -> Iterator[tuple[str, Path]]:
             targets = [path]
         elif not entry.is_file() and not stat.S_ISSOCK(entry.stat().st_mode):
             raise ValueError(f"`{name}` is no file")
+        elif name in _SETTINGS and entry.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"`{name}` is larger than {_MOST_BYTES >> 20} MiB")
         elif entry.name == "alternates" and path.parent.name == "info":
             lines = read_text(path, limit=_MOST_BYTES).splitlines()
             named = (line.strip('"') for line in lines if line and not line.startswith("#"))

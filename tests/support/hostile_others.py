@@ -212,6 +212,10 @@ def _odd(victim: Victim, name: str, put: Callable[[Path], None]) -> None:
     put(place)
 
 
+def _long(path: Path) -> None:
+    path.write_text("[core]\n" + "\tx = y\n" * 300_000, encoding="utf-8")
+
+
 def _zero(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
@@ -226,6 +230,7 @@ HISTORIES: Final[Mapping[str, tuple[str, Put]]] = {
     "a head that is a pipe": ("mkfifo .git/HEAD", partial(_odd, name="HEAD", put=os.mkfifo)),
     "an index that is a pipe": ("mkfifo .git/index", partial(_odd, name="index", put=os.mkfifo)),
     "settings without end": ("ln -s /dev/zero .git/config", partial(_odd, name="config", put=_zero)),
+    "settings of 2 MB": ("x = y, 300,000 times in .git/config", partial(_odd, name="config", put=_long)),
     "branches without end": ("ln -s /dev/zero .git/packed-refs", partial(_odd, name="packed-refs", put=_zero)),
 }  # fmt: skip
 

@@ -195,7 +195,8 @@ def column_files_are_there(recipe: FilledText) -> Problems:
 def patterns_match(recipe: FilledText) -> Problems:
     """R250: a pattern that matches no file.
 
-    A source without files gives no rows, and more often means a misspelt folder.
+    A source without files gives no rows, and more often means a misspelt folder. Nor is one read that meets a name
+    which is not UTF-8, or folders that lie more than 100 levels deep.
 
     Fix: Correct the pattern; it is read from the recipe's folder. * stands for any characters of a name, ** for
     any folders; hidden files are left out.

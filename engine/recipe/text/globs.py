@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from engine.recipe.text.paths import absolute
+from engine.recipe.text.paths import absolute, is_text
 from engine.trust.access import AccessCheck
 
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"
+MAX_DEPTH: Final = 100
+"""Folders inside each other; the search, and what looks at its files, go down by recursion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
 
     `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
     and hidden names that the pattern does not spell out, are left out; `**` follows no links.
-    OSError where a folder cannot be read.
+    OSError where a folder cannot be read or lies too deep, ValueError where the name of a file is no text.
     """
     prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
@@ -102,11 +105,20 @@ class _PathSearch:
     start: Path
     judge: AccessCheck | None
     links: set[tuple[str, ...]] = field(default_factory=set)
+    seen: set[tuple[tuple[str, ...], ...]] = field(default_factory=set)
+    """Folders, and which parts were sought there: `**` comes to the same ones on many ways."""
 
     def match(
         self, folder: Path, parts: tuple[str, ...], at: tuple[str, ...] = ()
     ) -> Iterator[tuple[str, ...]]:
         """Yield the names, from the start, of each file below `folder` that `parts` match."""
+        if (at, parts) in self.seen:
+            return
+        self.seen.add((at, parts))
+        if len(at) > MAX_DEPTH:
+            raise OSError(
+                errno.ELOOP, f"folders lie more than {MAX_DEPTH} levels deep", str(folder)
+            )
         part, rest = parts[0], parts[1:]
         if part == _ANY_FOLDERS:
             # `**` stands for no folder at all, too.
@@ -129,6 +141,9 @@ class _PathSearch:
             elif rest:
                 yield from self.match(path, rest, names)
             else:
+                # what is recorded of a file is text, and the name of one can be any bytes
+                if not is_text("/".join(names)):
+                    raise ValueError("the name of a file is not UTF-8")
                 yield names
 
     def _stays(self, path: Path) -> bool:

@@ -13,6 +13,15 @@ def absolute(written: str, folder: Path) -> Path:
     return Path(os.path.normpath(folder / written))
 
 
+def is_text(path: str) -> bool:
+    """Tell whether a path is text; on Linux it can be any bytes, which no report, lock or key can hold."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def names_in(folder: Path) -> list[str]:
     """Return the names of what stands in a folder, to find the one that was meant; none where it cannot be listed."""
     try:

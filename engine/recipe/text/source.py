@@ -22,7 +22,7 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
-from engine.recipe.text.paths import names_in
+from engine.recipe.text.paths import is_text, names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
 
@@ -198,6 +198,8 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
     RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
     mapping); lesser mistakes stand in `SourceText.problems`, to be reported with all the others.
     """
+    if not is_text(os.path.abspath(path)):
+        raise _of_file("R103", "cannot be read: its path is not UTF-8", str(path))
     try:
         content = read(path)
     except FileNotFoundError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from engine.recipe import check_recipe, load_recipe, moving_references, resolved_mapping
-from engine.recipe.text.globs import is_pattern, match
+from engine.recipe.text.globs import MAX_DEPTH, is_pattern, match
 
 RECIPE = """recipe: v1
 name: tickets
@@ -150,3 +151,26 @@ def test_the_files_not_the_pattern_tell_the_format(
     )
 
     assert [problem.code for problem in check_recipe(written)[1]] == codes
+
+
+def test_folders_that_lie_too_deep_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ("d/" * (MAX_DEPTH + 5))).mkdir(parents=True)
+
+    with pytest.raises(OSError, match="levels deep"):
+        match("**/*.csv", tmp_path)
+
+
+def test_any_number_of_folders_many_times_ends(tmp_path: Path) -> None:
+    """Each way to divide the folders among the parts was gone: more than there are seconds."""
+    deepest = tmp_path / ("d/" * 60)
+    deepest.mkdir(parents=True)
+    (deepest / "a.csv").touch()
+
+    assert len(match("**/d/" * 12 + "**/*.csv", tmp_path).files) == 1
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"a\xff.csv")).touch()
+
+    with pytest.raises(ValueError, match="not UTF-8"):
+        match("*.csv", tmp_path)

@@ -145,6 +145,15 @@ def test_what_cannot_be_read_is_reported_with_its_place(
     assert expected == refusal(text)
 
 
+def test_a_path_that_is_no_text_is_refused() -> None:
+    """No report and no lock could name it."""
+    path = Path(os.fsdecode(b"r\xff.yaml"))
+    path.write_text("a: 1\n", encoding="utf-8")
+
+    with pytest.raises(RecipeError, match="R103"):
+        read_source(path)
+
+
 def test_a_missing_file_suggests_the_one_meant() -> None:
     Path("tickets.yaml").write_text("a: 1\n")
 

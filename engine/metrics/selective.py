@@ -29,8 +29,8 @@ from engine.recipe.model import Acceptance, Selective
 
 GOOD_CHANCE: Final = 0.95
 POOR_CHANCE: Final = 0.5
-TIMES: Final = (1, 4, 16)
-"""As many holdout rows, where those that are there give no better than a poor chance."""
+TIMES: Final = (4, 16)
+"""So many times as many holdout rows, where those that are there give no better than a poor chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,15 +116,15 @@ def choose_threshold(confidence: Floats, right: Floats, rule: SelectiveRule) -> 
     `confidence`, `right`: of validation rows, shape (rows,); at least one.
     """
     found, count = _candidates(confidence, right), confidence.size
-    sizes = (replace(rule, holdout_rows=times * rule.holdout_rows) for times in TIMES)
-    for sized in sizes:
-        chances = _chances(found, count, sized)
+    real = chances = _chances(found, count, rule)
+    for times in TIMES:
         if chances.max() >= POOR_CHANCE:
             break
+        chances = _chances(found, count, replace(rule, holdout_rows=times * rule.holdout_rows))
     accurate = found.right >= rule.selective.accuracy.min * found.answered
     # `lexsort` sorts by its last key first: a good chance, else the best, then enough right ones, then the most rows
     best = np.lexsort((found.answered, accurate, np.minimum(chances, GOOD_CHANCE).round(3)))[-1]
-    return float(found.thresholds[best]), float(_chances(found, count, rule)[best])
+    return float(found.thresholds[best]), float(real[best])
 
 
 def on_holdout(
@@ -178,7 +178,7 @@ def _candidates(confidence: Floats, right: Floats) -> _Candidates:
 
 def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
     """Estimate for each threshold how likely the holdout shows both bounds."""
-    from scipy.stats import betabinom, binom  # takes time to import
+    from scipy.stats import binom  # takes time to import
 
     of, selective = rule.holdout_rows, rule.selective
     answered = np.maximum(1, np.rint(of * found.answered / rows)).astype(int)
@@ -193,6 +193,26 @@ def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
     if kept is None:
         return np.zeros(found.answered.size)
     missed, left = found.answered - found.right, rows - found.answered
-    is_accurate = betabinom.sf(right - 1, answered, found.right + 0.5, missed + 0.5)
-    is_wide = betabinom.sf(kept - 1, of, found.answered + 0.5, left + 0.5)
-    return np.asarray(is_accurate * is_wide)
+    is_accurate = foreseen(right, answered, found.right, missed)
+    is_wide = foreseen(np.full_like(left, kept), np.full_like(left, of), found.answered, left)
+    return is_accurate * is_wide
+
+
+def foreseen(least: Floats, of: Floats, seen: Floats, others: Floats) -> Floats:
+    """Estimate the chance of at least `least` successes `of` so many trials, after `seen` and `others` were seen.
+
+    scipy's `betabinom.sf`, which takes five logarithms of the gamma function a term, from one table of them.
+    """
+    from scipy.special import gammaln
+
+    most = int(np.max(of + seen + others)) + 1
+    whole, half = gammaln(np.arange(1.0, most + 1)), gammaln(np.arange(0.5, most))
+    chances = []
+    for first, trials, hits, misses in np.stack((least, of, seen, others), axis=1).astype(int):
+        few = np.clip(first, 0, trials + 1)
+        left = trials - few
+        terms = half[hits + few : hits + trials + 1] + half[misses : misses + left + 1][::-1]
+        terms -= whole[few : trials + 1] + whole[: left + 1][::-1]
+        fixed = whole[trials] + whole[hits + misses] - whole[trials + hits + misses]
+        chances.append(np.exp(terms + fixed - half[hits] - half[misses]).sum())
+    return np.array(chances)

@@ -41,6 +41,7 @@ def train(launch: Launch) -> Trained:
         variables=environment(launch),
         folders=FOLDERS,
         config=as_yaml(config_of_ranks(launch)) if together else None,
+        imports="engine.runtime.axolotl_plugin",
     )
     return process_training.train(launch, program)
 

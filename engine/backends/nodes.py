@@ -64,12 +64,13 @@ class SharedTraining:
     at: str
     """HOST:PORT of the first process of all; empty until Ray has chosen its machine."""
     has_gpus: bool = False
+    imports: str = "-"
+    """As `engine.process.rank_group` takes it."""
 
     def group(self, node: int) -> processes.Command:
         """Return what starts a machine's share."""
-        return GROUP(
-            str(self.ranks), str(node), str(self.nodes), self.at, self.module, *self.arguments
-        )
+        numbers = str(self.ranks), str(node), str(self.nodes)
+        return GROUP(*numbers, self.at, self.imports, self.module, *self.arguments)
 
     @property
     def events(self) -> tuple[str, ...]:

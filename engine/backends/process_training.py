@@ -84,6 +84,8 @@ class TrainingProgram:
     """That it writes, and that training goes on from."""
     config: str | None = None
     """As one of several processes takes it; None for one process, which takes the compiled one."""
+    imports: str = "-"
+    """The module that brings its libraries: several processes on a CPU share one import of it."""
 
 
 def train(launch: Launch, program: TrainingProgram) -> Trained:
@@ -179,7 +181,7 @@ def _other_machines(
     """Yield what starts this machine's processes, and the folder of what the others do meanwhile."""
     ranks = launch.ranks
     if ranks.meeting is None:
-        yield of_ranks(launch, command), None
+        yield of_ranks(launch, program, command), None
         return
     assignment = nodes.SharedTraining(
         module=command.name,
@@ -192,6 +194,7 @@ def _other_machines(
         nodes=ranks.nodes,
         at="" if ranks.ray else f"{ranks.host}:{free_port(ranks.host)}",
         has_gpus=launch.setting.device.kind == "cuda",
+        imports=_imports(launch, program),
     )
     with nodes.assigned(ranks.meeting, assignment) as place:
         if ranks.ray:
@@ -200,11 +203,19 @@ def _other_machines(
             yield assignment.group(0), place
 
 
-def of_ranks(launch: Launch, command: processes.Command) -> processes.Command:
+def of_ranks(
+    launch: Launch, program: TrainingProgram, command: processes.Command
+) -> processes.Command:
     """Return what starts a module so many times as there are ranks."""
     if launch.ranks.size == 1:
         return command
-    return GROUP(str(launch.ranks.size), "0", "1", "-", command.name, *command.arguments)
+    imports = _imports(launch, program)
+    return GROUP(str(launch.ranks.size), "0", "1", "-", imports, command.name, *command.arguments)
+
+
+def _imports(launch: Launch, program: TrainingProgram) -> str:
+    """Return what its processes may import before they are forked."""
+    return program.imports if launch.setting.device.kind == "cpu" else "-"
 
 
 def ranks_config(launch: Launch, keys: tuple[str, str]) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def _train_together(launch: Launch) -> Trained:
         command=command,
         variables=process_training.environment(launch, {}),
         config=as_yaml(config),
+        imports="engine.runtime.training.rank",
     )
     return process_training.train(launch, program)
 

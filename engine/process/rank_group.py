@@ -1,14 +1,17 @@
-"""The processes of one training on one machine: `engine.process.rank_group COUNT NODE NODES AT MODULE ...`.
+"""The processes of one training on one machine: `engine.process.rank_group COUNT NODE NODES AT IMPORTS MODULE ...`.
 
 Runs MODULE COUNT times, on the machine of number NODE of NODES; AT is HOST:PORT, where the first process of all is
 found, or `-` on a single machine. Each finds in its environment what torch.distributed asks for, as under torchrun:
-RANK, WORLD_SIZE, MASTER_ADDR and the rest. They are forked before anything is imported and stay in one process group,
-whose confinement they share. Where one fails, the others get a moment and are ended; how the first one ended is how
-the group ends. Standard library only.
+RANK, WORLD_SIZE, MASTER_ADDR and the rest. They are forked and stay in one process group, whose confinement they
+share. IMPORTS is a module that is imported once, before the fork, so that they share its memory, too; `-` where that
+could open a GPU, which no fork may use. Where one fails, the others get a moment and are ended; how the first one
+ended is how the group ends. Standard library only.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import runpy
 import signal
@@ -26,12 +29,16 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     """Start them and wait; in each of them, become the module."""
-    count, node, nodes, at, module, *arguments = sys.argv[1:]
+    count, node, nodes, at, imports, module, *arguments = sys.argv[1:]
+    given = dict(os.environ)
+    if imports != "-":
+        importlib.import_module(imports)
+        # A fork that collects garbage would copy every page of the libraries.
+        gc.freeze()
     if at == "-":
         at = f"{LOOPBACK}:{free_port()}"
-    # SIGTERM reaches the whole group: each process answers for itself.
+    # SIGTERM reaches the whole group: each process answers for itself. Until here it ends this one.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    given = dict(os.environ)
     ranks: dict[int, int] = {}
     for rank in range(int(count)):
         number = os.fork()

@@ -88,14 +88,19 @@ def test_a_child_sees_as_many_gpus_as_there_are_processes(
     assert process_training.environment(launch, {})["CUDA_VISIBLE_DEVICES"] == seen
 
 
-def test_the_processes_are_children_of_one_that_starts_them() -> None:
+@pytest.mark.parametrize(("device", "imports"), [(CPU, "c.d"), (GPU, "-")])
+def test_the_processes_are_children_of_one_that_starts_them(device: Any, imports: str) -> None:
     from engine.process.start import module
 
-    command = process_training.of_ranks(launch_of("trl", Ranks(processes=4)), module("a.b")("x"))
+    program = process_training.TrainingProgram(
+        tool="trl", command=lambda _: module("a.b"), variables={}, imports="c.d"
+    )
+    launch = launch_of("trl", Ranks(processes=4), device=device)
+    command = process_training.of_ranks(launch, program, module("a.b")("x"))
 
     assert (command.name, command.arguments) == (
         "engine.process.rank_group",
-        ("4", "0", "1", "-", "a.b", "x"),
+        ("4", "0", "1", "-", imports, "a.b", "x"),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ RANK = """
 import json, os, pathlib, signal, sys, time
 rank, folder = os.environ["RANK"], pathlib.Path()
 seen = [os.environ[name] for name in ("WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")]
+seen.append(sys.modules["shared"].importer)
 (folder / f"{rank}.part").write_text(json.dumps([seen, os.getpid()]))
 (folder / f"{rank}.part").rename(folder / f"rank-{rank}.json")
 if rank == "1":
@@ -31,22 +35,37 @@ elif sys.argv[1] != "None":
 """
 
 
+SHARED = """
+import os
+importer = os.getpid()
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "ranked.py").write_text(RANK, encoding="utf-8")
+    (tmp_path / "shared.py").write_text(SHARED, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
 
-def ended(folder: Path, action: str) -> tuple[int, str]:
-    command = processes.module("engine.process.rank_group")("2", "0", "1", "-", "ranked", action)
+@contextmanager
+def started(folder: Path, action: str) -> Iterator[processes.Child]:
+    command = processes.module("engine.process.rank_group")(
+        *("2", "0", "1", "-", "shared", "ranked", action)
+    )
     with (folder / "log").open("wb") as log:
         child = processes.start(
             command, folder=folder, variables=processes.environment(), out=log, errors=log
         )
         with child:
-            assert child.has_ended(within=WAIT_SECONDS)
-            child.wait()
+            yield child
+
+
+def ended(folder: Path, action: str) -> tuple[int, str]:
+    with started(folder, action) as child:
+        assert child.has_ended(within=WAIT_SECONDS)
+        child.wait()
     return child.status, (folder / "log").read_text(encoding="utf-8")
 
 
@@ -57,6 +76,29 @@ def test_each_finds_its_number_and_the_same_port(folder: Path) -> None:
     assert code == 0
     assert (one[:2], two[:2]) == (["2", "0"], ["2", "1"])
     assert one[2] == two[2]
+
+
+def test_they_share_one_import(folder: Path) -> None:
+    ended(folder, "None")
+    one, two = (json.loads((folder / f"rank-{n}.json").read_text("utf-8")) for n in (0, 1))
+
+    assert one[0][3] == two[0][3]
+    assert one[0][3] not in (one[1], two[1])
+
+
+def test_a_group_that_is_asked_to_end_while_it_imports_ends(folder: Path) -> None:
+    slow = "import pathlib, time\npathlib.Path('importing').touch()\ntime.sleep(600)\n"
+    (folder / "shared.py").write_text(slow, encoding="utf-8")
+    with started(folder, "None") as child:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not (folder / "importing").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        child.signal(signal.SIGTERM)
+        assert child.has_ended(within=WAIT_SECONDS)
+        child.wait()
+
+    assert child.status == -signal.SIGTERM
+    assert not list(folder.glob("rank-*"))
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,13 @@ import json
 import random
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from survival import WORDS, Bench, both, in_memory, opened, tools
+from survival import WORDS, Bench, both, opened, tools
 
 from engine.stages import STAGES
 from engine.store import Store
@@ -32,7 +31,7 @@ from support import forked_runs
 from support.damages import DAMAGES, flipped
 from support.kill_server import arm
 from support.runs import manifests
-from support.survived import EVERYTHING, LOCK, NOTHING, STORE, faults_of
+from support.survived import LOCK, NOTHING, STORE, faults_of
 
 CHECKPOINT, LOCKED = "checkpoint", "lock"
 AFTER_STEPS = 7
@@ -157,7 +156,7 @@ def _last(root: Path, stage: str) -> Path:
     return Store(root).folder(made[-1]["key"]) / "files" / "training.json"
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Play the cases and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -166,10 +165,10 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=(), help="kinds of artifacts")
     parser.add_argument("--every", type=int, default=1, help="play one case in so many")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no case after so long")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     began, played, wrong = time.monotonic(), Counter[str](), Counter[str]()
-    with tempfile.TemporaryDirectory(prefix="damages-", dir=in_memory()) as folder:
-        damages = Damages(bench=opened(Path(folder), (NOTHING, EVERYTHING)), seed=options.seed)
+    with opened() as bench:
+        damages = Damages(bench=bench, seed=options.seed)
         chosen = [
             case
             for case in cases(damages.bench.finished)

@@ -18,15 +18,14 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from survival import STATES, WORDS, Bench, both, in_memory, opened, tools
+from survival import STATES, WORDS, Bench, both, opened, tools
 
 from support import forked_runs
 from support.forked_runs import Setup
@@ -70,12 +69,14 @@ class FullDisks:
 
     bench: Bench
     disk: Path | None
-    pages: dict[str, int]
-    """What a run from each state takes at the most."""
+    pages: dict[str, int] = field(default_factory=dict)
+    """What a run from each state takes at the most, of those that were measured."""
 
     def played(self, case: Case) -> tuple[str, list[str]]:
         """Play a case; return how the run ended, and what is wrong."""
         disk = self.disk if case.kind == "pages" else None
+        if disk and case.state not in self.pages:
+            self.pages[case.state] = taken(self.bench, disk, case.state)
         folder = in_state(self.bench.finished, (disk or self.bench.work) / "case", case.state)
         ballast = self._filled(disk, case) if disk else None
         run = forked_runs.start(folder, WORDS, setup=both(tools(), self._setup(case)))
@@ -103,9 +104,7 @@ class FullDisks:
 
     def _setup(self, case: Case) -> Setup:
         if case.kind == "refused":
-            return forked_runs.full_from(
-                1 + int(case.share * self.bench.lengths[case.state].writes)
-            )
+            return forked_runs.full_from(1 + int(case.share * self.bench.length(case.state).writes))
         if case.kind == "size":
             # up to a megabyte: reports, checkpoints, models; the log of the run has room at least
             most = int((16 << 10) * 64**case.share)
@@ -113,21 +112,19 @@ class FullDisks:
         return lambda: None
 
 
-def taken(bench: Bench, disk: Path) -> dict[str, int]:
-    """Return how many pages a run from each state takes at the most."""
-    found = {}
-    for state in bench.lengths:
-        folder = in_state(bench.finished, disk / "case", state)
-        before = least = shutil.disk_usage(disk).free
-        run = forked_runs.start(folder, WORDS, setup=tools())
-        while not run.ends_within(POLL):
-            least = min(least, shutil.disk_usage(disk).free)
-        if run.status != 0:
-            sys.exit((folder / "forked.log").read_text(encoding="utf-8"))
-        found[state] = (before - least) // PAGE + 1
-        shutil.rmtree(folder)
-        print(f"{state}: {found[state]} pages", flush=True)
-    return found
+def taken(bench: Bench, disk: Path, state: str) -> int:
+    """Return how many pages a run from a state takes at the most."""
+    folder = in_state(bench.finished, disk / "case", state)
+    before = least = shutil.disk_usage(disk).free
+    run = forked_runs.start(folder, WORDS, setup=tools())
+    while not run.ends_within(POLL):
+        least = min(least, shutil.disk_usage(disk).free)
+    if run.status != 0:
+        sys.exit((folder / "forked.log").read_text(encoding="utf-8"))
+    shutil.rmtree(folder)
+    pages = (before - least) // PAGE + 1
+    print(f"{state}: {pages} pages", flush=True)
+    return pages
 
 
 @contextmanager
@@ -145,7 +142,7 @@ def mounted(work: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Play the cases and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -154,22 +151,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no case after so long")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     began, counts, wrong = time.monotonic(), Counter[tuple[str, str]](), 0
-    with tempfile.TemporaryDirectory(prefix="full-", dir=in_memory()) as folder:
-        bench = opened(Path(folder))
-        with mounted(Path(folder)) as disk:
-            disks = FullDisks(bench=bench, disk=disk, pages=taken(bench, disk) if disk else {})
-            kinds = KINDS if disk else KINDS[1:]
-            for number in range(options.first, options.first + options.cases):
-                if time.monotonic() - began > options.seconds:
-                    break
-                case = drawn(options.seed, number, kinds)
-                how, faults = disks.played(case)
-                counts[case.kind, how] += 1
-                wrong += bool(faults)
-                for fault in faults:
-                    print(f"{case.words()}, {how}: {fault}", flush=True)
+    with opened() as bench, mounted(bench.work) as disk:
+        disks = FullDisks(bench=bench, disk=disk)
+        kinds = KINDS if disk else KINDS[1:]
+        for number in range(options.first, options.first + options.cases):
+            if time.monotonic() - began > options.seconds:
+                break
+            case = drawn(options.seed, number, kinds)
+            how, faults = disks.played(case)
+            counts[case.kind, how] += 1
+            wrong += bool(faults)
+            for fault in faults:
+                print(f"{case.words()}, {how}: {fault}", flush=True)
     print("| full by | ended | cases |\n|---|---|---|")
     for (kind, how), count in sorted(counts.items()):
         print(f"| {kind} | {how} | {count} |")

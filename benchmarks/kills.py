@@ -19,13 +19,13 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from survival import STATES, WORDS, Bench, both, in_memory, opened, tools
+from survival import STATES, WORDS, Bench, both, opened, tools
 
 from support import forked_runs
 from support.forked_runs import Forked
@@ -85,7 +85,7 @@ class Kills:
     def played(self, case: Case) -> tuple[str, list[str]]:
         """Play a case; return how the kill went, and what is wrong."""
         folder = self.bench.in_state(case.state)
-        length, kills = self.bench.lengths[case.state], self.signal == signal.SIGKILL
+        length, kills = self.bench.length(case.state), self.signal == signal.SIGKILL
         before = len(run_folders(folder / ".recipe"))
         if case.by == "time":
             run = forked_runs.start(folder, WORDS, setup=tools(real=case.real))
@@ -129,7 +129,7 @@ def once(number: int) -> forked_runs.Setup:
     return act
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Play the cases and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -139,10 +139,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--signal", choices=SIGNALS, default="KILL")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no case after so long")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     began, counts, wrong = time.monotonic(), Counter[str](), 0
-    with tempfile.TemporaryDirectory(prefix="kills-", dir=in_memory()) as folder:
-        kills = Kills(bench=opened(Path(folder)), signal=SIGNALS[options.signal])
+    with opened() as bench:
+        kills = Kills(bench=bench, signal=SIGNALS[options.signal])
         number = options.first
         while sum(counts[f"{state} killed"] for state in set(STATES)) < options.kills:
             if time.monotonic() - began > options.seconds:

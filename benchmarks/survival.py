@@ -1,12 +1,20 @@
-"""What `kills.py`, `full_disk.py` and `damages.py` share: a tiny finished project, and runs of it in forks."""
+"""What `kills.py`, `full_disk.py` and `damages.py` share: a tiny finished project, and runs of it in forks.
+
+    PYTHONPATH=tests python benchmarks/survival.py "kills.py --kills 8 --seed 1" "damages.py --every 30"
+
+plays several of them on one project, and prints after each what it ended with.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from support import forked_runs
@@ -31,18 +39,26 @@ class Length:
     writes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Bench:
-    """The finished project, what it left, and how long runs take."""
+    """The finished project, and what it left."""
 
     work: Path
     finished: Path
     reference: Reference
-    lengths: dict[str, Length]
+    lengths: dict[str, Length] = field(default_factory=dict)
 
     def in_state(self, state: str, *, name: str = "case") -> Path:
         """Return a copy of the project in which `state` is still to be done."""
         return in_state(self.finished, self.work / name, state)
+
+    def length(self, state: str) -> Length:
+        """Return how long a run from a state takes; measured once."""
+        if state not in self.lengths:
+            folder = self.in_state(state, name="measured")
+            self.lengths[state] = _measured(folder, state, self.work / "writes")
+            shutil.rmtree(folder)
+        return self.lengths[state]
 
 
 def both(*setups: Setup) -> Setup:
@@ -94,29 +110,62 @@ def run_to_end(folder: Path, setup: Setup = lambda: None) -> tuple[float, float]
     return time.monotonic() - began, run.cpu
 
 
-def opened(work: Path, states: Sequence[str] = STATES) -> Bench:
-    """Make all that cases need: a finished project, and how long it takes from each state."""
+_OPENED: list[Bench] = []
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Bench]:
+    """Yield all that cases need; programs that are played together share it."""
+    if _OPENED:
+        yield _OPENED[0]
+        return
     open_shared_folder()
     # Before what runs leave is adopted: this process outlives them.
     script_of(CONVERTER)
     forked_runs.prepare()
+    with tempfile.TemporaryDirectory(prefix="survival-", dir=_in_memory()) as folder:
+        _OPENED.append(_made(Path(folder)))
+        yield _OPENED[0]
+        _OPENED.clear()
+
+
+def _made(work: Path) -> Bench:
     finished = made(work)
-    lengths, folders = {}, []
-    for state in dict.fromkeys(states):
-        folder = in_state(finished, work / f"measured-{state}", state)
-        count = work / f"writes-{state}"
-        seconds, cpu = run_to_end(folder, forked_runs.counted_writes(count))
-        writes = int(count.read_text(encoding="ascii"))
-        lengths[state] = Length(seconds=seconds, writes=writes)
-        folders.append(folder)
-        print(f"{state}: {seconds:.2f} s ({cpu:.2f} s of a processor), {writes} writes", flush=True)
-    reference = reference_of([finished, *folders])
-    for folder in folders:
-        shutil.rmtree(folder)
+    again = in_state(finished, work / "again", EVERYTHING)
+    length = _measured(again, EVERYTHING, work / "writes")
+    reference = reference_of([finished, again])
+    shutil.rmtree(again)
     print(f"{len(reference.stable)} files have the same bytes in every run", flush=True)
+    lengths = {EVERYTHING: length}
     return Bench(work=work, finished=finished, reference=reference, lengths=lengths)
 
 
-def in_memory() -> str | None:
+def _measured(folder: Path, state: str, count: Path) -> Length:
+    """Run a project to its end, and say what that takes."""
+    count.unlink(missing_ok=True)
+    seconds, cpu = run_to_end(folder, forked_runs.counted_writes(count))
+    writes = int(count.read_text(encoding="ascii"))
+    print(f"{state}: {seconds:.2f} s ({cpu:.2f} s of a processor), {writes} writes", flush=True)
+    return Length(seconds=seconds, writes=writes)
+
+
+def _in_memory() -> str | None:
     """Return a folder in memory, where there is one."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - random names below it
+
+
+def main() -> int:
+    """Play each program with its words."""
+    failed = 0
+    with opened():
+        for line in sys.argv[1:]:
+            program, *words = line.split()
+            code = importlib.import_module(program.removesuffix(".py")).main(words)
+            print(f"{line}: ended with {code}", flush=True)
+            failed += code != 0
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    # By its name, which the programs import it by.
+    sys.exit(importlib.import_module("survival").main())

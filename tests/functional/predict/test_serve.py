@@ -22,6 +22,7 @@ from support.project import Outcome, Project
 
 pytestmark = pytest.mark.thorough  # servers are started
 
+ENDED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 TEXTS = ["a lovely film", "a dreadful film", "it was so good", "never again"]
 
 
@@ -62,7 +63,7 @@ def end(server: Server) -> int:
 def server(accepted: Path) -> Iterator[Server]:
     found = start(accepted, "--abstain-below", "0.2")
     yield found
-    end(found)
+    assert end(found) in ENDED
 
 
 def test_answers_are_those_of_predict(server: Server, finished: Project) -> None:
@@ -142,33 +143,28 @@ def test_a_page_of_another_site_gets_no_answer(server: Server) -> None:
     assert named.status_code == 400
 
 
-def test_a_model_process_that_dies_is_started_again(accepted: Path) -> None:
-    server = start(accepted)
+def kill_model(server: Server) -> None:
+    """Kill the process of the model; the server starts another one by itself, so tests after it have one."""
     child = subprocess.run(
         ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True
     )
-
     os.kill(int(child.stdout.split()[0]), signal.SIGKILL)
+
+
+def test_a_model_process_that_dies_is_started_again(server: Server) -> None:
+    kill_model(server)
     statuses = [server.post("/predict", {"text": "x"}).status_code for _ in range(2)]
-    gone = end(server)
 
     assert statuses == [500, 200]
-    assert gone in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
-def test_health_says_whether_the_model_is_there(accepted: Path) -> None:
-    server = start(accepted)
+def test_health_says_whether_the_model_is_there(server: Server) -> None:
     before = httpx.get(f"{server.address}/health")
-    child = subprocess.run(
-        ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=True
-    )
-
-    os.kill(int(child.stdout.split()[0]), signal.SIGKILL)
+    kill_model(server)
     while not (gone := httpx.get(f"{server.address}/health")).is_error:
         pass  # the signal takes a moment
     statuses = [server.post("/predict", {"text": "x"}).status_code for _ in range(2)]
     after = httpx.get(f"{server.address}/health")
-    end(server)
 
     assert (before.status_code, before.json()) == (200, {"status": "ok", "model": "tiny"})
     assert (gone.status_code, gone.json()["status"]) == (503, "no model")
@@ -195,7 +191,7 @@ def test_a_request_that_has_begun_is_answered_before_the_server_ends(accepted: P
     assert begun.startswith(b"HTTP/1.1 100")
     assert answer.startswith(b"HTTP/1.1 200")
     assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]) == len(TEXTS)
-    assert server.process.returncode in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    assert server.process.returncode in ENDED
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=60)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from engine.recipe.patterns import validator
 from engine.recipe.validation.schema import expand, recipe_schema, walk
@@ -35,9 +36,12 @@ PLACES = {
 """Each schema once: some stand at many places."""
 
 
-def _errors_of(schema: Any, value: Any) -> list[list[SchemaError]]:
+def _check_of(schema: Any) -> Draft202012Validator:
+    return validator({**schema, "$defs": recipe_schema()["$defs"]})
+
+
+def _errors_of(check: Draft202012Validator, value: Any) -> list[list[SchemaError]]:
     """Return the errors that are shown for each broken rule."""
-    check = validator({**schema, "$defs": recipe_schema()["$defs"]})
     return [list(schema_errors(error)) for error in check.iter_errors(value)]
 
 
@@ -51,8 +55,9 @@ def _every_key(schema: Any) -> dict[str, Any]:
 def test_every_refusal_has_words(place: str) -> None:
     name, schema = PLACES[place]
     silent = {}
+    check = _check_of(schema)
     for value in (*ODD, _every_key(schema)):
-        shown = _errors_of(schema, value)
+        shown = _errors_of(check, value)
         errors = [one for error in shown for one in error]
         # of a value of the wrong type nothing else is shown
         mistyped = {one.path for one in errors if one.code == "R106"}
@@ -76,6 +81,7 @@ def test_every_refusal_has_words(place: str) -> None:
 def test_layers_that_are_kept_are_layers(key: str, value: Any, shown: str) -> None:
     written = {"path": "model", "keep_layers": [0], key: value}
 
-    found = _errors_of(expand(recipe_schema()["properties"]["base_model"]), written)
+    check = _check_of(expand(recipe_schema()["properties"]["base_model"]))
+    found = _errors_of(check, written)
 
     assert any(one.message.startswith(shown) for error in found for one in error)

@@ -5,7 +5,8 @@ Every module of this package is imported here, and its rules are known thereby: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Final
@@ -50,7 +51,8 @@ def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, 
         return ()
 
 
-def all_codes() -> dict[str, Code]:
+@cache
+def all_codes() -> Mapping[str, Code]:
     """Return the pages of all rules and areas, sorted by code: what `recipe explain` and the reference show."""
     return merged((pages_of_areas(), *(pages_of(rule.check) for rule in RULES)))
 

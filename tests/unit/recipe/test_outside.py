@@ -65,6 +65,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", PATHS)
 def test_a_path_outside_is_reported_and_nothing_of_it_is_read(
     case: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -86,6 +87,7 @@ def test_a_path_outside_is_reported_and_nothing_of_it_is_read(
     assert not (home / "clone" / ".recipe" / "runs").exists()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", PATHS)
 def test_what_the_user_trusts_is_outside_no_more(case: str, home: Path) -> None:
     make, changes = PATHS[case]
@@ -106,6 +108,7 @@ def test_what_the_user_trusts_is_outside_no_more(case: str, home: Path) -> None:
     assert withheld_of(checked) == ()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", SERVERS)
 def test_a_server_is_reported_and_not_asked(
     case: str, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -128,6 +131,7 @@ def test_a_server_is_reported_and_not_asked(
     assert "sk-0123456789" not in output
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", WRONG)
 def test_what_nobody_can_mean_is_an_error(
     case: str, home: Path, capfd: pytest.CaptureFixture[str]
@@ -323,6 +327,7 @@ def test_nothing_is_hinted_of_a_folder_outside(
     assert "did you mean" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("make", ODD, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_no_file_of_content_is_reported_at_once(

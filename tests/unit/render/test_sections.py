@@ -62,6 +62,7 @@ def test_one_module_adds_a_section_to_every_form() -> None:
     assert "it was sunny" in closing_block(report, colour=False)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("width", [60, 80, 140])
 @pytest.mark.parametrize("name", REPORTS)
 def test_no_line_of_a_report_is_wider_than_the_terminal(name: str, width: int) -> None:

@@ -40,13 +40,21 @@ types:
 test *words:
     uv run pytest {{ words }}
 
-# what `coverage`, `slow` and `scale` run. First in one session, so that no processor waits for the other at the end of
-# either; then what needs every processor, whose own processes wait for each other three times as long beside another
-# worker. The driver of the browser leaves an event loop behind, which tests after it cannot have.
+# the default and the slow tests in one session, so that no processor waits for the other at its end; then what needs
+# every processor, whose own processes wait for each other three times as long beside another worker. The driver of
+# the browser leaves an event loop behind, which tests after it cannot have.
 tests:
-    uv run pytest --cov -m "not scale and not exhaustive" --ignore tests/browser --ignore tests/slow/test_quickstart.py
+    uv run pytest --cov -m "not thorough and not scale and not exhaustive" --ignore tests/browser --ignore tests/slow/test_quickstart.py
     uv run pytest -n 0 -m "slow or scale" tests/slow/test_quickstart.py tests/scale
     uv run pytest -m slow tests/browser
+
+# whole runs that are killed, damaged and repeated in many more ways than `tests` does: before a release and a landing
+# of what many rooms use; the workflow runs them with each push
+thorough *words:
+    uv run pytest -m thorough {{ words }}
+
+# `ci` and the thorough tests
+whole: ci thorough
 
 # the default and the thorough tests with the share of lines that they run, which has a floor in pyproject.toml
 coverage:

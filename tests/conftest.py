@@ -91,6 +91,11 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: all of it stays."""
+    gc.disable()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Run the thorough tests of files and folders that are named: who names them wants what they hold."""
     if config.args_source is config.ArgsSource.ARGS:
@@ -119,6 +124,7 @@ def pytest_collection_finish() -> None:
 
     Trainers collect garbage after each training, and walking two million objects that stay takes a second.
     """
+    gc.enable()
     gc.collect()
     gc.freeze()
 

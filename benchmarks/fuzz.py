@@ -1,12 +1,13 @@
 """Give every reader of foreign files inputs that nobody meant, and count how it ends.
 
-    PYTHONPATH=tests python benchmarks/fuzz.py [--inputs 10000] [--seed 1] [--workers 2] [--only NAME] [--keep FOLDER]
+    PYTHONPATH=tests python benchmarks/fuzz.py [--inputs 10000] [--begin 0] [--seed 1] [--workers 2]
+        [--only NAME] [--keep FOLDER]
 
 Recipes are drawn by the grammar of the schema; other files are changed as values and as bytes. A reader may read
 its file or refuse it with a code. Anything else is a failure: another exception, exit code 4, more than 25 s of the
 processor, more than 2 GiB, the death of the process. Failures of one kind count once; the least input found is
-written into `--keep`, to be put into `tests/examples/fuzz`, where tests read it ever after. The same seed and
-number give the same inputs.
+written into `--keep`, to be put into `tests/examples/fuzz`, where tests read it ever after. An input is what its seed
+and its number make it, so that a long run can be made in parts.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Tally:
     slowest: dict[str, float] = field(default_factory=dict)
     """Seconds of the processor, by target."""
     spent: Counter[str] = field(default_factory=Counter)
-    """The same, of all inputs, in milliseconds."""
+    """The same, of all inputs, in microseconds."""
     failures: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
     """By kind: the target, the number of the input, and the least content."""
 
@@ -52,6 +53,9 @@ def main() -> int:
     """Return 1 where a reader failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=10_000)
+    parser.add_argument(
+        "--begin", type=int, default=0, help="the first number, to go on with a seed"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
@@ -70,8 +74,9 @@ def main() -> int:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
     inputs = sum(whole.ends.values())
+    first = f" from number {options.begin:,}" if options.begin else ""
     print(
-        f"\n{inputs:,} inputs, seed {options.seed}, {time.monotonic() - started:.0f} s: "
+        f"\n{inputs:,} inputs{first}, seed {options.seed}, {time.monotonic() - started:.0f} s: "
         f"{len(whole.failures)} kinds of failures"
     )
     return 1 if whole.failures else 0
@@ -80,10 +85,10 @@ def main() -> int:
 def _watched(worker: int, options: dict[str, Any]) -> list[Tally]:
     """Have a process try the inputs of one worker; one that kills it is a failure, and another process goes on."""
     found: list[Tally] = []
-    begin = worker
+    begin, end = options["begin"] + worker, options["begin"] + options["inputs"]
     with tempfile.TemporaryDirectory() as name:
         trace = Path(name) / "input"
-        while begin < options["inputs"]:
+        while begin < end:
             # Spawned: a fork would share the state of libraries that have threads.
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -119,7 +124,7 @@ def _work(begin: int, options: dict[str, Any], trace: Path) -> Tally:
         prepare(folder)
         tally = Tally()
         with contextlib.chdir(folder):
-            numbers = range(begin, options["inputs"], options["workers"])
+            numbers = range(begin, options["begin"] + options["inputs"], options["workers"])
             _try_all(chosen, numbers, options["seed"], tally, trace)
         return tally
 
@@ -145,7 +150,7 @@ def _try_all(chosen: list[Any], numbers: range, seed: int, tally: Tally, trace: 
                 tally.failures[error.kind] = target.name, str(number), least
         took = time.process_time() - started
         tally.ends[target.name, end] += 1
-        tally.spent[target.name] += int(took * 1000)
+        tally.spent[target.name] += int(took * 1_000_000)
         tally.slowest[target.name] = max(took, tally.slowest.get(target.name, 0.0))
 
 
@@ -173,7 +178,7 @@ def _table(tally: Tally) -> str:
     ]
     for name in sorted(tally.slowest):
         ends = [tally.ends[name, end] for end in ("read", "refused", "failed")]
-        each = tally.spent[name] / sum(ends)
+        each = tally.spent[name] / sum(ends) / 1000
         cells = [name, sum(ends), *ends, f"{each:.1f}", f"{tally.slowest[name]:.2f}"]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)

@@ -33,7 +33,7 @@ from engine.store.runs import Runs
 from support.fuzz_bundles import bundles, of_a_run, tokenizers
 from support.fuzz_target import Target
 from support.project import BASE, rows
-from support.recipe_grammar import drawn_recipe
+from support.recipe_grammar import drawn_recipe, recipe_text
 from support.small_tokenizer import SETTINGS
 from support.source_files import source
 
@@ -112,21 +112,17 @@ def _recipes() -> Iterator[Target]:
         "acceptance": {"metrics": {"field_f1": {"min": 0.01}}},
     }
 
-    def text(value: Any) -> str:
-        return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-
     for name, fields in (("all.yaml", every), ("extraction.yaml", extraction)):
-        content = text(fields).encode()
-        load = yaml.safe_load
+        content = recipe_text(fields).encode()
         drawn = partial(drawn_recipe, sound=fields)
         yield Target(
             name=name,
             content=content,
             read=check_recipe,
-            load=load,
-            dump=text,
+            load=yaml.safe_load,
+            dump=recipe_text,
             draw=drawn,
-            weight=30,
+            weight=12,
         )
         for verb in (
             ("plan", "FILE"),
@@ -138,8 +134,8 @@ def _recipes() -> Iterator[Target]:
                 name=f"{verb[0]}-{name}",
                 content=content,
                 read=_verb(*verb),
-                load=load,
-                dump=text,
+                load=yaml.safe_load,
+                dump=recipe_text,
                 draw=drawn,
                 weight=1,
             )

@@ -13,6 +13,7 @@ import signal
 import time
 import traceback
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -130,13 +131,19 @@ def changed(target: Target, draw: random.Random) -> bytes:
         return target.draw(draw)
     if target.load is None or draw.random() < 0.3:
         return changed_bytes(target.content, draw)
-    value = copy.deepcopy(target.load(target.content.decode()))
+    value = copy.deepcopy(_whole(target))
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         value = changed_value(value, draw)
     try:
         return target.dump(value).encode("utf-8", "surrogatepass")
     except (ValueError, TypeError, RecursionError, yaml.YAMLError):
         return changed_bytes(target.content, draw)
+
+
+@cache
+def _whole(target: Target) -> Any:
+    """Return the value of the target's own file, of which each input changes a copy."""
+    return target.load(target.content.decode()) if target.load else None
 
 
 def changed_bytes(content: bytes, draw: random.Random) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import yaml
@@ -47,9 +47,16 @@ def drawn_recipe(draw: random.Random, sound: Mapping[str, Any]) -> bytes:
     for key, value in sound.items():
         if key not in made or draw.random() < 0.6:
             made[key] = value
-    return str(yaml.safe_dump(made, sort_keys=False, allow_unicode=True)).encode(
-        "utf-8", "surrogatepass"
-    )
+    return recipe_text(made).encode("utf-8", "surrogatepass")
+
+
+def recipe_text(value: Any) -> str:
+    """Return a value as YAML, by libyaml, which writes ten times as fast but no half of a surrogate pair."""
+    write = partial(yaml.dump, value, sort_keys=False, allow_unicode=True)
+    try:
+        return str(write(Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+    except UnicodeError:
+        return str(write(Dumper=yaml.SafeDumper))
 
 
 def drawn_value(node: Node, draw: random.Random, depth: int = 0) -> Any:

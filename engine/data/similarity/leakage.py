@@ -19,6 +19,7 @@ from engine.data.similarity.shingles import (
     SIMILAR,
     comparable,
     prefix_length,
+    rarest_first,
     shingles,
     similarity_of,
 )
@@ -77,10 +78,9 @@ def _few(
 
 def _index(rows: Sequence[set[str]], similarity: float) -> dict[str, list[int]]:
     """Return the rows by each of their rarest shingles."""
-    frequency = Counter(shingle for row in rows for shingle in row)
+    frequency = Counter(chain.from_iterable(rows))
     index: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
-        rarest = sorted(row, key=lambda shingle: (frequency[shingle], shingle))
-        for shingle in rarest[: prefix_length(len(row), similarity)]:
+        for shingle in rarest_first(row, frequency)[: prefix_length(len(row), similarity)]:
             index.setdefault(shingle, []).append(number)
     return index

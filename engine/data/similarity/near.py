@@ -11,6 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from engine.data.similarity.shingles import (
     SIMILAR,
     comparable,
     prefix_length,
+    rarest_first,
     shingles,
     similarity_of,
 )
@@ -117,7 +119,6 @@ def _similar(texts: list[str], numbers: list[int], similarity: float) -> Iterato
 
 def _ranked(texts: list[str]) -> list[array[int]]:
     """Return the shingles of each text as numbers, the rarest lowest and first."""
-    frequency = Counter(shingle for text in texts for shingle in shingles(text))
-    order = sorted(frequency, key=lambda shingle: (frequency[shingle], shingle))
-    rank = {shingle: number for number, shingle in enumerate(order)}
-    return [array("I", sorted(rank[one] for one in shingles(text))) for text in texts]
+    frequency = Counter(chain.from_iterable(map(shingles, texts)))
+    rank = {one: number for number, one in enumerate(rarest_first(frequency, frequency))}
+    return [array("I", sorted(map(rank.__getitem__, shingles(text)))) for text in texts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -25,6 +25,14 @@ def shingles(text: str) -> set[str]:
     if len(text) <= SHINGLE:
         return {text}
     return {text[at : at + SHINGLE] for at in range(len(text) - SHINGLE + 1)}
+
+
+def rarest_first(found: Iterable[str], frequency: Mapping[str, int]) -> list[str]:
+    """Return shingles by their frequency, and those of one frequency in the order of texts."""
+    # Sorted twice by single values: with pairs of both it takes twice as long.
+    found = sorted(found)
+    found.sort(key=frequency.__getitem__)
+    return found
 
 
 def prefix_length(size: int, similarity: float) -> int:

@@ -14,11 +14,9 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from classifier import classify
 
 HERE = Path(__file__).resolve().parent
 SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
@@ -37,9 +35,16 @@ def main() -> None:
     read = sys.stdin.buffer.read if options.file == "-" else Path(options.file).read_bytes
     rows = io.StringIO(read().decode("utf-8-sig"), newline="")
     texts = list(texts_of(rows, options.format or by_name))
-    answers = classify(texts, HERE, SETTINGS) if texts else ()
+    answers = answers_to(texts) if texts else ()
     written = "".join(f"{as_json(one) if options.json else as_text(one)}\n" for one in answers)
     sys.stdout.buffer.write(written.encode("utf-8"))
+
+
+def answers_to(texts: Sequence[str]) -> Any:
+    """Return the answer of the model to each text."""
+    from classifier import classify  # takes seconds; unreadable rows are refused before
+
+    return classify(texts, HERE, SETTINGS)
 
 
 def texts_of(lines: Iterable[str], form: str) -> Iterator[str]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from support.paths import ROOT
-from support.pico import make_pico_model
-from support.project import Outcome, Project, write_project
+from support.project import Outcome, Project
+from support.run_once import RunOnce, run_once
 
 pytestmark = pytest.mark.scale
 WAIT_SECONDS = 300.0
@@ -24,19 +24,15 @@ TIMED = ("train.log", "training.json", "usage.json")
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    # a copy of the model in the project: nothing outside of it has to be allowed
     command = [sys.executable, "-m", "engine", "run", "recipe.yaml", "--until", "seeds", *words]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
 
 
-def run(folder: Path, *words: str) -> Outcome:
-    process = start(folder, *words)
-    out, _ = process.communicate()
-    return Outcome(code=process.returncode, out=out, err="")
+type Results = dict[str, tuple[str, list[tuple[str, str]]]]
 
 
-def results(folder: Path) -> dict[str, tuple[str, list[tuple[str, str]]]]:
+def results(folder: Path) -> Results:
     """Stage, and name and digest of each file, of every result in the store, by key."""
     found = {}
     for path in (folder / ".recipe" / "store").glob("*/*/artifact.json"):
@@ -48,33 +44,67 @@ def results(folder: Path) -> dict[str, tuple[str, list[tuple[str, str]]]]:
     return found
 
 
-def _never(*_: str) -> Outcome:
-    raise AssertionError
+def _in_one_folder(project: Project) -> None:
+    """A copy of the model in the project: nothing outside of it has to be allowed."""
+    base = project.folder / "base"
+    model = base.resolve()
+    base.unlink()
+    shutil.copytree(model, base)
 
 
-def test_two_at_once_leave_what_one_after_the_other_does_killed_or_not(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in ("one", "two", "killed")]
-    folders[0].mkdir()
-    write_project(folders[0], make_pico_model(tmp_path / "model"))
-    (folders[0] / "base").unlink()
-    shutil.copytree(tmp_path / "model", folders[0] / "base")
-    assert run(folders[0], "--until", "evaluate").code == 0
-    for folder in folders[1:]:
-        shutil.copytree(folders[0], folder)
-    for folder in folders:
-        Project(folder=folder, run=_never).edit(learning_curve=True, method__seeds=[2, 3])
+def _further_trainings(project: Project) -> None:
+    project.edit(learning_curve=True, method__seeds=[2, 3])
 
-    first = run(folders[0])
-    second = run(folders[1], "--parallel", "2")
-    killed = start(folders[2], "--parallel", "2")
+
+@pytest.fixture(scope="module")
+def evaluated() -> RunOnce:
+    return run_once("before others at once", _in_one_folder, "--until", "evaluate")
+
+
+@pytest.fixture(scope="module")
+def one_after_the_other(evaluated: RunOnce) -> Results:
+    done = run_once("others in turn", _further_trainings, "--until", "seeds", start=evaluated)
+    assert done.outcome.code == 0, done.outcome.err
+    return results(done.folder)
+
+
+def copied(evaluated: RunOnce, folder: Path) -> Project:
+    def by_command(*words: str) -> Outcome:
+        process = start(folder, *words)
+        process.communicate()
+        return Outcome(code=process.returncode, out="", err="")
+
+    return evaluated.copy_to(folder, by_command)
+
+
+def test_two_at_once_leave_what_one_after_the_other_does(
+    evaluated: RunOnce, one_after_the_other: Results, tmp_path: Path
+) -> None:
+    """Seeds alone: points of the curve are trained at once by the test below."""
+    project = copied(evaluated, tmp_path)
+    project.edit(method__seeds=[2, 3])
+
+    ended = project.run("--parallel", "2")
+
+    found = results(tmp_path)
+    assert ended.code == 0
+    assert {stage for stage, _ in found.values()} >= {"seed", "seeds"}
+    assert found.items() <= one_after_the_other.items()
+
+
+def test_two_at_once_that_are_killed_go_on_to_what_one_after_the_other_leaves(
+    evaluated: RunOnce, one_after_the_other: Results, tmp_path: Path
+) -> None:
+    project = copied(evaluated, tmp_path)
+    _further_trainings(project)
+    killed = start(tmp_path, "--parallel", "2")
     end = time.monotonic() + WAIT_SECONDS
-    while len(results(folders[2])) < len(results(folders[0])) - 4 and time.monotonic() < end:
-        time.sleep(0.2)
+    while len(results(tmp_path)) < len(one_after_the_other) - 4 and time.monotonic() < end:
+        time.sleep(0.05)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    third = run(folders[2], "--parallel", "2")
 
-    assert (first.code, second.code, third.code, killed.returncode) == (0, 0, 0, -signal.SIGKILL)
-    assert {"seed", "resampled"} <= {stage for stage, _ in results(folders[0]).values()}
-    assert results(folders[1]) == results(folders[0])
-    assert results(folders[2]) == results(folders[0])
+    assert killed.returncode == -signal.SIGKILL
+    assert project.run("--parallel", "2").code == 0
+    assert {"seed", "resampled"} <= {stage for stage, _ in one_after_the_other.values()}
+    assert results(tmp_path) == one_after_the_other

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,18 @@ from engine.backends import load_backend
 from engine.backends.base import Launch, Trained
 from engine.backends.trainer_state import checkpoints, is_complete
 from engine.compute.ranks import Ranks
-from support.cluster_runs import WEIGHTS, adapters
+from support.cluster_runs import WAIT_SECONDS, WEIGHTS, adapters, alone, on, pico_project, started
 from support.launches import RecordedProgress, make_launch, make_recipe
 from support.paths import ROOT
 from support.pico import make_pico_model
 from support.processes import ranks_of
-from support.project import Outcome, Project, write_project
+from support.project import Project
 
 pytestmark = [
     pytest.mark.scale,
     pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc"),
 ]
 COMPUTE = "compute: v1\nprofiles:\n  two: {processes: 2}\n  six: {processes: 6}\n"
-WAIT_SECONDS = 540.0
 
 
 @pytest.fixture(scope="module")
@@ -151,62 +149,30 @@ def test_a_training_whose_process_is_killed_goes_on_by_itself_to_the_same_bytes(
     assert bytes_of(again) == bytes_of(trained("trl", 1)[1])
 
 
-@dataclass
-class Command:
-    """`recipe` in a process of its own, confined as users' runs are."""
-
-    folder: Path
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        (self.folder / "compute.yaml").write_text(COMPUTE, encoding="utf-8")
-        return subprocess.Popen(
-            [sys.executable, "-m", "engine", *words, "--compute", "compute.yaml"],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *words: str) -> Outcome:
-        process = self.start(*words)
-        out, _ = process.communicate(timeout=WAIT_SECONDS)
-        return Outcome(code=process.returncode, out=out, err="")
-
-
 @pytest.fixture
-def project(tmp_path: Path, base: Path) -> Project:
-    write_project(tmp_path, base)
-    (tmp_path / "base").unlink()
-    make_pico_model(tmp_path / "base")
-    found = Project(folder=tmp_path, run=Command(tmp_path).run)
-    found.edit(
-        splits__train=64, baselines=["majority"], method__micro_batch_size=4, method__epochs=3
-    )
-    return found
+def project(tmp_path: Path) -> Project:
+    return pico_project(tmp_path, COMPUTE, {})
 
 
 def test_a_run_on_two_processes_that_is_asked_to_end_saves_says_so_and_goes_on(
     project: Project,
 ) -> None:
-    words = ("run", "recipe.yaml", "--until", "train")
-    process = Command(project.folder).start(*words, "--on", "two")
+    words = ("run", "recipe.yaml", "--until", "train", *on("two"))
+    process = started(project.folder, {}, *words)
     step = wait_for_step(project.folder, 5, process)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=WAIT_SECONDS)
+    _, errors = process.communicate(timeout=WAIT_SECONDS)
 
-    assert process.returncode == 143, out
+    assert process.returncode == 143, errors
     (run,) = (project.folder / ".recipe" / "runs" / "tiny").iterdir()
     assert json.loads((run / "run.json").read_text(encoding="utf-8"))["outcome"] == "interrupted"
     (output,) = (project.folder / ".recipe" / "scratch").glob("*/output")
     assert checkpoints(output)[-1][0] >= step - 2
 
-    resumed = project.run(*words, "--on", "two")
-    assert resumed.code == 0, resumed.out
-    assert "continuing from step" in resumed.out
-    alone = project.run(*words, "--store", "one")
-    assert alone.code == 0, alone.out
-    assert adapters(project.folder / ".recipe") == adapters(project.folder / "one")
+    resumed = project.run(*words)
+    assert resumed.code == 0, resumed.err
+    assert "continuing from step" in resumed.err
+    assert adapters(project.folder) == adapters(alone().folder) != []
 
 
 def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> int:
@@ -222,14 +188,13 @@ def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> in
             return int(done)
         time.sleep(0.05)
     process.kill()
-    raise AssertionError(process.communicate()[0])
+    raise AssertionError(process.communicate()[1])
 
 
 def test_a_batch_that_cannot_be_shared_is_refused_before_torch_is_imported(
     project: Project,
 ) -> None:
-    (project.folder / "compute.yaml").write_text(COMPUTE, encoding="utf-8")
-    words = ["run", "recipe.yaml", "--on", "six", "--compute", "compute.yaml"]
+    words = ["run", "recipe.yaml", *on("six")]
     script = f"import sys; from engine.cli.main import main; print(main({words})); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script],

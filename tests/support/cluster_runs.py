@@ -14,6 +14,7 @@ from support.paths import ROOT
 from support.pico import make_pico_model
 from support.processes import second_machines_trainer
 from support.project import Outcome, Project, write_project
+from support.run_once import RunOnce, run_once
 
 WEIGHTS = "adapter_model.safetensors"
 WAIT_SECONDS = 400.0
@@ -27,15 +28,25 @@ def pico_project(folder: Path, compute: str, variables: Mapping[str, str]) -> Pr
         out, errors = done.communicate(timeout=WAIT_SECONDS)
         return Outcome(code=done.returncode, out=out, err=errors)
 
+    folder.mkdir(exist_ok=True)
     write_project(folder, folder)
     (folder / "base").unlink()
     make_pico_model(folder / "base")
     (folder / "compute.yaml").write_text(compute, encoding="utf-8")
     project = Project(folder=folder, run=run)
+    _with_batches_to_share(project)
+    return project
+
+
+def _with_batches_to_share(project: Project) -> None:
     project.edit(
         splits__train=64, baselines=["majority"], method__micro_batch_size=4, method__epochs=3
     )
-    return project
+
+
+def alone() -> RunOnce:
+    """The whole run of that project without `compute.yaml`, in this process; done once."""
+    return run_once("alone", _with_batches_to_share)
 
 
 def started(folder: Path, variables: Mapping[str, str], *words: str) -> subprocess.Popen[str]:
@@ -67,6 +78,7 @@ def kill_second_machine(folder: Path, process: subprocess.Popen[str]) -> None:
     raise AssertionError(process.communicate()[1])
 
 
-def adapters(store: Path) -> list[bytes]:
-    """The weights of all adapters of a store."""
+def adapters(folder: Path) -> list[bytes]:
+    """The weights of all adapters of a project's store."""
+    store = folder / ".recipe" / "store"
     return [path.read_bytes() for path in sorted(store.rglob(f"adapter/{WEIGHTS}"))]

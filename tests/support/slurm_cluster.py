@@ -16,6 +16,8 @@ from pathlib import Path
 DAEMONS = ("slurmctld", "slurmd")
 PLACES = "/usr/sbin:/usr/local/sbin:/sbin"
 NODES = ("n1", "n2")
+CORES = 2
+"""Of each machine: room for two jobs at once."""
 START_SECONDS = 60.0
 KILL_WAIT = 10
 
@@ -36,6 +38,7 @@ SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
 MpiDefault=none
 MessageTimeout=30
 UnkillableStepTimeout=180
@@ -63,8 +66,10 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     key.chmod(0o600)
     config, host = folder / "slurm.conf", socket.gethostname().partition(".")[0]
     controller, *ports = _free_ports(1 + len(NODES))
-    machine = "NodeName={} NodeHostname={} NodeAddr=127.0.0.1 Port={} CPUs=1 RealMemory=1000"
-    machines = [machine.format(name, host, port) for name, port in zip(NODES, ports, strict=True)]
+    machine = "NodeName={} NodeHostname={} NodeAddr=127.0.0.1 Port={} CPUs={} RealMemory=1000"
+    machines = [
+        machine.format(name, host, port, CORES) for name, port in zip(NODES, ports, strict=True)
+    ]
     text = CONFIG.format(
         folder=folder, host=host, controller=controller, kill_wait=KILL_WAIT,
         nodes="\n".join(machines), names=",".join(NODES),
@@ -73,9 +78,12 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
     variables = {"SLURM_CONF": str(config)}
     try:
         _start("slurmctld", "-f", str(config))
+        # A machine that does not find it tries again half a minute later.
+        _await(["scontrol", "ping"], "is UP", variables)
         for name in NODES:
             _start("slurmd", "-f", str(config), "-N", name)
-        _await_machines(variables)
+        idle = ["sinfo", "--noheader", "--states=idle", "--format=machines:%D"]
+        _await(idle, f"machines:{len(NODES)}", variables)
         yield variables
     finally:
         for file in folder.glob("*.pid"):
@@ -102,14 +110,14 @@ def _free_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def _await_machines(variables: dict[str, str]) -> None:
+def _await(words: list[str], answer: str, variables: dict[str, str]) -> None:
+    """Ask until the answer is there."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         found = subprocess.run(
-            ["sinfo", "--noheader", "--states=idle", "--format=%D"],
-            env={**os.environ, **variables}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if found.stdout.strip() == str(len(NODES)):
+            words, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        if answer in found.stdout:
             return
-        time.sleep(0.2)
+        time.sleep(0.05)
     raise TimeoutError(found.stdout + found.stderr)

@@ -16,7 +16,7 @@ from engine.exporters import load_exporter
 from engine.exporters.base import ExportSpec
 from engine.recipe.model import PackageRef, Task
 from engine.recipe.prompt import messages
-from engine.runtime.llama.client import answer_text
+from engine.runtime.llama.client import GgufAnswers, answer_text
 from engine.runtime.models.base_model import locate_base_model
 from engine.runtime.models.load import LoadedModel, load_model
 from engine.runtime.rendering.task_file import make_task_file
@@ -105,6 +105,26 @@ def prompts(loaded: LoadedModel) -> list[str]:
     return [loaded.chat.prompt(messages(TASK, text)) for text in TEXTS]
 
 
+@pytest.fixture(scope="module")
+def answers(loaded: LoadedModel) -> tuple[str, ...]:
+    return make_task_file(TASK, loaded.chat).answers
+
+
+def asked(gguf: Path, prompts: list[str], answers: tuple[str, ...], folder: Path) -> GgufAnswers:
+    return choose_gguf(gguf, prompts, answers, threads=2, workdir=folder, progress=Silent())
+
+
+@pytest.fixture(scope="module")
+def chosen(
+    exported: tuple[Path, Any],
+    prompts: list[str],
+    answers: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> GgufAnswers:
+    """What the quantized file says to every prompt."""
+    return asked(exported[0], prompts, answers, tmp_path_factory.mktemp("asked"))
+
+
 @torch.inference_mode()
 def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
     tokens, asked = loaded.chat.token_ids(answer), loaded.chat.token_ids(prompt)
@@ -113,9 +133,9 @@ def _slowly(loaded: LoadedModel, prompt: str, answer: str) -> float:
     return float(log_probabilities[range(len(tokens)), tokens].sum())
 
 
-def test_packed_scoring_scores_as_answer_by_answer(loaded: LoadedModel, prompts: list[str]) -> None:
-    answers = make_task_file(TASK, loaded.chat).answers
-
+def test_packed_scoring_scores_as_answer_by_answer(
+    loaded: LoadedModel, prompts: list[str], answers: tuple[str, ...]
+) -> None:
     choices = choose(loaded, prompts, answers, progress=Silent(), distribution=True)
 
     slow = [[_slowly(loaded, prompt, answer) for answer in answers] for prompt in prompts]
@@ -129,14 +149,8 @@ def test_packed_scoring_scores_as_answer_by_answer(loaded: LoadedModel, prompts:
 
 
 def test_the_quantized_file_reads_every_prompt_as_the_same_tokens(
-    exported: tuple[Path, Any], loaded: LoadedModel, prompts: list[str], tmp_path: Path
+    chosen: GgufAnswers, loaded: LoadedModel, prompts: list[str]
 ) -> None:
-    answers = make_task_file(TASK, loaded.chat).answers
-
-    chosen = choose_gguf(
-        exported[0], prompts, answers, threads=2, workdir=tmp_path, progress=Silent()
-    )
-
     assert [loaded.chat.token_ids(prompt) for prompt in prompts] == chosen.token_ids
 
 
@@ -159,7 +173,11 @@ def test_the_file_answers_a_text_by_itself(exported: tuple[Path, Any], tmp_path:
 
 
 def test_a_damaged_tensor_shows_in_the_answers(
-    exported: tuple[Path, Any], prompts: list[str], loaded: LoadedModel, tmp_path: Path
+    exported: tuple[Path, Any],
+    chosen: GgufAnswers,
+    prompts: list[str],
+    answers: tuple[str, ...],
+    tmp_path: Path,
 ) -> None:
     """The weights of one layer are turned around; what the ladder bounds is the agreement."""
     damaged = tmp_path / "damaged.gguf"
@@ -170,11 +188,8 @@ def test_a_damaged_tensor_shows_in_the_answers(
     start, size = int(tensor.data_offset), int(tensor.n_bytes)
     data[start : start + size] = bytes(reversed(data[start : start + size]))
     damaged.write_bytes(bytes(data))
-    answers = make_task_file(TASK, loaded.chat).answers
-    common: Any = {"threads": 2, "workdir": tmp_path, "progress": Silent()}
 
-    whole = choose_gguf(exported[0], prompts, answers, **common)
-    broken = choose_gguf(damaged, prompts, answers, **common)
+    broken = asked(damaged, prompts, answers, tmp_path)
 
-    pairs = zip(whole.choices, broken.choices, strict=broken.is_finite)
+    pairs = zip(chosen.choices, broken.choices, strict=broken.is_finite)
     assert not broken.is_finite or sum(one.index == two.index for one, two in pairs) < len(prompts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from support.module_server import AXOLOTL, CONVERTER, served
 from support.paths import ROOT
-from support.pico import make_pico_model
-from support.project import BASE, rows
+from support.project import Project
+from support.run_once import run_once
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +26,7 @@ FORMATS = {"trl": ["safetensors", "gguf"], "axolotl": ["safetensors"]}
 """A GGUF file is made of the merged weights, whoever trained them."""
 
 
-def command(folder: Path, *words: str, before: tuple[str, ...] = (), seed: str = "0") -> Any:
+def command(folder: Path, *words: str, before: tuple[str, ...], seed: str) -> Any:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
     return subprocess.run(
         [*before, *COMMAND, *words],
@@ -43,22 +42,20 @@ def latest(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["trl", "axolotl"])
-def accepted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a project whose run was accepted with a backend."""
-    folder = tmp_path_factory.mktemp(request.param)
-    make_pico_model(folder / "base")
-    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([("text", "label"), *rows(140)])
-    changes = {
-        "backend": {"name": request.param, "precision": "auto"},
-        "export": {"formats": FORMATS[request.param]},
-        "baselines": ["majority"],
-    }
-    text = yaml.safe_dump({**BASE, **changes}, sort_keys=False)
-    (folder / "recipe.yaml").write_text(text, encoding="utf-8")
-    result = command(folder, "run", "recipe.yaml", seed="1")
-    assert result.returncode == 0, result.stderr + result.stdout
-    return folder
+def accepted(request: pytest.FixtureRequest) -> Path:
+    """The folder of a project whose run was accepted with a backend; by processes that have torch already."""
+
+    def prepare(project: Project) -> None:
+        project.edit(
+            backend={"name": request.param, "precision": "auto"},
+            export={"formats": FORMATS[request.param]},
+            baselines=["majority"],
+        )
+
+    with served(AXOLOTL), served(CONVERTER):
+        done = run_once(f"to reproduce, by {request.param}", prepare)
+    assert done.outcome.code == 0, done.outcome.err
+    return done.folder
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
+from typing import Final
+
+MOST_NAMES: Final = 500
+"""Of a folder, to find the one that was meant: each takes 15 microseconds for each recipe of a pull request."""
 
 
 def absolute(written: str, folder: Path) -> Path:
@@ -23,11 +27,12 @@ def is_text(path: str) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of what stands in a folder, to find the one that was meant; none where it cannot be listed."""
+    """Return the names of what stands in a folder, to find the one that was meant; none of one with very many."""
     try:
-        return sorted(entry.name for entry in folder.iterdir())
+        names = [entry.name for entry in os.scandir(folder)]
     except OSError:
         return []
+    return sorted(names) if len(names) <= MOST_NAMES else []
 
 
 def as_argument(path: Path) -> str:

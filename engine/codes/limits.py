@@ -54,6 +54,7 @@ LIMITS: Final[Sequence[Limit]] = (
         "times",
         "D345",
     ),
+    ("a header of a tar archive, beside its first", "sources/archive:MOST_HEADER", BYTES, "D346"),
     (
         "rows of a Parquet file that are decoded at once",
         "data/reading/parquet:MOST_ROWS",

@@ -29,7 +29,26 @@ PLAIN_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
 """Of a file in a folder that is unpacked: three short steps that mean the same on every system."""
 MOST_FILES = 200
 """Of such a folder."""
-BROKEN = (*DAMAGE, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
+MOST_HEADER = 1 << 20
+"""Bytes of a tar header beside the first: a long name, or the settings of PAX, which are read whole."""
+# numbers of a header can be none, and one member can have a thousand headers
+BAD_HEADER = (ValueError, RecursionError)
+BROKEN = (*DAMAGE, *BAD_HEADER, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
+_HOLES = "a file of holes"
+_MORE_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"x", b"g", b"X")
+
+
+class _BoundedHeader(tarfile.TarInfo):
+    """Of a member of a tar: refused where it is large, or where what it describes is mostly holes."""
+
+    # where the library turns to what stands behind a header's block; it has no public place for that
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _MORE_HEADERS and self.size > MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError(_HOLES)
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return found
 
 
 def extract(archive: Path, file: str, destination: Path, *, limits: StreamLimits = LIMITS) -> None:
@@ -96,7 +115,10 @@ def _file_names(archive: Path, shown: str, limits: StreamLimits) -> list[str]:
                 return [info.filename for info in opened.infolist() if not info.is_dir()]
         packed = kind in COMPRESSED
         stream = decompressed(archive, kind, name=shown, limits=limits) if packed else None
-        with stream or archive.open("rb") as read, tarfile.open(fileobj=read, mode="r|") as tar:
+        with (
+            stream or archive.open("rb") as read,
+            tarfile.open(fileobj=read, mode="r|", tarinfo=_BoundedHeader) as tar,
+        ):
             return [info.name for info in tar if not info.isdir()]
     except BROKEN as error:
         message = f"`{shown}` is no zip or tar archive with a folder of files"
@@ -175,7 +197,7 @@ def _from_compressed(
 def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> None:
     """Read a tar front to back, as a stream: the first member of that name is the one."""
     seen: list[str] = []
-    with tarfile.open(fileobj=stream, mode="r|") as opened:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader) as opened:
         for info in opened:
             seen.append(info.name)
             if _plain(info.name) != _plain(member):
@@ -183,6 +205,8 @@ def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> Non
             # `extractfile` would follow it to another member.
             if info.issym() or info.islnk():
                 raise _link(member, name)
+            if info.issparse():  # by a PAX header: a few bytes become terabytes
+                raise tarfile.ReadError(_HOLES)
             content = opened.extractfile(info) if info.isreg() else None
             if content is None:
                 raise DataError.one("D343", f"`{name}{STEP}{member}` is not a file")

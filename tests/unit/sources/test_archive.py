@@ -148,6 +148,42 @@ def test_a_bomb_is_stopped_by_its_ratio(tmp_path: Path, suffix: str) -> None:
     assert code_of(tmp_path, bomb, "p", limits=limits) == "D345"
 
 
+def header(kind: bytes, size: int, content: bytes = b"") -> bytes:
+    """A member whose block says that so many bytes follow."""
+    info = tarfile.TarInfo("p")
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def pax(**settings: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("p")
+        info.pax_headers = {name.replace("_", "."): value for name, value in settings.items()}
+        archive.addfile(info)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header(b"x", 2 << 20, b"11 a=bbbbb\n" * 190_000),
+        header(b"L", 2 << 20, b"n" * (2 << 20)),
+        header(b"x", 0) * 2_000,
+        header(b"g", 0) * 2_000,
+        header(b"L", 0) * 2_000,
+        header(b"S", 0),
+        pax(GNU_sparse_map="0,1", GNU_sparse_size="9999999999999"),
+        pax(GNU_sparse_map="0,x", GNU_sparse_size="1"),
+        pax(GNU_sparse_major="1", GNU_sparse_minor="0", GNU_sparse_realsize="9999999999999"),
+        pax(GNU_sparse_numblocks="2", GNU_sparse_size="x"),
+    ],
+)
+def test_headers_of_a_tar_are_bounded(tmp_path: Path, content: bytes) -> None:
+    """Settings of 300 MB took 3 GB, a chain of headers was a bug report, a hole of 10 TB filled the disk."""
+    assert code_of(tmp_path, content + tar_of({"p": ROWS}), "p") == "D346"
+
+
 def test_a_bomb_in_a_zip_is_stopped_by_its_size(tmp_path: Path) -> None:
     bomb = zip_of({"p": bytes(8 << 20)})
 

@@ -17,9 +17,10 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from engine.errors import Problem, Severity, StageError
+from engine.errors import EnvironmentProblem, Problem, Severity, StageError
 from engine.failures import library_errors
 from engine.files.reading import read_json
+from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.load import LOADABLE, whole_model
 from engine.runtime.models.settings_check import settings_problems
@@ -53,6 +54,10 @@ MATRIX: Final = 2
 WORDS: Final = 0.005
 """Share of ordinary tokens whose rows are zeros from which an embedding is damaged."""
 SHOWN: Final = 3
+BUILD_SECONDS: Final = 20.0
+"""Of processor time to build a model without its weights; a model of 100 layers takes a tenth of a second."""
+BUILD_MEMORY: Final = 2 << 30
+"""Bytes to do so, beyond what the process holds and the files of the weights."""
 
 
 def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
@@ -94,16 +99,27 @@ def _built(folder: Path) -> tuple[Any, list[str]]:
 
     StageError X604, X692 where files and architecture differ.
     """
-    with library_errors("X604", "the base model cannot be loaded", hint=LOADABLE), _quietly():
-        model, loading = AutoModelForCausalLM.from_pretrained(
-            folder,
-            device_map="meta",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
+    # The files are mapped into memory, beside what is built.
+    memory = BUILD_MEMORY + sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    try:
+        with (
+            library_errors("X604", "the base model cannot be loaded", hint=LOADABLE),
+            _quietly(), more_memory(memory), processor_time(BUILD_SECONDS),
+        ):  # fmt: skip
+            model, loading = AutoModelForCausalLM.from_pretrained(
+                folder,
+                device_map="meta",
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    except (StageError, EnvironmentProblem) as error:
+        if not isinstance(error.__cause__, TooSlowError | MemoryError):
+            raise
+        message = "config.json asks for a model that takes too long, or too much memory, to build without its weights"
+        raise StageError.one("X604", message, path="base_model", hint=LOADABLE) from error
     if other := sorted(map(_mismatch, loading.get("mismatched_keys", ()))):
         name, file, built = other[0]
         raise StageError(
@@ -193,7 +209,8 @@ def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterat
         for number, one in added.items()
         if str(one) in template or number == tokenizer.eos_token_id
     }
-    marks.pop(padding, None)
+    if isinstance(padding, int):
+        marks.pop(padding, None)
     head = _read(places[HEAD], HEAD) if HEAD in places else None
     rows = _read(places[embedding], embedding)
     yield from token_rows(rows if head is None else head, marks.items())

@@ -45,6 +45,13 @@ ADAPTER: Final = "adapter_config.json"
 MAX_BYTES: Final = 256 * 1024 * 1024
 """Of one settings file; tokenizers of many languages are the largest."""
 MOST_FILES: Final = 10_000
+LARGEST: Final = (
+    (re.compile(r"layers?$"), 1_000),
+    (re.compile(r"experts?$"), 4_096),
+    (re.compile(r"labels$"), 65_536),
+    (re.compile(r"(dim|heads)$"), 1 << 20),
+)
+"""The largest number of a configuration, by how its key ends."""
 MOST_TOKENS: Final = 1 << 23
 """Of a vocabulary; the largest have some hundred thousand."""
 MOST_ADDED: Final = 1 << 16
@@ -84,7 +91,10 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
     for path in files or _files(folder):
         if path.suffix != ".json" or path.name in UNREAD:
             continue
-        found = next(iter(findings(read_settings(path))), None)
+        settings = read_settings(path)
+        if path.name == "config.json" and (odd := next(_beyond_reason(settings), None)):
+            raise unreadable(path, odd)
+        found = next(iter(findings(settings)), None)
         if found is not None:
             key, why = found
             raise StageError.one(
@@ -94,6 +104,15 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
                 hint=f"take `{key}` out of {path.name}, if the model works without its own code",
             )
     return folder
+
+
+def _beyond_reason(settings: Any) -> Iterator[str]:
+    """Yield each number of a configuration that no model has: libraries make as many parts, or none, of it."""
+    for key, value in _entries(settings):
+        most = next((most for form, most in LARGEST if form.search(key)), None)
+        if most is not None and isinstance(value, int) and not 0 <= value <= most:
+            shown = f"{value:,}" if abs(value) < 1 << 64 else "beyond 64 bits"
+            yield f"`{key}` is {shown}, {most:,} is the most"
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -197,6 +216,13 @@ def without_code(settings: Any) -> Any:
 
 def findings(settings: Any) -> Iterator[Finding]:
     """Yield each setting that makes a library run code, however deep it stands."""
+    for key, value in _entries(settings):
+        if (why := _why(key, value)) is not None:
+            yield key, why
+
+
+def _entries(settings: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each key with its value, however deep it stands."""
     waiting: list[Any] = [settings]
     while waiting:
         whole = waiting.pop()
@@ -204,8 +230,7 @@ def findings(settings: Any) -> Iterator[Finding]:
             waiting += whole
         elif isinstance(whole, dict):
             for key, value in whole.items():
-                if (why := _why(str(key), value)) is not None:
-                    yield str(key), why
+                yield str(key), value
                 waiting.append(value)
 
 

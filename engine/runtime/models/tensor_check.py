@@ -162,14 +162,15 @@ class Kin:
 def token_rows(rows: torch.Tensor, tokens: Iterable[tuple[int, str]]) -> Iterator[Problem]:
     """Yield X845 for tokens of turns whose row of the head nothing was trained for, or is that of another token."""
     for token, text in tokens:
-        if token >= len(rows):
+        if not 0 <= token < len(rows):
             continue
         near = (rows[:, :FEW_COLUMNS] == rows[token, :FEW_COLUMNS]).all(dim=1).nonzero()[:, 0]
         same = [int(one) for one in near if one != token and torch.equal(rows[one], rows[token])]
         if rows[token].any() and not same:
             continue
-        what = f"that of token {same[0]}, too, so that the two cannot be distinguished"
-        what = what if rows[token].any() else "all zeros"
+        what = "all zeros"
+        if rows[token].any():
+            what = f"that of token {same[0]}, too, so that the two cannot be distinguished"
         yield _problem(
             "X845",
             f"`{text}`, which marks turns, was never trained: its row of the output matrix is {what}",

@@ -122,7 +122,7 @@ class PackedSearch:
         everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
         self._room = max(
-            min(STORE_BYTES[kind] // per_token, everything), longest + self._branch_slots
+            min(STORE_BYTES[kind] // max(per_token, 1), everything), longest + self._branch_slots
         )
         # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
         self._free = list(range(self._room + self._tokens))

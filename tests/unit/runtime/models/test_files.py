@@ -172,3 +172,24 @@ def test_what_is_no_vocabulary_is_left_to_who_reads_it(written: Any, tmp_path: P
     (tmp_path / "vocab.json").write_text(json.dumps({"a": 0, "b": "x", "c": True}))
 
     require_vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("num_hidden_layers", 100_000),
+        ("num_hidden_layers", -1),
+        ("n_layer", 10**30),
+        ("num_labels", 10**9),
+        ("num_local_experts", 10**6),
+        ("head_dim", 10**9),
+        ("num_attention_heads", 10**9),
+    ],
+)
+def test_a_number_that_no_model_has_is_refused(tmp_path: Path, key: str, value: int) -> None:
+    """As many labels took 18 GB in a library that counts them, as many layers minutes."""
+    text = json.dumps({"text_config": {key: value}})
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+
+    with pytest.raises(StageError, match=f"X694.*{key}"):
+        require_settings(tmp_path)

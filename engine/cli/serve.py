@@ -94,6 +94,8 @@ def run(options: argparse.Namespace) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
+        # the other parser takes headers without end: 300 MB of them took 6 GB
+        http="h11",
     )
     listener = _listener(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host

@@ -9,6 +9,7 @@ Every answer is held to the task's form and asked as in training; nothing in a r
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import time
@@ -48,7 +49,8 @@ from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
 from engine.serving.openai import BadRequestError
 
-BAD, UNAUTHORIZED, TOO_LARGE, WRONG_TYPE, BROKEN, BUSY, LATE = 400, 401, 413, 415, 500, 503, 504
+BAD, UNAUTHORIZED, SLOW, TOO_LARGE, WRONG_TYPE = 400, 401, 408, 413, 415
+BROKEN, BUSY, LATE = 500, 503, 504
 LOCAL: Final = ("localhost", "127.0.0.1", "[::1]")
 RETRY_SECONDS: Final = "1"
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -201,10 +203,15 @@ class Service:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise _Refused(WRONG_TYPE, "send JSON, with `Content-Type: application/json`")
         found = bytearray()
-        async for part in request.stream():
-            found += part
-            if len(found) > self.limits.body_bytes:
-                raise _Refused(TOO_LARGE, f"a request has {self.limits.body_bytes:,} bytes at most")
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                async for part in request.stream():
+                    found += part
+                    if len(found) > self.limits.body_bytes:
+                        most = f"a request has {self.limits.body_bytes:,} bytes at most"
+                        raise _Refused(TOO_LARGE, most)
+        except TimeoutError as error:
+            raise _Refused(SLOW, f"the body did not come in {self.limits.seconds:g} s") from error
         try:
             return parse_json(bytes(found))
         except ValueError as error:

@@ -98,6 +98,7 @@ def test_openais_own_client_reads_whole_and_streamed_answers(server: Server) -> 
     assert 0 < whole.probability <= 1
     with pytest.raises(openai.BadRequestError, match="each text is asked by itself"):
         client.chat.completions.create(model="tiny", messages=[message, message])
+    client.close()
 
 
 def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
@@ -141,6 +142,32 @@ def test_a_page_of_another_site_gets_no_answer(server: Server) -> None:
 
     assert plain.status_code == 415
     assert named.status_code == 400
+
+
+def refusal(address: str, sent: bytes) -> str:
+    """What the server says to bytes after which nothing more comes."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as stream:
+        stream.sendall(sent)
+        return stream.recv(4096).partition(b"\r\n")[0].decode()
+
+
+def test_a_head_without_end_is_refused(server: Server) -> None:
+    """300 MB of headers took the server 6 GB."""
+    head = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+
+    assert refusal(server.address, head + b"X: a\r\n" * 20_000) == "HTTP/1.1 400 Bad Request"
+    assert refusal(server.address, head + b"Host: evil\r\n\r\n") == "HTTP/1.1 400 Bad Request"
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(accepted: Path) -> None:
+    server = start(accepted, "--seconds", "1")
+    head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+    assert (
+        refusal(server.address, f"{head}Content-Length: 9\r\n\r\n{{".encode()).split()[1] == "408"
+    )
+    end(server)
 
 
 def kill_model(server: Server) -> None:

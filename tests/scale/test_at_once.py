@@ -100,7 +100,7 @@ def test_two_at_once_that_are_killed_go_on_to_what_one_after_the_other_leaves(
     killed = start(tmp_path, "--parallel", "2")
     end = time.monotonic() + WAIT_SECONDS
     while len(results(tmp_path)) < len(one_after_the_other) - 4 and time.monotonic() < end:
-        time.sleep(0.05)
+        time.sleep(0.2)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
 

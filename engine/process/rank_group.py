@@ -3,9 +3,9 @@
 Runs MODULE COUNT times, on the machine of number NODE of NODES; AT is HOST:PORT, where the first process of all is
 found, or `-` on a single machine. Each finds in its environment what torch.distributed asks for, as under torchrun:
 RANK, WORLD_SIZE, MASTER_ADDR and the rest. They are forked and stay in one process group, whose confinement they
-share. IMPORTS is a module that is imported once, before the fork, so that they share its memory, too; `-` where that
-could open a GPU, which no fork may use. Where one fails, the others get a moment and are ended; how the first one
-ended is how the group ends. Standard library only.
+share. IMPORTS is a module that is imported once on Linux, before the fork, so that they share its memory, too; `-`
+where that could open a GPU, which no fork may use. Where one fails, the others get a moment and are ended; how the
+first one ended is how the group ends. Standard library only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main() -> None:
     """Start them and wait; in each of them, become the module."""
     count, node, nodes, at, imports, module, *arguments = sys.argv[1:]
     given = dict(os.environ)
-    if imports != "-":
+    # Libraries of other systems start threads that no fork survives.
+    if imports != "-" and sys.platform == "linux":
         importlib.import_module(imports)
         # A fork that collects garbage would copy every page of the libraries.
         gc.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from engine.recipe.prompt import parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.json import read_json
 from engine.runs.compare import recipe_of
-from engine.runs.predict_rows import require_answers
+from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.calibration_file import FileCalibration
 from engine.runtime.rendering.task_file import TaskFile, make_task_file
@@ -129,11 +130,13 @@ class WeightsModel:
         """Return how many tokens the question of a text has."""
         return len(self.loaded.chat.token_ids(self.task.prompt(text)))
 
-    def answers(
-        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
-    ) -> list[Answer]:
+    def held(self, *, threads: int) -> AbstractContextManager[Ask]:
+        """Yield what asks the model, which this process keeps."""
+        del threads  # the device says them
+        return nullcontext(self.answers)
+
+    def answers(self, texts: Sequence[str], progress: Progress) -> list[Answer]:
         """Return the answers to texts, in their order. StageError where the model fails."""
-        del threads, workdir  # the device says them, and nothing is written
         rows = [
             Example(id=f"{number:016x}", origin="", input=text, target="")
             for number, text in enumerate(texts)

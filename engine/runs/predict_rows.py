@@ -10,8 +10,10 @@ import difflib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, cast
@@ -35,7 +37,8 @@ from engine.progress import Progress
 from engine.recipe.formats import format_of
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
-from engine.runtime.llama.client import Answer, answers_to
+from engine.runtime.llama.client import Answer, read_answers, request_for
+from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.store import Store, sha256_of
 
@@ -43,6 +46,7 @@ REVISION: Final = 1
 """Bumped when the same file and rows would now be answered otherwise."""
 PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
+type Ask = Callable[[Sequence[str], Progress], list[Answer]]
 LIST_FORMS: Final = (AnswerForm.LABEL, AnswerForm.LABELS)
 
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml"]
@@ -62,10 +66,11 @@ class AskedModel(Protocol):
     def payload(self) -> Mapping[str, Any]:
         """What its answers depend on, for the key of what is answered."""
 
-    def answers(
-        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
-    ) -> list[Answer]:
-        """Return its answers to texts. StageError, EnvironmentProblem where it fails."""
+    def held(self, *, threads: int) -> AbstractContextManager[Ask]:
+        """Yield what asks it, in memory from the first question to the last.
+
+        What asks raises StageError and EnvironmentProblem where the model fails.
+        """
 
 
 def require_answers(task: Task) -> None:
@@ -105,13 +110,17 @@ class ModelFile:
             "inferna": version_of("inferna"),
         }
 
-    def answers(
-        self, texts: Sequence[str], *, threads: int, workdir: Path, progress: Progress
-    ) -> list[Answer]:
-        """Return the answers of llama.cpp. Raises as `answers_to`."""
-        return answers_to(
-            self.gguf, self.task, texts, threads=threads, workdir=workdir, progress=progress
-        )
+    @contextmanager
+    def held(self, *, threads: int) -> Iterator[Ask]:
+        """Yield what asks llama.cpp, started by the first question. It raises as `HeldModel.ask`, and X643."""
+        with ExitStack() as stack:
+            start = cache(lambda: stack.enter_context(held_model(self.gguf, threads=threads)))
+
+            def ask(texts: Sequence[str], progress: Progress) -> list[Answer]:
+                answers = start().ask(request_for(self.task, texts), progress)
+                return read_answers(self.task, answers, len(texts))
+
+            yield ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,33 +296,24 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     }
     folder = asking.store.scratch_for("predict", payload)
     resumed = 0
-    for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
-        if _part(folder, number).is_file():
-            resumed += len(part)
-            continue
-        shifted = _Shifted(asking.progress, number * PART, count)
-        texts = [rows.question(row) for row in part]
-        answers = _answers(texts, model, folder, threads=asking.threads, progress=shifted)
-        lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
-        write_text(_part(folder, number), "".join(lines), durable=True)
+    with model.held(threads=asking.threads) as ask:
+        for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
+            if _part(folder, number).is_file():
+                resumed += len(part)
+                continue
+            texts = [rows.question(row) for row in part]
+            answers = _answers(texts, ask, _Shifted(asking.progress, number * PART, count))
+            lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
+            write_text(_part(folder, number), "".join(lines), durable=True)
     return AnsweredRows(
         rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed,
         abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]),
     )  # fmt: skip
 
 
-def _answers(
-    texts: Sequence[str | None],
-    model: AskedModel,
-    folder: Path,
-    *,
-    threads: int,
-    progress: Progress,
-) -> Iterator[dict[str, Any]]:
+def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Iterator[dict[str, Any]]:
     asked = [text for text in texts if text is not None]
-    found = iter(
-        model.answers(asked, threads=threads, workdir=folder, progress=progress) if asked else ()
-    )
+    found = iter(ask(asked, progress) if asked else ())
     for text in texts:
         if text is None:
             yield {"answer": None, "probability": None}

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from engine.errors import StageError
 from engine.process import start as processes
@@ -59,15 +59,10 @@ def run_tool(
                 for line in child.lines():
                     on_line(line)
             except HangsError as error:
-                raise StageError.one(
-                    "X800",
-                    f"{tool} {error}; it was ended",
-                    hint="run the same command again: what was finished is kept",
-                ) from error
+                raise hanging(tool, error) from error
             status = child.wait()
         if status != 0:
-            errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))
-            raise _failure(code, tool, status=status, log=errors.read())
+            raise failure(code, tool, status=status, errors=errors)
 
 
 @contextmanager
@@ -89,8 +84,20 @@ def request_files(
         result.unlink(missing_ok=True)
 
 
-def _failure(code: str, tool: str, *, status: int, log: bytes) -> StageError:
-    lines = [line for line in log.decode("utf-8", errors="replace").splitlines() if line.strip()]
+def hanging(tool: str, error: HangsError) -> StageError:
+    """Return X800 for a tool that hangs."""
+    return StageError.one(
+        "X800",
+        f"{tool} {error}; it was ended",
+        hint="run the same command again: what was finished is kept",
+    )
+
+
+def failure(code: str, tool: str, *, status: int, errors: IO[bytes]) -> StageError:
+    """Return how a tool ended, with the last lines of its error output."""
+    errors.seek(max(0, errors.seek(0, 2) - ERROR_BYTES))
+    log = errors.read().decode("utf-8", errors="replace")
+    lines = [line for line in log.splitlines() if line.strip()]
     end = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
     tail = "\n".join(lines[-LAST_LINES:])[-SHOWN_CHARACTERS:]
     return StageError.one(

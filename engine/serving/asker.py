@@ -8,29 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 from engine.errors import StageError
-from engine.files.reading import parse_json
-from engine.process import start as processes
-from engine.process.policies import LLAMA, rights_of
-from engine.process.start import Child, module
 from engine.render.progress import SilentProgress
 from engine.runs.model_forms import WeightsModel
-from engine.runtime.llama.client import Answer, from_json, read_answers, request_for
+from engine.runtime.llama.client import Answer, read_answers, request_for
+from engine.runtime.llama.held import HeldModel, held_model
 from engine.runtime.rendering.task_file import TaskFile
 
-SERVICE: Final = "engine.runtime.llama.service"
 BATCH: Final = 64
 """Questions that are asked together, at most."""
-LAST_BYTES: Final = 2000
-"""Of what a process that ended wrote to standard error."""
 
 
 class OverloadedError(Exception):
@@ -51,33 +43,6 @@ class _Question:
     result: asyncio.Future[ModelReply]
 
 
-@dataclass(slots=True)
-class _Process:
-    """A process that holds the model, with the words it leaves when it ends."""
-
-    child: Child
-    errors: IO[bytes]
-
-    def exchange(self, request: str) -> dict[str, Any]:
-        """Return what it answers to a line. StageError X641 where it has ended."""
-        try:
-            self.child.send(request)
-            line = self.child.line()
-        except OSError:
-            line = ""
-        if not line:
-            raise self.failure()
-        found: dict[str, Any] = parse_json(line)
-        return found
-
-    def failure(self) -> StageError:
-        """Return why there is no answer."""
-        self.errors.seek(max(0, self.errors.seek(0, 2) - LAST_BYTES))
-        log = self.errors.read().decode("utf-8", errors="replace").strip()
-        hint = f"its last lines were:\n{log}" if log else None
-        return StageError.one("X641", "llama.cpp ended while the model was served", hint=hint)
-
-
 @dataclass(slots=True, kw_only=True)
 class ServedModel:
     """Questions in, answers out, by one process after another."""
@@ -90,7 +55,7 @@ class ServedModel:
     """How often the process had to be started again."""
     batches: int = 0
     _waiting: asyncio.Queue[_Question] = field(default_factory=asyncio.Queue)
-    _process: _Process | None = None
+    _process: HeldModel | None = None
     _held: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -136,23 +101,7 @@ class ServedModel:
                     await task
 
     def _start(self) -> None:
-        held = self._held.enter_context
-        errors = held(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
-        folder = held(processes.working_folder())
-        command = module(SERVICE)(str(self.gguf.absolute()), str(self.threads))
-        child = processes.start(
-            command,
-            folder=folder,
-            variables=processes.environment(),
-            out=processes.PIPE,
-            errors=errors,
-            given=processes.PIPE,
-            rights=rights_of(LLAMA, command, reads=(self.gguf,)),
-        )
-        process = _Process(held(child), errors)
-        if not child.line():
-            raise process.failure()
-        self._process = process
+        self._process = self._held.enter_context(held_model(self.gguf, threads=self.threads))
 
     async def _answer_all(self) -> None:
         while True:
@@ -183,9 +132,8 @@ class ServedModel:
         process = self._process
         if process is None:
             raise AssertionError(self)
-        request = json.dumps(asdict(request_for(self.task, texts)))
         try:
-            answers = from_json(process.exchange(f"{request}\n"))
+            answers = process.ask(request_for(self.task, texts), SilentProgress())
         except StageError:
             process.child.kill()
             self._process = None
@@ -212,13 +160,11 @@ class ServedWeights(ServedModel):
 
     def _start(self) -> None:
         # asked once, so that it is in memory and known to work before the first request
-        self.model.answers(["-"], threads=self.threads, workdir=Path(), progress=SilentProgress())
+        self.model.answers(["-"], SilentProgress())
         self._is_loaded = True
 
     def _exchange(self, texts: list[str]) -> list[ModelReply]:
-        found = self.model.answers(
-            texts, threads=self.threads, workdir=Path(), progress=SilentProgress()
-        )
+        found = self.model.answers(texts, SilentProgress())
         self.batches += 1
         return [
             ModelReply(answer=one, prompt_tokens=self.model.prompt_tokens(text))

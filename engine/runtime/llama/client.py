@@ -127,12 +127,7 @@ def ask_gguf(
     `workdir` takes two small files, removed again. EnvironmentProblem X640 without llama.cpp, StageError X641
     when it fails.
     """
-    if version_of("inferna") is None:
-        raise EnvironmentProblem.one(
-            "X640",
-            "llama.cpp is not installed",
-            hint="pip install 'slm-recipe[gguf]'",
-        )
+    require_llama()
     asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
     wanted = len(request.prompts)
     total = max(wanted, len(request.learned))
@@ -144,12 +139,20 @@ def ask_gguf(
             policy=LLAMA,
             reads=(gguf,),
             writes=(workdir,),
-            on_line=lambda line: _report_line(line, total, progress),
+            on_line=lambda line: report_line(line, total, progress),
         )
         answers = from_json(read_json(result_file, limit=MOST_ANSWERS))
     if answers.is_finite and request.answers and len(answers.choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
     return answers
+
+
+def require_llama() -> None:
+    """EnvironmentProblem X640 where llama.cpp is not installed."""
+    if version_of("inferna") is None:
+        raise EnvironmentProblem.one(
+            "X640", "llama.cpp is not installed", hint="pip install 'slm-recipe[gguf]'"
+        )
 
 
 def from_json(found: dict[str, Any]) -> GgufAnswers:
@@ -203,41 +206,22 @@ def answer_text(
 
     There is none where the model is less sure than `abstain_below`; None for its own threshold, if it has one. How
     to ask stands in `task.json` beside the file, written by the export. RecipeError R437 for a blank text; StageError
-    X642 without that file; else as `answers_to`.
+    X642 without that file, X643 for a damaged one, X640 and X641 as `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
     if not text.strip() and not task.task.spec.by_likelihood:
         raise RecipeError.one(
             "R437", "the text is blank, so there is nothing to answer", hint="recipe try MODEL TEXT"
         )
-    (answer,) = answers_to(
-        gguf, task, [text], free=True, threads=threads, workdir=workdir, progress=progress
-    )
+    request = request_for(task, [text], free=True)
+    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    (answer,) = read_answers(task, answers, 1)
     held = replace(answer, abstain_below=task.threshold(abstain_below))
     return replace(held, label=None) if held.abstained else held
 
 
-def answers_to(  # noqa: PLR0913 - what is asked, of whom, and with what
-    gguf: Path,
-    task: TaskFile,
-    texts: Sequence[str],
-    *,
-    free: bool = False,
-    threads: int,
-    workdir: Path,
-    progress: Progress,
-) -> list[Answer]:
-    """Return the answers of an exported model to texts; `free`: also what it says when nothing holds it.
-
-    StageError X643 for a damaged file, X640 and X641 as `ask_gguf`.
-    """
-    request = request_for(task, texts, free=free)
-    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
-    return read_answers(task, answers, len(texts))
-
-
 def request_for(task: TaskFile, texts: Sequence[str], *, free: bool = False) -> Request:
-    """Return what asks for the answers to texts, as in training."""
+    """Return what asks for the answers to texts, as in training; `free`: also what it says when nothing holds it."""
     request = Request.for_task(
         task.task,
         [task.prompt(text) for text in texts],
@@ -288,6 +272,7 @@ def _constrained_answer(
     return None, None
 
 
-def _report_line(line: str, total: int, progress: Progress) -> None:
+def report_line(line: str, total: int, progress: Progress) -> None:
+    """Report the number of rows done, where that is what a line says."""
     if line.isdigit():
         progress.update(int(line), total, "rows")

@@ -1,7 +1,8 @@
 """A GGUF file held in memory and asked again and again: `python -m engine.runtime.llama.service GGUF THREADS`.
 
-Each line on standard input is the JSON of an `engine.runtime.llama.client.Request`, each line on standard output that
-of its `GgufAnswers`. The first line of all says that the file is loaded. The process ends with its input.
+Each line on standard input is the JSON of an `engine.runtime.llama.client.Request`. On standard output come lines with
+the number of rows done, then one with the JSON of its `GgufAnswers`. The first line of all says that the file is
+loaded. The process ends with its input.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from typing import IO, Any
 
 from engine.runtime.llama.engine import Engine
@@ -21,7 +23,7 @@ def serve(engine: Engine, given: IO[str], out: IO[str]) -> None:
     """Answer every line until there are no more."""
     _write(out, READY)
     for line in given:
-        _write(out, answer(engine, json.loads(line), lambda _: None))
+        _write(out, answer(engine, json.loads(line), partial(_write, out)))
 
 
 def _write(out: IO[str], value: Any) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from engine.errors import StageError
+from engine.progress import Progress
 from engine.render.progress import SilentProgress
 from engine.runs import predict_rows
 from engine.runs.model_forms import WeightsModel
-from engine.runtime.llama.client import answers_to
+from engine.runtime.llama.client import GgufAnswers, Request
+from engine.runtime.llama.held import HeldModel
 from engine.serving.asker import ServedWeights
 from engine.store import Store
 from support.project import Project
@@ -78,13 +79,15 @@ def test_a_call_that_failed_half_way_asks_no_row_again_and_writes_the_same_file(
     assert finished.run("predict", NAME, str(rows), "-o", str(whole)).code == 0
     asked: list[int] = []
 
-    def fail_at_the_second(gguf: Path, task: Any, texts: list[str], **given: Any) -> Any:
-        asked.append(len(texts))
-        if len(asked) == 2:
-            raise StageError.one("X641", "llama.cpp was killed")
-        return answers_to(gguf, task, texts, **given)
+    ask = HeldModel.ask
 
-    monkeypatch.setattr(predict_rows, "answers_to", fail_at_the_second)
+    def die_at_the_second(held: HeldModel, request: Request, progress: Progress) -> GgufAnswers:
+        asked.append(len(request.prompts))
+        if len(asked) == 2:
+            held.child.kill()
+        return ask(held, request, progress)
+
+    monkeypatch.setattr(HeldModel, "ask", die_at_the_second)
     assert finished.run("predict", NAME, str(rows), "-o", str(again)).code == 3
     assert not again.exists()
     outcome = finished.run("predict", NAME, str(rows), "-o", str(again))
@@ -330,7 +333,7 @@ def test_another_form_is_served_with_the_answers_of_predict(finished: Project) -
             return await asker.ask(texts, seconds=60)
 
     replies = asyncio.run(ask())
-    alone = model.answers(texts, threads=1, workdir=run, progress=SilentProgress())
+    alone = model.answers(texts, SilentProgress())
 
     assert [one.answer.stated for one in replies] == [one.stated for one in alone]
     assert all(one.prompt_tokens > 2 for one in replies)

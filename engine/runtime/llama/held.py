@@ -1,0 +1,91 @@
+"""A GGUF file held by one process of llama.cpp, which is asked again and again.
+
+It is read once: `engine.runtime.llama.client.ask_gguf` starts a process for each request.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from engine.errors import StageError
+from engine.files.reading import parse_json
+from engine.process import start as processes
+from engine.process.idle import HangsError
+from engine.process.policies import LLAMA, rights_of
+from engine.process.start import Child, module
+from engine.progress import Progress
+from engine.runtime.llama.client import (
+    GgufAnswers,
+    Request,
+    from_json,
+    report_line,
+    require_llama,
+)
+from engine.runtime.tool_process import failure, hanging
+
+SERVICE: Final = "engine.runtime.llama.service"
+TOOL: Final = "llama.cpp"
+
+
+@dataclass(slots=True)
+class HeldModel:
+    """A process that has read a GGUF file."""
+
+    child: Child
+    _lines: Iterator[str]
+    _errors: IO[bytes]
+
+    def ask(self, request: Request, progress: Progress) -> GgufAnswers:
+        """Return its answers. StageError X641 where the process has ended, X800 where it hangs."""
+        asked = json.dumps(asdict(request))
+        total = max(len(request.prompts), len(request.learned))
+        try:
+            self.child.send(f"{asked}\n")
+        except OSError as error:
+            raise self._failure() from error
+        while (line := self.line()).isdigit():
+            report_line(line, total, progress)
+        return from_json(parse_json(line))
+
+    def line(self) -> str:
+        """Return its next line. Raises as `ask`."""
+        try:
+            line = next(self._lines, "")
+        except HangsError as error:
+            raise hanging(TOOL, error) from error
+        if not line:
+            raise self._failure()
+        return line
+
+    def _failure(self) -> StageError:
+        return failure("X641", TOOL, status=self.child.kill(), errors=self._errors)
+
+
+@contextmanager
+def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
+    """Yield a process that has read the file, ended when the context is left.
+
+    EnvironmentProblem X640 without llama.cpp, StageError X641 where the file cannot be read.
+    """
+    require_llama()
+    command = module(SERVICE)(str(gguf.absolute()), str(threads))
+    with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
+        child = processes.start(
+            command,
+            folder=folder,
+            variables=processes.environment(),
+            out=processes.PIPE,
+            errors=errors,
+            given=processes.PIPE,
+            rights=rights_of(LLAMA, command, reads=(gguf,)),
+        )
+        with child:
+            held = HeldModel(child, child.lines(), errors)
+            held.line()  # it says that the file is read
+            yield held

@@ -65,7 +65,8 @@ WORDS = Words(
     parts=frozenset({
         "told", "said", "hearing", "reckoning", "foretell", "foretold", "lockstand", "flights",
         "speech", "spoken", "weighed", "defender", "adoption", "complaint", "prospect",
-        "foresight", "giveaway", "giveaways", "checklines",
+        "foresight", "foresee", "foresees", "foreseen", "foreseeing", "reckoned", "kin",
+        "giveaway", "giveaways", "checklines",
     }),
     identifiers=frozenset({
         "LockStand", "Wish", "stand_to_lock", "merged_says", "once_said", "_Flight", "_hear", "FreeSpeech",

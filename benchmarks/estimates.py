@@ -39,7 +39,7 @@ from engine.training.train import USAGE
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_GOAL, TIME_GOAL = 0.10, 0.15
 HEADS = (
-    "configuration", "peak MB", "reckoned", "off", "after the probe", "off", "accelerate", "off",
+    "configuration", "peak MB", "computed", "off", "after the probe", "off", "accelerate", "off",
     "CPU s", "after the probe", "off", "steps alone, off", "wall, off",
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ LIBRARIES: Final = frozenset(
 def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterator[None]:
     """Raise whatever a library raises as a StageError `code`; E740 where it is for want of memory.
 
-    Libraries raise errors of every type on files that they do not foresee. Within the block stand calls of theirs only.
+    Libraries raise errors of every type on files that they do not expect. Within the block stand calls of theirs only.
     """
     try:
         yield

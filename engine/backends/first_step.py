@@ -34,13 +34,13 @@ def _labels(event: Event) -> None:
 
 
 def _base_loss(event: Event) -> None:
-    """B428 when the base model foresees texts worse than any model that was read as it was written."""
+    """B428 when the base model predicts texts worse than any model that was read as it was written."""
     loss, guess = float(event["loss"]), float(event["guess"])
     # Written this way round, so that NaN is refused too.
     if not loss <= WORST * guess:
         raise StageError.one(
             "B428",
-            f"the base model foresees the rows far worse than guessing does: {loss:.3g} nats a token, and guessing"
+            f"the base model predicts the rows far worse than guessing does: {loss:.3g} nats a token, and guessing"
             f" gives {guess:.3g}",
             path="base_model",
             hint="weights, config.json and tokenizer do not belong together, or are damaged: fetch or make them again",

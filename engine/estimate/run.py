@@ -29,7 +29,7 @@ class StageForecast:
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     basis: str = ""
-    """`reckoned`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
+    """`computed`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
 
 
 TRAINING = frozenset({"train", "sweep", "resample", "seeds", "answers_only"})
@@ -195,7 +195,7 @@ def _soft_targets(plan: Plan, store: Store, past: float | None) -> StageForecast
     recipe, device = plan.recipe, plan.inputs.device
     found = soft_estimate(recipe, store, plan.training_data(store), device=device)
     seconds = found.seconds if past is None else past
-    basis = "last run" if past is not None else "reckoned" if seconds is not None else ""
+    basis = "last run" if past is not None else "computed" if seconds is not None else ""
     return StageForecast(seconds=seconds, disk_bytes=found.disk_bytes, basis=basis)
 
 

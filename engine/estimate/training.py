@@ -57,8 +57,8 @@ class TrainingEstimate:
     scratch_bytes: int | None = None
     """What checkpoints take besides, until it is done."""
     seconds: float | None = None
-    basis: str = "reckoned"
-    """What memory and time come from: `reckoned` (computed from shapes), `probe` or `run`."""
+    basis: str = "computed"
+    """What memory and time come from: `computed` (from shapes), `probe` or `run`."""
     fits: bool | None = None
     """The device has as much memory."""
     derived: tuple[tuple[str, str], ...] = ()
@@ -119,7 +119,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         disk_bytes=left,
         scratch_bytes=besides,
         seconds=took.seconds if took else None,
-        basis=known.measured.by if known.measured else "reckoned",
+        basis=known.measured.by if known.measured else "computed",
         derived=(
             *derived,
             ("parameters", _parameters_text(shape, method, trained)),

@@ -63,7 +63,7 @@ class StageCost:
 
     stage: str
     basis: str
-    """What the estimate stands on: `reckoned`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
+    """What the estimate stands on: `computed`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
     estimated: str
     """When: before the run, or before training; empty without an estimate."""
     estimated_seconds: float | None

@@ -130,7 +130,7 @@ class ProbeScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneralTextScores:
-    """How well general text is foreseen before and after training, in bits per byte."""
+    """How well general text is predicted before and after training, in bits per byte."""
 
     builtin: bool
     """The sentences of the built-in probes; else the recipe names the text."""

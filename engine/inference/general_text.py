@@ -1,4 +1,4 @@
-"""General text, foreseen by a model before and after training: documents of a file, or the built-in sentences."""
+"""General text, predicted by a model before and after training: documents of a file, or the built-in sentences."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ PRODUCT = "text_likelihoods"
 
 
 def text_slice(text: GeneralText) -> dict[str, Any]:
-    """Return which documents are foreseen, for keys."""
+    """Return which documents are predicted, for keys."""
     source = text.source
     named = source_slice(source, source_names([source])[0]) if source else builtin_digest()
     return {"source": named, "input": text.input, "limit": text.limit}
 
 
 def text_task(task: Task) -> Task:
-    """Return the task of foreseeing documents."""
+    """Return the task of predicting documents."""
     return replace(
         task, kind="text", instruction="", system="", labels=(), schema=None, output="text"
     )

@@ -23,7 +23,7 @@ PREVIOUS_DISCORDANCE = 0.1
 BETTER_BY = 0.05
 """The model that is asked about is so much better than the bound, or half of what is left."""
 
-UNFORESEEN = ("mcc", "ece", "brier", "perplexity", "bits_per_byte")
+NOT_PREDICTED = ("mcc", "ece", "brier", "perplexity", "bits_per_byte")
 """How far they scatter depends on answers that are not there yet."""
 MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
@@ -303,7 +303,7 @@ class _Estimator:
     def _special_case(self, metric: str) -> str:
         """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
         name, _, label = metric.partition(".")
-        if name in UNFORESEEN:
+        if name in NOT_PREDICTED:
             return f"How many rows `{metric}` takes is known once there are answers."
         labels, judges = self.task.labels, self.judges
         missing = [x for x in labels if judges.classes and not judges.classes.get(x)]
@@ -330,7 +330,7 @@ class _Estimator:
         """Return how a metric stands on the rows; None where it cannot be computed."""
         name, _, label = metric.partition(".")
         task, spec = self.task, spec_of(metric, self.task.kind)
-        if spec is None or name in UNFORESEEN or spec.of == "field":
+        if spec is None or name in NOT_PREDICTED or spec.of == "field":
             return None
         if spec.of != "label" and name not in MACRO:
             return ROWS
@@ -362,7 +362,7 @@ class _Estimator:
         elif not judges.classes and any("." in metric for metric in bounds) and task.labels:
             yield "classes are equally large"
         specs = [spec_of(metric, task.kind) for metric in bounds]
-        known = (*MACRO, *UNFORESEEN)
+        known = (*MACRO, *NOT_PREDICTED)
         if any(x and not (x.is_row_share or x.of or x.name in known) for x in specs):
             yield "scores of rows scatter as far as they can"
         if judges.groups is not None and judges.groups < judges.rows:

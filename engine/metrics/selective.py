@@ -193,12 +193,14 @@ def _chances(found: _Candidates, rows: int, rule: SelectiveRule) -> Floats:
     if kept is None:
         return np.zeros(found.answered.size)
     missed, left = found.answered - found.right, rows - found.answered
-    is_accurate = foreseen(right, answered, found.right, missed)
-    is_wide = foreseen(np.full_like(left, kept), np.full_like(left, of), found.answered, left)
+    is_accurate = beta_binomial_tail(right, answered, found.right, missed)
+    is_wide = beta_binomial_tail(
+        np.full_like(left, kept), np.full_like(left, of), found.answered, left
+    )
     return is_accurate * is_wide
 
 
-def foreseen(least: Floats, of: Floats, seen: Floats, others: Floats) -> Floats:
+def beta_binomial_tail(least: Floats, of: Floats, seen: Floats, others: Floats) -> Floats:
     """Estimate the chance of at least `least` successes `of` so many trials, after `seen` and `others` were seen.
 
     scipy's `betabinom.sf`, which takes five logarithms of the gamma function a term, from one table of them.

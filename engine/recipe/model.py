@@ -749,7 +749,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneralText:
-    """Text that has nothing to do with the task, and how much worse the model may foresee it after training."""
+    """Text that has nothing to do with the task, and how much worse the model may predict it after training."""
 
     source: Source | None
     """None for the sentences of the built-in probes."""

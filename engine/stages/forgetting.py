@@ -107,14 +107,14 @@ def run(context: StageContext) -> None:
     items = _items(context)
     text = _text(context.recipe)
     texts, left_out = documents(context, text) if text else ([], 0)
-    answered, foreseen = dict[str, Any](), dict[str, list[Prediction]]()
+    answered, predicted = dict[str, Any](), dict[str, list[Prediction]]()
     for name, model, load in (
         ("base", None, cache(partial(_load_base, context))),
         ("tuned", context.inputs["train"], cache(partial(_load_tuned, context))),
     ):
         made = _answers(context, items, model=model, load=load)
         if text:
-            foreseen[name] = likelihoods(context, texts, model=model, load=load)
+            predicted[name] = likelihoods(context, texts, model=model, load=load)
         answers = made.file(ANSWERS).read_text(encoding="utf-8")
         (context.workdir / f"answers.{name}.jsonl").write_text(answers, encoding="utf-8")
         answered[name] = _read(answers, items)
@@ -123,8 +123,8 @@ def run(context: StageContext) -> None:
     )
     if text:
         scores = text_scores(
-            foreseen["base"],
-            foreseen["tuned"],
+            predicted["base"],
+            predicted["tuned"],
             judging_of(context.recipe),
             builtin=text.source is None,
             left_out=left_out,

@@ -53,7 +53,7 @@ def check_base_model(context: StageContext, base: Path) -> None:
 
 
 def _check_reading(context: StageContext, base: Path) -> None:
-    """Refuse settings under which trained weights foresee text worse than under others; note what may be so."""
+    """Refuse settings under which trained weights predict text worse than under others; note what may be so."""
     from engine.runtime.models import reading_check  # brings torch
 
     def build(folder: Path) -> None:

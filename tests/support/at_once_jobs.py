@@ -33,7 +33,7 @@ def fail(context: StageContext) -> int:
     return len(context.cached("bad", {"of": "fail"}, build).files)
 
 
-def fail_unforeseen(context: StageContext) -> int:
+def fail_unexpectedly(context: StageContext) -> int:
     """End as only a mistake of the engine does."""
 
     def build(_: Path) -> None:

@@ -316,7 +316,7 @@ FAULTS: Mapping[str, Fault] = {
         },
     ),
     "F46": Fault(
-        name="a base model that cannot foresee text",
+        name="a base model that cannot predict text",
         seeds={
             "an embedding that is much too large": in_first_step(
                 weights(lambda found: found[EMBEDDING].mul_(50)), "B428"

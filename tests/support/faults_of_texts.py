@@ -20,6 +20,10 @@ GEMMA = (
     "{% for message in messages %}<start_of_turn>{{ message['role'] }}\n{{ message['content'] }}"
     "<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>assistant\n{% endif %}"
 )
+STRIPPING = {
+    "type": "Sequence",
+    "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "NFC"}],
+}
 EXCHANGED = (
     CHAT_TEMPLATE.replace("im_start", "im_tmp")
     .replace("im_end", "im_start")
@@ -139,6 +143,10 @@ OF_TEXTS: Mapping[str, Fault] = {
                 settings(
                     "tokenizer.json", lambda found: found.update(normalizer={"type": "Lowercase"})
                 ),
+                "X841",
+            ),
+            "letters without their accents": noted(
+                settings("tokenizer.json", lambda found: found.update(normalizer=STRIPPING)),
                 "X841",
             ),
         },

@@ -1,4 +1,4 @@
-"""A tiny model that was trained until it knows one text by heart: it foresees that text best as it was trained."""
+"""A tiny model that was trained until it knows one text by heart: it predicts that text best as it was trained."""
 
 from __future__ import annotations
 

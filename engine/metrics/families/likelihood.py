@@ -1,4 +1,4 @@
-"""Chat and text: how well a model foresees what is learned, as perplexity and as bits per byte.
+"""Chat and text: how well a model predicts what is learned, as perplexity and as bits per byte.
 
 Perplexity is per token, so it compares models of one tokenizer only; bits per byte compares any two.
 Nothing is right or wrong here: the rows that are added to intervals are the easiest and the hardest

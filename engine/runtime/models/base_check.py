@@ -30,7 +30,7 @@ from engine.runtime.models.tensor_check import (
     FLOATS,
     HEAD,
     SAME_MODEL,
-    Kin,
+    LayerSizes,
     file_problems,
     norm_start,
     plain_weights,
@@ -244,7 +244,7 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
     `model` is None where it was not built.
     """
     found: dict[str, list[str]] = {"broken": [], "wiped": [], "sparse": [], "foreign": []}
-    kin = Kin()
+    sizes = LayerSizes()
     for file in files:
         with safe_open(file.path, framework="pt") as source:
             for tensor in file.tensors:
@@ -256,7 +256,7 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
                     state = state or _state_of_norm(model, tensor.name, weight)
                 found.get(state, []).append(tensor.name)
                 if weight.ndim == MATRIX and state != "broken":
-                    kin.add(tensor.name, weight)
+                    sizes.add(tensor.name, weight)
     if broken := found["broken"]:
         yield _problem("X770", f"{_named(broken)}: NaN or infinity among the weights", AGAIN)
     if wiped := found["wiped"]:
@@ -264,7 +264,7 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
     if foreign := found["foreign"]:
         what = f"{_named(foreign)}: all 1, where a {type(model).__name__} begins with 0 and adds 1"
         yield _problem("X846", f"{what}: config.json names another architecture", SAME_MODEL)
-    yield from kin.problems()
+    yield from sizes.problems()
     if sparse := found["sparse"]:
         yield Problem(
             code="X771",

@@ -1,7 +1,7 @@
 """Whether config.json and the order of the layers are those that a base model's weights were trained with.
 
 Settings such as the base of positions, the activation or the number of heads fit weights of the same shapes whatever
-they say. A model that was trained foresees ordinary text best as it was trained: it is asked as it stands, and
+they say. A model that was trained predicts ordinary text best as it was trained: it is asked as it stands, and
 then with each of a few other settings. Weights that nothing has trained have no right setting, and are not asked.
 """
 
@@ -82,7 +82,7 @@ def is_trained(folder: Path) -> bool:
 
 
 def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
-    """Yield X846 for weights that foresee ordinary text better in another way than config.json and their files say."""
+    """Yield X846 for weights that predict ordinary text better in another way than config.json and their files say."""
     if read_json(folder / "config.json").get("quantization_config") or not is_trained(folder):
         return
     reader = Reader(folder, device=device, precision=precision)
@@ -105,7 +105,7 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
         gain, what = max(better)
         yield Problem(
             code="X846",
-            message=f"the base model foresees ordinary text better {what}: by {gain:.2g} nats a token, where it"
+            message=f"the base model predicts ordinary text better {what}: by {gain:.2g} nats a token, where it"
             f" has {float(as_is[:half].mean()):.3g} as it stands",
             path="base_model",
             hint=SAME_MODEL,
@@ -115,7 +115,7 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
     elif not share <= BLIND:
         yield Problem(
             code="X846",
-            message=f"the base model was trained, and foresees ordinary English text with {share * guess:.3g} nats a"
+            message=f"the base model was trained, and predicts ordinary English text with {share * guess:.3g} nats a"
             f" token, where guessing gives {guess:.3g}: config.json, tokenizer and weights may be of different models",
             path="base_model",
             hint=f"{SAME_MODEL}; a model of other texts only can be right as it is",

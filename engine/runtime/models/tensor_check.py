@@ -23,7 +23,7 @@ LAYER: Final = re.compile(r"\.\d+\.")
 BUFFERS: Final = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
 """Ends of names of what older versions saved with the weights, and every model computes by itself."""
 FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
-KIN: Final = 30.0
+MOST_RATIO: Final = 30.0
 """Factor between a matrix and the same one of other layers that no training leaves."""
 FEW_COLUMNS: Final = 8
 """Compared first: rows that differ there need no further look."""
@@ -121,7 +121,7 @@ def norm_start(model: Any, name: str) -> float | None:
     return begin if begin in (0.0, 1.0) else None
 
 
-class Kin:
+class LayerSizes:
     """Matrices of the same name in all layers, by the two numbers that are kept of each."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class Kin:
             )
 
     def problems(self) -> Iterator[Problem]:
-        """Yield X845 as a warning for layers that are the same, and for matrices of another size than their kin."""
+        """Yield X845 as a warning for layers that are the same, and for a matrix much larger or smaller."""
         twins, strangers = list[tuple[str, str]](), list[tuple[str, float]]()
         for found in self._found.values():
             seen = dict[tuple[float, float], str]()
@@ -148,7 +148,7 @@ class Kin:
                     twins.append((first, name))
                 # of two layers either may be the odd one
                 ratio = size / (median(sizes) if len(sizes) > 2 else min(sizes) or 1.0)
-                if not 1 / KIN <= ratio <= KIN:
+                if not 1 / MOST_RATIO <= ratio <= MOST_RATIO:
                     strangers.append((name, ratio))
         if twins:
             what = f"{len(twins)} matrices are those of another layer, such as `{twins[0][1]}` and `{twins[0][0]}`"

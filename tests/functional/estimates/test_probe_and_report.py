@@ -33,7 +33,7 @@ def test_a_probe_measures_and_a_later_plan_uses_it(project: Project, root: Path)
     probed = estimate(project, root, "--probe")
     later = estimate(project, root)
 
-    assert before["basis"] == "reckoned"
+    assert before["basis"] == "computed"
     assert probed == later
     assert later["basis"] == "probe"
     assert any("the peak of a probe on this machine" in one["how"] for one in later["derived"])
@@ -71,7 +71,7 @@ def test_what_does_not_change_a_step_keeps_the_measurement(project: Project, roo
     project.edit(method__rank=8)
     other = estimate(project, root)
 
-    assert (short["basis"], long["basis"], other["basis"]) == ("probe", "probe", "reckoned")
+    assert (short["basis"], long["basis"], other["basis"]) == ("probe", "probe", "computed")
     assert 2 * short["steps"] == long["steps"]
     assert short["stages"]["train"]["seconds"] < long["stages"]["train"]["seconds"]
     assert (

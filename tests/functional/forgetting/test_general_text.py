@@ -82,7 +82,7 @@ def likelihoods(root: Path) -> list[dict[str, Any]]:
     return [one for one in manifests(root) if one["stage"] == "text_likelihoods"]
 
 
-def test_without_a_file_the_built_in_sentences_are_foreseen(
+def test_without_a_file_the_built_in_sentences_are_predicted(
     run: Callable[..., Outcome], project: Project
 ) -> None:
     prepare(project, bits_per_byte={"max_rise": 5.0}, limit=30)

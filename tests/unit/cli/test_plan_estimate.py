@@ -42,7 +42,7 @@ def test_the_json_has_numbers_and_their_reasons(
 
     assert found["steps"] == 200
     assert found["memory_bytes"] > 10**9
-    assert found["basis"] == "reckoned"
+    assert found["basis"] == "computed"
     assert [one["what"] for one in found["derived"]] == [
         "rows",
         "steps",

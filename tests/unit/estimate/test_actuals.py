@@ -60,7 +60,7 @@ def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.tracker.begin()
     bench.tracker.training = StageForecast(
-        seconds=25.0, memory_bytes=1_200_000_000, disk_bytes=500, basis="reckoned"
+        seconds=25.0, memory_bytes=1_200_000_000, disk_bytes=500, basis="computed"
     )
     data, train = bench.tracker.costs([ran("data"), ran("train")], bench.artifacts)
 
@@ -69,7 +69,7 @@ def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     ) == (25.0, 20.0, 0.25)  # fmt: skip
     assert (train.memory_bytes, train.memory_error) == (1_500_000_000, -0.2)
     assert train.disk_bytes > 1000
-    assert (train.basis, train.estimated) == ("reckoned", "before the run")
+    assert (train.basis, train.estimated) == ("computed", "before the run")
     assert (data.estimated, data.estimated_seconds, data.memory_bytes) == ("", None, None)
 
 
@@ -77,7 +77,7 @@ def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.tracker.begin()
 
-    assert bench.tracker.training.basis == "reckoned"
+    assert bench.tracker.training.basis == "computed"
     assert bench.tracker.training.seconds
 
 

@@ -1,4 +1,4 @@
-"""What training takes, against cases reckoned by hand."""
+"""What training takes, against cases computed by hand."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_everything_that_is_known_is_reported_with_its_reason(tmp_path: Path) ->
 
     assert (found.steps, found.tokens) == (10, 1200)
     assert found.fits
-    assert found.basis == "reckoned"
+    assert found.basis == "computed"
     assert [what for what, _ in found.derived] == [
         "rows",
         "steps",

@@ -109,7 +109,7 @@ def test_what_cannot_be_computed_is_reported(metric: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["mcc", "brier", "ece"])
-def test_what_cannot_be_foreseen_is_not_guessed(metric: str) -> None:
+def test_what_cannot_be_predicted_is_not_guessed(metric: str) -> None:
     [line] = power_lines(least(metric, 0.5))
 
     assert line == f"How many rows `{metric}` takes is known once there are answers."
@@ -133,7 +133,7 @@ def test_a_measured_discordance_takes_the_place_of_the_guess() -> None:
     assert "is right on 8 of 100 rows (measured)" in given
 
 
-def test_a_gain_over_nothing_is_not_foreseen() -> None:
+def test_a_gain_over_nothing_is_not_predicted() -> None:
     assert power_lines(gaining("accuracy", 0.05), has_baselines=False) == ()
 
 

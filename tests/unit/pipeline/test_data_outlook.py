@@ -49,7 +49,7 @@ def run_of(recipe: Recipe, **held: Any) -> Any:
     return prepare(rows_read, recipe.task, data=recipe.data, splits=recipe.splits, **held)
 
 
-def test_it_foresees_what_the_data_stage_then_does(tmp_path: Path) -> None:
+def test_it_predicts_what_the_data_stage_then_does(tmp_path: Path) -> None:
     before = run_of(recipe_of(tmp_path)).membership
     with (tmp_path / "new.csv").open("a", encoding="utf-8") as stream:
         stream.write("".join(f"{text},{label}\n" for text, label in rows(152)[140:]))

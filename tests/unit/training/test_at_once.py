@@ -101,7 +101,7 @@ def test_one_alone_is_made_by_this_process(
     [
         (at_once_jobs.fail, "B414"),
         (at_once_jobs.die, "X866"),
-        (at_once_jobs.fail_unforeseen, "X866"),
+        (at_once_jobs.fail_unexpectedly, "X866"),
     ],
 )
 def test_a_failure_is_that_of_the_training(

@@ -35,7 +35,7 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
     replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
     for start, end, new in replaced:
         text = text[:start] + new + text[end:]
-    # Whatever layout was not foreseen shows here, before anything is written.
+    # Whatever layout was not expected shows here, before anything is written.
     if parse_source(text.encode(), source.path).value != _expected(source.value, edits):
         first = edits[0]
         raise RecipeError.one(

@@ -56,7 +56,7 @@ def forgetting(report: Report) -> blocks.Section | None:
 
 
 def text_line(text: GeneralTextScores) -> str:
-    """How well general text is foreseen before and after, in one line."""
+    """How well general text is predicted before and after, in one line."""
     whose = "built-in sentences" if text.builtin else "general text"
     change = f"{_share(text.before)} bits a byte before, {_share(text.after)} after"
     rise = (

@@ -11,7 +11,7 @@ from engine.render.report.sections import report_section
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
 _BASES = {
-    "reckoned": "computed from tensor sizes, nothing measured",
+    "computed": "computed from tensor sizes, nothing measured",
     "probe": "measured by a probe",
     "run": "measured by an earlier run of the same training",
     "last run": "as long as its last run",

@@ -113,7 +113,7 @@ def test_an_interval_holds_the_value_and_narrows_with_rows() -> None:
     assert 3 < widths[0] / widths[1] < 5
 
 
-def test_a_model_that_foresees_each_row_better_is_distinguished_from_luck() -> None:
+def test_a_model_that_predicts_each_row_better_is_distinguished_from_luck() -> None:
     before = predictions([(4.0 + place % 3, 4, 16) for place in range(30)])
     after = predictions([(3.5 + place % 3, 4, 16) for place in range(30)])
 

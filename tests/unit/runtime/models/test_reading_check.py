@@ -101,14 +101,14 @@ def test_other_heads_are_named(tmp_path: Path) -> None:
     assert "with 4 attention heads of 16" in found(configured(tmp_path, **heads))[0][1]
 
 
-def test_a_trained_model_that_foresees_nothing_is_a_warning(tmp_path: Path) -> None:
+def test_a_trained_model_that_predicts_nothing_is_a_warning(tmp_path: Path) -> None:
     def shuffle(tensors: dict[str, torch.Tensor]) -> None:
         tensors["model.embed_tokens.weight"] = tensors["model.embed_tokens.weight"].roll(1, 0)
 
     severity, message = found(changed(tmp_path, shuffle))[0]
 
     assert severity == Severity.WARNING.value
-    assert "foresees ordinary English text with" in message
+    assert "predicts ordinary English text with" in message
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -38,7 +38,8 @@ def serve(*, allow_run: bool) -> None:
     """Serve on standard input and output until the input ends."""
     # Copies, since the package closes what it is given, and the command line still writes at its end.
     with (
-        os.fdopen(os.dup(0), encoding="utf-8") as given,
+        # What is no UTF-8 is no JSON either, and answered as such.
+        os.fdopen(os.dup(0), encoding="utf-8", errors="replace") as given,
         os.fdopen(os.dup(1), "w", encoding="utf-8") as answers,
     ):
         anyio.run(_serve, server_of(allow_run=allow_run), given, answers)

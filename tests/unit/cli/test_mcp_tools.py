@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,15 @@ def test_a_hostile_call_ends_with_a_code(name: str) -> None:
         words_of(tool, given, allow_run=True)
 
     assert [one.code for one in raised.value.problems] == ["R448"]
+
+
+def test_what_is_no_text_is_answered_and_no_bug() -> None:
+    words = [sys.executable, "-P", "-m", "engine", "mcp"]
+
+    done = subprocess.run(words, input=b"\xff\xfe{\0\n", capture_output=True, check=False)
+
+    assert (done.returncode, b"I900" in done.stderr) == (0, False)
+    assert b"Invalid JSON" in done.stdout + done.stderr
 
 
 def test_nothing_trains_without_the_users_word() -> None:

@@ -95,9 +95,15 @@ def ask(words: str, code: int, *says: str) -> Ask:
 
 def all_cases() -> tuple[Case, ...]:
     """Every case, in the order of the page."""
-    from support import hostile_others, hostile_places, hostile_texts, hostile_trust
+    from support import (
+        hostile_others,
+        hostile_places,
+        hostile_sizes,
+        hostile_texts,
+        hostile_trust,
+    )
 
-    parts = (hostile_trust, hostile_places, hostile_texts, hostile_others)
+    parts = (hostile_trust, hostile_places, hostile_texts, hostile_sizes, hostile_others)
     found = [case for part in parts for case in part.CASES]
     twice = [name for name, count in Counter(one.name for one in found).items() if count > 1]
     assert twice == [], twice

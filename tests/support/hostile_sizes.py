@@ -1,0 +1,156 @@
+"""Hostile cases: texts that hide lines, and what is small to write and large, deep or slow to read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from support.hostile_table import Case, ask
+from support.hostile_victim import Victim
+from support.outside_cases import FIELDS, source, write
+from support.pico import make_pico_model
+from support.project import rows
+
+BASE: Final = yaml.safe_dump(FIELDS, sort_keys=False)
+READ: Final = ("validate recipe.yaml", "plan recipe.yaml", "data recipe.yaml --no-tokens")
+Put = Callable[[Victim], object]
+
+
+def _written(text: str) -> Put:
+    return lambda victim: victim.write("recipe.yaml", text)
+
+
+HIDDEN: Final[Mapping[str, str]] = {
+    "U+0085 behind a comment": f"{BASE}# fine \x85allow_moving: true\n",
+    "U+2028 behind a comment": f"{BASE}# fine \u2028allow_moving: true\n",
+    "U+2029 behind a comment": f"{BASE}# fine \u2029allow_moving: true\n",
+    "a lone CR behind a comment": f"{BASE}# fine \rallow_moving: true\n",
+}
+MANY: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
+    "60,000 keys that nobody knows": ({f"key_{n}": 1 for n in range(60_000)}, "R405"),
+    "15,000 keys that nobody knows": ({f"key_{n}": 1 for n in range(15_000)}, "R104"),
+    "15,000 waivers that are none": ({"waivers": ["x"] * 15_000}, "R106"),
+    "5,000 baselines": ({"baselines": [{"model": n} for n in range(5_000)]}, "R110"),
+}
+
+
+def _recipes() -> list[Case]:
+    found = [
+        Case(group="lines that a review does not show", what=what, tried=text[-30:], make=_written(text),
+             asks=tuple(ask(words, 2, "R122") for words in READ))
+        for what, text in HIDDEN.items()
+    ]  # fmt: skip
+    found += [
+        Case(group="recipes that take long to check", what=what, tried=yaml.safe_dump(more)[:40],
+             make=_written(yaml.safe_dump({**FIELDS, **more}, sort_keys=False)),
+             asks=tuple(ask(words, 2, code) for words in READ))
+        for what, (more, code) in MANY.items()
+    ]  # fmt: skip
+    return found
+
+
+def _deep(victim: Victim) -> None:
+    (victim.clone / ("d/" * 120)).mkdir(parents=True)
+    write(victim.clone, **source("**/*.csv"))
+
+
+def _ways(victim: Victim) -> None:
+    (victim.clone / ("d/" * 60)).mkdir(parents=True)
+    write(victim.clone, **source("**/d/" * 12 + "**/*.csv"))
+
+
+def _no_text(victim: Victim) -> None:
+    (victim.clone / os.fsdecode(b"rows\xff.csv")).write_text("text,label\n", encoding="utf-8")
+    write(victim.clone, **source("rows*.csv"))
+
+
+PATTERNS: Final[Mapping[str, tuple[str, Put, int]]] = {
+    "folders inside each other": ("**/*.csv, and 120 folders", _deep, 2),
+    "many ways to the same folder": ("**/d/, 12 times, and 60 folders", _ways, 2),
+    "a file whose name is no text": ("rows*.csv, and rows\\xff.csv", _no_text, 2),
+}
+
+
+def _patterns() -> list[Case]:
+    return [
+        Case(group="patterns of files", what=what, tried=tried, make=make,
+             asks=tuple(ask(words, code, "R250") for words in READ))
+        for what, (tried, make, code) in PATTERNS.items()
+    ]  # fmt: skip
+
+
+def _parquet(column: pa.Array) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": column, "label": ["a"] * len(column)}), out)
+    return out.getvalue()
+
+
+ROWS: Final[Mapping[str, tuple[str, Callable[[], bytes], str]]] = {
+    "a field of 20 million characters": (
+        "rows.csv", lambda: b'text,label\n"' + b"x " * 10_000_000 + b'",a\n', "D324"),
+    "200,000 rows that are lists": ("rows.json", lambda: b"[" + b"[]," * 200_000 + b"[]]", "D326"),
+    "a time zone that nobody knows": (
+        "rows.parquet", lambda: _parquet(pa.array([2**40], pa.timestamp("us", tz="Mars/X"))), "D328"),
+}  # fmt: skip
+
+
+def _put(name: str, content: Callable[[], bytes]) -> Put:
+    def make(victim: Victim) -> None:
+        (victim.clone / name).write_bytes(content())
+        write(victim.clone, **source(name))
+
+    return make
+
+
+def _rows() -> list[Case]:
+    return [
+        Case(group="rows that take long to read", what=what, tried=name, make=_put(name, content),
+             asks=(ask(READ[-1], 3, code), ask(f"init {name} -o new.yaml", 3, code)))
+        for what, (name, content, code) in ROWS.items()
+    ]  # fmt: skip
+
+
+NUMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "10^9 labels": {"num_labels": 10**9},
+    "100,000 layers": {"num_hidden_layers": 100_000},
+    "less than no layers": {"num_hidden_layers": -1},
+    "10^9 numbers a head": {"head_dim": 10**9},
+    "10^6 experts": {"text_config": {"num_local_experts": 10**6}},
+}
+
+
+def _model(settings: Mapping[str, Any]) -> Put:
+    def make(victim: Victim) -> None:
+        folder = make_pico_model(Path(victim.clone / "base"))
+        config = folder / "config.json"
+        whole = json.loads(config.read_text(encoding="utf-8")) | settings
+        config.write_text(json.dumps(whole), encoding="utf-8")
+        lines = "".join(f"{text},{'ab'[at % 2]}\n" for at, (text, _) in enumerate(rows(60)))
+        victim.write("rows.csv", f"text,label\n{lines}")
+        write(
+            victim.clone,
+            base_model={"path": "base"},
+            baselines=["majority", "zero_shot"],
+            splits={"train": 20, "validation": 8, "holdout": 12},
+        )
+
+    return make
+
+
+def _models() -> list[Case]:
+    return [
+        Case(group="models of numbers that no model has", what=what, tried=json.dumps(settings),
+             make=_model(settings), asks=(ask("data recipe.yaml", 0, "X694"),))
+        for what, settings in NUMBERS.items()
+    ]  # fmt: skip
+
+
+CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_models())

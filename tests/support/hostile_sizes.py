@@ -44,7 +44,7 @@ MANY: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
 
 def _recipes() -> list[Case]:
     found = [
-        Case(group="lines that a review does not show", what=what, tried=text[-30:], make=_written(text),
+        Case(group="lines that a review does not show", what=what, tried=repr(text[-28:]), make=_written(text),
              asks=tuple(ask(words, 2, "R122") for words in READ))
         for what, text in HIDDEN.items()
     ]  # fmt: skip

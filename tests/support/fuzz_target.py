@@ -7,7 +7,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+OF_A_READER: Final = 10
+"""The weight of what reads one small file and nothing besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,7 @@ class Target:
     """For files whose values are changed, too."""
     draw: Callable[[random.Random], bytes] | None = None
     """Makes one of a grammar, for files that have one."""
-    weight: int = 10
+    weight: int = OF_A_READER
     """How often it is taken, beside others: verbs take ten times as long as readers."""
     is_heavy: bool = False
     """It imports libraries that take seconds."""

@@ -63,7 +63,8 @@ def fuzz_once(target: Target, seed: str, folder: Path) -> str:
 def read_once(target: Target, content: bytes, folder: Path, *, seed: str = "") -> str:
     """Have one content read. As `fuzz_once`."""
     path = folder / target.name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
     path.write_bytes(content)
     started = time.process_time()
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from engine.errors import StageError
 from engine.failures import library_errors
 from engine.files.reading import open_regular, require_regular
+from engine.process.limits import more_memory
 from engine.process.start import working_folder
 from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
@@ -46,6 +48,10 @@ DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "e
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
 """What is fetched where only the tokenizer and the chat template are wanted."""
+MOST_GROWTH = 32
+"""Times a GGUF file that its weights take while they are read: 2 bits become 32, beside a copy of 16."""
+LOAD_BYTES, THREAD_BYTES = 2 << 30, 64 << 20
+"""What reading takes besides, and what the C library reserves for each thread."""
 LEAST_ENTRY_BYTES = 12
 """Of a GGUF header: a setting or a tensor has a name's length and a type at least."""
 GGUF_HINT = "transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more"
@@ -155,15 +161,30 @@ def _dequantize(gguf: Path, target: Path, progress: Progress) -> None:
     with _alone(gguf) as (folder, name), read_once():
         progress.note(f"dequantizing {gguf.name} to bfloat16")
         dequantizing = GgufConfig(dequantize=True)
-        model = load_whole(
-            folder, gguf_file=name, quantization_config=dequantizing, dtype=torch.bfloat16
-        )
+        with _room_for(gguf):
+            model = load_whole(
+                folder, gguf_file=name, quantization_config=dequantizing, dtype=torch.bfloat16
+            )
         tokenizer = _read_tokenizer(folder, name)
     if hasattr(model.config, "quantization_config"):
         # What is written is plain bfloat16, and a folder that speaks of GGUF's quantization is refused below.
         del model.config.quantization_config
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
+
+
+@contextlib.contextmanager
+def _room_for(gguf: Path) -> Iterator[None]:
+    """Refuse a header that asks for a larger model than the file holds: 200 bytes of one took 14 GB. X610."""
+    cores = (os.cpu_count() or 1) * THREAD_BYTES
+    try:
+        with more_memory(gguf.stat().st_size * MOST_GROWTH + LOAD_BYTES + cores):
+            yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        why = "its header asks for more memory than its tensors can need, or than there is"
+        raise _no_gguf(gguf, why) from error
 
 
 def _gguf_tokenizer(gguf: Path, target: Path) -> None:

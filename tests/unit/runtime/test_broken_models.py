@@ -101,6 +101,16 @@ GARBAGE = {
     "cut off": b"GGUF" + (3).to_bytes(4, "little") + (2).to_bytes(8, "little") * 2 + b"\7" * 90,
     "zeros": b"GGUF" + b"\0" * 4096,
     "noise": b"GGUF" + bytes(range(256)) * 16,
+    # transformers makes the 7 billion parameters of its defaults of it: 14 GB
+    "no sizes": b"GGUF"
+    + (3).to_bytes(4, "little")
+    + bytes(8)
+    + (1).to_bytes(8, "little")
+    + (20).to_bytes(8, "little")
+    + b"general.architecture"
+    + (8).to_bytes(4, "little")
+    + (5).to_bytes(8, "little")
+    + b"llama",
 }
 
 

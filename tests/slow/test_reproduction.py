@@ -41,7 +41,7 @@ def latest(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module", params=["trl", "axolotl"])
+@pytest.fixture(scope="module", params=[pytest.param("trl", marks=pytest.mark.thorough), "axolotl"])
 def accepted(request: pytest.FixtureRequest) -> Path:
     """The folder of a project whose run was accepted with a backend; by processes that have torch already."""
 

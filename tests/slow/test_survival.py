@@ -10,7 +10,7 @@ import pytest
 
 from support.paths import ROOT, TESTS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 PLAYED = (

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.data.reading.parquet_footer import DamagedFooterError, first_page_sizes
 from engine.data.reading.row import Row, Trouble, excerpt, first_repeated
 from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
 from engine.errors import needs_extra
-from engine.files.reading import open_regular
 from engine.recipe.model import Source
 from engine.sources.streams import kind_of
 
@@ -21,8 +21,6 @@ MOST_BYTES = 256 << 20
 """Of a batch, if each row held the largest value."""
 ROW_BYTES = 64
 """Of the file, for each row, from which its rows are counted while they are read: they are not so many then."""
-PAGE_HEAD = 16
-INTEGER = b"\x15"
 BUFFER = 1 << 20
 """Bytes read of a column at a time, so that no row group is held whole."""
 
@@ -35,7 +33,7 @@ def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row]:
     try:
         yield from _read(path, trouble)
     # Names of columns are bytes, and need not be text.
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError, DamagedFooterError) as error:
         reason = str(error).splitlines()[0].lower() if str(error) else "it ends early"
         raise trouble.stop("D328", f"not a readable Parquet file: {reason}") from error
 
@@ -117,39 +115,7 @@ def _batch_rows(path: Path, metadata: Any) -> int:
     packed = path.stat().st_size
     LIMITS.check(size, packed=packed, name=path.name)
     average: int = size // max(metadata.num_rows, 1) + 1
-    largest = max(_first_pages(path, groups), default=0)
+    largest = max(first_page_sizes(path), default=0)
     # A large value in a dictionary takes a few kilobytes of the file and may stand in every row.
     LIMITS.check(largest, packed=packed, name=path.name)
     return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))
-
-
-def _first_pages(path: Path, groups: Iterable[Any]) -> Iterator[int]:
-    """Yield the unpacked size of each column's first page: its dictionary, where it has one."""
-    with open_regular(path) as stream:
-        for group in groups:
-            for number in range(group.num_columns):
-                column = group.column(number)
-                if column.total_uncompressed_size or column.num_values:
-                    stream.seek(column.dictionary_page_offset or column.data_page_offset)
-                    yield _unpacked_size(stream.read(PAGE_HEAD))
-
-
-def _unpacked_size(head: bytes) -> int:
-    """Return the second field of a page's header, `uncompressed_page_size`; 0 where it is no such header.
-
-    Thrift's compact protocol: a byte of field and type (0x15: the next field, a whole number), then the number.
-    Source: https://github.com/apache/parquet-format, parquet.thrift, struct PageHeader.
-    """
-    at, value = 0, 0
-    for _ in range(2):
-        if head[at : at + 1] != INTEGER:
-            return 0
-        value = shift = 0
-        at += 1
-        while at < len(head):
-            value |= (head[at] & 0x7F) << shift
-            shift += 7
-            at += 1
-            if head[at - 1] < 0x80:  # the last byte of a number
-                break
-    return value >> 1  # zigzag, and never negative

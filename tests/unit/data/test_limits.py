@@ -17,7 +17,6 @@ import pytest
 
 from engine.data.checks.rows.template_tokens import first_marker
 from engine.data.reading import text
-from engine.data.reading.parquet import _unpacked_size
 from engine.data.reading.readers import read_rows
 from engine.drafting.reading import readings_of
 from engine.errors import DataError
@@ -180,20 +179,6 @@ def test_a_parquet_value_that_python_cannot_hold_is_typed(what: str, tmp_path: P
 
     with pytest.raises(DataError, match="D328"):
         read(path)
-
-
-@pytest.mark.parametrize(
-    ("head", "size"),
-    [
-        (b"\x15\x04\x15\xa8\x08\x15", 532),
-        (b"\x15\x04\x15\x02", 1),
-        (b"\x19\x04", 0),
-        (b"", 0),
-        (b"\x15", 0),
-    ],
-)
-def test_the_size_of_a_page_is_read_from_its_header(head: bytes, size: int) -> None:
-    assert _unpacked_size(head) == size
 
 
 def test_a_draft_of_rows_that_are_empty_lists_is_typed(tmp_path: Path) -> None:

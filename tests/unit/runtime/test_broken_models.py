@@ -55,7 +55,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "config is a list": (_text("config.json", "[]"), {"X694"}),
     "config is a number": (_text("config.json", "3"), {"X694"}),
     "layers is a text": (_edit("config.json", num_hidden_layers="two"), {"X601", "X604"}),
-    "negative heads": (_edit("config.json", num_attention_heads=-4), {"X604"}),
+    "negative heads": (_edit("config.json", num_attention_heads=-4), {"X694"}),
     "no heads": (_edit("config.json", num_attention_heads=0), {"X601", "X604"}),
     "unknown type": (
         _edit("config.json", model_type="nothing", architectures=[]),

@@ -7,8 +7,12 @@ export PYTHONUNBUFFERED := "1"
 default:
     @just --list --unsorted
 
-# everything that CI runs
-ci: checks tests fuzz
+# what CI runs on one machine of two processors: all but the thorough tests
+ci: beside tests
+
+# what leaves a processor free half of the time, at once
+[parallel]
+beside: checks scale browser fuzz
 
 # what reads the code and the docs without running tests
 [parallel]
@@ -40,16 +44,19 @@ types:
 test *words:
     uv run pytest {{ words }}
 
-# the default and the slow tests in one session, so that no processor waits for the other at its end; then what needs
-# every processor, whose own processes wait for each other three times as long beside another worker. The driver of
-# the browser leaves an event loop behind, which tests after it cannot have.
+# Default and slow ones go in one session, so that no processor waits for the other at the end of either; the
+# quickstart needs every processor.
+# the tests of `ci` that need the machine for themselves
 tests:
     uv run pytest --cov -m "not thorough and not scale and not exhaustive" --ignore tests/browser --ignore tests/slow/test_quickstart.py
-    uv run pytest -n 0 -m "slow or scale" tests/slow/test_quickstart.py tests/scale
-    uv run pytest -m slow tests/browser
+    uv run pytest -n 0 -m slow tests/slow/test_quickstart.py
 
-# whole runs that are killed, damaged and repeated in many more ways than `tests` does: before a release and a landing
-# of what many rooms use; the workflow runs them with each push
+# The driver leaves an event loop behind, which tests after it cannot have.
+# pages in the system's chromium
+browser:
+    uv run pytest -n 0 -m slow tests/browser
+
+# whole runs, killed, damaged and repeated in many more ways than `tests` does: before a change of what many rooms use
 thorough *words:
     uv run pytest -m thorough {{ words }}
 
@@ -64,9 +71,9 @@ coverage:
 slow *words="tests/browser tests/functional tests/slow":
     uv run pytest -m slow {{ words }}
 
-# several real processes of one training, machines of Slurm and Ray: four to six minutes
+# several real processes of one training, machines of Slurm and Ray: three to six minutes
 scale *words="tests/scale":
-    uv run pytest -m scale {{ words }}
+    uv run pytest -n 0 -m "scale and not thorough" {{ words }}
 
 # 10,000 inputs that nobody meant, for every reader of foreign files: just fuzz --inputs 1000000 --seed 7
 fuzz *words:

@@ -77,6 +77,7 @@ def copied(evaluated: RunOnce, folder: Path) -> Project:
     return evaluated.copy_to(folder, by_command)
 
 
+@pytest.mark.thorough  # the next one ends in the same bytes
 def test_two_at_once_leave_what_one_after_the_other_does(
     evaluated: RunOnce, one_after_the_other: Results, tmp_path: Path
 ) -> None:

@@ -74,7 +74,7 @@ def events_of(launch: Launch, name: str = "events.jsonl") -> list[dict[str, Any]
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("backend", ["trl", "axolotl"])
+@pytest.mark.parametrize("backend", ["trl", pytest.param("axolotl", marks=pytest.mark.thorough)])
 def test_two_processes_train_the_bytes_of_one(backend: str, trained: Any) -> None:
     (_, one), (launch, two) = trained(backend, 1), trained(backend, 2)
 
@@ -85,7 +85,7 @@ def test_two_processes_train_the_bytes_of_one(backend: str, trained: Any) -> Non
     assert (launch.folder / "config.yaml").read_text(encoding="utf-8") == launch.config
 
 
-@pytest.mark.parametrize("backend", ["trl", "axolotl"])
+@pytest.mark.parametrize("backend", ["trl", pytest.param("axolotl", marks=pytest.mark.thorough)])
 def test_what_happens_is_counted_once_and_each_process_says_what_it_took(
     backend: str, trained: Any
 ) -> None:
@@ -112,6 +112,7 @@ def test_their_checkpoints_are_whole_and_one_without_a_rank_is_not(trained: Any)
     state.write_bytes(kept)
 
 
+@pytest.mark.thorough
 def test_four_processes_learn_the_same_up_to_rounding(trained: Any) -> None:
     (_, one), (_, four) = trained("trl", 1), trained("trl", 4)
     expected, found = (load_file(one.folder / WEIGHTS) for one in (one, four))

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from engine.files.reading import read_json
+from engine.files.reading import open_regular, read_json
 from engine.files.writing import write_text
 
 FILE: Final = "digests.json"
@@ -43,8 +43,8 @@ def changed_files(folder: Path, digests: dict[str, str]) -> list[str]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
-    with path.open("rb") as stream:
+    """Return the sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read, or is no file."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -17,6 +17,8 @@ MOST_ANSWERS: Final = 4 << 30
 """Of the tokens and answers of all rows, which a process of ours has written."""
 MAX_DEPTH: Final = 100
 """Of lists and objects inside each other; what walks a value by recursion has a limit of its own at about 1,000."""
+BYTES_A_PART: Final = 16
+"""Of a JSON file's limit, for each list or object in it: `[]` is two bytes in the file, and 64 in memory."""
 
 _BLOCK: Final = 512
 _LARGE: Final = 1 << 30
@@ -97,8 +99,20 @@ def read_text(path: Path | str, *, limit: int = MAX_BYTES, follow: bool = True) 
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parse_json(text: str | bytes, *, depth: int = MAX_DEPTH) -> Any:
-    """Return the value that JSON text holds. ValueError where it is none, or nested deeper than `depth`."""
+def parse_json(
+    text: str | bytes, *, depth: int = MAX_DEPTH, parts: int = MAX_BYTES // BYTES_A_PART
+) -> Any:
+    """Return the value that JSON text holds.
+
+    ValueError where it is none, nested deeper than `depth`, or has more than `parts` lists and objects.
+    """
+    opened = (
+        text.count(b"[") + text.count(b"{")
+        if isinstance(text, bytes)
+        else text.count("[") + text.count("{")
+    )
+    if opened > parts:
+        raise ValueError(f"more than {parts:,} lists and objects")
     try:
         value = json.loads(text)
     except RecursionError:
@@ -129,7 +143,8 @@ def read_json(
     path: Path | str, *, limit: int = MAX_BYTES, depth: int = MAX_DEPTH, follow: bool = True
 ) -> Any:
     """Return the value of a JSON file. OSError as `read_bytes`, ValueError as `parse_json`."""
-    return parse_json(read_bytes(path, limit=limit, follow=follow), depth=depth)
+    content = read_bytes(path, limit=limit, follow=follow)
+    return parse_json(content, depth=depth, parts=limit // BYTES_A_PART)
 
 
 def _parts(whole: Any) -> list[Any]:

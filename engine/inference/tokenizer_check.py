@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
 from engine.inference.token_corpus import corpus
-from engine.runtime.models.files import MAX_BYTES
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
@@ -33,7 +32,7 @@ def known_tokens(folder: Path) -> dict[str, int] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    whole = read_json(path, limit=MAX_BYTES)
+    whole = read_json(path)
     words = whole.get("model", {}).get("vocab")
     if not isinstance(words, dict):
         return None

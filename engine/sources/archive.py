@@ -19,6 +19,7 @@ from typing import IO
 
 from engine.errors import DataError
 from engine.files import leases
+from engine.files.reading import open_regular
 from engine.sources.streams import CHUNK, DAMAGE, Guarded, StreamLimits, decompressed, kind_of
 
 STEP = "//"
@@ -116,7 +117,7 @@ def _file_names(archive: Path, shown: str, limits: StreamLimits) -> list[str]:
         packed = kind in COMPRESSED
         stream = decompressed(archive, kind, name=shown, limits=limits) if packed else None
         with (
-            stream or archive.open("rb") as read,
+            stream or open_regular(archive) as read,
             tarfile.open(fileobj=read, mode="r|", tarinfo=_BoundedHeader) as tar,
         ):
             return [info.name for info in tar if not info.isdir()]
@@ -150,7 +151,7 @@ def _extract_member(
         elif kind in COMPRESSED:
             _from_compressed(archive, member, target, kind=kind, name=name, limits=limits)
         elif _is_tar(archive):
-            with archive.open("rb") as stream:
+            with open_regular(archive) as stream:
                 _from_tar(stream, member, target, name=name)
         else:
             raise DataError.one("D346", f"`{name}` is not an archive of a known kind")
@@ -221,7 +222,7 @@ def _plain(name: str) -> str:
 
 
 def _is_tar(path: Path) -> bool:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return _is_tar_header(stream.read(BLOCK))
 
 

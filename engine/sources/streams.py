@@ -125,7 +125,7 @@ class Guarded(io.RawIOBase):
 def _open_zstd(path: Path) -> Readable:
     with needs_extra(f"reading `{path.name}` needs zstandard", "data"):
         import zstandard  # an extra
-    return _Frames(path.open("rb"), zstandard.ZstdDecompressor().decompressobj)
+    return _Frames(open_regular(path), zstandard.ZstdDecompressor().decompressobj)
 
 
 class _Frames:

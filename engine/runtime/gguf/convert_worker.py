@@ -28,7 +28,6 @@ from conversion import base as conversion
 from transformers import AutoTokenizer
 
 from engine.files.reading import read_json
-from engine.runtime.models.files import MAX_BYTES
 
 ZEROS = 32
 """Width of the layer that stands behind a vocabulary."""
@@ -41,7 +40,7 @@ def pre_tokenizer_of(model: Path) -> str | None:
     path = model / "tokenizer.json"
     if not path.exists():
         return None
-    tokenizer: dict[str, Any] = read_json(path, limit=MAX_BYTES)
+    tokenizer: dict[str, Any] = read_json(path)
     splits = dict(tokenizer.get("pre_tokenizer") or {})
     # It moves offsets into the text and no border between tokens.
     splits.pop("trim_offsets", None)
@@ -83,7 +82,7 @@ def write_as_trained(writer: gguf.GGUFWriter, model: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(read_json(path, limit=MAX_BYTES)) if path.exists() else {}
+    return dict(read_json(path)) if path.exists() else {}
 
 
 @contextlib.contextmanager

@@ -103,6 +103,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             # before settings are taken out: what is left then is not what the hub has
             require_digests(target, ref.repo)
             _strip_all(target)
+            require_settings(target)
         elif weights:
             _dequantize(path, target, progress)
         else:

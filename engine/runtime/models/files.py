@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,11 +40,11 @@ CLASS_KEYS: Final = frozenset(
     }
 )
 """Settings that name a class or an architecture of the library."""
+FILE_KEYS: Final = ("_file", "_files")
+"""Ends of settings that name a file."""
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[0-9][A-Za-z0-9_-]*)*")
 """Of a class or an architecture (`gpt-neox`, `qwen2.5`): no module, no repository."""
 ADAPTER: Final = "adapter_config.json"
-MAX_BYTES: Final = 256 * 1024 * 1024
-"""Of one settings file; tokenizers of many languages are the largest."""
 MOST_FILES: Final = 10_000
 LARGEST: Final = (
     (re.compile(r"layers?$"), 1_000),
@@ -94,7 +95,7 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
         settings = read_settings(path)
         if path.name == "config.json" and (odd := next(_beyond_reason(settings), None)):
             raise unreadable(path, odd)
-        found = next(iter(findings(settings)), None)
+        found = next(chain(findings(settings), _beside(folder, settings)), None)
         if found is not None:
             key, why = found
             raise StageError.one(
@@ -104,6 +105,24 @@ def require_settings(folder: Path, files: Iterable[Path] = ()) -> Path:
                 hint=f"take `{key}` out of {path.name}, if the model works without its own code",
             )
     return folder
+
+
+def _beside(folder: Path, settings: Any) -> Iterator[Finding]:
+    """Yield each setting that leads a tokenizer to a file outside of the folder; one that is not there leads nowhere.
+
+    Older versions of libraries wrote where a file stood on the machine of whoever made the model.
+    """
+    for key, value in _entries(settings):
+        if not key.endswith(FILE_KEYS):
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and _leads_out(one) and os.path.lexists(folder / one):
+                yield key, "which names a file outside of it"
+
+
+def _leads_out(written: str) -> bool:
+    # As written: the files of a hub's cache are links to another of its folders.
+    return os.path.isabs(written) or os.path.normpath(written).startswith(os.pardir)
 
 
 def _beyond_reason(settings: Any) -> Iterator[str]:
@@ -149,7 +168,7 @@ def require_vocabulary(folder: Path) -> None:
 def _require_numbers(path: Path, _changed: int, _size: int) -> None:
     """As `require_vocabulary`, once for a file as it is: the largest take a second to read."""
     try:
-        found = read_json(path, limit=MAX_BYTES)
+        found = read_json(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
     numbers = _numbers(found)
@@ -185,7 +204,7 @@ def _count_added(found: Any) -> int:
 def read_settings(path: Path) -> Any:
     """Return what a settings file holds. StageError X694 when it cannot be read, or is no object where one is due."""
     try:
-        settings = read_json(path, limit=MAX_BYTES)
+        settings = read_json(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, getattr(error, "strerror", None) or str(error)) from error
     if path.name.endswith(("config.json", "index.json")) and not isinstance(settings, dict):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.files.reading import read_json
-from engine.runtime.models.files import MAX_BYTES
 from engine.runtime.models.settings_check import SAMPLING, bending, is_mark, token_ids
 from engine.runtime.rendering.chat import Chat
 
@@ -60,7 +59,7 @@ def _add_nothing(path: Path, tokenizer: Any) -> None:
     """Take the tokens that start and end a text out of tokenizer.json's own rule for adding them."""
     if not path.exists():
         return
-    whole = read_json(path, limit=MAX_BYTES)
+    whole = read_json(path)
     processor = whole.get("post_processor") or {}
     changed = False
     for one in processor.get("processors", [processor]):

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
-from engine.runtime.models.files import MAX_BYTES
 
 UNREACHED: Final = 0.1
 """Share of words that no merge makes from which merges are missing."""
@@ -20,7 +19,7 @@ SWAPPED: Final = 0.02
 def vocabulary_problems(folder: Path) -> Iterator[Problem]:
     """Yield X841, a warning, for words that merges cannot make, and for those with the number of others."""
     path = folder / "tokenizer.json"
-    whole = read_json(path, limit=MAX_BYTES) if path.is_file() else {}
+    whole = read_json(path) if path.is_file() else {}
     model = whole.get("model") or {}
     words = model.get("vocab")
     if model.get("type") != "BPE" or not isinstance(words, dict):
@@ -46,9 +45,9 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
 
 
 def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
-    if not path.is_file():
+    beside = read_json(path) if path.is_file() else {}
+    if not isinstance(beside, dict):
         return
-    beside = read_json(path, limit=MAX_BYTES)
     odd = [word for word, number in beside.items() if words.get(word, number) != number]
     if odd:
         yield _warning(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.files.digests import sha256_of
 from engine.files.reading import open_regular, parse_json, read_bytes, read_json, read_text
 
 
@@ -52,6 +53,19 @@ def test_line_ends_are_those_of_text(tmp_path: Path) -> None:
     assert read_text(tmp_path / "a") == "a\nb\nc\n"
 
 
+@pytest.mark.parametrize("part", ["[]", '{"a":1}'])
+def test_json_is_bounded_in_parts(tmp_path: Path, part: str) -> None:
+    """200 MB of empty lists took 5 GB."""
+    text = f"[{','.join([part] * 100)}]"
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+
+    assert len(read_json(tmp_path / "a.json", limit=2000)) == 100
+    with pytest.raises(ValueError, match="more than 62 lists and objects"):
+        read_json(tmp_path / "a.json", limit=1000)
+    with pytest.raises(ValueError, match="more than 100 lists and objects"):
+        parse_json(text.encode(), parts=100)
+
+
 def test_json_is_bounded_in_depth(tmp_path: Path) -> None:
     deepest = "[" * 100 + "]" * 100
     (tmp_path / "a.json").write_text(f"[{deepest}]", encoding="utf-8")
@@ -63,3 +77,11 @@ def test_json_is_bounded_in_depth(tmp_path: Path) -> None:
         parse_json('{"a":' * 100_000 + "1" + "}" * 100_000)
     with pytest.raises(ValueError, match="Expecting value"):
         parse_json("")
+
+
+def test_what_took_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A look at the name comes before; by then it may be another thing's."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(OSError, match="is a named pipe"):
+        sha256_of(tmp_path / "pipe")

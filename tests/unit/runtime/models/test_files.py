@@ -193,3 +193,25 @@ def test_a_number_that_no_model_has_is_refused(tmp_path: Path, key: str, value: 
 
     with pytest.raises(StageError, match=f"X694.*{key}"):
         require_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("special_tokens_map.json", {"tokenizer_file": "../private/tokenizer.json"}),
+        ("tokenizer_config.json", {"fast_tokenizer_files": ["a", "../private/tokenizer.json"]}),
+        ("tokenizer_config.json", {"vocab_file": "{private}"}),
+    ],
+)
+def test_a_setting_that_leads_to_a_file_outside_is_refused(
+    tmp_path: Path, name: str, settings: dict[str, Any]
+) -> None:
+    private = tmp_path / "private" / "tokenizer.json"
+    written = json.loads(json.dumps(settings).replace("{private}", str(private)))
+    _put(tmp_path / "base", name, written)
+
+    before = require_settings(tmp_path / "base")  # there is nothing: a path of who made the model
+    _put(tmp_path / "private", "tokenizer.json", {})
+
+    assert before
+    assert _refused(tmp_path / "base") == "X609"

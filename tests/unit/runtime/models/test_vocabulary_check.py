@@ -55,3 +55,11 @@ def test_a_second_vocabulary_has_the_same_numbers(tmp_path: Path) -> None:
     (folder / "vocab.json").write_text(json.dumps({**words, "a": 3}), encoding="utf-8")
     (problem,) = vocabulary_problems(folder)
     assert "vocab.json" in problem.message
+
+
+@pytest.mark.parametrize("text", ["[1]", '"x"', "5"])
+def test_a_vocabulary_of_another_form_is_passed_over(tmp_path: Path, text: str) -> None:
+    folder = make_pico_model(tmp_path)
+    (folder / "vocab.json").write_text(text, encoding="utf-8")
+
+    assert [*vocabulary_problems(folder)] == []

@@ -13,7 +13,6 @@ from engine.estimate.shape import (
     shape_of_gguf,
     with_layers,
 )
-from engine.files.reading import read_json
 from engine.recipe.model import (
     BaseModel,
     FewerLayers,
@@ -27,6 +26,7 @@ from engine.recipe.model import (
 from engine.recipe.references import base_reference
 from engine.runtime.models.base_model import FOLDER, REVISION
 from engine.store import Store, product_key
+from engine.training.teacher_tokens import tokens_in
 
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""
@@ -58,9 +58,7 @@ def _words(ref: Reference, store: Store) -> int | None:
     file = tokenizer_file(ref, store)
     if file is None:
         return None
-    found = read_json(file)
-    added = {one["content"] for one in found.get("added_tokens", ())}
-    return len({*found["model"]["vocab"], *added})
+    return len(tokens_in(file)) or None
 
 
 def _of_reference(ref: Reference, store: Store) -> ModelShape | None:

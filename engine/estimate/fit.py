@@ -34,8 +34,9 @@ def _other_tokens(recipe: Recipe, store: Store) -> Iterator[Problem]:
         return
     mine = tokenizer_file(recipe.base_model, store)
     theirs = tokenizer_file(teacher.model.ref, store)
-    if mine is not None and theirs is not None:
-        yield from other_tokens(tokens_in(mine), tokens_in(theirs))
+    student, teachers = (tokens_in(file) if file else {} for file in (mine, theirs))
+    if student and teachers:
+        yield from other_tokens(student, teachers)
 
 
 def _unfit(recipe: Recipe, store: Store) -> Iterator[Problem]:

@@ -52,7 +52,9 @@ def _lacking_layers(method: Method, count: int | None) -> Iterator[Problem]:
 
 def _layer_count(base: Path) -> int | None:
     config = read_json(base / "config.json")
-    found = config.get("text_config", config).get("num_hidden_layers", config.get("n_layer"))
+    inner = config.get("text_config")
+    named = inner if isinstance(inner, dict) else config
+    found = named.get("num_hidden_layers", config.get("n_layer"))
     return found if isinstance(found, int) else None
 
 

@@ -51,15 +51,22 @@ def other_tokens(student: Mapping[int, str], teacher: Mapping[int, str]) -> Iter
 
 
 def tokens_in(file: Path) -> dict[int, str]:
-    """Return the tokens of a tokenizer.json, by number. Light: no library is asked."""
-    whole = read_json(file)
-    words = whole["model"]["vocab"]
-    # Of Unigram a list, each with its probability.
-    pairs = (
-        words.items() if isinstance(words, dict) else ((one[0], n) for n, one in enumerate(words))
-    )
-    found = {int(number): str(token) for token, number in pairs}
-    return found | {int(one["id"]): str(one["content"]) for one in whole.get("added_tokens", ())}
+    """Return the tokens of a tokenizer.json, by number; none where it cannot be read. Light: no library is asked."""
+    try:
+        whole = read_json(file)
+        words = whole["model"]["vocab"]
+        # Of Unigram a list, each with its probability.
+        pairs = (
+            words.items()
+            if isinstance(words, dict)
+            else ((one[0], number) for number, one in enumerate(words))
+        )
+        found = {int(number): str(token) for token, number in pairs}
+        added = {int(one["id"]): str(one["content"]) for one in whole.get("added_tokens", ())}
+    # Whoever loads the tokenizer says what is wrong with it.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
+        return {}
+    return found | added
 
 
 def tokens_of(folder: Path) -> dict[int, str]:

@@ -15,7 +15,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.recipe.model import PackageRef, Reference
 from engine.runtime.models.base_model import FILES, locate_base_model, validated_folder
-from engine.runtime.models.files import read_settings
+from engine.runtime.models.files import read_settings, unreadable
 from engine.runtime.rendering.windows import WINDOWS
 from engine.sources.package import fetch_package_folder
 from engine.store import Cached
@@ -94,7 +94,10 @@ def _require_known_parts(folder: Path) -> None:
 
 def _settings(folder: Path, name: str) -> Mapping[str, Any]:
     """Return what a file of the encoder says; nothing where it is absent."""
-    return dict(read_settings(folder / name)) if (folder / name).exists() else {}
+    found = read_settings(folder / name) if (folder / name).exists() else {}
+    if not isinstance(found, dict):
+        raise unreadable(folder / name, "it holds no object")
+    return found
 
 
 def _pooling(settings: Mapping[str, Any]) -> str:
@@ -114,7 +117,7 @@ def _prompt(settings: Mapping[str, Any]) -> str:
     if not isinstance(prompts, Mapping):
         return ""
     name = "classification" if "classification" in prompts else settings.get("default_prompt_name")
-    return str(prompts.get(name) or "")
+    return str(prompts.get(str(name)) or "")
 
 
 def _most_tokens(sentences: Mapping[str, Any], model: Mapping[str, Any]) -> int | None:

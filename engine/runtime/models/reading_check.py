@@ -74,7 +74,12 @@ def is_trained(folder: Path) -> bool:
     for file in weight_files(folder):
         with safe_open(file.path, framework="pt") as source:
             for tensor in file.tensors:
-                if len(tensor.shape) == 1 and NORM.search(tensor.name) and tensor.dtype in FLOATS:
+                if (
+                    len(tensor.shape) == 1
+                    and tensor.shape[0]
+                    and NORM.search(tensor.name)
+                    and tensor.dtype in FLOATS
+                ):
                     weight = source.get_tensor(tensor.name)
                     if tensor.name.endswith(".weight") and bool((weight != weight[0]).any()):
                         return True

@@ -9,6 +9,7 @@ from typing import Any, Final
 from transformers import CONFIG_MAPPING
 
 from engine.errors import Problem, Severity
+from engine.files.typed_json import brief_text
 from engine.runtime.models.files import read_settings
 from engine.runtime.models.reading_check import ACTIVATION_KEYS, is_trained
 
@@ -53,9 +54,14 @@ def bending(settings: Mapping[str, Any]) -> list[str]:
     found = {
         key for key in BENDING & settings.keys() if settings[key] not in (None, PLAIN.get(key))
     }
-    found -= {key for key in found & {"max_length"} if settings[key] >= WINDOW}
-    is_hot = bool(settings.get("do_sample")) and (settings.get("temperature") or 0.0) > HOT
+    found -= {key for key in found & {"max_length"} if _number(settings[key]) >= WINDOW}
+    is_hot = bool(settings.get("do_sample")) and _number(settings.get("temperature")) > HOT
     return sorted(found | ({"temperature"} if is_hot else set()))
+
+
+def _number(found: object) -> float:
+    """Return a number as it is, and 0 for anything else that stands in its place."""
+    return found if isinstance(found, int | float) else 0.0
 
 
 def token_ids(found: object) -> list[int]:
@@ -78,7 +84,7 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
     for name, settings in ((CONFIG, config), (GENERATION, generation)):
         yield from _other_tokens(name, settings, tokenizer, rows)
     if odd := bending(generation):
-        listed = ", ".join(f"`{key}: {generation[key]}`" for key in odd)
+        listed = ", ".join(f"`{key}: {brief_text(str(generation[key]))}`" for key in odd)
         yield _warning(
             f"{GENERATION} bends answers by {listed}: rows are judged without, and it is not exported"
         )
@@ -115,10 +121,11 @@ def _odd_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _odd_bases(config: Mapping[str, Any]) -> Iterator[Problem]:
-    found = config.get("rope_parameters") or {}
-    parts = [config, found, *(one for one in found.values() if isinstance(one, dict))]
-    for base in dict.fromkeys(one["rope_theta"] for one in parts if one.get("rope_theta")):
-        if not BASES[0] <= base <= BASES[1]:
+    found = config.get("rope_parameters")
+    inner = [found, *found.values()] if isinstance(found, dict) else []
+    parts = [config, *(one for one in inner if isinstance(one, dict))]
+    for base in dict.fromkeys(_number(one.get("rope_theta")) for one in parts):
+        if base and not BASES[0] <= base <= BASES[1]:
             yield _warning(f"`rope_theta` of {CONFIG} is {base:g}: models have 10,000 or more")
 
 

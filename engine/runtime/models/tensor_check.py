@@ -143,11 +143,12 @@ class LayerSizes:
         for found in self._found.values():
             seen = dict[tuple[float, float], str]()
             sizes = [size for _, _, size in found]
+            # of two layers either may be the odd one
+            usual = median(sizes) if len(sizes) > 2 else min(sizes)
             for name, total, size in found:
                 if (first := seen.setdefault((total, size), name)) != name:
                     twins.append((first, name))
-                # of two layers either may be the odd one
-                ratio = size / (median(sizes) if len(sizes) > 2 else min(sizes) or 1.0)
+                ratio = size / (usual or 1.0)
                 if not 1 / MOST_RATIO <= ratio <= MOST_RATIO:
                     strangers.append((name, ratio))
         if twins:

@@ -114,15 +114,16 @@ def weight_map(index: Path) -> dict[str, str]:
 
 
 def _tensor(name: str, entry: dict[str, Any], length: int) -> Tensor:
+    """Return the tensor of an entry. ValueError, TypeError or KeyError for one that the format does not have."""
     begin, end = entry["data_offsets"]
+    dtype, shape = entry["dtype"], tuple(entry["shape"])
+    # The exact type: `1e999` is infinite, and `true` is an int to `isinstance`.
+    if not isinstance(dtype, str) or any(
+        type(one) is not int or one < 0 for one in (begin, end, *shape)
+    ):
+        raise ValueError(name)
     base = LENGTH_BYTES + length
-    return Tensor(
-        name=name,
-        dtype=entry["dtype"],
-        shape=tuple(entry["shape"]),
-        begin=base + int(begin),
-        end=base + int(end),
-    )
+    return Tensor(name=name, dtype=dtype, shape=shape, begin=base + begin, end=base + end)
 
 
 def _damaged(path: Path, why: str) -> StageError:

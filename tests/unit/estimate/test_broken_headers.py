@@ -12,6 +12,7 @@ import pytest
 
 from engine.estimate.gguf_header import read_gguf
 from engine.estimate.shape import shape_of_folder, shape_of_gguf
+from engine.training.teacher_tokens import tokens_in
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
@@ -106,3 +107,15 @@ def test_a_header_that_promises_millions_of_things_is_no_gguf(rest: bytes, tmp_p
 
     assert read_gguf(path) is None
     assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "null", "{}", '{"model": []}', '{"model": {"vocab": 5}}', '{"model": {"vocab": [[]]}}',
+     '{"model": {"vocab": {"a": 1e400}}}', '{"model": {"vocab": {}}, "added_tokens": [5]}', "[" * 100_000],
+)  # fmt: skip
+def test_a_tokenizer_that_is_none_has_no_tokens(content: str, tmp_path: Path) -> None:
+    """A plan of a blank model with it, or of a teacher, ended in a bug report."""
+    (tmp_path / "tokenizer.json").write_text(content)
+
+    assert tokens_in(tmp_path / "tokenizer.json") == {}

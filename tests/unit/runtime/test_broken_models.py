@@ -44,6 +44,14 @@ def _without_a_tensor(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def _header(text: str) -> Callable[[Path], object]:
+    whole = len(text).to_bytes(8, "little") + text.encode() + bytes(8)
+    return lambda folder: (folder / "model.safetensors").write_bytes(whole)
+
+
+TENSOR = '{"a": {"dtype": %s, "shape": %s, "data_offsets": [0, %s]}}'
+
+
 def _of_another_size(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["model.norm.weight"] = tensors["model.norm.weight"][:3].clone()
@@ -70,6 +78,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "index names nothing": (_text("model.safetensors.index.json", '{"weight_map": 3}'), {"X607"}),
     "index is deep": (_text("model.safetensors.index.json", DEEP), {"X694"}),
     "weights are text": (_text("model.safetensors", "no weights at all"), {"X607"}),
+    "a tensor that ends nowhere": (_header(TENSOR % ('"F32"', "[2]", "1e999")), {"X607"}),
+    "a tensor without end": (_header(TENSOR % ('"F32"', "[1e999]", "8")), {"X607"}),
+    "a size below none": (_header(TENSOR % ('"F32"', "[-2]", "8")), {"X607"}),
+    "a type that is a list": (_header(TENSOR % ('["F32"]', "[2]", "8")), {"X607"}),
     "a tensor is missing": (_without_a_tensor, {"X692"}),
     "a tensor has another size": (_of_another_size, {"X604", "X692"}),
     "template that is none": (_text("chat_template.jinja", "{% for %}"), {"X603"}),

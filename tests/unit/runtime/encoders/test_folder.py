@@ -115,3 +115,22 @@ def test_a_broken_folder_is_refused_with_its_reason(damage: Any, code: str, tmp_
         )
 
     assert [one.code for one in raised.value.problems] == [code]
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"config_sentence_transformers": [1]}, "X694"),
+        ({"config_sentence_transformers": "x"}, "X694"),
+        ({"sentence_bert_config": [1]}, "X694"),
+        ({"config_sentence_transformers": {"prompts": {"a": "b"}, "default_prompt_name": []}}, ""),
+    ],
+)
+def test_settings_of_another_form_are_typed(tmp_path: Path, files: Any, code: str) -> None:
+    folder = make_tiny_encoder(tmp_path / "encoder", **files)
+    try:
+        found = encoder_settings(folder).prompt
+    except EngineError as error:
+        found = error.problems[0].code
+
+    assert found == code

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.errors import StageError
 from engine.runtime.models import base_check
-from engine.runtime.models.tensor_check import token_rows
+from engine.runtime.models.reading_check import is_trained
+from engine.runtime.models.tensor_check import LayerSizes, token_rows
 from support.pico import make_pico_model
 
 
@@ -49,3 +51,19 @@ def test_a_row_of_zeros_is_reported_whatever_the_others_hold() -> None:
     (found,) = token_rows(rows, [(2, "<|end|>"), (-1, "<|none|>"), (9, "<|none|>")])
 
     assert "all zeros" in found.message
+
+
+def test_layers_that_are_all_zeros_are_no_bug() -> None:
+    sizes = LayerSizes()
+    for layer in range(4):
+        sizes.add(f"model.layers.{layer}.x.weight", torch.zeros(4, 4))
+
+    assert {one.code for one in sizes.problems()} == {"X845"}
+
+
+def test_a_norm_without_numbers_is_passed_over(tmp_path: Path) -> None:
+    folder = make_pico_model(tmp_path)
+    path = folder / "model.safetensors"
+    save_file({**load_file(path), "x.norm.weight": torch.zeros(0)}, path, {"format": "pt"})
+
+    assert is_trained(folder) is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from engine.errors import Severity
 from engine.runtime.models.base_check import check_base
 from engine.runtime.models.merge import copy_beside
-from engine.runtime.models.settings_check import bending
+from engine.runtime.models.settings_check import bending, settings_problems
 from engine.runtime.models.tokenizer import write_tokenizer
 from engine.runtime.models.weights import INDEX, weight_files
 from engine.runtime.rendering.chat import load_chat
@@ -73,3 +74,41 @@ def test_the_set_of_weights_that_is_trained_is_the_one_that_is_merged(tmp_path: 
     assert not (tmp_path / "out" / INDEX).exists()
     (problem,) = check_base(folder)
     assert (problem.code, problem.severity) == ("X843", Severity.WARNING)
+
+
+GENERATION: tuple[dict[str, Any], ...] = (
+    {"max_length": "x"},
+    {"max_length": [1]},
+    {"do_sample": True, "temperature": "hot"},
+    {"stop_strings": "x" * 200_000},
+)
+CONFIG: tuple[dict[str, Any], ...] = (
+    {"rope_parameters": [1]},
+    {"rope_parameters": "x"},
+    {"rope_parameters": {"rope_type": "default", "rope_theta": [1]}},
+    {"rope_theta": "x"},
+    {"rope_theta": {"a": 1}},
+)
+
+
+class _Tokenizer:
+    """Of ordinary tokens alone."""
+
+    added_tokens_decoder: Mapping[int, str] = {}
+    all_special_ids: Sequence[int] = ()
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return str(tokens)
+
+
+@pytest.mark.parametrize("settings", [*GENERATION, *CONFIG], ids=lambda one: str(one)[:40])
+def test_settings_of_another_type_are_no_bug(tmp_path: Path, settings: dict[str, Any]) -> None:
+    name = "generation_config.json" if settings in GENERATION else "config.json"
+    folder = make_pico_model(tmp_path)
+    path = folder / name
+    whole = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(whole | settings), encoding="utf-8")
+
+    found = [*settings_problems(folder, _Tokenizer(), rows=256, built="LlamaForCausalLM")]
+
+    assert all(one.code == "X842" and len(one.message) < 500 for one in found)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 from engine.recipe.model import Json
+from engine.recipe.patterns import schema_at
 
 _MOST_HOPS = 20
 """References followed from one place of a schema; more is a circle."""
@@ -63,19 +64,8 @@ def resolved(schema: Json, root: Json) -> dict[str, Json]:
         ref = schema.get("$ref")
         if not isinstance(ref, str):
             return schema
-        schema = _at(root, ref)
+        schema = schema_at(root, ref)
     return {}
-
-
-def _at(root: Json, ref: str) -> Json:
-    """Return what a reference such as `#/$defs/address` points to."""
-    found = root
-    for part in ref.removeprefix("#").split("/")[1:]:
-        # The order is that of JSON Pointer (RFC 6901): otherwise `~01`, which is `~1`, would become
-        # `/`.
-        key = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
 
 
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:

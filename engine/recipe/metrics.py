@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.kinds import KINDS, MetricSpec
 from engine.kinds.metrics import LIKELIHOOD
-from engine.recipe.patterns import at_pointer
+from engine.recipe.patterns import schema_at
 
 FREE: Final = ("valid_output", "schema_validity", "type_errors")
 """Measured by free decoding: under a constraint they would say nothing."""
@@ -82,6 +82,6 @@ def _followed(node: Any, root: Any) -> Any:
     for _ in range(_DEEPEST):
         if not isinstance(node, Mapping) or not str(node.get("$ref", "")).startswith("#/"):
             return node
-        target = at_pointer(root, str(node["$ref"]))
+        target = schema_at(root, str(node["$ref"]))
         node = {} if target is None else target
     return {}

@@ -6,10 +6,12 @@ Python's `re` is kept, so that no result changes with the engine; what it lacks 
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from engine.errors import DataError
 from engine.process.limits import TooSlowError, processor_time
@@ -19,10 +21,19 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 5.0
 """Of processor time for one text; what an expression without nested repeats needs is thousandths of it."""
+TOGETHER: Final = 15.0
+"""Of processor time for all texts, from which each is asked how long it took."""
+USUAL: Final = 0.02
+"""Of processor time for one text of many, at most; a large object takes a thousandth."""
+_SPENT: Final[dict[str, tuple[int, float]]] = {}
+"""Texts and time, by the key of what they were held against."""
 UNREADABLE: Final = (re.error, OverflowError, RecursionError)
 """What `re.compile` raises: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)|\$", re.DOTALL)
 """An escape, a set of characters (one that is not closed, too: it is read once), or the end of the text."""
+
+_DIGITS: Final = 10
+"""Of a place in a list."""
 
 MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 """Keywords of JSON Schema below which schemas stand by name."""
@@ -35,17 +46,30 @@ SINGLE: Final = (
 
 @contextmanager
 def in_time(key: str, what: str) -> Iterator[None]:
-    """Hold `what` against what the recipe says at `key`; DataError D425 where that takes too long or never ends."""
+    """Hold `what` against what the recipe says at `key`; DataError D425 where that takes too long or never ends.
+
+    So it does where texts that each take less than that take long all together.
+    """
+    begun = time.process_time()
     try:
         with processor_time(SECONDS):
             yield
+            _spend(key, time.process_time() - begun)
     except (TooSlowError, RecursionError) as error:
         message = f"refers to itself without end on {what}"
         hint = "write `$ref` below a property or an item only"
         if isinstance(error, TooSlowError):
-            message = f"takes more than {SECONDS:g} s on {what}"
+            message = f"takes {str(error) or f'more than {SECONDS:g} s on {what}'}"
             hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
         raise DataError.one("D425", message, path=key, hint=hint) from error
+
+
+def _spend(key: str, seconds: float) -> None:
+    """Count what was spent on a text. TooSlowError where all of them took long, and each a long time for what it is."""
+    count, spent = _SPENT.get(key, (0, 0.0))
+    _SPENT[key] = count, spent = count + 1, spent + seconds
+    if spent > TOGETHER and spent > count * USUAL:
+        raise TooSlowError(f"{spent:.0f} s on {count:,} texts")
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
@@ -100,16 +124,29 @@ def _python(word: str, below: Any) -> Any:
     return with_python_patterns(below) if word in SINGLE else below
 
 
-def at_pointer(root: Any, reference: str) -> Any:
-    """Return what a reference such as `#/$defs/address` leads to (RFC 6901); None where there is nothing."""
-    found = root
-    for part in reference.removeprefix("#").split("/")[1:]:
+def schema_at(root: Any, reference: str) -> Any:
+    """Return the schema that a reference such as `#/$defs/address` leads to (RFC 6901); None where there is none.
+
+    A value, a name or a list of schemas is none, even where it looks like one.
+    """
+    found, inner = root, ""
+    for part in unquote(reference).removeprefix("#").split("/")[1:]:
+        # `~01`, which is `~1`, would become `/` in the other order
         name = part.replace("~1", "/").replace("~0", "~")
-        if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-            found = found[int(name)]
+        if inner in LISTS:
+            is_there = isinstance(found, list) and _is_place(name, found)
+            found, inner = found[int(name)] if is_there else None, ""
+        elif inner:
+            found, inner = found.get(name) if isinstance(found, Mapping) else None, ""
         else:
-            found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+            inner = name if name in (*MAPS, *LISTS) else ""
+            is_word = bool(inner) or name in SINGLE
+            found = found.get(name) if is_word and isinstance(found, Mapping) else None
+    return found if not inner and isinstance(found, Mapping | bool) else None
+
+
+def _is_place(name: str, items: list[Any]) -> bool:
+    return name.isascii() and name.isdecimal() and len(name) < _DIGITS and int(name) < len(items)
 
 
 def python_pattern(pattern: str) -> str:

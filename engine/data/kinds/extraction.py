@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from engine.data.examples.answers import read_answer_object, read_fields, read_spans, read_tags
@@ -14,6 +15,8 @@ from engine.recipe.model import AnswerSpec, Data, Json, Task
 from engine.recipe.patterns import in_time, validator
 
 _MOST_SHOWN = 3
+_MOST_ERRORS = 1000
+"""Of an answer; a list of a hundred thousand wrong values has as many."""
 
 
 def filler(task: Task, data: Data, shape: str) -> Fill:
@@ -78,7 +81,8 @@ def _validator(schema: Json) -> Callable[[Mapping[str, Any]], None]:
     def validate(answer: Mapping[str, Any]) -> None:
         # A pattern in the schema may backtrack without end on a hostile row.
         with in_time("task.schema", "the answer of one row"):
-            errors = sorted(checker.iter_errors(answer), key=lambda error: error.json_path)
+            found = islice(checker.iter_errors(answer), _MOST_ERRORS)
+            errors = sorted(found, key=lambda error: error.json_path)
         if errors:
             faults = "; ".join(
                 _fault_text(error.path, error.message) for error in errors[:_MOST_SHOWN]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.kinds import KINDS, AnswerForm
-from engine.recipe.patterns import MAPS, UNREADABLE, at_pointer, compiled, python_pattern
+from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, schema_at
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.text.compose import KeyPath
@@ -160,9 +160,9 @@ def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
             yield f"{show(reference)} refers to itself and never ends"
             return
         seen.append(reference)
-        here = at_pointer(root, reference)
+        here = schema_at(root, reference)
         if here is None:
-            yield f"{show(reference)} leads nowhere"
+            yield f"{show(reference)} leads to nothing that describes a value"
 
 
 @rule("task.schema", "data.answer")

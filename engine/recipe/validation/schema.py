@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Problem
-from engine.recipe.patterns import at_pointer, validator
+from engine.recipe.patterns import schema_at, validator
 from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
@@ -84,7 +84,7 @@ def expand(schema: Schema) -> Schema:
 
 @lru_cache(maxsize=1024)
 def _named(reference: str) -> Schema:
-    return expand(at_pointer(recipe_schema(), reference))
+    return expand(schema_at(recipe_schema(), reference))
 
 
 def definition(name: str) -> Schema:

@@ -39,6 +39,15 @@ def test_a_pattern_that_takes_for_ever_is_stopped(pattern: str) -> None:
         answer_in("a" * 60 + "b", pattern)
 
 
+def test_so_is_one_that_takes_long_on_all_texts_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "_SPENT", {})
+    monkeypatch.setattr(patterns, "TOGETHER", 0.0)
+    monkeypatch.setattr(patterns, "USUAL", 1e-9)
+
+    with pytest.raises(DataError, match=r"D425.*task\.answer_pattern.* on 1 texts"):
+        answer_in("#### 13", r"#### (\d+)")
+
+
 @pytest.mark.parametrize("pattern", SLOW)
 def test_so_is_a_schema_with_one(pattern: str) -> None:
     text = "a" * 60 + "b"
@@ -147,3 +156,61 @@ def test_a_pattern_is_readable_or_reported(pattern: str, tmp_path: Path) -> None
     _, problems = check_recipe(tmp_path / "recipe.yaml")
 
     assert ("R276" in {one.code for one in problems}) == (pattern != "[[a]")
+
+
+def extraction(**schema: Any) -> str:
+    task = {"kind": "extraction", "instruction": "x", "schema": {"type": "object", **schema}}
+    return yaml.safe_dump({**BASE, "task": task}, allow_unicode=True)
+
+
+@pytest.mark.parametrize(
+    ("reference", "schema"),
+    [
+        ("#/type", {}),
+        ("#/required/0", {"required": ["a"]}),
+        ("#/title", {"title": "x"}),
+        ("#/properties", {"properties": {"type": {"type": "string"}}}),
+        ("#/properties/a/minimum", {"properties": {"a": {"minimum": 5}}}),
+        ("#/default", {"default": {"pattern": "("}}),
+        ("#/default", {"default": {"$ref": "http://example.org/x"}}),
+        ("#/examples/0", {"examples": [{"type": "no such"}]}),
+        ("#/properties/a/const", {"properties": {"a": {"const": {"minLength": "x"}}}}),
+        ("#/x-own", {"x-own": {"minLength": "x"}}),
+        ("#/allOf", {"allOf": [True]}),
+        ("#/allOf/1", {"allOf": [True]}),
+        ("#/allOf/x", {"allOf": [True]}),
+        ("#/$defs/a%20b", {"$defs": {"a%20b": {"type": "string"}}}),
+    ],
+)
+def test_a_reference_leads_to_a_schema(tmp_path: Path, reference: str, schema: Any) -> None:
+    """Values of other kinds ended in a bug report, when the first answer was checked."""
+    properties = {**schema.get("properties", {}), "city": {"$ref": reference}}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(extraction(**{**schema, "properties": properties}), encoding="utf-8")
+
+    problems = [one for one in check_recipe(path)[1] if one.code == "R245"]
+
+    assert "leads to nothing that describes a value" in " ".join(one.message for one in problems)
+
+
+@pytest.mark.parametrize(
+    ("reference", "schema"),
+    [
+        ("#", {}),
+        ("#/$defs/a", {"$defs": {"a": True}}),
+        ("#/$defs/a%20b", {"$defs": {"a b": {}}}),
+        ("#/$defs/~01~1", {"$defs": {"~1/": {}}}),
+        ("#/properties/properties", {"properties": {"properties": {}}}),
+        ("#/allOf/0/items", {"allOf": [{"items": {}}]}),
+    ],
+)
+def test_so_does_each_of_these(reference: str, schema: Any) -> None:
+    assert patterns.schema_at(schema, reference) in ({}, True, schema)
+
+
+def test_an_answer_with_very_many_errors_is_reported_soon() -> None:
+    """A list of 100,000 wrong values took minutes, and one of each row."""
+    schema: Any = {"properties": {"a": {"type": "array", "items": {"type": "integer"}}}}
+
+    with pytest.raises(RejectedError, match="does not fit"):
+        answers_of(schema)({"a": ["x"] * 100_000})

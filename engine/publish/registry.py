@@ -13,10 +13,11 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urljoin
 
 from engine.errors import EnvironmentProblem, RecipeError, needs_extra
+from engine.files.reading import parse_json
 from engine.publish.contents import Publication
 from engine.publish.destination import Note, Published, other_file
 from engine.publish.oci import MANIFEST, TAG, Descriptor, artifact_of
@@ -101,13 +102,15 @@ class Registry:
             import httpx
         limits = httpx.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS)
         # no proxy and no .netrc of the environment: what is sent where stands on the command line
+        way: dict[str, Any] = {"trust_env": False, "headers": {"Accept-Encoding": "identity"}}
+        hooks = {"request": [self._require_encryption]}
         with (
             _translated(self.address.name),
-            httpx.Client(timeout=limits, trust_env=False) as client,
+            httpx.Client(timeout=limits, event_hooks=hooks, **way) as client,
         ):
             there = self._ask(client, "HEAD", f"manifests/{self.tag}", headers={"Accept": MANIFEST})
             if (
-                there.status_code == OK
+                there.status == OK
                 and there.headers.get("Docker-Content-Digest") != found.manifest.digest
             ):
                 hint = f"name another tag: --name {self.address.name}/{self.repository}:TAG"
@@ -133,9 +136,9 @@ class Registry:
             for blob in found.blobs:
                 note(f"reading {names.get(blob.digest, 'config')} back")
                 self._compare(
-                    client, f"blobs/{blob.digest}", blob.digest, names.get(blob.digest, "config")
+                    client, f"blobs/{blob.digest}", blob, names.get(blob.digest, "config")
                 )
-            self._compare(client, f"manifests/{self.tag}", found.manifest.digest, "manifest")
+            self._compare(client, f"manifests/{self.tag}", found.manifest, "manifest")
         place = f"{self.address.name}/{self.repository}"
         return Published(
             place=f"{place}:{self.tag}",
@@ -146,24 +149,29 @@ class Registry:
 
     def _push(self, client: httpx.Client, blob: Descriptor, note: Note) -> None:
         """Upload a blob that is not there yet, in one request."""
-        if self._ask(client, "HEAD", f"blobs/{blob.digest}").status_code == OK:
+        if self._ask(client, "HEAD", f"blobs/{blob.digest}").status == OK:
             return
         note(f"uploading {blob.size:,} bytes")
         begun = self._expect(self._ask(client, "POST", "blobs/uploads/"), ACCEPTED)
-        where = urljoin(f"{self.root}/", begun.headers["Location"])
+        if not (named := begun.headers.get("Location")):
+            why = f"{self.address.name} names no place for the upload"
+            raise EnvironmentProblem.one("X835", why)
+        where = urljoin(f"{self.root}/", named)
         where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         with contextlib.ExitStack() as held:
             content: Any = blob.content
             if blob.path is not None:
                 content = _blocks(held.enter_context(blob.path.open("rb")))
+            request = client.build_request("PUT", where, headers=headers, content=content)
             # the registry may name a store of blobs elsewhere, which gets no key of ours
-            if self._is_ours(where):
-                headers |= self._authorization()
-            self._expect(client.put(where, headers=headers, content=content), CREATED)
+            if self._is_ours(request.url):
+                request.headers.update(self._authorization())
+            with contextlib.closing(client.send(request, stream=True)) as answer:
+                self._expect(self._read(answer), CREATED)
 
-    def _compare(self, client: httpx.Client, path: str, digest: str, name: str) -> None:
-        found = hashlib.sha256()
+    def _compare(self, client: httpx.Client, path: str, sent: Descriptor, name: str) -> None:
+        found, size = hashlib.sha256(), 0
         where = f"{self.root}/v2/{self.repository}/{path}"
         headers = {
             "Accept": MANIFEST if path.startswith("manifests/") else "*/*",
@@ -171,27 +179,52 @@ class Registry:
         }
         # httpx takes the key off where a redirect leads to another host
         with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
-            self._expect(answer, OK)
-            for block in answer.iter_bytes(BLOCK):
+            if answer.status_code != OK:
+                self._expect(self._read(answer), OK)
+            for block in answer.iter_raw(BLOCK):
                 found.update(block)
-        if found.hexdigest() != digest.removeprefix("sha256:"):
-            sent = digest.removeprefix("sha256:")
-            raise other_file(self.name, name, sent=sent, found=found.hexdigest())
+                size += len(block)
+                if size > sent.size:  # what is longer is another one, and may have no end
+                    break
+        digest = sent.digest.removeprefix("sha256:")
+        if found.hexdigest() != digest:
+            raise other_file(self.name, name, sent=digest, found=found.hexdigest())
 
-    def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> httpx.Response:
+    def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> _Answer:
         """Ask the registry; where it wants a token, get one and ask again."""
         where = f"{self.root}/v2/{self.repository}/{path}"
         own = given.pop("headers", {})
-        answer = client.request(method, where, headers={**own, **self._authorization()}, **given)
+
+        def asked() -> _Answer:
+            headers = {**own, **self._authorization()}
+            with client.stream(method, where, headers=headers, **given) as answer:
+                return self._read(answer)
+
+        answer = asked()
         challenge = answer.headers.get("WWW-Authenticate", "")
-        if (
-            answer.status_code != DENIED
-            or not challenge.lower().startswith("bearer ")
-            or self._token
-        ):
+        if answer.status != DENIED or not challenge.lower().startswith("bearer ") or self._token:
             return answer
         self._token = self._asked_token(client, dict(CHALLENGE.findall(challenge)))
-        return client.request(method, where, headers={**own, **self._authorization()}, **given)
+        return asked()
+
+    def _read(self, answer: httpx.Response) -> _Answer:
+        """Return an answer with its body. EnvironmentProblem X835 for one that is too long, or does not end."""
+        from engine.runtime.served.connection import UnreadableError, read_answer  # brings httpx
+
+        method = answer.request.method
+        try:
+            # of what HEAD asks for, the size and the packing stand in the head, and nothing follows
+            body = b"" if method == "HEAD" else read_answer(answer, seconds=SILENT_SECONDS)
+        except UnreadableError as error:
+            raise EnvironmentProblem.one("X835", f"{self.address.name}: {error}") from error
+        return _Answer(method, answer.status_code, answer.headers, body)
+
+    def _require_encryption(self, request: httpx.Request) -> None:
+        """Let nothing go where an answer of the registry leads without encryption. EnvironmentProblem X836."""
+        url = request.url
+        if not self._is_ours(url) and url.scheme != "https":
+            why = f"{self.address.name} leads to {url.host}, which is reached without encryption"
+            raise EnvironmentProblem.one("X836", why, hint="name another registry")
 
     def _asked_token(self, client: httpx.Client, challenge: dict[str, str]) -> str:
         """Return a token for this repository. EnvironmentProblem X836 where the key is not for who gives tokens."""
@@ -211,10 +244,14 @@ class Registry:
         asked = {"scope": f"repository:{self.repository}:pull,push"}
         asked |= {"service": challenge["service"]} if "service" in challenge else {}
         headers = {"Authorization": self._basic(key)} if key else {}
-        found = self._expect(
-            client.get(challenge["realm"], params=asked, headers=headers), OK
-        ).json()
-        token = str(found.get("token") or found.get("access_token") or "")
+        with client.stream("GET", challenge["realm"], params=asked, headers=headers) as answer:
+            body = self._expect(self._read(answer), OK).body
+        try:
+            found = parse_json(body)
+        except ValueError:
+            found = None
+        given = found if isinstance(found, dict) else {}
+        token = str(given.get("token") or given.get("access_token") or "")
         keep_secret(token)
         return token
 
@@ -235,22 +272,30 @@ class Registry:
             keep_secret(key)
         return key
 
-    def _is_ours(self, where: str) -> bool:
-        parts = urlsplit(where)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    def _is_ours(self, url: httpx.URL) -> bool:
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme)
         ours = (self.address.scheme, self.address.host, self.address.port)
-        return (parts.scheme, parts.hostname, port) == ours
+        return (url.scheme, url.host, port) == ours
 
-    def _expect(self, answer: httpx.Response, status: int) -> httpx.Response:
-        if answer.status_code == status:
+    def _expect(self, answer: _Answer, status: int) -> _Answer:
+        if answer.status == status:
             return answer
-        answer.read()
-        words = " ".join(redacted(answer.text).split())[:300]
+        text = redacted(answer.body.decode("utf-8", "replace"))
+        words = " ".join(text.split())[:300]
         raise EnvironmentProblem.one(
             "X835",
-            f"{self.address.name} answers {answer.status_code} to {answer.request.method}: {words or 'nothing'}",
+            f"{self.address.name} answers {answer.status} to {answer.method}: {words or 'nothing'}",
             hint="--key-from VARIABLE names the key, USER:PASSWORD or a token, that may write there",
         )
+
+
+class _Answer(NamedTuple):
+    """What a registry answered."""
+
+    method: str
+    status: int
+    headers: httpx.Headers
+    body: bytes
 
 
 def _blocks(stream: Any) -> Iterator[bytes]:
@@ -265,7 +310,7 @@ def _translated(host: str) -> Iterator[None]:
 
     try:
         yield
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         why = redacted(str(error)) or type(error).__name__
         raise EnvironmentProblem.one(
             "X835", f"{host} is not reached: {why}", hint="check the name and the network"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import threading
@@ -28,6 +29,14 @@ class RegistryServer:
     """By tag and by digest."""
     damages: str = ""
     """The digest of a blob that comes back with another byte."""
+    endless: bool = False
+    """What is read back never ends."""
+    location: str | None = None
+    """Where uploads are to go; empty for an answer that does not say so."""
+    given_token: bytes = b""
+    """What is answered to who asks for a token, in place of one."""
+    refusal: bytes = b""
+    """The body, packed as gzip, with which every upload is refused."""
     uploads: int = 0
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path, and the kind of authorization with it."""
@@ -65,11 +74,17 @@ class _RegistryHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         registry, path = self._begin()
         if path == "/token":
+            if registry.given_token:
+                self._send(200, registry.given_token)
+                return
             given = self.headers.get("Authorization", "").removeprefix("Basic ")
             is_right = base64.b64decode(given).decode() == USER
             self._send(200 if is_right else 401, {"token": TOKEN} if is_right else {})
             return
         if self._refused():
+            return
+        if registry.endless and self.command == "GET":
+            self._send_without_end()
             return
         kind, name = path.split("/")[-2:]
         content = (registry.blobs if kind == "blobs" else registry.manifests).get(name)
@@ -87,7 +102,12 @@ class _RegistryHandler(BaseHTTPRequestHandler):
         self._body()
         if not self._refused():
             registry.uploads += 1
-            self._send(202, {}, {"Location": f"{path}upload-{registry.uploads}"})
+            usual = f"{path}upload-{registry.uploads}"
+            location = usual if registry.location is None else registry.location
+            status = 500 if registry.refusal else 202
+            packed = {"Content-Encoding": "gzip"} if registry.refusal else {}
+            named = {"Location": location} if location else {}
+            self._send(status, registry.refusal or {}, {**named, **packed})
 
     def do_PUT(self) -> None:
         registry, path = self._begin()
@@ -123,6 +143,14 @@ class _RegistryHandler(BaseHTTPRequestHandler):
         challenge = f'Bearer realm="{realm}",service="test",scope="x"'
         self._send(401, {"errors": [{"code": "UNAUTHORIZED"}]}, {"WWW-Authenticate": challenge})
         return True
+
+    def _send_without_end(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 65_536)
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any, Final, TextIO
+from typing import IO, Any, Final, TextIO, cast
 
 import anyio
 import anyio.to_thread
@@ -26,6 +26,8 @@ MOST_LETTERS: Final = 60_000
 """Of a result, and of messages; an agent reads them whole."""
 MOST_READ: Final = 16 << 20
 """Bytes of it that are read."""
+MOST_LINE: Final = 4 << 20
+"""Characters of a message; one of 200 MB took 2.9 GB."""
 SECONDS: Final = 600.0
 """For a call that does not train."""
 INSTRUCTIONS: Final = (
@@ -45,8 +47,27 @@ def serve(*, allow_run: bool) -> None:
         anyio.run(_serve, server_of(allow_run=allow_run), given, answers)
 
 
+class Messages:
+    """Lines of a stream, of which one that is too long is read and not held: what comes instead is no message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Begin at the place of the stream."""
+        self._stream = stream
+
+    def readline(self) -> str:
+        """Return the next line; nothing at the end."""
+        line = self._stream.readline(MOST_LINE)
+        if len(line) < MOST_LINE or line.endswith("\n"):
+            return line
+        while (rest := self._stream.readline(MOST_LINE)) and not rest.endswith("\n"):
+            pass
+        return "longer than a message may be\n"
+
+
 async def _serve(server: Server[Any, Any], given: TextIO, answers: TextIO) -> None:
-    streams = stdio_server(anyio.wrap_file(given), anyio.wrap_file(answers))
+    # The package asks for lines and for nothing else.
+    messages = cast("TextIO", Messages(given))
+    streams = stdio_server(anyio.wrap_file(messages), anyio.wrap_file(answers))
     async with streams as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
 

@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         import uvicorn  # not every machine serves
 
         from engine.serving.app import LOCAL, Limits, Service
+        from engine.serving.connection import BoundedConnection
     except ImportError as error:
         raise EnvironmentProblem.one(
             "X646", f"`{error.name}` is not installed", hint="pip install 'slm-recipe[gguf,serve]'"
@@ -94,8 +95,8 @@ def run(options: argparse.Namespace) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
-        # the other parser takes headers without end: 300 MB of them took 6 GB
-        http="h11",
+        # uvicorn's other parser takes headers without end: 300 MB of them took 6 GB
+        http=BoundedConnection,
     )
     listener = _listener(options.host, options.port)
     shown = f"[{options.host}]" if ":" in options.host else options.host

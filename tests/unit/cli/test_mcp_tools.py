@@ -6,6 +6,7 @@ import argparse
 import importlib
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,19 @@ def test_nothing_trains_without_the_users_word() -> None:
         words_of("run", {"recipe": "r.yaml"}, allow_run=False)
 
     assert [name for name, one in TOOLS.items() if one.is_heavy] == ["run"]
+
+
+def test_a_message_that_is_too_long_is_read_and_not_held() -> None:
+    """One of 200 MB took 2.9 GB."""
+    server = pytest.importorskip("engine.cli.mcp_server", reason="the extra `mcp`")
+    most = server.MOST_LINE
+    lines = ["{}", "x" * most, "y" * (3 * most), "z"]
+
+    found = server.Messages(StringIO("\n".join(lines)))
+
+    assert [found.readline() for _ in range(5)] == [
+        *("{}\n", "longer than a message may be\n", "longer than a message may be\n", "z", ""),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from engine.errors import DataError, RecipeError, StageError
 from engine.evidence import CalibratedForm, RowCounts, from_json, to_json
 from engine.files.reading import read_json
 from engine.metrics.predictions import read_predictions
-from engine.metrics.row_counts import RowCounter
+from engine.metrics.row_counts import CONFIDENCE_BINS, LENGTH_BINS, RowCounter
 from engine.metrics.row_drift import FEWEST
 from engine.metrics.temperature import calibrated
 from engine.parity.calibration import as_file
@@ -28,7 +28,10 @@ from engine.store import Artifact, Store
 from engine.store.runs import read_file, read_record, require_ours
 
 SCHEMA = "row-counts.v1"
-
+MOST_ROWS = 10**8
+"""Of a file of counts; what draws from two of them takes a few times as many."""
+MOST_LABELS = 1000
+"""As many as a task can have."""
 
 Nearness = Callable[[Sequence[str]], Sequence[float | None]]
 """How similar the nearest training row is to each text, 0 to 1; None where that is not known."""
@@ -73,13 +76,27 @@ def read_counts(path: Path) -> RowCounts:
     try:
         data = read_json(path)
         # a schema of another version has no counts that this one reads
-        return from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None)
+        return _counted(from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError.one(
             "D429",
             f"`{path.name}` holds no counts of answered rows",
             hint="recipe predict MODEL ROWS --keep-counts FILE writes them",
         ) from error
+
+
+def _counted(found: RowCounts) -> RowCounts:
+    """Return counts that rows can give: the file may come from anybody. ValueError for others."""
+    labels = [count for _, count in found.labels]
+    bins = (len(found.confidence), len(found.characters), len(found.similarity) or CONFIDENCE_BINS)
+    if bins != (CONFIDENCE_BINS, LENGTH_BINS, CONFIDENCE_BINS) or len(labels) > MOST_LABELS:
+        raise ValueError("bins")
+    parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
+    if found.rows > MOST_ROWS or any(min(part, default=0) < 0 for part in parts):
+        raise ValueError("a count")
+    if any(sum(part) > found.rows for part in parts):
+        raise ValueError("more than rows")
+    return found
 
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:

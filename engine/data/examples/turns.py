@@ -108,7 +108,8 @@ def _content(content: object, number: int) -> tuple[str, list[dict[str, Any]]]:
         elif kind == "tool_call" and isinstance(text, str):
             calls += _parsed_calls(text, number)
         else:
-            raise malformed(f"turn {number} has a part of type `{kind}`; only texts can be read")
+            shown = excerpt(str(kind))
+            raise malformed(f"turn {number} has a part of type `{shown}`; only texts can be read")
     return "".join(texts), calls
 
 
@@ -133,8 +134,17 @@ def _call(call: object, number: int) -> dict[str, Any]:
     arguments = read_object(given or "{}") if isinstance(given, str) else given
     if not isinstance(arguments, Mapping):
         raise malformed(f"turn {number} calls `{excerpt(str(name))}` with no object of arguments")
+    _require_json([name, arguments], f"turn {number} has a tool call")
     identity = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
     return {**identity, "type": "function", "function": {"name": name, "arguments": {**arguments}}}
+
+
+def _require_json(value: object, what: str) -> None:
+    """RejectedError for values of Parquet that JSON does not have, such as dates."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise malformed(f"{what} with a value that JSON does not have: {error}") from error
 
 
 def _json(text: str, fault: str) -> object:
@@ -155,6 +165,7 @@ def read_tools(found: object) -> list[dict[str, Any]]:
     tools = [tools] if isinstance(tools, Mapping) else tools
     if not isinstance(tools, Sequence) or not all(isinstance(tool, Mapping) for tool in tools):
         raise malformed("has tools that are no list of objects")
+    _require_json(tools, "has tools")
     return [
         dict(tool) if "function" in tool else {"type": "function", "function": dict(tool)}
         for tool in tools

@@ -36,6 +36,12 @@ LIMITS: Final[Sequence[Limit]] = (
         "D381, E758, X694",
     ),
     (
+        "what the limit of a JSON file allows for each list or object in it",
+        "files/reading:BYTES_A_PART",
+        BYTES,
+        "D381, E758, X694",
+    ),
+    (
         "how much longer a file of rows or weights may be than what is stored of it",
         "files/reading:_MOST_HOLLOW",
         "times",
@@ -71,7 +77,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ),
     ("the same, memory beside what is held", "runtime/rendering/templating:MEMORY", BYTES, "X603"),
     ("the same, what it writes", "runtime/rendering/templating:LONGEST", CHARACTERS, "X603"),
-    ("a settings file or a tokenizer of a model", "runtime/models/files:MAX_BYTES", BYTES, "X694"),
+    ("a settings file or a tokenizer of a model", "files/reading:MAX_BYTES", BYTES, "X694"),
     ("tokens of a tokenizer", "runtime/models/files:MOST_TOKENS", COUNT, "X694"),
     ("of these, beside the model's own", "runtime/models/files:MOST_ADDED", COUNT, "X694"),
     (
@@ -110,6 +116,11 @@ LIMITS: Final[Sequence[Limit]] = (
     ("a workbook, unpacked", "drafting/layouts/sheets:LARGEST", BYTES, "D323"),
     ("elements of a workbook", "drafting/layouts/sheets:MOST_ELEMENTS", COUNT, "D323"),
     ("cells of a sheet of it", "drafting/layouts/sheets:MOST_CELLS", COUNT, "D323"),
+    ("rows of a file of counts", "runs/row_drift:MOST_ROWS", COUNT, "D429"),
+    ("labels of it", "runs/row_drift:MOST_LABELS", COUNT, "D429"),
+    ("the head of a request to `serve`", "serving/connection:HEAD_SECONDS", "s", ""),
+    ("connections to `serve` at once", "serving/connection:MOST", COUNT, ""),
+    ("a message to `mcp`", "cli/mcp_server:MOST_LINE", CHARACTERS, ""),
 )
 
 

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from engine.evidence import to_json
+from engine.metrics.row_counts import RowCounter
 from support.hostile_table import Case, ask
 from support.hostile_victim import Victim
 from support.outside_cases import FIELDS, source, write
@@ -127,12 +129,31 @@ NUMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def _model(settings: Mapping[str, Any]) -> Put:
-    def make(victim: Victim) -> None:
-        folder = make_pico_model(Path(victim.clone / "base"))
+PARTS: Final[Mapping[str, tuple[str, Callable[[], str], str]]] = {
+    "five million empty lists": ("extra.json", lambda: f"[{'[],' * 5_000_000}[]]", "X694"),
+    "a tokenizer outside of it": (
+        "special_tokens_map.json", lambda: '{"tokenizer_file": "../../models/private/config.json"}', "X609"),
+    "a newer tokenizer outside of it": (
+        "tokenizer_config.json", lambda: '{"fast_tokenizer_files": ["../../secret.csv"]}', "X609"),
+}  # fmt: skip
+
+
+def _settings(settings: Mapping[str, Any]) -> Callable[[Path], object]:
+    def change(folder: Path) -> None:
         config = folder / "config.json"
         whole = json.loads(config.read_text(encoding="utf-8")) | settings
         config.write_text(json.dumps(whole), encoding="utf-8")
+
+    return change
+
+
+def _part(name: str, text: Callable[[], str]) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text(), encoding="utf-8")
+
+
+def _model(change: Callable[[Path], object]) -> Put:
+    def make(victim: Victim) -> None:
+        change(make_pico_model(Path(victim.clone / "base")))
         lines = "".join(f"{text},{'ab'[at % 2]}\n" for at, (text, _) in enumerate(rows(60)))
         victim.write("rows.csv", f"text,label\n{lines}")
         write(
@@ -146,11 +167,62 @@ def _model(settings: Mapping[str, Any]) -> Put:
 
 
 def _models() -> list[Case]:
-    return [
+    found = [
         Case(group="models of numbers that no model has", what=what, tried=json.dumps(settings),
-             make=_model(settings), asks=(ask("data recipe.yaml", 0, "X694"),))
+             make=_model(_settings(settings)), asks=(ask("data recipe.yaml", 0, "X694"),))
         for what, settings in NUMBERS.items()
+    ]  # fmt: skip
+    found += [
+        Case(group="models that hold something else", what=what, tried=name,
+             make=_model(_part(name, text)), asks=(ask("data recipe.yaml", 0, code),))
+        for what, (name, text, code) in PARTS.items()
+    ]  # fmt: skip
+    return found
+
+
+SCHEMAS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "a word": ("#/type", {}),
+    "names of fields": ("#/properties", {}),
+    "a value with a reference": ("#/default", {"default": {"$ref": "http://example.org/x"}}),
+    "a value with a broken pattern": ("#/examples/0", {"examples": [{"pattern": "("}]}),
+    "a name in two spellings": ("#/$defs/a%20b", {"$defs": {"a%20b": {}}}),
+}
+
+
+def _schemas() -> list[Case]:
+    def make(reference: str, more: Mapping[str, Any]) -> Put:
+        fields = {"type": {"type": "string"}, "city": {"$ref": reference}}
+        schema = {"type": "object", "properties": fields, **more}
+        task = {"kind": "extraction", "instruction": "Which?", "schema": schema}
+        return lambda victim: write(victim.clone, task=task)
+
+    return [
+        Case(group="references that lead to no schema", what=what, tried=reference,
+             make=make(reference, more), asks=tuple(ask(words, 2, "R245") for words in READ))
+        for what, (reference, more) in SCHEMAS.items()
     ]  # fmt: skip
 
 
-CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_models())
+COUNTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "numbers beyond 64 bits": {"confidence": [10**30] * 20},
+    "less than none": {"labels": [["a", -5]]},
+    "other bins": {"confidence": [1]},
+    "200,000 labels": {"labels": [[f"{at}", 0] for at in range(200_000)]},
+}
+
+
+def _counts() -> list[Case]:
+    def make(more: Mapping[str, Any]) -> Put:
+        counter = RowCounter.of(["a", "b"])
+        counts = to_json(counter.counts(model="m", temperature=1.0, abstain_below=None))
+        text = json.dumps({"schema": "row-counts.v1", "counts": {**counts, "rows": 100, **more}})
+        return lambda victim: victim.write("counts.json", text)
+
+    return [
+        Case(group="counts that no rows give", what=what, tried=json.dumps(more)[:40], make=make(more),
+             asks=(ask("drift counts.json counts.json", 3, "D429"),))
+        for what, more in COUNTS.items()
+    ]  # fmt: skip
+
+
+CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_models(), *_schemas(), *_counts())

@@ -218,6 +218,11 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     lines += calibration_lines(answered.task.calibration, answered.abstain_below)
     if summary.without_answer:
         lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
+    if summary.formulas:
+        lines.append(
+            f"{summary.formulas:,} with a cell that a spreadsheet would compute, as it begins with =, +, - or @:"
+            " import columns as text, or write .parquet"
+        )
     if summary.labels:
         lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
     return "\n".join([*lines, ""])

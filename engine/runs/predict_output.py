@@ -14,7 +14,9 @@ from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from engine.data.examples.label import NUMBER
 from engine.data.reading.row import Row
+from engine.data.review_file import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
 from engine.recipe.formats import format_of
@@ -55,8 +57,11 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
     """Write rows and answers to a file, whole or not at all. OSError, RecipeError R318."""
     names = added_columns(answered)
     summary = Summary.of(answered.task)
+    form = output_format(path)
     rows = _counted(answered, summary)
-    writer = _WRITERS[output_format(path)]
+    if form in ("csv", "tsv"):
+        rows = _watched(rows, summary)
+    writer = _WRITERS[form]
     with output(path) as stream:
         writer(stream, rows, (*answered.columns, *names))
     return summary
@@ -76,6 +81,17 @@ def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any
     for row, answer in answered:
         summary.add(answer)
         yield _joined(row, answer, has_bound=has_bound)
+
+
+def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
+    """Yield the rows, and count those with a cell that a spreadsheet would compute."""
+    for row in rows:
+        summary.formulas += any(map(_is_formula, row.values()))
+        yield row
+
+
+def _is_formula(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value)
 
 
 def _joined(row: Row, answer: RowAnswer, *, has_bound: bool) -> dict[str, Any]:

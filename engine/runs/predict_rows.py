@@ -246,6 +246,8 @@ class Summary:
     without_answer: int = 0
     """Blank rows, and answers that were cut off."""
     abstained: int = 0
+    formulas: int = 0
+    """Rows of a table with a cell that a spreadsheet would compute."""
 
     @classmethod
     def of(cls, task: TaskFile) -> Summary:

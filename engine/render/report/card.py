@@ -62,7 +62,7 @@ def _model_index(report: Report, scores: Scores | None) -> list[str]:
     lines += [f"  - task: {{type: {kind_of(report).hub_tag}}}"]
     lines += ['    dataset: {name: "holdout of the recipe", type: holdout}', "    metrics:"]
     for item in measured:
-        lines += [f"    - type: {item.name}", f"      value: {round(item.value or 0.0, 4)}"]
+        lines += [f"    - type: {_json(item.name)}", f"      value: {round(item.value or 0.0, 4)}"]
         if item.interval:
             bounds = {"low": round(item.interval.low, 4), "high": round(item.interval.high, 4)}
             lines.append(f"      args: {_json({'confidence': item.interval.confidence, **bounds})}")

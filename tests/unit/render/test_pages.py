@@ -295,6 +295,26 @@ def test_the_card_names_a_base_model_of_the_hub_as_hubs_do() -> None:
     assert yaml.safe_load(render_card(report).split("---\n")[1])["base_model"] == "owner/model"
 
 
+def test_a_metric_of_an_odd_label_stays_inside_the_front_matter() -> None:
+    """Where the main metric was not measured, the first gated one stands there: it may be that of a label."""
+    name = "f1.a: {b # c"
+    report = reports.accepted()
+    assert report.holdout is not None
+    assert report.gate is not None
+    metrics = (dataclasses.replace(report.holdout.metrics[0], name=name),)
+    checks = (dataclasses.replace(report.gate.checks[0], name=name),)
+    odd = dataclasses.replace(
+        report,
+        quantized=None,
+        holdout=dataclasses.replace(report.holdout, metrics=metrics),
+        gate=dataclasses.replace(report.gate, checks=checks),
+    )
+
+    front = yaml.safe_load(render_card(odd).split("---\n")[1])
+
+    assert front["model-index"][0]["results"][0]["metrics"][0]["type"] == name
+
+
 def test_hostile_text_stays_inside_the_front_matter() -> None:
     card = render_card(hostile())
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2.exceptions import TemplateError
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine.errors import StageError
 from engine.failures import library_errors
@@ -138,6 +138,9 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
         )
         # Some settings are only used when a text is read, and a wrong one fails there.
         tokenizer("text", add_special_tokens=False)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        why = f"a {type(tokenizer).__name__} is made of several"
+        raise StageError.one("X601", f"{what}: {why}", hint=hint)
     if not asks and (asks is False or not tokenizer.chat_template):
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
     tokenizer.chat_template = _fixed(_texts(tokenizer.chat_template))

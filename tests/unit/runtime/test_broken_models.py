@@ -72,6 +72,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "deep tokenizer": (_text("tokenizer.json", DEEP), {"X694"}),
     "empty tokenizer": (_text("tokenizer.json", "{}"), {"X601"}),
     "tokenizer of a wrong type": (_edit("tokenizer.json", model={"type": "None"}), {"X601"}),
+    "a tokenizer of two": (
+        _edit("tokenizer_config.json", tokenizer_class="RagTokenizer"),
+        {"X601"},
+    ),
     "tokenizer settings null": (_text("tokenizer_config.json", "null"), {"X694"}),
     "generation settings deep": (_text("generation_config.json", DEEP), {"X694"}),
     "index is a list": (_text("model.safetensors.index.json", "[]"), {"X694"}),

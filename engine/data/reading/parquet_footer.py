@@ -114,8 +114,10 @@ def first_page_sizes(path: Path) -> Iterator[int]:
         size = stream.seek(0, 2)
         stream.seek(max(0, size - 8))
         length, magic = struct.unpack("<I4s", stream.read(8).rjust(8, b"\0"))
-        if magic != MAGIC or length > min(size, MOST_FOOTER):
-            raise DamagedFooterError("it has no footer of a size that is read")
+        if magic != MAGIC or length > size:
+            raise DamagedFooterError("it has no footer")
+        if length > MOST_FOOTER:
+            raise DamagedFooterError(f"its footer is longer than {MOST_FOOTER:,} bytes")
         stream.seek(max(0, size - 8 - length))
         for at in _first_pages(stream.read(length)):
             stream.seek(min(at, size))

@@ -65,6 +65,13 @@ def test_a_footer_that_ends_early_is_damaged(sound: Path, cut: int) -> None:
         list(_first_pages(footer_of(sound)[:-cut]))
 
 
+def test_a_very_long_footer_is_not_read(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.data.reading.parquet_footer.MOST_FOOTER", 1000)
+
+    with pytest.raises(DamagedFooterError, match="longer than 1,000 bytes"):
+        list(first_page_sizes(sound))
+
+
 @pytest.mark.parametrize(
     "footer",
     [

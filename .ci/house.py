@@ -92,7 +92,7 @@ WORDS = Words(
 
 STARTS = frozenset({tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
 """What comes before a docstring."""
-KEPT = frozenset({"said", "told", "cannot be told"})
+KEPT = frozenset({"said", "told", "cannot be told", "reckoned"})
 """Texts that are one such word alone: keys of files, column names and classes of a style sheet, not prose."""
 
 
@@ -333,7 +333,7 @@ def private_words(sources: list[Source]) -> Count:
             if token.type == tokenize.NAME:
                 found.update(private_of_name(token.string))
             elif token.type in {tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE}:
-                if token.string.strip("rbf\"'") in KEPT:
+                if token.string.lstrip("rbf").strip("\"'") in KEPT:
                     continue
                 found.update(private_of_text(token.string))
     items = tuple(f"{word} {count}" for word, count in found.most_common())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.evidence import Diagnosis, Fit, RecipeEdit
+from engine.render.json import read_json
 from engine.render.report import sections
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown, render_terminal
@@ -17,6 +18,7 @@ from engine.render.report.summary import closing_block
 from engine.render.stage_lines import data_line
 from support import reports
 from support.golden import Golden
+from support.paths import EXAMPLES
 from unit.render.test_pages import REPORTS, hostile
 
 ADDED = """
@@ -155,3 +157,10 @@ def test_processes_that_trained_together_stand_in_every_form_with_the_rows_seen_
         assert "2, together" in write(together)
         assert "3 were seen twice an epoch" in write(together)
         assert "seen twice" not in write(report)
+
+
+def test_the_basis_of_an_estimate_in_an_older_report_is_shown_as_today() -> None:
+    text = (EXAMPLES / "run" / "report.json").read_text(encoding="utf-8")
+
+    assert '"reckoned"' in text
+    assert "computed from tensor sizes, nothing measured" in render_markdown(read_json(text))

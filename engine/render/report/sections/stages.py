@@ -11,7 +11,10 @@ from engine.render.report.sections import report_section
 
 _IDLE = (StageStatus.REUSED, StageStatus.SKIPPED)
 _BASES = {
-    "computed": "computed from tensor sizes, nothing measured",
+    **dict.fromkeys(
+        ("computed", "reckoned"),  # the second stands in reports of before 0.3
+        "computed from tensor sizes, nothing measured",
+    ),
     "probe": "measured by a probe",
     "run": "measured by an earlier run of the same training",
     "last run": "as long as its last run",

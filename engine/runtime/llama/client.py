@@ -129,8 +129,7 @@ def ask_gguf(
     """
     require_llama()
     asked = {"gguf": str(gguf.absolute()), "threads": threads, **asdict(request)}
-    wanted = len(request.prompts)
-    total = max(wanted, len(request.learned))
+    total = max(len(request.prompts), len(request.learned))
     with request_files(asked, workdir, name="llama") as (request_file, result_file):
         run_tool(
             module(WORKER)(str(request_file), str(result_file)),
@@ -141,10 +140,7 @@ def ask_gguf(
             writes=(workdir,),
             on_line=lambda line: report_line(line, total, progress),
         )
-        answers = from_json(read_json(result_file, limit=MOST_ANSWERS))
-    if answers.is_finite and request.answers and len(answers.choices) != wanted:
-        raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
-    return answers
+        return from_json(read_json(result_file, limit=MOST_ANSWERS), request)
 
 
 def require_llama() -> None:
@@ -155,11 +151,15 @@ def require_llama() -> None:
         )
 
 
-def from_json(found: dict[str, Any]) -> GgufAnswers:
-    """Return what a worker wrote."""
+def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:
+    """Return what a worker wrote to a request. StageError X641 where a row has no choice."""
     choices = choices_of(found.pop("choices", ()))
     constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
-    return GgufAnswers(**found, choices=choices, constrained=constrained)
+    answers = GgufAnswers(**found, choices=choices, constrained=constrained)
+    wanted = len(request.prompts)
+    if answers.is_finite and request.answers and len(choices) != wanted:
+        raise StageError.one("X641", f"llama.cpp answered {len(choices)} of {wanted} rows")
+    return answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class HeldModel:
             raise self._failure() from error
         while (line := self.line()).isdigit():
             report_line(line, total, progress)
-        return from_json(parse_json(line))
+        return from_json(parse_json(line), request)
 
     def line(self) -> str:
         """Return its next line. Raises as `ask`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +42,18 @@ class Destination(Protocol):
 
     def publish(self, publication: Publication, note: Note) -> Published:
         """Write, read back, compare. EngineError; StoreError X832 where something else came back."""
+
+
+def require_sent(blocks: Iterable[bytes], place: str, name: str, *, sha256: str, size: int) -> None:
+    """Raise StoreError X832 unless the blocks that come back are the file that was sent."""
+    found, read = hashlib.sha256(), 0
+    for block in blocks:
+        found.update(block)
+        read += len(block)
+        if read > size:  # what is longer is another one, and may have no end
+            break
+    if found.hexdigest() != sha256:
+        raise other_file(place, name, sent=sha256, found=found.hexdigest())
 
 
 def other_file(place: str, name: str, *, sent: str, found: str) -> StoreError:

@@ -7,7 +7,6 @@ checks the card's metadata before the commit; what it refuses is shown.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, other_file
+from engine.publish.destination import Note, Published, require_sent
 from engine.publish.files import PublishedFile
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
@@ -141,17 +140,11 @@ class Hub:
         from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
         url = hf_hub_url(self.repo, file.name, revision=commit, endpoint=endpoint)
-        found, size = hashlib.sha256(), 0
         headers = build_hf_headers(token=token)
         with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
             hf_raise_for_status(answer)
-            for block in answer.iter_bytes(BLOCK):
-                found.update(block)
-                size += len(block)
-                if size > file.bytes:  # what is longer is another one, and may have no end
-                    break
-        if found.hexdigest() != file.sha256:
-            raise other_file(self.repo, file.name, sent=file.sha256, found=found.hexdigest())
+            blocks = answer.iter_bytes(BLOCK)
+            require_sent(blocks, self.repo, file.name, sha256=file.sha256, size=file.bytes)
 
 
 def _endpoint() -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from urllib.parse import urljoin
 from engine.errors import EnvironmentProblem, RecipeError, needs_extra
 from engine.files.reading import parse_json
 from engine.publish.contents import Publication
-from engine.publish.destination import Note, Published, other_file
+from engine.publish.destination import Note, Published, require_sent
 from engine.publish.oci import MANIFEST, TAG, Descriptor, artifact_of
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import Address, parse_address
@@ -171,7 +170,6 @@ class Registry:
                 self._expect(self._read(answer), CREATED)
 
     def _compare(self, client: httpx.Client, path: str, sent: Descriptor, name: str) -> None:
-        found, size = hashlib.sha256(), 0
         where = f"{self.root}/v2/{self.repository}/{path}"
         headers = {
             "Accept": MANIFEST if path.startswith("manifests/") else "*/*",
@@ -181,14 +179,9 @@ class Registry:
         with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
             if answer.status_code != OK:
                 self._expect(self._read(answer), OK)
-            for block in answer.iter_raw(BLOCK):
-                found.update(block)
-                size += len(block)
-                if size > sent.size:  # what is longer is another one, and may have no end
-                    break
-        digest = sent.digest.removeprefix("sha256:")
-        if found.hexdigest() != digest:
-            raise other_file(self.name, name, sent=digest, found=found.hexdigest())
+            digest = sent.digest.removeprefix("sha256:")
+            blocks = answer.iter_raw(BLOCK)
+            require_sent(blocks, self.name, name, sha256=digest, size=sent.size)
 
     def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> _Answer:
         """Ask the registry; where it wants a token, get one and ask again."""

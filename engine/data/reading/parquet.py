@@ -110,7 +110,7 @@ def _batch_rows(path: Path, metadata: Any) -> int:
     A value of a dictionary stands in the file once and in any number of rows, so that no sum of sizes tells
     what a batch becomes; what one row becomes at most is the size of the dictionary.
     """
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
     size = sum(group.total_byte_size for group in groups)
     packed = path.stat().st_size
     LIMITS.check(size, packed=packed, name=path.name)

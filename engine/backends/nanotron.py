@@ -33,6 +33,7 @@ from engine.backends.overrides import Vocabulary, override_problems
 from engine.environment import Device
 from engine.errors import Problem, RecipeError, StageError
 from engine.files.reading import read_json
+from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
 from engine.recipe.shipped import schema_text
 
@@ -353,4 +354,4 @@ def _nested(lines: Sequence[ConfigLine]) -> str:
             place = place.setdefault(section, {})
         place[key] = line.value
     body: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-    return f"# nanotron {PINNED}; compiled, do not edit: `recipe compile` writes it\n{body}"
+    return f"# nanotron {PINNED}; {COMPILED}: `recipe compile` writes it\n{body}"

@@ -32,6 +32,7 @@ from engine.backends.checks import device_problems
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
+from engine.files.writing import COMPILED
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Json, Method, Preference, Recipe
 
@@ -168,7 +169,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
     if problems:
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return to_config(lines, "trl; compiled, do not edit: `recipe compile` writes it")
+    return to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:

@@ -27,6 +27,7 @@ from engine.backends.checks import device_problems, option_problems, soft_proble
 from engine.backends.overrides import RANGES, Vocabulary, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity
+from engine.files.writing import COMPILED
 from engine.recipe.model import Json, Method, Recipe
 
 NAME = "unsloth"
@@ -195,7 +196,7 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
     if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
-    return to_config(lines, f"unsloth {PINNED}; compiled, do not edit: `recipe compile` writes it")
+    return to_config(lines, f"unsloth {PINNED}; {COMPILED}: `recipe compile` writes it")
 
 
 def train(launch: Launch) -> Trained:

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from engine.cli.diff import add_fail_on
-from engine.cli.output import show, show_json
+from engine.cli.output import refuse_taken, show, show_json
 from engine.cli.place import add_format, add_store, store_of
 from engine.environment import detect_device
 from engine.errors import EngineError, EnvironmentProblem, ExitCode
@@ -74,7 +74,13 @@ def _checked(options: argparse.Namespace) -> Comment:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write the comment. EnvironmentProblem R027 for what is no file, or is reached by a link below this folder."""
+    """Write the comment.
+
+    EnvironmentProblem R027 for what is no file, or is reached by a link below this folder; RecipeError R005 for
+    somebody's file.
+    """
+    from engine.render.review.comment import MARKER
+
     here = Path.cwd()
     # resolve() would follow links.
     place = Path(os.path.abspath(here / path))
@@ -82,6 +88,8 @@ def _write(path: Path, text: str) -> None:
         refuse_link(place)
         if os.path.lexists(place):
             require_regular(place)
+            hint = "only an earlier comment is replaced: name another file with -o"
+            refuse_taken(path, mark=MARKER, hint=hint)
         if not place.is_relative_to(here):
             place.parent.mkdir(parents=True, exist_ok=True)
         write_text(place, text, below=here if place.is_relative_to(here) else None)

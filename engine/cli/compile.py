@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.output import show, show_json, show_problems, write_file
+from engine.cli.output import refuse_taken, show, show_json, show_problems, write_file
 from engine.cli.place import (
     add_compute,
     add_flag,
@@ -20,6 +20,7 @@ from engine.cli.terminal import write_error
 from engine.compute.profile import SKYPILOT, SLURM, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
+from engine.files.writing import COMPILED
 from engine.recipe.sweeps import named, setting_words, settled, values_of
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def run(options: argparse.Namespace) -> None:
         found = {"schema": "compiled.v1", "backend": recipe.backend.name, "setting": of}
         show_json({**found, "lines": lines})
     elif options.output:
+        refuse_taken(options.output / "config.yaml", mark=COMPILED)
         write_file(options.output / "config.yaml", config.text)
         show(f"wrote {options.output / 'config.yaml'}")
     elif options.explain:
@@ -108,6 +110,7 @@ def _compile_job(options: argparse.Namespace, recipe: Recipe, profile: ComputePr
         show_json({"schema": "job.v1", "engine": profile.engine, "text": text})
     elif options.output:
         name = f"job.{'yaml' if profile.engine == SKYPILOT else 'sh'}"
+        refuse_taken(options.output / name, mark=COMPILED)
         write_file(options.output / name, text)
         show(f"wrote {options.output / name}")
     else:

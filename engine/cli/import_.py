@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from engine.cli.output import show
-from engine.errors import RecipeError
+from engine.cli.output import refuse_taken, show
 from engine.recipe.text.write import create
 from engine.trust.access import NOTHING
 
@@ -33,10 +31,7 @@ def run(options: argparse.Namespace) -> None:
     from engine.render.progress import columns
 
     target = options.output or Path(f"{options.config.stem}.recipe.yaml")
-    if os.path.lexists(target):
-        raise RecipeError.one(
-            "R005", f"`{target}` is already there", hint="choose another place with -o FILE"
-        )
+    refuse_taken(target)
     refuse_typed(options.config, target, NOTHING)
     config = read_config(options.config)
     found = imported(config, target)

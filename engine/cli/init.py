@@ -9,7 +9,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from engine.cli.output import show
+from engine.cli.output import refuse_taken, show
 from engine.errors import RecipeError, StoreError
 from engine.kinds import KINDS
 from engine.recipe.shipped import recipes_dir
@@ -96,7 +96,7 @@ def _draft(options: argparse.Namespace) -> None:
     files = [Path(name) for name in (options.start, *options.more)]
     name = files[0].absolute().name
     target = options.output or Path(f"{name.split('.')[0] or 'recipe'}.yaml")
-    _refuse_taken(target)
+    refuse_taken(target)
     starter, _ = load_recipe(recipes_dir() / f"{STARTER}.yaml")
     default = base_reference(starter.base_model)
     if default is None:
@@ -130,17 +130,10 @@ def _copy(source: Path, target: Path) -> list[Path]:
     pairs = [(source, target), *((path, target.parent / "data" / path.name) for path in named)]
     # All of them before the first is written, so that no recipe stands there without its data.
     for _, copy in pairs:
-        _refuse_taken(copy)
+        refuse_taken(copy)
     for original, copy in pairs:
         create(copy, original.read_bytes())
     return [copy for _, copy in pairs]
-
-
-def _refuse_taken(path: Path) -> None:
-    # A link that leads nowhere takes the name as well.
-    if os.path.lexists(path):
-        hint = "choose another place with -o FILE"
-        raise RecipeError.one("R005", f"`{path}` is already there", hint=hint)
 
 
 def _purpose(path: Path) -> str:

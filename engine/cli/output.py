@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from engine.cli.terminal import write, write_error
-from engine.errors import Problem, StoreError
+from engine.errors import Problem, RecipeError, StoreError
+from engine.files.reading import read_bytes
 from engine.files.writing import write_output
 from engine.render.problems import problems_json, render_problems
 from engine.render.progress import has_colour
 from engine.render.styled_text import cleaned
+
+_HEAD: Final = 400
+"""Among so many bytes at its begin a file that a verb may write anew says whose it is."""
+_LARGEST: Final = 16 << 20
 
 
 def show(text: str) -> None:
@@ -52,6 +58,24 @@ def write_file(path: Path, text: str) -> None:
             f"cannot write `{path}`: {(error.strerror or str(error)).lower()}",
             hint="name a plain file, in a folder that is no link, with -o",
         ) from error
+
+
+def refuse_taken(path: Path, *, mark: str = "", hint: str = "choose another place with -o") -> None:
+    """RecipeError R005 where something stands at `path`, were it a link that leads nowhere.
+
+    With `mark`, which the verb's own files hold in their first lines, those and empty files may be replaced.
+    """
+    if not os.path.lexists(path) or (mark and _is_own(path, mark.encode())):
+        return
+    raise RecipeError.one("R005", f"`{path}` is already there", hint=hint)
+
+
+def _is_own(path: Path, mark: bytes) -> bool:
+    try:
+        content = read_bytes(path, limit=_LARGEST, follow=False)
+    except (OSError, ValueError):
+        return False
+    return not content or mark in content[:_HEAD]
 
 
 def show_problems(problems: Sequence[Problem], *, as_json: bool = False, source: str = "") -> None:

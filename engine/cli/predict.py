@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
-from engine.cli.output import write_file
+from engine.cli.output import refuse_taken, write_file
 from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import find_run, named_gguf
 from engine.cli.streams import others_to
@@ -79,9 +79,9 @@ def run(options: argparse.Namespace) -> None:
     output: Path | None = options.output
     if output is not None:
         output_format(output)
-        if output.exists() and not options.overwrite:
-            hint = "--overwrite replaces it, -o names another"
-            raise RecipeError.one("R005", f"`{output}` is already there", hint=hint)
+    for written in filter(None, (output, options.keep_counts)):
+        if not options.overwrite or not written.is_file():
+            refuse_taken(written, hint="--overwrite replaces a file, or name another")
     root = store_of(options)
     started = time.monotonic()
     with _file(options.file) as path:

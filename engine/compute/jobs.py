@@ -16,6 +16,7 @@ import yaml
 
 from engine.compute.profile import LOCAL, SLURM, ComputeProfile, StorePlace
 from engine.errors import RecipeError
+from engine.files.writing import COMPILED
 from engine.process.start import OWN_COMMAND
 from engine.process.version import __version__
 
@@ -25,6 +26,7 @@ NODES: Final = "RECIPE_NODES"
 """Set in a job of several machines: how many there are."""
 MEETING: Final = "RECIPE_MEETING"
 """Set in a job of several machines: where they find each other, a name that nobody can know before."""
+HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
 NOTICE_SECONDS: Final = 90
 """Before Slurm ends a job whose time is over: for a checkpoint."""
 
@@ -118,6 +120,7 @@ def slurm_script(job: ClusterJob) -> str:
     inner = shlex.join([*step, *OWN_COMMAND, "run", *job.words, "--on", PROFILE, "--compute"])
     lines = [
         "#!/bin/bash",
+        HEADER,
         *(f"#SBATCH --{option}" for option in _sbatch_options(job)),
         "",
         f"cd {shlex.quote(job.folder)} || exit 1",
@@ -193,7 +196,7 @@ def sky_task(job: ClusterJob, *, seconds: int | None = None) -> str:
         "setup": _Block("python3 -m pip install --quiet uv\n"),
         "run": _Block("\n".join(run) + "\n"),
     }
-    return yaml.dump(task, Dumper=_TaskDumper, sort_keys=False)
+    return f"{HEADER}\n{yaml.dump(task, Dumper=_TaskDumper, sort_keys=False)}"
 
 
 class _Block(str):

@@ -22,6 +22,7 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.measured import Measurement
 from engine.estimate.run import largest_setting
+from engine.files.writing import COMPILED
 from engine.lock.policy import PLAIN, lock_policy
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import collect_inputs
@@ -36,7 +37,7 @@ STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
 MOST_ROWS = 4000
 """Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
-HEADER = "the steps of a probe; compiled, do not edit"
+HEADER = f"the steps of a probe; {COMPILED}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

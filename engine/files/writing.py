@@ -20,6 +20,8 @@ from typing import BinaryIO, Final
 from engine.files import leases
 from engine.files.reading import read_text
 
+COMPILED: Final = "compiled, do not edit"
+"""At the head of files that a verb writes anew over its own."""
 _HAS_HANDLES: Final = {os.open, os.mkdir, os.rename, os.unlink} <= os.supports_dir_fd
 """Not on Windows, where folders are looked at by name instead."""
 _FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)

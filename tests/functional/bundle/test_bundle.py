@@ -89,6 +89,16 @@ def test_a_bundle_is_made_and_checked_by_the_command(finished: Project, home: Pa
     assert f"macro_f1 {accepted['metrics']['macro_f1']['value']:.3f} (" in checked.out
 
 
+def test_a_file_of_another_kind_is_not_written_over(finished: Project) -> None:
+    rows = finished.folder / "rows.csv"
+    before = rows.read_bytes()
+
+    made = finished.run("export", "bundle", "recipe.yaml", "-o", "rows.csv")
+
+    assert (made.code, "R005" in made.err) == (2, True)
+    assert rows.read_bytes() == before
+
+
 def test_texts_of_rows_leave_only_where_that_is_asked_for(finished: Project) -> None:
     sentence = "the film was happy and the joke good"  # an example of a finding
     shown = []

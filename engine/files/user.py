@@ -27,6 +27,11 @@ def cache_folder() -> Path:
     return _folder("XDG_CACHE_HOME", ".cache", windows="LOCALAPPDATA")
 
 
+def packages_folder() -> Path:
+    """Return where archives of packages are kept, for all projects. RuntimeError for a user without a home folder."""
+    return cache_folder() / "packages"
+
+
 def _folder(variable: str, beside_home: str, *, windows: str) -> Path:
     if sys.platform == "win32" and (roaming := os.environ.get(windows)):
         return Path(roaming) / NAME

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from engine.files.user import STORE_KEY, cache_folder, config_folder, state_folder
+from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_folder, state_folder
 from engine.process import policies
 from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import program
@@ -86,7 +86,7 @@ def rights_of_fetching(
     return replace(
         base,
         read=(*base.read, *read),
-        write=(str(root.resolve()), *hubs),
+        write=(str(root.resolve()), *_packages(), *hubs),
         devices=policies.DEVICES,
         network=OPEN,
     )
@@ -106,6 +106,13 @@ def _own_cache() -> Iterator[Path]:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         yield folder
+
+
+def _packages() -> Iterator[str]:
+    with contextlib.suppress(RuntimeError, OSError):
+        folder = packages_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield str(folder.resolve())
 
 
 def _own_settings() -> Iterator[str]:

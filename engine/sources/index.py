@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import DataError, needs_extra
 from engine.files import leases
 from engine.files.digests import sha256_of
+from engine.files.user import packages_folder
 from engine.progress import Progress
+from engine.sources.kept_archives import keep, take
 from engine.sources.local import wrong_sha256
 from engine.sources.settings import IndexSettings, read_settings
 
@@ -50,11 +52,24 @@ class Wanted:
 
 
 def download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
-    """Download the archive of `wanted` into `folder` and return its path, its sha256 checked.
+    """Put the archive of `wanted` into `folder` and return its path, its sha256 checked.
+
+    One that is pinned and was downloaded before comes from the user's cache, and no index is asked.
 
     DataError when the index has no such package or version (the message names the nearest), no
     archive of that sha256, or cannot be reached; EnvironmentProblem without the `packages` extra.
     """
+    kept = wanted.sha256 and take(wanted.name, wanted.version, wanted.sha256, folder)
+    if kept:
+        progress.note(f"{kept.name} comes from the cache: {packages_folder()}")
+        return kept
+    path = _download(wanted, folder, progress)
+    if wanted.sha256:
+        keep(wanted.name, wanted.version, wanted.sha256, path)
+    return path
+
+
+def _download(wanted: Wanted, folder: Path, progress: Progress) -> Path:
     with _client(read_settings(os.environ)) as client:
         files = client.files(wanted)
         published = [(file, _sha256(file)) for file in files]

@@ -161,6 +161,18 @@ def test_files_that_the_users_variables_name_are_read(tmp_path: Path) -> None:
     assert "relative" not in fetching.read
 
 
+def test_who_fetches_keeps_archives_for_all_projects_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    fetching = rights_of_fetching(tmp_path / "store", [], {})
+
+    place = tmp_path / "cache" / "slm-recipe" / "packages"
+    assert str(place) in fetching.write
+    assert place.is_dir()
+
+
 def test_the_key_of_a_shared_store_is_read_wherever_it_is(tmp_path: Path) -> None:
     variables = {"SLM_RECIPE_STORE_KEY_FILE": str(tmp_path / "key")}
 

@@ -18,7 +18,7 @@ import pytest
 
 from engine.errors import DataError
 from engine.recipe.model import PackageRef
-from engine.sources import fetch
+from engine.sources import fetch, kept_archives
 from engine.store import Artifact, Store, make_key
 
 
@@ -283,3 +283,61 @@ def test_a_failed_fetch_leaves_nothing_that_counts_as_complete(
     problem_of(tmp_path, file="toy/nothing.csv", sha256=sha256(WHEEL))
 
     assert read(tmp_path, sha256=sha256(WHEEL)) == ROWS
+
+
+@pytest.fixture
+def kept(index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache, after a project has fetched the wheel; small archives are kept too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept_archives, "WORTH", 0)
+    both(index)
+    assert read(tmp_path / "first", sha256=sha256(WHEEL)) == ROWS
+    index.asked.clear()
+    return tmp_path / "cache"
+
+
+def test_another_project_takes_the_archive_from_the_users_cache(
+    index: Index, kept: Path, tmp_path: Path
+) -> None:
+    assert read(tmp_path / "second", sha256=sha256(WHEEL)) == ROWS
+    assert index.asked == []
+
+
+@pytest.mark.parametrize("harm", ["other bytes", "a link", "a folder", "nothing"])
+def test_what_is_wrong_with_the_cache_is_mended_by_the_index(
+    index: Index, kept: Path, tmp_path: Path, harm: str
+) -> None:
+    (file,) = [path for path in kept.rglob("*.whl") if path.is_file()]
+    content = file.read_bytes()
+    file.unlink()
+    if harm == "other bytes":
+        file.write_bytes(content[:-1])
+    elif harm == "a link":
+        (tmp_path / "elsewhere").write_bytes(content)
+        file.symlink_to(tmp_path / "elsewhere")
+    elif harm == "a folder":
+        file.mkdir()
+
+    assert read(tmp_path / "second", sha256=sha256(WHEEL)) == ROWS
+    assert index.asked != []
+    if harm != "a folder":
+        assert (file.is_symlink(), file.read_bytes()) == (False, content)
+
+
+def test_the_cache_answers_for_no_other_package_or_version(
+    index: Index, kept: Path, tmp_path: Path
+) -> None:
+    """Else a recipe could say that it trusts one package and get another's bytes without asking the index."""
+    for changes in ({"name": "other"}, {"version": "1.1"}):
+        code, _ = problem_of(tmp_path / "second", sha256=sha256(WHEEL), **changes)
+        assert code == "D341"
+
+
+def test_small_archives_are_not_kept(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    both(index)
+    read(tmp_path, sha256=sha256(WHEEL))
+
+    assert not (tmp_path / "cache" / "slm-recipe" / "packages").exists()

@@ -719,7 +719,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class MinGain:
-    """The tuned model must beat the best baseline on `metric` by `min_gain`, paired."""
+    """The tuned model must beat every baseline on `metric` by `min_gain`, paired."""
 
     metric: str
     min_gain: float

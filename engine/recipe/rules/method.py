@@ -556,7 +556,7 @@ def seeds_are_further_ones(recipe: FilledText) -> Problems:
 def backend_is_known(recipe: FilledText) -> Problems:
     """R220: no such backend.
 
-    Backends are axolotl and trl.
+    Backends are axolotl, nanotron, trl and unsloth.
 
     Fix: Write backend: {name: axolotl}.
 

@@ -1,6 +1,7 @@
 """What can go wrong, as values: problems, the few exceptions that carry them, and exit codes.
 
-Modules raise; only `engine.cli.main` prints and exits. Anything that is not an `EngineError` is a bug.
+Modules raise; of a command only `engine.cli.main` prints and exits, and child processes end themselves. Anything
+that is not an `EngineError` is a bug.
 """
 
 from __future__ import annotations
@@ -118,21 +119,21 @@ class EngineError(Exception):
 
 
 class RecipeError(EngineError):
-    """The recipe or the command line is wrong (R1xx, R2xx, R3xx)."""
+    """The recipe or the command line is wrong."""
 
     exit_code = ExitCode.USAGE
 
 
 class DataError(EngineError):
-    """The data cannot be read, or a check on it failed (D3xx)."""
+    """The data cannot be read, or a check on it failed."""
 
 
 class StageError(EngineError):
-    """A stage could not finish (B4xx, X6xx)."""
+    """A stage could not finish."""
 
 
 class EnvironmentProblem(EngineError):
-    """Something outside the recipe is missing: an extra, a tool, a device, disk space (E7xx)."""
+    """Something outside the recipe is missing: an extra, a tool, a device, disk space."""
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def needs_extra(message: str, extra: str, *, instead: str = "", path: str = "") 
 
 
 class StoreError(EngineError):
-    """The store is damaged, locked or cannot be written (E75x)."""
+    """The store is damaged, locked or cannot be written."""
 
 
 def first_line(error: BaseException) -> str:

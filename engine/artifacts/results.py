@@ -1,6 +1,7 @@
 """What a finished stage means for the stages after it, and the one form of JSON that stages leave and read.
 
-`after` says whether a run goes on, and with which outcome and exit code, from what the artifacts hold alone.
+`after` says whether a run goes on, and with which outcome and exit code, from what the artifacts hold and the recipe
+asks for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the config of the training backend, every line traceable to the recipe. Needs no GPU and no data."""
+"""Write the backend's config, every line traceable to the recipe. Needs no GPU, and no data where sizes are rows."""
 
 from __future__ import annotations
 

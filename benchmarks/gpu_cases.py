@@ -66,7 +66,7 @@ class Size:
 
 
 def jobs() -> Iterator[Job]:
-    """Yield all: the cheapest method first, in both backends."""
+    """Yield all: the cheapest method first, with Axolotl and with TRL."""
     for kind in KINDS:
         for backend in BACKENDS:
             yield from (Job(path=f"{backend}/{kind}", way=way) for way in WAYS)

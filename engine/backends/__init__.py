@@ -1,4 +1,7 @@
-"""Who trains: backends by the name recipes use. Each passes `tests/support/backend_suite.py`."""
+"""Who trains: backends by the name recipes use.
+
+Each passes `tests/support/backend_suite.py`, but for Nanotron, for which configs are compiled and nothing is trained.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The contract of a backend: a pure compiler of recipes, and a trainer of what it compiled. Light: no torch.
 
-Owns the schedule too, so that both backends evaluate, save, warm up and stop at the same steps.
+Owns the schedule too, so that every backend evaluates, saves, warms up and stops at the same steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of `method` as both backends write them: layers counted from an end, ranks by module, what is left unfrozen.
+"""Options of `method` as Axolotl and TRL take them: layers counted from an end, ranks by module, what is left unfrozen.
 
 How many layers a base model has is known where it is trained, so the last ones are numbered -1, -2 and so on;
 `engine.runtime.training.parts` counts them there.

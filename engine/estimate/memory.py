@@ -19,7 +19,7 @@ WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 """Bytes of a number."""
 PROCESS = 1_120_000_000
 """Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
-first pass has loaded its kernels; both backends came within 3 % of it."""
+first pass has loaded its kernels; Axolotl and TRL came within 3 % of it."""
 KERNELS = 110_000_000
 """Of it, what comes only with the first pass."""
 LOGITS = {"trl": 4.6, "axolotl": 4.1}

@@ -173,7 +173,7 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     texts = 1 if method.preference is None else TEXTS_OF_PREFERENCE
     rows, micro = texts * (work.validation_rows or 0), texts * method.micro_batch_size
     looked_at = _usual(recipe, work, work.validation or work.train, min(micro, max(1, rows)))
-    # One before the first step: both backends set `eval_on_start`.
+    # One before the first step: every backend that trains here sets `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
         steps=min(plan.steps, plan.epochs * (work.train_rows or 0) / method.batch_size),

@@ -1,4 +1,4 @@
-"""Every backend passes the suite; the training half of Axolotl and Unsloth runs in `tests/slow`."""
+"""Every backend that trains passes the suite; the training half of Axolotl and Unsloth runs in `tests/slow`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preferences with the real Axolotl: from one file of text both backends begin at the same loss."""
+"""Preferences with the real Axolotl: from one file of text it begins at TRL's loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Soft targets with the real Axolotl: from the same targets both backends begin at the same loss."""
+"""Soft targets with the real Axolotl: from the same targets it begins at TRL's loss."""
 
 from __future__ import annotations
 

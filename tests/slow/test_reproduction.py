@@ -1,4 +1,4 @@
-"""The same lock, the same bytes: both backends, killed and continued, on fewer cores."""
+"""The same lock, the same bytes: Axolotl and TRL, killed and continued, on fewer cores."""
 
 from __future__ import annotations
 

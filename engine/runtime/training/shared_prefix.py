@@ -1,8 +1,8 @@
 """Training on batches that share their rows' common start, after they were checked against plain ones.
 
-Set up on a trainer of either backend before it trains. When training begins, the loss and the gradients of a few
-rows are computed both ways; where they differ, or the model cannot take such batches, training goes on in the
-plain way and says why.
+Set up on a backend's trainer before it trains. When training begins, the loss and the gradients of a few rows are
+computed both ways; where they differ, or the model cannot take such batches, training goes on in the plain way and
+says why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Learning the probabilities of a teacher beside the answer: the same loss in the trainer of either backend.
+"""Learning the probabilities of a teacher beside the answer: the same loss in Axolotl's trainer and in TRL's.
 
 At each learned token, with temperature T, over the K tokens that the teacher finds most probable:
 

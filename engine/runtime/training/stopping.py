@@ -1,8 +1,9 @@
 """A trainer callback that follows a request to end: one more checkpoint, after the step that is being done.
 
-Used in both backends. The request stands in `engine.process.interrupts`; training goes on from the checkpoint as if
-nothing had happened: it holds the optimizer, the random state and the place in the rows. Several processes end at the
-same step, whichever of them a request has reached: one that saved by itself would wait for the others for ever.
+Used by all backends that train. The request stands in `engine.process.interrupts`; training goes on from the
+checkpoint as if nothing had happened: it holds the optimizer, the random state and the place in the rows. Several
+processes end at the same step, whichever of them a request has reached: one that saved by itself would wait for the
+others for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Options of `method` as both backends write them."""
+"""Options of `method` as Axolotl and TRL take them."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := "1"
 default:
     @just --list --unsorted
 
-# what CI runs on one machine of two processors: all but the thorough tests
+# what CI runs on one machine of two processors: all but the thorough and the exhaustive tests
 ci: beside tests
 
 # what leaves a processor free half of the time, at once

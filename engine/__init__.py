@@ -1,7 +1,8 @@
 """One recipe in, a gated and quantized small language model out.
 
-recipe -> plan -> stages: data, baseline, (synthesize, teach, replay), compile, train, evaluate, gate, merge, quantize,
-verify; then the report.
+recipe -> plan -> stages: data, baseline, (synthesize, teach, replay, soft_targets, sweep), compile, train, evaluate,
+(resample, forgetting, drift), gate, (seeds, answers_only), merge, quantize, verify; then the report. Those in brackets
+are there where a recipe asks for them.
 
 From Python: `from engine import load_recipe, plan, run, predict, load_report`. Each name is imported when it
 is first used, so that `import engine` stays light; their types are in `__init__.pyi`.
@@ -13,9 +14,9 @@ For a guided tour read these six files first:
 3. `engine/pipeline/plan.py`: the keys of stages, what is reused and why the rest runs.
 4. `engine/pipeline/loop.py`: the only loop over stages.
 5. `engine/stages/gate.py`: predictions become a verdict.
-6. `engine/stages/verify.py`: the exported file is asked the holdout again.
+6. `engine/stages/verify.py`: the exported file is evaluated on the holdout again.
 
-The rooms, from the command line down; each imports only from those below it:
+The packages, from the command line down; each imports only from those below it:
 
 - `cli`: one module a verb; arguments become one call, the result is printed.
 - `publish`: a run's model put where people fetch models, and read back.
@@ -24,19 +25,18 @@ The rooms, from the command line down; each imports only from those below it:
 - `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
-- `stages`: the boxes of the picture in the README, and others (synthesize, teach, replay, soft_targets, sweep, seeds,
-  resample, forgetting).
+- `stages`: the boxes of the picture in the README, and those in brackets above.
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
-- `parity`: whether merged, converted and quantized variants still answer as the trained one.
+- `parity`: whether merged, converted and quantized forms still answer as the trained one.
 - `inference`: rows to predictions: the trained model, its files, the baselines; all cached.
 - `artifacts`: the contract of a stage, and reading what finished stages left.
 - `drafting`: a first recipe from a data file.
-- `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth), and the formats that leave (GGUF, Ollama, safetensors,
-  ONNX, OpenVINO).
+- `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth; Nanotron by itself), and the formats that leave (GGUF,
+  Ollama, safetensors, ONNX, OpenVINO).
 - `data`: rows to examples: reading, checks, duplicates, splits.
 - `metrics`, `render`: scores, intervals and verdicts; pages, Markdown and terminal.
-- `runtime`: torch, transformers and llama.cpp, which only this room imports at module level.
+- `runtime`: torch, transformers and llama.cpp, which only this package imports at module level.
 - `tracking`: the events of a run as JSON lines; the processes that follow them for MLflow and others.
 - `sources`, `store`: fetching files, packages and hub repositories; results by the digest of what was asked.
 - `compute`: where a recipe runs, which is no part of it: profiles of the machine's owner, batches of several processes.
@@ -45,7 +45,7 @@ The rooms, from the command line down; each imports only from those below it:
 - `trust`, `process`, `files`: what a recipe may reach; child processes; reading and writing safely.
 - `probes`: the questions that measure forgetting, as JSON lines.
 
-Beside them, each below the rooms that use it: `environment.py` (this machine), `errors.py` (problems and exit
+Beside them, each below the packages that use it: `environment.py` (this machine), `errors.py` (problems and exit
 codes), `failures.py` (failures of libraries as problems), `progress.py` (how far work has come).
 """
 

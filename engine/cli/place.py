@@ -97,7 +97,7 @@ def add_recipe(parser: argparse.ArgumentParser, *, reads_stdin: bool = False) ->
 def _file(text: str) -> Path:
     if text == "-":
         raise argparse.ArgumentTypeError(
-            "a file is needed here: results and a lock stand beside it"
+            "a file is needed here: results and a lock are kept beside it"
         )
     return Path(text)
 

@@ -13,7 +13,7 @@ class Interval:
     high: float
     confidence: float
     method: str
-    """`bootstrap (2000 resamples, stratified)`, `wilson`, …"""
+    """`bayesian bootstrap (2000 draws, two rows added)`, `wilson`, …"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Putting the evidence together: artifacts and records in, one `Report` out, and its files into the run folder.
 
-The one stage that always runs, whatever happened, and that is not stored by key.
+The last step of every run, whatever happened; no stage, and not stored by key.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From a recipe file to a `Recipe`: every problem at once, every default filled in.
 
-Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.methods`.
+Constant defaults come from the schema; those that depend on other keys stand in `engine.recipe.method_defaults`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""Lists in pages and docstrings that name everything there is, checked against the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import engine
+from engine.backends import BACKENDS
+from engine.cli.main import VERBS
+from engine.stages import STAGES
+from support.paths import ROOT
+
+ENGINE = ROOT / "engine"
+PACKAGES = {one.name for one in ENGINE.iterdir() if one.is_dir() and one.name != "__pycache__"}
+SCORING = {"scoring", "comparing", "sweeping", "learning", "paired", "general_text"}
+"""Modules whose functions make scores of predictions."""
+READERS = {"named_metrics"}
+"""Of them: what only looks scores up."""
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def between(text: str, start: str, end: str) -> str:
+    return text.partition(start)[2].partition(end)[0]
+
+
+def in_code(text: str) -> set[str]:
+    return set(re.findall(r"`(\w+)`", text))
+
+
+def row_of(term: str) -> str:
+    (row,) = re.findall(rf"^\| {term} \|.*$", page("docs/reference/glossary.md"), re.MULTILINE)
+    return str(row)
+
+
+def test_the_tree_of_the_readme_names_every_package() -> None:
+    tree = between(page("README.md"), "\nengine/", "\ntests/")
+
+    assert set(re.findall(r"(\w+)/", tree)) - {"baselines"} == PACKAGES
+
+
+def test_the_tree_of_the_readme_names_every_folder_of_tests() -> None:
+    line = between(page("README.md"), "\ntests/", "\n")
+    folders = {one.name for one in (ROOT / "tests").iterdir() if one.is_dir()} - {"__pycache__"}
+
+    assert set(re.findall(r"\w+", line)) == folders
+
+
+def test_the_package_names_every_package_in_its_docstring() -> None:
+    assert in_code(engine.__doc__ or "") >= PACKAGES
+
+
+def test_the_architecture_names_every_layer() -> None:
+    contracts = tomllib.loads(page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = {name for line in contracts[0]["layers"] for name in line.split(" | ")}
+
+    named = in_code(between(page("docs/explanation/architecture.md"), "## Layers", "\n## "))
+
+    assert layers - named == set()
+
+
+def test_the_glossary_and_the_package_name_the_stages_in_order() -> None:
+    listed = row_of("stage").partition(": ")[2].partition(".")[0].split(", ")
+    (words,) = re.findall(r"stages: (.*?); then", (engine.__doc__ or "").replace("\n", " "))
+
+    assert tuple(listed) == STAGES
+    assert tuple(re.findall(r"\w+", words)) == STAGES
+
+
+def test_the_glossary_names_every_backend() -> None:
+    assert {one for one in BACKENDS if one not in row_of("backend").lower()} == set()
+
+
+def test_the_readme_shows_every_verb() -> None:
+    verbs = between(page("README.md"), "## Verbs", "## Install")
+
+    assert {verb for verb in VERBS if f"`recipe {verb}" not in verbs} == set()
+
+
+def imported(path: Path, *, deep: bool) -> set[str]:
+    """The modules that make scores of those which a module imports, and with `deep` those of what it shares."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        parts = node.module.split(".")
+        if parts[1:2] in (["metrics"], ["inference"]) and parts[-1] in SCORING:
+            found |= {parts[-1]} if {one.name for one in node.names} - READERS else set()
+        if deep and parts[1:2] in (["training"], ["parity"]):
+            for one in [parts, *([*parts, name.name] for name in node.names)]:
+                file = ROOT.joinpath(*one).with_suffix(".py")
+                found |= imported(file, deep=False) if file.exists() else set()
+    return found
+
+
+def test_the_page_of_a_metric_names_every_stage_that_leaves_scores() -> None:
+    """Whoever changes a metric raises their `REVISION`; of one that is missed, scores of the old code are reused."""
+    bullet = between(page("docs/extending/metric.md"), "- Bump `REVISION`", "Predictions are")
+    making = {name for name in STAGES if imported(ENGINE / "stages" / f"{name}.py", deep=True)}
+
+    assert in_code(bullet) >= making
+    assert in_code(bullet) <= set(STAGES)

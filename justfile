@@ -56,7 +56,7 @@ tests:
 browser:
     uv run pytest -n 0 -m slow tests/browser
 
-# whole runs, killed, damaged and repeated in many more ways than `tests` does: before a change of what many rooms use
+# whole runs, killed, damaged and repeated in many more ways than `tests` does: before a change of what many packages use
 thorough *words:
     uv run pytest -m thorough {{ words }}
 
@@ -105,7 +105,7 @@ docs-serve:
 reference:
     uv run python docs/generate.py
 
-# measure circles, rooms, words and sizes of the code: just house --rev HEAD~5 --list
+# measure circles, packages, words and sizes of the code: just house --rev HEAD~5 --list
 house *words:
     uv run python .ci/house.py {{ words }}
 

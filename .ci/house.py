@@ -1,4 +1,4 @@
-"""Measure the code: import circles, rooms, comments, repeated names, private words, sizes.
+"""Measure the code: import circles, packages, comments, repeated names, private words, sizes.
 
     uv run python .ci/house.py                the table
     uv run python .ci/house.py --list         and what stands behind each number
@@ -176,7 +176,7 @@ def measure(root: Path) -> list[Count]:
         long_tests(root),
         Count(name="Python files in engine/", value=len(sources)),
         Count(name="lines in engine/", value=lines),
-        Count(name="code lines in engine/", value=sum(code.values()), items=by_room(code)),
+        Count(name="code lines in engine/", value=sum(code.values()), items=lines_by_package(code)),
     ]
 
 
@@ -427,14 +427,14 @@ def code_lines(source: Source) -> int:
     return len(lines - texts)
 
 
-def by_room(code: Mapping[str, int]) -> tuple[str, ...]:
+def lines_by_package(code: Mapping[str, int]) -> tuple[str, ...]:
     """Return the code lines of each package right below engine/, and of the modules beside them."""
     packages = {name.split(".")[1] for name in code if name.count(".") > 1}
-    rooms: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for name, lines in code.items():
         parts = name.split(".")
-        rooms[parts[1] if len(parts) > 1 and parts[1] in packages else "(root)"] += lines
-    return tuple(f"{room} {lines}" for room, lines in sorted(rooms.items()))
+        found[parts[1] if len(parts) > 1 and parts[1] in packages else "(root)"] += lines
+    return tuple(f"{package} {lines}" for package, lines in sorted(found.items()))
 
 
 def as_table(counts: list[Count], *, listed: bool) -> str:

@@ -65,7 +65,7 @@ def _plan(recipe: Any, store: Any, device: Any) -> Any:
     """Plan with made-up identities: both checkouts get the same, whether the files are there or not."""
     try:
         from engine.pipeline.plan import PlanInputs, plan_run
-    except ImportError:  # before the modules were moved into rooms
+    except ImportError:  # before the modules were moved into packages
         import importlib
 
         old = importlib.import_module("engine.plan")

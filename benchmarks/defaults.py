@@ -252,7 +252,7 @@ def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> f
     device = detect_device()
     loaded = load_model(base, device=device, precision=device.precision("auto"), adapter=adapter)
     asked = predict.PredictionInputs.of(recipe, examples_of(rows.train))
-    predictions = predict.chosen(loaded, asked, examples_of(rows.test), progress=Silent())
+    predictions = predict.judged(loaded, asked, examples_of(rows.test), progress=Silent())
     scores = score(predictions, Judging.of(recipe))
     (found,) = (one for one in scores.metrics if one.name == "macro_f1")
     return round(found.value or 0.0, 4)

@@ -71,8 +71,8 @@ def timed(answers: Callable[[], Sequence[str]], test: Rows) -> str:
     return f"{score:.3f} ({seconds:.0f} s)"
 
 
-def linear(encoder: Encoder, train: Rows, test: Rows, variants: Sequence[str]) -> list[str]:
-    """Return the answers of the better of some variants."""
+def linear(encoder: Encoder, train: Rows, test: Rows, feature_sets: Sequence[str]) -> list[str]:
+    """Return the answers of a linear model with the better of some features."""
     examples = [
         Example(id=content_id(text, label), origin="", input=text, target=label)
         for text, label in train
@@ -83,7 +83,7 @@ def linear(encoder: Encoder, train: Rows, test: Rows, variants: Sequence[str]) -
         labelled(encoder, test),
         folds=inner_folds(examples, 5, seed=SEED),
         seed=SEED,
-        variants=variants,
+        feature_sets=feature_sets,
     )
     return [str(answer) for answer in found.answers]
 
@@ -118,9 +118,9 @@ def compare(name: str, load: Callable[[], Encoder], *, machines: bool) -> list[s
     asked = [text for text, _ in test]
     found = [name, f"{len(train)}"]
     found.append(timed(lambda: tfidf_svm(texts, labels, asked, seed=SEED), test))
-    for variants in ((ALONE,), (BESIDE,), (ALONE, BESIDE)):
+    for feature_sets in ((ALONE,), (BESIDE,), (ALONE, BESIDE)):
         encoder = load()
-        found.append(timed(partial(linear, encoder, train, test, variants), test))
+        found.append(timed(partial(linear, encoder, train, test, feature_sets), test))
     if machines:
         for beside in (False, True):
             encoder = load()

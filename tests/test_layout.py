@@ -11,7 +11,7 @@ import pytest
 from support.paths import ROOT, TESTS
 
 UNIT = TESTS / "unit"
-ROOMS = sorted(path for path in UNIT.rglob("*") if path.is_dir() and path.name != "__pycache__")
+FOLDERS = sorted(path for path in UNIT.rglob("*") if path.is_dir() and path.name != "__pycache__")
 
 
 def name_of(path: Path) -> str:
@@ -32,9 +32,11 @@ def names(path: Path) -> set[str]:
 
 
 def test_a_folder_of_unit_tests_is_a_package_of_engine() -> None:
-    packages = {room: ROOT / "engine" / room.relative_to(UNIT) for room in ROOMS}
+    packages = {folder: ROOT / "engine" / folder.relative_to(UNIT) for folder in FOLDERS}
 
-    assert {name_of(room) for room, package in packages.items() if not package.is_dir()} == set()
+    assert {
+        name_of(folder) for folder, package in packages.items() if not package.is_dir()
+    } == set()
 
 
 def test_a_unit_test_tests_the_package_that_its_folder_names() -> None:

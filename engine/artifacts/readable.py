@@ -14,6 +14,7 @@ from engine.evidence import (
     DriftResult,
     ExportedFile,
     ForgettingResult,
+    FormResult,
     LearningCurve,
     Scores,
     Seeds,
@@ -25,7 +26,6 @@ from engine.evidence import (
     SyntheticResult,
     TeacherResult,
     TrainingSummary,
-    VariantResult,
     Verdict,
 )
 from engine.files.typed_json import from_json
@@ -38,7 +38,7 @@ class _Folds(TypedDict):
 
 class _Verified(TypedDict):
     verdict: Verdict
-    ladder: NotRequired[tuple[VariantResult, ...]]
+    ladder: NotRequired[tuple[FormResult, ...]]
 
 
 READ: Mapping[str, Mapping[str, Any]] = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from engine.evidence import DataFinding, Flip, Report, VariantResult
+from engine.evidence import DataFinding, Flip, FormResult, Report
 from engine.kinds import AnswerForm
 from engine.recipe.model import Recipe
 
@@ -44,7 +44,7 @@ def _places(finding: DataFinding) -> DataFinding:
     return replace(finding, examples=tuple(place[0] for place in places if place))
 
 
-def _plain_rung(rung: VariantResult) -> VariantResult:
+def _plain_rung(rung: FormResult) -> FormResult:
     return replace(rung, flips=tuple(map(_numbered, rung.flips)))
 
 

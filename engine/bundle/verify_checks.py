@@ -8,7 +8,7 @@ from itertools import pairwise
 from engine.bundle.contents import Contents
 from engine.bundle.gate_checks import abstention_of, by_itself, gained, other_bound, status_problems
 from engine.bundle.scores import by_name, same, span, unequal
-from engine.evidence import Check, Metric, Report, Scores, VariantResult
+from engine.evidence import Check, FormResult, Metric, Report, Scores
 from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.selective_checks import judge_selective
@@ -151,8 +151,8 @@ def _rungs(report: Report, recipe: Recipe) -> Iterator[str]:
 
 
 def _compared_with(
-    rungs: Mapping[str, VariantResult], below: VariantResult, rung: VariantResult
-) -> VariantResult:
+    rungs: Mapping[str, FormResult], below: FormResult, rung: FormResult
+) -> FormResult:
     """Return what a rung is compared with: the last form before it that should lose nothing and was asked all rows.
 
     Nothing is made of a graph, so none is compared with one.
@@ -164,7 +164,7 @@ def _compared_with(
     return next((one for one in whole if one is not None and one.sampled_of is None), below)
 
 
-def _sampled(below: VariantResult, rung: VariantResult) -> Iterator[str]:
+def _sampled(below: FormResult, rung: FormResult) -> Iterator[str]:
     """Yield where a rung was asked fewer rows than it says, or one that must be asked all was not."""
     asked, every = rung.scores.rows, below.scores.rows
     if rung.sampled_of is None:
@@ -179,9 +179,7 @@ def _sampled(below: VariantResult, rung: VariantResult) -> Iterator[str]:
         yield f"rung {rung.name} states changes in F1, which a sample has none of"
 
 
-def _between(
-    below: VariantResult, rung: VariantResult, report: Report, recipe: Recipe
-) -> Iterator[str]:
+def _between(below: FormResult, rung: FormResult, report: Report, recipe: Recipe) -> Iterator[str]:
     """Yield where what changed from the rung that a rung is compared with is not what both scores say."""
     if rung.agreement is not None and _has_only_labels(below.scores, rung.scores, recipe):
         right = 1 - len(rung.flips) / max(rung.scores.rows, 1)
@@ -199,9 +197,7 @@ def _between(
             yield f"rung {rung.name}: the change in F1 of `{label}` is {delta}"
 
 
-def _parity(
-    check: Check, below: VariantResult, rung: VariantResult, recipe: Recipe
-) -> Iterator[str]:
+def _parity(check: Check, below: FormResult, rung: FormResult, recipe: Recipe) -> Iterator[str]:
     """Yield where a rung that should lose nothing is judged by another agreement, or another loss, than it shows."""
     if check.direction == "min":
         right = _firm_agreement(rung)
@@ -216,7 +212,7 @@ def _parity(
     yield from unequal((check.got, right, _OF_RUNG), name=check.name)
 
 
-def _firm_agreement(rung: VariantResult) -> float | None:
+def _firm_agreement(rung: FormResult) -> float | None:
     """Return the share of rows whose answer stayed, or changed where rounding explains it."""
     if rung.agreement is None or rung.agreement.value is None or not rung.ties:
         return rung.agreement.value if rung.agreement else None

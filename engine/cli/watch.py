@@ -8,12 +8,12 @@ from typing import Any, TextIO
 from engine.artifacts import results as flow
 from engine.evidence import (
     ExportedFile,
+    FormResult,
     Scores,
     StageRecord,
     StageStatus,
     Status,
     TrainingSummary,
-    VariantResult,
 )
 from engine.files.typed_json import from_json
 from engine.progress import Progress
@@ -223,7 +223,7 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = flow.read_json(artifacts["verify"], "verify.json")
-    ladder = [from_json(VariantResult, item) for item in found.get("ladder", ())]
+    ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _exported_scores(found, recipe)
     return "\n".join(filter(None, [shown, _verdict(artifacts, "verify")]))
 

@@ -20,7 +20,7 @@ from engine.evidence.data import (
     SplitSummary,
 )
 from engine.evidence.diagnosis import Diagnosis, Fit, RecipeEdit
-from engine.evidence.exported import ExportedFile, Flip, VariantResult
+from engine.evidence.exported import ExportedFile, Flip, FormResult
 from engine.evidence.measures import (
     Calibration,
     CalibrationBin,

@@ -34,7 +34,7 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VariantResult:
+class FormResult:
     """One step of the parity ladder: the same holdout, asked again in another form of the model."""
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 from engine.evidence.calibrated import CalibratedForm
 from engine.evidence.data import DataSummary, HoldoutUse, SplitLengths
 from engine.evidence.diagnosis import Diagnosis
-from engine.evidence.exported import ExportedFile, VariantResult
+from engine.evidence.exported import ExportedFile, FormResult
 from engine.evidence.measures import Scores
 from engine.evidence.notebook import ShownInNotebooks
 from engine.evidence.repeats import Reproduction, Seeds
@@ -146,7 +146,7 @@ class Report(ShownInNotebooks):
     folds: Scores | None = None
     """Cross-validation: all rows, each judged by the model that did not see it."""
     comparisons: tuple[Comparison, ...] = ()
-    ladder: tuple[VariantResult, ...] = ()
+    ladder: tuple[FormResult, ...] = ()
     forgetting: ForgettingResult | None = None
     """None where it was not measured."""
     checkpoints: tuple[CheckpointScore, ...] = ()

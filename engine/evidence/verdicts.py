@@ -25,8 +25,8 @@ DIFFERENCES: Final = (
     "over_baselines", "over_previous", "over_without_synthetic", "against_teacher", "drop",
 )  # fmt: skip
 """Kinds that bound the difference of a metric between two models."""
-OF_VARIANTS: Final = ("parity", "shift", "largest_shift", "token_parity", "teacher_ratio")
-"""Kinds that compare a variant of the model, a place where prompts are read, or its teacher, with it."""
+OF_FORMS: Final = ("parity", "shift", "largest_shift", "token_parity", "teacher_ratio")
+"""Kinds that compare a form of the model, a place where prompts are read, or its teacher, with it."""
 DRIFT: Final = "drift"
 """The kind that bounds how far a training on preferences moves the model's answers."""
 SELECTIVE: Final = "selective"
@@ -61,9 +61,9 @@ class Check:
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
     @property
     def kind(self) -> str:
-        """One of `DIFFERENCES`, `OF_VARIANTS` and `OF_MODELS`, `DRIFT`, `SELECTIVE`, or `THRESHOLD`."""
+        """One of `DIFFERENCES`, `OF_FORMS` and `OF_MODELS`, `DRIFT`, `SELECTIVE`, or `THRESHOLD`."""
         first = self.name.partition(".")[0]
-        known = (*DIFFERENCES, *OF_VARIANTS, *OF_MODELS, DRIFT, SELECTIVE)
+        known = (*DIFFERENCES, *OF_FORMS, *OF_MODELS, DRIFT, SELECTIVE)
         return first if first in known else THRESHOLD
 
     @property
@@ -75,8 +75,8 @@ class Check:
 
     @property
     def label(self) -> str:
-        """The class of `f1.billing`, the variant of `shift.f16`, the end of `drift.` and `selective.`; else empty."""
-        name = self.name if self.kind in (*OF_VARIANTS, DRIFT, SELECTIVE) else self.metric
+        """The class of `f1.billing`, the form of `shift.f16`, the end of `drift.` and `selective.`; else empty."""
+        name = self.name if self.kind in (*OF_FORMS, DRIFT, SELECTIVE) else self.metric
         return name.partition(".")[2]
 
 

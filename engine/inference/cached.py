@@ -1,4 +1,4 @@
-"""Predictions of one variant of the model on the holdout, made at most once."""
+"""Predictions of one form of the model on the holdout, made at most once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ FACTS = "facts.json"
 class Predictions:
     """One model's predictions on the holdout."""
 
-    chosen: list[Prediction]
+    judged: list[Prediction]
+    """As `predict.judged` returns them."""
     free: list[Prediction]
     facts: Mapping[str, Any]
 
@@ -52,10 +53,10 @@ def predict_merged(
         loaded = load_model(model, device=context.device, precision=precision)
         progress = context.progress
         if with_free:
-            chosen, free = predict.chosen_and_free(loaded, asked, examples, progress=progress)
+            judged, free = predict.judged_and_free(loaded, asked, examples, progress=progress)
         else:
-            chosen, free = predict.chosen(loaded, asked, examples, progress=progress), []
-        store_predictions(folder, chosen, free, {})
+            judged, free = predict.judged(loaded, asked, examples, progress=progress), []
+        store_predictions(folder, judged, free, {})
 
     return cached_predictions(context, "merged", asked, payload, build)
 
@@ -80,7 +81,7 @@ def cached_predictions(
         build,
     )
     return Predictions(
-        chosen=read_predictions(made.file("chosen.jsonl")),
+        judged=read_predictions(made.file("chosen.jsonl")),
         free=read_predictions(made.file("free.jsonl")),
         facts=read_json(made.file(FACTS)),
     )
@@ -88,11 +89,11 @@ def cached_predictions(
 
 def store_predictions(
     folder: Path,
-    chosen: Sequence[Prediction],
+    judged: Sequence[Prediction],
     free: Sequence[Prediction],
     facts: Mapping[str, Any],
 ) -> None:
     """Write what `cached_predictions` reads back."""
-    write_predictions(folder / "chosen.jsonl", chosen)
+    write_predictions(folder / "chosen.jsonl", judged)
     write_predictions(folder / "free.jsonl", free)
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")

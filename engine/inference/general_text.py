@@ -99,7 +99,7 @@ def likelihoods(
     }
 
     def build(folder: Path) -> None:
-        found = predict.chosen(load(), asked, rows, progress=context.progress)
+        found = predict.judged(load(), asked, rows, progress=context.progress)
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

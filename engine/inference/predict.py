@@ -1,6 +1,6 @@
 """Asking a model, or the SVM, for the answer to every row; shared by the stages that judge.
 
-Each kind is judged in its own way (`chosen`): a classifier by the most probable of its labels, several
+Each kind is judged in its own way (`judged`): a classifier by the most probable of its labels, several
 labels and objects by decoding that says nothing but answers of that form, free text by what the model
 says, and conversations and documents by how probable they are to it. `free` shows what the model says
 when nothing holds it.
@@ -92,7 +92,7 @@ class PredictionInputs:
         payload |= {"stride": self.stride} if self.stride else {}
         return payload | ({VLLM: vllm} if vllm else {})
 
-    def room(self, chat: Chat) -> int:
+    def max_new_tokens(self, chat: Chat) -> int:
         """Return how many tokens an answer may have."""
         if self.task.max_new_tokens:
             return self.task.max_new_tokens
@@ -130,7 +130,7 @@ def counted_bytes(task: Task) -> dict[str, str]:
     return {} if task.spec.has_turns else {"bytes": "of the document"}
 
 
-def chosen(
+def judged(
     loaded: LoadedModel,
     asked: PredictionInputs,
     examples: Sequence[Example],
@@ -169,21 +169,21 @@ def free(
     return _generate(loaded, asked, examples, prompts, grammar=None, progress=progress)
 
 
-def chosen_and_free(
+def judged_and_free(
     loaded: LoadedModel,
     asked: PredictionInputs,
     examples: Sequence[Example],
     *,
     progress: Progress,
 ) -> tuple[list[Prediction], list[Prediction]]:
-    """Return what `chosen` and `free` return.
+    """Return what `judged` and `free` return.
 
     The search for the most probable label sees what greedy decoding would say where that is a label, so that
     only rows whose answer is none are decoded besides.
     """
     if not examples or asked.task.spec.decoding is not Decoding.LABEL_SCORING:
-        judged = chosen(loaded, asked, examples, progress=progress)
-        return judged, free(loaded, asked, examples, progress=progress)
+        found = judged(loaded, asked, examples, progress=progress)
+        return found, free(loaded, asked, examples, progress=progress)
     choices = _choices(loaded, asked, examples, progress=progress)
     text_of = cache(partial(_text_of_answer, loaded.chat))
     labels = _answers(loaded, asked.task)
@@ -361,14 +361,14 @@ def _generate(
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
     from engine.runtime.served.vllm import generate_with_vllm
 
-    chat, room = loaded.chat, asked.room(loaded.chat)
+    chat, most = loaded.chat, asked.max_new_tokens(loaded.chat)
     # labels and grammars stay in the engine, which needs fewer tokens for them than any server
     if grammar is None and vllm_python() is not None:
-        answers = generate_with_vllm(loaded, prompts, max_new_tokens=room, progress=progress)
+        answers = generate_with_vllm(loaded, prompts, max_new_tokens=most, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)
         answers = generate(
-            loaded, prompts, max_new_tokens=room, progress=progress, constraint=constraint or None
+            loaded, prompts, max_new_tokens=most, progress=progress, constraint=constraint or None
         )
     shows_probability = grammar is not None or asked.task.spec.decoding is Decoding.FREE
     return [

@@ -68,7 +68,7 @@ class GgufAsker:
             task,
             prompts,
             terminator=self.chat.terminator,
-            room=self.asked.room(self.chat),
+            max_new_tokens=self.asked.max_new_tokens(self.chat),
             free=free,
             distribution=True,
             read=[*(ollama or []), *corpus()],
@@ -101,7 +101,7 @@ class GgufAsker:
             "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
         }
         return Predictions(
-            chosen=self._held(answers) if held else loose,
+            judged=self._held(answers) if held else loose,
             free=loose if held else [],
             facts=_facts(answers, parity),
         )
@@ -131,7 +131,7 @@ class GgufAsker:
         """Return the predictions of a damaged file, which read the prompts and answers nothing."""
         rows = [predicted(row) for row in self.examples]
         free = [] if self.asked.task.spec.by_likelihood else rows
-        return Predictions(chosen=rows, free=free, facts=_facts(answers, {"llama_cpp": by_llama}))
+        return Predictions(judged=rows, free=free, facts=_facts(answers, {"llama_cpp": by_llama}))
 
     def _held(self, answers: GgufAnswers) -> list[Prediction]:
         """Return the answers that were held to the task's form."""
@@ -193,8 +193,8 @@ class GgufAsker:
             "users": same_readings(self.examples, self._ids(expected), answers.sent),
             "corpus": self._by_corpus(answers.read[len(plain) :]),
         }
-        chosen = likelihood_predictions(self.examples, made, found, task=self.asked.task)
-        return Predictions(chosen=chosen, free=[], facts=_facts(answers, parity))
+        judged = likelihood_predictions(self.examples, made, found, task=self.asked.task)
+        return Predictions(judged=judged, free=[], facts=_facts(answers, parity))
 
     def _sent(self, made: Sequence[Sequence[RenderedRow]]) -> tuple[list[str], list[str]]:
         """Return the beginning of each row as training reads it, and as users of the file send it.

@@ -53,6 +53,6 @@ def ask(
     )
     own = [chat.token_ids(prompt) for prompt in prompts]
     silent = [predicted(row) for row in rows]
-    chosen = choice_predictions(task, rows, answers.choices) if answers.is_finite else silent
+    judged = choice_predictions(task, rows, answers.choices) if answers.is_finite else silent
     facts = {"parity": {graph.form: same_readings(rows, own, answers.token_ids)}}
-    return Predictions(chosen=chosen, free=[], facts={**facts, "is_finite": answers.is_finite})
+    return Predictions(judged=judged, free=[], facts={**facts, "is_finite": answers.is_finite})

@@ -53,7 +53,7 @@ def base_answers(
 
         base = context.base_model_folder()
         loaded = load_model(base, device=context.device, precision=context.precision)
-        found = predict.chosen(loaded, asked, rows, progress=context.progress)
+        found = predict.judged(loaded, asked, rows, progress=context.progress)
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -16,16 +16,16 @@ from engine.evidence import (
     Status,
     Verdict,
 )
-from engine.evidence.verdicts import OF_VARIANTS, THRESHOLD
+from engine.evidence.verdicts import OF_FORMS, THRESHOLD
 from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
 
 OTHER_KINDS = (
-    "drop", *OF_VARIANTS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
+    "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
-OF_FORMS = (*OF_VARIANTS, "drop", "weights", "ends_turn", "reload", "task_file")
+OF_EXPORT = (*OF_FORMS, "drop", "weights", "ends_turn", "reload", "task_file")
 """Checks of the forms that the model leaves in, which no other training would pass."""
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
 """Checks that rows of a kind say nothing about: what they ask for stands beside each."""
@@ -95,7 +95,7 @@ def what_would_help(
         for check in open_checks
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
-    is_about_training = any(check.kind not in OF_FORMS for check in open_checks)
+    is_about_training = any(check.kind not in OF_EXPORT for check in open_checks)
     lines = list(_edit(beside.diagnosis)) if beside.diagnosis and is_about_training else []
     if any(check.metric not in FREE for check in judging):
         lines += _BY_ANSWER[task.spec.answer](scores, task, judging, beside)

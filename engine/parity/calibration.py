@@ -56,7 +56,7 @@ def calibrated_file(
 
     def build(folder: Path) -> None:
         made = asker.ask(free=False)
-        store_predictions(folder, made.chosen, made.free, {})
+        store_predictions(folder, made.judged, made.free, {})
 
     payload = {
         "file": digest,
@@ -67,7 +67,7 @@ def calibrated_file(
     if not rows:
         return _calibrated(context, name, [], holdout)
     found = cached_predictions(context, "validation", asker.asked, payload, build)
-    return _calibrated(context, name, found.chosen, holdout)
+    return _calibrated(context, name, found.judged, holdout)
 
 
 def written_calibration(form: CalibratedForm | None, folder: Path) -> ExportedFile | None:

@@ -1,6 +1,6 @@
 """The parity ladder: the same holdout, asked in every form of the model between training and the file. Pure.
 
-A variant is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
+A form is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
 answers must agree but for ties; quantizing loses something, and the recipe's bounds say how much it may.
 """
 
@@ -13,7 +13,7 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from engine.evidence import Check, Flip, Metric, Scores, Status, VariantResult, Verdict
+from engine.evidence import Check, Flip, FormResult, Metric, Scores, Status, Verdict
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import agreement
 from engine.metrics.verdict import judge, judge_drops, point_check, verdict
@@ -62,11 +62,11 @@ PLACES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class ModelForm:
     """One form of the model, such as `merged` or `Q4_K_M`: its predictions and their scores."""
 
     name: str
-    chosen: Sequence[Prediction]
+    predictions: Sequence[Prediction]
     scores: Scores
     sampled_of: int | None = None
     """Rows of the holdout, where it was asked only some of them."""
@@ -85,43 +85,41 @@ def sample(rows: int, *, seed: int) -> list[int]:
     return sorted(Random(f"16 bit {seed}").sample(range(rows), SAMPLE))  # noqa: S311
 
 
-def variant_result(
-    variant: Variant,
-    before: Variant | None,
+def form_result(
+    form: ModelForm,
+    before: ModelForm | None,
     *,
     confidence: float,
     checks: Sequence[Check],
     precision: str | None = None,
-) -> VariantResult:
-    """Compare a variant with the one before it, on the same rows; `before` is None for the first.
+) -> FormResult:
+    """Compare a form with the one before it, on the same rows; `before` is None for the first.
 
     `precision` is what a form that should lose nothing is run in, for its ties.
     """
     judged: Verdict | None = verdict(checks) if checks else None
     if before is None:
-        return VariantResult(
-            name=variant.name, scores=variant.scores, agreement=None, verdict=judged
-        )
-    shifts = [*_shifts(before.chosen, variant.chosen)]
-    same = agreement(before.chosen, variant.chosen, confidence=confidence)
-    return VariantResult(
-        name=variant.name,
-        scores=variant.scores,
+        return FormResult(name=form.name, scores=form.scores, agreement=None, verdict=judged)
+    shifts = [*_shifts(before.predictions, form.predictions)]
+    same = agreement(before.predictions, form.predictions, confidence=confidence)
+    return FormResult(
+        name=form.name,
+        scores=form.scores,
         agreement=None if same.value is None else same,
         # of a sample they say little, and the form before shows its scores of all rows
-        class_deltas=() if variant.sampled_of else tuple(_deltas(before.scores, variant.scores)),
-        flips=tuple(flips(before.chosen, variant.chosen)),
-        ties=len(_ties(before, variant, precision)) if precision else None,
+        class_deltas=() if form.sampled_of else tuple(_deltas(before.scores, form.scores)),
+        flips=tuple(flips(before.predictions, form.predictions)),
+        ties=len(_ties(before, form, precision)) if precision else None,
         mean_shift=fmean(shifts) if shifts else None,
         largest_shift=max(shifts, default=None),
         verdict=judged,
         note=f"compared with {before.name}",
-        sampled_of=variant.sampled_of,
+        sampled_of=form.sampled_of,
     )
 
 
 def parity(
-    variant: Variant, before: Variant, recipe: Recipe, judging: Judging, *, precision: str
+    form: ModelForm, before: ModelForm, recipe: Recipe, judging: Judging, *, precision: str
 ) -> Check:
     """Check a rung that should lose nothing: agreement with the one before, its bits per byte, or its score.
 
@@ -129,72 +127,70 @@ def parity(
     answer, so that sound models of 16 bits agree on 85 to 98 % of them. Labels must agree but for ties.
     """
     bound, confidence = recipe.export.min_parity, recipe.acceptance.confidence
-    same = agreement(before.chosen, variant.chosen, confidence=confidence)
-    note = f"{before.name} → {variant.name}, where nothing should be lost{_of_sample(variant)}"
+    same = agreement(before.predictions, form.predictions, confidence=confidence)
+    note = f"{before.name} → {form.name}, where nothing should be lost{_of_sample(form)}"
     if same.value is not None:
-        changed = sum(1 for _ in flips(before.chosen, variant.chosen))
-        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, variant)}"
+        changed = sum(1 for _ in flips(before.predictions, form.predictions))
+        note = f"{note}: {changed} of {same.n} answers changed{_largest(before, form)}"
         if recipe.task.spec.is_decoded:
             main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
             drops = [MaxDrop(metric=main, max_drop=1 - bound)]
             (check,) = judge_drops(
-                drops, merged=before.chosen, quantized=variant.chosen, judging=judging
+                drops, merged=before.predictions, quantized=form.predictions, judging=judging
             )
-            return replace(check, name=f"parity.{variant.name}", note=f"{note}; what `{main}` lost")
-        ties = _ties(before, variant, precision)
+            return replace(check, name=f"parity.{form.name}", note=f"{note}; what `{main}` lost")
+        ties = _ties(before, form, precision)
         kept = [
             one if at in ties else two
-            for at, (one, two) in enumerate(zip(before.chosen, variant.chosen, strict=True))
+            for at, (one, two) in enumerate(zip(before.predictions, form.predictions, strict=True))
         ]
-        firm = agreement(before.chosen, kept, confidence=confidence)
+        firm = agreement(before.predictions, kept, confidence=confidence)
         note = f"{note}, {len(ties)} of them ties" if ties else note
         check = judge(firm, "min", bound, decide_on="point", note=note)
-        return replace(check, name=f"parity.{variant.name}")
-    bits = [_bits_per_byte(one) for one in (before, variant)]
+        return replace(check, name=f"parity.{form.name}")
+    bits = [_bits_per_byte(one) for one in (before, form)]
     change = None if None in bits or not bits[0] else abs(bits[1] / bits[0] - 1)  # type: ignore[operator]
     metric = Metric(
-        name="bits_per_byte", value=change, n=len(variant.chosen), undefined=same.undefined
+        name="bits_per_byte", value=change, n=len(form.predictions), undefined=same.undefined
     )
     note = f"{note}: relative change of bits per byte"
     check = judge(metric, "max", 1 - bound, decide_on="point", note=note)
-    return replace(check, name=f"parity.{variant.name}")
+    return replace(check, name=f"parity.{form.name}")
 
 
-def _bits_per_byte(variant: Variant) -> float | None:
+def _bits_per_byte(form: ModelForm) -> float | None:
     """Return the metric of that name, or, of preferences, the same of their chosen answers."""
-    for metric in variant.scores.metrics:
+    for metric in form.scores.metrics:
         if metric.name == "bits_per_byte":
             return metric.value
-    size = sum(row.bytes for row in variant.chosen)
-    if not size or any(row.nats is None for row in variant.chosen):
+    size = sum(row.bytes for row in form.predictions)
+    if not size or any(row.nats is None for row in form.predictions):
         return None
-    return sum(row.nats or 0.0 for row in variant.chosen) / size / math.log(2)
+    return sum(row.nats or 0.0 for row in form.predictions) / size / math.log(2)
 
 
-def shift_checks(variant: Variant, before: Variant, *, precision: str) -> Iterator[Check]:
+def shift_checks(form: ModelForm, before: ModelForm, *, precision: str) -> Iterator[Check]:
     """Check how far probabilities moved on a rung that should lose nothing: in the mean, and at most."""
-    shifts = [*_shifts(before.chosen, variant.chosen)]
+    shifts = [*_shifts(before.predictions, form.predictions)]
     if not shifts:
         return
-    lossless = f"where nothing should be lost{_of_sample(variant)}"
-    note = f"{before.name} → {variant.name}, {lossless}: nats that log-probabilities moved"
+    lossless = f"where nothing should be lost{_of_sample(form)}"
+    note = f"{before.name} → {form.name}, {lossless}: nats that log-probabilities moved"
     bounds = MEAN_SHIFT[precision], LARGEST_SHIFT[precision]
-    yield _shift(f"shift.{variant.name}", fmean(shifts), bounds[0], shifts, f"{note}, in the mean")
-    yield _shift(
-        f"largest_shift.{variant.name}", max(shifts), bounds[1], shifts, f"{note}, at most"
-    )
+    yield _shift(f"shift.{form.name}", fmean(shifts), bounds[0], shifts, f"{note}, in the mean")
+    yield _shift(f"largest_shift.{form.name}", max(shifts), bounds[1], shifts, f"{note}, at most")
 
 
-def quantized_shift(variant: Variant, before: Variant) -> Iterator[Check]:
+def quantized_shift(form: ModelForm, before: ModelForm) -> Iterator[Check]:
     """Check how far probabilities moved in the mean on quantizing."""
-    shifts = [*_shifts(before.chosen, variant.chosen)]
+    shifts = [*_shifts(before.predictions, form.predictions)]
     if not shifts:
         return
-    short = variant.name if variant.name.startswith(("BF", "F")) else variant.name.removeprefix("I")
+    short = form.name if form.name.startswith(("BF", "F")) else form.name.removeprefix("I")
     limits = (limit for start, limit in QUANTIZED_SHIFT.items() if short.startswith(start))
-    note = f"{before.name} → {variant.name}: nats that log-probabilities moved, in the mean"
+    note = f"{before.name} → {form.name}: nats that log-probabilities moved, in the mean"
     bound = next(limits, LARGEST_QUANTIZED)
-    yield _shift(f"shift.{variant.name}", fmean(shifts), bound, shifts, note)
+    yield _shift(f"shift.{form.name}", fmean(shifts), bound, shifts, note)
 
 
 def _shift(name: str, got: float, bound: float, shifts: Sequence[float], note: str) -> Check:
@@ -251,14 +247,14 @@ def token_checks(facts: Mapping[str, Any], *, ollama_leaves: bool) -> Iterator[C
         )
 
 
-def _of_sample(variant: Variant) -> str:
-    if variant.sampled_of is None:
+def _of_sample(form: ModelForm) -> str:
+    if form.sampled_of is None:
         return ""
-    return f" (a sample, {len(variant.chosen)} of {variant.sampled_of} rows)"
+    return f" (a sample, {len(form.predictions)} of {form.sampled_of} rows)"
 
 
-def _largest(before: Variant, variant: Variant) -> str:
-    largest = max(_shifts(before.chosen, variant.chosen), default=None)
+def _largest(before: ModelForm, form: ModelForm) -> str:
+    largest = max(_shifts(before.predictions, form.predictions), default=None)
     return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
 
 
@@ -269,7 +265,7 @@ def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator
             yield Flip(id=one.id, target=one.target, before=one.label, after=two.label)
 
 
-def _ties(before: Variant, after: Variant, precision: str) -> frozenset[int]:
+def _ties(before: ModelForm, after: ModelForm, precision: str) -> frozenset[int]:
     """Return the places of changed labels that rounding explains.
 
     The form before preferred its label to the later one by less than a sound step may move a log-probability.
@@ -277,7 +273,7 @@ def _ties(before: Variant, after: Variant, precision: str) -> frozenset[int]:
     bound = LARGEST_SHIFT[precision]
     return frozenset(
         at
-        for at, (one, two) in enumerate(zip(before.chosen, after.chosen, strict=True))
+        for at, (one, two) in enumerate(zip(before.predictions, after.predictions, strict=True))
         if one.label != two.label and _preference(one, two) <= bound
     )
 

@@ -17,12 +17,12 @@ from engine.environment import Device, tool_versions
 from engine.evidence import (
     DataSummary,
     Diagnosis,
+    FormResult,
     Report,
     Scores,
     StageRecord,
     StageStatus,
     TrainingSummary,
-    VariantResult,
     Waived,
 )
 from engine.files.typed_json import from_json
@@ -106,7 +106,7 @@ def assemble(facts: ReportInputs) -> Report:
         ),
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
-        ladder=tuple(from_json(VariantResult, rung) for rung in verification.get("ladder", ())),
+        ladder=tuple(from_json(FormResult, rung) for rung in verification.get("ladder", ())),
         files=exported_files(artifacts),
         warnings=tuple(facts.warnings),
         recipe_text=facts.recipe_text,

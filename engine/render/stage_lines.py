@@ -13,9 +13,9 @@ from engine.evidence import (
     BaselineResult,
     DataSummary,
     ExportedFile,
+    FormResult,
     Status,
     TrainingSummary,
-    VariantResult,
 )
 from engine.render import blocks, terminal
 from engine.render.labels import best_baseline, check_sentence, find_metric
@@ -135,7 +135,7 @@ def file_line(files: Sequence[ExportedFile]) -> str:
     return _joined(parts, "; ")
 
 
-def ladder_lines(ladder: Sequence[VariantResult], *, metric: str) -> str:
+def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
     """The main metric from form to form, what the last step changed, and which forms were refused why."""
     if not ladder:
         return ""

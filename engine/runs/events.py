@@ -11,7 +11,7 @@ from typing import Any
 from engine.artifacts import results as flow
 from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
-from engine.evidence import Report, Scores, StageRecord, StageStatus, VariantResult
+from engine.evidence import FormResult, Report, Scores, StageRecord, StageStatus
 from engine.files.typed_json import from_json
 from engine.pipeline.loop import RunOptions
 from engine.pipeline.report import describe
@@ -160,7 +160,7 @@ def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[
         yield from flow.scores(artifacts).items()
     elif stage == "verify":
         found = flow.read_json(artifacts["verify"], "verify.json")
-        rungs = [from_json(VariantResult, one) for one in found.get("ladder", ())]
+        rungs = [from_json(FormResult, one) for one in found.get("ladder", ())]
         yield from ((one.name, one.scores) for one in rungs)
         if not rungs and found["scores"]["quantized"] is not None:
             yield "quantized", from_json(Scores, found["scores"]["quantized"])

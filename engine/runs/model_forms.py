@@ -143,7 +143,7 @@ class WeightsModel:
         ]
         from engine.metrics.temperature import calibrated  # brings numpy
 
-        found = predict.chosen(self.loaded, self.asked, rows, progress=progress)
+        found = predict.judged(self.loaded, self.asked, rows, progress=progress)
         if self.calibration is not None:
             found = calibrated(found, self.calibration.temperature)
         task = self.recipe.task

@@ -89,7 +89,7 @@ def _answers(context: StageContext) -> Sequence[Prediction]:
     def build(folder: Path) -> None:
         result = trained(one, context.scratch_for(PRODUCT, payload))
         loaded = load_weights(result, one.context)
-        predictions = predict.chosen(loaded, asked, holdout, progress=one.context.progress)
+        predictions = predict.judged(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / predict.FILE, predictions)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -36,7 +36,7 @@ TOOLS = ("numpy", "peft", "torch", "transformers")
 FILE = "drift.json"
 LENGTHS = "lengths.json"
 """In every `answer_lengths` product: tokens by row."""
-ROOM = 2
+TOKENS_TO_LONGEST = 2
 """Answers may be so many times as long as the longest training answer."""
 
 
@@ -115,9 +115,10 @@ def _written(
 
         loaded, task = load(), context.recipe.task
         chat = loaded.chat
-        room = task.max_new_tokens or ROOM * len(chat.token_ids(longest + chat.terminator))
+        answer = len(chat.token_ids(longest + chat.terminator))
+        most = task.max_new_tokens or TOKENS_TO_LONGEST * answer
         prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
-        answers = generate(loaded, prompts, max_new_tokens=room, progress=context.progress)
+        answers = generate(loaded, prompts, max_new_tokens=most, progress=context.progress)
         found = {
             row.id: len(chat.token_ids(answer.text))
             for row, answer in zip(rows, answers, strict=True)

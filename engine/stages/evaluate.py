@@ -152,19 +152,19 @@ def _predictions(
 
     def build(folder: Path) -> None:
         rows, progress = part.rows, context.progress
-        chosen, free = list[Prediction](), list[Prediction]()
+        judged, free = list[Prediction](), list[Prediction]()
         if rows and part.is_free_too and recipe.teacher is None:
-            chosen, free = predict.chosen_and_free(loaded(), asked, rows, progress=progress)
+            judged, free = predict.judged_and_free(loaded(), asked, rows, progress=progress)
         elif rows:
             model = loaded()
             watch = Stopwatch(kind=context.device.kind)
-            chosen = predict.chosen(model, asked, rows, progress=progress)
+            judged = predict.judged(model, asked, rows, progress=progress)
             if recipe.teacher is not None:
                 write_json(folder / SPEED, {"rows": len(rows), "seconds": watch.seconds()})
             if part.is_free_too:
                 # apart from what is timed
                 free = predict.free(model, asked, rows, progress=progress)
-        write_predictions(folder / predict.FILE, rated(chosen, asked, base))
+        write_predictions(folder / predict.FILE, rated(judged, asked, base))
         if part.is_free_too:
             write_predictions(folder / FREE_FILE, free)
 

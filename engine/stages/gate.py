@@ -47,12 +47,12 @@ HOW_MEASURED = "free decoding: what a caller without a grammar gets"
 class _JudgedScores:
     """What the tuned model is judged by."""
 
-    chosen: Scores
-    """By constrained decoding."""
+    scores: Scores
+    """By constrained decoding, where answers have a form."""
     free: Scores | None
     """None where the answers themselves are free, or none are given."""
     predictions: list[Prediction]
-    """By constrained decoding, on the rows that the baselines answered too."""
+    """The same, on the rows that the baselines answered too."""
 
 
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def run(context: StageContext) -> None:
     since = previous.earlier(judged.predictions, recipe=context.recipe) if previous else Earlier()
     comparisons = _compare(context, judged, since)
     beside = _against_teacher(context, judged)
-    taught = judge_against_teacher(beside, context.recipe.acceptance, rows=judged.chosen.rows)
+    taught = judge_against_teacher(beside, context.recipe.acceptance, rows=judged.scores.rows)
     found = _judge(context, judged, comparisons, since)
     smaller = _without_synthetic(context, judged)
     gained = judge_without_synthetic(smaller, context.recipe.acceptance)
@@ -180,7 +180,7 @@ def _judge(
     scores = flow.scores(context.artifacts)
     thresholds = judge_thresholds(
         acceptance.metrics,
-        named_metrics(judged.chosen, free=judged.free),
+        named_metrics(judged.scores, free=judged.free),
         decide_on=acceptance.decide_on,
         notes=dict.fromkeys(FREE, HOW_MEASURED) | likelihood_notes(recipe),
     )
@@ -197,7 +197,7 @@ def _judge(
         acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
     )
     drifted = judge_drift(acceptance.drift, flow.drift(context.artifacts), acceptance)
-    ended = judge_endings(recipe.task, judged.predictions, scores=judged.chosen, free=judged.free)
+    ended = judge_endings(recipe.task, judged.predictions, scores=judged.scores, free=judged.free)
     return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
 
 
@@ -216,7 +216,7 @@ def _judged(context: StageContext) -> _JudgedScores:
     stage, file = answers_of(context.recipe)
     scores = flow.scores(context.artifacts, folds=folds)
     return _JudgedScores(
-        chosen=scores["folds" if folds else "holdout"],
+        scores=scores["folds" if folds else "holdout"],
         free=scores.get("free"),
         predictions=read_predictions(context.artifacts[stage].file(file)),
     )

@@ -111,7 +111,7 @@ def _answers(seed: int, holdout: Sequence[Example], context: StageContext) -> Se
         result = trained(one, context.scratch_for(PRODUCT, payload))
         base = reference_of(one.context, asked, holdout)
         loaded = load_weights(result, one.context)
-        predictions = predict.chosen(loaded, asked, holdout, progress=one.context.progress)
+        predictions = predict.judged(loaded, asked, holdout, progress=one.context.progress)
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))

@@ -177,7 +177,7 @@ def _judged(
             return
         base = reference_of(one.context, asked, validation)
         loaded = load_weights(result, one.context)
-        predictions = predict.chosen(loaded, asked, validation, progress=one.context.progress)
+        predictions = predict.judged(loaded, asked, validation, progress=one.context.progress)
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
         shutil.copyfile(result / SUMMARY, folder / SUMMARY)
 

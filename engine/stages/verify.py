@@ -18,7 +18,7 @@ from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.environment import version_of
-from engine.evidence import CalibratedForm, Check, Scores, Status, VariantResult, Verdict, to_json
+from engine.evidence import CalibratedForm, Check, FormResult, Scores, Status, Verdict, to_json
 from engine.exporters.base import gguf_name
 from engine.inference import predict, predict_gguf, predict_graph
 from engine.inference.cached import (
@@ -35,7 +35,7 @@ from engine.metrics.selective_checks import judge_selective
 from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
 from engine.parity import calibration, ladder, speed
 from engine.parity import files as parity_files
-from engine.parity.ladder import Variant
+from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe
 from engine.runtime.graph.client import Graph
@@ -65,7 +65,7 @@ class _Tried:
     free: Scores | None
     agreement: float | None
     """Share of the merged model's answers that it gives too."""
-    result: VariantResult
+    result: FormResult
     calibrated: CalibratedForm | None
     """None where the recipe asks for no calibration."""
 
@@ -122,14 +122,14 @@ class _ParityChain:
         self.judging = replace(Judging.of(self.recipe), seed=self.recipe.method.seed)
         self.examples = context.examples("holdout")
         self.asked = predict.PredictionInputs.of(self.recipe, context.examples("train"))
-        self.results: list[VariantResult] = []
+        self.results: list[FormResult] = []
         self.checks: list[Check] = []
         """Of the rungs that lose nothing."""
         self.tried: list[_Tried] = []
-        self.merged = Predictions(chosen=[], free=[], facts={})
+        self.merged = Predictions(judged=[], free=[], facts={})
         self.graphs: dict[str, Sequence[Prediction]] = {}
         self.base: Reference = {}
-        self._last: Variant | None = None
+        self._last: ModelForm | None = None
         """The last one that should lose nothing and was asked all rows."""
 
     @property
@@ -149,13 +149,13 @@ class _ParityChain:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
         answers = self.context.artifacts["evaluate"].file("predictions.holdout.jsonl")
         adapter = read_predictions(answers)
-        self._add_variant("adapter", adapter)
+        self._add_form("adapter", adapter)
         # what the tuned model was measured against, the files are too
         self.base = reference_in(adapter)
         self.merged = self._rated(predict_merged(self.context, self.examples, self.asked))
         if not self.recipe.export.has_quantized_file:
-            self.checks.append(_reloads(adapter, self.merged.chosen))
-        self._add_variant("merged", self.merged.chosen)
+            self.checks.append(_reloads(adapter, self.merged.judged))
+        self._add_form("merged", self.merged.judged)
         for form in self.recipe.export.graphs:
             if not self.is_over:
                 self._graph(form)
@@ -163,14 +163,14 @@ class _ParityChain:
             return
         self._sixteen_bit()
 
-    def _graph(self, form: str) -> None:
+    def _graph(self, name: str) -> None:
         """Ask a graph all rows; it leaves as it is, and nothing is made of it."""
         artifact, merged = self.context.artifacts["quantize"], self._last
-        folder, digests = artifact.file(form), _digests(artifact)
+        folder, digests = artifact.file(name), _digests(artifact)
 
         def build(target: Path) -> None:
             found = predict_graph.ask(
-                Graph(folder=folder, form=form, threads=self.context.device.threads),
+                Graph(folder=folder, form=name, threads=self.context.device.threads),
                 self.asked,
                 self.examples,
                 chat=self.chat,
@@ -178,24 +178,24 @@ class _ParityChain:
                 progress=self.context.progress,
             )
             facts = {**found.facts, "other_prompts": self._other_prompts(folder)}
-            store_predictions(target, found.chosen, found.free, facts)
+            store_predictions(target, found.judged, found.free, facts)
 
         payload = {
-            "files": {name: digests[name] for name in digests if name.startswith(f"{form}/")},
+            "files": {file: digests[file] for file in digests if file.startswith(f"{name}/")},
             "asks": predict_graph.REVISION,
-            "runtime": version_of(RUNTIMES[form]),
+            "runtime": version_of(RUNTIMES[name]),
         }
-        found = cached_predictions(self.context, form, self.asked, payload, build)
-        self.graphs[form] = found.chosen
-        variant = Variant(name=form, chosen=found.chosen, scores=self._score(found.chosen))
+        found = cached_predictions(self.context, name, self.asked, payload, build)
+        self.graphs[name] = found.judged
+        form = ModelForm(name=name, predictions=found.judged, scores=self._score(found.judged))
         bits = self.recipe.export.graph_precision or "fp32"
         precision = ladder.looser(self.context.precision, bits)
         checks = [
-            *self._lossless_checks(variant, merged, precision=precision),
+            *self._lossless_checks(form, merged, precision=precision),
             *ladder.token_checks(found.facts, ollama_leaves=False),
-            *_prompt_check(found.facts["other_prompts"], len(found.chosen)),
+            *_prompt_check(found.facts["other_prompts"], len(found.judged)),
         ]
-        self.results.append(self._result(variant, merged, checks, precision=precision))
+        self.results.append(self._result(form, merged, checks, precision=precision))
         self.checks += checks
 
     def _sixteen_bit(self) -> None:
@@ -206,34 +206,34 @@ class _ParityChain:
         for rows in (ladder.sample(every, seed=self.judging.seed), [*range(every)]):
             found = self._gguf(path, name="f16", digest=digest, free=False, rows=rows)
             is_whole = len(rows) == every
-            variant = Variant(
+            form = ModelForm(
                 name="f16",
-                chosen=found.chosen,
-                scores=self._score(found.chosen),
+                predictions=found.judged,
+                scores=self._score(found.judged),
                 sampled_of=None if is_whole else every,
             )
             before = self._on_rows(rows)
-            checks = self._lossless_checks(variant, before, found.facts)
+            checks = self._lossless_checks(form, before, found.facts)
             if is_whole or all(check.status is Status.PASS for check in checks):
-                self._add(variant, before, checks)
+                self._add(form, before, checks)
                 return
 
-    def _add_variant(self, name: str, chosen: Sequence[Prediction]) -> None:
+    def _add_form(self, name: str, predictions: Sequence[Prediction]) -> None:
         """Put a rung that was asked all rows on the one before, and check that nothing was lost between them."""
-        variant = Variant(name=name, chosen=chosen, scores=self._score(chosen))
-        self._add(variant, self._last, self._lossless_checks(variant, self._last))
+        form = ModelForm(name=name, predictions=predictions, scores=self._score(predictions))
+        self._add(form, self._last, self._lossless_checks(form, self._last))
 
-    def _add(self, variant: Variant, before: Variant | None, checks: list[Check]) -> None:
+    def _add(self, form: ModelForm, before: ModelForm | None, checks: list[Check]) -> None:
         precision = self.context.precision
-        self.results.append(self._result(variant, before, checks, precision=precision))
+        self.results.append(self._result(form, before, checks, precision=precision))
         self.checks += checks
-        if variant.sampled_of is None:
-            self._last = variant
+        if form.sampled_of is None:
+            self._last = form
 
     def _lossless_checks(
         self,
-        variant: Variant,
-        before: Variant | None,
+        form: ModelForm,
+        before: ModelForm | None,
         facts: Mapping[str, Any] | None = None,
         *,
         precision: str = "",
@@ -241,21 +241,21 @@ class _ParityChain:
         checks: list[Check] = []
         precision = precision or self.context.precision
         if before is not None:
-            parity = ladder.parity(variant, before, self.recipe, self.judging, precision=precision)
+            parity = ladder.parity(form, before, self.recipe, self.judging, precision=precision)
             checks.append(parity)
-            checks += ladder.shift_checks(variant, before, precision=precision)
+            checks += ladder.shift_checks(form, before, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
         # only what fails: the file that leaves is asked all of these again
         return checks + [check for check in read if check.status is Status.FAIL]
 
-    def _on_rows(self, rows: Sequence[int]) -> Variant:
+    def _on_rows(self, rows: Sequence[int]) -> ModelForm:
         """Return the last rung as if it had been asked these rows only."""
         last = self._last
         assert last is not None  # noqa: S101 - adapter and merged model stand below
-        if len(rows) == len(last.chosen):
+        if len(rows) == len(last.predictions):
             return last
-        chosen = [last.chosen[row] for row in rows]
-        return replace(last, chosen=chosen, scores=self._score(chosen))
+        predictions = [last.predictions[row] for row in rows]
+        return replace(last, predictions=predictions, scores=self._score(predictions))
 
     def quantized(self) -> None:
         """Ask the quantized files, the smallest first, until one keeps every bound."""
@@ -279,22 +279,22 @@ class _ParityChain:
         free = self._score(predictions.free) if task.spec.is_constrained else None
         prompts = [] if task.spec.by_likelihood else self._prompts()
         timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
-        scores = self._score(predictions.chosen)
+        scores = self._score(predictions.judged)
         whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
-        variant = Variant(name=quantization, chosen=predictions.chosen, scores=whole)
-        same = agreement(self.merged.chosen, predictions.chosen, confidence=self.judging.confidence)
+        form = ModelForm(name=quantization, predictions=predictions.judged, scores=whole)
+        same = agreement(self.merged.judged, predictions.judged, confidence=self.judging.confidence)
         metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
         asker_of = partial(self._asker, path, modelfile="")
         calibrated = calibration.calibrated_file(
-            self.context, quantization, asker_of, predictions.chosen, digest=digest
+            self.context, quantization, asker_of, predictions.judged, digest=digest
         )
         checks = [
             *ladder.token_checks(predictions.facts, ollama_leaves=leaves),
             ladder.weight_check(*self._weights(path, digest=digest)),
-            *(ladder.quantized_shift(variant, self._last) if self._last else ()),
-            *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.chosen)),
-            *judge_endings(task, predictions.chosen, scores=scores, free=free),
+            *(ladder.quantized_shift(form, self._last) if self._last else ()),
+            *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
+            *judge_endings(task, predictions.judged, scores=scores, free=free),
             *self._drops(predictions),
             *self._bounds(metrics, timed),
             *judge_selective(calibrated.abstention if calibrated else None, self.recipe.acceptance),
@@ -305,20 +305,20 @@ class _ParityChain:
             predictions=predictions,
             free=free,
             agreement=same.value,
-            result=self._result(variant, self._last, checks),
+            result=self._result(form, self._last, checks),
             calibrated=calibrated,
         )
 
     def _result(
         self,
-        variant: Variant,
-        before: Variant | None,
+        form: ModelForm,
+        before: ModelForm | None,
         checks: list[Check],
         precision: str | None = None,
-    ) -> VariantResult:
+    ) -> FormResult:
         confidence = self.judging.confidence
-        return ladder.variant_result(
-            variant, before, confidence=confidence, checks=checks, precision=precision
+        return ladder.form_result(
+            form, before, confidence=confidence, checks=checks, precision=precision
         )
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
@@ -350,7 +350,7 @@ class _ParityChain:
         if not self.recipe.task.spec.is_constrained:
             held, loose = [*drops], []
         return [
-            *judge(held, merged=self.merged.chosen, quantized=predictions.chosen),
+            *judge(held, merged=self.merged.judged, quantized=predictions.judged),
             *judge(loose, merged=self.merged.free, quantized=predictions.free),
         ]
 
@@ -370,17 +370,17 @@ class _ParityChain:
     ) -> Predictions:
         """Return what a GGUF file says, asked at most once; to some rows of the holdout where these are given."""
         modelfile = self._modelfile(name)
-        chosen = range(len(self.examples)) if rows is None else rows
-        is_sample = len(chosen) < len(self.examples)
+        places = range(len(self.examples)) if rows is None else rows
+        is_sample = len(places) < len(self.examples)
 
         def build(folder: Path) -> None:
-            asker = self._asker(path, [self.examples[row] for row in chosen], modelfile=modelfile)
+            asker = self._asker(path, [self.examples[row] for row in places], modelfile=modelfile)
             predictions = asker.ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
             leaves = name in self.recipe.export.quantizations
             others = self._other_prompts(self.context.artifacts["quantize"].path) if leaves else 0
             facts = {**predictions.facts, "other_prompts": others}
-            store_predictions(folder, predictions.chosen, predictions.free, facts)
+            store_predictions(folder, predictions.judged, predictions.free, facts)
 
         payload = {
             "file": digest,
@@ -390,7 +390,7 @@ class _ParityChain:
             "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),
         }
-        payload |= {"rows": [*chosen]} if is_sample else {}
+        payload |= {"rows": [*places]} if is_sample else {}
         return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
 
     def _asker(
@@ -409,7 +409,7 @@ class _ParityChain:
 
     def _rated(self, found: Predictions) -> Predictions:
         """Give the answers of a file their margins; those of other kinds than preference are as they are."""
-        return replace(found, chosen=rated(found.chosen, self.asked, self.base))
+        return replace(found, judged=rated(found.judged, self.asked, self.base))
 
     def _modelfile(self, quantization: str) -> str:
         """Return the text of the Modelfile that runs the file; the 16-bit one has none."""
@@ -452,10 +452,10 @@ class _ParityChain:
 
     def predictions(self) -> dict[str, Sequence[Prediction]]:
         """Return what is kept beside the result; of quantized files that of the last one asked."""
-        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.chosen, **self.graphs}
+        kept: dict[str, Sequence[Prediction]] = {"merged": self.merged.judged, **self.graphs}
         if self.tried:
             last = self.tried[-1].predictions
-            kept |= {QUANTIZED: last.chosen, "quantized_free": last.free}
+            kept |= {QUANTIZED: last.judged, "quantized_free": last.free}
         return kept
 
     def result(self) -> dict[str, Any]:
@@ -471,7 +471,7 @@ class _ParityChain:
             else None
         )
         parity = facts.get("parity")
-        flips = ladder.flips(self.merged.chosen, last.predictions.chosen) if last else ()
+        flips = ladder.flips(self.merged.judged, last.predictions.judged) if last else ()
         return {
             "verdict": to_json(verdict(checks)),
             "agreement": last.agreement if last else None,
@@ -507,14 +507,14 @@ def _prompt_check(others: int, rows: int) -> list[Check]:
     return [point_check("task_file", Status.WARN, (rows - others) / rows, n=rows, note=note)]
 
 
-def _reloads(adapter: Sequence[Prediction], chosen: Sequence[Prediction]) -> Check:
+def _reloads(adapter: Sequence[Prediction], merged: Sequence[Prediction]) -> Check:
     """Check a model that leaves without a quantized file: loaded from its folder, it answers what the adapter did."""
     answered = {one.id for one in adapter if one.label is not None or one.nats is not None}
-    again = [one for one in chosen if one.label is not None or one.nats is not None]
+    again = [one for one in merged if one.label is not None or one.nats is not None]
     kept = sum(one.id in answered for one in again)
     return point_check(
         "reload",
-        Status.PASS if chosen and kept == len(answered) else Status.FAIL,
+        Status.PASS if merged and kept == len(answered) else Status.FAIL,
         kept / len(answered) if answered else None,
         n=len(answered),
         note="rows that the adapter answers, and the exported folder after loading too; "

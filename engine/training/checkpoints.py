@@ -95,7 +95,7 @@ def _predictions(
     def build(folder: Path) -> None:
         base = reference_of(context, asked, rows)
         loaded = load_trained(context.artifacts["train"], context, step=step)
-        predictions = predict.chosen(loaded, asked, rows, progress=context.progress)
+        predictions = predict.judged(loaded, asked, rows, progress=context.progress)
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))

@@ -157,7 +157,7 @@ def _predictions(
         "asked": asked.payload(),
         **machine(context),
     }
-    ask = {"chosen": predict.chosen, "free": predict.free}[way]
+    ask = {"chosen": predict.judged, "free": predict.free}[way]
 
     def build(folder: Path) -> None:
         base = reference_of(context, asked, rows)

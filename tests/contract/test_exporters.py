@@ -139,9 +139,9 @@ def test_a_graph_answers_as_the_model_does(
         graph, asked, rows, chat=loaded.chat, workdir=tmp_path, progress=Silent()
     )
 
-    right = predict.chosen(loaded, asked, rows, progress=Silent())
-    assert [one.label for one in found.chosen] == [one.label for one in right]
-    for one, other in zip(found.chosen, right, strict=True):
+    right = predict.judged(loaded, asked, rows, progress=Silent())
+    assert [one.label for one in found.judged] == [one.label for one in right]
+    for one, other in zip(found.judged, right, strict=True):
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
     assert found.facts["parity"][form] == {"same": 5, "of": 5, "first_different": None}
 

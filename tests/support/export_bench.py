@@ -133,6 +133,6 @@ def evaluated(root: Path, model: Path, rows: list[Example]) -> Path:
     asked = answering.PredictionInputs(task=TASK, max_length=512, answers=())
     loaded = load_model(model, device=CPU, precision="fp32")
     silent = SimpleNamespace(update=lambda *_, **__: None, note=lambda _text: None)
-    predictions = answering.chosen(loaded, asked, rows, progress=silent)
+    predictions = answering.judged(loaded, asked, rows, progress=silent)
     write_predictions(folder / "predictions.holdout.jsonl", predictions)
     return folder

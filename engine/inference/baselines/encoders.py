@@ -42,8 +42,8 @@ def linear(
         seed=seed,
     )
     facts = {
-        "variant": choice.variant,
-        "model": MODELS[choice.variant],
+        "variant": choice.features,
+        "model": MODELS[choice.features],
         "c": choice.c,
         "chosen_by": "validation" if fold.validation else f"{INNER_FOLDS}-fold",
         "macro_f1": {name: round(score, 4) for name, score in choice.scores.items()},

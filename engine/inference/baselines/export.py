@@ -106,8 +106,8 @@ def _write_linear(
     from engine.runtime.encoders.linear import fit_linear  # brings scikit-learn
 
     train = labelled(encoder, inputs.fold.train, task=inputs.task, progress=progress)
-    variant, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
-    fitted = fit_linear(train, variant, c, seed=inputs.seed)
+    features, c = str(inputs.facts["variant"]), float(inputs.facts["c"])
+    fitted = fit_linear(train, features, c, seed=inputs.seed)
     if fitted.tfidf is not None:
         _dump(fitted.tfidf, folder / TFIDF)
     _dump(fitted.classifier, folder / CLASSIFIER)

@@ -35,7 +35,7 @@ def ask_file(
         task,
         [chat.prompt(turns) for turns in question.turns()],
         terminator=chat.terminator,
-        room=task.max_new_tokens or longest + SPARE_TOKENS,
+        max_new_tokens=task.max_new_tokens or longest + SPARE_TOKENS,
         # a file of others is asked as its users ask it: with the special tokens that it names
         adds_special=True,
         distribution=True,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.example import Example
 from engine.inference.baselines.values import BaselinePredictions, Question
-from engine.inference.predict import PredictionInputs, Shot, asked_turns, chosen
+from engine.inference.predict import PredictionInputs, Shot, asked_turns, judged
 from engine.inference.stopwatch import Stopwatch
 from engine.progress import Progress
 from engine.runtime.rendering.windows import WINDOWS
@@ -26,7 +26,7 @@ def ask_model(
     asked, rows, shots = question.asked, question.fold.judged, question.shots
     kept = [_fitting(loaded, asked, row, own) for row, own in zip(rows, shots, strict=True)]
     watch = Stopwatch(kind=loaded.model.device.type)
-    predictions = chosen(loaded, asked, rows, progress=progress, shots=kept)
+    predictions = judged(loaded, asked, rows, progress=progress, shots=kept)
     cut = sum(len(fitting) < len(own) for fitting, own in zip(kept, shots, strict=True))
     facts: dict[str, Any] = {
         "parameters": int(loaded.model.num_parameters()),
@@ -47,8 +47,8 @@ def _fitting(
     window = next((length for length in lengths if isinstance(length, int)), None)
     if not shots or window is None or asked.task.spec.by_likelihood:
         return shots
-    room = window - asked.room(loaded.chat)
+    most = window - asked.max_new_tokens(loaded.chat)
     kept, chat = list(shots), loaded.chat
-    while kept and len(chat.token_ids(chat.prompt(asked_turns(asked.task, row, kept)))) > room:
+    while kept and len(chat.token_ids(chat.prompt(asked_turns(asked.task, row, kept)))) > most:
         kept = kept[1:]
     return kept

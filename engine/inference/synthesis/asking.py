@@ -243,8 +243,8 @@ class RowWriter:
         question = len(task.system.encode(errors="replace")) + written + one
         question += self.judge.shots * (longest + one)
         asked = value.agreement.votes * len(part)
-        room = task.max_new_tokens or answer + SPARE_TOKENS + FRAME
-        return cost + _price(self.judge, question * asked, room * asked)
+        most = task.max_new_tokens or answer + SPARE_TOKENS + FRAME
+        return cost + _price(self.judge, question * asked, most * asked)
 
 
 FRAME: Final = 64

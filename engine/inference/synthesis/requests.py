@@ -61,11 +61,11 @@ def writing_task(recipe: Recipe, train: Sequence[Example]) -> Task:
     """Return the task of writing: an object with the columns of a row, and its answer where that is an object."""
     task = recipe.task
     longest = sorted(len(row.input.encode(errors="replace")) for row in train)
-    room = longest[int(LONG * (len(longest) - 1))]
+    most = longest[int(LONG * (len(longest) - 1))]
     columns = parse_template(task.input).columns
     if writes_answer(task):
         answers = sorted(len(row.target.encode(errors="replace")) for row in train)
-        room += answers[int(LONG * (len(answers) - 1))]
+        most += answers[int(LONG * (len(answers) - 1))]
     return replace(
         task,
         kind="extraction",
@@ -77,7 +77,7 @@ def writing_task(recipe: Recipe, train: Sequence[Example]) -> Task:
         output="text",
         out_of_scope="",
         # no tokenizer makes more tokens than bytes
-        max_new_tokens=room + OBJECT_BYTES * (len(columns) + 1),
+        max_new_tokens=most + OBJECT_BYTES * (len(columns) + 1),
     )
 
 

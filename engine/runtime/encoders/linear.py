@@ -27,9 +27,9 @@ GRIDS: Mapping[str, tuple[float, ...]] = {
     ALONE: (1.0, 3.0, 10.0, 30.0, 100.0),
     BESIDE: (0.1, 0.3, 1.0, 3.0, 10.0),
 }
-"""Values of C that are tried, by variant."""
+"""Values of C that are tried, by features."""
 MODELS: Mapping[str, str] = {ALONE: "logistic regression", BESIDE: "linear SVM"}
-"""By variant, for reports."""
+"""By features, for reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,11 @@ class LabelledTexts:
 class LinearChoice:
     """The model that was chosen, and by what."""
 
-    variant: str
+    features: str
+    """The vectors alone, or beside TF-IDF."""
     c: float
     scores: Mapping[str, float]
-    """Macro-F1 by which the variant was chosen, by variant."""
+    """Macro-F1 by which the features were chosen, by features."""
     answers: np.ndarray
     """For the asked texts, in the form of the labels."""
 
@@ -79,12 +80,12 @@ def linear_answers(
     *,
     folds: Sequence[int],
     seed: int,
-    variants: Sequence[str] = (ALONE, BESIDE),
+    feature_sets: Sequence[str] = (ALONE, BESIDE),
 ) -> LinearChoice:
-    """Return the answers of the better variant, trained on the training rows alone.
+    """Return the answers with the better features, trained on the training rows alone.
 
     C is chosen by cross-validation inside them, `folds` being the fold of each, or -1 for a row that has no part in
-    that choice; the variant by the validation rows, or by the same cross-validation where there are none. Ties go to
+    that choice; the features by the validation rows, or by the same cross-validation where there are none. Ties go to
     the smaller C, and to the encoder alone. StageError G522 when the training rows teach nothing.
     """
     numbers = np.asarray(folds)
@@ -92,59 +93,59 @@ def linear_answers(
     crossing = np.flatnonzero(numbers >= 0)
     scores: dict[str, float] = {}
     chosen: dict[str, float] = {}
-    for variant in variants:
-        crossed = _cross_validated(train.part(crossing), variant, numbers[crossing], seed=seed)
-        chosen[variant] = max(GRIDS[variant], key=lambda c: (crossed[c], -c))
-        scores[variant] = crossed[chosen[variant]]
+    for features in feature_sets:
+        crossed = _cross_validated(train.part(crossing), features, numbers[crossing], seed=seed)
+        chosen[features] = max(GRIDS[features], key=lambda c: (crossed[c], -c))
+        scores[features] = crossed[chosen[features]]
         if validation is not None:
-            found = _answers(train, validation, variant, chosen[variant], seed=seed)
-            scores[variant] = _macro_f1(validation.labels, found)
-    best = max(variants, key=lambda variant: scores[variant])
+            found = _answers(train, validation, features, chosen[features], seed=seed)
+            scores[features] = _macro_f1(validation.labels, found)
+    best = max(feature_sets, key=lambda features: scores[features])
     answers = _answers(train, asked, best, chosen[best], seed=seed)
-    return LinearChoice(variant=best, c=chosen[best], scores=scores, answers=answers)
+    return LinearChoice(features=best, c=chosen[best], scores=scores, answers=answers)
 
 
 def _cross_validated(
-    rows: LabelledTexts, variant: str, folds: np.ndarray, *, seed: int
+    rows: LabelledTexts, features: str, folds: np.ndarray, *, seed: int
 ) -> dict[float, float]:
     """Return macro-F1 over all rows, each judged by what was learned without its fold, by C."""
-    found = {c: np.empty_like(rows.labels) for c in GRIDS[variant]}
+    found = {c: np.empty_like(rows.labels) for c in GRIDS[features]}
     for fold in sorted(set(folds.tolist())):
         learned = rows.part(np.flatnonzero(folds != fold))
         places = np.flatnonzero(folds == fold)
-        tfidf = _tfidf(learned, variant)
+        tfidf = _tfidf(learned, features)
         given, judged = _features(tfidf, learned), _features(tfidf, rows.part(places))
-        for c in GRIDS[variant]:
-            new = partial(_model, variant, c, seed=seed)
+        for c in GRIDS[features]:
+            new = partial(_model, features, c, seed=seed)
             found[c][places] = fit_classifier(new, given, learned.labels).predict(judged)
     return {c: _macro_f1(rows.labels, answers) for c, answers in found.items()}
 
 
 def _answers(
-    train: LabelledTexts, asked: LabelledTexts, variant: str, c: float, *, seed: int
+    train: LabelledTexts, asked: LabelledTexts, features: str, c: float, *, seed: int
 ) -> np.ndarray:
-    fitted = fit_linear(train, variant, c, seed=seed)
+    fitted = fit_linear(train, features, c, seed=seed)
     # scikit-learn refuses to answer nothing
     return fitted.answers(asked) if len(asked.texts) else train.labels[:0]
 
 
-def fit_linear(train: LabelledTexts, variant: str, c: float, *, seed: int) -> FittedLinear:
-    """Fit the linear model of one variant at one C. StageError G522 when the training rows teach nothing."""
-    tfidf = _tfidf(train, variant)
-    new = partial(_model, variant, c, seed=seed)
+def fit_linear(train: LabelledTexts, features: str, c: float, *, seed: int) -> FittedLinear:
+    """Fit the linear model of some features at one C. StageError G522 when the training rows teach nothing."""
+    tfidf = _tfidf(train, features)
+    new = partial(_model, features, c, seed=seed)
     classifier = fit_classifier(new, _features(tfidf, train), train.labels)
     return FittedLinear(tfidf=tfidf, classifier=classifier)
 
 
-def _model(variant: str, c: float, *, seed: int) -> Any:
-    if variant == ALONE:
+def _model(features: str, c: float, *, seed: int) -> Any:
+    if features == ALONE:
         return LogisticRegression(C=c, max_iter=1000)
     return LinearSVC(C=c, max_iter=10_000, random_state=seed)
 
 
-def _tfidf(train: LabelledTexts, variant: str) -> Any | None:
+def _tfidf(train: LabelledTexts, features: str) -> Any | None:
     """Return the weights of words, learned from the training rows; None where the vectors stand alone."""
-    if variant == ALONE:
+    if features == ALONE:
         return None
     try:
         return words_and_characters().fit(train.texts)

@@ -52,7 +52,7 @@ def generate(
         ]
 
     rows = [prompt_ids[index] for index in open_rows]
-    decode(loaded, rows, room=max_new_tokens + 1, step=step, progress=progress)
+    decode(loaded, rows, most=max_new_tokens + 1, step=step, progress=progress)
     return [decoding.result() for decoding in decodings]
 
 

@@ -48,22 +48,22 @@ def decode(
     loaded: LoadedModel,
     rows: Sequence[list[int]],
     *,
-    room: int,
+    most: int,
     step: Step,
     progress: Progress,
 ) -> None:
-    """Feed every row, then what `step` returns for it, until it returns nothing; at most `room` tokens.
+    """Feed every row, then what `step` returns for it, until it returns nothing; at most `most` tokens.
 
     `step` knows rows by their place in `rows`. What a row says does not depend on the rows beside it but
     for rounding.
     """
     if not rows:
         return
-    longest = max(map(len, rows)) + room
+    longest = max(map(len, rows)) + most
     if not wants_single_rows(loaded.model.config, longest):
         # raised by the first pass, before `step` has seen any logits, so no row is decoded twice
         with suppress(UnsupportedModelError):
-            _Packed(loaded, rows, room).run(step, progress)
+            _Packed(loaded, rows, most).run(step, progress)
             return
     for member, row in enumerate(rows):
         _alone(loaded, row, member, step)
@@ -93,9 +93,9 @@ class _InFlight:
 class _Packed:
     """All rows, many of them in flight at a time."""
 
-    def __init__(self, loaded: LoadedModel, rows: Sequence[list[int]], room: int) -> None:
+    def __init__(self, loaded: LoadedModel, rows: Sequence[list[int]], most: int) -> None:
         """Compute the shared start, with the longest row behind it."""
-        self._loaded, self._rows, self._room = loaded, rows, room
+        self._loaded, self._rows, self._most = loaded, rows, most
         self._prefix = common_prefix(rows)
         self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
         longest = self._order[0]
@@ -131,7 +131,7 @@ class _Packed:
 
     def _needs(self, member: int) -> int:
         """Return the slots that a row may come to hold."""
-        return len(self._rows[member]) - self._prefix + self._room
+        return len(self._rows[member]) - self._prefix + self._most
 
     def _admit(self, active: list[_InFlight]) -> None:
         """Let rows join, the longest first, while there is room in the pass and in the store."""

@@ -50,7 +50,7 @@ def sample_texts(
             for sample, token in zip(taken, _drawn(logits, taken), strict=True)
         ]
 
-    decode(loaded, [[first] for _ in seeds], room=most + 1, step=step, progress=progress)
+    decode(loaded, [[first] for _ in seeds], most=most + 1, step=step, progress=progress)
     return samples
 
 

@@ -67,11 +67,11 @@ class Request:
         prompts: Sequence[str],
         *,
         terminator: str,
-        room: int,
+        max_new_tokens: int,
         free: bool = False,
         **others: Any,
     ) -> Self:
-        """Return what asks for an answer of at most `room` tokens, held to the task's form if it has one.
+        """Return what asks for an answer of at most `max_new_tokens` tokens, held to the task's form if it has one.
 
         `free`: for one that nothing holds besides.
         """
@@ -81,8 +81,8 @@ class Request:
             prompts=prompts,
             answers=[prompt.answer_text(task, label) + terminator for label in labels],
             grammar="" if is_label else answer_grammar(task) or "",
-            grammar_tokens=room,
-            max_new_tokens=room if free or not task.spec.is_constrained else 0,
+            grammar_tokens=max_new_tokens,
+            max_new_tokens=max_new_tokens if free or not task.spec.is_constrained else 0,
             terminator=terminator,
             **others,
         )
@@ -226,7 +226,7 @@ def request_for(task: TaskFile, texts: Sequence[str], *, free: bool = False) -> 
         task.task,
         [task.prompt(text) for text in texts],
         terminator=task.terminator,
-        room=task.max_new_tokens,
+        max_new_tokens=task.max_new_tokens,
         free=free,
         distribution=True,
         adds_special=not task.task.spec.has_turns,

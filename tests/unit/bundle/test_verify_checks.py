@@ -11,11 +11,11 @@ import pytest
 
 from engine.bundle.contents import Contents, recipe_of
 from engine.bundle.verify_checks import verify_problems
-from engine.evidence import Metric, Report, VariantResult
+from engine.evidence import FormResult, Metric, Report
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import judge, verdict
-from engine.parity.ladder import Variant, variant_result
+from engine.parity.ladder import ModelForm, form_result
 from support.reports import rich
 
 RECIPE = b"""recipe: v1
@@ -67,15 +67,15 @@ def report_of(answers: dict[str, str]) -> Report:
     """A report whose ladder is made as `verify` makes it: the 16-bit file is below every quantization."""
     report = rich()
     task = contents(report).recipe.task
-    rungs: list[VariantResult] = []
-    below: Variant | None = None
+    rungs: list[FormResult] = []
+    below: ModelForm | None = None
     for name, given in answers.items():
-        chosen = predictions(given)
-        scores = score(chosen, Judging(task=task, confidence=CONFIDENCE, seed=0))
-        variant = Variant(name=name, chosen=chosen, scores=scores)
-        rungs.append(variant_result(variant, below, confidence=CONFIDENCE, checks=()))
+        predicted = predictions(given)
+        scores = score(predicted, Judging(task=task, confidence=CONFIDENCE, seed=0))
+        form = ModelForm(name=name, predictions=predicted, scores=scores)
+        rungs.append(form_result(form, below, confidence=CONFIDENCE, checks=()))
         if name in ("adapter", "merged", "f16"):
-            below = variant
+            below = form
     return replace(report, ladder=tuple(rungs), holdout=rungs[0].scores, quantized=rungs[-1].scores)
 
 

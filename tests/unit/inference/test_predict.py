@@ -70,8 +70,8 @@ def test_both_answers_of_a_pair_are_scored_after_the_same_prompt(
     asked = _asked(recipe, "preference")
     single = _row("is this good?", "it was bad", _pair("it was bad").payload)
 
-    (pair,) = answering.chosen(loaded, asked, [_pair("it was good")], progress=Quiet())
-    (other,) = answering.chosen(loaded, asked, [single], progress=Quiet())
+    (pair,) = answering.judged(loaded, asked, [_pair("it was good")], progress=Quiet())
+    (other,) = answering.judged(loaded, asked, [single], progress=Quiet())
 
     assert pair.nats is not None
     assert pair.rejected_nats == pytest.approx(other.nats, rel=1e-5)
@@ -81,7 +81,7 @@ def test_both_answers_of_a_pair_are_scored_after_the_same_prompt(
 
 def test_an_answer_of_several_turns_is_not_judged_as_one(loaded: Any, recipe: Recipe) -> None:
     with pytest.raises(DataError, match="D426"):
-        answering.chosen(
+        answering.judged(
             loaded, _asked(recipe, "preference"), [_pair("yes", "and?", "no")], progress=Quiet()
         )
 
@@ -89,7 +89,7 @@ def test_an_answer_of_several_turns_is_not_judged_as_one(loaded: Any, recipe: Re
 def test_a_classifier_says_one_of_its_labels(loaded: Any, recipe: Recipe) -> None:
     asked = _asked(recipe, "classification", labels=("good", "bad"))
 
-    (prediction,) = answering.chosen(loaded, asked, [_row("the film", "good")], progress=Quiet())
+    (prediction,) = answering.judged(loaded, asked, [_row("the film", "good")], progress=Quiet())
 
     assert prediction.label in ("good", "bad")
     assert (prediction.label, prediction.group) == (prediction.text, "g")
@@ -126,7 +126,7 @@ def test_only_rows_that_answer_no_label_are_decoded_besides(
     answers = {"the film": "good", "the plot": "not good", "liked": "not bad"}
     taught, rows = _taught(loaded, asked, answers), [_row(text, "good") for text in answers]
     expected = (
-        answering.chosen(taught, asked, rows, progress=Quiet()),
+        answering.judged(taught, asked, rows, progress=Quiet()),
         answering.free(taught, asked, rows, progress=Quiet()),
     )
     decoded: list[str] = []
@@ -138,7 +138,7 @@ def test_only_rows_that_answer_no_label_are_decoded_besides(
 
     monkeypatch.setattr(answering, "free", counted)
 
-    both = answering.chosen_and_free(taught, asked, rows, progress=Quiet())
+    both = answering.judged_and_free(taught, asked, rows, progress=Quiet())
 
     assert both == expected
     assert [one.text for one in both[1]] == [*answers.values()]
@@ -149,7 +149,7 @@ def test_several_labels_come_in_the_order_of_the_task(loaded: Any, recipe: Recip
     asked = _asked(recipe, "multilabel", labels=("good", "bad", "film"))
     rows = [_row(text, "none") for text in ("the film", "the plot was bad")]
 
-    predictions = answering.chosen(loaded, asked, rows, progress=Quiet())
+    predictions = answering.judged(loaded, asked, rows, progress=Quiet())
 
     assert [one.text for one in predictions] == [one.label for one in predictions]
     assert all(0 <= (one.probability or 0) <= 1 for one in predictions)
@@ -159,7 +159,7 @@ def test_an_object_fits_its_schema(loaded: Any, recipe: Recipe) -> None:
     rows = [_row("the film", '{"film":"good"}')]
     asked = _asked(recipe, "extraction", rows, schema=SCHEMA)
 
-    (prediction,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+    (prediction,) = answering.judged(loaded, asked, rows, progress=Quiet())
 
     assert prediction.label is not None
     assert json.loads(prediction.label)["film"] in ("good", "bad")
@@ -169,7 +169,7 @@ def test_an_object_that_is_cut_off_is_no_answer(loaded: Any, recipe: Recipe) -> 
     schema = {"type": "object", "properties": {"film": {"type": "string", "minLength": 90}}}
     asked = _asked(recipe, "extraction", schema={**schema, "required": ["film"]}, max_new_tokens=20)
 
-    (prediction,) = answering.chosen(loaded, asked, [_row("a", "{}")], progress=Quiet())
+    (prediction,) = answering.judged(loaded, asked, [_row("a", "{}")], progress=Quiet())
 
     assert prediction.label is None
 
@@ -178,7 +178,7 @@ def test_free_text_brings_its_references(loaded: Any, recipe: Recipe) -> None:
     rows = [_row("the film", "good", {"references": ["good", "very good"]})]
     asked = _asked(recipe, "generation", rows)
 
-    (prediction,) = answering.chosen(loaded, asked, rows, progress=Quiet())
+    (prediction,) = answering.judged(loaded, asked, rows, progress=Quiet())
 
     assert prediction.references == ("good", "very good")
     assert prediction.label == (prediction.text.strip() or None)
@@ -190,8 +190,8 @@ def test_an_answer_may_be_as_long_as_those_in_training_and_a_little_longer(
     rows = [_row("a", "good"), _row("b", "the film was good")]
     longest = len(loaded.chat.token_ids(f"the film was good{loaded.chat.terminator}"))
 
-    assert _asked(recipe, "generation", rows).room(loaded.chat) == longest + 8
-    assert _asked(recipe, "generation", rows, max_new_tokens=7).room(loaded.chat) == 7
+    assert _asked(recipe, "generation", rows).max_new_tokens(loaded.chat) == longest + 8
+    assert _asked(recipe, "generation", rows, max_new_tokens=7).max_new_tokens(loaded.chat) == 7
 
 
 def test_other_training_answers_are_another_question(recipe: Recipe) -> None:
@@ -220,10 +220,10 @@ def test_each_row_may_have_shots_of_its_own(loaded: Any, recipe: Recipe) -> None
     rows = [_row("the film", "good"), _row("the plot", "bad")]
     own = [[("a film", "good"), ("b", "bad")], []]
 
-    predictions = answering.chosen(loaded, asked, rows, progress=Quiet(), shots=own)
+    predictions = answering.judged(loaded, asked, rows, progress=Quiet(), shots=own)
 
     alone = [
-        answering.chosen(loaded, asked, [row], progress=Quiet(), shots=[shots])[0]
+        answering.judged(loaded, asked, [row], progress=Quiet(), shots=[shots])[0]
         for row, shots in zip(rows, own, strict=True)
     ]
     assert [one.label for one in predictions] == [one.label for one in alone]
@@ -233,7 +233,7 @@ def test_a_chat_is_scored_by_what_training_learns_of_it(loaded: Any, recipe: Rec
     turns = [*TURNS, {"role": "assistant", "content": "not bad"}]
     asked = _asked(recipe, "chat", instruction="")
 
-    (prediction,) = answering.chosen(
+    (prediction,) = answering.judged(
         loaded, asked, [_row("…", "not bad", {"messages": turns})], progress=Quiet()
     )
 
@@ -250,7 +250,7 @@ def test_a_long_document_is_scored_in_the_blocks_of_training(loaded: Any, recipe
     text = "the film was good. " * 40
     asked = replace(_asked(recipe, "text", instruction=""), max_length=64)
 
-    (prediction,) = answering.chosen(loaded, asked, [_row(text, "")], progress=Quiet())
+    (prediction,) = answering.judged(loaded, asked, [_row(text, "")], progress=Quiet())
 
     # How the token that ends a document is written says nothing of the document.
     assert prediction.bytes == len(text.encode())
@@ -259,4 +259,4 @@ def test_a_long_document_is_scored_in_the_blocks_of_training(loaded: Any, recipe
 def test_nobody_is_asked_where_there_are_no_rows(loaded: Any, recipe: Recipe) -> None:
     asked = _asked(recipe, "classification", labels=("good", "bad"))
 
-    assert answering.chosen(loaded, asked, [], progress=Quiet()) == []
+    assert answering.judged(loaded, asked, [], progress=Quiet()) == []

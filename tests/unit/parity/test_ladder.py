@@ -13,12 +13,12 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.parity.ladder import (
     SAMPLE,
-    Variant,
+    ModelForm,
+    form_result,
     parity,
     quantized_shift,
     sample,
     shift_checks,
-    variant_result,
     weight_check,
 )
 from engine.runtime.gguf.tensors import TensorError
@@ -26,8 +26,8 @@ from engine.runtime.gguf.tensors import TensorError
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
 
 
-def variant(name: str, shares: Sequence[float]) -> Variant:
-    chosen = [
+def form(name: str, shares: Sequence[float]) -> ModelForm:
+    answers = [
         Prediction(
             id=f"{at:016x}",
             target="good",
@@ -38,12 +38,12 @@ def variant(name: str, shares: Sequence[float]) -> Variant:
         )
         for at, share in enumerate(shares)
     ]
-    return Variant(name=name, chosen=chosen, scores=SCORES)
+    return ModelForm(name=name, predictions=answers, scores=SCORES)
 
 
 def failed(name: str, shares: Sequence[float], *, precision: str = "fp32") -> list[str]:
-    before = variant("adapter", [0.9, 0.8, 0.7, 0.6])
-    checks = shift_checks(variant(name, shares), before, precision=precision)
+    before = form("adapter", [0.9, 0.8, 0.7, 0.6])
+    checks = shift_checks(form(name, shares), before, precision=precision)
     return [one.name for one in checks if one.status is Status.FAIL]
 
 
@@ -81,17 +81,17 @@ def test_what_is_run_in_sixteen_bits_may_move_more() -> None:
 def test_a_quantized_file_may_move_by_what_its_bits_cost(
     name: str, share: float, status: Status
 ) -> None:
-    (check,) = quantized_shift(variant(name, [share] * 4), variant("f16", [0.9] * 4))
+    (check,) = quantized_shift(form(name, [share] * 4), form("f16", [0.9] * 4))
 
     assert (check.name, check.status) == (f"shift.{name}", status)
 
 
 def test_long_answers_are_measured_by_the_token() -> None:
-    def variant(share: float) -> Variant:
+    def form(share: float) -> ModelForm:
         row = Prediction(id="0" * 16, target="", label="x", text="x" * 400, probability=share)
-        return Variant(name="f16", chosen=[row], scores=SCORES)
+        return ModelForm(name="f16", predictions=[row], scores=SCORES)
 
-    checks = shift_checks(variant(0.50), variant(0.52), precision="fp32")
+    checks = shift_checks(form(0.50), form(0.52), precision="fp32")
 
     assert [one.status for one in checks] == [Status.PASS, Status.PASS]
 
@@ -141,14 +141,14 @@ def test_answers_that_are_written_may_change_where_their_score_does_not(
     recipe = recipe_of(WRITTEN.encode(), "recipe.resolved.yaml")
     judging = Judging(task=recipe.task, confidence=0.95, seed=0)
 
-    def named(name: str, answers: Sequence[str]) -> Variant:
-        chosen = [
+    def named(name: str, answers: Sequence[str]) -> ModelForm:
+        predicted = [
             Prediction(
                 id=f"{at:016x}", target='{"name":"Ann"}', label=one, text=one, probability=None
             )
             for at, one in enumerate(answers)
         ]
-        return Variant(name=name, chosen=chosen, scores=score(chosen, judging))
+        return ModelForm(name=name, predictions=predicted, scores=score(predicted, judging))
 
     right, wrong = '{"name":"Ann"}', '{"name":"Bob"}'
     before = named("adapter", [right] * 50 + [wrong] * 10)
@@ -192,13 +192,13 @@ def test_a_label_that_was_hardly_preferred_may_change(
 ) -> None:
     recipe = recipe_of(LABELLED.encode(), "recipe.resolved.yaml")
     judging = Judging(task=recipe.task, confidence=0.95, seed=0)
-    before = variant("adapter", [0.99] * 9 + [share])
-    after = variant("merged", [0.99] * 9 + [0.49])
-    changed = replace(after.chosen[-1], label="bad")
-    after = replace(after, chosen=[*after.chosen[:-1], changed])
+    before = form("adapter", [0.99] * 9 + [share])
+    after = form("merged", [0.99] * 9 + [0.49])
+    changed = replace(after.predictions[-1], label="bad")
+    after = replace(after, predictions=[*after.predictions[:-1], changed])
 
     check = parity(after, before, recipe, judging, precision=precision)
-    rung = variant_result(after, before, confidence=0.95, checks=[check], precision=precision)
+    rung = form_result(after, before, confidence=0.95, checks=[check], precision=precision)
 
     assert check.got == pytest.approx(got)
     assert (len(rung.flips), rung.ties) == (1, ties)

@@ -12,7 +12,7 @@ import pytest
 from gguf import GGUFReader
 
 from engine.data.examples.example import Example, write_examples
-from engine.evidence import ExportedFile, Scores, VariantResult, Verdict
+from engine.evidence import ExportedFile, FormResult, Scores, Verdict
 from engine.files.typed_json import from_json
 from engine.parity import ladder as rungs
 from engine.parity.files import leaving
@@ -176,8 +176,8 @@ def _refused(result: dict[str, Any]) -> dict[str, str]:
     return {check.name: check.note for check in checks if check.status == "fail"}
 
 
-def _rungs(result: dict[str, Any]) -> list[VariantResult]:
-    return [from_json(VariantResult, rung) for rung in result["ladder"]]
+def _rungs(result: dict[str, Any]) -> list[FormResult]:
+    return [from_json(FormResult, rung) for rung in result["ladder"]]
 
 
 def _plain(bench: Bench) -> None:
@@ -290,7 +290,7 @@ def test_a_damaged_tensor_is_refused_at_the_file_it_is_in(bench: Bench) -> None:
 
     refused = _refused(result)
     assert "`blk.1.ffn_down.weight`" in refused["weights"]
-    ladder = [from_json(VariantResult, rung) for rung in result["ladder"]]
+    ladder = [from_json(FormResult, rung) for rung in result["ladder"]]
     assert [rung.name for rung in ladder if rung.verdict and rung.verdict.status == "fail"] == [
         "Q8_0"
     ]

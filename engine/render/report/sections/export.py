@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.evidence import Check, ExportedFile, Flip, Metric, Report, Status, VariantResult
+from engine.evidence import Check, ExportedFile, Flip, FormResult, Metric, Report, Status
 from engine.recipe.metrics import OF_FILES
 from engine.recipe.model import GRAPH_FORMATS
 from engine.render import blocks
@@ -130,7 +130,7 @@ def _ladder(report: Report, metric: str) -> list[blocks.Block]:
     return [heading, blocks.Paragraph(_LADDER, "lead"), shown, *shift, *_deltas(report)]
 
 
-def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.Row:
+def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
     """The numbers of a rung; its note is why it was refused, and more than what it was compared with."""
     rung = ladder[at]
     is_plain = rung.note in ("", f"compared with {_before(ladder, at)}")
@@ -151,14 +151,14 @@ def _rung_row(ladder: Sequence[VariantResult], at: int, metric: str) -> blocks.R
     return blocks.Row(cells=cells, note="; ".join(notes))
 
 
-def sample_text(rung: VariantResult) -> str:
+def sample_text(rung: FormResult) -> str:
     """`asked a sample, 64 of 300 rows`; empty for a form that was asked all rows."""
     if rung.sampled_of is None:
         return ""
     return f"asked a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
 
 
-def _changed(rung: VariantResult) -> str:
+def _changed(rung: FormResult) -> str:
     """`19, 17 ties`."""
     return count(len(rung.flips)) + (f", {count(rung.ties)} ties" if rung.ties else "")
 
@@ -169,7 +169,7 @@ def _agreement(same: Metric | None) -> str:
     return f"{count(round(same.value * same.n))} of {count(same.n)} ({percent(same.value)})"
 
 
-def _shift(rung: VariantResult) -> str:
+def _shift(rung: FormResult) -> str:
     """`0.012, at most 0.31`."""
     if rung.mean_shift is None:
         return DASH
@@ -178,7 +178,7 @@ def _shift(rung: VariantResult) -> str:
     return f"{amount(rung.mean_shift, decimals=4)}{at_most}"
 
 
-def _token_parity(rung: VariantResult) -> str:
+def _token_parity(rung: FormResult) -> str:
     """`300 of 300 the same`: prompts read as the same tokens, where fewest are; a dash where not compared."""
     checks = [check for check in checks_of(rung.verdict) if check.kind == "token_parity"]
     shares = [(check.got * check.n, check.n) for check in checks if check.got is not None]
@@ -188,7 +188,7 @@ def _token_parity(rung: VariantResult) -> str:
     return f"{count(round(same))} of {count(of)} the same"
 
 
-def rung_answer(rung: VariantResult) -> str:
+def rung_answer(rung: FormResult) -> str:
     """Whether this form was taken: `kept`, `refused`, …; `not gated` where nothing was asked of it."""
     if rung.verdict is None:
         return "not gated"
@@ -201,12 +201,12 @@ def rung_answer(rung: VariantResult) -> str:
     }[rung.verdict.status]
 
 
-def broken_checks(rung: VariantResult) -> list[Check]:
+def broken_checks(rung: FormResult) -> list[Check]:
     """The checks of a rung that do not hold."""
     return [check for check in checks_of(rung.verdict) if is_open(check)]
 
 
-def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
+def ladder_summary(ladder: Sequence[FormResult], metric: str) -> str:
     """The main metric from rung to rung: `adapter 0.896 · merged 0.896 · f16 0.896 · Q4_K_M 0.893`."""
     # the score of a sample is not comparable with theirs
     whole = (rung for rung in ladder if rung.sampled_of is None)
@@ -216,7 +216,7 @@ def ladder_summary(ladder: Sequence[VariantResult], metric: str) -> str:
     )
 
 
-def _before(ladder: Sequence[VariantResult], at: int) -> str:
+def _before(ladder: Sequence[FormResult], at: int) -> str:
     """The form that this one was compared with: the last before it that should lose nothing and was asked all rows."""
     # a graph leaves by itself: what follows is not made of it
     before = (

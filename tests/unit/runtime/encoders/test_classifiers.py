@@ -51,18 +51,18 @@ def test_the_linear_model_learns_one_label_or_several(encoder: Encoder) -> None:
 
     assert (one.answers == RIGHT).mean() > 0.9
     assert (many.answers == columns(RIGHT)).mean() > 0.9
-    assert one.c in GRIDS[one.variant]
+    assert one.c in GRIDS[one.features]
     assert set(one.scores) == {ALONE, BESIDE}
 
 
-def test_the_variant_is_the_one_that_the_validation_rows_favour(encoder: Encoder) -> None:
+def test_the_features_are_those_that_the_validation_rows_favour(encoder: Encoder) -> None:
     train, judged = labelled(encoder, TRAIN, LABELS), labelled(encoder, JUDGED, RIGHT)
     noise = np.random.default_rng(3).normal(size=(90, 32)).astype(np.float32)
     blind = LabelledTexts(texts=train.texts, vectors=noise[:60], labels=LABELS)
     validation = LabelledTexts(texts=judged.texts, vectors=noise[60:], labels=RIGHT)
     found = linear_answers(blind, validation, validation, folds=FOLDS, seed=7)
 
-    assert found.variant == BESIDE
+    assert found.features == BESIDE
     assert found.scores[BESIDE] > found.scores[ALONE]
 
 
@@ -72,7 +72,7 @@ def test_the_asked_rows_decide_nothing(encoder: Encoder) -> None:
     found = linear_answers(train, None, judged, folds=FOLDS, seed=7)
     again = linear_answers(train, None, labelled(encoder, JUDGED, wrong), folds=FOLDS, seed=7)
 
-    assert (found.variant, found.c, found.scores) == (again.variant, again.c, again.scores)
+    assert (found.features, found.c, found.scores) == (again.features, again.c, again.scores)
     assert found.answers.tolist() == again.answers.tolist()
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.backends import load_backend
 from engine.cli.compute_lines import compute_facts, compute_lines
 from engine.cli.confinement import add_unconfined
@@ -211,24 +211,24 @@ def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[Plan
     """One row a stage; what a stored answer already stops is skipped."""
     rows: list[PlanRow] = []
     known: dict[str, Artifact] = {}
-    stop: flow.Stop | None = None
+    stop: results.Stop | None = None
     for stage in plan.stages:
         rows.append(_row(stage, plan, stop, _cost(stage, plan, found, counted)))
         if stage.reused is not None and stop is None:
             known[stage.name] = stage.reused
-            stop = flow.after(stage.name, known, plan.recipe)
+            stop = results.after(stage.name, known, plan.recipe)
         if stage.name == "data" and not plan.recipe.task.spec.is_measured:
             stop = _unmeasured(plan.recipe.task.kind)
     return rows
 
 
-def _unmeasured(kind: str) -> flow.Stop:
+def _unmeasured(kind: str) -> results.Stop:
     """What `recipe run` would refuse (R249): only the data stage can run."""
     why = f"{kind} is not evaluated yet: run it with --until data"
-    return flow.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
+    return results.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
 
 
-def _row(stage: PlannedStage, plan: Plan, stop: flow.Stop | None, cost: str) -> PlanRow:
+def _row(stage: PlannedStage, plan: Plan, stop: results.Stop | None, cost: str) -> PlanRow:
     if stop is not None:
         return PlanRow(stage=stage.name, state="skip", why=stop.why)
     if stage.reused is not None:
@@ -296,7 +296,7 @@ def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
 def _split_lines(plan: Plan) -> tuple[str, ...]:
     """Splits that the checks of the data stage made smaller, once it has run."""
     data = plan.stage("data").reused
-    return split_lines(flow.data_summary(data)) if data else ()
+    return split_lines(results.data_summary(data)) if data else ()
 
 
 def _trained(plan: Plan, counted: TrainedRows | None) -> str:
@@ -309,7 +309,7 @@ def _sizes(plan: Plan) -> str:
     train, validation = sizes_in_rows(splits.train, splits.validation)
     named = {"train": train, "validation": validation, "holdout": splits.holdout}
     if data := plan.stage("data").reused:
-        named = {one.name: one.rows for one in flow.data_summary(data).splits}
+        named = {one.name: one.rows for one in results.data_summary(data).splits}
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:

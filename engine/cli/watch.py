@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.evidence import (
     ExportedFile,
     FormResult,
@@ -85,7 +85,7 @@ class Console:
             text += f"\nreused: {record.reason}"
         self._write(record.stage, text, record.seconds)
         if found and record.stage in JUDGES:
-            checks = flow.verdict(artifacts, record.stage)
+            checks = results.verdict(artifacts, record.stage)
             colour, width = has_colour(self._stream), columns(self._stream)
             self._stream.write(check_lines(checks, colour=colour, width=width))
             self._stream.flush()
@@ -107,50 +107,50 @@ class Console:
 
 
 def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
-    summary = flow.data_summary(artifacts["data"])
+    summary = results.data_summary(artifacts["data"])
     sizes = " / ".join(f"{split.rows} {split.name}" for split in summary.splits)
     warned = [f.message for f in summary.findings if f.action == "warn" and f.count]
     return "\n".join([data_line(summary), sizes, *warned])
 
 
 def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
-    results = flow.baselines(artifacts, recipe)
-    shown = baseline_lines(results, metric=_main(recipe)) if results else "none asked for"
-    hints = flow.curves({"baseline": artifacts["baseline"]})
-    absent = flow.left_out(artifacts)
+    baselines = results.baselines(artifacts, recipe)
+    shown = baseline_lines(baselines, metric=_main(recipe)) if baselines else "none asked for"
+    hints = results.curves({"baseline": artifacts["baseline"]})
+    absent = results.left_out(artifacts)
     return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=_main(recipe))])
 
 
 def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.teacher(artifacts)
+    found = results.teacher(artifacts)
     if found is None:
         return ""
-    results = flow.baselines({"teach": artifacts["teach"]}, recipe)
-    beside = [baseline_lines(results, metric=_main(recipe))] if results else []
+    baselines = results.baselines({"teach": artifacts["teach"]}, recipe)
+    beside = [baseline_lines(baselines, metric=_main(recipe))] if baselines else []
     return "\n".join([teacher_line(found), *beside])
 
 
 def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.synthetic(artifacts)
+    found = results.synthetic(artifacts)
     if found is None:
         return ""
-    results = flow.baselines({"synthesize": artifacts["synthesize"]}, recipe)
-    beside = [baseline_lines(results, metric=_main(recipe))] if results else []
+    baselines = results.baselines({"synthesize": artifacts["synthesize"]}, recipe)
+    beside = [baseline_lines(baselines, metric=_main(recipe))] if baselines else []
     return "\n".join([*synthetic_lines(found), *beside])
 
 
 def _replay(artifacts: Artifacts, _: Recipe) -> str:
-    found = flow.replay(artifacts)
+    found = results.replay(artifacts)
     return replay_line(found) if found else ""
 
 
 def _soft_targets(artifacts: Artifacts, _: Recipe) -> str:
-    found = flow.soft_targets(artifacts)
+    found = results.soft_targets(artifacts)
     return "" if found is None else soft_line(found)
 
 
 def _answers_only(artifacts: Artifacts, _: Recipe) -> str:
-    found = flow.soft_against_answers(artifacts)
+    found = results.soft_against_answers(artifacts)
     return "" if found is None else "\n".join(map(against_answers_line, found.comparisons))
 
 
@@ -160,30 +160,32 @@ def _main(recipe: Recipe) -> str:
 
 
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
-    keys = len(flow.read_json(artifacts["compile"], "provenance.json"))
+    keys = len(results.read_json(artifacts["compile"], "provenance.json"))
     return f"{recipe.backend.name} config of {keys} keys, each traced to the recipe"
 
 
 def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = flow.read_json(artifacts["train"], "training.json")
+    found = results.read_json(artifacts["train"], "training.json")
     return training_line(from_json(TrainingSummary, found))
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
     metric = _main(recipe)
-    values = {rows: find_metric(scores, metric) for rows, scores in flow.scores(artifacts).items()}
+    values = {
+        rows: find_metric(scores, metric) for rows, scores in results.scores(artifacts).items()
+    }
     parts = [f"{rows} {value_of(metric, value.value)}" for rows, value in values.items() if value]
     return f"{prose_name(metric)}: {' · '.join(parts)}"
 
 
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
-    curves = flow.curves({"resample": artifacts["resample"]})
-    folds = flow.folds(artifacts, recipe)
+    curves = results.curves({"resample": artifacts["resample"]})
+    folds = results.folds(artifacts, recipe)
     return "\n".join(learning_lines(curves, folds=folds, metric=_main(recipe)))
 
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = flow.forgetting(artifacts)
+    found = results.forgetting(artifacts)
     if found is None:
         return ""
     lines = [probe_line(found.overall, found)]
@@ -191,38 +193,38 @@ def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _drift(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = flow.drift(artifacts)
+    found = results.drift(artifacts)
     return "" if found is None else "\n".join(map(drift_line, found.scores))
 
 
 def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
-    found = flow.sweep(artifacts)
+    found = results.sweep(artifacts)
     return "" if found is None else "\n".join(sweep_lines(found))
 
 
 def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.seeds(artifacts)
+    found = results.seeds(artifacts)
     return "" if found is None else seeds_line(found, _main(recipe))
 
 
 def _verdict(artifacts: Artifacts, stage: str) -> str:
-    answer = flow.verdict(artifacts, stage)
+    answer = results.verdict(artifacts, stage)
     passed = sum(check.status is Status.PASS for check in answer.checks)
     return f"{answer.status.value}: {passed} of {len(answer.checks)} checks hold"
 
 
 def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
-    facts = flow.read_json(artifacts["merge"], "merge.json")
+    facts = results.read_json(artifacts["merge"], "merge.json")
     return f"{facts['changed']} of {facts['total']} tensors changed"
 
 
 def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
-    files = from_json(list[ExportedFile], flow.read_json(artifacts["quantize"], "export.json"))
+    files = from_json(list[ExportedFile], results.read_json(artifacts["quantize"], "export.json"))
     return file_line(files) or ", ".join(file.name for file in files)
 
 
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
-    found = flow.read_json(artifacts["verify"], "verify.json")
+    found = results.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
     shown = ladder_lines(ladder, metric=_main(recipe)) or _exported_scores(found, recipe)
     return "\n".join(filter(None, [shown, _verdict(artifacts, "verify")]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.stage import training_text
 from engine.data.examples.example import iter_examples
 from engine.data_view.rows import (
@@ -276,7 +276,7 @@ def _read(state: RunState) -> _Found:
     data, holdout = state.artifacts["data"], state.artifacts["holdout"]
     files = {split: data.file(f"{split}.jsonl") for split in SEEN}
     return _Found(
-        summary=flow.data_summary(data),
+        summary=results.data_summary(data),
         files={**files, "holdout": holdout.file("holdout.jsonl")},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.backends.usage import Usage
 from engine.estimate import measured
 from engine.estimate.known import measurement
@@ -93,7 +93,7 @@ class CostTracker:
         summary = read_json(artifacts["train"].file("training.json"))
         if usage is None or not usage.steps.count or summary["resumed_from_step"] is not None:
             return
-        data = flow.trained_data(artifacts) or artifacts["data"]
+        data = results.trained_data(artifacts) or artifacts["data"]
         rendered = rendered_key(recipe, data.key, self.inputs.base_model)
         work = measured.work_of(
             recipe,

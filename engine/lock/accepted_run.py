@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.results import READ, read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.environment import EXTRAS, Device
@@ -50,9 +50,9 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
     data, train = artifacts["data"], artifacts["train"]
     read, basis = facts_of_data(data), read_basis(train)
     training = read_json(train, "training.json")
-    seeds = flow.seeds(artifacts)
+    seeds = results.seeds(artifacts)
     return Accepted(
-        recipe=recipe_facts(recipe, trained=flow.trained(recipe, artifacts)),
+        recipe=recipe_facts(recipe, trained=results.trained(recipe, artifacts)),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         sources=tuple(read["sources"]),
         rows=int(read["rows"]),
@@ -84,7 +84,7 @@ def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepte
 
 def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
     """Return what a run says of its teacher; None without one, or before it has answered."""
-    found, rows = flow.teacher(artifacts), artifacts.get(TRAINING_ROWS)
+    found, rows = results.teacher(artifacts), artifacts.get(TRAINING_ROWS)
     if recipe.teacher is None or found is None or rows is None:
         return None
     made = artifacts["teach"]
@@ -104,7 +104,7 @@ def teacher_facts(recipe: Recipe, artifacts: Artifacts) -> TeacherFacts | None:
 
 def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | None:
     """Return what a run says of its synthetic rows; None without them, or before they are written."""
-    found, rows = flow.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
+    found, rows = results.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
     value = recipe.data.synthesize
     if value is None or found is None or rows is None:
         return None
@@ -119,7 +119,7 @@ def synthetic_facts(recipe: Recipe, artifacts: Artifacts) -> SyntheticFacts | No
 
 def replay_facts(artifacts: Artifacts) -> ReplayFacts | None:
     """Return what a run says of text that it replayed; None without it, or before it is there."""
-    found, rows = flow.replay(artifacts), artifacts.get(REPLAYED_ROWS)
+    found, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
     if found is None or rows is None:
         return None
     made = artifacts["replay"]
@@ -199,7 +199,7 @@ def config_digest(artifacts: Artifacts) -> str:
 
 def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
     """Return what was measured on the holdout before any merge, by name."""
-    found = flow.scores(artifacts)
+    found = results.scores(artifacts)
     return named_metrics(found["holdout"], free=found.get("free"))
 
 
@@ -227,7 +227,7 @@ def model_digests(artifacts: Artifacts) -> dict[str, dict[str, str]]:
 def verdicts(artifacts: Artifacts) -> dict[str, str]:
     """Return what `gate` and `verify` have decided so far."""
     judges = [name for name in ("gate", "verify") if name in artifacts]
-    return {name: flow.verdict(artifacts, name).status.value for name in judges}
+    return {name: results.verdict(artifacts, name).status.value for name in judges}
 
 
 def holdout_answers(artifacts: Artifacts) -> list[Prediction]:

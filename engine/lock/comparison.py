@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.evidence import FactComparison
@@ -67,7 +67,7 @@ def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fact
             yield _fact(NUMBERS, f"revision of {name}", revision, None)
     if "compile" in now:
         yield _digest("config", "backend config", locked.config, accepted_run.config_digest(now))
-    method = flow.trained(recipe, now).method
+    method = results.trained(recipe, now).method
     yield _fact("config", "method.seed", locked.recipe["seed"], method.seed)
     for name, status in accepted_run.verdicts(now).items():
         yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), status)
@@ -310,7 +310,7 @@ def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactCom
         for facts in unasked:
             yield _fact(NUMBERS, f"seed {facts['seed']}", _listed(facts), UNREPEATED)
         return
-    found = flow.seeds(now)
+    found = results.seeds(now)
     further = {seed["seed"]: seed for seed in accepted_run.further_seeds(found, recipe)}
     before = {seed["seed"]: seed for seed in locked.seeds}
     for number, facts in before.items():

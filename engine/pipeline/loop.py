@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.readable import is_readable
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.compute.ranks import ONE, Ranks
@@ -54,7 +54,7 @@ class RunState:
     records: list[StageRecord] = field(default_factory=list)
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     payloads: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    stop: flow.Stop | None = None
+    stop: results.Stop | None = None
     """Why the stages that follow are skipped."""
     error: EngineError | None = None
     ranks: Ranks = ONE
@@ -130,16 +130,16 @@ def _run_all(state: RunState, options: RunOptions, watcher: Watcher) -> None:
         else:
             record = _record(planned, StageStatus.SKIPPED, reason=state.stop.why)
         state.records.append(record)
-        state.trained = flow.trained(recipe, state.artifacts)
+        state.trained = results.trained(recipe, state.artifacts)
         if state.stop is None:
-            state.stop = flow.after(name, state.artifacts, recipe) or _until(name, options)
+            state.stop = results.after(name, state.artifacts, recipe) or _until(name, options)
         watcher.ended(record, state.artifacts, state.trained)
 
 
 def refuse_interrupted(state: RunState) -> None:
     """Raise `Interrupted` again, where a walk that leaves no record of its own was asked to end."""
     interrupts.raise_pending()
-    if state.stop is not None and state.stop.outcome == flow.INTERRUPTED:
+    if state.stop is not None and state.stop.outcome == results.INTERRUPTED:
         raise KeyboardInterrupt
 
 
@@ -149,9 +149,9 @@ def _due(options: RunOptions, state: RunState) -> tuple[str, ...]:
     return tuple(name for name in options.force if name not in done)
 
 
-def _until(name: str, options: RunOptions) -> flow.Stop | None:
+def _until(name: str, options: RunOptions) -> results.Stop | None:
     if options.until == name:
-        return flow.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
+        return results.Stop(outcome="stopped", code=ExitCode.ACCEPTED, why=f"--until {name}")
     return None
 
 
@@ -178,7 +178,7 @@ def _attempt(
             _take(planned, artifact, state)
     # before the other errors: a run that was asked to end did not fail
     except KeyboardInterrupt as asked:
-        state.stop = flow.interrupted(planned.name, interrupts.number_of(asked))
+        state.stop = results.interrupted(planned.name, interrupts.number_of(asked))
         return _record(planned, StageStatus.INTERRUPTED, since=started)
     except BaseException as error:
         known = as_engine_error(error, store.root)
@@ -188,10 +188,10 @@ def _attempt(
         if isinstance(error, DamagedError):
             store.set_aside(error.artifact.key)
         state.error = known
-        state.stop = flow.failed(planned.name, state.error.exit_code)
+        state.stop = results.failed(planned.name, state.error.exit_code)
         problems = tuple(problem.headline() for problem in state.error.problems)
         return _record(planned, StageStatus.FAILED, since=started, problems=problems)
-    if planned.name == "train" and (left := flow.swept_weights(state.artifacts, store.root)):
+    if planned.name == "train" and (left := results.swept_weights(state.artifacts, store.root)):
         discard(left)  # the model was trained before the sweep was
     # another run may have built it while this one waited for it: nothing was decided here then
     # and of two machines that share a store, the other may have been first
@@ -204,7 +204,7 @@ def _require_passed(name: str, state: RunState) -> None:
     """Hold the loop to `AFTER`: what must have passed is there, and its answer lets the run go on."""
     for before in after_of(name):
         passed = before in state.artifacts
-        if not passed or flow.after(before, state.artifacts, state.recipe) is not None:
+        if not passed or results.after(before, state.artifacts, state.recipe) is not None:
             # A refusal stops the loop before this: whoever changes that must not merge a refused model.
             raise AssertionError(f"{name} before {before} has passed")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.readable import is_readable
 from engine.artifacts.results import data_summary
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINED_ON, TRAINING_ROWS
@@ -196,9 +196,9 @@ def plan_run(
             planner.stages[name] = planner.planned(name)
         if name == SWEEP:
             made = None if name in force else planner.stages[name].reused
-            trained = flow.trained(recipe, {SWEEP: made}) if made else None
+            trained = results.trained(recipe, {SWEEP: made}) if made else None
             planner.recipe = trained or recipe
-            takes_swept = not made or flow.swept_weights({SWEEP: made}, store.root) is not None
+            takes_swept = not made or results.swept_weights({SWEEP: made}, store.root) is not None
         if name == until:
             break
     return Plan(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.results import read_json
 from engine.environment import Device, tool_versions
 from engine.evidence import (
@@ -65,7 +65,7 @@ class ReportInputs:
 def assemble(facts: ReportInputs) -> Report:
     """The report of a run; parts whose stage left nothing are None or empty."""
     state, recipe, artifacts = facts.state, facts.state.trained, facts.state.artifacts
-    scores, folds = flow.scores(artifacts), flow.folds(artifacts, recipe)
+    scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     diagnosis = diagnosed(artifacts, recipe)
     return Report(
@@ -88,17 +88,17 @@ def assemble(facts: ReportInputs) -> Report:
         if recipe.sweep and "sweep" not in artifacts
         else describe_method(recipe),
         stages=tuple(state.records),
-        data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
-        baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        training=flow.read_as(TrainingSummary, artifacts, "train", "training.json"),
-        start=flow.start(artifacts),
+        data=results.read_as(DataSummary, artifacts, "data", "summary.json"),
+        baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
+        training=results.read_as(TrainingSummary, artifacts, "train", "training.json"),
+        start=results.start(artifacts),
         # With folds each row is held out once, which are more rows than those of the first.
-        holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
+        holdout=results.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),
         train_scores=scores.get("train"),
         validation_scores=scores.get("validation"),
-        gate=flow.verdict(artifacts, "gate") if "gate" in artifacts else None,
-        verify=flow.verdict(artifacts, "verify") if "verify" in artifacts else None,
+        gate=results.verdict(artifacts, "gate") if "gate" in artifacts else None,
+        verify=results.verdict(artifacts, "verify") if "verify" in artifacts else None,
         quantized=(
             from_json(Scores, found)
             if (found := verification.get("scores", {}).get("quantized"))
@@ -116,51 +116,51 @@ def assemble(facts: ReportInputs) -> Report:
         environment=_environment(state.inputs.device),
         notes=(
             *facts.notes,
-            *flow.left_out(artifacts),
+            *results.left_out(artifacts),
             *_fold_notes(folds, recipe),
             *_reuse_notes(state.records),
         ),
-        learning_curves=flow.curves(artifacts),
+        learning_curves=results.curves(artifacts),
         folds=folds,
-        comparisons=flow.comparisons(artifacts),
+        comparisons=results.comparisons(artifacts),
         power=_power(facts),
-        forgetting=flow.forgetting(artifacts),
-        drift=flow.drift(artifacts),
-        calibrated=flow.calibrated(artifacts),
-        checkpoints=flow.checkpoints(artifacts),
+        forgetting=results.forgetting(artifacts),
+        drift=results.drift(artifacts),
+        calibrated=results.calibrated(artifacts),
+        checkpoints=results.checkpoints(artifacts),
         waivers=tuple(Waived(what=one.what, why=one.why) for one in recipe.waivers),
-        sweep=flow.sweep(artifacts),
-        teacher=flow.teacher(artifacts),
-        against_teacher=flow.against_teacher(artifacts),
-        synthetic=flow.synthetic(artifacts),
-        without_synthetic=flow.without_synthetic(artifacts),
-        replay=flow.replay(artifacts),
-        soft_targets=flow.soft_targets(artifacts),
-        soft_against_answers=flow.soft_against_answers(artifacts),
-        seeds=flow.seeds(artifacts),
+        sweep=results.sweep(artifacts),
+        teacher=results.teacher(artifacts),
+        against_teacher=results.against_teacher(artifacts),
+        synthetic=results.synthetic(artifacts),
+        without_synthetic=results.without_synthetic(artifacts),
+        replay=results.replay(artifacts),
+        soft_targets=results.soft_targets(artifacts),
+        soft_against_answers=results.soft_against_answers(artifacts),
+        seeds=results.seeds(artifacts),
         diagnosis=diagnosis,
     )
 
 
-def diagnosed(artifacts: flow.Artifacts, recipe: Recipe) -> Diagnosis | None:
+def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
     """What is wrong with the training, if anything; None before the model was judged. `recipe` has its method."""
-    training = flow.read_as(TrainingSummary, artifacts, "train", "training.json")
+    training = results.read_as(TrainingSummary, artifacts, "train", "training.json")
     if training is None or "evaluate" not in artifacts:
         return None
     from engine.metrics.diagnosis import diagnose  # only after a training
     from engine.metrics.trained_case import TrainedEvidence
 
-    scores = flow.scores(artifacts)
+    scores = results.scores(artifacts)
     evidence = TrainedEvidence(
         training=training,
         train=scores.get("train"),
         validation=scores.get("validation"),
         # With folds each row is held out once, which are more rows than those of the first.
-        holdout=flow.folds(artifacts, recipe) or scores.get("holdout"),
+        holdout=results.folds(artifacts, recipe) or scores.get("holdout"),
         free=scores.get("free"),
-        checkpoints=flow.checkpoints(artifacts),
-        baselines=flow.baselines(artifacts, recipe) if "baseline" in artifacts else (),
-        data=flow.read_as(DataSummary, artifacts, "data", "summary.json"),
+        checkpoints=results.checkpoints(artifacts),
+        baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
+        data=results.read_as(DataSummary, artifacts, "data", "summary.json"),
     )
     return diagnose(recipe, evidence)
 
@@ -261,9 +261,9 @@ def _summary(facts: ReportInputs) -> str:
         "baseline_passes": f"no training needed: {why}",
         "failed": f"the run could not finish: {why}",
         "interrupted": f"the run was interrupted: {why}",
-        flow.TEACHER_NO_BETTER: f"nothing was trained: {why}",
-        flow.NOT_REVIEWED: f"nothing was trained: {why}",
-        flow.NOTHING_ADDED: f"nothing was trained: {why}",
+        results.TEACHER_NO_BETTER: f"nothing was trained: {why}",
+        results.NOT_REVIEWED: f"nothing was trained: {why}",
+        results.NOTHING_ADDED: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
     }[facts.state.outcome]
 
@@ -283,7 +283,11 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
             *_exports(facts),
             f"to train all the same: set stop_if_baseline_passes: false in {shown}",
         )
-    if facts.state.outcome in (flow.TEACHER_NO_BETTER, flow.NOT_REVIEWED, flow.NOTHING_ADDED):
+    if facts.state.outcome in (
+        results.TEACHER_NO_BETTER,
+        results.NOT_REVIEWED,
+        results.NOTHING_ADDED,
+    ):
         return _steps_before_training(facts)
     return (f"recipe plan {shown}",)
 
@@ -291,13 +295,13 @@ def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, 
 def _steps_before_training(facts: ReportInputs) -> tuple[str, ...]:
     """What has to be done before rows that a model has answered or written are trained on."""
     shown = facts.recipe_file
-    if facts.state.outcome == flow.TEACHER_NO_BETTER:
+    if facts.state.outcome == results.TEACHER_NO_BETTER:
         return (
             "name a better teacher, or train without one",
             f"to ask it all the same: set teacher.stop_if_teacher_is_no_better: false in {shown}",
         )
-    found = flow.synthetic(facts.state.artifacts)
-    if facts.state.outcome == flow.NOTHING_ADDED:
+    found = results.synthetic(facts.state.artifacts)
+    if facts.state.outcome == results.NOTHING_ADDED:
         if found is not None and not found.kept:
             return (
                 f"recipe synthetic {shown} --refused",
@@ -318,7 +322,7 @@ def _exports(facts: ReportInputs) -> tuple[str, ...]:
     """The commands that export the baselines which pass."""
     recipe, shown = facts.state.trained, facts.recipe_file
     kinds = {one.name: one.kind for one in recipe.baselines}
-    passing = [one.name for one in flow.baselines(facts.state.artifacts, recipe) if one.passes]
+    passing = [one.name for one in results.baselines(facts.state.artifacts, recipe) if one.passes]
     return tuple(
         f"recipe export baseline {shown} --baseline {name}"
         for name in passing
@@ -336,12 +340,12 @@ def _advice(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]
     from engine.metrics.advice import Beside, what_would_help  # only after a refusal
 
     recipe, artifacts = facts.state.trained, facts.state.artifacts
-    scores = flow.scores(artifacts)
-    gate = flow.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
-    judged = flow.folds(artifacts, recipe) or scores["holdout"]
+    scores = results.scores(artifacts)
+    gate = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    judged = results.folds(artifacts, recipe) or scores["holdout"]
     beside = Beside(
-        curves=flow.curves(artifacts),
-        comparisons=flow.comparisons(artifacts),
+        curves=results.curves(artifacts),
+        comparisons=results.comparisons(artifacts),
         power=_power(facts),
         learned_from=scores.get("train"),
         diagnosis=diagnosis,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.environment import detect_device, tool_versions
 from engine.errors import RecipeError
 from engine.evidence import Challenge, StageRecord, StageStatus, to_json
@@ -180,7 +180,7 @@ def _require_pin(ref: Reference, recipe: Recipe) -> None:
 
 def _require_same_rows(accepted: AcceptedModel, state: RunState) -> None:
     """RecipeError R009 unless the newer model answered the very rows of the accepted model."""
-    summary = flow.read_json(state.artifacts["data"], "summary.json")
+    summary = results.read_json(state.artifacts["data"], "summary.json")
     digests = {split["name"]: split["digest"] for split in summary["splits"]}
     if digests.get("holdout") != accepted.holdout[0]:
         raise RecipeError.one(
@@ -278,11 +278,11 @@ def costs(
     """Yield what the newer model takes, beside what the accepted model took where its `report` says so."""
     old = report.get("training") or {}
     if trained:
-        training = flow.read_json(state.artifacts["train"], "training.json")
+        training = results.read_json(state.artifacts["train"], "training.json")
         yield f"{millions(training['total_parameters'])} parameters{_before(old, 'total_parameters')}"
         yield f"trained in {duration(training['seconds'])}{_before(old, 'seconds')}"
         return
-    made = flow.read_json(state.artifacts["baseline"], "baselines.json")
+    made = results.read_json(state.artifacts["baseline"], "baselines.json")
     found = next(item for item in made if item["name"] == candidate)
     facts, rows = found["facts"], found["scores"]["rows"]
     if "parameters" in facts:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.environment import tool_versions
 from engine.errors import ExitCode, Problem, Severity
 from engine.evidence import FormResult, Report, Scores, StageRecord, StageStatus
@@ -135,7 +135,7 @@ def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
 
 
 def _judged(events: EventStream, stage: str, artifacts: Artifacts) -> None:
-    verdict = flow.verdict(artifacts, stage)
+    verdict = results.verdict(artifacts, stage)
     for check in verdict.checks:
         events.write(
             stream.CHECK,
@@ -153,13 +153,13 @@ def _judged(events: EventStream, stage: str, artifacts: Artifacts) -> None:
 
 def _scores(stage: str, artifacts: Artifacts, recipe: Recipe) -> Iterator[tuple[str, Scores]]:
     """Yield the scores that a stage has left, each with what was judged."""
-    if stage in flow.ASKING:
+    if stage in results.ASKING:
         only = {stage: artifacts[stage]}
-        yield from ((one.name, one.scores) for one in flow.baselines(only, recipe))
+        yield from ((one.name, one.scores) for one in results.baselines(only, recipe))
     elif stage == "evaluate":
-        yield from flow.scores(artifacts).items()
+        yield from results.scores(artifacts).items()
     elif stage == "verify":
-        found = flow.read_json(artifacts["verify"], "verify.json")
+        found = results.read_json(artifacts["verify"], "verify.json")
         rungs = [from_json(FormResult, one) for one in found.get("ladder", ())]
         yield from ((one.name, one.scores) for one in rungs)
         if not rungs and found["scores"]["quantized"] is not None:

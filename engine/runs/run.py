@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
@@ -184,7 +184,7 @@ def run_recipe(
 def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
     recipe, runs = state.recipe, Runs(store.root)
     resolved = dump_resolved(recipe)
-    if state.outcome != flow.INTERRUPTED:
+    if state.outcome != results.INTERRUPTED:
         store.settle()
     _stop_if_asked(state)
     repeated = ending.lock.verdict(
@@ -296,9 +296,9 @@ def _report(
 def _stop_if_asked(state: RunState) -> bool:
     """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
     number = interrupts.pending()
-    if number is None or state.outcome == flow.INTERRUPTED:
+    if number is None or state.outcome == results.INTERRUPTED:
         return False
-    state.stop = flow.interrupted("report", number)
+    state.stop = results.interrupted("report", number)
     return True
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import Comparison, Scores, StudentAgainstTeacher, Verdict, to_json
 from engine.lock.previous import answers_of
@@ -115,15 +115,17 @@ def run(context: StageContext) -> None:
     held = judge_selective(sure.abstention if sure else None, context.recipe.acceptance)
     found = verdict((*found.checks, *taught, *gained, *held))
     if sure is not None:
-        flow.write_json(context.workdir / flow.CALIBRATED, [to_json(sure)])
+        results.write_json(context.workdir / results.CALIBRATED, [to_json(sure)])
     if smaller:
-        flow.write_json(context.workdir / flow.WITHOUT_SYNTHETIC, [to_json(one) for one in smaller])
+        results.write_json(
+            context.workdir / results.WITHOUT_SYNTHETIC, [to_json(one) for one in smaller]
+        )
     if beside is not None:
-        flow.write_json(context.workdir / flow.AGAINST_TEACHER, to_json(beside))
-    flow.write_json(
+        results.write_json(context.workdir / results.AGAINST_TEACHER, to_json(beside))
+    results.write_json(
         context.workdir / COMPARISONS, [to_json(comparison) for comparison in comparisons]
     )
-    flow.write_json(context.workdir / FILE, to_json(found))
+    results.write_json(context.workdir / FILE, to_json(found))
 
 
 def _compare(
@@ -136,10 +138,10 @@ def _compare(
 
 def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAgainstTeacher | None:
     """Compare with the teacher; None without one."""
-    recipe, teacher = context.recipe, flow.teacher(context.artifacts)
+    recipe, teacher = context.recipe, results.teacher(context.artifacts)
     if teacher is None:
         return None
-    answers = read_predictions(context.artifacts["teach"].file(flow.TEACHER_ANSWERS))
+    answers = read_predictions(context.artifacts["teach"].file(results.TEACHER_ANSWERS))
     compared = compare_with_teacher(
         judged.predictions,
         answers,
@@ -148,8 +150,8 @@ def _against_teacher(context: StageContext, judged: _JudgedScores) -> StudentAga
         name=teacher.name,
     )
     evaluated = context.artifacts["evaluate"]
-    speed = flow.read_json(evaluated, flow.SPEED)
-    training = flow.read_json(context.artifacts["train"], "training.json")
+    speed = results.read_json(evaluated, results.SPEED)
+    training = results.read_json(context.artifacts["train"], "training.json")
     return against_teacher(
         judged.predictions,
         answers,
@@ -165,7 +167,7 @@ def _without_synthetic(context: StageContext, judged: _JudgedScores) -> tuple[Co
     acceptance = context.recipe.acceptance
     if not acceptance.over_without_synthetic:
         return ()
-    answers = read_predictions(context.artifacts["resample"].file(flow.ANSWERS_WITHOUT))
+    answers = read_predictions(context.artifacts["resample"].file(results.ANSWERS_WITHOUT))
     judging = Judging.of(context.recipe)
     return compare_with_smaller(judged.predictions, answers, judging, acceptance)
 
@@ -177,7 +179,7 @@ def _judge(
     since: Earlier,
 ) -> Verdict:
     recipe, acceptance = context.recipe, context.recipe.acceptance
-    scores = flow.scores(context.artifacts)
+    scores = results.scores(context.artifacts)
     thresholds = judge_thresholds(
         acceptance.metrics,
         named_metrics(judged.scores, free=judged.free),
@@ -190,13 +192,13 @@ def _judge(
         acceptance.max_overfitting_gap,
         train=scores["train"],
         validation=scores["validation"],
-        train_rows=flow.read_json(context.artifacts["evaluate"], "sampling.json")["train"]["of"],
+        train_rows=results.read_json(context.artifacts["evaluate"], "sampling.json")["train"]["of"],
         task=recipe.task,
     )
     forgotten = judge_forgetting(
-        acceptance.forgetting, flow.forgetting(context.artifacts), acceptance
+        acceptance.forgetting, results.forgetting(context.artifacts), acceptance
     )
-    drifted = judge_drift(acceptance.drift, flow.drift(context.artifacts), acceptance)
+    drifted = judge_drift(acceptance.drift, results.drift(context.artifacts), acceptance)
     ended = judge_endings(recipe.task, judged.predictions, scores=judged.scores, free=judged.free)
     return verdict((*thresholds, *gains, *kept, *gap, *forgotten, *drifted, *ended))
 
@@ -214,7 +216,7 @@ def _judged(context: StageContext) -> _JudgedScores:
     """Return the holdout's answers; with folds those of all rows."""
     folds = bool(context.recipe.splits.folds)
     stage, file = answers_of(context.recipe)
-    scores = flow.scores(context.artifacts, folds=folds)
+    scores = results.scores(context.artifacts, folds=folds)
     return _JudgedScores(
         scores=scores["folds" if folds else "holdout"],
         free=scores.get("free"),
@@ -223,9 +225,9 @@ def _judged(context: StageContext) -> _JudgedScores:
 
 
 def _baselines(context: StageContext) -> dict[str, list[Prediction]]:
-    made = [context.artifacts[name] for name in flow.ASKING if name in context.artifacts]
+    made = [context.artifacts[name] for name in results.ASKING if name in context.artifacts]
     return {
         item["name"]: read_predictions(one.file(f"predictions.{item['name']}.jsonl"))
         for one in made
-        for item in flow.read_json(one, flow.BASELINES)
+        for item in results.read_json(one, results.BASELINES)
     }

@@ -14,8 +14,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from engine.artifacts import results as flow
-from engine.artifacts.results import read_json, write_json
+from engine.artifacts.results import LEFT, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
@@ -112,7 +111,7 @@ def run(context: StageContext) -> None:
     choice = SweepCriterion(judging=Judging.of(recipe), metric=sweep.choose_by)
     found = choose(judged, choice)
     write_json(context.workdir / FILE, to_json(found))
-    write_json(context.workdir / flow.LEFT, weights(variants[found.chosen]).name)
+    write_json(context.workdir / LEFT, weights(variants[found.chosen]).name)
     for number, one in enumerate(variants):
         left = weights(one)
         if number != found.chosen or not is_trained(left):  # judged in an earlier sweep: gone

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.artifacts import results as flow
+from engine.artifacts import results
 from engine.evidence import Status, Verdict, to_json
 from engine.files.typed_json import from_json
 from engine.lock.previous import Previous
@@ -183,7 +183,7 @@ def test_every_comparison_is_kept_with_its_p_value(bench: Bench) -> None:
     put_results(bench, wrong=5)
     bench.previous = accepted_before(bench, predictions(6))
 
-    found = flow.comparisons({"gate": bench.run(gate)})
+    found = results.comparisons({"gate": bench.run(gate)})
 
     assert [(x.name, x.metric) for x in found] == [
         ("tfidf_svm", "macro_f1"),

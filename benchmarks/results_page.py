@@ -252,8 +252,8 @@ METHOD: Final = f"""\
 - **Metric**: the main one of the kind of task, or what the table says.
 - **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds. Its interval is the
   wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds.
-- **Baselines** are asked the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0* are the
-  quantized files, run by llama.cpp.
+- **Baselines** are evaluated on the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0*
+  are the quantized files, run by llama.cpp.
 - **Acceptance** is the same for every set without a target. In its main metric the model must gain {GAIN:g} over
   *every* baseline, on the lower end of a paired interval corrected after Holm; the file may lose {DROP:g} and must give
   the same answer on {AGREEMENT:.0%} of the rows. The absolute bound, which a recipe cannot do without, is what guessing

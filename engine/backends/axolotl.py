@@ -250,7 +250,7 @@ def _preference(preference: Preference) -> Iterator[Line]:
     elif loss == "kto":
         yield "kto_desirable_weight", preference.desirable_weight, f"{at}.desirable_weight"
         yield "kto_undesirable_weight", preference.undesirable_weight, f"{at}.undesirable_weight"
-        yield "remove_unused_columns", False, "default: kto reads the thumbs"
+        yield "remove_unused_columns", False, "default: KTO needs the column `label`"
 
 
 def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:

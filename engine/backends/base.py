@@ -107,7 +107,7 @@ class BackendModule(Protocol):
     NAME: str
     """As recipes say it."""
     IN_ORDER: Mapping[str, Json]
-    """Keys that make the trainer take the rows in their order; only a probe does."""
+    """Keys that make the trainer take the rows in their order; only trial steps do."""
 
     def version(self) -> str | None:
         """Return the installed version, or None."""
@@ -144,7 +144,7 @@ class Schedule:
     steps_per_epoch: int
     steps: int
     evaluate_every: int
-    """Also when checkpoints are saved; 0 without validation rows."""
+    """0 without validation rows."""
     save_every: int
     warmup: int
 

@@ -11,7 +11,7 @@ from engine.render.number_format import about, count, millions, size
 TIGHT = 0.9
 """Of the device's memory, from which on an estimate is close to not fitting."""
 _MEASURED = {
-    "probe": "training measured by a probe on this machine",
+    "probe": "training measured in trial steps on this machine",
     "run": "training measured by a run on this machine",
 }
 

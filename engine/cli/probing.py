@@ -21,9 +21,9 @@ def run_probe(
         raise RecipeError.one(
             "R042",
             f"--probe runs on this machine, not on `{options.device}`",
-            hint="leave out --device, or run the probe there",
+            hint="leave out --device, or run the command there",
         )
-    from engine.cli.streams import others_to  # only a probe runs something
+    from engine.cli.streams import others_to  # only trial steps run something
     from engine.cli.watch import Console
     from engine.estimate.probe import probe
 

@@ -1,7 +1,7 @@
-"""What `recipe plan --probe` does: two real steps on the recipe's own rows, by the code that trains, measured.
+"""What `recipe plan --probe` does: trial steps on the recipe's own rows, by the code that trains, two of them measured.
 
-One step warms up: it makes the optimizer's state. The last one has the longest row among usual ones, so that the
-peak of memory is that of a whole training. Nothing that is trained is kept.
+One step before them warms up: it makes the optimizer's state. The last one has the longest row among usual ones, so
+that the peak of memory is that of a whole training. Nothing that is trained is kept.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
 MOST_ROWS = 4000
 """Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
-HEADER = f"the steps of a probe; {COMPILED}"
+HEADER = f"trial steps; {COMPILED}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ def _rendered(context: StageContext) -> tuple[Artifact, Path]:
 def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
     """Train on rows that were chosen, in a folder that is gone afterwards."""
     folder = context.scratch
-    # What an interrupted probe left must not be taken for this one's.
+    # What interrupted trial steps left must not be taken for these.
     shutil.rmtree(folder, ignore_errors=True)
     rows = folder / "rows"
     rows.mkdir(parents=True)
@@ -153,7 +153,7 @@ def _write_rows(
     train = _measured_rows(rendered.file("train.jsonl"), base)
     validation = _measured_rows(rendered.file("validation.jsonl"), base)
     if not train:
-        raise StageError.one("B412", "there are no training rows to probe")
+        raise StageError.one("B412", "there are no training rows for trial steps")
     usual = _spread(train, method.batch_size)
     peak = [max(train, key=lambda row: row.tokens), *usual[1:]]
     looked_at = _with_longest(validation, method.micro_batch_size)
@@ -170,7 +170,7 @@ def _write_rows(
 
 def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     """Return the rows that are chosen from, shortest first."""
-    from engine.runtime.rendering.chat import load_chat  # a probe brings transformers
+    from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
     from engine.runtime.rendering.packing import trained_rows
 
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]

@@ -314,7 +314,7 @@ def _speed_text(facts: DeviceFacts, peak: float, share: float) -> str:
 
 def _source(measured: Measurement) -> str:
     day = measured.created[:16].replace("T", " ")
-    by = "a probe" if measured.by == "probe" else "a run"
+    by = "trial steps" if measured.by == "probe" else "a run"
     return f"{by} on this machine on {day} UTC"
 
 

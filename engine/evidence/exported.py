@@ -35,7 +35,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormResult:
-    """One step of the parity ladder: the same holdout, asked again in another form of the model."""
+    """One step of the parity ladder: another form of the model, evaluated on the same holdout."""
 
     name: str
     """`adapter`, `merged`, `f16`, or a quantization."""

@@ -1,1 +1,1 @@
-"""A model asked the rows of a split: the tuned model, its files and the baselines, with predictions cached."""
+"""A model evaluated on the rows of a split: the tuned model, its files and the baselines, with predictions cached."""

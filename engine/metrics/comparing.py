@@ -100,7 +100,7 @@ def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 def judge_gains(comparisons: Iterable[Comparison], acceptance: Acceptance) -> tuple[Check, ...]:
     """Compare the tuned model's gain over the baselines with `min_gain`, by metric.
 
-    Shown is the best baseline, or the one that is not beaten for sure. On the lower bound its
+    Shown is the best baseline, or the best of those that are not beaten for sure. On the lower bound its
     corrected p-value must be small enough too. Without a baseline the check fails: there is nothing
     that it could have beaten.
     """
@@ -207,7 +207,7 @@ def _judge_gain(
         return judge(missing, "min", gain.min_gain, decide_on=acceptance.decide_on)
     checks = [_over_one(gain, x, known, acceptance=acceptance) for x in known]
     undecided = [check for check in checks if check.status is not Status.PASS]
-    # A gain over the baselines is a claim about each of them: the first that is not beaten
+    # A gain over the baselines is a claim about each of them: the best one that is not beaten
     # decides.
     return (undecided or checks)[0]
 
@@ -216,9 +216,8 @@ def _over_one(
     gain: MinGain, comparison: Comparison, known: Sequence[Comparison], *, acceptance: Acceptance
 ) -> Check:
     """Judge the gain over one of the baselines that are known, the best of which is first."""
-    which = (
-        "the best baseline" if comparison is known[0] else "the one that is hardest to tell from"
-    )
+    is_best = comparison is known[0]
+    which = "the best baseline" if is_best else "the best one that is not beaten for sure"
     against = f"`{comparison.name}`, {which}"
     return judge_gain_over(gain, comparison, against, acceptance, name="over_baselines")
 

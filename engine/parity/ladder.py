@@ -1,4 +1,4 @@
-"""The parity ladder: the same holdout, asked in every form of the model between training and the file. Pure.
+"""The parity ladder: every form of the model between training and the file, evaluated on the same holdout. Pure.
 
 A form is compared with the one before it. Merging and converting to 16 bits lose next to nothing, so their
 answers must agree but for ties; quantizing loses something, and the recipe's bounds say how much it may.

@@ -11,7 +11,7 @@ from engine.render.metric_format import direction, kind_of, metric_text, primary
 from engine.render.number_format import count
 
 _CHECKED = (
-    "Before this folder was written, `predict.py` was asked the holdout rows of the run: each answer is the one "
+    "Before this folder was written, `predict.py` was evaluated on the holdout rows of the run: each answer is the one "
     "that the scores count. `sha256sum -c SHA256SUMS` tells whether a file has changed since."
 )
 _WORDS = "`tfidf.skops` lists the words and parts of words of the training rows: whoever has the folder can read them."

@@ -1,4 +1,4 @@
-"""Seeds: the same training with other seeds, each asked the holdout, so that a number's luck is known.
+"""Seeds: the same training with other seeds, each evaluated on the holdout, so that a number's luck is known.
 
 The gate has judged the first seed's model before; nothing here decides. Of every further training
 only its answers are kept. Each is an inner product of its own, so that a killed run goes on where it

@@ -1,7 +1,7 @@
-"""The forms of the model that follow training are asked the same holdout, one after the other, and compared.
+"""The forms of the model that follow training are evaluated on the same holdout, one after the other, and compared.
 
 Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Of the quantized
-files the smallest is asked first, run by llama.cpp as its users will run it; the first that keeps every
+files the smallest is evaluated first, run by llama.cpp as its users will run it; the first that keeps every
 bound of the recipe is the one that leaves. A rung that fails ends the ladder.
 """
 
@@ -130,7 +130,7 @@ class _ParityChain:
         self.graphs: dict[str, Sequence[Prediction]] = {}
         self.base: Reference = {}
         self._last: ModelForm | None = None
-        """The last one that should lose nothing and was asked all rows."""
+        """The last one that should lose nothing and was evaluated on all rows."""
 
     @property
     def is_over(self) -> bool:
@@ -219,7 +219,7 @@ class _ParityChain:
                 return
 
     def _add_form(self, name: str, predictions: Sequence[Prediction]) -> None:
-        """Put a rung that was asked all rows on the one before, and check that nothing was lost between them."""
+        """Put a rung that was evaluated on all rows on the one before, and check that nothing was lost between them."""
         form = ModelForm(name=name, predictions=predictions, scores=self._score(predictions))
         self._add(form, self._last, self._lossless_checks(form, self._last))
 

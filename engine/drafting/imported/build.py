@@ -184,7 +184,7 @@ def _hosted(draft: _Draft, found: Mapping[str, Any]) -> None:
             },
         ]
         draft.result.notes.append(
-            "the hosted model is a baseline: it is asked the same holdout rows, which are sent to it"
+            "the hosted model is a baseline: it is evaluated on the same holdout rows, which are sent to it"
         )
 
 

@@ -14,7 +14,7 @@ def graphs_are_judged(recipe: FilledText) -> Problems:
 
     ONNX and OpenVINO files are one pass over whole rows, without a cache of keys and values: they score labels, as
     the other forms of the model do. Written answers would cost the whole prompt again for each token, and no file
-    leaves that was not asked the holdout.
+    leaves that was not evaluated on the holdout.
 
     Fix: Leave onnx and openvino out of export.formats, or choose task.kind: classification.
 

@@ -1,4 +1,4 @@
-"""The estimate before a run, sharpened by a probe, beside what the run took."""
+"""The estimate before a run, sharpened by trial steps, beside what the run took."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_a_probe_measures_and_a_later_plan_uses_it(project: Project, root: Path)
     assert before["basis"] == "computed"
     assert probed == later
     assert later["basis"] == "probe"
-    assert any("the peak of a probe on this machine" in one["how"] for one in later["derived"])
+    assert any("the peak of trial steps on this machine" in one["how"] for one in later["derived"])
     assert "counted by the base model's tokenizer" in later["derived"][0]["how"]
 
-    # nothing that a probe trained is left, and nothing was reused for it
+    # nothing that trial steps trained is left, and nothing was reused for it
     assert list((root / "scratch").glob("*/launch")) == []
     stages = json.loads(
         project.run("plan", str(project.recipe), "--store", str(root), "--format", "json").out
@@ -75,7 +75,7 @@ def test_what_does_not_change_a_step_keeps_the_measurement(project: Project, roo
     assert 2 * short["steps"] == long["steps"]
     assert short["stages"]["train"]["seconds"] < long["stages"]["train"]["seconds"]
     assert (
-        "as in a probe on this machine"
+        "as in trial steps on this machine"
         in {one["what"]: one["how"] for one in other["derived"]}["time"]
     )
 
@@ -101,7 +101,7 @@ def test_the_report_shows_the_estimate_beside_what_was_taken(project: Project, r
     assert report["costs"] == record["costs"]
     assert "compile" in costs
     for page in ("report.html", "report.md"):
-        assert "measured by a probe" in (folder / page).read_text(encoding="utf-8")
+        assert "measured in trial steps" in (folder / page).read_text(encoding="utf-8")
 
     # the run itself is a measurement for the next plan
     project.edit(method__seed=99)

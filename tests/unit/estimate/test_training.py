@@ -161,7 +161,7 @@ def measured(**changes: Any) -> Measurement:
 
 
 def test_a_measured_training_takes_the_place_of_the_estimate(tmp_path: Path) -> None:
-    """Rows padded as in the probe: five steps of two seconds, one evaluation before them and one an epoch."""
+    """Rows padded as in the trial steps: five steps of two seconds, one evaluation before them and one an epoch."""
     even = dataclasses.replace(EXACT, train=((60, 40),), validation=((30, 20),))
     recipe = recipe_in(tmp_path, epochs=1, evaluations_per_epoch=1)
     found = estimate_from(recipe, CPU, known(workload=even, measured=measured()))
@@ -170,7 +170,9 @@ def test_a_measured_training_takes_the_place_of_the_estimate(tmp_path: Path) -> 
     assert found.memory_bytes == 123_000_000
     assert pytest.approx(5.0 + 1.0 + 5 * 2.0 + evaluations + 0.5 + 0.25) == found.seconds
     assert found.basis == "probe"
-    assert any("a probe on this machine on 2026-11-25 03:00 UTC" in how for _, how in found.derived)
+    assert any(
+        "trial steps on this machine on 2026-11-25 03:00 UTC" in how for _, how in found.derived
+    )
 
 
 def test_shorter_rows_than_those_of_the_probe_take_less(tmp_path: Path) -> None:

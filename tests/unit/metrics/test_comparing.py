@@ -205,7 +205,7 @@ def test_every_baseline_must_be_beaten_for_sure_not_only_the_best_by_its_score()
     check = gain_over(compared("svm", 0.2, 0.1, 0.3), compared("few_shot", 0.25, 0.0, 0.5))
 
     assert (check.status, check.got) == (Status.INCONCLUSIVE, 0.25)
-    assert "against `few_shot`, the one that is hardest to tell from" in check.note
+    assert "against `few_shot`, the best one that is not beaten for sure" in check.note
 
 
 def test_a_gain_needs_a_small_p_value_after_correction() -> None:

@@ -173,9 +173,9 @@ def test_a_form_that_was_asked_a_sample_says_so_and_shows_no_score_beside_the_ot
     lines = ladder_lines(ladder, metric="macro_f1")
     page = render_markdown(dataclasses.replace(report, ladder=ladder))
 
-    assert "f16 was asked a sample, 64 of 300 rows" in lines
+    assert "f16 was evaluated on a sample, 64 of 300 rows" in lines
     assert "f16 0.897" not in lines
-    assert "asked a sample, 64 of 300 rows" in page
+    assert "evaluated on a sample, 64 of 300 rows" in page
 
 
 def test_a_ladder_without_answers_tells_the_shift() -> None:

@@ -26,9 +26,9 @@ from engine.render.styled_text import crop
 _LOSSLESS = ("adapter", "merged", *GRAPH_FORMATS, "f16")
 """Rungs that store the same weights in another form; all others are quantizations."""
 _LADDER = (
-    "The same holdout rows, asked again in every form the model takes on its way into the file. "
+    "Every form that the model takes on its way into the file, evaluated on the same holdout rows. "
     "Agreement, changed answers and shift are against the form before; those of a quantization "
-    "against the last form that should lose nothing and was asked all rows."
+    "against the last form that should lose nothing and was evaluated on all rows."
 )
 _SHIFT = (
     "Shift: mean absolute change of an answer's log-probability (for chat and text: of a token's), "
@@ -152,10 +152,10 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
 
 
 def sample_text(rung: FormResult) -> str:
-    """`asked a sample, 64 of 300 rows`; empty for a form that was asked all rows."""
+    """`evaluated on a sample, 64 of 300 rows`; empty for a form that was evaluated on all rows."""
     if rung.sampled_of is None:
         return ""
-    return f"asked a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
+    return f"evaluated on a sample, {count(rung.scores.rows)} of {count(rung.sampled_of)} rows"
 
 
 def _changed(rung: FormResult) -> str:
@@ -217,7 +217,7 @@ def ladder_summary(ladder: Sequence[FormResult], metric: str) -> str:
 
 
 def _before(ladder: Sequence[FormResult], at: int) -> str:
-    """The form that this one was compared with: the last before it that should lose nothing and was asked all rows."""
+    """What a form was compared with: the last one before it that should lose nothing and was evaluated on all rows."""
     # a graph leaves by itself: what follows is not made of it
     before = (
         rung for rung in ladder[:at] if rung.name in _LOSSLESS and rung.name not in GRAPH_FORMATS

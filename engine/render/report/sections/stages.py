@@ -15,7 +15,7 @@ _BASES = {
         ("computed", "reckoned"),  # the second stands in reports of before 0.3
         "computed from tensor sizes, nothing measured",
     ),
-    "probe": "measured by a probe",
+    "probe": "measured in trial steps",
     "run": "measured by an earlier run of the same training",
     "last run": "as long as its last run",
 }

@@ -12,9 +12,9 @@ from engine.render.number_format import DASH, count, duration, millions, number
 from engine.render.report.sections import report_section
 
 _LEAD = (
-    "Each setting was trained on the same training rows and asked the same validation rows, and the best one became "
-    "the model. The best of several looks better on the rows that chose it than it is; only that one is asked the "
-    "holdout. The intervals of how far the others are behind hold for all of them together."
+    "Each setting was trained on the same training rows and evaluated on the same validation rows, and the best one "
+    "became the model. The best of several looks better on the rows that chose it than it is; only that one is "
+    "evaluated on the holdout. The intervals of how far the others are behind hold for all of them together."
 )
 
 

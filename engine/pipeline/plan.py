@@ -17,7 +17,7 @@ from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe, Reference, Source
-from engine.render.report.sections.data import recorded_line
+from engine.render.labels import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import base_model_identity, identity, source_identity

@@ -18,8 +18,12 @@ from engine.evidence import (
     DataSummary,
     Diagnosis,
     FormResult,
+    HoldoutUse,
     Report,
+    Reproduction,
     Scores,
+    SplitLengths,
+    StageCost,
     StageRecord,
     StageStatus,
     TrainingSummary,
@@ -50,7 +54,7 @@ from engine.store.runs import write_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInputs:
-    """What a walk through the stages left, as the report needs it."""
+    """What the stages left, and what is known around them, as the report needs it."""
 
     state: RunState
     recipe_file: str
@@ -60,6 +64,11 @@ class ReportInputs:
     """As shown to people."""
     warnings: Sequence[str]
     notes: Sequence[str]
+    holdout_use: HoldoutUse | None
+    """The decision that the run took on the holdout; None where it took none, or nothing was recorded yet."""
+    reproduction: Reproduction | None
+    costs: Sequence[StageCost]
+    lengths: Sequence[SplitLengths]
 
 
 def assemble(facts: ReportInputs) -> Report:
@@ -139,6 +148,10 @@ def assemble(facts: ReportInputs) -> Report:
         soft_against_answers=results.soft_against_answers(artifacts),
         seeds=results.seeds(artifacts),
         diagnosis=diagnosis,
+        holdout_use=facts.holdout_use,
+        reproduction=facts.reproduction,
+        costs=tuple(facts.costs),
+        lengths=tuple(facts.lengths),
     )
 
 

@@ -10,6 +10,7 @@ from engine.evidence import (
     Check,
     ExportedFile,
     Metric,
+    Recorded,
     Report,
     Scores,
     StageStatus,
@@ -26,7 +27,7 @@ from engine.render.metric_format import (
     threshold_of,
     value_of,
 )
-from engine.render.number_format import NOTHING, p_values
+from engine.render.number_format import NOTHING, count, counted, p_values
 
 _OUTCOMES = {
     "accepted": ("ACCEPTED", Status.PASS),
@@ -284,6 +285,23 @@ def commands_and_advice(report: Report) -> tuple[tuple[str, ...], tuple[str, ...
     """The next steps, divided into commands to run and sentences to read."""
     commands = tuple(step for step in report.next_steps if step.startswith(_COMMAND))
     return commands, tuple(step for step in report.next_steps if step not in commands)
+
+
+def recorded_line(recorded: Recorded) -> str:
+    """`12 new rows: 9 to train, 3 in no split; holdout: 300 kept, 0 gone, 0 added`."""
+    kept, gone, added = map(count, (recorded.kept, recorded.gone, recorded.added))
+    holdout = f"holdout: {kept} kept, {gone} gone, {added} added"
+    if recorded.new_rows is None:
+        return f"which rows are new is not known; {holdout}"
+    new = sum(recorded.new_rows.values())
+    if not new:
+        return f"no new rows; {holdout}"
+    parts = ", ".join(
+        f"{count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
+        for name, rows in recorded.new_rows.items()
+        if rows
+    )
+    return f"{counted(new, 'new row')}: {parts}; {holdout}"
 
 
 def confused_pairs(

@@ -18,11 +18,11 @@ from engine.evidence import (
     TrainingSummary,
 )
 from engine.render import blocks, terminal
-from engine.render.labels import best_baseline, check_sentence, find_metric
+from engine.render.labels import best_baseline, check_sentence, find_metric, recorded_line
 from engine.render.metric_format import is_share, lower_note, prose_name, value_of
 from engine.render.number_format import amount, count, duration, millions, percent, size
 from engine.render.progress import STAGE_WIDTH, WIDTH
-from engine.render.report.sections.data import recorded_line, split_lines
+from engine.render.report.sections.data import split_lines
 from engine.render.report.sections.export import (
     broken_checks,
     ladder_summary,

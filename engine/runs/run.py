@@ -272,6 +272,7 @@ def _report(
     use: HoldoutUse | None = None,
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
+    trained, base = state.trained, state.inputs.base_model
     facts = ReportInputs(
         state=state,
         recipe_file=_as_typed(recipe.file),
@@ -282,15 +283,12 @@ def _report(
             *keeper.warnings,
         ],
         notes=[*moving(recipe), *keeper.notes, *keeper.store.notes()],
-    )
-    trained, base = state.trained, state.inputs.base_model
-    return replace(
-        assemble(facts),
         holdout_use=use,
         reproduction=repeated,
         costs=ending.costs,
         lengths=row_lengths(trained, keeper.store, state.artifacts, base),
     )
+    return assemble(facts)
 
 
 def _stop_if_asked(state: RunState) -> bool:

@@ -9,13 +9,12 @@ from engine.evidence import (
     DataSummary,
     Firewall,
     HoldoutUse,
-    Recorded,
     Report,
     SplitLengths,
     SplitSummary,
 )
 from engine.render import blocks
-from engine.render.labels import absent
+from engine.render.labels import absent, recorded_line
 from engine.render.number_format import DASH, count, counted
 from engine.render.report.sections import report_section
 
@@ -73,23 +72,6 @@ def _firewall_line(proof: Firewall) -> str:
     removed = left_out if proof.removed else ""
     left_ = f"left {count(proof.left_exact)} equal and {count(proof.left_near)} near"
     return f"{proof.method}: {counted(proof.compared, 'row')} compared; {found}{removed}; {left_}"
-
-
-def recorded_line(recorded: Recorded) -> str:
-    """`12 new rows: 9 to train, 3 in no split; holdout: 300 kept, 0 gone, 0 added`."""
-    kept, gone, added = map(count, (recorded.kept, recorded.gone, recorded.added))
-    holdout = f"holdout: {kept} kept, {gone} gone, {added} added"
-    if recorded.new_rows is None:
-        return f"which rows are new is not known; {holdout}"
-    new = sum(recorded.new_rows.values())
-    if not new:
-        return f"no new rows; {holdout}"
-    parts = ", ".join(
-        f"{count(rows)} {'in no split' if name == 'none' else f'to {name}'}"
-        for name, rows in recorded.new_rows.items()
-        if rows
-    )
-    return f"{counted(new, 'new row')}: {parts}; {holdout}"
 
 
 def split_lines(summary: DataSummary) -> tuple[str, ...]:

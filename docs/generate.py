@@ -107,7 +107,9 @@ network and the keys of hub and index, sees no file of the project, and fetches 
 It passes on the bytes of a connection; what they say, the key of a server among it, it cannot read over https. Where
 your environment sends a server's requests through a proxy, the network stays. `try`, `predict` and `serve` keep the
 model's folder to read, of `predict` the rows and the folder of `-o` besides, and have no network but, of `serve`, the
-port that it listens on. A program that calls the engine keeps its rights: its process is not ours to confine.
+port that it listens on. Without a GPU none of them may take more memory than the machine has, swap too: it is refused
+(E740) before the kernel has to end something. A program that calls the engine keeps its rights: its process is not
+ours to confine.
 
 What follows a run for a tracker or a message (`--track`, `--notify`) is started before that. It reads the run's
 events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it

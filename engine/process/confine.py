@@ -126,6 +126,7 @@ def in_force() -> str:
 def confine_main(rights: Rights, *, has_helper: bool = False) -> None:
     """Confine the main thread, and all that it starts from now on. ConfinementError as `confine`."""
     confine(rights, alone=False)
+    _set_limits(rights.limits)  # of the whole process
     _Own.rights, _Own.has_helper = rights, has_helper
 
 

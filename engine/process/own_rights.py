@@ -68,6 +68,7 @@ def rights_of_a_run(
         write=(policies.SHARED_MEMORY, *(str(folder.resolve()) for folder in kept)),
         devices=(*policies.DEVICES, "/dev/tty", "/dev/pts", *policies.gpus(), *process),
         network=OPEN if is_remote else NONE,
+        limits=policies.machine_limits(),
     )
 
 

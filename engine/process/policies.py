@@ -217,6 +217,24 @@ def _homes(settings: Path) -> Iterator[Path]:
             yield prefix
 
 
+def machine_limits() -> dict[str, int]:
+    """Return the limits of a process that may take what the machine has, swap too, and no more.
+
+    What asks for more is refused it (E740), where the kernel would end some process. Not where there is a GPU, whose
+    driver maps far more than it takes.
+    """
+    if gpus():
+        return {}
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = {
+            name: int(rest.split()[0]) for name, _, rest in (one.partition(":") for one in lines)
+        }
+        return {"RLIMIT_DATA": (found["MemTotal"] + found["SwapTotal"]) << 10}
+    except (OSError, ValueError, LookupError):
+        return {}
+
+
 @cache
 def gpus() -> tuple[str, ...]:
     """Return the devices of GPUs."""

@@ -14,11 +14,12 @@ import pytest
 
 from engine.process.confine import available
 from engine.process.own_rights import rights_of_a_run, rights_of_fetching
+from engine.process.policies import gpus
 
 pytestmark = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
 
 TRIALS = """\
-import json, os, socket, subprocess, sys, tempfile
+import json, mmap, os, socket, subprocess, sys, tempfile
 from pathlib import Path
 from engine.process import confine
 from engine.process.own_rights import rights_of_a_run, rights_of_fetching
@@ -33,6 +34,18 @@ confine.confine_main(rights_of_a_run(
 def tried(call):
     try:
         call()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+def taken():
+    # not touched, and by parts that the kernel would give each
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    swap = [line for line in open("/proc/meminfo") if line.startswith("SwapTotal")]
+    parts = []
+    try:
+        for _ in range(3 + 2 * (int(swap[0].split()[1]) << 10) // whole):
+            parts.append(mmap.mmap(-1, whole // 2, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     except OSError as error:
         return type(error).__name__
     return "done"
@@ -58,6 +71,7 @@ print(json.dumps({
     "opens a socket": tried(lambda: socket.socket().close()),
     "starts this Python": tried(lambda: subprocess.run([sys.executable, "-I", "-c", ""], check=True)),
     "before": before,
+    "takes more memory than there is": taken(),
     "after": confine.in_force(),
 }))
 """
@@ -115,6 +129,11 @@ def _found(kind: str) -> dict[str, str]:
 @pytest.mark.parametrize("trial", EXPECTED)
 def test_a_run_keeps_what_its_recipe_needs_and_nothing_else(trial: str) -> None:
     assert _found("local")[trial] == EXPECTED[trial]
+
+
+@pytest.mark.skipif(bool(gpus()), reason="a driver of a GPU maps more than it takes")
+def test_a_run_gets_no_more_memory_than_there_is() -> None:
+    assert _found("local")["takes more memory than there is"] == "OSError"
 
 
 def test_the_network_stays_where_something_is_fetched_or_asked() -> None:

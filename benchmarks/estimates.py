@@ -2,7 +2,7 @@
 
 With `--tokens`, the estimated tokens of rows against those that the tokenizer counts; nothing is trained then.
 
-For each configuration a probe (two steps, after one that warms up) in one process, then the training
+For each configuration two trial steps (after one that warms up) in one process, then the training
 itself in another, both on one core. Memory is the peak of the resident size; beside it stands what
 accelerate's `estimate-memory` computes for the same model. Time is judged by processor time, since other
 work on the machine makes wall clocks differ between two runs of the same thing; the wall is printed too.
@@ -39,8 +39,8 @@ from engine.training.train import USAGE
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY_GOAL, TIME_GOAL = 0.10, 0.15
 HEADS = (
-    "configuration", "peak MB", "computed", "off", "after the probe", "off", "accelerate", "off",
-    "CPU s", "after the probe", "off", "steps alone, off", "wall, off",
+    "configuration", "peak MB", "computed", "off", "after trial steps", "off", "accelerate", "off",
+    "CPU s", "after trial steps", "off", "steps alone, off", "wall, off",
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def main() -> int:
         lines = list(_lines(chosen, work))
     memory = max(abs(line.probed / line.peak - 1) for line in lines)
     time = max(abs(line.cpu_probed / line.cpu - 1) for line in lines)
-    _say(f"\nfarthest off after the probe: memory {memory:.1%}, processor time {time:.1%}")
+    _say(f"\nfarthest off after trial steps: memory {memory:.1%}, processor time {time:.1%}")
     return 0 if memory <= MEMORY_GOAL and time <= TIME_GOAL else 1
 
 
@@ -163,7 +163,7 @@ def _recipe(verb: str, recipe: Path, root: Path, *words: str) -> str:
 
 
 def _estimated(file: Path, store: Store) -> dict[str, float]:
-    """Return what the probe says of processor time: the same formula, with its processor seconds as seconds."""
+    """Return what trial steps say of processor time: the same formula, with its processor seconds as seconds."""
     recipe, _ = load_recipe(file)
     device = detect_device()
     inputs = collect_inputs(recipe, store, device)

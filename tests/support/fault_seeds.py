@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from support.project import Project
 from support.seeded_faults import (
     AFTER,
     FIRST,
+    Patch,
     Prepare,
     Seed,
 )
@@ -30,6 +33,23 @@ def in_merge(prepare: Prepare, code: str) -> Seed:
 def in_evaluate(prepare: Prepare, code: str) -> Seed:
     """Return a seed that shows when the trained model is asked."""
     return Seed(prepare=prepare, code=code, where=AFTER, until="evaluate")
+
+
+def in_scoring(change: Callable[[list[int]], object]) -> Seed:
+    """Return a seed of what answers see of their rows when a model is asked: a change of their slots."""
+
+    def prepare(project: Project, patch: Patch) -> None:
+        from engine.runtime.scoring.packed_cache import Piece
+
+        def piece(**fields: Any) -> Any:
+            if fields["seen"]:
+                change(fields["seen"])
+            return Piece(**fields)
+
+        patch.setattr("engine.runtime.scoring.packed_search.Piece", piece)
+        project.edit(baselines=["majority", "zero_shot"])
+
+    return Seed(prepare=prepare, code="X803")
 
 
 def twice(count: int) -> Callable[[list[list[str]]], object]:

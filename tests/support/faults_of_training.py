@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from support.fault_seeds import in_evaluate, in_first_step, in_trainer, noted
+from support.fault_seeds import in_evaluate, in_first_step, in_scoring, in_trainer, noted
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
     DOWN,
@@ -180,5 +180,14 @@ OF_TRAINING: Mapping[str, Fault] = {
             "a layer that stands still": in_trainer(frozen(".layers.1."), "B453"),
         },
         missed="another order of rows, another seed, another optimizer",
+    ),
+    "F30": Fault(
+        name="a scorer that shares starts is wrong",
+        seeds={
+            "answers do not see their rows": in_scoring(lambda seen: seen.clear()),
+            "answers see the beginning of their rows": in_scoring(
+                lambda seen: seen.__delitem__(slice(len(seen) // 2, None))
+            ),
+        },
     ),
 }

@@ -31,6 +31,7 @@ from engine.runtime.scoring.packed_search import (
     read_logits,
     take,
 )
+from engine.runtime.scoring.plain_check import refuse_other_scores, sampled_rows
 
 __all__ = ["LabelChoice", "choose", "search_rows"]
 
@@ -46,7 +47,8 @@ def choose(
     """Return for each prompt the most probable of `answers`; with `distribution`, all their shares.
 
     `answers` end with the chat's terminator. StageError X611 when two answers cannot be distinguished
-    by their tokens, X612 when the model's answer is not a number.
+    by their tokens, X612 when the model's answer is not a number, X803 where rows that are scored once more the plain
+    way have other numbers.
     """
     try:
         tree = make_tree([loaded.chat.token_ids(answer) for answer in answers])
@@ -57,14 +59,20 @@ def choose(
             hint="rename one of the labels",
         ) from error
     choices: dict[int, LabelChoice] = {}
+    sample, searches = sampled_rows(len(prompts)), dict[int, Search]()
 
     def done(row: int, search: Search) -> None:
         choices[row] = search.choice
+        if row in sample:
+            searches[row] = search
         progress.update(len(choices), len(prompts), "rows")
 
     search_rows(
         loaded, prompts, tree, make=lambda: Search(tree, distribution=distribution), done=done
     )
+    if tree.branches:
+        rows = {row: [*loaded.chat.token_ids(prompts[row]), *tree.forced] for row in searches}
+        refuse_other_scores(loaded, tree, rows, searches)
     return [choices[row] for row in range(len(prompts))]
 
 

@@ -1,0 +1,76 @@
+"""Some rows of a scoring, scored once more the plain way: one pass over row and answer, no cache, nothing shared.
+
+A cache that is wrong for a model's attention gives numbers that look like any others. The answer that comes second is
+asked where there is one: of an answer that the model is sure of, a wrong context changes the least.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import torch
+
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring.label_search import AnswerTree, Search
+
+EACH: Final = 100
+"""One row in so many, and `FEWEST` at least."""
+FEWEST: Final = 2
+FAR: Final = {torch.float32: 0.05, torch.bfloat16: 1.0, torch.float16: 0.3}
+"""Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
+
+
+def sampled_rows(count: int) -> frozenset[int]:
+    """Return the rows that are scored once more."""
+    return frozenset({*range(0, count, EACH), *range(min(count, FEWEST))})
+
+
+@torch.inference_mode()
+def refuse_other_scores(
+    loaded: LoadedModel,
+    tree: AnswerTree,
+    rows: Mapping[int, Sequence[int]],
+    searches: Mapping[int, Search],
+) -> None:
+    """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too."""
+    away = [
+        abs(_plain_score(loaded, tree, rows[row], answer) - search.scores[answer])
+        / len(_tokens(tree, answer))
+        for row, search in searches.items()
+        if (answer := _second(search)) is not None
+    ]
+    # Written this way round, so that NaN fails too.
+    if away and not math.fsum(away) / len(away) <= FAR.get(loaded.model.dtype, 1.0):
+        raise StageError.one(
+            "X803",
+            f"of {len(away)} rows that were scored once more, with nothing cached or shared, the answers differ by"
+            f" {math.fsum(away) / len(away):.2g} nats a token: the scores of all rows are wrong",
+            hint="report it with the base model's config.json; another version of transformers may be right",
+        )
+
+
+def _second(search: Search) -> int | None:
+    """Return the second best of the answers that have a score, or the only one; None for no number."""
+    order = sorted(search.scores, key=lambda answer: (-search.scores[answer], answer))
+    found = order[min(1, len(order) - 1)]
+    return found if math.isfinite(search.scores[found]) else None
+
+
+def _tokens(tree: AnswerTree, answer: int) -> list[int]:
+    """Return the tokens of an answer behind what all answers begin with."""
+    number = next(at for at, branch in enumerate(tree.branches) if ~answer in branch.following)
+    last = tree.branches[number]
+    path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
+    return [*path, last.allowed[last.following.index(~answer)]]
+
+
+def _plain_score(loaded: LoadedModel, tree: AnswerTree, row: Sequence[int], answer: int) -> float:
+    tokens = _tokens(tree, answer)
+    ids = torch.tensor([[*row, *tokens[:-1]]], device=loaded.device)
+    logits = loaded.model(input_ids=ids, use_cache=False, logits_to_keep=len(tokens)).logits[0]
+    # a model that keeps all of them whatever it is asked
+    found = logits[-len(tokens) :].float().log_softmax(-1)
+    return math.fsum(found[range(len(tokens)), tokens].tolist())

@@ -1,0 +1,74 @@
+"""Scores that a wrong cache would give are noticed, and right ones are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import StageError
+from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring.label_scoring import choose
+from engine.runtime.scoring.packed_cache import Piece
+from engine.runtime.scoring.plain_check import sampled_rows
+
+ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
+TEXTS = [f"the film was {'good ' * (at % 5)}and the plot bad {at}" for at in range(130)]
+
+
+def choices(pico: LoadedModel, progress: Any, **how: Any) -> list[Any]:
+    prompts = [pico.chat.prompt([{"role": "user", "content": text}]) for text in TEXTS]
+    answers = [answer + pico.chat.terminator for answer in ANSWERS]
+    return choose(pico, prompts, answers, progress=progress, **how)
+
+
+@pytest.mark.parametrize("distribution", [True, False])
+def test_right_scores_pass(pico: LoadedModel, progress: Any, distribution: bool) -> None:
+    assert len(choices(pico, progress, distribution=distribution)) == len(TEXTS)
+
+
+def test_an_answer_that_does_not_see_its_row_is_noticed(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first pass over the rows is right, so that what looks at the longest row alone does not see it."""
+
+    def blind(**fields: Any) -> Any:
+        return Piece(**{**fields, "seen": []})
+
+    monkeypatch.setattr("engine.runtime.scoring.packed_search.Piece", blind)
+
+    with pytest.raises(StageError) as caught:
+        choices(pico, progress, distribution=True)
+
+    assert caught.value.problems[0].code == "X803"
+
+
+def test_an_answer_that_sees_another_row_is_noticed(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def mixed_up(**fields: Any) -> Any:
+        if fields["seen"]:
+            seen.append(fields["seen"])
+            fields["seen"] = seen[0]
+        return Piece(**fields)
+
+    monkeypatch.setattr("engine.runtime.scoring.packed_search.Piece", mixed_up)
+
+    with pytest.raises(StageError) as caught:
+        choices(pico, progress, distribution=True)
+
+    assert caught.value.problems[0].code == "X803"
+
+
+def test_one_row_in_a_hundred_is_looked_at_and_two_at_least() -> None:
+    assert [len(sampled_rows(count)) for count in (0, 1, 2, 50, 100, 300, 1000)] == [
+        0,
+        1,
+        2,
+        2,
+        2,
+        4,
+        11,
+    ]

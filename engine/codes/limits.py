@@ -60,6 +60,12 @@ LIMITS: Final[Sequence[Limit]] = (
         "times",
         "D345",
     ),
+    (
+        "rows that `explode` makes of a file's lists, beyond 32 MiB, as a multiple of its size",
+        "sources/streams:StreamLimits.ratio",
+        "times",
+        "D345",
+    ),
     ("a header of a tar archive, beside its first", "sources/archive:MOST_HEADER", BYTES, "D346"),
     ("the footer of a Parquet file", "data/reading/parquet_footer:MOST_FOOTER", BYTES, "D328"),
     (

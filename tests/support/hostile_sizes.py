@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,6 +130,37 @@ def _rows() -> list[Case]:
     ]  # fmt: skip
 
 
+DIVIDERS: Final[Mapping[str, str]] = {
+    "a quote": '"',
+    "a line break": "\n",
+    "an old line break": "\r",
+}
+
+
+def _explode(victim: Victim) -> None:
+    row = {"text": "x" * 1_000_000, "label": "a", "items": list(range(10_000))}
+    victim.write("rows.jsonl", json.dumps(row))
+    write(victim.clone, **source("rows.jsonl", explode="items"))
+
+
+def _keys() -> list[Case]:
+    group = "keys of a source"
+    found = [
+        Case(group=group, what=f"{what} divides its columns", tried=f"delimiter: {json.dumps(divider)}",
+             make=_with(partial(source, "rows.csv", delimiter=divider)),
+             asks=tuple(ask(words, 2, "R109") for words in READ))
+        for what, divider in DIVIDERS.items()
+    ]  # fmt: skip
+    long = Case(
+        group=group,
+        what="a long text beside each item of a long list",
+        tried="explode: items",
+        make=_explode,
+        asks=(ask(READ[-1], 3, "D345"),),
+    )
+    return [*found, long]
+
+
 NUMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "10^9 labels": {"num_labels": 10**9},
     "100,000 layers": {"num_hidden_layers": 100_000},
@@ -234,4 +266,4 @@ def _counts() -> list[Case]:
     ]  # fmt: skip
 
 
-CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_models(), *_schemas(), *_counts())
+CASES: Final = (*_recipes(), *_patterns(), *_rows(), *_keys(), *_models(), *_schemas(), *_counts())

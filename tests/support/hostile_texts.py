@@ -229,6 +229,7 @@ TWINS: Final[Mapping[str, tuple[list[str], str]]] = {
     "an isolate": (["bug", "a\u2066b"], "R415"),
     "an escape": (["bug", "a\x1b[31mb"], "R415"),
     "a bell": (["bug", "a\x07b"], "R415"),
+    "a zero byte": (["bug", "a\x00b"], "R415"),
     "a code of eight bits": (["bug", "a\x9b31mb"], "R415"),
     "a line break": (["bug", "a\nb"], "R211"),
 }

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from engine.data.examples.template import MissingColumnError, lookup
 from engine.data.reading.row import Row, Trouble, excerpt
 from engine.data.reading.strict_json import kind_of_value
 from engine.progress import Progress
+from engine.sources.streams import StreamLimits
+
+LIMITS: Final = StreamLimits()
 
 
 def explode(
-    rows: Iterable[Row], column: str, *, trouble: Trouble, progress: Progress | None
+    rows: Iterable[Row], column: str, *, size: int, trouble: Trouble, progress: Progress | None
 ) -> Iterator[Row]:
     """Yield one row for each item of the list at `column`, a dotted path; the item takes its place.
 
     An empty list gives no rows; how many were empty is reported to `progress`. A row without a list
-    there is added to `trouble`.
+    there is added to `trouble`. DataError D345 where the rows are too much for a file of `size` bytes.
     """
-    empty = 0
+    empty, made = 0, 0
     for row in rows:
         items = _items(row, column, trouble)
         empty += items == []
+        # before the first of them: what stands beside the list is repeated in each
+        made += _size(row.values) * len(items or ()) - _size(items) * (len(items or ()) - 1)
+        LIMITS.check(made, packed=size, name=f"{trouble.file}, by `explode`")
         for number, item in enumerate(items or (), 1):
             values = _put(row.values, column, item)
             yield replace(row, origin=f"{row.origin}[{number}]", values=values)
@@ -31,6 +38,10 @@ def explode(
         progress.note(
             f"{trouble.file}: {empty:,} rows hold an empty list in {column} and give no rows"
         )
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, default=str))
 
 
 def _items(row: Row, column: str, trouble: Trouble) -> list[Any] | None:

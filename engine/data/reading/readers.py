@@ -44,7 +44,8 @@ def read_rows(
     trouble = Trouble(name or path.name, source=number)
     rows = _rows(path, source, beside, trouble)
     if source.explode:
-        rows = explode(rows, source.explode, trouble=trouble, progress=progress)
+        size = path.stat().st_size
+        rows = explode(rows, source.explode, size=size, trouble=trouble, progress=progress)
     count = 0
     for row in rows:
         count += 1

@@ -170,3 +170,18 @@ def test_empty_lists_are_counted(tmp_path: Path) -> None:
 
     assert len(rows) == 1
     assert notes.texts == ["r.jsonl: 2 rows hold an empty list in s and give no rows"]
+
+
+def test_rows_that_explode_repeats_stay_within_bounds_of_their_file(tmp_path: Path) -> None:
+    """A long text beside a long list stands in the file once, and in each of its rows."""
+    row = {"text": "x" * 1_000_000, "s": list(range(1000))}
+
+    assert codes(tmp_path, "r.jsonl", json.dumps(row).encode(), explode="s") == [("D345", None)]
+
+
+def test_a_long_list_with_little_beside_it_is_exploded(tmp_path: Path) -> None:
+    """33 MB: beyond what is free of the limit."""
+    items = ["x" * 400] * 40_000
+    content = json.dumps([{"a": 1, "s": items}, {"a": 2, "s": items}]).encode()
+
+    assert len(read(tmp_path, "r.json", content, explode="s")) == 80_000

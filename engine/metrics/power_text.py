@@ -175,7 +175,11 @@ def estimate_power(
     given = list(of.taken_for_granted())
     if gains:
         known = "a guess" if discordance is None else "measured"
-        given.append(f"only one of model and baseline is right on {_rate(differ)} rows ({known})")
+        # over several that are equally good, each is one more chance to fail
+        given.append(
+            f"only one of model and best baseline is right on {_rate(differ)} rows ({known}) and the other"
+            " baselines are clearly worse"
+        )
     if acceptance.over_previous:
         given.append(
             f"only one of new and previous model is right on {_rate(PREVIOUS_DISCORDANCE)} rows"

@@ -123,7 +123,8 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
         "0.20 at 0.079; 610 holdout rows give 0.80 at 0.10."
     )
     assert given == (
-        "Estimates, where only one of model and baseline is right on 20 of 100 rows (a guess)."
+        "Estimates, where only one of model and best baseline is right on 20 of 100 rows (a guess) and the other"
+        " baselines are clearly worse."
     )
 
 

@@ -32,9 +32,13 @@ _JOINERS = frozenset("\u200c\u200d")
 _TAB = "    "
 _OBEYED = re.compile(
     "\x1b\\[(?:0|[12]|(?:[12];)?3[1-7])m"
-    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+    "\xad\u180e\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
-"""A style as `to_text` writes it, or a single character."""
+"""A style as `to_text` writes it, or a single character: one that a terminal obeys, or one that nobody sees.
+
+The letters of tags (U+E0000 on) are whole hidden sentences, which an agent that reads the terminal sees.
+"""
 ZERO_WIDTH_CATEGORIES = ("Mn", "Me", "Cf")
 
 
@@ -59,15 +63,17 @@ def _printable(character: str) -> str:
 def cleaned(text: str, *, colour: bool = False) -> str:
     r"""The text with line breaks and tabs as they are and all else that a terminal would obey as `\u001b`.
 
+    So is what nobody sees, joiners apart, such as `\u200b`.
+
     With `colour`, what `to_text` writes for styles stays: a text of somebody else's may then be coloured, not hidden.
     """
     return _OBEYED.sub(lambda match: _kept_or_escaped(match[0], colour=colour), text)
 
 
 def revealed(text: str) -> str:
-    r"""The text as `cleaned`, and characters that nobody sees as JSON's escapes too, such as `\u200b`; joiners stay.
+    r"""The text as `cleaned`, and every format character as JSON's escape, were it one that is seen; joiners stay.
 
-    For names, which must not look alike, and for agents, which read what people do not see.
+    For names, which must not look alike, and for agents.
     """
     unseen = {one for one in text if unicodedata.category(one) == "Cf"} - _JOINERS
     for one in unseen:
@@ -78,7 +84,10 @@ def revealed(text: str) -> str:
 def _kept_or_escaped(matched: str, *, colour: bool) -> str:
     if colour and len(matched) > 1:
         return matched
-    return f"\\u{ord(matched[0]):04x}{matched[1:]}"
+    # as JSON writes it, since results for programs pass here as well
+    units = matched[0].encode("utf-16-be", "surrogatepass").hex()
+    escape = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    return f"{escape}{matched[1:]}"
 
 
 def cells(text: str) -> int:

@@ -44,6 +44,16 @@ def test_our_own_colours_stay_and_no_others() -> None:
     assert cleaned("\x1b[8mhidden\x1b[5;1H", colour=True) == "\\u001b[8mhidden\\u001b[5;1H"
 
 
+def test_what_nobody_sees_is_written_as_json_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """The letters of tags hide whole sentences from people and not from agents; joiners shape words and emoji."""
+    text = "fine\U000e0041\U000e007f bu\u200bg\xad\ufeff \u0645\u06cc\u200c\u062e"
+
+    show_json(text)
+
+    out = capsys.readouterr().out
+    assert (json.loads(out), raw(out)) == (text, ["\u200c"])
+
+
 def test_half_a_surrogate_and_an_old_terminal_are_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", stream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
@@ -16,6 +17,7 @@ _LINKED = re.compile(
     re.IGNORECASE,
 )
 """What hosts of repositories make links of in plain text: people, mail, issues and addresses."""
+_OTHER_BLANK = re.compile(r"[^\S ]")
 _LIST = re.compile(r"^(\d{0,9})([-+=.)])(?=[\s=-]|$)")
 """What begins a list, a rule or a heading where it stands first."""
 _BREAK = "&#8203;"
@@ -24,7 +26,7 @@ _BREAK = "&#8203;"
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, on one line; nothing in it becomes a link or notifies anybody."""
-    shown = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+    shown = _SPECIAL.sub(r"\\\1", revealed(printable(" ".join(text.split()))))
     shown = _LIST.sub(r"\1\\\2", shown)
     # A host would notify whom a stranger's text mentions.
     return _LINKED.sub(lambda found: f"{found[0]}{_BREAK}", shown)
@@ -47,8 +49,12 @@ def _inline(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A code span, fenced by more backticks than the text holds in a row; safe in table cells."""
-    shown = revealed(printable(" ".join(text.split()))).replace("|", "\\|")
+    """A code span, fenced by more backticks than the text holds in a row; safe in table cells.
+
+    Blanks of another kind are escapes: names that differ in one would look alike.
+    """
+    shown = _OTHER_BLANK.sub(lambda found: json.dumps(found[0])[1:-1], text.strip())
+    shown = revealed(printable(shown)).replace("|", "\\|")
     fence = "`" * (_longest_run(shown) + 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""

@@ -190,6 +190,24 @@ def _live(write: Callable[[str], str], text: str) -> str:
     return live(write(text))
 
 
+UNSEEN: Final[Mapping[str, str]] = {
+    "a line break": "a\nb", "a line separator": "a\u2028b", "a blank that does not break": "a\u00a0b",
+    "letters of tags": "a\U000e0041 b", "a zero-width blank": "a \u200bb", "a soft hyphen": "a\u00ad b",
+}  # fmt: skip
+"""Names that look like `a b` where they are shown as they are."""
+
+
+def _names() -> list[Case]:
+    def look(name: str) -> str:
+        shown = code(name)
+        return "distinct" if shown.isascii() and shown != code("a b") else ascii(shown)
+
+    return [
+        _pure("names in a comment", what, name, "distinct", partial(look, name))
+        for what, name in UNSEEN.items()
+    ]
+
+
 def _keys() -> list[Case]:
     content = KEY.encode()
     forms = {
@@ -283,4 +301,4 @@ def _html() -> list[Case]:
     ]
 
 
-CASES: Final = (*_shown(), *_twins(), *_markdown(), *_html(), *_keys())
+CASES: Final = (*_shown(), *_twins(), *_markdown(), *_names(), *_html(), *_keys())

@@ -107,7 +107,8 @@ def projects() -> tuple[Path, ...]:
 
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    # a number of 5,000 digits or a 99th month, and lists that are nested too deep
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise _no_settings(file, "is no YAML") from None
     if value is None:
         return ()
@@ -118,11 +119,19 @@ def projects() -> tuple[Path, ...]:
     found = value.get("projects") or []
     if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
         raise _no_settings(file, "`projects` must be a list of folders")
-    folders = [Path(one).expanduser() for one in found]
-    # a relative one would be a folder of whatever project one stands in
-    if relative := [str(folder) for folder in folders if not folder.is_absolute()]:
-        raise _no_settings(file, f"`{relative[0]}` is not absolute")
-    return tuple(map(real_place, folders))
+    return tuple(_project(one, file) for one in found)
+
+
+def _project(text: str, file: Path) -> Path:
+    try:
+        folder = Path(text).expanduser()
+        # a relative one would be a folder of whatever project one stands in
+        if not folder.is_absolute():
+            raise _no_settings(file, f"`{folder}` is not absolute")
+        return real_place(folder)
+    # a zero byte; the home of a user that is none
+    except (ValueError, RuntimeError) as error:
+        raise _no_settings(file, f"`{text}` is no folder: {error}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -102,7 +102,20 @@ def test_the_users_projects_reach_over_their_folders(
 
 
 @pytest.mark.parametrize(
-    "text", ["projects: work", "projects: [work]", "roots: [/]", "- /", "projects: [", "\xff"]
+    "text",
+    [
+        "projects: work",
+        "projects: [work]",
+        "roots: [/]",
+        "- /",
+        "projects: [",
+        "\xff",
+        "[" * 5000,
+        "projects: 2001-99-99",
+        f"projects: {'9' * 5000}",
+        "projects: [~nobody-of-that-name]",
+        'projects: ["/a\\0b"]',
+    ],
 )
 def test_settings_that_say_something_else_are_refused(text: str, careful_user: Path) -> None:
     settings = careful_user / "config" / "slm-recipe" / "settings.yaml"

@@ -41,7 +41,7 @@ def shared_place(named: str, *, path: str = "") -> SharedPlace:
     if not scheme:
         if not text:
             raise RecipeError.one("R435", "the shared store has no name", path=path, hint=_HINT)
-        return _folder(Path(text).expanduser())
+        return _folder(text, path=path)
     try:
         parts = urlsplit(text)
         has_extra = bool(parts.query or parts.fragment or "@" in parts.netloc)
@@ -56,7 +56,7 @@ def shared_place(named: str, *, path: str = "") -> SharedPlace:
             hint="credentials and options come from the environment, such as AWS_ACCESS_KEY_ID",
         )
     if scheme == "file" and not parts.netloc:
-        return _folder(Path(unquote(parts.path)))
+        return _folder(unquote(parts.path), path=path)
     if scheme not in BUCKETS or not parts.netloc:
         raise RecipeError.one(
             "R435", f"`{text}` is no address of a shared store", path=path, hint=_HINT
@@ -64,7 +64,13 @@ def shared_place(named: str, *, path: str = "") -> SharedPlace:
     return SharedPlace(url=f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}")
 
 
-def _folder(folder: Path) -> SharedPlace:
+def _folder(named: str, *, path: str) -> SharedPlace:
+    try:
+        folder = Path(named).expanduser()
+    except RuntimeError as error:  # the home of a user that is none
+        raise RecipeError.one("R435", f"no folder: {error}", path=path, hint=_HINT) from error
+    if "\0" in named:
+        raise RecipeError.one("R435", "no folder: it holds a zero byte", path=path, hint=_HINT)
     # not resolved: a link is the user's own, since they named it
     absolute = Path(os.path.abspath(folder))
     return SharedPlace(url=absolute.as_uri(), folder=absolute)

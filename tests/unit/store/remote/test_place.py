@@ -43,6 +43,8 @@ def test_a_folder_is_meant_from_the_current_one(
         ("http://example.com/store", "R435"),
         ("s3:///prefix", "R435"),
         ("file://host/data", "R435"),
+        ("file:///data/%00", "R435"),
+        ("~nobody-of-that-name/data", "R435"),
         ("s3://[", "R435"),
         ("s3://AKIA:hunter2@bucket/a", "R436"),
         ("s3://bucket/a?endpoint=http://x", "R436"),

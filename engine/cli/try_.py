@@ -14,6 +14,7 @@ from engine.cli.predict import add_threshold
 from engine.cli.report import named_gguf
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
+from engine.errors import DataError
 from engine.files import leases
 from engine.kinds import KINDS, AnswerForm
 from engine.render.progress import SilentProgress
@@ -34,9 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the answer, and how sure the model is."""
-    gguf = named_gguf(options)
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
+    # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f latin-1 -t utf-8")
+    gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
     from engine.runtime.llama.client import answer_text  # only where a model is asked
 

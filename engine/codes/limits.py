@@ -93,6 +93,12 @@ LIMITS: Final[Sequence[Limit]] = (
         "times its length",
         "X694",
     ),
+    (
+        "files and folders in a folder that a recipe names",
+        "sources/local:MOST_ENTRIES",
+        COUNT,
+        "D320",
+    ),
     ("files of a model folder", "runtime/models/files:MOST_FILES", COUNT, "X691"),
     ("the header of a safetensors file", "runtime/models/weights:MAX_HEADER_BYTES", BYTES, "X607"),
     ("values of a list in a GGUF header, for an estimate", "estimate/gguf_header:_MOST", COUNT, ""),

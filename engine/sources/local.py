@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from engine.errors import DataError
 from engine.files.reading import require_data
@@ -15,6 +18,9 @@ from engine.recipe.text.paths import names_in
 from engine.recipe.validation.schema_errors import show
 from engine.sources.digest import DigestMemory
 from engine.store import sha256_of
+
+MOST_ENTRIES: Final = 100_000
+"""Of a folder that is hashed: `/` is none."""
 
 
 def check_path(ref: PathRef) -> Path:
@@ -75,13 +81,20 @@ def _digest_now(ref: PathRef, hashed: Callable[[Path], str]) -> str:
             require_data(ref.path)
             return hashed(ref.path)
         # File systems list folders in any order; the digest must not depend on it.
-        files = [path for path in sorted(ref.path.rglob("*")) if path.is_file()]
+        files = [path for path in _inside(ref.path) if path.is_file()]
         for path in files:
             require_data(path)
         lines = [f"{hashed(path)}  {path.relative_to(ref.path).as_posix()}\n" for path in files]
     except OSError as error:
         raise _unreadable(ref, error) from error
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _inside(folder: Path) -> list[Path]:
+    found = sorted(islice(folder.rglob("*"), MOST_ENTRIES + 1))
+    if len(found) > MOST_ENTRIES:
+        raise OSError(errno.EFBIG, f"holds more than {MOST_ENTRIES:,} files and folders")
+    return found
 
 
 def _unreadable(ref: PathRef, error: OSError | ValueError) -> DataError:

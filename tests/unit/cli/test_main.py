@@ -134,3 +134,9 @@ def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) ->
 def test_an_unknown_key_of_the_schema_suggests(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "method.rnk"]) == 2
     assert "did you mean `rank`?" in capsys.readouterr().err
+
+
+def test_a_text_that_is_not_utf8_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bytes of the command line that are no text arrive as half surrogates, which no file takes."""
+    assert main(["try", "tiny", "caf\udce9"]) == 3
+    assert "D322" in capsys.readouterr().err

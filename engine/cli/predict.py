@@ -54,8 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     parser.add_argument(
-        "--input", metavar="TEMPLATE", default="", help="the question of a row: '{title}: {text}'"
-    )
+        "--input", metavar="TEMPLATE", default="", type=_utf8,
+        help="the question of a row: '{title}: {text}'",
+    )  # fmt: skip
     parser.add_argument(
         "--read-as", metavar="FORMAT", choices=READ_AS, default="auto",
         help="format of FILE where its name does not tell it",
@@ -243,6 +244,13 @@ def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list
             f"{bound:.4g} is the model's own threshold; --abstain-below 0 answers every row"
         )
     return lines
+
+
+def _utf8(text: str) -> str:
+    """Refuse what was no text on the command line: its bytes come as half surrogates, which no file takes."""
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise argparse.ArgumentTypeError("is not UTF-8")
+    return text
 
 
 def probability(text: str) -> float:

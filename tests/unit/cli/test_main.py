@@ -140,3 +140,10 @@ def test_a_text_that_is_not_utf8_is_no_bug(capsys: pytest.CaptureFixture[str]) -
     """Bytes of the command line that are no text arrive as half surrogates, which no file takes."""
     assert main(["try", "tiny", "caf\udce9"]) == 3
     assert "D322" in capsys.readouterr().err
+
+
+def test_a_template_that_is_not_utf8_is_a_usage_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["predict", "tiny", "rows.jsonl", "--input", "caf\udce9: {text}"])
+
+    assert (left.value.code, "is not UTF-8" in capsys.readouterr().err) == (2, True)

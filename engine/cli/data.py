@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from engine.cli.confinement import Needs, add_unconfined, confine_run
+from engine.cli.numbers import whole
 from engine.cli.output import show, show_json, show_problems
 from engine.cli.place import (
     add_flag,
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_recipe(parser, reads_stdin=True)
     parser.add_argument(
-        "--examples", metavar="N", type=_number,
+        "--examples", metavar="N", type=whole(0),
         help="examples of each class (default: 1; with --class: 10)",
     )  # fmt: skip
     parser.add_argument(
@@ -111,9 +112,3 @@ class _Live(Console):
     def ended(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:  # noqa: ARG002
         """Close the live line."""
         self.close()
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not `{text}`")
-    return int(text)

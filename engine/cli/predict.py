@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.confinement import confine_asking
+from engine.cli.numbers import probability
 from engine.cli.output import refuse_taken, write_file
 from engine.cli.place import add_quiet, add_store, log_file, store_of
 from engine.cli.report import find_run, named_gguf
@@ -251,11 +252,3 @@ def _utf8(text: str) -> str:
     if any("\ud800" <= one <= "\udfff" for one in text):
         raise argparse.ArgumentTypeError("is not UTF-8")
     return text
-
-
-def probability(text: str) -> float:
-    """Read a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value

@@ -8,6 +8,7 @@ import sys
 
 from engine.cli.confinement import Needs, add_unconfined, confine_run
 from engine.cli.following import add_following, followed, followers_of
+from engine.cli.numbers import whole
 from engine.cli.output import show, show_problems
 from engine.cli.place import (
     add_compute,
@@ -49,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_following(parser)
     add_compute(parser)
     parser.add_argument(
-        "--parallel", metavar="N", type=_count,
+        "--parallel", metavar="N", type=whole(1, MOST_AT_ONCE),
         help="train so many seeds, settings, folds or curve points at once (default: `parallel` of the profile, or 1)",
     )  # fmt: skip
     add_quiet(parser)
@@ -121,14 +122,6 @@ def run(options: argparse.Namespace) -> int:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
         show(closing_block(result.report, events=result.events, colour=colour, width=width))
     return result.code
-
-
-def _count(text: str) -> int:
-    """A whole number from 1 on, as `parallel` of compute.yaml."""
-    number = int(text)
-    if not 1 <= number <= MOST_AT_ONCE:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST_AT_ONCE}")
-    return number
 
 
 def sharing_of(options: argparse.Namespace, written: StorePlace | None) -> Sharing | None:

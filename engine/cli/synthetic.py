@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.cli.numbers import whole
 from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
 from engine.errors import RecipeError, StageError
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_flag(parser, "--refused", "show the refused rows, each with the reason")
     parser.add_argument(
-        "--rows", metavar="N", type=_number, default=SHOWN,
+        "--rows", metavar="N", type=whole(0), default=SHOWN,
         help=f"show at most so many rows (default: {SHOWN}; 0 for all)",
     )  # fmt: skip
     add_shared(parser, allow=True)
@@ -132,9 +133,3 @@ def _short(text: str) -> str:
     # the text is a stranger's: escape sequences in it would steer the terminal
     line = "".join(one if one.isprintable() else " " for one in " ".join(text.split()))
     return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"a whole number, 0 or more, not `{text}`")
-    return int(text)

@@ -29,7 +29,8 @@ def cache_folder() -> Path:
 
 def packages_folder() -> Path:
     """Return where archives of packages are kept, for all projects. RuntimeError for a user without a home folder."""
-    return cache_folder() / "packages"
+    # beside the cache and not in it: a run, which may write there, could leave a file that nobody can read to its end
+    return cache_folder().with_name(f"{NAME}-packages")
 
 
 def _folder(variable: str, beside_home: str, *, windows: str) -> Path:

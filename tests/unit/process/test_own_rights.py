@@ -187,7 +187,7 @@ def test_who_fetches_keeps_archives_for_all_projects_of_the_user(
 
     fetching = rights_of_fetching(tmp_path / "store", [], {})
 
-    place = tmp_path / "cache" / "slm-recipe" / "packages"
+    place = tmp_path / "cache" / "slm-recipe-packages"
     assert str(place) in fetching.write
     assert place.is_dir()
 

@@ -303,7 +303,7 @@ def test_another_project_takes_the_archive_from_the_users_cache(
     assert index.asked == []
 
 
-@pytest.mark.parametrize("harm", ["other bytes", "a link", "a folder", "nothing"])
+@pytest.mark.parametrize("harm", ["other bytes", "a link", "a folder", "nothing", "too large"])
 def test_what_is_wrong_with_the_cache_is_mended_by_the_index(
     index: Index, kept: Path, tmp_path: Path, harm: str
 ) -> None:
@@ -317,6 +317,9 @@ def test_what_is_wrong_with_the_cache_is_mended_by_the_index(
         file.symlink_to(tmp_path / "elsewhere")
     elif harm == "a folder":
         file.mkdir()
+    elif harm == "too large":
+        with file.open("wb") as stream:
+            stream.truncate(1 << 40)  # sparse
 
     assert read(tmp_path / "second", sha256=sha256(WHEEL)) == ROWS
     assert index.asked != []
@@ -340,4 +343,4 @@ def test_small_archives_are_not_kept(
     both(index)
     read(tmp_path, sha256=sha256(WHEEL))
 
-    assert not (tmp_path / "cache" / "slm-recipe" / "packages").exists()
+    assert not (tmp_path / "cache" / "slm-recipe-packages").exists()

@@ -96,5 +96,6 @@ def test_no_program_is_started_but_ours_and_gits(traced: Traced) -> None:
 
 def _own(traced: Traced) -> tuple[Path, ...]:
     """The folders that the engine and the hub's library have in a home."""
-    places = (".cache/slm-recipe", ".cache/huggingface", ".config/slm-recipe")
-    return tuple(traced.home / one for one in (*places, ".local/state/slm-recipe"))
+    caches = (".cache/slm-recipe", ".cache/slm-recipe-packages", ".cache/huggingface")
+    places = (*caches, ".config/slm-recipe", ".local/state/slm-recipe")
+    return tuple(traced.home / one for one in places)

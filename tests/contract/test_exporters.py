@@ -37,25 +37,44 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 HERE = [name for name in EXPORTERS if not load_exporter(name).check(version_of)]
 """The formats whose libraries are installed."""
-GRAPHS = [
-    pytest.param(name, marks=pytest.mark.skipif(name not in HERE, reason=f"needs the extra {name}"))
-    for name in GRAPH_FORMATS
-]
+
+
+def graphs(**more: pytest.MarkDecorator) -> list[Any]:
+    """Return the formats of graphs as parameters: an export takes ten seconds; `more` are marks by format."""
+    return [
+        pytest.param(
+            name,
+            marks=[
+                more.get(name, pytest.mark.slow),
+                pytest.mark.skipif(name not in HERE, reason=f"needs the extra {name}"),
+            ],
+        )
+        for name in GRAPH_FORMATS
+    ]
+
+
+class Exports(dict[str, Any]):
+    """Every format once and when it is asked for, each in its own folder beside the files it requires."""
+
+    def __init__(self, model: Path, factory: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self.model, self.factory = model, factory
+
+    def __missing__(self, name: str) -> Any:
+        """Export the model: the files, and the folders that hold them."""
+        workdir = self.factory.mktemp(name)
+        files = load_exporter(name).export(self.model, SPEC, workdir, Silent())
+        self[name] = (files, (workdir, self.model.parent))
+        return self[name]
 
 
 @pytest.fixture(scope="module")
-def exports(model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every format once, each in its own folder beside the files it requires."""
-    found = {}
-    for name in HERE:
-        workdir = tmp_path_factory.mktemp(name)
-        files = load_exporter(name).export(model, SPEC, workdir, Silent())
-        found[name] = (files, (workdir, model.parent))
-    return found
+def exports(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    return Exports(model, tmp_path_factory)
 
 
 @pytest.mark.parametrize(
-    "name", [*(name for name in EXPORTERS if name not in GRAPH_FORMATS), *GRAPHS], scope="class"
+    "name", [*(name for name in EXPORTERS if name not in GRAPH_FORMATS), *graphs()], scope="class"
 )
 class TestExporter(ExporterSuite):
     @pytest.fixture
@@ -120,7 +139,7 @@ def test_the_task_stands_beside_the_gguf_file(exports: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("form", GRAPHS)
+@pytest.mark.parametrize("form", graphs())
 def test_a_graph_answers_as_the_model_does(
     form: str, model: Path, exports: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -146,7 +165,7 @@ def test_a_graph_answers_as_the_model_does(
     assert found.facts["parity"][form] == {"same": 5, "of": 5, "first_different": None}
 
 
-@pytest.mark.parametrize("form", GRAPHS)
+@pytest.mark.parametrize("form", graphs(openvino=pytest.mark.thorough))
 def test_the_same_model_gives_the_same_bytes_and_16_bits_are_half(
     form: str, model: Path, exports: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -165,7 +184,7 @@ def test_the_same_model_gives_the_same_bytes_and_16_bits_are_half(
     assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
 
 
-@pytest.mark.parametrize("form", GRAPHS)
+@pytest.mark.parametrize("form", graphs())
 def test_no_place_of_this_machine_stands_in_a_graph(form: str, exports: dict[str, Any]) -> None:
     files, (workdir, _) = exports[form]
 

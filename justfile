@@ -40,7 +40,7 @@ lint:
 types:
     uv run mypy
 
-# the default tests, which download nothing and take three minutes: just test tests/unit -k gate
+# the default tests, which download nothing and take two and a half minutes, three after an install: just test tests/unit -k gate
 test *words:
     uv run pytest {{ words }}
 

@@ -268,9 +268,21 @@ def test_a_linked_worktree_is_a_repository(trap: Trap, monkeypatch: pytest.Monke
 # Names, and where the comment is written.
 
 
+def test_a_recipe_whose_name_is_no_text_is_refused_and_shown_by_escapes(trap: Trap) -> None:
+    """No report could hold its path."""
+    folder = os.fsencode(trap.git.folder)
+    place = os.path.join(folder, b"recipes", b"\xff\xfe.yaml")  # noqa: PTH118 - bytes
+    shutil.copy(os.path.join(folder, os.fsencode(RECIPE)), place)  # noqa: PTH118
+
+    outcome = recipe(trap.capsys, "ci", "--from", "HEAD", "-o", "out.md")
+
+    text = Path("out.md").read_text("utf-8")
+    assert (outcome.code, "R103" in text, "udcff" in text) == (2, True, True)
+
+
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
-    "name", [b"a\nb", b"\xff\xfe", b"a" * 200, b"tab\there", b"quote\"'", b"-o", b" lead", b"$(id)"]
+    "name", [b"a\nb", b"a" * 200, b"tab\there", b"quote\"'", b"-o", b" lead", b"$(id)"]
 )
 def test_names_that_are_hard_to_write_are_compared(trap: Trap, name: bytes) -> None:
     folder = os.fsencode(trap.git.folder)

@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> None:
     if output is not None:
         output_format(output)
     for written in filter(None, (output, options.keep_counts)):
-        if not options.overwrite or not written.is_file():
+        # a link is not written through, which would be found when all rows are labelled
+        if not (options.overwrite and written.is_file()) or written.is_symlink():
             refuse_taken(written, hint="--overwrite replaces a file, or name another")
     root = store_of(options)
     started = time.monotonic()

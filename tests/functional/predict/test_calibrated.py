@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,12 @@ from engine.bundle.build import make_bundle
 from engine.bundle.gate_checks import gate_problems
 from engine.bundle.verify import check_bundle
 from engine.bundle.verify_checks import verify_problems
-from engine.errors import StoreError
+from engine.errors import DataError, StoreError
 from engine.evidence import Report, from_json
 from engine.recipe import load_recipe
 from engine.runs.find import exported_gguf
 from engine.runs.predict_rows import ModelFile
-from engine.runs.row_drift import counts_text, holdout_counts
+from engine.runs.row_drift import counts_text, holdout_counts, require_comparable
 from engine.store import Store
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
@@ -208,9 +209,18 @@ def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> 
     assert sum(json.loads(kept.read_text("utf-8"))["counts"]["similarity"]) == 40
 
 
+def test_few_rows_are_not_compared(project: Project) -> None:
+    reference = holdout_counts(run_folder(project), Store(project.folder / ".recipe"))
+
+    with pytest.raises(DataError) as caught:
+        require_comparable(reference, replace(reference, rows=29))
+
+    assert caught.value.problems[0].code == "D431"
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"model": "0" * 64}, "D430"), ({"rows": 29}, "D431"), ({"rows": "x"}, "D429")],
+    [({"model": "0" * 64}, "D430"), ({"rows": 29}, "D429"), ({"rows": "x"}, "D429")],
 )
 def test_counts_that_say_nothing_of_the_rows_are_refused(
     project: Project, change: dict[str, Any], code: str

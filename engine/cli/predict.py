@@ -27,6 +27,7 @@ from engine.cli.terminal import write, write_error
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
 from engine.recipe.formats import FORMATS
+from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned
 from engine.runs.find import is_model_file
 
@@ -250,6 +251,6 @@ def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list
 
 def _utf8(text: str) -> str:
     """Refuse what was no text on the command line: its bytes come as half surrogates, which no file takes."""
-    if any("\ud800" <= one <= "\udfff" for one in text):
+    if not is_text(text):
         raise argparse.ArgumentTypeError("is not UTF-8")
     return text

@@ -17,6 +17,7 @@ from engine.environment import detect_device
 from engine.errors import DataError
 from engine.files import leases
 from engine.kinds import KINDS, AnswerForm
+from engine.recipe.text.paths import is_text
 from engine.render.progress import SilentProgress
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     # `echo` adds a line break that is no part of the text.
     text = sys.stdin.read().rstrip("\n") if options.text == "-" else options.text
     # bytes that are no UTF-8 come as half surrogates, from words and from stdin in some locales
-    if any("\ud800" <= one <= "\udfff" for one in text):
+    if not is_text(text):
         raise DataError.one("D322", "the text is not UTF-8", hint="iconv -f latin-1 -t utf-8")
     gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))

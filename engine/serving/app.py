@@ -43,6 +43,7 @@ from engine.errors import EngineError
 from engine.files.reading import parse_json
 from engine.kinds import AnswerForm
 from engine.recipe.prompt import answer_text
+from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned, printable
 from engine.runs.predict_rows import RowAnswer
 from engine.serving import openai
@@ -240,7 +241,7 @@ class Service:
         limits = self.limits
         if not texts or len(texts) > limits.texts:
             raise BadRequestError(f"one request asks about 1 to {limits.texts} texts")
-        if any("\ud800" <= one <= "\udfff" for text in texts for one in text):
+        if not all(map(is_text, texts)):
             raise BadRequestError(
                 "a text holds half a character: a surrogate without its other half"
             )

@@ -17,10 +17,10 @@ def absolute(written: str, folder: Path) -> Path:
     return Path(os.path.normpath(folder / written))
 
 
-def is_text(path: str) -> bool:
-    """Tell whether a path is text; on Linux it can be any bytes, which no report, lock or key can hold."""
+def is_text(words: str) -> bool:
+    """Tell whether a path or a word is text; on Linux it can be any bytes, which no report, lock or key can hold."""
     try:
-        path.encode()
+        words.encode()
     except UnicodeEncodeError:
         return False
     return True

@@ -37,10 +37,9 @@ def refuse_other_scores(
 ) -> None:
     """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too."""
     away = [
-        abs(_plain_score(loaded, tree, rows[row], answer) - search.scores[answer])
-        / len(_tokens(tree, answer))
+        abs(_plain_score(loaded, rows[row], tokens) - search.scores[answer]) / len(tokens)
         for row, search in searches.items()
-        if (answer := _second(search)) is not None
+        if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
     # Written this way round, so that NaN fails too.
     if away and not math.fsum(away) / len(away) <= FAR.get(loaded.model.dtype, 1.0):
@@ -67,8 +66,7 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
-def _plain_score(loaded: LoadedModel, tree: AnswerTree, row: Sequence[int], answer: int) -> float:
-    tokens = _tokens(tree, answer)
+def _plain_score(loaded: LoadedModel, row: Sequence[int], tokens: Sequence[int]) -> float:
     ids = torch.tensor([[*row, *tokens[:-1]]], device=loaded.device)
     logits = loaded.model(input_ids=ids, use_cache=False, logits_to_keep=len(tokens)).logits[0]
     # a model that keeps all of them whatever it is asked

@@ -67,8 +67,11 @@ class TrainingMonitor:
 
     @property
     def is_broken(self) -> bool:
-        """A loss was not a number: going on is for nothing."""
-        return self._nonfinite is not None
+        """A loss was not a number: going on is for nothing.
+
+        One that was evaluated before the first step waits for the look at that step, which says why (B428).
+        """
+        return self._nonfinite is not None and self.done > 0
 
     @property
     def steps(self) -> int:

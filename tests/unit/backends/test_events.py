@@ -185,3 +185,25 @@ def test_before_anything_was_learned_no_learning_rate_is_blamed(step: int, path:
 
     assert problem.path == path
     assert ("learning_rate" in (problem.hint or "")) is (path == "method.learning_rate")
+
+
+def test_a_loss_that_is_no_number_before_the_first_step_leaves_the_word_to_the_look_at_it() -> None:
+    found = monitor()
+    found.handle(START)
+    # However soon the events are read: between these two the training must not be ended.
+    found.handle({"event": "nonfinite", "step": 0, "eval_loss": "nan"})
+    assert not found.is_broken
+
+    with pytest.raises(StageError) as refused:
+        found.handle({"event": "base_loss", "loss": "nan", "guess": 5.0})
+
+    assert [problem.code for problem in refused.value.problems] == ["B428"]
+
+
+def test_a_loss_that_is_no_number_after_a_step_ends_the_training_at_once() -> None:
+    found = monitor()
+    found.handle(START)
+    found.handle({"event": "step", "step": 1, "steps": 6, "seconds": 1.0, "tokens": 8})
+    found.handle({"event": "nonfinite", "step": 1, "loss": "nan"})
+
+    assert found.is_broken

@@ -82,6 +82,8 @@ TOOLS: tuple[str, ...] = (
 )  # fmt: skip
 """What stands behind a result; named with their versions in artifacts and reports."""
 
+VERSION = re.compile(r"^Version: *(\S+) *$", re.MULTILINE)
+"""In a distribution's METADATA, whose first line of that name it is."""
 MISSING = "missing"
 """The version of what is asked for and is not there."""
 
@@ -153,9 +155,12 @@ def version_of(distribution: str) -> str | None:
 def _installed(distribution: str) -> str | None:
     """The version in the environment, which stays as it is while the process runs."""
     try:
-        return importlib.metadata.version(distribution)
+        found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+    # `found.version` would parse the description behind it too, which of some packages takes milliseconds.
+    stated = VERSION.search(found.read_text("METADATA") or "")
+    return stated[1] if stated else found.version
 
 
 def _llama_cpp_digest() -> str | None:

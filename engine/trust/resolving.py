@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from socket import SOCK_STREAM, gaierror, getaddrinfo
-from urllib.request import getproxies, proxy_bypass
 
 from engine.trust.hosts import NEVER_BY_NAME, Address, AddressKind, is_ip, kind_of
 
@@ -38,6 +37,8 @@ def has_proxy(address: Address) -> bool:
     # A proxy would take `localhost` for itself, and rows would leave this machine.
     if address.is_loopback:
         return False
+    from urllib.request import getproxies, proxy_bypass  # brings http and email
+
     proxies = getproxies()
     with suppress(OSError):
         if proxy_bypass(address.host):

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from engine import environment
-from engine.environment import Device, detect_device, devices_for, one_device, restrict_to
+from engine.environment import (
+    Device,
+    detect_device,
+    devices_for,
+    one_device,
+    restrict_to,
+    version_of,
+)
 from engine.errors import EnvironmentProblem
 from support.paths import ROOT
 from support.processors import VARIABLE, every_processor
@@ -165,3 +174,23 @@ def test_tests_that_have_every_processor_leave_the_others_one(
         os.sched_setaffinity(0, mine)
         detect_device.cache_clear()
         torch.set_num_threads(threads)
+
+
+def test_versions_are_those_that_the_standard_library_reads() -> None:
+    installed = {one.metadata["Name"] for one in importlib.metadata.distributions()}
+
+    found = {name: version_of(name) for name in installed}
+
+    assert found == {name: importlib.metadata.version(name) for name in installed}
+
+
+def test_a_version_in_the_description_is_not_that_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = tmp_path / "described-1.2.dist-info"
+    described.mkdir()
+    head = "Metadata-Version: 2.4\nName: described\nVersion: 1.2\n\nVersion: 9.9\n"
+    (described / "METADATA").write_text(head, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert version_of("described") == "1.2"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 from keyword import iskeyword
 from pathlib import Path
@@ -147,3 +148,11 @@ def test_a_template_that_is_not_utf8_is_a_usage_mistake(capsys: pytest.CaptureFi
         main(["predict", "tiny", "rows.jsonl", "--input", "caf\udce9: {text}"])
 
     assert (left.value.code, "is not UTF-8" in capsys.readouterr().err) == (2, True)
+
+
+def test_a_call_within_another_program_leaves_its_garbage_collection_alone() -> None:
+    before = (gc.isenabled(), gc.get_freeze_count())
+
+    main(["schema", "method.rank"])
+
+    assert (gc.isenabled(), gc.get_freeze_count()) == before

@@ -21,6 +21,8 @@ from engine.files.reading import open_regular
 from engine.files.typed_json import brief_text
 from engine.files.writing import refuse_link, replacing, top_of
 
+ENDING = ".bundle.tar"
+"""Of a bundle's name, behind that of its recipe."""
 BLOCK = 512
 END = 2 * BLOCK
 """Zeros at the end."""

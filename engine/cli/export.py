@@ -6,13 +6,13 @@ import argparse
 import os
 from pathlib import Path
 
+from engine.bundle.archive import ENDING
 from engine.cli.output import refuse_taken, show_result
 from engine.cli.place import add_flag, add_shared, log_file, recipe_name, store_of
 from engine.cli.report import find_run
 from engine.errors import RecipeError
 from engine.recipe.text.paths import as_argument
 
-BUNDLE = ".bundle.tar"
 ONLY_OF = {"bundle": ("key", "with_model", "with_row_texts"), "baseline": ("baseline",)}
 """Options that one kind of export has and the other has not."""
 
@@ -61,11 +61,11 @@ def _export_bundle(options: argparse.Namespace) -> None:
     from engine.bundle.signing import key_place
 
     folder = find_run(recipe_name(options.run), options)
-    target = options.output or Path(f"{folder.parent.name}{BUNDLE}")
-    if not (target.name.endswith(BUNDLE) and target.is_file()):
+    target = options.output or Path(f"{folder.parent.name}{ENDING}")
+    if not (target.name.endswith(ENDING) and target.is_file()):
         refuse_taken(
             target,
-            hint=f"only a file that ends in {BUNDLE} is replaced: choose another place with -o",
+            hint=f"only a file that ends in {ENDING} is replaced: choose another place with -o",
         )
     made = make_bundle(
         folder,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from engine.bundle.archive import ENDING
 from engine.evidence import Report
 from engine.render.markdown import code, fenced, joined, plain
 from engine.render.report.card import render_card
@@ -42,7 +43,7 @@ def _warning(report: Report) -> str:
 
 
 def _published(report: Report, forms: Sequence[str], names: Sequence[str], key: str) -> list[str]:
-    bundle = f"{report.recipe_name}.bundle.tar"
+    bundle = f"{report.recipe_name}{ENDING}"
     parts = [
         "## Files",
         f"Published as {', '.join(map(code, forms))}: {', '.join(map(code, names))}.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.bundle.archive import ENDING
 from engine.bundle.build import as_they_leave, make_bundle, report_of
 from engine.bundle.contents import REPORT, RESOLVED
 from engine.bundle.signing import key_place
@@ -136,7 +137,7 @@ def _add_evidence(
     """Add card, report and, of an accepted model, the bundle; then the sums of all."""
     report = made.report
     if report.outcome == ACCEPTED:
-        name = f"{report.recipe_name}.bundle.tar"
+        name = f"{report.recipe_name}{ENDING}"
         if options.makes_key or options.key or key_place().exists():
             bundle = make_bundle(run, work / name, key=options.key)
             made.key = bundle.key

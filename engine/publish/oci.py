@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine.bundle.archive import ENDING
 from engine.errors import RecipeError
 from engine.files.new_folder import new_folder
 from engine.publish.contents import Publication
@@ -39,7 +40,7 @@ DOCS: Final = (
     "holdout-counts.json",
     "report.html",
     "report.json",
-    ".bundle.tar",
+    ENDING,
     ".sig",
     ".cdx.json",
 )

@@ -26,10 +26,14 @@ PASSED_ON: Final = frozenset(ROLES)
 """Roles whose texts every template writes as they are; white space at the ends is left to it."""
 MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 """What families of models write around turns."""
+TWICE: Final = re.compile(rf"({MARK.pattern})\s*\1")
+"""No family of models writes the same mark behind itself."""
 PIPED: Final = re.compile(r"<\|[^<>|\s]{1,40}\|>")
 """Marks that are tokens in nearly all families; Zephyr and TinyLlama were trained with such text."""
 BEGINNING: Final = re.compile(r"start|begin|\bbos\b", re.IGNORECASE)
 """What no mark of an end is named."""
+ENDING: Final = re.compile(r"end|eo[st]|/", re.IGNORECASE)
+"""What no mark of a beginning is named."""
 ANY_TEXT: Final = (
     "".join(chr(code) for code in range(32, 127) if chr(code) not in "<>[]{}|")
     + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "
@@ -102,14 +106,17 @@ def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
         tried = [turns]
         if (those := tuple(turn["role"] for turn in turns)) not in roles:
             roles.add(those)
+            # No text is a part of another: none may be written more than once.
             tried.append(
-                [{**turn, "content": f"{n}. {ANY_TEXT}"} for n, turn in enumerate(turns, 1)]
+                [{**turn, "content": f"turn {n}. {ANY_TEXT}"} for n, turn in enumerate(turns, 1)]
             )
         for one in tried:
-            if _is_taken(chat, one) and (lost := _lost(chat.prompt(one), one)):
+            if _is_taken(chat, one) and (
+                lost := _lost(chat.prompt(one), one, once=one is not turns)
+            ):
                 return Problem(
                     code="X839",
-                    message=f"the chat template does not write what the {lost['role']} says as it stands,"
+                    message=f"the chat template does not write once, and as it stands, what the {lost['role']} says,"
                     f" such as {lost['content'].strip()[:SHOWN]!r}",
                     path="base_model",
                     hint="take the template of the model's own repository, which passes every text on;"
@@ -118,11 +125,51 @@ def lost_text_problem(chat: Chat, asked: Iterable[Turns]) -> Problem | None:
     return None
 
 
-def _lost(prompt: str, turns: Turns) -> Mapping[str, Any] | None:
-    """Return the first turn whose text does not stand in a prompt as often as turns say it."""
+def _lost(prompt: str, turns: Turns, *, once: bool) -> Mapping[str, Any] | None:
+    """Return the first turn whose text stands in a prompt less often than turns say it or, with `once`, more often."""
     texts = [turn["content"].strip() for turn in turns]
-    pairs = zip(turns, texts, strict=True)
-    return next((turn for turn, text in pairs if prompt.count(text) < texts.count(text)), None)
+    for turn, text in zip(turns, texts, strict=True):
+        found, wanted = prompt.count(text), texts.count(text)
+        if found < wanted or (once and found > wanted):
+            return turn
+    return None
+
+
+def turn_problem(chat: Chat) -> Problem | None:
+    """Return X817, a warning, for a template that marks the turns of users otherwise than those of the model.
+
+    Families that begin turns by a mark for each role end those of the model alone (OLMo 2, DeepSeek).
+    """
+    texts = (STAND_IN, "qXansweredXq", "qXfurtherXq")
+    roles = ("user", "assistant", "user")
+    turns = [{"role": role, "content": text} for role, text in zip(roles, texts, strict=True)]
+    if not _is_taken(chat, turns):
+        return None
+    written = chat.prompt(turns)
+    parts = re.split("|".join(texts), written)
+    if len(parts) != len(texts) + 1:
+        return None  # X839 says so
+    before, _, answered, opening = parts
+    # What ends an answer, what begins a question; and the same between a question and its answer.
+    (ending, *beginning), between = MARK.findall(answered) or [""], MARK.findall(opening)
+    if twice := TWICE.search(written):
+        what = f"writes `{twice[1]}` twice in a row"
+    # Cohere ends answers by two marks, and questions by the second.
+    elif between and beginning[:1] == between[:1] and not ENDING.search(between[0]):
+        what = f"does not write `{ending}` behind a question, as it does behind an answer"
+    elif not beginning and len(between) > 1 and between[0] == ending:
+        what = f"does not write `{between[1]}` before a question, as it does before an answer"
+    elif opening.strip() and opening.strip() in before:
+        what = "writes an answer of its own before the first question"
+    else:
+        return None
+    return Problem(
+        code="X817",
+        message=f"the chat template {what}",
+        path="base_model",
+        hint="take the template of the model's own repository",
+        severity=Severity.WARNING,
+    )
 
 
 def two_templates(folder: Path) -> Problem | None:

@@ -24,6 +24,7 @@ from engine.inference.template_check import (
     modelfile_problems,
     opening_problem,
     other_opening,
+    turn_problem,
     two_templates,
 )
 from engine.inference.tokenizer_check import known_tokens, tokenizer_problems
@@ -96,6 +97,7 @@ def _check_chat(context: StageContext, base: Path, *, quiet: bool) -> None:
         lost_text_problem(chat, asked),
         two_templates(base),
         exchanged_marks(chat),
+        turn_problem(chat),
     ]
     problems = [one for one in found if one is not None]
     problems += mark_problems(chat, known_tokens(base))

@@ -161,7 +161,20 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
             "samples that are noise": generation(do_sample=True, temperature=9.0),
             "an end that is an ordinary word": generation(eos_token_id=100),
             "an end that no row stands for": config(eos_token_id=99999),
+            "an end that the tokenizer does not have": config(eos_token_id=0),
+            "a start that the tokenizer does not have": config(bos_token_id=7),
+            "an end of generation that the tokenizer does not have": noted(
+                both(
+                    settings(CONFIG, lambda found: found.pop("eos_token_id")),
+                    settings("generation_config.json", lambda found: found.update(eos_token_id=0)),
+                ),
+                "X842",
+            ),
+            "two bases of positions": config(rope_theta=500000.0),
+            "two ways to stretch positions": config(rope_scaling={"type": "linear", "factor": 8.0}),
+            "a window of a thousand million tokens": config(max_position_embeddings=10**9),
             "a norm's term that is much too large": config(rms_norm_eps=1.0),
+            "a norm's term that is ten times too large": config(rms_norm_eps=1e-4),
             "half of attention dropped out": config(attention_dropout=0.5),
             "the architecture of a classifier": config(
                 architectures=["LlamaForSequenceClassification"]

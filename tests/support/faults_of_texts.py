@@ -24,6 +24,7 @@ STRIPPING = {
     "type": "Sequence",
     "normalizers": [{"type": "NFD"}, {"type": "StripAccents"}, {"type": "NFC"}],
 }
+ENDS = "'<|im_end|>' + '\n'"
 EXCHANGED = (
     CHAT_TEMPLATE.replace("im_start", "im_tmp")
     .replace("im_end", "im_start")
@@ -34,6 +35,12 @@ EXCHANGED = (
 def saying(text: str) -> str:
     """The usual template, with something else in the place of what a turn says."""
     return CHAT_TEMPLATE.replace(TURN_TEXT, text)
+
+
+def for_users(part: str, other: str) -> str:
+    """The usual template, which writes something else in the place of a part of users' turns."""
+    found = f"({other} if message['role'] == 'user' else {part})"
+    return CHAT_TEMPLATE.replace(part, found)
 
 
 def opening(text: str) -> str:
@@ -86,6 +93,9 @@ OF_TEXTS: Mapping[str, Fault] = {
             ),
             "letters replaced": Seed(
                 prepare=template(saying(f"{TURN_TEXT} | replace('o', '0')")), code="X839"
+            ),
+            "the question twice": Seed(
+                prepare=template(saying(f"{TURN_TEXT} * (2 if loop.first else 1)")), code="X839"
             ),
             "no system turn": Seed(
                 prepare=both(
@@ -163,5 +173,31 @@ OF_TEXTS: Mapping[str, Fault] = {
             ),
         },
         missed="white space alone",
+    ),
+    "F57": Fault(
+        name="questions are marked otherwise than answers",
+        seeds={
+            "no end of the question": noted(template(for_users(ENDS, "'\n'")), "X817"),
+            "the next turn begins where the question ends": noted(
+                template(for_users(ENDS, "''")), "X817"
+            ),
+            "a start in the place of its end": noted(
+                template(for_users(ENDS, "'<|im_start|>\n'")), "X817"
+            ),
+            "no start of the question": noted(
+                template(for_users("'<|im_start|>' + message['role'] + '\n'", "''")), "X817"
+            ),
+            "two ends of every turn": noted(
+                template(CHAT_TEMPLATE.replace("<|im_end|>", "<|im_end|><|im_end|>")), "X817"
+            ),
+            "an answer before the first question": noted(
+                template(
+                    "{{ '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nnegative<|im_end|>\n' }}"
+                    + CHAT_TEMPLATE
+                ),
+                "X817",
+            ),
+        },
+        missed="families whose roles have marks of their own; a system text that the template writes by itself",
     ),
 }

@@ -42,8 +42,9 @@ SAMPLING: Final = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typic
 """Not exported either: rows are judged by the most probable tokens."""
 HOT: Final = 2.0
 """A temperature from which samples are noise."""
-EPSILON: Final = 1e-3
+EPSILON: Final = 5e-5
 DROPOUT: Final = 0.2
+POSITIONS: Final = 1 << 24
 """Largest values that models are published with."""
 BASES: Final = (1e3, 1e10)
 """Bases of positions; those of published models lie between 1e4 and 4e9."""
@@ -83,6 +84,7 @@ def settings_problems(folder: Path, tokenizer: Any, *, rows: int, built: str) ->
     )
     for name, settings in ((CONFIG, config), (GENERATION, generation)):
         yield from _other_tokens(name, settings, tokenizer, rows)
+        yield from _unnamed_tokens(name, settings, tokenizer)
     if odd := bending(generation):
         listed = ", ".join(f"`{key}: {brief_text(str(generation[key]))}`" for key in odd)
         yield _warning(
@@ -112,12 +114,25 @@ def _other_tokens(
             yield _warning(f"`{key}` of {name} is {what}")
 
 
+def _unnamed_tokens(name: str, settings: Mapping[str, Any], tokenizer: Any) -> Iterator[Problem]:
+    """Yield the first or last token of the tokenizer where settings name others, and not it."""
+    for key in ("bos_token_id", "eos_token_id"):
+        named, own = token_ids(settings.get(key)), getattr(tokenizer, key, None)
+        if named and own is not None and own not in named:
+            listed = ", ".join(map(str, named))
+            yield _warning(f"`{key}` of {name} is {listed}, and that of the tokenizer is {own}")
+
+
 def _odd_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:
     for key, value in config.items():
         most = EPSILON if key.endswith(("_eps", "_epsilon")) else None
         most = DROPOUT if "dropout" in key or key.endswith("pdrop") else most
         if most is not None and isinstance(value, float) and not 0 <= value <= most:
             yield _warning(f"`{key}` of {CONFIG} is {value:g}: models have {most:g} at most")
+    if _number(longest := config.get("max_position_embeddings")) > POSITIONS:
+        yield _warning(
+            f"`max_position_embeddings` of {CONFIG} is {longest:,}: no model has read as much"
+        )
 
 
 def _odd_bases(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -127,6 +142,21 @@ def _odd_bases(config: Mapping[str, Any]) -> Iterator[Problem]:
     for base in dict.fromkeys(_number(one.get("rope_theta")) for one in parts):
         if base and not BASES[0] <= base <= BASES[1]:
             yield _warning(f"`rope_theta` of {CONFIG} is {base:g}: models have 10,000 or more")
+    if not isinstance(found, dict):
+        return
+    # Both are read: which of the two counts depends on the program.
+    scaling = config.get("rope_scaling")
+    older = {
+        "rope_theta": config.get("rope_theta"),
+        **(scaling if isinstance(scaling, dict) else {}),
+    }
+    older["rope_type"] = older.pop("type", None) or older.get("rope_type")
+    for key, value in older.items():
+        if value is not None and key in found and found[key] != value:
+            yield _warning(
+                f"{CONFIG} has two values of `{key}`: {brief_text(str(value))}, and"
+                f" {brief_text(str(found[key]))} in `rope_parameters`"
+            )
 
 
 def _other_activation(config: Mapping[str, Any]) -> Iterator[Problem]:

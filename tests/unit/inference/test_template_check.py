@@ -19,6 +19,7 @@ from engine.inference.template_check import (
     modelfile_problems,
     opening_problem,
     other_opening,
+    turn_problem,
 )
 from engine.runtime.rendering.chat import Chat, load_chat
 from support.model_families import FAMILIES, Family, make_family
@@ -50,6 +51,7 @@ def test_the_templates_of_known_families_fit_training_and_ollama(tmp_path: Path,
     turns = [[{"role": "user", "content": text}] for text in ("good?", "so so ½", "two\n\nlines")]
 
     assert opening_problem(chat) is None
+    assert turn_problem(chat) is None
     assert [*modelfile_problems(chat, [("rows.csv:2", one) for one in turns])] == []
     template = go_template(chat)
     assert [render(template, one) for one in turns] == [chat.prompt(one) for one in turns]
@@ -131,6 +133,7 @@ def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
 
     assert lost_text_problem(chat, asked) is None
     assert [*mark_problems(chat, None)] == []
+    assert turn_problem(chat) is None
 
 
 @pytest.mark.parametrize(
@@ -141,6 +144,7 @@ def test_templates_of_published_models_pass_texts_on_and_fit_their_own_tokens(
         "message['content'] | lower",
         "message['content'] | e",
         "message['content'].replace('\n', ' ')",
+        "message['content'] + ' ' + message['content']",
     ],
 )
 def test_a_template_that_does_not_write_what_a_turn_says_is_refused(
@@ -179,3 +183,39 @@ def test_a_mark_that_tokenizer_json_does_not_hold_is_refused(chat: Callable[[str
 
     assert "`<|im_end|>`" in problem.message
     assert [*mark_problems(chat(CHAT_TEMPLATE), {"<|im_start|>": 1, "<|im_end|>": 2})] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            "'<|im_end|>' + ",
+            "('' if message['role'] == 'user' else '<|im_end|>') + ",
+            "behind a question",
+        ),
+        (
+            "'<|im_start|>' + message['role'] + '\n' + ",
+            "('' if message['role'] == 'user' else '<|im_start|>' + message['role'] + '\n') + ",
+            "before a question",
+        ),
+        ("{% for", "{{ '<|im_start|>' }}{% for", "twice"),
+        (
+            "'<|im_end|>'",
+            "('<|im_start|>' if message['role'] == 'user' else '<|im_end|>')",
+            "twice",
+        ),
+        (
+            "{% for",
+            "{{ '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>\n' }}{% for",
+            "of its own",
+        ),
+    ],
+)
+def test_turns_that_are_marked_otherwise_than_answers_are_a_warning(
+    chat: Callable[[str], Chat], before: str, after: str, words: str
+) -> None:
+    problem = turn_problem(chat(CHAT_TEMPLATE.replace(before, after)))
+
+    assert problem is not None
+    assert (problem.code, problem.severity) == ("X817", "warning")
+    assert words in problem.message

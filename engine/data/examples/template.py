@@ -69,7 +69,7 @@ def parse_template(text: str) -> Template:
 def lookup(values: Mapping[str, Any], path: str) -> Any:
     """Return the value at a column, or at a dotted path through objects and lists.
 
-    A column whose name is the whole path wins. `MissingColumnError` when there is none.
+    A column whose name is the whole path wins. Below null there is null. `MissingColumnError` when there is none.
     """
     if path in values:
         return values[path]
@@ -79,6 +79,8 @@ def lookup(values: Mapping[str, Any], path: str) -> Any:
             value = value[part]
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
+        elif value is None:
+            return None
         else:
             raise MissingColumnError(path)
     return value

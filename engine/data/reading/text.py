@@ -19,6 +19,18 @@ MAX_LINE = 16 << 20
 """Characters of a line, or of a value that spans lines, that are held at once."""
 HEAD = 4096
 MOSTLY = 0.7
+SAVE = "save its rows as CSV, JSON lines or Parquet"
+FOREIGN = (
+    (0, b"SQLite format 3\0", "a SQLite database", "sqlite3 -header -csv FILE 'select * from TABLE' > rows.csv"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a file of old Office (.xls, .doc)", "save it as .xlsx or CSV"),
+    (0, b"ARROW1", "a Feather file", SAVE),
+    (0, b"%PDF-", "a PDF", "save its text as .txt"),
+    (0, b"\x80\x04\x95", "a Python pickle, which could run code", SAVE),
+    (0, b"\x80\x05\x95", "a Python pickle, which could run code", SAVE),
+    (0, b"\x89HDF", "an HDF5 file", SAVE),
+    (257, b"ustar", "a tar archive", "unpack it and name the files in it"),
+)  # fmt: skip
+"""(offset, bytes there, what such a file is, what to do): files that people have and no reader reads."""
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -127,6 +139,9 @@ def _check_head(head: bytes, encoding: str, trouble: Trouble) -> None:
     if head.startswith(b"PAR1"):
         hint = "add `format: parquet` to the source"
         raise trouble.stop("D323", "is a Parquet file, not text", line=1, hint=hint)
+    for at, magic, what, hint in FOREIGN:
+        if head.startswith(magic, at):
+            raise trouble.stop("D323", f"is {what}, not text", line=1, hint=hint)
     nul_share = head.count(0) / len(head)
     if utf16_of(head):
         raise trouble.stop("D322", "is UTF-16, not UTF-8", line=1, hint="add `encoding: utf-16`")

@@ -70,6 +70,10 @@ def test_a_missing_value_is_noticed(blank: Any) -> None:
     assert fill("{a} {b}", a="x", b=blank)[1] is True
 
 
+def test_below_null_there_is_no_value() -> None:
+    assert lookup({"queue": None}, "queue.name") is None
+
+
 @pytest.mark.parametrize("path", ["b", "a.2", "a.-1", "a.x", "a.0.y", "a.0.x.0", ""])
 def test_a_missing_column_is_reported(path: str) -> None:
     with pytest.raises(MissingColumnError):

@@ -142,6 +142,8 @@ def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
         (b"a\x00,\x00b\x00\n\x00c\x00", [("D322", 1)]),
         (b"a,b\nc,d\x00\n", [("D323", 2)]),
         (b"PK\x03\x04rest", [("D323", None)]),
+        (b"SQLite format 3\x00rest", [("D323", 1)]),
+        (bytes(257) + b"ustar", [("D323", 1)]),
         (gzip.compress(b"a,b\n" * 9000)[:-20], [("D329", None)]),
         (b"\x28\xb5\x2f\xfdnot really", [("D329", None)]),
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.data.examples.example import Example, iter_examples
+from engine.data.examples.turns import turn_text
 from engine.errors import EngineError, Problem, RecipeError
 from engine.evidence.data_view import Lengths, ShownExample, ShownRow, ShownSegment
 from engine.recipe.conversation import conversation
@@ -219,8 +220,8 @@ def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
     for at, message in enumerate(asked.messages):
         gap = "\n" if at else ""
         yield ShownSegment(text=f"{gap}{message['role']}: ", supervised=False)
-        text = message.get("content") or ""
-        yield ShownSegment(text=str(text), supervised=at in asked.trained)
+        text = turn_text({**message, "content": message.get("content") or ""})
+        yield ShownSegment(text=text, supervised=at in asked.trained)
 
 
 def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str:

@@ -16,6 +16,8 @@ from engine.sources.streams import DAMAGE, StreamLimits, kind_of
 LARGEST: Final = 1 << 30
 """Bytes of all files of an archive, unpacked."""
 MOST_FILES: Final = 200_000
+DOCUMENT: Final = frozenset({"[Content_Types].xml", "mimetype"})
+"""Files in archives that are Word's and PowerPoint's documents, or OpenDocument's and e-books."""
 
 
 @contextmanager
@@ -37,6 +39,12 @@ def _folder_of(path: Path, stack: ExitStack) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [one for one in archive.infolist() if not one.is_dir()]
+            if not DOCUMENT.isdisjoint(one.filename for one in members):
+                raise DataError.one(
+                    "D323",
+                    f"`{path.name}` is a document of an office program, no archive of data",
+                    hint="save its text as .txt or its table as .csv; the name of a workbook ends in .xlsx",
+                )
             if len(members) > MOST_FILES or sum(one.file_size for one in members) > LARGEST:
                 raise _broken(
                     path, f"it holds more than {MOST_FILES:,} files or {LARGEST >> 20} MiB"

@@ -28,6 +28,7 @@ from engine.kinds import AnswerForm
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.recipe.text.write import create
+from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
 
@@ -117,11 +118,16 @@ def _drafted(
         longest=longest_row(found, profile.kept),
     )
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
+    if none := plan.no_labels():
+        count = sum(plan.column.values[one] for one in none)
+        shown = ", ".join(f"`{one}`" for one in none[:3])
+        plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
     writer = Writer(plan=plan, name=name, target=target, model=model)
     recipe = _checked(writer)
     for _ in range(MOST_TRIES):
         prepared = _prepared(recipe)
         if not prepared.problems:
+            plan.summary = prepared.summary
             break
         if not _improve(plan, prepared):
             raise _too_few(name, prepared.problems[0].message)
@@ -146,7 +152,7 @@ def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered
                 inputs_of(found), encoding=encoding, rows_file=rows_file, must_write=is_packed
             )
     except DataError as error:
-        hint = "say it: --encoding latin-1, or the file's real one"
+        hint = "say it: --encoding cp1252 (Windows, western Europe), or the file's real one"
         problems = [
             replace(problem, hint=hint) if problem.code == "D322" else problem
             for problem in error.problems
@@ -189,14 +195,17 @@ def _prepared(recipe: Recipe) -> Prepared:
 def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     refusing = {
-        finding.check: ("drop" if finding.check in DROPPABLE else "warn", f"{finding.count:,} rows")
+        finding.check: (
+            "drop" if finding.check in DROPPABLE else "warn",
+            counted(finding.count, "row"),
+        )
         for finding in prepared.summary.findings
         if finding.action == "fail" and finding.count and finding.check not in plan.checks
     }
     few = {"D311", "D312", "D361", "D362"} & {problem.code for problem in prepared.problems}
     if refusing:
         plan.checks |= refusing
-    elif few and "missing_classes" not in plan.checks:
+    elif few and plan.kind.has_labels and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
     elif plan.sizes.holdout > FEWEST:
         plan.sizes = Sizes(
@@ -243,7 +252,9 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     if guess.system:
         yield "system", " ".join(guess.system.split()), "every row begins with it"
     if guess.label and not guess.shape:
-        yield plan.kind.draft.target, guess.label, guess.why_label
+        spelled = plan.relabelled()
+        more = f"; {len(spelled)} of them are other spellings" if spelled else ""
+        yield plan.kind.draft.target, guess.label, f"{guess.why_label}{more}"
     yield _splits(plan)
     # The first is `leakage`, which every draft has.
     for check, (action, why) in list(plan.checks.items())[1:]:
@@ -257,7 +268,8 @@ def _splits(plan: DraftPlan) -> tuple[str, str, str]:
         counts = ", ".join(f"{count:,} {name}" for name, count in plan.by_split.items())
         return "splits", plan.guess.split or "files", f"the data says it: {counts}"
     sizes, rows = plan.sizes, plan.profile.rows
-    left = rows - sizes.validation - sizes.holdout
+    used = plan.summary.rows_used if plan.summary else rows
+    left = used - sizes.validation - sizes.holdout
     return (
         "splits",
         f"holdout {sizes.holdout}",
@@ -271,13 +283,25 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     if rows < FEW_ROWS and not plan.by_files:
         yield f"{rows:,} rows are few: a holdout of {plan.sizes.holdout} decides little"
         yield "`splits.folds` in its place judges every row once"
+    yield from _unused_rows(plan)
     yield from _unused_labels(plan)
+    for label, count, other in plan.misspelled():
+        where = counted(count, "row")
+        yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"
     yield from _entities(plan)
     if not plan.kind.is_measured:
         yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
     named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
     if named and all(label.lstrip("-").isdigit() for label in named):
         yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
+
+
+def _unused_rows(plan: DraftPlan) -> Iterator[str]:
+    """Yield how many rows are in no split, and why."""
+    if plan.summary and plan.summary.dropped:
+        dropped = plan.summary.dropped
+        whys = ", ".join(f"{count:,} {why}" for why, count in dropped.items())
+        yield f"not used of {plan.profile.rows:,} rows: {whys}"
 
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.text import chunks, open_bytes, utf16_of
 from engine.drafting.inputs import GivenFile, Inputs
+from engine.drafting.layouts.classes import are_classes
 from engine.drafting.layouts.foreign import foreign_rows, is_workbook
 from engine.drafting.layouts.reshape import reshaped
 from engine.drafting.layouts.step import LOOKED_AT, SPLIT
@@ -57,7 +58,8 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         notes += more
         readings = tuple(reading for _, reading in read)
         sample = _sample(readings)
-        is_labelled = any(part.label for part, _ in read) and not _has_label(sample)
+        called = list(dict.fromkeys(part.label for part, _ in read if part.label))
+        is_labelled = bool(called) and are_classes(called, sample)
         # A label beside the lines is the answer, whatever else stands beside them.
         is_settled = inputs.beside and _has_label(sample) and not inputs.names
         whys = [] if is_settled else reshaped(sample, inputs.names)[1]
@@ -66,6 +68,8 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
             return Gathered(readings=readings, profile=profile, notes=notes)
         if is_labelled:
             whys = ["the names of the files are the labels", *whys]
+        if must_write:
+            whys = ["an archive is not read where a run would look for it", *whys]
         foreign = [
             (part if is_labelled else replace(part, label=""), [row.values for row in reading.rows()])
             for part, reading in read
@@ -116,6 +120,8 @@ def _foreign(
 def _why_document(parts: Sequence[tuple[GivenFile, str]]) -> str:
     if any(_marks_of(part.path) for part, _ in parts):
         return "each text has its marks in a file beside it (.ann), as brat writes them"
+    if not any(part.label for part, _ in parts):
+        return "each file is a text"
     return "each file is a text, in the folder of its class"
 
 

@@ -230,6 +230,9 @@ def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) 
         rarest = min(column.values.values())
         times = "time" if rarest == 1 else "times"
         why = f"{count} values that come again, the rarest {rarest} {times}"
+    others = [] if given.label else roles.other_labels(profile, text, column)
+    if others:
+        why += f"; else --label {others[0]}" + (f", {', '.join(others[1:3])}" if others[1:] else "")
     return Guess(
         kind="classification",
         why_kind=f"`{column.name}` sorts the texts",
@@ -269,6 +272,7 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         if (
             column.lists > 0.9 * column.filled
             and 1 < len(column.values) <= roles.MOST_LABELS
+            and max(map(len, column.values)) <= roles.LONGEST_LABEL
             and column.values.total() >= 2 * len(column.values)
         ):
             separator = ""
@@ -323,15 +327,22 @@ def _is_sorted(profile: Profile, text: ColumnProfile) -> bool:
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        others = roles.answer_columns(profile, text)
+        asked = roles.more_texts(profile, text)
+        others = [c for c in roles.answer_columns(profile, text) if c.name not in asked]
         if not others:
             return None
         column = min(others, key=lambda c: (roles.rank(c.name, roles.ANSWER_NAMES), -c.mean_length))
+    long = (
+        "lists of right answers"
+        if column.lists
+        else f"{column.mean_length:.0f} characters on average"
+    )
+    is_text = "holds right answers" if column.lists else "is a text too, and nothing sorts the rows"
     return Guess(
         kind="generation",
-        why_kind=f"`{column.name}` is a text too, and nothing sorts the rows",
+        why_kind=f"`{column.name}` {is_text}",
         label=column.name,
-        why_label=CHOSEN if given.label else f"{column.mean_length:.0f} characters on average",
+        why_label=CHOSEN if given.label else long,
     )
 
 

@@ -37,6 +37,7 @@ NO_DATA: Final = re.compile(
     r"|pt|bin|safetensors)\Z"
 )
 """Names of files beside data that no reader could read."""
+PAGE: Final = re.compile(r"(?i).*\.(md|rst|markdown)\Z")
 TABLES: Final = (
     ".csv",
     ".tsv",
@@ -96,7 +97,10 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     files = list(_files(paths))
     if len(paths) == 1 and not paths[0].is_dir():
         return Inputs(parts=(GivenFile(path=paths[0]),))
-    files = [file for file in files if not NO_DATA.match(file.name)]
+    data = [file for file in files if not NO_DATA.match(file.name)]
+    # A handbook or a knowledge base: each page is a text.
+    are_pages = not data
+    files = data or [file for file in files if PAGE.match(file.name)]
     files, left = _labelled(files, paths)
     called = {file: names for file in files if (names := names_in(file))}
     if len(called) < len(files):
@@ -109,7 +113,7 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         parts = [GivenFile(path=file, label=_intent_of(file)) for file in intents]
         return Inputs(parts=tuple(parts), notes=left)
     parts, more = _settled([GivenFile(path=file, into=_split_of(file, paths)) for file in files])
-    found = _of_parts(parts)
+    found = _pages(parts) if are_pages else _of_parts(parts)
     # Files of another format may have named the only other split.
     parts, again = _settled(list(found.parts))
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
@@ -190,19 +194,37 @@ def _settled(parts: list[GivenFile]) -> tuple[list[GivenFile], tuple[str, ...]]:
 
 def _of_parts(parts: list[GivenFile]) -> Inputs:
     suffixes = Counter(part.suffix for part in parts)
-    common, _ = suffixes.most_common(1)[0]
+    # Of formats of equally many files, the one with the training rows, then with the most.
+    common = max(
+        suffixes,
+        key=lambda one: (suffixes[one], *_weight([p for p in parts if p.suffix == one])),
+    )
     if ".ann" in suffixes and ".txt" in suffixes:
         return Inputs(
             parts=tuple(replace(p, is_document=True) for p in parts if p.suffix == ".txt")
         )
     if common in TABLES:
-        kept = [part for part in parts if part.suffix == common]
-        left = [part.path.name for part in parts if part.suffix != common]
+        # A split that has no file of that format has its own.
+        has = {part.into for part in parts if part.suffix == common}
+        kept = [
+            part for part in parts
+            if part.suffix == common or (part.into not in has and part.suffix in TABLES)
+        ]  # fmt: skip
+        left = [part.path.name for part in parts if part not in kept]
         notes = (f"left out, of another format: {', '.join(left[:5])}",) if left else ()
         return Inputs(parts=tuple(_by_name(kept)), notes=notes)
     if beside := _beside(parts):
         return beside
     return Inputs(parts=tuple(_by_folder(parts)))
+
+
+def _weight(parts: list[GivenFile]) -> tuple[bool, int]:
+    return any(part.into == "train" for part in parts), sum(p.path.stat().st_size for p in parts)
+
+
+def _pages(parts: list[GivenFile]) -> Inputs:
+    sorted_ = _by_folder(parts) if len({part.path.parent for part in parts}) > 1 else parts
+    return Inputs(parts=tuple(replace(part, is_document=True) for part in sorted_))
 
 
 def _beside(parts: list[GivenFile]) -> Inputs | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -15,10 +16,12 @@ from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
-from engine.drafting.roles import in_order, labels_of
+from engine.drafting.roles import SEVERAL, in_order, labels_of
 from engine.drafting.sizes import Sizes
+from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.recipe.metrics import is_lower_better
+from engine.recipe.prompt import unnamed_labels
 
 MANY_CLASSES: Final = 12
 BYTES_A_TOKEN: Final = 3.0
@@ -31,6 +34,10 @@ MANY_LABELS: Final = 10
 VERY_MANY_LABELS: Final = 50
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
+NO_LABELS: Final = frozenset({"n/a", "#n/a", "-", "--", "?", "null", "nan", "<na>"})
+"""What stands in the place of a label where there is none."""
+FEW_OF_ALL: Final = 0.02
+"""Share of the rows up to which a label may be another one misspelled."""
 MANY_ASKED: Final = 400
 """Bytes of all labels from which they are most of a prompt."""
 
@@ -47,6 +54,8 @@ class DraftPlan:
     """Bytes of the longest row, without what is asked."""
     checks: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Check: (action, why)."""
+    summary: DataSummary | None = None
+    """What became of the rows when they were divided."""
 
     @property
     def kind(self) -> Kind:
@@ -95,7 +104,28 @@ class DraftPlan:
         renamed = self.relabelled()
         # What they are renamed to need not stand in the rows: each may have a blank before it.
         found = {renamed.get(label, label) for label in labels_of(self.column, separator or None)}
-        return in_order(found)
+        return in_order(found - set(self.no_labels()))
+
+    def no_labels(self) -> list[str]:
+        """Return what stands in the place of a label where there is none, such as `N/A`."""
+        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+            return []
+        found = [label for label in self.column.values if label.strip().lower() in NO_LABELS]
+        return found if len(self.column.values) - len(found) >= SEVERAL else []
+
+    def misspelled(self) -> Iterator[tuple[str, int, str]]:
+        """Yield each label of few rows that is nearly another one of many, its rows, and the other."""
+        if self.kind.answer is not AnswerForm.LABEL or self.bins():
+            return
+        counts = Counter(
+            {label: self.column.values[label] for label in self.labels() if label.isalpha()}
+        )
+        for label, rows in counts.items():
+            if rows > FEW_OF_ALL * self.column.filled:
+                continue
+            others = [other for other, many in counts.items() if many >= 10 * rows]
+            if near := get_close_matches(label.lower(), others, 1, cutoff=0.75):
+                yield label, rows, near[0]
 
     def relabelled(self) -> dict[str, str]:
         """Labels that a reader takes for another one, by their blanks or their case."""
@@ -120,8 +150,10 @@ class DraftPlan:
         # `messages.2.content`, `tags.0`: the place of the label, and not what it is called.
         last = "label" if re.search(r"\.\d+(\.|$)", self.guess.label) else last
         word = last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
-        # The system message says it already.
-        is_listed = self._listed_bytes() <= MOST_ASKED and not self.guess.system
+        # The system message may say them already.
+        is_listed = self._listed_bytes() <= MOST_ASKED and bool(
+            unnamed_labels(self.labels(), self.guess.system)
+        )
         # Not `format`: `{labels}` stays for each prompt to fill in.
         return (
             draft.instruction if is_listed else draft.short_instruction or draft.instruction

@@ -17,6 +17,7 @@ TEXT_NAMES: Final = (
 LABEL_NAMES: Final = (
     "label", "labels", "category", "class", "intent", "topic", "sentiment", "emotion", "target", "tag",
     "tags", "rating", "score", "stars", "ideal", "kind", "type", "fault", "genre", "categories", "y",
+    "classification", "queue", "department",
 )  # fmt: skip
 ANSWER_NAMES: Final = (
     "answer", "response", "output", "completion", "reply", "summary", "target", "sql", "translation",
@@ -40,6 +41,7 @@ METADATA_NAMES: Final = (
     "device", "channel", "region", "city", "priority", "severity", "status",
     "version", "name", "location", "timezone", "annotator",
     "confidence", "agent", "created", "updated", "length", "count", "year", "month",
+    "host", "hostname", "server", "ip", "assignee", "reporter", "requester", "customer", "owner", "currency",
 )  # fmt: skip
 """Of columns that say where a row comes from, and seldom what it is."""
 PAIRS: Final = (
@@ -50,6 +52,10 @@ PAIRS: Final = (
 LISTS_OF_ANSWERS: Final = ("answers", "answer", "responses", "references")
 SURE_LABELS: Final = ("label", "labels", "intent", "sentiment", "class", "target", "label_text")
 ASKED_NAMES: Final = ("question", "query", "prompt", "instruction", "input")
+TITLES: Final = ("title", "subject", "headline", "summary")
+"""Of columns that may repeat how the text begins, and are no part that a model should find in it."""
+OF_PARENT: Final = ("name", "value", "text")
+"""Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
 TIME: Final = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|https?://")
 SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
 MOST_LABELS: Final = 200
@@ -68,8 +74,13 @@ NOT_A_CLASS: Final = 12
 
 def rank(name: str, names: tuple[str, ...]) -> int:
     """Return how good a name is; the last part of a path counts, and parts of words too."""
-    own = name.rsplit(".", 1)[-1].strip()
+    above, _, own = name.rpartition(".")
+    own = own.strip()
     last = own.lower()
+    if above and last in OF_PARENT:
+        # `name` alone says nothing.
+        alone = names.index(last) if last in names and last != "name" else 2 * len(names)
+        return min(rank(above, names), alone)
     if last in names:
         return names.index(last)
     # `classIndex`, `class index` and `class_index` are the same two words.
@@ -183,10 +194,15 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         c for c in profile.columns.values() if c.name != text.name and could_label(c, profile)
     ]
     classes = [
-        c for c in others if is_label(c) and not (c.is_number and len(c.values) > NOT_A_CLASS)
+        c
+        for c in others
+        if (is_label(c) or _is_sure_label(c)) and not (c.is_number and len(c.values) > NOT_A_CLASS)
     ]
     scales = [c for c in others if c.is_number and len(c.values) > NOT_A_CLASS and not counts(c)]
     named = [c for c in (*classes, *scales) if rank(c.name, LABEL_NAMES) < 2 * len(LABEL_NAMES)]
+    exact = {c.name for c in named if rank(c.name, LABEL_NAMES) < len(LABEL_NAMES)}
+    if not exact and (partly := _partly_labelled(profile, text)):
+        return partly
     if named:
         best = min(named, key=lambda c: (rank(c.name, LABEL_NAMES), len(c.values)))
         return worded(profile, best)
@@ -196,6 +212,45 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         }
         return min(classes, key=lambda c: (is_metadata[c.name], c.is_number, len(c.values)))
     return scales[0] if len(scales) == 1 else None
+
+
+def _is_sure_label(column: ColumnProfile) -> bool:
+    """Whether a column is a label by its name alone: of few rows, some labels stand only once."""
+    return (
+        last_part(column) in ("label", "labels", "intent", "sentiment", "class")
+        and SEVERAL <= len(column.values) < column.filled
+        and column.longest <= LONGEST_LABEL
+        and not column.lists
+        and not column.objects
+    )
+
+
+def _partly_labelled(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
+    """Return a column with the name of a label that is empty in some rows: people have not sorted these yet."""
+    found = [
+        column
+        for column in profile.columns.values()
+        if column.name != text.name
+        and rank(column.name, LABEL_NAMES) < len(LABEL_NAMES)
+        and is_label(column)
+        and column.filled >= len(profile.kept) / 2
+        and not any(part.isdigit() for part in column.name.split("."))
+    ]
+    return min(found, key=lambda c: rank(c.name, LABEL_NAMES), default=None)
+
+
+def other_labels(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> list[str]:
+    """Return the other columns by which the texts could be sorted; none where the name of the label is sure."""
+    if rank(label.name, LABEL_NAMES) < len(LABEL_NAMES):
+        return []
+    return [
+        column.name
+        for column in profile.columns.values()
+        if column.name not in (text.name, label.name)
+        and could_label(column, profile)
+        and is_label(column)
+        and not (column.is_number and len(column.values) > NOT_A_CLASS)
+    ]
 
 
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
@@ -289,13 +344,16 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
             or "." in column.name
             or column.objects
             or column.name.startswith("@")
+            or len(column.values) < SEVERAL
         ):
             continue
         pairs = [(values.get(column.name), values.get(text.name)) for values in rows]
         filled = [(_words(a), str(b).casefold()) for a, b in pairs if a not in (None, "", []) and b]
         if all(sum(map(len, words)) > MOST_OF_IT * len(whole) for words, whole in filled):
             continue
-        hits = sum(all(word.casefold() in whole for word in words) for words, whole in filled)
+        if rank(column.name, TITLES) < 2 * len(TITLES) and _begins(filled):
+            continue
+        hits = sum(all(_stands_in(word, whole) for word in words) for words, whole in filled)
         enough = len(filled) >= min(5, len(rows))
         if (
             enough
@@ -304,6 +362,31 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
         ):
             found.append(column.name)
     return found
+
+
+def _begins(pairs: list[tuple[list[str], str]]) -> bool:
+    """Whether the values are mostly how their texts begin."""
+    begins = sum(whole.startswith(words[0].casefold()) for words, whole in pairs if words)
+    return begins > MOST_OF_IT * len(pairs)
+
+
+def _stands_in(word: str, whole: str) -> bool:
+    """Whether a word stands in a text, and not only as letters of another word."""
+    word = word.casefold()
+    at = whole.find(word)
+    while at >= 0 and word:
+        before, after = whole[at - 1 : at] if at else "", whole[at + len(word) :][:1]
+        if not (_goes_on(before, word[0]) or _goes_on(word[-1], after)):
+            return True
+        at = whole.find(word, at + 1)
+    return False
+
+
+def _goes_on(left: str, right: str) -> bool:
+    # Other scripts have no blanks between their words.
+    return all(one.isascii() and one.isalnum() for one in (left, right) if one) and bool(
+        left and right
+    )
 
 
 def _words(value: object) -> list[str]:
@@ -323,7 +406,9 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
 
 def holds_answers(column: ColumnProfile) -> bool:
     """Whether each row has a list of texts that are no labels, such as all right answers to a question."""
-    return column.lists > MOSTLY * max(1, column.filled) and len(column.values) > 0.3 * column.lists
+    are_lists = column.lists > MOSTLY * max(1, column.filled)
+    are_long = max(map(len, column.values), default=0) > LONGEST_LABEL
+    return are_lists and (are_long or len(column.values) > 0.3 * column.lists)
 
 
 def last_part(column: ColumnProfile) -> str:

@@ -7,6 +7,7 @@ is the chat template's business (`engine.runtime.rendering.chat`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,3 +109,13 @@ def _known_labels(task: Task, labels: object) -> str | None:
     if len(set(labels)) != len(labels) or not set(labels) <= set(task.labels):
         return None
     return joined_labels(task, labels)
+
+
+def unnamed_labels(labels: Sequence[str], text: str) -> list[str]:
+    """Return the labels that a text does not name: a sentence names the label `not_spam` as "not spam"."""
+    asked = _loose(text)
+    return [label for label in labels if _loose(label) not in asked]
+
+
+def _loose(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())

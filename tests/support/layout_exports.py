@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def archive(path: Path, files: dict[str, Sequence[Sequence[Any]]]) -> None:
             book.writestr(name, stream.getvalue())
 
 
-def sheets(path: Path, tables: dict[str, Sequence[Sequence[str]]]) -> None:
+def sheets(path: Path, tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
     """Write a workbook of several sheets, with the texts in the cells themselves."""
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -17,6 +17,8 @@ from engine.drafting.foreign_yaml import MOST_ROWS, load_yaml
 from engine.drafting.layouts.label_names import Names, coded, names_in_schema
 from engine.drafting.layouts.lines import example_of_intent, rows_of_lines, rows_of_marked_lines
 from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
+from engine.drafting.reading import NAME
+from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
 
@@ -27,6 +29,7 @@ YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 ARROW: Final = (".arrow",)
+KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
 
@@ -38,7 +41,7 @@ def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
     """
     suffix = _suffix(path)
     if suffix in SUFFIXES:
-        return rows_of_workbook(path), "it is an Excel workbook"
+        return rows_of_workbook(path)
     if suffix in (*COLUMNAR, *ARROW):
         return _named_columns(path, suffix)
     if (suffix in READ and suffix != ".json") or path.stat().st_size > LARGEST:
@@ -66,11 +69,29 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
         ), "its first line says what divides its columns"
     try:
         if _is_regular(text, usual):
-            return None
+            return _repeated_names(text, usual)
     except csv.Error:
         return None  # the reader reports it with its line
     tried = (_table_below_titles(text, delimiter=one) for one in dict.fromkeys((usual, *",;\t|")))
     return next((found for found in tried if found), None)
+
+
+def _repeated_names(text: str, delimiter: str) -> tuple[Rows, str] | None:
+    """Read a table that names several columns alike, as exports of issue trackers do; None for any other."""
+    table = list(islice(csv.reader(text.splitlines(), delimiter=delimiter), 60))
+    names = [name.strip() for name in table[0]]
+    again = next((name for name in names if name and names.count(name) > 1), "")
+    # A first row of data may repeat a cell too: it stands again below.
+    is_named = all(NAME.match(name) for name in names if name) and not any(
+        name in {row[at] for row in table[1:] if len(row) > at}
+        for at, name in enumerate(names)
+        if name
+    )
+    if not again or not is_named:
+        return None
+    return _rows_of(
+        text, delimiter
+    ), f"`{again}` names several of its columns: the others are numbered"
 
 
 def is_workbook(path: Path) -> bool:
@@ -91,6 +112,10 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
         value = parse_json(text)
     except ValueError:
         return None  # the reader reports it with its line
+    return _by_column(value)
+
+
+def _by_column(value: object) -> tuple[Rows, str] | None:
     if not isinstance(value, Mapping) or len(value) < 2:
         return None
     parts = list(value.values())
@@ -105,6 +130,10 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None
     parts = list(value.values())
     is_flat = all(not isinstance(item, list | Mapping) for part in parts for item in part)
     if len({len(part) for part in parts}) != 1 or len(parts[0]) < 4 or not is_flat:
+        return None
+    # Texts of as many for each label, which no column is called after.
+    known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
+    if len(parts) > 2 and not known and all(" " in str(item) for part in parts for item in part):
         return None
     rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
     return rows, "it holds a list for each column"
@@ -192,7 +221,7 @@ def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
         return named, "it is a list of objects in YAML"
     items = value.get("nlu") if isinstance(value, Mapping) else None
     if not isinstance(items, list):
-        return None
+        return _mapped_rows(value, path)
     rows = [
         example_of_intent(line.strip().removeprefix("-").strip(), str(item["intent"]))
         for item in items
@@ -200,6 +229,26 @@ def _intents_of_yaml(text: str, path: Path) -> tuple[Rows, str] | None:
         for line in _examples(item.get("examples"))
     ]
     return rows, "examples stand below their intents, as Rasa writes them"
+
+
+def _mapped_rows(value: object, path: Path) -> tuple[Rows, str]:
+    """Return the rows of a mapping in YAML, as JSON's are read. DataError D326 where it holds none."""
+    below = list(value.values()) if isinstance(value, Mapping) else []
+    lists = [
+        one
+        for one in below
+        if isinstance(one, list) and one and all(isinstance(i, dict) for i in one)
+    ]
+    if found := _by_column(value):
+        return found
+    if lists:
+        rows = [{str(name): one for name, one in item.items()} for item in max(lists, key=len)]
+        return rows, "it holds a list of objects in YAML"
+    raise DataError.one(
+        "D326",
+        f"`{path.name}` holds no list of objects, so it has no rows",
+        hint="rows are objects of one list, or lists of texts below their labels",
+    )
 
 
 def _examples(value: object) -> list[str]:

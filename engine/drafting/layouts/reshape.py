@@ -78,8 +78,10 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
             break
         turn, why = step
         turned = [_turned(turn, row) for row in found]
-        odd = sum(new is None for new in turned)
+        odd, none = sum(new is None for new in turned), sum(new == [] for new in turned)
         found = [new for some in turned for new in some or ()]
+        if none:
+            why += f"; {none:,} of {len(turned):,} rows hold no answer that can be used and are left out"
         whys.append(f"{why}; {odd:,} that are laid out otherwise are left out" if odd else why)
     return found, whys
 
@@ -203,6 +205,33 @@ def _examples_below(rows: Sequence[Row]) -> Recognised:
                 yield {"text": text, label: row[label]}
 
     return turn, f"`{lists}` stand below their `{label}`"
+
+
+def _objects_below(rows: Sequence[Row]) -> Recognised:
+    """Objects with a text in a list, such as the ways in which people ask for one answer."""
+    name = next(
+        (
+            n
+            for n in columns_of(rows)
+            if n.lower() in BELOW and all(_hold_texts(r.get(n)) for r in rows)
+        ),
+        None,
+    )
+    if name is None or sum(len(row[name]) for row in rows) <= len(rows):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        rest = {key: value for key, value in row.items() if key != name}
+        for item in row[name]:
+            yield {**rest, **item}
+
+    return turn, f"each of `{name}` is a row"
+
+
+def _hold_texts(items: object) -> bool:
+    return isinstance(items, list) and all(
+        isinstance(item, Mapping) and isinstance(item.get("text"), str) for item in items
+    )
 
 
 def _names_rows(rows: Sequence[Row], name: str) -> bool:
@@ -450,6 +479,7 @@ ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     _texts_with_lists,
     _texts_of_parts,
     _examples_below,
+    _objects_below,
     _tags_as_text,
     _tags_inside,
     _words_and_tags,

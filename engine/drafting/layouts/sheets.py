@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 from xml.parsers import expat
 
 from engine.data.splitting.column import PLACES
-from engine.drafting.roles import LABEL_NAMES, rank
+from engine.drafting.layouts.classes import are_classes
 from engine.errors import DataError
 
 SUFFIXES: Final = (".xlsx", ".xlsm")
@@ -41,8 +41,10 @@ BROKEN: Final = (
 Table = list[list[str]]
 
 
-def rows_of_workbook(path: Path) -> list[dict[str, str]]:
-    """Return the rows of the fullest sheet, or of all sheets with the same columns, and what each is called.
+def rows_of_workbook(path: Path) -> tuple[list[dict[str, str]], str]:
+    """Return the rows of the fullest sheet, or of all sheets with the same columns, and which of them were taken.
+
+    Where the names of sheets say the splits or the classes of their rows, a column says them too.
 
     DataError D323 where it is no workbook, or a part of it is broken or too large.
     """
@@ -53,17 +55,24 @@ def rows_of_workbook(path: Path) -> list[dict[str, str]]:
     if not filled:
         raise _broken(path, "it holds no rows")
     alike = len({tuple(rows[0]) for rows in filled.values()}) == 1 and len(filled) > 1
+    why = "it is an Excel workbook"
     if not alike:
-        return max(
-            filled.values(), key=lambda rows: sum(map(_filled, map(list, map(dict.values, rows))))
-        )
+        fullest = max(filled, key=lambda name: sum(map(_filled, _cells_of(filled[name]))))
+        left = [f"`{name}`" for name in filled if name != fullest]
+        if left:
+            why += f"; of its sheets `{fullest}` is read, {', '.join(left)} not"
+        return filled[fullest], why
     is_split = all(name.strip().casefold() in PLACES for name in filled)
-    columns = next(iter(filled.values()))[0]
-    has_label = any(rank(name, LABEL_NAMES) < len(LABEL_NAMES) for name in columns)
-    more = "split" if is_split else "" if has_label else "label"
-    return [
-        {**row, **({more: name} if more else {})} for name, rows in filled.items() for row in rows
+    rows = [row for some in filled.values() for row in some]
+    more = "split" if is_split else "label" if are_classes(list(filled), rows) else ""
+    found = [
+        {**row, **({more: name} if more else {})} for name, some in filled.items() for row in some
     ]
+    return found, f"{why}; its {len(filled)} sheets have the same columns"
+
+
+def _cells_of(rows: Sequence[dict[str, str]]) -> Iterator[list[str]]:
+    return (list(row.values()) for row in rows)
 
 
 def read_sheets(path: Path) -> dict[str, Table]:

@@ -7,7 +7,7 @@ import unicodedata
 
 from engine.kinds import KINDS
 from engine.recipe.patterns import UNREADABLE, compiled
-from engine.recipe.prompt import LABELS_TOKEN
+from engine.recipe.prompt import LABELS_TOKEN, unnamed_labels
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.template import TemplateError, fields
@@ -159,22 +159,16 @@ def instruction_names_the_labels(recipe: FilledText) -> Problems:
           labels: [billing, bug]
     """
     task = recipe["task"]
-    asked = _loose(f"{task['instruction']} {task['system']}")
     if LABELS_TOKEN in task["instruction"] or not task["instruction"]:
         return  # R240 reports a missing instruction
     kind = KINDS.get(task["kind"])
     labels = task.get("labels", []) if kind and kind.has_labels else []
-    # A sentence names the label `not_spam` as "not spam".
-    missing = [label for label in labels if _loose(label) not in asked]
+    missing = unnamed_labels(labels, f"{task['instruction']} {task['system']}")
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         named = ", ".join(show(label) for label in missing[:_MOST_NAMED])
         hint, at = f"put {LABELS_TOKEN} where the labels shall stand", ("task", "instruction")
         yield recipe.warning("R216", f"does not name {named}{more}", at=at, hint=hint)
-
-
-def _loose(text: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
 
 
 @rule("task.instruction")

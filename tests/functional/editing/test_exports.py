@@ -1,0 +1,137 @@
+"""`recipe init` on what companies export: the right recipe, and nothing left out without a word."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from functional.editing.test_layouts import at, divided_by
+from support.layout_exports import sheets
+from support.layout_files import labelled, lines, table, text
+from support.layout_office import OFFICE, tasks
+from support.layout_table import Layout
+from support.project import Outcome
+
+pytestmark = pytest.mark.thorough
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("layout", OFFICE, ids=[layout.name for layout in OFFICE])
+def test_an_export_gets_the_right_recipe(folder: Path, run: Run, layout: Layout) -> None:
+    layout.write(folder / layout.name)
+
+    outcome = run("init", layout.name, "-o", "draft.yaml")
+
+    assert outcome.code == 0, outcome.err
+    value = yaml.safe_load((folder / "draft.yaml").read_text(encoding="utf-8"))
+    right = {"kind": layout.kind, "splits": layout.splits, **layout.says}
+    got = {"kind": value["task"]["kind"], "splits": divided_by(value)}
+    assert got | {path: at(value, path) for path in layout.says} == right
+    assert run("validate", "draft.yaml").err == ""
+    data = run("data", "--no-tokens", "draft.yaml")
+    assert data.code == 0, data.err
+
+
+def drafted(folder: Path, run: Run, name: str) -> str:
+    """Return all that `init` says of a file, as one line."""
+    return " ".join(run("init", name, "-o", str(folder / "draft.yaml")).out.split())
+
+
+def test_how_many_rows_hold_no_answer_is_reported(folder: Path, run: Run) -> None:
+    tasks(folder / "tasks.json")
+
+    message = drafted(folder, run, "tasks.json")
+
+    assert "tasks.json: 120 rows" in message
+    assert "40 of 160 rows hold no answer that can be used and are left out" in message
+
+
+def test_sheets_that_are_not_read_are_named(folder: Path, run: Run) -> None:
+    tables = {
+        "Tickets": [("message", "team"), *labelled()],
+        "Owners": [("team", "owner"), ("billing", "A")],
+    }
+    sheets(folder / "book.xlsx", tables)
+
+    assert "of its sheets `Tickets` is read, `Owners` not" in drafted(folder, run, "book.xlsx")
+
+
+def test_rows_that_no_split_uses_are_counted(folder: Path, run: Run) -> None:
+    found = [(one, label) for one, label in labelled() for _ in range(2)]
+    table(folder / "rows.csv", [("text", "label"), *found])
+
+    message = drafted(folder, run, "rows.csv")
+
+    assert "note: not used of 320 rows: 160 duplicate" in message
+    assert "about 50 left to train on" in message
+
+
+def test_a_label_that_may_be_misspelled_is_named(folder: Path, run: Run) -> None:
+    found = [
+        (one, ("yes", "no")[at % 2] if at else "yess") for at, (one, _) in enumerate(labelled())
+    ]
+    table(folder / "rows.csv", [("text", "label"), *found])
+
+    message = drafted(folder, run, "rows.csv")
+
+    assert "`yess` stands in 1 row: if it is `yes` misspelled" in message
+
+
+def test_other_columns_that_sort_the_rows_are_named(folder: Path, run: Run) -> None:
+    found = [(one, label, "ab"[at % 2]) for at, (one, label) in enumerate(labelled())]
+    table(folder / "rows.csv", [("text", "team", "desk"), *found])
+
+    assert "else --label team" in drafted(folder, run, "rows.csv")
+
+
+def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> None:
+    table(folder / "rows.csv", [("text", "label"), *labelled()])
+    with zipfile.ZipFile(folder / "rows.zip", "w") as archive:
+        archive.write(folder / "rows.csv", "rows.csv")
+
+    assert "(its rows: an archive is not read where" in drafted(folder, run, "rows.zip")
+
+
+def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -> None:
+    with zipfile.ZipFile(folder / "letter.docx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("word/document.xml", "<document/>")
+
+    outcome = run("init", "letter.docx")
+
+    assert (outcome.code, "is a document of an office program" in outcome.err) == (3, True)
+
+
+def test_yaml_without_rows_is_refused(folder: Path, run: Run) -> None:
+    text(folder / "settings.yml", "port: 80\nhosts: {a: {b: c}}\n")
+
+    outcome = run("init", "settings.yml")
+
+    assert (outcome.code, "D326" in outcome.err) == (3, True)
+
+
+def test_calls_of_tools_are_shown_without_a_tokenizer(folder: Path, run: Run) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
+    lines(folder / "calls.jsonl", [
+        {"messages": [
+            {"role": "user", "content": one}, {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c1", "content": "ok"},
+            {"role": "assistant", "content": f"It is {label}"},
+        ]}
+        for one, label in labelled()
+    ])  # fmt: skip
+    run("init", "calls.jsonl")
+
+    assert "assistant: ⟦[{" in run("data", "--no-tokens", "calls.yaml").out

@@ -228,4 +228,7 @@ def _too_few(sizes: Sizes, rows: int) -> Iterator[Problem]:
     spare = rows - asked["holdout"] - asked["validation"]
     message = f"{needed:,} rows are needed ({parts}), there are {rows:,}"
     hint = f"`splits.train: {spare}` would fit" if spare > 0 else None
+    if sizes.get(Assignment.TRAIN) == "all" and rows // 10:
+        left = rows - rows // 4 - rows // 10
+        hint = f"`holdout: {rows // 4}, validation: {rows // 10}` would leave {left:,} to train on"
     yield split_problem("D311", message, hint=hint)

@@ -67,7 +67,8 @@ def something_must_hold(recipe: FilledText) -> Problems:
 def kind_is_measured(recipe: FilledText) -> Problems:
     """A kind that is only read and checked has no metrics (R247)."""
     kind = recipe["task"]["kind"]
-    if is_measured(kind):
+    # What is wrong with a kind that is none stands in another problem.
+    if is_measured(kind) or kind not in KINDS:
         return
     acceptance = recipe["acceptance"]
     named: list[KeyPath] = [at for at, _ in _bounds(recipe)]
@@ -172,7 +173,8 @@ def _unknown_metric(
         message = f"no such metric: {show(name)}"
         elsewhere = [kind for kind in KINDS if spec_of(name, kind) is not None]
         if elsewhere and nearest(name, names) is None:
-            message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)} have"
+            message = f"{task['kind']} has no metric {show(name)}; {' and '.join(elsewhere)}"
+            message += " has" if len(elsewhere) == 1 else " have"
     yield recipe.problem("R201", message, at=at, key=True, hint=hint)
 
 

@@ -241,6 +241,8 @@ def choice_is_known(recipe: FilledText) -> Problems:
     if "sweep" not in recipe.filled:
         return
     kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
+    if kind not in KINDS:
+        return
     if not is_measured(kind):
         message = f"there are no metrics for {kind} yet, so nothing could choose"
         yield recipe.problem("R247", message, at=_AT, key=True, hint="delete it")

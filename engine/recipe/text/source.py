@@ -55,9 +55,14 @@ _SYNTAX: Final = (
     ("cannot start any token", "an unquoted value cannot start like this", "put it in quotes"),
     ("expected key", "this line does not fit the lines above", "correct its indentation"),
     ("expected <block end>", "this line does not fit the lines above", "correct its indentation"),
+    ("could not find expected ':'", "a key without a `:` behind it", "write `KEY: VALUE`"),
     ("'-' indicator", "this line does not fit the list above", "start it with `- `"),
 )
-_AT_THE_OPENING: Final = ("expected ',' or", "unexpected end of stream")
+_AT_THE_OPENING: Final = (
+    "expected ',' or",
+    "unexpected end of stream",
+    "could not find expected ':'",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

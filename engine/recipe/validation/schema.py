@@ -21,7 +21,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
-from engine.recipe.validation.schema_errors import SchemaError, schema_errors
+from engine.recipe.validation.schema_errors import SchemaError, percent_hint, schema_errors
 
 if TYPE_CHECKING:
     from jsonschema.validators import Draft202012Validator
@@ -225,12 +225,21 @@ def _hint_for_type(error: SchemaError, source: SourceText) -> str | None:
         claims = {"yes": "true", "on": "true", "no": "false", "off": "false"}
         meant = claims.get(written.lower(), written.lower())
         return f"write `{meant}`" if meant in ("true", "false") else None
+    if error.wanted == "array" and isinstance(error.got, str) and "," in error.got:
+        return f"write it in brackets: [{error.got}]"
     if error.wanted in ("number", "integer") and isinstance(error.got, str):
-        bare = error.got.replace("_", "").replace(",", "").strip()
-        # With leading zeros a number is text to the strict loader.
-        digits = bare.lstrip("0") if bare.isdigit() else bare
-        return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
+        return _hint_for_number(error.got)
     return None
+
+
+def _hint_for_number(text: str) -> str | None:
+    bare = text.replace("_", "").replace(",", "").strip()
+    share = bare.rstrip("% ")
+    if bare.endswith("%") and share.replace(".", "", 1).isdecimal():
+        return percent_hint(float(share))
+    # With leading zeros a number is text to the strict loader.
+    digits = bare.lstrip("0") if bare.isdigit() else bare
+    return f"write `{digits}`" if digits.replace(".", "", 1).isdecimal() else None
 
 
 def _text_at(path: KeyPath, source: SourceText) -> str:

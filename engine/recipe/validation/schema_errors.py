@@ -190,7 +190,7 @@ def _out_of_range(broken: _Broken) -> Iterator[SchemaError]:
 
 def percent_hint(value: float) -> str | None:
     """Return how a share is written, for a value that can only be meant in percent."""
-    return f"for {value} percent write `{value / 100:g}`" if value <= 100 else None
+    return f"for {value:g} percent write `{value / 100:g}`" if value <= 100 else None
 
 
 def _wrong_form(broken: _Broken) -> Iterator[SchemaError]:

@@ -96,6 +96,12 @@ def test_too_few_rows_say_how_many_are_needed_and_what_would_fit() -> None:
     assert problem.hint == "`splits.train: 5` would fit"
 
 
+def test_where_all_others_are_trained_sizes_that_would_fit_are_named() -> None:
+    (problem,) = divided(some(40), asked(train="all", validation=5, holdout=50))[1].problems
+
+    assert problem.hint == "`holdout: 10, validation: 4` would leave 26 to train on"
+
+
 def test_a_fraction_that_leaves_no_row_is_reported() -> None:
     splits = asked(train=0.9, validation=0.0001, holdout=0.0)
 

@@ -1,0 +1,67 @@
+"""Hints that say what to write in the place of a usual slip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Problem
+from engine.recipe import check_recipe
+
+RECIPE = """recipe: v1
+name: tickets
+task:
+  kind: classification
+  instruction: "Which is it: {labels}?"
+  labels: [billing, bug]
+base_model:
+  hub: HuggingFaceTB/SmolLM2-360M-Instruct
+  revision: 0123456789abcdef0123456789abcdef01234567
+data:
+  sources:
+    - package: tickets==1.0
+      file: rows.csv
+  label: {column: topic}
+splits: {by: stratified, train: all, validation: 30, holdout: 700}
+method: {kind: lora}
+acceptance:
+  metrics: {macro_f1: {min: 0.80}}
+"""
+
+
+def found(old: str, new: str) -> list[Problem]:
+    assert old in RECIPE
+    problems = check_recipe(Path("r.yaml"), read=lambda _: RECIPE.replace(old, new).encode())[1]
+    return [problem for problem in problems if problem.code not in ("R304", "R301")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hint"),
+    [
+        ("validation: 30", "validation: 10%", "for 10 percent write `0.1`"),
+        ("min: 0.80", "min: 80%", "for 80 percent write `0.8`"),
+        ("min: 0.80", "min: 80", "for 80 percent write `0.8`"),
+        ("[billing, bug]", "billing, bug", "write it in brackets: [billing, bug]"),
+        ("task:", "task", "write `KEY: VALUE`"),
+    ],
+)
+def test_a_usual_slip_is_answered_with_what_to_write(old: str, new: str, hint: str) -> None:
+    assert hint in [problem.hint for problem in found(old, new)]
+
+
+def test_a_key_without_a_colon_is_shown_where_it_stands() -> None:
+    (problem,) = found("task:", "task")
+
+    assert problem.place is not None
+    assert (problem.message, problem.place.line) == ("a key without a `:` behind it", 3)
+
+
+def test_of_a_kind_that_is_none_nothing_else_is_refused() -> None:
+    assert [problem.code for problem in found("kind: classification", "kind: classify")] == ["R107"]
+
+
+def test_one_other_kind_has_a_metric() -> None:
+    (problem,) = found("macro_f1", "rouge_l")
+
+    assert problem.message == "classification has no metric `rouge_l`; generation has"

@@ -47,6 +47,8 @@ DROPPABLE: Final = frozenset(
 )
 MOST_TRIES: Final = 16
 ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
+WORDLESS: Final = re.compile(r"(?i)-?\d+(\.\d+)?|true|false|[tf]")
+"""Labels that say nothing of what they mean."""
 FEWEST: Final = 2
 """Rows of a holdout."""
 FEWEST_ROWS: Final = 4
@@ -292,8 +294,9 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     if not plan.kind.is_measured:
         yield f"{plan.guess.kind} is read and checked; a whole run of it is not there yet"
     named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
-    if named and all(label.lstrip("-").isdigit() for label in named):
-        yield "the labels are numbers: `data.label.relabel` gives them words, which a model knows more about"
+    if named and all(map(WORDLESS.fullmatch, named)):
+        words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
+        yield f"the labels are {words}: `data.label.relabel` gives them words, which a model knows more about"
 
 
 def _unused_rows(plan: DraftPlan) -> Iterator[str]:

@@ -16,6 +16,7 @@ from engine.drafting.layouts.classes import are_classes
 from engine.drafting.layouts.foreign import foreign_rows, is_workbook
 from engine.drafting.layouts.reshape import reshaped
 from engine.drafting.layouts.step import LOOKED_AT, SPLIT
+from engine.drafting.listed import listed_texts
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
@@ -105,7 +106,10 @@ def _foreign(
     if inputs.beside:
         return None, []
     if all(part.is_document for part, _ in parts):
-        return [(part, [_document(part, coding)]) for part, coding in parts], [_why_document(parts)]
+        texts = [(part, [_document(part, coding)]) for part, coding in parts]
+        if inputs.table is None:
+            return texts, [_why_document(parts)]
+        return _listed(texts, inputs.table)
     found: list[tuple[GivenFile, list[Values]]] = []
     whys: list[str] = []
     for part, coding in parts:
@@ -115,6 +119,22 @@ def _foreign(
         found.append((part, list(rows[0])))
         whys.append(rows[1])
     return found, list(dict.fromkeys(whys))
+
+
+def _listed(
+    texts: list[tuple[GivenFile, list[Values]]], table: GivenFile
+) -> tuple[list[tuple[GivenFile, list[Values]]], list[str]]:
+    coding = encoding_of(table.path, "utf-8")
+    plain = foreign_rows(table.path, coding)
+    rows = plain[0] if plain else [
+        row.values for one in readings_of(table.path, encoding=coding) for row in one.rows()
+    ]  # fmt: skip
+    found = listed_texts([row for _, some in texts for row in some], rows)
+    if found is None:
+        return texts, [
+            f"each file is a text; `{table.path.name}` lists none of them and is left out"
+        ]
+    return [(table, found[0])], [found[1]]
 
 
 def _why_document(parts: Sequence[tuple[GivenFile, str]]) -> str:

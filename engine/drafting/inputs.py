@@ -32,6 +32,8 @@ MORE_PLACES: Final = {
     "tst": "holdout",
 }
 MOST_FILES: Final = 200_000
+FEWEST_LISTED: Final = 4
+"""Files from which a table beside them may be the list of them."""
 NO_DATA: Final = re.compile(
     r"(?i).*\.(py|ipynb|md|rst|pdf|docx?|html?|png|jpe?g|gif|svg|zip|tar|tgz|sh|toml|cfg|ini|lock|log|bib|tex|db|sqlite"
     r"|pt|bin|safetensors)\Z"
@@ -81,6 +83,8 @@ class Inputs:
     """(column, ending of the file) of files that are read line by line beside the first one."""
     names: Names | None = None
     """What the numbers of labels are called, where a file beside the rows says it."""
+    table: GivenFile | None = None
+    """A table beside texts that are files, which may list them with their labels."""
 
 
 def _unpacked(name: str) -> str:
@@ -215,6 +219,11 @@ def _of_parts(parts: list[GivenFile]) -> Inputs:
         return Inputs(parts=tuple(_by_name(kept)), notes=notes)
     if beside := _beside(parts):
         return beside
+    tables = [part for part in parts if part.suffix in TABLES]
+    texts = [part for part in parts if part.suffix not in TABLES]
+    if len(tables) == 1 and len(texts) >= FEWEST_LISTED:
+        listed = tuple(replace(part, is_document=True) for part in texts)
+        return Inputs(parts=listed, table=tables[0])
     return Inputs(parts=tuple(_by_folder(parts)))
 
 

@@ -92,7 +92,9 @@ class DraftPlan:
         names = ("negative", "positive") if numbers[0] < 0 < numbers[-1] else ("low", "high")
         if low == high:
             high = next((number for number in numbers if number > low), high)
-        return ((names[0], "max", _short(low)), (names[1], "min", _short(high)))
+        if _short(low) < _short(high):
+            low, high = _short(low), _short(high)
+        return ((names[0], "max", low), (names[1], "min", high))
 
     def labels(self) -> list[str]:
         """Return the labels of the task, those that are renamed left out; none for a task without."""
@@ -117,10 +119,12 @@ class DraftPlan:
         """Yield each label of few rows that is nearly another one of many, its rows, and the other."""
         if self.kind.answer is not AnswerForm.LABEL or self.bins():
             return
-        counts = Counter(
-            {label: self.column.values[label] for label in self.labels() if label.isalpha()}
-        )
-        for label, rows in counts.items():
+        renamed, known = self.relabelled(), self.labels()
+        counts: Counter[str] = Counter()
+        for spelling, rows in self.column.values.items():
+            label = renamed.get(spelling, spelling)
+            counts[label] += rows if label in known and label.isalpha() else 0
+        for label, rows in (+counts).items():
             if rows > FEW_OF_ALL * self.column.filled:
                 continue
             others = [other for other, many in counts.items() if many >= 10 * rows]
@@ -149,7 +153,9 @@ class DraftPlan:
         draft, last = self.kind.draft, self.guess.label.rsplit(".", 1)[-1]
         # `messages.2.content`, `tags.0`: the place of the label, and not what it is called.
         last = "label" if re.search(r"\.\d+(\.|$)", self.guess.label) else last
-        word = last.replace("_", " ") if re.fullmatch(r"[A-Za-z_ ]{2,30}", last) else "label"
+        # "Which is spam is it" asks nothing.
+        is_word = re.fullmatch(r"(?!(?:is|has|was)[_ ])[A-Za-z_ ]{2,30}", last)
+        word = last.replace("_", " ") if is_word else "label"
         # The system message may say them already.
         is_listed = self._listed_bytes() <= MOST_ASKED and bool(
             unnamed_labels(self.labels(), self.guess.system)

@@ -92,6 +92,12 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
     if named == "parquet":
         return (Reading(path=path, format="parquet"),)
     head = _head(path, encoding)
+    if named != "xml" and re.match(r"(?i)\s*(<!doctype html|<html|<table)", head):
+        raise DataError.one(
+            "D323",
+            f"`{path.name}` is a page of HTML, which holds no rows",
+            hint="save its table as CSV or .xlsx, or its text as .txt",
+        )
     found, why = _format(head, named)
     delimiter = ""
     if found in ("csv", "lines") and (divider := divider_of(head)):

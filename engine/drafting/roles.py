@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
 from engine.drafting.profile import ColumnProfile, Profile
@@ -57,6 +58,10 @@ TITLES: Final = ("title", "subject", "headline", "summary")
 OF_PARENT: Final = ("name", "value", "text")
 """Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
 TIME: Final = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|https?://")
+TIMES: Final = re.compile(
+    r"(?i)(?:^|[_. ])(?:time|date|ts|timestamp|created|updated)(?:[_. ]|$)|timestamp|_at$"
+)
+"""Names of columns of numbers that say when."""
 SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
 MOST_LABELS: Final = 200
 LONGEST_LABEL: Final = 60
@@ -198,7 +203,14 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         for c in others
         if (is_label(c) or _is_sure_label(c)) and not (c.is_number and len(c.values) > NOT_A_CLASS)
     ]
-    scales = [c for c in others if c.is_number and len(c.values) > NOT_A_CLASS and not counts(c)]
+    scales = [
+        c
+        for c in others
+        if c.is_number
+        and len(c.values) > NOT_A_CLASS
+        and not counts(c)
+        and not TIMES.search(c.name)
+    ]
     named = [c for c in (*classes, *scales) if rank(c.name, LABEL_NAMES) < 2 * len(LABEL_NAMES)]
     exact = {c.name for c in named if rank(c.name, LABEL_NAMES) < len(LABEL_NAMES)}
     if not exact and (partly := _partly_labelled(profile, text)):
@@ -250,7 +262,14 @@ def other_labels(profile: Profile, text: ColumnProfile, label: ColumnProfile) ->
         and could_label(column, profile)
         and is_label(column)
         and not (column.is_number and len(column.values) > NOT_A_CLASS)
+        and not _says_the_same(profile, label, column)
     ]
+
+
+def _says_the_same(profile: Profile, one: ColumnProfile, two: ColumnProfile) -> bool:
+    """Whether two columns sort the rows in the same way."""
+    pairs = {(str(found_at(r, one.name)), str(found_at(r, two.name))) for r in profile.kept}
+    return len(pairs) == len(one.values) == len(two.values)
 
 
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
@@ -273,8 +292,7 @@ def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
         ) < 2 * len(LABEL_NAMES)
         if column.name == label.name or not is_alike or column.is_number or not is_label(column):
             continue
-        pairs = {(str(row.get(label.name)), str(row.get(column.name))) for row in profile.kept}
-        if len(pairs) == len(label.values):
+        if _says_the_same(profile, label, column):
             return column
     return label
 
@@ -282,12 +300,22 @@ def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
 def could_label(column: ColumnProfile, profile: Profile) -> bool:
     """Whether a label could stand there: in every row, and not of one item of a list."""
     last = column.name.lower().rsplit(".", 1)[-1]
-    if any(part.isdigit() for part in column.name.split(".")) or SPLIT_NAME.search(last):
+    if _is_one_of_several(column, profile) or SPLIT_NAME.search(last):
         # Of one item of a list, or which split the row belongs to.
         return False
     is_id = re.search(r"(?:^|[_ .-])id$", last) and rank(last, LABEL_NAMES) >= 2 * len(LABEL_NAMES)
     names = (*ID_NAMES, *TEXT_NAMES[:9])
     return everywhere(column, profile) and last not in names and not is_id
+
+
+def _is_one_of_several(column: ColumnProfile, profile: Profile) -> bool:
+    """Whether it stands in an item of a list that has more of them in some rows."""
+    parts = column.name.split(".")
+    for at, part in enumerate(parts):
+        if part.isdigit():
+            second = ".".join((*parts[:at], "1"))
+            return part != "0" or any(name.startswith(second) for name in profile.columns)
+    return False
 
 
 def counts(column: ColumnProfile) -> bool:
@@ -400,8 +428,13 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
         for column in profile.columns.values()
         if column.name != text.name and (column.is_text or holds_answers(column)) and everywhere(column, profile)
         and last_part(column) not in ID_NAMES and not SPLIT_NAME.search(last_part(column))
-        and len(column.values) > 1 and not column.is_number
+        and len(column.values) > 1 and not column.is_number and not _are_links(column)
     ]  # fmt: skip
+
+
+def _are_links(column: ColumnProfile) -> bool:
+    some = list(column.values)[:50]
+    return all(TIME.match(value) and " " not in value for value in some)
 
 
 def holds_answers(column: ColumnProfile) -> bool:

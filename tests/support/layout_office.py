@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,49 @@ def two_formats(path: Path) -> None:
     document(path / "test.json", [{"text": one, "label": label} for one, label in TEAMS[120:]])
 
 
+def listed(path: Path) -> None:
+    """Write each text as a file, and a table of their names and labels beside the folder."""
+    for at, (one, _) in enumerate(TEAMS):
+        text(path / "texts" / f"{at:04}.txt", one)
+    names = ((f"{at:04}.txt", label) for at, (_, label) in enumerate(TEAMS))
+    table(path / "labels.csv", [("filename", "label"), *names])
+
+
+def merged(path: Path) -> None:
+    """Write a workbook in which the label stands once, in cells that are merged over its rows."""
+    found = sorted(TEAMS, key=lambda pair: pair[1])
+    starts = [at for at, (_, label) in enumerate(found) if not at or found[at - 1][1] != label]
+    rows = ((label if at in starts else "", one) for at, (one, label) in enumerate(found))
+    sheets(path, {"Sheet1": [("Team", "Message"), *rows]})
+    ends = [*starts[1:], len(found)]
+    spans = "".join(
+        f'<mergeCell ref="A{start + 2}:A{end + 1}"/>'
+        for start, end in zip(starts, ends, strict=True)
+    )
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name).decode() for name in book.namelist()}
+    with zipfile.ZipFile(path, "w") as book:
+        for name, part in parts.items():
+            end = f"</sheetData><mergeCells>{spans}</mergeCells>"
+            book.writestr(name, part.replace("</sheetData>", end))
+
+
+def trees(path: Path) -> None:
+    """Write conversations as ChatGPT exports them: messages by their names, each with the one before it."""
+
+    def message(role: str, one: str) -> dict[str, Any]:
+        return {"author": {"role": role}, "content": {"content_type": "text", "parts": [one]}}
+
+    document(path, [
+        {"title": q[:9], "create_time": 1.7e9 + at, "mapping": {
+            "a": {"message": None, "parent": None, "children": ["b"]},
+            "b": {"message": message("user", q), "parent": "a", "children": ["c"]},
+            "c": {"message": message("assistant", f"{a} Is that all?"), "parent": "b", "children": []},
+        }}
+        for at, (q, a) in enumerate(answered())
+    ])  # fmt: skip
+
+
 def below_labels(path: Path) -> None:
     """Write texts below their label, in YAML."""
     found: dict[str, list[str]] = {}
@@ -83,7 +127,15 @@ def asked_in_ways(path: Path) -> None:
 
 
 OFFICE: tuple[Layout, ...] = (
-    Layout(name="tracker.csv", write=tracker, kind="classification", says={"data.label.column": "Labels"}),
+    Layout(name="tracker.csv", write=tracker, kind="multilabel", says={"data.label.column": "Labels"}),
+    Layout(name="form.csv", write=lambda p: table(p, [("Timestamp", "What went wrong? Describe it.", "Which team helped you?"), *((f"1/{at % 28 + 1}/2025 10:00:00", t, l) for at, (t, l) in enumerate(TEAMS))]), kind="classification", says={"data.label.column": "Which team helped you?"}),
+    Layout(name="listed", write=listed, kind="classification", says={"data.label.column": "label"}),
+    Layout(name="merged.xlsx", write=merged, kind="classification", says={"data.label.column": "Team"}),
+    Layout(name="prompts.jsonl", write=lambda p: lines(p, [{"prompt": f"{t}\n\n###\n\n", "completion": f" {l}"} for t, l in TEAMS]), kind="classification", says={"data.label.column": "completion"}),
+    Layout(name="conversations.json", write=trees, kind="chat"),
+    Layout(name="tags.csv", write=lambda p: table(p, [("text", "tag_1", "tag_2"), *((t, l, "urgent" if at % 3 else "") for at, (t, l) in enumerate(TEAMS))]), kind="multilabel", says={"data.label.column": "tag"}),
+    Layout(name="parts.json", write=lambda p: document(p, {"conversations": [{"id": str(at), "tags": {"tags": [{"name": l}]}, "source": {"body": t}} for at, (t, l) in enumerate(TEAMS)]}), kind="classification", says={"data.label.column": "tags.tags.0.name"}),
+    Layout(name="links.csv", write=lambda p: table(p, [("headline", "link", "checked"), *((t, f"https://example.org/{at}", "no") for at, (t, _) in enumerate(TEAMS))]), kind="text"),
     Layout(name="nested.json", write=nested, kind="classification", says={"data.label.column": "queue.name", "data.checks.empty": "drop"}),
     Layout(name="half.jsonl", write=lambda p: lines(p, [{"text": t, "label": l if at % 8 else None} for at, (t, l) in enumerate(TEAMS)]), kind="classification", says={"data.label.column": "label"}),
     Layout(name="reviews.csv", write=reviews, kind="classification", says={"data.label.column": "rating", "task.input": "{body}"}),

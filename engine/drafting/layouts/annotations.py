@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from engine.drafting.layouts.services import argilla, dialogflow, vertex
+from engine.drafting.layouts.services import argilla, chatgpt, dialogflow, vertex
 from engine.drafting.layouts.spans import spans_of
 from engine.drafting.layouts.step import Row, Turned
 
@@ -115,5 +115,5 @@ def _yes_or_no(row: Row) -> Iterator[dict[str, Any]]:
         yield {"text": row["text"], "label": name if row["answer"] == "accept" else f"not {name}"}
 
 
-TOOLS: Final = (annotated, answered_by_people, argilla, vertex, dialogflow)
+TOOLS: Final = (annotated, answered_by_people, argilla, vertex, dialogflow, chatgpt)
 """What recognises the export of a tool; these come before all others, whose marks stand below theirs."""

@@ -59,7 +59,9 @@ def _of_lines(text: str) -> dict[int, str]:
     found = [one for one in coded[at:] if one]
     if len(found) == len(lines) - at:
         return {int(one[1] or one[4]): (one[2] or one[3]).strip("\"' ") for one in found}
-    return dict(enumerate(lines))
+    # A table of several columns says more than names.
+    is_table = len(lines) > 2 and all(re.search(r"[,;\t]", line) for line in lines)
+    return {} if is_table else dict(enumerate(lines))
 
 
 def named_labels(rows: Sequence[Row], names: Names) -> Recognised:

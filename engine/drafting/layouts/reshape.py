@@ -29,6 +29,7 @@ from engine.drafting.layouts.step import (
     columns_of,
 )
 from engine.drafting.layouts.words import marked_words, repeated_words, sentences_of_tokens
+from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import RecipeError
 from engine.files.reading import parse_json
 
@@ -115,11 +116,16 @@ def _odd_names(rows: Sequence[Row]) -> Recognised:
     def turn(row: Row) -> Iterator[dict[str, Any]]:
         yield {renamed.get(name, _plain_name(name)): value for name, value in row.items()}
 
-    return turn, f"`{' '.join(odd[0].split())}` has blanks, line breaks or braces in its name"
+    return (
+        turn,
+        f"`{' '.join(odd[0].split())}` is renamed: blanks, line breaks, braces or a dot at its end",
+    )
 
 
 def _plain_name(name: str) -> str:
     plain = " ".join(re.sub(r"[{}]", "", name).split())
+    # A dot divides a path, and no part of it is empty.
+    plain = plain if all(plain.split(".")) else " ".join(plain.replace(".", " ").split())
     return plain or name
 
 
@@ -155,6 +161,36 @@ def _list_in(text: str) -> list[Any] | None:
     # As numpy prints it, without commas.
     words = re.findall(r"'([^']*)'", text)
     return words if words and re.fullmatch(r"\[\s*('[^']*'\s*)+\]", text.strip()) else None
+
+
+def _numbered(rows: Sequence[Row]) -> Recognised:
+    """Columns of one name with numbers that hold the labels of a row, the last ones seldom filled."""
+    names = columns_of(rows)
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        stem = re.sub(r"[ _-]?\d+$", "", name)
+        if rank(stem, LABEL_NAMES) < len(LABEL_NAMES):
+            stems.setdefault(stem, []).append(name)
+    for stem, columns in stems.items():
+        values = [[str(row.get(name) or "").strip() for name in columns] for row in rows]
+        last = [some[-1] for some in values]
+        # Several people's labels of one row are there in every row.
+        is_seldom = sum(not one for one in last) > 0.05 * len(rows)
+        is_short = max((len(one) for some in values for one in some), default=0) <= LONGEST_LABEL
+        if len(columns) > 1 and is_seldom and is_short and any(last):
+            return _of_numbered(
+                stem, columns
+            ), f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
+    return None
+
+
+def _of_numbered(stem: str, columns: Sequence[str]) -> Turned:
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        found = [str(row.get(name) or "").strip() for name in columns]
+        rest = {key: value for key, value in row.items() if key not in columns}
+        yield {**rest, stem: list(dict.fromkeys(one for one in found if one))}
+
+    return turn
 
 
 def _words_and_tags(rows: Sequence[Row]) -> Recognised:
@@ -476,6 +512,7 @@ ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     _odd_names,
     sentences_of_tokens,
     _paragraphs,
+    _numbered,
     _texts_with_lists,
     _texts_of_parts,
     _examples_below,

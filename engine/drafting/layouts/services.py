@@ -135,3 +135,43 @@ def dialogflow(rows: Sequence[Row]) -> Recognised:
         yield {"text": text, **({"spans": spans} if spans and "label" not in rest else {}), **rest}
 
     return turn, "what users say stands in parts, as Dialogflow exports it"
+
+
+def chatgpt(rows: Sequence[Row]) -> Recognised:
+    """Recognise the conversations that ChatGPT exports: a tree of messages, of which the last branch is read."""
+    if not rows or not all(isinstance(row.get("mapping"), Mapping) for row in rows):
+        return None
+    if not any(_turn_of(node) for node in rows[0]["mapping"].values()):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        nodes: Mapping[str, Any] = row["mapping"]
+        leaves = [name for name, node in nodes.items() if not node.get("children")]
+        at = str(row.get("current_node") or (leaves[-1] if leaves else ""))
+        turns: list[dict[str, str]] = []
+        for _ in nodes:
+            if at not in nodes:
+                break
+            turns += [found] if (found := _turn_of(nodes[at])) else []
+            at = str(nodes[at].get("parent"))
+        turns.reverse()
+        # What stands after the last answer teaches nothing.
+        while turns and turns[-1]["role"] != "assistant":
+            turns.pop()
+        if turns:
+            yield {"messages": turns}
+
+    return turn, "`mapping` holds its messages as a tree, as ChatGPT exports them"
+
+
+def _turn_of(node: Any) -> dict[str, str] | None:
+    """Return the message of a node as a turn; None where it holds no text of a person or the model."""
+    message = node.get("message") or {}
+    role = (message.get("author") or {}).get("role")
+    parts = (message.get("content") or {}).get("parts") or []
+    text = "\n".join(part for part in parts if isinstance(part, str)).strip()
+    return (
+        {"role": role, "content": text}
+        if role in ("system", "user", "assistant") and text
+        else None
+    )

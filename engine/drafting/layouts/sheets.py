@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +223,8 @@ def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
     inside = handlers.inside
     cell: dict[str, Any] = {}
     cells = 0
+    numbers: list[int] = []
+    merged: list[str] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal cells
@@ -231,6 +234,9 @@ def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
             if cells > MOST_CELLS:
                 raise ValueError(f"a sheet of it is larger than {MOST_CELLS:,} cells")
             table.append([])
+            numbers.append(int(attributes.get("r", numbers[-1] + 1 if numbers else 1)))
+        elif opened == "mergeCell":
+            merged.append(attributes.get("ref", ""))
         elif opened == "c" and table:
             handlers.text = []
             cell.update(
@@ -251,7 +257,26 @@ def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = data
     handlers.read(stream)
+    _fill_down(table, numbers, merged)
     return [row for row in table if any(text.strip() for text in row)]
+
+
+def _fill_down(table: Table, numbers: Sequence[int], merged: Sequence[str]) -> None:
+    """Write the value of merged cells into the rows that they stand beside: a file has it in the first one only."""
+    left = MOST_CELLS
+    for reference in merged:
+        found = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})", reference)
+        if found is None:
+            continue
+        at, first, last = _column(found[1], 0), int(found[2]), int(found[3])
+        rows = table[bisect_left(numbers, first) : bisect_right(numbers, last)]
+        value = rows[0][at] if rows and len(rows[0]) > at else ""
+        for row in rows[1:] if value else ():
+            left -= 1 + max(0, at + 1 - len(row))
+            if left < 0:
+                raise ValueError(f"it merges more than {MOST_CELLS:,} cells")
+            row.extend([""] * (at + 1 - len(row)))
+            row[at] = row[at] or value
 
 
 def _column(reference: str, following: int) -> int:

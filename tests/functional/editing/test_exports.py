@@ -12,7 +12,7 @@ import yaml
 from functional.editing.test_layouts import at, divided_by
 from support.layout_exports import sheets
 from support.layout_files import labelled, lines, table, text
-from support.layout_office import OFFICE, tasks
+from support.layout_office import OFFICE, listed, tasks
 from support.layout_table import Layout
 from support.project import Outcome
 
@@ -112,6 +112,28 @@ def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -
     outcome = run("init", "letter.docx")
 
     assert (outcome.code, "is a document of an office program" in outcome.err) == (3, True)
+
+
+def test_a_page_of_html_is_no_table_of_rows(folder: Path, run: Run) -> None:
+    text(folder / "page.html", "<html><body><table><tr><td>a</td></tr></table></body></html>")
+
+    outcome = run("init", "page.html")
+
+    assert (outcome.code, "`page.html` is a page of HTML" in outcome.err) == (3, True)
+
+
+def test_texts_that_a_table_does_not_list_are_counted(folder: Path, run: Run) -> None:
+    listed(folder / "tickets")
+    text(folder / "tickets" / "texts" / "more.txt", "One that nobody has sorted")
+
+    assert "left out, files without a row: 1" in drafted(folder, run, "tickets")
+
+
+def test_labels_without_words_are_reported(folder: Path, run: Run) -> None:
+    found = [(one, ("TRUE", "FALSE")[at % 2]) for at, (one, _) in enumerate(labelled())]
+    table(folder / "rows.csv", [("text", "is_spam"), *found])
+
+    assert "the labels are true and false" in drafted(folder, run, "rows.csv")
 
 
 def test_yaml_without_rows_is_refused(folder: Path, run: Run) -> None:

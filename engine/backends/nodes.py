@@ -68,7 +68,9 @@ class SharedTraining:
     """As `engine.process.rank_group` takes it."""
 
     def group(self, node: int) -> processes.Command:
-        """Return what starts a machine's share."""
+        """Return what starts a machine's share; one process alone has nobody to meet."""
+        if self.ranks * self.nodes == 1:
+            return processes.module(self.module)(*self.arguments)
         numbers = str(self.ranks), str(node), str(self.nodes)
         return GROUP(*numbers, self.at, self.imports, self.module, *self.arguments)
 

@@ -43,8 +43,8 @@ def train(launch: Launch) -> Trained:
 
     """
     refuse_other_processes(os.environ)
-    if launch.ranks.size > 1:
-        return _train_together(launch)
+    if launch.ranks.size > 1 or launch.ranks.ray:
+        return _train_apart(launch)
     output = _prepare(launch)
     from engine.runtime.training import sft as training  # noqa: F401 - imported before the time is taken
 
@@ -54,8 +54,8 @@ def train(launch: Launch) -> Trained:
     return train_on(launch, output, run, cpu_seconds=time.process_time)
 
 
-def _train_together(launch: Launch) -> Trained:
-    """Train with several processes, which are children like those of Axolotl."""
+def _train_apart(launch: Launch) -> Trained:
+    """Train with several processes, or with one that Ray places, which are children like those of Axolotl."""
     config = config_of_ranks(launch)
 
     def command(resume: str | None) -> Command:

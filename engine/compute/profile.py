@@ -186,15 +186,19 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                 key=True,
                 hint="set `store` to a bucket, in the profile or for the whole file",
             )
-        if engine == RAY and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
+        # The Ray of one machine has nowhere to place variants that `parallel` does not know by itself.
+        places_variants = keys.get("parallel", 1) > 1 and keys.get("address", LOCAL) != LOCAL
+        is_one = keys.get("nodes", 1) * keys.get("processes", 1) == 1
+        if engine == RAY and is_one and not places_variants:
             yield source.problem(
                 "R432",
                 "Ray places the processes of one training, and there is one",
                 at=("profiles", name),
                 key=True,
-                hint="set processes or nodes to 2 or more, or leave engine out",
+                hint="set processes or nodes to 2 or more, set parallel and the address of a cluster,"
+                " or leave engine out",
             )
-        if keys.get("shard") and keys.get("nodes", 1) * keys.get("processes", 1) == 1:
+        if keys.get("shard") and is_one:
             yield source.problem(
                 "R432",
                 "`shard` divides a model among processes, and there is one",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,35 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from support.cluster_runs import Results, results
 from support.paths import ROOT
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
 
 pytestmark = pytest.mark.scale
 WAIT_SECONDS = 300.0
-TIMED = ("train.log", "training.json", "usage.json")
-"""Files that hold times, which no two trainings share."""
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "engine", "run", "recipe.yaml", "--until", "seeds", *words]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
-
-
-type Results = dict[str, tuple[str, list[tuple[str, str]]]]
-
-
-def results(folder: Path) -> Results:
-    """Stage, and name and digest of each file, of every result in the store, by key."""
-    found = {}
-    for path in (folder / ".recipe" / "store").glob("*/*/artifact.json"):
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        files = [
-            (one["name"], one["sha256"]) for one in fields["files"] if one["name"] not in TIMED
-        ]
-        found[fields["key"]] = fields["stage"], files
-    return found
 
 
 def _in_one_folder(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,10 @@ from support.run_once import RunOnce, run_once
 
 WEIGHTS = "adapter_model.safetensors"
 WAIT_SECONDS = 400.0
+TIMED = ("train.log", "training.json", "usage.json")
+"""Files that hold times, which no two trainings share."""
+
+type Results = dict[str, tuple[str, list[tuple[str, str]]]]
 
 
 def pico_project(folder: Path, compute: str, variables: Mapping[str, str]) -> Project:
@@ -82,3 +87,15 @@ def adapters(folder: Path) -> list[bytes]:
     """The weights of all adapters of a project's store."""
     store = folder / ".recipe" / "store"
     return [path.read_bytes() for path in sorted(store.rglob(f"adapter/{WEIGHTS}"))]
+
+
+def results(folder: Path) -> Results:
+    """Stage, and name and digest of each file, of every result in the store, by key."""
+    found = {}
+    for path in (folder / ".recipe" / "store").glob("*/*/artifact.json"):
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        files = [
+            (one["name"], one["sha256"]) for one in fields["files"] if one["name"] not in TIMED
+        ]
+        found[fields["key"]] = fields["stage"], files
+    return found

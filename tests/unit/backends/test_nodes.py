@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from engine.backends.nodes import FILE, SharedTraining, assigned
@@ -28,3 +29,11 @@ def test_variants_that_are_trained_at_the_same_time_share_no_folder(tmp_path: Pa
 
     assert found == sorted([one.name, other.name])
     assert found == ["training-2", "training-3"]
+
+
+def test_one_process_alone_has_no_group() -> None:
+    alone = dataclasses.replace(TRAINING, ranks=1, nodes=1)
+
+    assert alone.group(0).name == TRAINING.module
+    assert alone.group(0).arguments == TRAINING.arguments
+    assert TRAINING.group(0).name == "engine.process.rank_group"

@@ -83,6 +83,7 @@ def test_the_users_own_file_is_read(careful_user: Path) -> None:
         ("  box: {store: {trust: read}}\n", "R105", 4, 9, "is missing"),
         ("  box: {spot: true}\n", "R432", 4, 9, "means nothing to the engine `local`"),
         ("  box: {engine: ray}\n", "R432", 4, 3, "there is one"),
+        ("  box: {engine: ray, parallel: 4}\n", "R432", 4, 3, "the address of a cluster"),
         ("  box: {device: H100, engine: ray, nodes: 2}\n", "R432", 4, 9, "means nothing"),
         ("  box: {memory: 64, engine: slurm}\n", "R106", 4, 17, "must be"),
         ("  box: {shard: true}\n", "R432", 4, 9, "there is one"),
@@ -146,3 +147,11 @@ def test_without_ray_a_run_is_refused_and_a_plan_is_not(
         compute_of(options, runs=True)
 
     assert [problem.code for problem in refused.value.problems] == ["X853"]
+
+
+def test_ray_places_variants_of_one_process_each(tmp_path: Path) -> None:
+    profile = profile_of(
+        "box", written(tmp_path, "  box: {engine: ray, address: '10.0.0.5:6379', parallel: 4}\n")
+    )
+
+    assert (profile.parallel, profile.ranks.size) == (4, 1)

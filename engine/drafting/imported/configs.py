@@ -15,6 +15,7 @@ from engine.drafting.foreign_yaml import load_yaml, usual
 from engine.drafting.imported.keys import TABLES, known_keys
 from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
+from engine.recipe.formats import format_of
 from engine.recipe.text.source import MAX_BYTES
 
 EXPRESSION: Final = object()
@@ -58,8 +59,11 @@ def read_config(path: Path) -> Config:
         if not isinstance(value, Mapping):
             raise _unknown(path, "it is no mapping of keys")
         settings = usual({str(key): one for key, one in value.items()})
-    except (OSError, yaml.YAMLError, *_UNPARSABLE) as error:
-        raise _unknown(path, f"it cannot be read: {error}") from error
+    except OSError as error:
+        raise _unknown(path, (error.strerror or str(error)).lower()) from error
+    except (yaml.YAMLError, *_UNPARSABLE) as error:
+        reason = str(error).partition("\n")[0]
+        raise _unknown(path, f"it cannot be read: {reason}") from error
     if "recipe" in settings:
         raise _unknown(path, "it is a recipe already")
     if str(settings.get("object", "")).startswith("fine_tuning.job"):
@@ -80,10 +84,13 @@ def _first(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _unknown(path: Path, why: str) -> RecipeError:
+    is_rows = format_of(path.name) not in (None, "json", "lines") and path.is_file()
     return RecipeError.one(
         "R425",
         f"`{path.name}` is no config that can be imported: {why}",
-        hint="name an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a job of OpenAI as JSON",
+        hint=f"it may hold rows: recipe init {path.name}"
+        if is_rows
+        else "name an Axolotl or LLaMA-Factory YAML, a training script or notebook, or a job of OpenAI as JSON",
     )
 
 
@@ -126,7 +133,9 @@ def _flat_job(job: Mapping[str, Any]) -> dict[str, Any]:
         found |= (
             {k: v for k, v in given.items() if v != "auto"} if isinstance(given, Mapping) else {}
         )
-    return {key: value for key, value in found.items() if value not in (None, [], {})}
+    # What stands in these two stands beside them now.
+    whole = ("hyperparameters", "method")
+    return {k: v for k, v in found.items() if k not in whole and v not in (None, [], {})}
 
 
 def _of_notebook(value: Any) -> Iterator[tuple[str, Any]]:

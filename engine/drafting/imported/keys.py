@@ -9,6 +9,7 @@ from typing import Final
 
 from engine.files.reading import parse_json
 from engine.recipe.shipped import schema_text
+from engine.recipe.text.nearest import nearest
 
 AXOLOTL_KEYS: Final = "axolotl/0.21.0.keys.json"
 LLAMAFACTORY_KEYS: Final = "llamafactory.keys.json"
@@ -126,7 +127,10 @@ def why_left_out(tool: str, key: str) -> str:
         if pattern.fullmatch(key):
             return why
     known = known_keys(tool)
-    return UNKNOWN if known and key not in known else OTHER
+    if not known or key in known:
+        return OTHER
+    near = nearest(key, {*known, *TABLES[tool]})
+    return f"not a key that is known here: did you mean `{near}`?" if near else UNKNOWN
 
 
 @cache

@@ -185,17 +185,23 @@ def _of_unsloth(config: Config, found: Mapping[str, Any]) -> Found:
     )
 
 
+def _job_file(named: object) -> str:
+    """Return what a file of a job is called here: its id has no ending."""
+    name = str(named)
+    return name if Path(name).suffix else f"{name}.jsonl"
+
+
 def _of_openai(config: Config, found: Mapping[str, Any]) -> Found:
     del config
     # A generation and no chat: a model behind an endpoint can be asked for answers, not for likelihoods.
     kind = "preference" if found.get("type") == "dpo" else "generation"
-    sources = [{"path": f"{found['training_file']}.jsonl"}] if "training_file" in found else []
+    sources = [{"path": _job_file(found["training_file"])}] if "training_file" in found else []
     notes = [
         "download the job's files and put them beside the recipe; `recipe init FILE` says what they hold"
     ]
     if sources and "validation_file" in found:
         sources[0]["into"] = "train"
-        sources.append({"path": f"{found['validation_file']}.jsonl", "into": "holdout"})
+        sources.append({"path": _job_file(found["validation_file"]), "into": "holdout"})
     return kind, sources, notes
 
 

@@ -168,6 +168,32 @@ def test_other_files_are_refused_and_nothing_is_written(
     assert [path.name for path in folder.iterdir() if path.name != ".recipe"] == [name]
 
 
+def test_a_misspelt_key_is_answered_with_the_nearest(folder: Path, run: Run) -> None:
+    (folder / "a.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
+
+    assert "did you mean `sequence_len`?" in " ".join(run("import", "a.yaml").out.split())
+
+
+def test_keys_with_keys_below_them_are_not_named_as_left_out(folder: Path, run: Run) -> None:
+    job = JOB | {"training_file": "rows.jsonl"}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+
+    lines = run("import", "job.json").out.splitlines()
+
+    assert not [line for line in lines if line.startswith(("  method ", "  hyperparameters "))]
+    value = yaml.safe_load((folder / "job.recipe.yaml").read_text(encoding="utf-8"))
+    assert value["data"]["sources"][0]["path"] == "rows.jsonl"
+
+
+def test_rows_in_the_place_of_a_config_are_named_as_rows(folder: Path, run: Run) -> None:
+    (folder / "rows.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n', encoding="utf-8")
+
+    rows, absent = run("import", "rows.jsonl").err, run("import", "absent.yaml").err
+
+    assert "it may hold rows: recipe init rows.jsonl" in rows
+    assert "imported: no such file or directory" in absent
+
+
 def test_no_file_is_overwritten(folder: Path, run: Run) -> None:
     (folder / "axolotl.yaml").write_text(yaml.safe_dump(AXOLOTL), encoding="utf-8")
     (folder / "axolotl.recipe.yaml").write_text("mine\n", encoding="utf-8")

@@ -322,21 +322,27 @@ class _ParityChain:
         )
 
     def _weights(self, path: Path, *, digest: str) -> tuple[list[TensorError], list[str]]:
-        """Return how far each tensor is from the 16-bit file's, and other facts that differ; read at most once."""
+        """Return how far each tensor is from the 16-bit file's, and what else is not as it is or as the model says."""
         sixteen = parity_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
             source, threads = sixteen.file(parity_files.SIXTEEN), self.context.device.threads
-            errors, facts = gguf_tensors.compare(source, path, threads=threads)
+            errors, names = gguf_tensors.compare(source, path, threads=threads)
+            facts = [f"`{name}` is not that of the 16-bit file" for name in names]
+            model = self.context.artifacts["merge"].file("model")
+            facts += source_check.other_tensors(model, source)
+            facts += source_check.other_settings(model, path)
             found = {"errors": [asdict(one) for one in errors], "facts": facts}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
+        from engine.runtime.gguf import source_check  # brings transformers
         from engine.runtime.gguf import tensors as gguf_tensors  # brings numpy
 
         payload = {
             "file": digest,
             "sixteen": sixteen.digest(),
-            "revision": gguf_tensors.REVISION,
+            "merge": self.context.inputs["merge"],
+            "revision": [gguf_tensors.REVISION, source_check.REVISION],
             "version": version_of("gguf"),
         }
         found = read_json(self.context.cached("weights", payload, build), WEIGHTS)

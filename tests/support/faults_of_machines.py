@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from support.fault_seeds import in_first_step, in_merge
 from support.project import Project, rows
+from support.runs import forget
 from support.seeded_faults import (
     AFTER,
     Fault,
@@ -50,6 +51,54 @@ def asker(name: str, change: Callable[[Any], Any]) -> Prepare:
         patch.setattr(GgufAsker, name, lambda self, *given: change(real(self, *given)))
 
     return prepare
+
+
+def converted(change: Callable[[Any], object]) -> Seed:
+    """Return a seed of the 16-bit file as it is converted, and so of those that are made of it."""
+
+    def prepare(project: Project, patch: Patch) -> None:
+        from engine.runtime.gguf import convert
+
+        forget(project.folder / ".recipe", "quantize")
+        real = convert.write_gguf
+
+        def write_gguf(model: Any, target: Any, quantization: str, **given: Any) -> None:
+            real(model, target, quantization, **given)
+            if quantization == "F16":
+                change_file(target, change)
+
+        patch.setattr(convert, "write_gguf", write_gguf)
+
+    return in_the_file(prepare, "weights:")
+
+
+def number(name: str, value: float) -> Callable[[Any], object]:
+    """Have a GGUF file name another number."""
+
+    def change(reader: Any) -> None:
+        field = reader.get_field(name)
+        field.parts[field.data[0]][0] = value
+
+    return change
+
+
+def tensor(name: str, other: Callable[[Any, Mapping[str, Any]], Any]) -> Callable[[Any], object]:
+    """Have a GGUF file hold another tensor; all of its own are at hand."""
+
+    def change(reader: Any) -> None:
+        tensors = {one.name: one.data for one in reader.tensors}
+        tensors[name][...] = other(tensors[name], tensors)
+
+    return change
+
+
+def change_file(path: Any, change: Callable[[Any], object]) -> None:
+    """Change a GGUF file where it lies."""
+    from gguf import GGUFReader
+
+    reader = GGUFReader(path, "r+")
+    change(reader)
+    reader.data.flush()
 
 
 def sent(change: Callable[[list[int]], object]) -> Prepare:
@@ -232,6 +281,25 @@ OF_MACHINES: Mapping[str, Fault] = {
             "one more": in_the_file(sent(lambda ids: ids.insert(0, 1)), "special tokens make them"),
             "one less": in_the_file(sent(lambda ids: ids.pop(0)), "special tokens make them"),
         },
+    ),
+    "F58": Fault(
+        name="the file is not of its model",
+        seeds={
+            "another base of positions": converted(number("llama.rope.freq_base", 1e6)),
+            "another term of its norms": converted(
+                number("llama.attention.layer_norm_rms_epsilon", 1e-3)
+            ),
+            "a window of 64 tokens": converted(number("llama.context_length", 64)),
+            "an end that is an ordinary word": converted(
+                number("tokenizer.ggml.eos_token_id", 100)
+            ),
+            "a start that is another token": converted(number("tokenizer.ggml.bos_token_id", 5)),
+            "a tensor of zeros": converted(tensor("blk.1.ffn_down.weight", lambda own, _: own * 0)),
+            "a tensor of another layer": converted(
+                tensor("blk.1.attn_q.weight", lambda _, every: every["blk.0.attn_q.weight"])
+            ),
+        },
+        missed="numbers of architectures that the converter computes; token ids that nothing reads, as that of padding",
     ),
     "F34": Fault(
         name="the disk fills up",

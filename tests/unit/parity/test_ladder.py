@@ -106,7 +106,7 @@ def test_wrong_tensors_are_named_and_counted() -> None:
     assert "`b0`" in check.note
     assert "2 more" in check.note
     assert weight_check([sound], []).status is Status.PASS
-    assert weight_check([sound], ["llama.block_count"]).status is Status.FAIL
+    assert weight_check([sound], ["`llama.block_count` is 3"]).status is Status.FAIL
     assert weight_check([], []).status is Status.FAIL
 
 

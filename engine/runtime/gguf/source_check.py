@@ -1,0 +1,146 @@
+"""A GGUF file compared with the model folder that it was made of: its numbers, its marks, and of 16 bits its tensors.
+
+Whoever runs the file reads positions and norms by these numbers. Some of them, and some tensors of a small model, move
+the answers to short prompts by next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from gguf import MODEL_ARCH_NAMES, TokenType, get_tensor_name_map
+from safetensors import safe_open
+from transformers import AutoTokenizer
+
+from engine.errors import StageError
+from engine.runtime.gguf.reader import GgufReader
+from engine.runtime.models.files import read_settings
+from engine.runtime.models.settings_check import token_ids
+
+REVISION: Final = 1
+"""Bumped when the same files would now be judged otherwise."""
+ARCHITECTURES: Final = frozenset(
+    {"llama", "qwen2", "qwen3", "gemma", "gemma2", "olmo2", "starcoder2", "granite", "smollm3"}
+)
+"""Whose numbers the converter writes as config.json has them."""
+NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "context_length": ("max_position_embeddings",),
+    "embedding_length": ("hidden_size",),
+    "block_count": ("num_hidden_layers",),
+    "feed_forward_length": ("intermediate_size",),
+    "attention.head_count": ("num_attention_heads",),
+    "attention.head_count_kv": ("num_key_value_heads",),
+    "attention.layer_norm_rms_epsilon": ("rms_norm_eps",),
+    "attention.layer_norm_epsilon": ("norm_epsilon",),
+    "rope.freq_base": ("rope_theta",),
+}
+"""Behind the name of the architecture, and what config.json calls them."""
+ROUNDED: Final = 1e-5
+"""By which a number may differ that was written in 32 bits, as a share."""
+TOKENS: Final = ("bos_token_id", "eos_token_id")
+ADDS_ONE: Final = frozenset({"gemma", "gemma2"})
+"""Whose norms the converter writes with 1 added."""
+NORM, SUM = 5e-4, 4e-3
+"""By which length and sum of a tensor may differ in 16 bits, as shares of its length."""
+MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
+
+
+def other_settings(model: Path, file: Path) -> list[str]:
+    """Return what the file `file` says otherwise than the model folder `model`. StageError X634."""
+    fields = _read(file).fields
+    return [*_numbers(model, fields), *_marks(model, fields)]
+
+
+def other_tensors(model: Path, sixteen: Path) -> list[str]:
+    """Return the tensors of the 16-bit file that are not those of the model folder; StageError X634.
+
+    Length and sum are compared: the converter puts rows of some matrices in another order.
+    """
+    reader = _read(sixteen)
+    name = _value(reader.fields, "general.architecture")
+    kind = next((one for one, known in MODEL_ARCH_NAMES.items() if known == name), None)
+    layers = _value(reader.fields, f"{name}.block_count")
+    if name not in ARCHITECTURES or kind is None or not isinstance(layers, int):
+        return []
+    names = get_tensor_name_map(kind, layers)
+    held = {one.name: one for one in reader.tensors if one.tensor_type.name in ("F16", "F32")}
+    found = list[str]()
+    for path in sorted(model.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as source:
+            for own in source.keys():  # noqa: SIM118 - it is no mapping
+                ours = names.get_name(own, try_suffixes=(".weight", ".bias"))
+                if ours not in held:
+                    continue
+                weight = source.get_tensor(own)
+                if weight.ndim == 1 and name in ADDS_ONE:
+                    continue
+                if not _is_same(weight, torch.from_numpy(np.array(held[ours].data))):
+                    found.append(f"`{ours}` is not `{own}` of the model")
+    return found
+
+
+def _is_same(one: torch.Tensor, two: torch.Tensor) -> bool:
+    if one.numel() != two.numel():
+        return False
+    length, other = (float(torch.linalg.vector_norm(side.float())) for side in (one, two))
+    apart = abs(float(one.sum(dtype=torch.float64)) - float(two.sum(dtype=torch.float64)))
+    return abs(length - other) <= NORM * length and apart <= SUM * length
+
+
+def _read(file: Path) -> GgufReader:
+    try:
+        return GgufReader(file)
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise StageError.one("X634", f"`{file.name}` cannot be read back: {error}") from error
+
+
+def _numbers(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
+    name = _value(fields, "general.architecture")
+    if name not in ARCHITECTURES:
+        return
+    config = read_settings(model / "config.json")
+    positions = config.get("rope_parameters")
+    known = {**config, **(positions if isinstance(positions, dict) else {})}
+    for key, names in NUMBERS.items():
+        found = _value(fields, f"{name}.{key}")
+        planned = next((known[one] for one in names if one in known), None)
+        if not all(isinstance(one, int | float) for one in (found, planned)):
+            continue
+        if abs(found - planned) > ROUNDED * abs(planned):
+            yield f"`{name}.{key}` is {found:g}, and the model has {planned:g}"
+
+
+def _marks(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
+    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=False)
+    every = [
+        read_settings(model / one) if (model / one).is_file() else {}
+        for one in ("config.json", "generation_config.json")
+    ]
+    for key in TOKENS:
+        found, own = _value(fields, f"tokenizer.ggml.{key}"), getattr(tokenizer, key, None)
+        known = {own, *(token for one in every for token in token_ids(one.get(key)))}
+        if found is not None and own is not None and found not in known:
+            yield f"`tokenizer.ggml.{key}` is {found}, and the model has {own}"
+    types = fields.get("tokenizer.ggml.token_type")
+    if types is None:
+        return
+    plain = [
+        one
+        for one, token in sorted(tokenizer.added_tokens_decoder.items())
+        if token.special
+        and one < len(types.data)
+        and int(types.parts[types.data[one]][0]) not in MARKS
+    ]
+    if plain:
+        yield f"{len(plain)} special tokens are ordinary text, such as {tokenizer.decode(plain[:1])}"
+
+
+def _value(fields: Mapping[str, Any], name: str) -> Any:
+    """Return a field of one number or text; None where there is none, or a list."""
+    field = fields.get(name)
+    found = None if field is None else field.contents()
+    return None if isinstance(found, list) else found

@@ -32,6 +32,17 @@ OVERRIDDEN = {"max_grad_norm": "max_grad_norm", "neftune_alpha": "neftune_noise_
 """Numbers that an override of the backend may name, by their keys in its config."""
 UNNAMED = {"max_grad_norm": 1.0}
 """Numbers in force where nobody names them; any other is 0."""
+DEFAULTS: Mapping[str, Any] = {
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-8,
+    "train_sampling_strategy": "random",
+    **dict.fromkeys(
+        ("data_seed", "lr_scheduler_kwargs", "lora_rank_pattern", "lora_alpha_pattern")
+    ),
+    **dict.fromkeys(("use_dora", "use_rslora"), False),
+}
+"""Settings of a config that names TRL's arguments, where it does not name them."""
 ROUNDED = 1e-6
 """By which a number that went through a file of settings may differ, as a share."""
 LEAST_COSINE = 0.999
@@ -162,6 +173,27 @@ class TrainingMonitor:
             self._refuse_another_number(name, float(number))
         if "adapted" in event:
             self._refuse_other_modules({*event["adapted"]}, {*event["plain"]})
+        # Axolotl has names of its own.
+        if "lr_scheduler_type" in self._config:
+            self._refuse_other_settings(event)
+
+    def _refuse_other_settings(self, event: Mapping[str, Any]) -> None:
+        """StageError B453 when a setting of the trainer, its optimizer or its schedule is not the compiled one."""
+        planned = {**DEFAULTS, **self._config}
+        if "preference" in planned:
+            # Those trainers have an order of their own.
+            planned.pop("train_sampling_strategy")
+        for name, found in event.get("arguments", {}).items():
+            if name in planned and (found or None) != (planned[name] or None):
+                raise _other_method(
+                    f"the trainer has `{name}: {found}`, planned is {planned[name]}"
+                )
+        if odd := event.get("optimizer"):
+            raise _other_method(f"the optimizer {odd}")
+        if (off := float(event.get("rate_difference", 0.0))) > ROUNDED:
+            raise _other_method(f"the learning rate would be off by {off:.2g} of its largest value")
+        if (left := event.get("partly", 0)) and "layers_to_transform" not in self._config:
+            raise _other_method(f"{left} matrices of the modules that are trained have no adapter")
 
     def _refuse_other_modules(self, adapted: set[str], plain: set[str]) -> None:
         """StageError B453 when other modules have an adapter than the recipe names."""
@@ -230,6 +262,10 @@ class TrainingMonitor:
             rows = (step - began_step) * self._batch_size / (now - began)
             rate = {"rows_per_second": f"{rows:.2g}"}
         self._progress.update(step, self.steps, "step", **self._numbers, **rate)
+
+
+def _other_method(message: str) -> StageError:
+    return StageError.one("B453", message, path="method", hint=first_step.AGAIN)
 
 
 def plan_of(launch: Launch) -> Schedule:

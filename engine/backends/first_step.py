@@ -99,7 +99,7 @@ def _optimizer(event: Event) -> None:
 
 
 def _rows(event: Event) -> None:
-    """B452 when an epoch has not seen each rendered row once, with the labels that were written."""
+    """B452 when an epoch has not seen each rendered row once, shuffled, with the labels that were written."""
     wrong = {
         "missing": "were left out",
         "again": "were seen twice",
@@ -110,6 +110,14 @@ def _rows(event: Event) -> None:
         raise StageError.one(
             "B452",
             f"the trainer has not learned each of {event['of']} rows once in an epoch: {', '.join(faults)}",
+            path="method",
+            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+        )
+
+    if event.get("in_order"):
+        raise StageError.one(
+            "B452",
+            "the trainer goes through the rows in the order of their file, and they were to be shuffled",
             path="method",
             hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
         )

@@ -48,6 +48,7 @@ from support.seeded_trainer import (
     of_other_tokens,
     second_passes,
     trained_rows,
+    unshuffled,
     validated_on_train,
     without_gradient,
 )
@@ -234,6 +235,9 @@ FAULTS: Mapping[str, Fault] = {
                 trained_rows(lambda found: [*found[:-1], found[0]]), "B452"
             ),
             "training rows in the place of validation rows": in_trainer(validated_on_train, "B452"),
+            "in the order of the file": Seed(
+                prepare=unshuffled, code="B452", where=TRAINING, until="train"
+            ),
             "the first batch in every step": Seed(
                 prepare=batched_rows(lambda first: first),
                 code="B452",

@@ -28,6 +28,8 @@ from support.seeded_trainer import (
     loss,
     masked,
     off_by_one,
+    optimizer_of,
+    schedule_of,
     shifted,
     trained_rows,
     validation_loss,
@@ -178,8 +180,44 @@ OF_TRAINING: Mapping[str, Fault] = {
             ),
             "noise on the embeddings": in_trainer(with_arguments(neftune_noise_alpha=50.0), "B453"),
             "a layer that stands still": in_trainer(frozen(".layers.1."), "B453"),
+            "another seed": in_trainer(with_arguments(seed=1), "B453"),
+            "another draw of rows": in_trainer(with_arguments(data_seed=5), "B453"),
+            "rows by their length": in_trainer(
+                with_arguments(train_sampling_strategy="group_by_length"), "B453"
+            ),
+            "a rate that does not fall": in_trainer(
+                with_arguments(lr_scheduler_type="constant"), "B453"
+            ),
+            "a rate that rises for longer": in_trainer(with_arguments(warmup_steps=5), "B453"),
+            "a schedule of twice the length": in_trainer(schedule_of(2.0), "B453"),
+            "a schedule of half the length": in_trainer(schedule_of(0.5), "B453"),
+            "another optimizer": in_trainer(with_arguments(optim="sgd"), "B453"),
+            "an optimizer that is made otherwise": in_trainer(optimizer_of("SGD"), "B453"),
+            "an optimizer with other momenta": in_trainer(
+                optimizer_of("AdamW", betas=(0.0, 0.5)), "B453"
+            ),
+            "an optimizer that decays weights": in_trainer(
+                optimizer_of("AdamW", weight_decay=1.0), "B453"
+            ),
+            "a validation loss that is asked rarely": in_trainer(
+                with_arguments(eval_steps=100), "B453"
+            ),
+            "a scale by the root of the rank": in_trainer(with_adapter(use_rslora=True), "B453"),
+            "ranks of their own for some modules": in_trainer(
+                with_adapter(rank_pattern={"q_proj": 1}), "B453"
+            ),
+            "sizes of their own for some modules": in_trainer(
+                with_adapter(alpha_pattern={"q_proj": 99}), "B453"
+            ),
+            "adapters in some layers alone": in_trainer(
+                both(
+                    recipe(method__target_modules=["q_proj", "up_proj"]),
+                    with_adapter(layers_to_transform=[1]),
+                ),
+                "B453",
+            ),
         },
-        missed="another order of rows, another seed, another optimizer",
+        missed="gradients that are scaled behind the loss, which AdamW undoes",
     ),
     "F30": Fault(
         name="a scorer that shares starts is wrong",

@@ -318,3 +318,50 @@ def frozen(part: str) -> Prepare:
         patch.setattr(sft.LeanTrainer, "create_optimizer", create_optimizer)
 
     return prepare
+
+
+def schedule_of(factor: float) -> Prepare:
+    """Have the rates be those of a longer or shorter training."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from engine.runtime.training import sft
+
+        real = sft.LeanTrainer.create_scheduler
+
+        def create_scheduler(self: Any, num_training_steps: int, optimizer: Any = None) -> Any:
+            return real(self, int(num_training_steps * factor), optimizer)
+
+        patch.setattr(sft.LeanTrainer, "create_scheduler", create_scheduler)
+
+    return prepare
+
+
+def optimizer_of(kind: str, **named: Any) -> Prepare:
+    """Have another optimizer be made than the one that the arguments name."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        import torch
+
+        from engine.runtime.training import sft
+
+        def create_optimizer(self: Any, *_: Any, **__: Any) -> Any:
+            weights = [one for one in self.model.parameters() if one.requires_grad]
+            rate = self.args.learning_rate
+            self.optimizer = getattr(torch.optim, kind)(weights, lr=rate, **named)
+            return self.optimizer
+
+        patch.setattr(sft.LeanTrainer, "create_optimizer", create_optimizer)
+
+    return prepare
+
+
+def unshuffled(_: Project, patch: Patch) -> None:
+    """Have the trainer go through its rows as they stand."""
+    from torch.utils.data import SequentialSampler
+
+    from engine.runtime.training import sft
+
+    def sampler(self: Any, *_: Any) -> Any:
+        return SequentialSampler(self.train_dataset)
+
+    patch.setattr(sft.LeanTrainer, "_get_train_sampler", sampler)

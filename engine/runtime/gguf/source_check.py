@@ -108,7 +108,7 @@ def _numbers(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
     for key, names in NUMBERS.items():
         found = _value(fields, f"{name}.{key}")
         planned = next((known[one] for one in names if one in known), None)
-        if not all(isinstance(one, int | float) for one in (found, planned)):
+        if not isinstance(found, int | float) or not isinstance(planned, int | float):
             continue
         if abs(found - planned) > ROUNDED * abs(planned):
             yield f"`{name}.{key}` is {found:g}, and the model has {planned:g}"

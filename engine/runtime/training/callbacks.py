@@ -21,6 +21,13 @@ from engine.files.digests import write_digests
 from engine.runtime.training import usage
 from engine.runtime.training.first_step import FirstStep, Written, optimizer_steps
 from engine.runtime.training.gradients import agreement, autocast_dtype
+from engine.runtime.training.in_force import (
+    method_facts,
+    module_facts,
+    other_optimizer,
+    rate_difference,
+    setting_arguments,
+)
 
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
@@ -57,7 +64,15 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._is_first = state.is_world_process_zero
         self._kind = args.device.type
         facts = {**model_facts(model), **setting_facts(args, state)}
-        facts |= {"method": method_facts(model, args), **module_facts(model)}
+        facts |= {
+            "method": method_facts(model, args),
+            **module_facts(model),
+            "arguments": setting_arguments(model, args),
+        }
+        if (optimizer := given.get("optimizer")) is not None:
+            facts["optimizer"] = other_optimizer(args, optimizer)
+        if (scheduler := given.get("lr_scheduler")) is not None:
+            facts["rate_difference"] = rate_difference(args, state, scheduler)
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}
         start |= {"ready_bytes": usage.now_bytes(self._kind)}
         # Reported before the gradients are looked at: a training on other devices or rows is refused at once.
@@ -226,42 +241,6 @@ def setting_facts(args: TrainingArguments, state: TrainerState) -> dict[str, Any
         "steps": state.max_steps,
         "resumed_from": state.global_step or None,
     }
-
-
-def method_facts(model: torch.nn.Module, args: TrainingArguments) -> dict[str, float]:
-    """Return the numbers of the method in force, by their names in a recipe, and how many parts are frozen."""
-    found = {
-        "learning_rate": args.learning_rate,
-        "weight_decay": args.weight_decay,
-        "label_smoothing": args.label_smoothing_factor,
-        "max_grad_norm": args.max_grad_norm,
-        "neftune_alpha": args.neftune_noise_alpha or 0.0,
-    }
-    # PEFT names an adapter that was given no name so.
-    adapter = getattr(model, "peft_config", {}).get("default")
-    if adapter is not None and hasattr(adapter, "lora_alpha"):
-        parts = (
-            one for name, one in model.named_parameters() if ".lora_" in name and ".default" in name
-        )
-        found |= {
-            "rank": adapter.r,
-            "alpha": adapter.lora_alpha,
-            "dropout": adapter.lora_dropout,
-            "frozen_parts": sum(not one.requires_grad for one in parts),
-        }
-    return found
-
-
-def module_facts(model: torch.nn.Module) -> dict[str, list[str]]:
-    """Return the names within their blocks of the linear layers that have an adapter, and of those that have none."""
-    if not hasattr(model, "peft_config"):
-        return {}
-    found: dict[bool, set[str]] = {True: set(), False: set()}
-    for path, module in model.named_modules():
-        name = path.removesuffix(".base_layer").rpartition(".")[2]
-        if isinstance(module, torch.nn.Linear) and ".lora_" not in path and "lm_head" not in path:
-            found[path.endswith(".base_layer")].add(name)
-    return {"adapted": sorted(found[True]), "plain": sorted(found[False] - found[True])}
 
 
 def device_name(device: torch.device) -> str | None:

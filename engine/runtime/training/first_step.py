@@ -120,6 +120,9 @@ class FirstStep:
         if args.world_size == 1:
             chat = load_chat(self._written.base_model, asks=None)
             self._rows = RowsSeen(_expected(self._written, chat, None), self._report, self._look)
+            # The second one is Axolotl's.
+            is_curriculum = getattr(args, "curriculum_sampling", False)
+            self._rows.is_shuffled = args.train_sampling_strategy == "random" and not is_curriculum
             self._rows.offered(loader.dataset)
             if step:
                 self._rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")

@@ -22,6 +22,9 @@ FILE: Final = "rows.json"
 """In a checkpoint."""
 BYTES: Final = 8
 KEYS: Final = ("input_ids", "labels", "attention_mask")
+HEAD: Final = 32
+"""Rows whose order is looked at: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
+FEW: Final = 12
 WHOLE: Final = 1e-6
 """By which the trainer's count of epochs may miss a whole number."""
 Row = Mapping[str, Any]
@@ -40,12 +43,16 @@ class RowsSeen:
     ) -> None:
         """Expect these rows once an epoch; `strange` is shown those of the trainer's that are none of them."""
         self._strange = strange
-        self._expected = Counter(digest_of(*one) for one in expected)
+        listed = [digest_of(*one) for one in expected]
+        self._expected = Counter(listed)
+        self._head, self._first = listed[:HEAD], list[str]()
         self._report = report
         self._waiting: list[list[str]] = []
         self._seen = Counter[str]()
         self._chain = ""
         self._is_known = True
+        self.is_shuffled = True
+        """Rows are to come in another order than they were written in."""
         self.is_off = False
         """Rows of another form (preferences), which are not counted."""
 
@@ -75,6 +82,7 @@ class RowsSeen:
         done, self._waiting = self._waiting[:batches], self._waiting[batches:]
         for batch in done:
             self._seen.update(batch)
+            self._first += batch[: HEAD - len(self._first)]
             self._chain = sha256((self._chain + "".join(batch)).encode()).hexdigest()
 
     def epoch_ended(self, epoch: float) -> None:
@@ -96,8 +104,14 @@ class RowsSeen:
                 "again": more.total() - strange,
                 "strange": strange,
                 "chain": self._chain,
+                "in_order": self.is_shuffled
+                and epoch > 0
+                and len(self._head) >= FEW
+                and self._first == self._head,
             }
         )
+        # Those of the set itself, which is looked at first, stand in its order.
+        self._first.clear()
         self._seen.clear()
         self._waiting.clear()
         self._chain = self._chain if epoch else ""

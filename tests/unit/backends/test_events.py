@@ -41,10 +41,10 @@ def monitor_of_two() -> TrainingMonitor:
     return TrainingMonitor(launch, UsageMeter(began=0.0))
 
 
-def monitor(progress: RecordedProgress | None = None) -> TrainingMonitor:
+def monitor(progress: RecordedProgress | None = None, config: str = "") -> TrainingMonitor:
     """Of 24 rows in steps of 8, twice."""
     launch = Launch(
-        config="",
+        config=config,
         rows=Path(),
         base_model=Path(),
         folder=Path(),
@@ -93,6 +93,37 @@ def test_any_other_is_refused(name: str) -> None:
 )
 def test_adapters_on_other_modules_are_refused(adapted: list[str], plain: list[str]) -> None:
     assert refusal(adapted=adapted, plain=plain) == ["B453"]
+
+
+OF_TRL = "{lr_scheduler_type: cosine, seed: 7, warmup_steps: 2}"
+PLANNED = {"lr_scheduler_type": "cosine", "seed": 7, "data_seed": None, "lora_rank_pattern": {}}
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "codes"),
+    [
+        (OF_TRL, {}, []),
+        (OF_TRL, {"arguments": {**PLANNED, "seed": 8}}, ["B453"]),
+        (OF_TRL, {"arguments": {**PLANNED, "data_seed": 8}}, ["B453"]),
+        (OF_TRL, {"arguments": {**PLANNED, "lora_rank_pattern": {"q_proj": 1}}}, ["B453"]),
+        (OF_TRL, {"optimizer": "is SGD, planned is AdamW"}, ["B453"]),
+        (OF_TRL, {"rate_difference": 0.3}, ["B453"]),
+        (OF_TRL, {"partly": 7}, ["B453"]),
+        # Axolotl's
+        ("{lr_scheduler: cosine}", {"arguments": {**PLANNED, "seed": 8}}, []),
+    ],
+)
+def test_settings_are_those_that_were_compiled(
+    config: str, changes: dict[str, Any], codes: list[str]
+) -> None:
+    adapted = {"adapted": ["q_proj"], "plain": []} if "partly" in changes else {}
+    found = list[str]()
+    try:
+        monitor(config=config).handle({**START, "arguments": PLANNED, **adapted, **changes})
+    except StageError as error:
+        found = [problem.code for problem in error.problems]
+
+    assert found == codes
 
 
 def test_validation_rows_are_the_rendered_ones() -> None:

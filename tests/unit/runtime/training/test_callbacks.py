@@ -10,7 +10,8 @@ from typing import Any
 from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import usage
-from engine.runtime.training.callbacks import Watch, method_facts, module_facts
+from engine.runtime.training.callbacks import Watch
+from engine.runtime.training.in_force import method_facts, module_facts
 
 
 def tiny() -> Any:
@@ -141,5 +142,5 @@ def test_the_method_in_force_is_read_off_the_model(tmp_path: Path) -> None:
     found = method_facts(model, arguments(tmp_path))
 
     assert (found["rank"], found["alpha"], found["frozen_parts"]) == (2, 6, 1)
-    assert module_facts(model) == {"adapted": ["out"], "plain": []}
+    assert module_facts(model) == {"adapted": ["out"], "plain": [], "partly": 0}
     assert module_facts(tiny()) == {}

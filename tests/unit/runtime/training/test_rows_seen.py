@@ -44,6 +44,23 @@ def test_an_epoch_sees_each_row_once() -> None:
     assert events[0]["chain"] != events[1]["chain"]
 
 
+def test_rows_in_the_order_of_their_file_are_found() -> None:
+    rows = [([one, 9, one], [-100, -100, one]) for one in range(20)]
+    orders: dict[str, list[int]] = {"file": [*range(20)], "other": [1, 0, *range(2, 20)]}
+    for is_shuffled, name, expected in (
+        (True, "file", True),
+        (True, "other", False),
+        (False, "file", False),
+    ):
+        events: list[Any] = []
+        seen = RowsSeen(iter(rows), events.append)
+        seen.is_shuffled = is_shuffled
+        seen.collated([{"input_ids": rows[at][0], "labels": rows[at][1]} for at in orders[name]])
+        seen.epoch_ended(1.0)
+
+        assert events[0]["in_order"] is expected
+
+
 def test_what_is_left_out_or_seen_again_is_counted() -> None:
     seen, events = watched()
     learn(seen, (0, 3), (1, 0), (5, 4))

@@ -1,0 +1,68 @@
+"""What a trainer is about to do is read off what it has made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from transformers import TrainingArguments, get_scheduler
+
+from engine.runtime.training.in_force import other_optimizer, rate_difference, setting_arguments
+
+STEPS = 40
+
+
+def arguments(folder: Path, **changes: Any) -> TrainingArguments:
+    given = {
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 4,
+        "learning_rate": 1e-3,
+        "optim": "adamw_torch",
+    }
+    return TrainingArguments(output_dir=str(folder), use_cpu=True, **given, **changes)
+
+
+def optimizer(kind: str = "AdamW", **changes: Any) -> Any:
+    return getattr(torch.optim, kind)([torch.zeros(1, requires_grad=True)], lr=1e-3, **changes)
+
+
+def scheduler(steps: int, name: str = "cosine") -> Any:
+    return get_scheduler(name, optimizer(), num_warmup_steps=4, num_training_steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (optimizer(weight_decay=0.0), ""),
+        (SimpleNamespace(optimizer=optimizer(weight_decay=0.0)), ""),
+        (optimizer("SGD"), "SGD"),
+        (optimizer(betas=(0.5, 0.999)), "betas"),
+        (optimizer(weight_decay=3.0), "weight_decay 3"),
+    ],
+    ids=["the same", "wrapped", "another", "other momenta", "decay"],
+)
+def test_an_optimizer_is_that_of_the_arguments(tmp_path: Path, made: Any, words: str) -> None:
+    found = other_optimizer(arguments(tmp_path), made)
+
+    assert words in found
+    assert bool(found) is bool(words)
+
+
+def test_a_schedule_is_that_of_the_arguments(tmp_path: Path) -> None:
+    args = arguments(tmp_path)
+    state: Any = SimpleNamespace(max_steps=STEPS)
+
+    assert rate_difference(args, state, scheduler(STEPS)) == 0.0
+    assert rate_difference(args, state, scheduler(2 * STEPS)) > 0.1
+    assert rate_difference(args, state, scheduler(STEPS, "linear")) > 0.1
+    assert rate_difference(args, state, SimpleNamespace()) == 0.0
+
+
+def test_settings_go_by_the_names_of_the_config(tmp_path: Path) -> None:
+    found = setting_arguments(torch.nn.Linear(1, 1), arguments(tmp_path, seed=5))
+
+    assert (found["lr_scheduler_type"], found["seed"]) == ("cosine", 5)
+    assert "adamw" in found["optim"]

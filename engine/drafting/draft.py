@@ -19,8 +19,8 @@ from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
-from engine.drafting.plan import DraftPlan, longest_row
-from engine.drafting.roles import LABEL_NAMES, rank
+from engine.drafting.plan import LONGEST, DraftPlan, row_sizes
+from engine.drafting.roles import LABEL_NAMES, other_texts, rank
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
@@ -117,7 +117,7 @@ def _drafted(
         profile=profile,
         readings=gathered.readings,
         sizes=sizes_for(profile.rows),
-        longest=longest_row(found, profile.kept),
+        row_sizes=row_sizes(found, profile.kept),
     )
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
     if none := plan.no_labels():
@@ -262,7 +262,8 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
     length, _ = plan.max_length()
-    yield "max_length", str(length), "tokens, from the longest row; `recipe data` counts them"
+    from_what = "the most that a draft asks for" if plan.too_long else "from the longest row"
+    yield "max_length", str(length), f"tokens, {from_what}; `recipe data` counts them"
 
 
 def _splits(plan: DraftPlan) -> tuple[str, str, str]:
@@ -287,6 +288,8 @@ def notes(plan: DraftPlan) -> Iterator[str]:
         yield "`splits.folds` in its place judges every row once"
     yield from _unused_rows(plan)
     yield from _unused_labels(plan)
+    yield from _unread_texts(plan)
+    yield from _too_long(plan)
     for label, count, other in plan.misspelled():
         where = counted(count, "row")
         yield f"`{label}` stands in {where}: if it is `{other}` misspelled, say so under data.label.relabel"
@@ -305,6 +308,31 @@ def _unused_rows(plan: DraftPlan) -> Iterator[str]:
         dropped = plan.summary.dropped
         whys = ", ".join(f"{count:,} {why}" for why, count in dropped.items())
         yield f"not used of {plan.profile.rows:,} rows: {whys}"
+
+
+def _unread_texts(plan: DraftPlan) -> Iterator[str]:
+    """Yield which columns of texts the input does not name, where rows are sorted."""
+    guess = plan.guess
+    if plan.kind.has_labels and guess.texts and not guess.shape and not guess.system:
+        # In XML, the text of an element is that of all below it.
+        whole = ("text",) if plan.readings[0].format == "xml" else ()
+        used = (*guess.texts, guess.label, guess.split, *whole)
+        left = other_texts(plan.profile, used)[:3]
+        if left:
+            names = ", ".join(f"`{name}`" for name in left)
+            both = [name for name in plan.profile.columns if name in (*left, *guess.texts)]
+            asked = "\\n".join(f"{{{name}}}" for name in both)
+            yield f'not read: {names}; task.input: "{asked}" takes them too'
+
+
+def _too_long(plan: DraftPlan) -> Iterator[str]:
+    """Yield how many rows may be longer than the longest that a draft asks for."""
+    if plan.too_long:
+        rows = counted(plan.too_long, "row")
+        yield (
+            f"{rows} may be longer than {LONGEST} tokens and would be left out: `recipe data` counts them;"
+            " method.max_length takes more where the base model does"
+        )
 
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:

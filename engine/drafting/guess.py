@@ -69,8 +69,14 @@ def _guessed(profile: Profile, given: DraftOptions) -> Guess:
         )
     if is_free and given.kind in ("", "chat") and (found := _by_turns(profile)):
         return _chosen(found, given)
+    if not given.text and (name := _bytes_in(profile)):
+        raise _cannot(profile, f"`{name}` holds bytes, which are no text before they are decoded")
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
-    if text is None:
+    # A table of numbers and labels has no text.
+    is_label = text is not None and roles.is_label(text) and not given.text
+    if text is None or (
+        is_label and roles.rank(text.name, roles.LABEL_NAMES) < len(roles.LABEL_NAMES)
+    ):
         raise _cannot(profile, _why_no_text(profile))
     reason = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
@@ -130,6 +136,17 @@ def _cannot(profile: Profile, why: str) -> RecipeError:
         f"cannot tell what the task is: {why}",
         hint=f"say it: --kind KIND --text COLUMN --label COLUMN; columns are {known}",
     )
+
+
+def _bytes_in(profile: Profile) -> str:
+    """Return the column with the name of a text that holds bytes; empty where none does."""
+    for row in profile.kept[:5]:
+        for name, value in row.items():
+            if isinstance(value, bytes) and roles.rank(name, roles.TEXT_NAMES) < len(
+                roles.TEXT_NAMES
+            ):
+                return str(name)
+    return ""
 
 
 def _why_no_text(profile: Profile) -> str:

@@ -50,8 +50,8 @@ class DraftPlan:
     profile: Profile
     readings: tuple[Reading, ...]
     sizes: Sizes
-    longest: int = 0
-    """Bytes of the longest row, without what is asked."""
+    row_sizes: tuple[int, ...] = ()
+    """Bytes of each row, without what is asked."""
     checks: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Check: (action, why)."""
     summary: DataSummary | None = None
@@ -177,13 +177,21 @@ class DraftPlan:
 
     def max_length(self) -> tuple[int, bool]:
         """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
-        asked = self.instruction()
-        listed = self._listed_bytes() if "{labels}" in asked else 0
-        needed = (self.longest + _bytes(asked) + listed) / BYTES_A_TOKEN + TEMPLATE_TOKENS
+        needed = self._needed(max(self.row_sizes, default=0))
         length = SHORTEST
         while length < needed and length < LONGEST:
             length *= 2
         return length, length >= needed
+
+    @property
+    def too_long(self) -> int:
+        """Rows that may need more tokens than the most that a draft asks for."""
+        return sum(self._needed(size) > LONGEST for size in self.row_sizes)
+
+    def _needed(self, size: int) -> float:
+        asked = self.instruction()
+        listed = self._listed_bytes() if "{labels}" in asked else 0
+        return (size + _bytes(asked) + listed) / BYTES_A_TOKEN + TEMPLATE_TOKENS
 
     def metrics(self) -> str:
         """Return the bounds that a model must keep, as they stand in braces; empty for none."""
@@ -211,13 +219,12 @@ class DraftPlan:
         return _bytes(", ".join(self.labels()))
 
 
-def longest_row(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Bytes of the longest row that the model will see, without what is asked."""
+def row_sizes(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Bytes of each row as the model will see it, without what is asked."""
     if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
-        return max((_bytes(str(row)) for row in rows), default=0)
+        return tuple(_bytes(str(row)) for row in rows)
     names = [name for name in (*guess.texts, guess.label) if name]
-    sizes = (sum(_bytes(str(found_at(row, name) or "")) for name in names) for row in rows)
-    return max(sizes, default=0)
+    return tuple(sum(_bytes(str(found_at(row, name) or "")) for name in names) for row in rows)
 
 
 def _bytes(text: str) -> int:

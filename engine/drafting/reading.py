@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,6 +30,8 @@ LARGEST: Final = 1 << 26
 NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
 ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
+DEEPEST_ROW: Final = 12
+"""Elements of XML around one that is a row."""
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they are labels."""
 
@@ -147,7 +150,8 @@ def _format(head: str, named: str | None) -> tuple[str, str]:
 
 def _sniffed(first: str, lines: Sequence[str]) -> tuple[str, str] | None:
     """Return the format of a file whose name does not tell it; None where its lines do not either."""
-    if first.startswith(("{", "[")):
+    # `[billing] My card …` is a line with its label.
+    if first.startswith(("{", "[")) and not re.match(r"\[\s*(?!true|false|null)[A-Za-z_]", first):
         return ("jsonl", "each line is a JSON value") if _is_json(first) else ("json", "it is JSON")
     if first.startswith("<"):
         return "xml", "it begins with a tag"
@@ -356,9 +360,19 @@ def _of_array(reading: Reading, name: str, items: Sequence[Any]) -> Reading:
 
 
 def _commonest_tag(head: str) -> str:
-    """Return the outermost element that is repeated: each one is a row."""
-    tags = re.findall(r"<([A-Za-z_][\w:.-]*)", head)
-    for tag in dict.fromkeys(tags):
-        if tags.count(tag) > 1:
-            return str(tag)
-    return str(tags[-1]) if tags else ""
+    """Return the outermost element that is repeated within one other: each one is a row."""
+    plain = re.sub(r"(?s)<!--.*?-->|<!\[CDATA\[.*?\]\]>", "", head)
+    inside: list[str] = []
+    depth = 0
+    counts: Counter[tuple[str, ...]] = Counter()
+    for close, name, alone in re.findall(r"<(/?)([A-Za-z_][\w:.-]*)[^<>]*?(/?)>", plain):
+        depth = max(0, depth - 1) if close else depth
+        inside = inside[:depth]
+        if not close and depth < DEEPEST_ROW:
+            counts[*inside, name] += 1
+            inside.append(name)
+        depth += not close and not alone
+    repeated = [path for path, count in counts.items() if count > 1]
+    if repeated:
+        return min(repeated, key=lambda path: (len(path), -counts[path]))[-1]
+    return next(reversed(counts), ("",))[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from engine.data.examples.template import found_at
@@ -22,7 +22,7 @@ LABEL_NAMES: Final = (
 )  # fmt: skip
 ANSWER_NAMES: Final = (
     "answer", "response", "output", "completion", "reply", "summary", "target", "sql", "translation",
-    "command", "ideal", "solution", "answers", "highlights", "responses",
+    "command", "ideal", "solution", "answers", "highlights", "responses", "assistant", "gpt", "bot",
 )  # fmt: skip
 ID_NAMES: Final = (
     "id",
@@ -130,6 +130,24 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ):
         return varied[0]
     return max(varied, key=lambda column: column.mean_length, default=None)
+
+
+def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
+    """Return the columns of texts that nothing reads; links, times and what says who wrote them left out."""
+    no_text = (*ID_NAMES, *METADATA_NAMES)
+    return [
+        column.name
+        for column in profile.columns.values()
+        if column.name not in used
+        and column.is_text
+        and column.mean_length >= LONG_TEXT
+        and len(column.values) > 0.5 * min(column.filled, 1000)
+        and everywhere(column, profile)
+        and _is_worded(column)
+        and not _are_links(column)
+        and rank(column.name, no_text) >= len(no_text)
+        and not any(part.isdigit() for part in column.name.split("."))
+    ]
 
 
 def _is_worded(column: ColumnProfile) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -30,6 +31,7 @@ TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 ARROW: Final = (".arrow",)
 KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
+BLANK: Final = re.compile(r"\s*")
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
 
@@ -111,8 +113,30 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
     try:
         value = parse_json(text)
     except ValueError:
-        return None  # the reader reports it with its line
+        return _objects_after_each_other(text)
     return _by_column(value)
+
+
+def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:
+    """Read objects in no list, each over several lines perhaps, as `jq` writes them."""
+    decoder, at = json.JSONDecoder(), 0
+    rows: list[Any] = []
+    try:
+        while at < len(text):
+            _, end = decoder.raw_decode(text, at)
+            # Once more by the strict reader: its limits hold for each of them.
+            rows.append(parse_json(text[at:end]))
+            blank = BLANK.match(text, end)
+            at = blank.end() if blank else end
+    except (ValueError, RecursionError):
+        return None  # the reader reports it with its line
+    are_rows = len(rows) > 1 and all(isinstance(row, dict) for row in rows)
+    # One a line is what a recipe reads itself.
+    return (
+        (rows, "its objects stand in no list")
+        if are_rows and len(rows) != len(text.strip().splitlines())
+        else None
+    )
 
 
 def _by_column(value: object) -> tuple[Rows, str] | None:

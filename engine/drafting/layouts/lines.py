@@ -148,6 +148,16 @@ def _questions(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | No
     return rows, "lines are questions and answers in turn"
 
 
+def _bracketed(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read a label in brackets and a text a line."""
+    pairs = [re.match(r"\s*\[([^\[\]]{1,60})\]\s*(\S.*)", line) for line in filled]
+    found = [pair for pair in pairs if pair]
+    if len(found) < NEARLY * len(filled) or not _are_labels([pair[1].strip() for pair in found]):
+        return None
+    rows = [{"text": pair[2].strip(), "label": pair[1].strip()} for pair in found]
+    return rows, "each line begins with its label in brackets"
+
+
 def _labelled(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
     """Read a label and a text a line, in either order, where few labels come again and again."""
     if _is_table(filled[:200]) or divider_of("\n".join(filled[:200])):
@@ -199,5 +209,6 @@ _ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str]
     _intents,
     _tagged_words,
     _questions,
+    _bracketed,
     _labelled,
 )

@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -112,6 +114,34 @@ def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -
     outcome = run("init", "letter.docx")
 
     assert (outcome.code, "is a document of an office program" in outcome.err) == (3, True)
+
+
+def test_texts_that_the_input_does_not_name_are_reported(folder: Path, run: Run) -> None:
+    found = [(f"About {at} and {label}", one, label) for at, (one, label) in enumerate(labelled())]
+    table(folder / "rows.csv", [("subject", "body", "label"), *found])
+
+    assert 'not read: `subject`; task.input: "{subject}\\n{body}"' in drafted(
+        folder, run, "rows.csv"
+    )
+
+
+def test_rows_that_may_be_too_long_are_counted(folder: Path, run: Run) -> None:
+    found = [(one * 200 if at < 3 else one, label) for at, (one, label) in enumerate(labelled())]
+    table(folder / "rows.csv", [("text", "label"), *found])
+
+    message = drafted(folder, run, "rows.csv")
+
+    assert "2048 tokens, the most that a draft asks for" in message
+    assert "note: 3 rows may be longer than 2048 tokens" in message
+
+
+def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:
+    columns = {"text": [one.encode() for one, _ in labelled()], "label": [b for _, b in labelled()]}
+    pq.write_table(pa.table(columns), folder / "rows.parquet")
+
+    outcome = run("init", "rows.parquet")
+
+    assert (outcome.code, "`text` holds bytes" in outcome.err) == (2, True)
 
 
 def test_a_page_of_html_is_no_table_of_rows(folder: Path, run: Run) -> None:

@@ -310,7 +310,8 @@ def test_no_file_is_ever_overwritten(folder: Path, run: Run) -> None:
         ("text,label\n", (), "D321"),
         ("text,label\nA good film of 1957,good\n", (), "there are 1"),
         ("text,label\n" + "The very same film,good\n" * 60, (), "R030"),
-        ("label\n" + "a\nb\n" * 30, (), "4 rows are needed"),
+        ("label\n" + "a\nb\n" * 30, (), "no column holds text"),
+        ("note\n" + "a\nb\n" * 30, (), "4 rows are needed"),
         (
             "text,label\n" + "".join(f"Film number {n},good\n" for n in range(60)),
             ("--kind", "classification", "--label", "label"),

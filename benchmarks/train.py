@@ -133,6 +133,7 @@ def _busy(options: argparse.Namespace) -> int:
     case = next(name for name in CASES if options.only in name)
     backends = options.backend or ("trl",)
     taken: dict[str, list[float]] = {}
+    limits: dict[str, list[float]] = {}
     for count in (0, options.busy):
         with contextlib.ExitStack() as stack:
             for _ in range(count):
@@ -141,10 +142,12 @@ def _busy(options: argparse.Namespace) -> int:
             for backend in backends:
                 found = _process(options, case, backend, "shared")
                 taken.setdefault(backend, []).append(found["seconds"])
+                limits.setdefault(backend, []).append(found["limit"])
     for backend, (alone, beside) in taken.items():
         _say(
             f"{case}, {backend}: a step takes {alone:.2f} s of processor time alone, {beside:.2f} s beside "
-            f"{options.busy} busy processes: {beside / alone:.2f} times"
+            f"{options.busy} busy processes: {beside / alone:.2f} times; large products by themselves, in which nothing"
+            f" waits, {limits[backend][0] / limits[backend][1]:.2f} times"
         )
     return 0 if all(beside <= BUSY * alone for alone, beside in taken.values()) else 1
 

@@ -1,8 +1,10 @@
-"""What the loss of the trainer says of rows, held against how the same rows are answered outside of it.
+"""Numbers that cannot both be true: a loss and the answers to its rows, and answers to rows of the same draw.
 
 A right answer to which a model gives more than half of the probability is the one that is chosen, and a share among
 the task's answers is never less than a probability among all texts. So rows that are answered wrongly have a loss of
 which a least value is known, and a trainer that counted less spoke of other weights, another prompt or another mask.
+
+Where chance has drawn validation rows and holdout from the same rows, no model answers one of them far better.
 """
 
 from __future__ import annotations
@@ -22,6 +24,13 @@ SLACK: Final = 1.25
 """Factor for what is not the same: losses are means of batches, and tokens a row are those of the training rows."""
 ROUNDED: Final = 0.1
 """Nats a row besides."""
+DRAWN: Final = ("random", "stratified")
+"""Ways to divide rows in which every row is as likely to be a validation row as one of the holdout."""
+LEAST_GAP: Final = 0.1
+"""Between the shares of validation and holdout rows that are answered rightly; smaller ones have smaller causes, such
+as a checkpoint that was chosen by the validation rows."""
+CHANCE: Final = 1e-5
+"""Of a gap at least as large, by Fisher's exact test, below which chance is not the cause."""
 
 
 def loss_against_answers(
@@ -50,6 +59,34 @@ def loss_against_answers(
         path="method",
         hint="no other rows or epochs would help: the mask, the chat template or the adapter are not the same in"
         " training and after it; run again with `--force train`, and report it if it stays",
+    )
+
+
+def holdout_against_validation(
+    recipe: Recipe, validation: Sequence[Prediction], holdout: Sequence[Prediction]
+) -> Problem | None:
+    """Return B432 where one of two sets of rows, both drawn by chance, is answered surely and far better."""
+    few = min(len(validation), len(holdout)) < LEAST_ROWS
+    if few or not recipe.task.spec.has_labels or recipe.splits.by not in DRAWN:
+        return None
+    right = [sum(row.label == row.target for row in rows) for rows in (validation, holdout)]
+    shares = (right[0] / len(validation), right[1] / len(holdout))
+    if abs(shares[0] - shares[1]) < LEAST_GAP:
+        return None
+    from scipy.stats import fisher_exact  # takes time to import
+
+    wrong = [len(validation) - right[0], len(holdout) - right[1]]
+    chance = float(fisher_exact([right, wrong]).pvalue)
+    if chance >= CHANCE:
+        return None
+    return Problem(
+        code="B432",
+        message=f"{shares[0]:.1%} of {len(validation)} validation rows are answered rightly and {shares[1]:.1%} of"
+        f" {len(holdout)} holdout rows, which chance has drawn from the same rows: it makes such a gap once in"
+        f" {1 / max(chance, 1e-99):.0e} times",
+        path="splits",
+        hint="no score of this run can be trusted: rows of the better set were learned from, or texts, labels and"
+        " answers of one set do not belong together; look at both in `recipe data`, and run again with `--force data`",
     )
 
 

@@ -24,7 +24,7 @@ from engine.inference import predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.inference.stopwatch import Stopwatch
-from engine.metrics.contradictions import loss_against_answers
+from engine.metrics.contradictions import holdout_against_validation, loss_against_answers
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Recipe
@@ -77,8 +77,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
 def run(context: StageContext) -> None:
     """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`.
 
-    StageError B430 where the trainer's validation loss and the answers to those rows contradict each other, B451 where
-    the model is not the one that was trained.
+    StageError B430 where the trainer's validation loss and the answers to those rows contradict each other, B432 where
+    validation rows and holdout do, B451 where the model is not the one that was trained.
     """
     recipe = context.recipe
     train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
@@ -104,7 +104,8 @@ def run(context: StageContext) -> None:
             shutil.copyfile(made.file(SPEED), context.workdir / SPEED)
     write_json(context.workdir / "scores.json", scores)
     final = read_predictions(context.workdir / "predictions.validation.jsonl")
-    _refuse_contradiction(context, final)
+    holdout_answers = read_predictions(context.workdir / "predictions.holdout.jsonl")
+    _refuse_contradictions(context, final, holdout_answers)
     write_curve(context, asked, sets[-1].rows, final=final)
     sampling = {part.name: {"rows": len(part.rows), "of": part.of} for part in sets}
     write_json(context.workdir / "sampling.json", sampling)
@@ -117,12 +118,18 @@ def _loaded(context: StageContext) -> LoadedModel:
     return found
 
 
-def _refuse_contradiction(context: StageContext, validation: Sequence[Prediction]) -> None:
-    """StageError B430 where the trainer's loss and the answers to the same rows cannot both be true."""
+def _refuse_contradictions(
+    context: StageContext, validation: Sequence[Prediction], holdout: Sequence[Prediction]
+) -> None:
+    """StageError B430, B432 for numbers that cannot both be true; all of them at once."""
+    recipe = context.recipe
     training = read_as(TrainingSummary, context.artifacts, "train", SUMMARY)
-    problem = loss_against_answers(context.recipe, training, validation) if training else None
-    if problem is not None:
-        raise StageError(problem)
+    problems = [
+        loss_against_answers(recipe, training, validation) if training else None,
+        holdout_against_validation(recipe, validation, holdout),
+    ]
+    if found := [problem for problem in problems if problem is not None]:
+        raise StageError(found)
 
 
 def _predictions(

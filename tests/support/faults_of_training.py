@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from support.fault_seeds import in_evaluate, in_first_step, in_scoring, in_trainer, noted
+from support.fault_seeds import (
+    in_evaluate,
+    in_first_step,
+    in_scoring,
+    in_trainer,
+    learned_rows,
+    noted,
+)
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
     DOWN,
@@ -218,6 +225,14 @@ OF_TRAINING: Mapping[str, Fault] = {
             ),
         },
         missed="gradients that are scaled behind the loss, which AdamW undoes",
+    ),
+    "F60": Fault(
+        name="rows that judge were learned from",
+        seeds={
+            "of the validation rows": in_evaluate(learned_rows("validation"), "B432"),
+            "of the holdout": in_evaluate(learned_rows("holdout"), "B432"),
+        },
+        missed="of few rows; of rows divided by time, group or column; of tasks without labels",
     ),
     "F30": Fault(
         name="a scorer that shares starts is wrong",

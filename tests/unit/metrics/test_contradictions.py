@@ -1,4 +1,4 @@
-"""A validation loss that the answers to the same rows deny."""
+"""A validation loss that the answers to the same rows deny, and answers to rows of the same draw."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from engine.metrics.contradictions import loss_against_answers, nats_at_least
+from engine.metrics.contradictions import (
+    holdout_against_validation,
+    loss_against_answers,
+    nats_at_least,
+)
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Recipe
 from engine.runtime.scoring.label_search import TOLERANCE
@@ -16,11 +20,12 @@ from engine.runtime.scoring.label_search import TOLERANCE
 SPEC = SimpleNamespace(has_labels=True)
 
 
-def recipe(loss_on: str = "answers", teacher: object = None) -> Recipe:
+def recipe(loss_on: str = "answers", teacher: object = None, by: str = "random") -> Recipe:
     found = SimpleNamespace(
         task=SimpleNamespace(spec=SPEC),
         method=SimpleNamespace(loss_on=loss_on),
         teacher=teacher,
+        splits=SimpleNamespace(by=by),
     )
     return cast("Recipe", found)
 
@@ -73,3 +78,27 @@ def test_the_loss_of_other_weights_or_of_whole_texts_denies_nothing() -> None:
     assert loss_against_answers(recipe("everything"), training(0.01), rows(20)) is None
     assert loss_against_answers(recipe(), training(0.01), rows(5, of=5)) is None
     assert loss_against_answers(recipe(teacher="soft"), training(0.01), rows(20)) is None
+
+
+@pytest.mark.parametrize(
+    ("validation", "holdout", "is_denied"),
+    [
+        (rows(0), rows(40, of=80), True),  # labels of other rows
+        (rows(20), rows(0, of=80), True),
+        (rows(2), rows(8, of=80), False),
+        (rows(0), rows(12, of=80), False),  # once in 180
+        (rows(40, of=400), rows(62, of=400), False),  # surely worse, by a twentieth
+        (rows(0, of=5), rows(80, of=80), False),
+    ],
+)
+def test_rows_that_chance_has_divided_are_answered_alike(
+    validation: list[Prediction], holdout: list[Prediction], is_denied: bool
+) -> None:
+    problem = holdout_against_validation(recipe(), validation, holdout)
+
+    assert (problem is not None and problem.code == "B432") is is_denied
+
+
+@pytest.mark.parametrize("by", ["time", "group", "column", "files"])
+def test_rows_that_are_divided_otherwise_may_differ(by: str) -> None:
+    assert holdout_against_validation(recipe(by=by), rows(0), rows(40, of=80)) is None

@@ -36,9 +36,10 @@ def read_xml(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
     """Yield one row for each element called as the source's `records`, prefix included.
 
     Columns are the tags of its children (their text; a list of texts where a tag is repeated), its
-    attributes as `@name`, and `text`, all of its text with white space collapsed, unless a child is
-    called that. An element of that name inside another is part of it. DataError with the line when
-    the file is not well-formed XML, declares entities, or has no such element.
+    attributes as `@name`, those of its children as `tag@name`, and `text`, all of its text with white
+    space collapsed, unless a child is called that. An element of that name inside another is part of
+    it. DataError with the line when the file is not well-formed XML, declares entities, or has no such
+    element.
     """
     encoding = None if source.encoding.lower() in ENCODED else source.encoding
     reader = _RowHandlers(source.records, encoding, trouble)
@@ -64,8 +65,11 @@ class _Element:
         self.parts.append(text)
         self.size += len(text)
 
-    def open_child(self) -> None:
+    def open_child(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._child_start = len(self.parts)
+        for name, value in attributes.items():
+            self.children[f"{tag}@{name}"].append(value)
+            self.size += len(value)
 
     def close_child(self, tag: str) -> None:
         self.children[tag].append("".join(self.parts[self._child_start :]))
@@ -133,7 +137,10 @@ class _RowHandlers:
             raise self._stop("D331", f"elements are nested more than {DEEPEST} deep")
         if self._row is not None:
             if self._depth == self._row.depth + 1:
-                self._row.open_child()
+                if self._has_doctype and attributes:
+                    self._check_attributes()
+                self._row.open_child(tag, attributes)
+                self._refuse_long()
             return
         # Only to suggest names; a file with a new tag for each element must not fill the memory.
         if len(self._seen) < PIECE:
@@ -158,7 +165,10 @@ class _RowHandlers:
         if self._row is None:
             return
         self._row.add(text)
-        if self._row.size > MAX_LINE:
+        self._refuse_long()
+
+    def _refuse_long(self) -> None:
+        if self._row is not None and self._row.size > MAX_LINE:
             raise self._stop("D336", f"one element is longer than {MAX_LINE:,} characters")
 
     def _doctype(self, *_: object) -> None:

@@ -37,6 +37,14 @@ def test_children_attributes_and_the_whole_text_are_columns(tmp_path: Path) -> N
     ]
 
 
+def test_attributes_of_children_are_columns_too(tmp_path: Path) -> None:
+    content = b'<a><r><t k="x">y</t><t k="z"/><u v="w"/></r></a>'
+
+    assert read(tmp_path, "r.xml", content, records="r") == [
+        {"text": "y", "t": ["y", ""], "t@k": ["x", "z"], "u": "", "u@v": "w"}
+    ]
+
+
 def test_packed_files_and_other_encodings_are_read(tmp_path: Path) -> None:
     latin = "<?xml version='1.0' encoding='iso-8859-1'?><a><r>é</r></a>".encode("latin-1")
     bare = "<a><r>é</r></a>".encode("cp1252")

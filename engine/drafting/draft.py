@@ -19,7 +19,7 @@ from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
-from engine.drafting.plan import LONGEST, DraftPlan, row_sizes
+from engine.drafting.plan import DraftPlan, row_sizes
 from engine.drafting.roles import LABEL_NAMES, other_texts, rank
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
@@ -328,9 +328,9 @@ def _unread_texts(plan: DraftPlan) -> Iterator[str]:
 def _too_long(plan: DraftPlan) -> Iterator[str]:
     """Yield how many rows may be longer than the longest that a draft asks for."""
     if plan.too_long:
-        rows = counted(plan.too_long, "row")
+        rows, length = counted(plan.too_long, "row"), plan.max_length()[0]
         yield (
-            f"{rows} may be longer than {LONGEST} tokens and would be left out: `recipe data` counts them;"
+            f"{rows} may be longer than {length} tokens and would be left out: `recipe data` counts them;"
             " method.max_length takes more where the base model does"
         )
 

@@ -21,7 +21,10 @@ def listed_texts(
         found = [by_name.get(_last(row.get(column))) for row in rows]
         if rows and sum(one is not None for one in found) >= MOSTLY * len(rows):
             joined: list[Values] = [
-                {**row, "text": one["text"]}
+                {
+                    **{name: value for name, value in row.items() if name != column},
+                    "text": one["text"],
+                }
                 for row, one in zip(rows, found, strict=True)
                 if one is not None
             ]

@@ -30,6 +30,10 @@ TEMPLATE_TOKENS: Final = 64
 """Of the chat template and its system message."""
 SHORTEST: Final = 128
 LONGEST: Final = 2048
+LONGEST_OF_ALL: Final = 8192
+"""Tokens that the base model of a draft reads."""
+FEW_LONG: Final = 0.1
+"""Share of the rows up to which those that are longer than `LONGEST` are left out."""
 MANY_LABELS: Final = 10
 VERY_MANY_LABELS: Final = 50
 MOST_ASKED: Final = 4500
@@ -178,15 +182,20 @@ class DraftPlan:
     def max_length(self) -> tuple[int, bool]:
         """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
         needed = self._needed(max(self.row_sizes, default=0))
-        length = SHORTEST
-        while length < needed and length < LONGEST:
+        # Rows are left out rather than every step made longer, as long as they are few.
+        are_few = self._longer_than(LONGEST) <= FEW_LONG * len(self.row_sizes)
+        length, most = SHORTEST, LONGEST if are_few else LONGEST_OF_ALL
+        while length < needed and length < most:
             length *= 2
         return length, length >= needed
 
     @property
     def too_long(self) -> int:
-        """Rows that may need more tokens than the most that a draft asks for."""
-        return sum(self._needed(size) > LONGEST for size in self.row_sizes)
+        """Rows that may need more tokens than the draft asks for."""
+        return self._longer_than(self.max_length()[0])
+
+    def _longer_than(self, tokens: int) -> int:
+        return sum(self._needed(size) > tokens for size in self.row_sizes)
 
     def _needed(self, size: int) -> float:
         asked = self.instruction()

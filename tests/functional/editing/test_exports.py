@@ -126,13 +126,25 @@ def test_texts_that_the_input_does_not_name_are_reported(folder: Path, run: Run)
 
 
 def test_rows_that_may_be_too_long_are_counted(folder: Path, run: Run) -> None:
-    found = [(one * 200 if at < 3 else one, label) for at, (one, label) in enumerate(labelled())]
+    found = [
+        (f"{at} {'so on ' * 2000}" if at < 3 else one, label)
+        for at, (one, label) in enumerate(labelled())
+    ]
     table(folder / "rows.csv", [("text", "label"), *found])
 
     message = drafted(folder, run, "rows.csv")
 
     assert "2048 tokens, the most that a draft asks for" in message
     assert "note: 3 rows may be longer than 2048 tokens" in message
+
+
+def test_where_most_rows_are_long_the_draft_takes_them(folder: Path, run: Run) -> None:
+    found = [(f"{at} and {'so on ' * 1500}", "ab"[at % 2]) for at in range(60)]
+    table(folder / "rows.csv", [("text", "label"), *found])
+
+    message = drafted(folder, run, "rows.csv")
+
+    assert ("max_length 4096 tokens" in message, "may be longer" in message) == (True, False)
 
 
 def test_a_column_of_bytes_is_no_text(folder: Path, run: Run) -> None:

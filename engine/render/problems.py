@@ -6,6 +6,7 @@ its mark.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,8 +32,10 @@ def render_problems(problems: Sequence[Problem], *, colour: bool, source: str = 
     if not problems:
         return ""
     ordered = in_order(problems)
-    lines = [item for problem in ordered[:MOST] for item in _problem_lines(problem, source)]
-    if len(ordered) > MOST:
+    # One more takes no more lines than saying so.
+    shown = ordered if len(ordered) == MOST + 1 else ordered[:MOST]
+    lines = [item for problem in shown for item in _problem_lines(problem, source)]
+    if len(ordered) > len(shown):
         lines.append(line((f"… and {len(ordered) - MOST} more", "quiet")))
     lines += [(), line((f"{count_line(problems)} · recipe explain {ordered[0].code}", "quiet"))]
     return to_text(lines, colour=colour)
@@ -69,7 +72,9 @@ def _position(problem: Problem) -> tuple[bool, bool, str, int, int, str]:
     place = problem.place
     if place is None:
         return (warning, True, "", 0, 0, problem.code)
-    return (warning, False, place.file, place.line or 0, place.column or 0, problem.code)
+    # A problem of the whole file, such as how many more there are, ends its lines.
+    at = (sys.maxsize, 0) if place.line is None else (place.line, place.column or 0)
+    return (warning, False, place.file, *at, problem.code)
 
 
 def _problem_lines(problem: Problem, source: str) -> list[Line]:

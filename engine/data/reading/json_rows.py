@@ -30,7 +30,12 @@ def read_json_lines(path: Path, source: Source, trouble: Trouble) -> Iterator[Ro
         try:
             value = strict_json(line)
         except StrictJsonError as refused:
-            trouble.add(refused.code, str(refused), line=number, hint=_line_hint(line))
+            trouble.add(
+                refused.code,
+                str(refused),
+                line=number,
+                hint=None if trouble.count else _line_hint(line),
+            )
             continue
         values = _as_columns(value, source.header, trouble, line=number)
         if values is not None:
@@ -44,6 +49,8 @@ def _line_hint(line: str) -> str | None:
         return "this looks like one JSON value on several lines: add `format: json` to the source"
     if text.startswith("{") and text.endswith("},"):
         return "take the comma off the end of each line"
+    if text.startswith("{'"):
+        return "this is a dict as Python prints it: write each row with json.dumps"
     return None
 
 

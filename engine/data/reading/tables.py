@@ -40,7 +40,13 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
             _check_header(header, line, delimiter, trouble)
             continue
         if len(fields) != len(header):
-            trouble.add("D324", _ragged(fields, header, declared=bool(source.header)), line=line)
+            is_more = len(fields) > len(header) and is_quoted
+            # Once: every other row has the same reason.
+            hint = f"a field that holds `{delimiter}` stands in quotes" if is_more else None
+            trouble.add(
+                "D324", _ragged(fields, header, declared=bool(source.header)), line=line,
+                hint=None if trouble.count else hint,
+            )  # fmt: skip
             continue
         yield trouble.row(f":{line}", dict(zip(header, fields, strict=True)))
 
@@ -57,7 +63,8 @@ def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[F
             return
         except csv.Error as error:
             # The reader goes on behind the broken row: later problems of the file are seen too.
-            trouble.add("D324", _csv_fault(error), line=start)
+            hint = None if trouble.count else 'a quote within quotes is written twice: ""'
+            trouble.add("D324", _csv_fault(error), line=start, hint=hint)
             continue
         if fields:
             yield start, fields

@@ -84,6 +84,16 @@ def test_twenty_are_shown_and_the_rest_counted() -> None:
     assert lines[-3:] == ["… and 3 more", "", "23 errors · recipe explain R104"]
 
 
+def test_a_problem_of_the_whole_file_ends_its_lines() -> None:
+    more = problem("D324", message="and 7 more", place=Place(file=RECIPE))
+    lines = [problem("D324", message=f"row {at}", place=placed(at, 1)) for at in range(1, 21)]
+
+    shown = render_problems([more, *lines], colour=False)
+
+    assert shown.index("row 20") < shown.index("and 7 more")
+    assert "…" not in shown
+
+
 def test_json_leaves_none_out() -> None:
     many = [problem("R104", place=placed(line, 1)) for line in range(1, 24)]
 

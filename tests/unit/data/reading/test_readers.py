@@ -309,6 +309,9 @@ ROW = '{"text": "a", "label": "b"}'
         ("r.jsonl", '["a", "b"]\n', "`header: [...]`"),
         ("r.json", f"{ROW}\n{ROW}\n", "`format: jsonl`"),
         ("r.csv", "PAR1\0\0", "`format: parquet`"),
+        ("r.csv", "text,label\none, two,b\n", "stands in quotes"),
+        ("r.csv", 'text,label\n"one "two" three",b\n', "is written twice"),
+        ("r.jsonl", "{'text': 'a', 'label': 'b'}\n", "write each row with json.dumps"),
     ],
 )
 def test_a_file_of_another_layout_than_it_says_is_reported_with_the_fix(

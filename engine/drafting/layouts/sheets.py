@@ -1,7 +1,7 @@
 """Rows of an Excel workbook (.xlsx): the cells of its fullest sheet, as texts and numbers.
 
 Office Open XML, ECMA-376 part 1, 18.3 (worksheets) and 18.4 (shared strings). Formulas are taken by the value that was
-saved with them; formats of numbers are not looked at, so a date is the number that Excel keeps.
+saved with them. A number whose format is that of a date or a time (18.8.30) is written as one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Final
 from xml.parsers import expat
@@ -39,6 +40,13 @@ BROKEN: Final = (
     *(ValueError, LookupError),
 )
 """What the libraries raise of a file that is no workbook, a name of an encoding that is none included."""
+DATES: Final = frozenset(map(str, (*range(14, 23), *range(45, 48))))
+"""Formats of dates and times that no file has to define."""
+UNREAD: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.|General')
+"""Parts of the code of a format that are no letters of it: texts, colours, escaped signs."""
+FIRST_DAY: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a workbook says no zone
+LAST_DAY: Final = 2_958_466
+"""Days from the first one to the year 10000."""
 Table = list[list[str]]
 
 
@@ -89,8 +97,10 @@ def read_sheets(path: Path) -> dict[str, Table]:
             )
             sheets = [name for name in names if re.fullmatch(r"xl/worksheets/[^/]+\.xml", name)]
             called = _sheet_names(book, names, left)
+            dates = _date_styles(book, names, left)
             found = {
-                called.get(name, name): _cells(_part(book, name), strings, left) for name in sheets
+                called.get(name, name): _cells(_part(book, name), strings, left, dates)
+                for name in sheets
             }
     except BROKEN as error:
         raise _broken(path, str(error)) from error
@@ -116,12 +126,32 @@ def _sheet_names(book: zipfile.ZipFile, parts: Sequence[str], left: _Left) -> di
     return {part: name for part, name in found.items() if name}
 
 
-def _elements(stream: IO[bytes], called: str, left: _Left) -> list[dict[str, str]]:
+def _date_styles(book: zipfile.ZipFile, parts: Sequence[str], left: _Left) -> frozenset[str]:
+    """Return the numbers of the styles whose numbers are dates or times."""
+    if "xl/styles.xml" not in parts or "xl/workbook.xml" not in parts:
+        return frozenset()
+    settings = _elements(_part(book, "xl/workbook.xml"), "workbookPr", left)
+    if any(one.get("date1904") in ("1", "true") for one in settings):
+        return frozenset()  # counted from another day
+    formats = {
+        one.get("numFmtId"): UNREAD.sub("", one.get("formatCode", ""))
+        for one in _elements(_part(book, "xl/styles.xml"), "numFmt", left)
+        if not re.search(r"(?i)\[[hms]+\]", one.get("formatCode", ""))  # how long, and not when
+    }
+    dates = {*DATES, *(key for key, code in formats.items() if re.search(r"(?i)[ymdhs]", code))}
+    # `xf` stands under two lists, and cells name those of the second.
+    styles = _elements(_part(book, "xl/styles.xml"), "xf", left, below="cellXfs")
+    return frozenset(str(at) for at, one in enumerate(styles) if one.get("numFmtId") in dates)
+
+
+def _elements(
+    stream: IO[bytes], called: str, left: _Left, *, below: str = ""
+) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     handlers = _Handlers(left)
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if handlers.open(name) == called:
+        if handlers.open(name) == called and (not below or below in handlers.inside):
             found.append(attributes)
 
     handlers.parser.StartElementHandler = start
@@ -217,7 +247,7 @@ def _strings(stream: IO[bytes], left: _Left) -> list[str]:
     return found
 
 
-def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
+def _cells(stream: IO[bytes], strings: list[str], left: _Left, dates: frozenset[str]) -> Table:
     table: Table = []
     handlers = _Handlers(left)
     inside = handlers.inside
@@ -240,14 +270,18 @@ def _cells(stream: IO[bytes], strings: list[str], left: _Left) -> Table:
         elif opened == "c" and table:
             handlers.text = []
             cell.update(
-                type=attributes.get("t", "n"), at=_column(attributes.get("r", ""), len(table[-1]))
+                type=attributes.get("t", "n"),
+                at=_column(attributes.get("r", ""), len(table[-1])),
+                is_date=attributes.get("s") in dates,
             )
 
     def end(_: str) -> None:
         if inside.pop() == "c" and table:
             row = table[-1]
             row += [""] * (cell["at"] - len(row))
-            row.append(_value("".join(handlers.text), cell["type"], strings))
+            text = "".join(handlers.text)
+            is_date = cell["is_date"] and cell["type"] == "n" and text
+            row.append(_date(text) if is_date else _value(text, cell["type"], strings))
 
     def data(text: str) -> None:
         if inside and inside[-1] in ("v", "t") and "rPh" not in inside:
@@ -302,6 +336,17 @@ def _value(text: str, kind: str, strings: list[str]) -> str:
             number = float(text)
             return str(int(number)) if number.is_integer() else repr(number)
     return text
+
+
+def _date(text: str) -> str:
+    """Return a number of days as Excel counts them as a date, with the time where it has one."""
+    days = float(text)
+    if not 0 <= days < LAST_DAY:
+        return text
+    moment = FIRST_DAY + timedelta(seconds=round(days * 86400))
+    if days < 1:
+        return moment.time().isoformat()
+    return moment.isoformat() if days % 1 else moment.date().isoformat()
 
 
 def rows_below_header(table: Table) -> Iterator[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,33 @@ def test_sheets_that_are_not_read_are_named(folder: Path, run: Run) -> None:
     sheets(folder / "book.xlsx", tables)
 
     assert "of its sheets `Tickets` is read, `Owners` not" in drafted(folder, run, "book.xlsx")
+
+
+def test_dates_of_a_workbook_are_written_as_dates(folder: Path, run: Run) -> None:
+    sheets(folder / "plain.xlsx", {"Sheet1": [("when", "text", "label")]})
+    cells = [
+        f'<row><c s="1"><v>{45658 + at / 2}</v></c><c s="2"><v>{at}</v></c>'
+        f'<c t="inlineStr"><is><t>{one}</t></is></c></row>'
+        for at, (one, _) in enumerate(labelled())
+    ]
+    styles = (
+        '<styleSheet><numFmts><numFmt numFmtId="170" formatCode="0 &quot;days&quot;"/></numFmts><cellStyleXfs><xf/>'
+        '</cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/></cellXfs></styleSheet>'
+    )
+    with zipfile.ZipFile(folder / "plain.xlsx") as book:
+        parts = {name: book.read(name).decode() for name in book.namelist()}
+    with zipfile.ZipFile(folder / "book.xlsx", "w") as book:
+        for name, part in parts.items():
+            book.writestr(name, part.replace("</sheetData>", f"{''.join(cells)}</sheetData>"))
+        book.writestr("xl/styles.xml", styles)
+
+    drafted(folder, run, "book.xlsx")
+
+    found = [
+        json.loads(one) for one in (folder / "draft.rows.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert [row["when"] for row in found[:2]] == ["2025-01-01", "2025-01-01T12:00:00"]
+    assert found[7]["text"] == "7"
 
 
 def test_rows_that_no_split_uses_are_counted(folder: Path, run: Run) -> None:

@@ -146,6 +146,7 @@ def _drafted(
 
 
 def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered:
+    found: Sequence[Path] = files
     try:
         with unpacked(files) as found:
             # What an archive was unpacked to is gone when the draft is read.
@@ -159,6 +160,12 @@ def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered
             replace(problem, hint=hint) if problem.code == "D322" else problem
             for problem in error.problems
         ]
+        # What an archive was unpacked to is no place that the user knows.
+        for file, folder in zip(files, found, strict=True):
+            problems = [
+                replace(problem, message=problem.message.replace(str(folder), str(file)))
+                for problem in problems
+            ]
         raise DataError(problems) from None
 
 

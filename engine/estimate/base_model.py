@@ -34,6 +34,13 @@ UNKNOWN = (
     "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
 )
 
+NO_FOLDER = "the base model's folder is not there, or this recipe may not read it"
+
+
+def why_unknown(base: BaseModel) -> str:
+    """Return why the shape of a base model is not known, and what to do where it has to be fetched."""
+    return NO_FOLDER if isinstance(base_reference(base), PathRef) else UNKNOWN
+
 
 def shape_of(base: BaseModel, store: Store) -> ModelShape | None:
     """Return the shape of a base model that is here already; None where a run would have to fetch it."""

@@ -9,7 +9,7 @@ from typing import Any
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import measured
-from engine.estimate.base_model import UNKNOWN, shape_of
+from engine.estimate.base_model import shape_of, why_unknown
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import ready
 from engine.estimate.rows import counted_rows, workload_of
@@ -61,7 +61,7 @@ def known_of(
         rendered = rendered_key(recipe, data.key, base_model).digest
         work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
         exact = measured.find(store.root, work)
-    missing = [] if shape else [UNKNOWN]
+    missing = [] if shape else [why_unknown(recipe.base_model)]
     missing += [] if workload.train_rows is not None else [ROWS]
     missing += [LENGTHS] if workload.at_most and shape else []
     return Known(

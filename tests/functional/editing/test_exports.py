@@ -134,6 +134,13 @@ def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> Non
     assert "(its rows: an archive is not read where" in drafted(folder, run, "rows.zip")
 
 
+def test_an_archive_without_data_is_named_itself(folder: Path, run: Run) -> None:
+    with zipfile.ZipFile(folder / "pages.zip", "w") as archive:
+        archive.writestr("a.png", "x")
+
+    assert "D320  `pages.zip` holds no file of data" in run("init", "pages.zip").err
+
+
 def test_a_document_of_an_office_program_is_no_archive(folder: Path, run: Run) -> None:
     with zipfile.ZipFile(folder / "letter.docx", "w") as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")

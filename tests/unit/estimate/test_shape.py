@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.estimate.base_model import why_unknown
 from engine.estimate.shape import (
     blank_shape,
     shape_of_config,
@@ -14,7 +15,7 @@ from engine.estimate.shape import (
     shape_of_gguf,
     with_layers,
 )
-from engine.recipe.model import NewTokenizer, Scratch
+from engine.recipe.model import HubRef, NewTokenizer, PathRef, Scratch
 from support.estimates import CONFIG, LINEAR, TOTAL, shape
 
 
@@ -178,3 +179,11 @@ def test_with_half_of_its_layers_a_model_has_half_of_their_weights() -> None:
     assert 2 * half.total_parameters - whole.total_parameters == pytest.approx(
         whole.embedding_parameters, rel=0.01
     )
+
+
+def test_only_what_can_be_fetched_is_to_be_fetched(tmp_path: Path) -> None:
+    folder = PathRef(path=tmp_path / "model", written="model")
+    hub = HubRef(repo="owner/model", revision="a" * 40)
+
+    assert "folder is not there" in why_unknown(folder)
+    assert "`recipe data` fetches" in why_unknown(hub)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.environment import Device
 from engine.errors import Severity
-from engine.runtime.models.reading_check import likelier_swaps, reading_problems
+from engine.runtime.models.reading_check import likelier_exchanges, likelier_swaps, reading_problems
 from support.clean_models import MODELS, make_clean_model
 from support.pico import make_pico_model
 from support.trained_pico import LAYERS, make_trained_pico
@@ -133,10 +133,42 @@ def test_the_usual_order_is_the_likeliest() -> None:
     assert likelier_swaps(layers[:2], 8) == []
 
 
+def gradual(number: int) -> dict[str, torch.Tensor]:
+    """A layer whose matrices change slowly from one to the next, each in its own way."""
+
+    def stream(of: int) -> torch.Tensor:
+        return torch.exp(torch.cos(torch.arange(8.0) * of + number / 6))
+
+    rows = torch.linspace(1.0, 2.0, 12).unsqueeze(1)
+    return {
+        "gate": rows * stream(2),
+        "up": rows * stream(3),
+        "q_proj": torch.linspace(1.0, 9.0, 8).unsqueeze(1) * stream(1),
+        "first_norm": stream(4),
+        "second_norm": stream(5),
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [("gate", "up"), ("first_norm", "second_norm"), ("q_proj", "q_proj")],
+)
+def test_a_matrix_that_stands_out_is_tried_elsewhere(one: str, two: str) -> None:
+    layers = [gradual(number) for number in range(6)]
+    sound = [*map(dict, layers)]
+    odd = layers[3]
+    odd[one], odd[two] = (odd[one].T, odd[one].T) if one == two else (odd[two], odd[one])
+
+    assert likelier_exchanges(layers, 8)[0] == (3, one, two)
+    assert likelier_exchanges(sound, 8) == []
+    assert likelier_exchanges(sound[:2], 8) == []
+
+
 def test_layers_of_different_kinds_are_not_compared() -> None:
     layers = [{"norm": torch.ones(8 if number else 4)} for number in range(LAYERS)]
 
     assert likelier_swaps(layers, 8) == []
+    assert likelier_exchanges(layers, 8) == []
 
 
 def test_a_tiny_model_has_not_been_trained(tmp_path: Path) -> None:

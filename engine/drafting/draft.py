@@ -20,7 +20,7 @@ from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
 from engine.drafting.plan import DraftPlan, row_sizes
-from engine.drafting.roles import LABEL_NAMES, other_texts, rank
+from engine.drafting.roles import LABEL_NAMES, other_texts, rank, without_whole
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
@@ -109,6 +109,7 @@ def _drafted(
     wishes: DraftOptions,
 ) -> RecipeDraft:
     profile, name = gathered.profile, files[0].absolute().name
+    profile = profile if wishes.text else without_whole(profile)
     if profile.rows < FEWEST_ROWS:
         raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
     found = guess(profile, wishes)
@@ -321,10 +322,7 @@ def _unread_texts(plan: DraftPlan) -> Iterator[str]:
     """Yield which columns of texts the input does not name, where rows are sorted."""
     guess = plan.guess
     if plan.kind.has_labels and guess.texts and not guess.shape and not guess.system:
-        # In XML, the text of an element is that of all below it.
-        whole = ("text",) if plan.readings[0].format == "xml" else ()
-        used = (*guess.texts, guess.label, guess.split, *whole)
-        left = other_texts(plan.profile, used)[:3]
+        left = other_texts(plan.profile, (*guess.texts, guess.label, guess.split))[:3]
         if left:
             names = ", ".join(f"`{name}`" for name in left)
             both = [name for name in plan.profile.columns if name in (*left, *guess.texts)]

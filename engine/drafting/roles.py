@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
@@ -53,6 +54,8 @@ PAIRS: Final = (
 LISTS_OF_ANSWERS: Final = ("answers", "answer", "responses", "references")
 SURE_LABELS: Final = ("label", "labels", "intent", "sentiment", "class", "target", "label_text")
 ASKED_NAMES: Final = ("question", "query", "prompt", "instruction", "input")
+WHOLE: Final = "text"
+"""The column of all that an element of XML holds."""
 TITLES: Final = ("title", "subject", "headline", "summary")
 """Of columns that may repeat how the text begins, and are no part that a model should find in it."""
 OF_PARENT: Final = ("name", "value", "text")
@@ -130,6 +133,36 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ):
         return varied[0]
     return max(varied, key=lambda column: column.mean_length, default=None)
+
+
+def without_whole(profile: Profile) -> Profile:
+    """Return the profile without a column that joins all others, as `text` of an element in XML does its children.
+
+    An answer would stand in it too. It stays where the others are only words of it: they are its parts.
+    """
+    whole = profile.columns.get(WHOLE)
+    parts = {
+        name: column
+        for name, column in profile.columns.items()
+        if name != WHOLE and "@" not in name and column.is_text
+    }
+    if whole is None or not parts or not whole.is_text:
+        return profile
+    joined = sum(_is_joined(row, parts) for row in profile.kept[:500])
+    has_text = any(
+        column.mean_length > max(2 * LONG_TEXT, whole.mean_length / 3)
+        and len(column.values) > 0.5 * min(column.filled, 1000)
+        and _is_worded(column)
+        for column in parts.values()
+    )
+    if not has_text or joined < MOSTLY * min(500, len(profile.kept)):
+        return profile
+    return replace(profile, columns={n: c for n, c in profile.columns.items() if n != WHOLE})
+
+
+def _is_joined(row: Mapping[str, Any], parts: Collection[str]) -> bool:
+    whole, *found = ("".join(str(row.get(name) or "").split()) for name in (WHOLE, *parts))
+    return all(part in whole for part in found) and sum(map(len, found)) >= MOSTLY * len(whole) > 0
 
 
 def other_texts(profile: Profile, used: Collection[str]) -> list[str]:

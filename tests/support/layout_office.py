@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,8 @@ OFFICE: tuple[Layout, ...] = (
     Layout(name="roles.csv", write=lambda p: table(p, [("system", "user", "assistant"), *(("Be kind.", q, a) for q, a in answered())]), kind="generation", says={"task.input": "{user}", "data.answer.column": "assistant"}),
     Layout(name="feed.xml", write=lambda p: text(p, "<rss><channel><title>News</title>" + "".join(f"<item><title>{t[:20]}</title><description>{t}</description><category>{l}</category></item>" for t, l in TEAMS) + "</channel></rss>"), kind="classification", says={"data.label.column": "category"}),
     Layout(name="marks.xml", write=lambda p: text(p, "<all>" + "".join(f'<review id="{at}"><queue name="{l}"/><body>{t}</body></review>' for at, (t, l) in enumerate(TEAMS)) + "</all>"), kind="classification", says={"data.label.column": "queue@name"}),
+    Layout(name="children.xml", write=lambda p: text(p, "<all>" + "".join(f"<ticket><id>{at}</id><body>{t}.</body><queue>{l}</queue></ticket>" for at, (t, l) in enumerate(TEAMS)) + "</all>"), kind="classification", says={"task.input": "{body}", "data.label.column": "queue"}),
+    Layout(name="faq.xml", write=lambda p: text(p, "<all>" + "".join(f"<faq><frage>{q}</frage><antwort>{escape(a)}</antwort></faq>" for q, a in answered()) + "</all>"), kind="generation", says={"task.input": "{frage}", "data.answer.column": "antwort"}),
     Layout(name="form.csv", write=lambda p: table(p, [("Timestamp", "What went wrong? Describe it.", "Which team helped you?"), *((f"1/{at % 28 + 1}/2025 10:00:00", t, l) for at, (t, l) in enumerate(TEAMS))]), kind="classification", says={"data.label.column": "Which team helped you?"}),
     Layout(name="listed", write=listed, kind="classification", says={"data.label.column": "label"}),
     Layout(name="merged.xlsx", write=merged, kind="classification", says={"data.label.column": "Team"}),

@@ -286,6 +286,7 @@ FAULTS: Mapping[str, Fault] = {
             "in some rows": Seed(prepare=rows(twice(40)), code="D307", until="data"),
             "in two rows": Seed(prepare=rows(twice(2)), code="D307", until="data"),
         },
+        missed="labels that were shuffled, or stand a row too late: only a score next to the majority's shows it",
     ),
     "F41": Fault(
         name="YAML takes a word for something else",

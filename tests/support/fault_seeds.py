@@ -39,6 +39,17 @@ def in_evaluate(prepare: Prepare, code: str) -> Seed:
     return Seed(prepare=prepare, code=code, where=AFTER, until="evaluate")
 
 
+def moved(rows_on: int) -> Callable[[list[list[str]]], object]:
+    """Let labels stand so many rows too late."""
+
+    def change(found: list[list[str]]) -> None:
+        labels = [label for _, label in found]
+        for row, label in zip(found, labels[-rows_on:] + labels[:-rows_on], strict=True):
+            row[1] = label
+
+    return change
+
+
 def drawn_labels(project: Project, patch: Patch) -> None:
     """Draw every row's label anew."""
     draw = random.Random(3)

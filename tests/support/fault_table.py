@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from support.fault_seeds import in_first_step, in_merge, in_trainer, noted, twice
+from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_texts import OF_TEXTS, with_mark
@@ -286,7 +286,15 @@ FAULTS: Mapping[str, Fault] = {
             "in some rows": Seed(prepare=rows(twice(40)), code="D307", until="data"),
             "in two rows": Seed(prepare=rows(twice(2)), code="D307", until="data"),
         },
-        missed="labels that were shuffled, or stand a row too late: only a score next to the majority's shows it",
+        missed="labels that were shuffled: only a score next to the majority's shows it",
+    ),
+    "F61": Fault(
+        name="labels stand in another row than their texts",
+        seeds={
+            "one row too late": noted(rows(moved(1)), "seem to stand one row off", "data"),
+            "one row too early": noted(rows(moved(-1)), "seem to stand one row off", "data"),
+        },
+        missed="labels of rows that are sampled or stand further away; fewer than a hundred rows",
     ),
     "F41": Fault(
         name="YAML takes a word for something else",

@@ -65,7 +65,7 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
 
     number = {name: at for at, name in enumerate(names)}
     given = [number[labels[row]] for row in rows]
-    folds = _folds([keys[row] for row in rows], given)
+    folds = folds_of([keys[row] for row in rows], given)
     try:
         likely = out_of_sample([texts[row] for row in rows], given, folds)
     except ValueError as error:
@@ -93,8 +93,8 @@ def looked_at(rows: int, labels: int) -> str:
     return f" (a sample of {most:,} of {rows:,} rows was looked at)" if rows > most else ""
 
 
-def _key(text: str, seed: int) -> bytes:
-    # Of the normalised text: copies get one key, and so one fold (`_folds`).
+def key_of(text: str, seed: int) -> bytes:
+    """Return the key of a text: of the normalised one, so that copies get one key, and one fold (`folds_of`)."""
     content = f"{seed}\0{normalised(text)}".encode(errors="surrogatepass")
     return hashlib.sha256(content).digest()[:16]
 
@@ -105,7 +105,7 @@ def _drawn(texts: Iterable[str], labels: Sequence[str], seed: int) -> dict[int, 
     Holds no more rows than those, however many there are.
     """
     every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
-    keyed = ((_key(text, seed), labels[row], row) for row, text in every)
+    keyed = ((key_of(text, seed), labels[row], row) for row, text in every)
     return {row: key for key, _, row in nsmallest(most_rows(len(set(labels))), keyed)}
 
 
@@ -117,7 +117,7 @@ def _common(keys: Mapping[int, bytes], labels: Sequence[str]) -> list[int]:
     return [row for row in keys if len(texts[labels[row]]) >= LEAST]
 
 
-def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
+def folds_of(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
     """Return the part of each row; equal texts stand in one, labels in all in equal shares.
 
     A text of several labels goes where its first label puts it.

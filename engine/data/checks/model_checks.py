@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 
 from engine.data.checks.findings import ByRow, Findings, quote
 from engine.data.checks.label_errors import find_label_errors, looked_at
 from engine.data.checks.label_leakage import find_label_marks, finder, leakage_message
+from engine.data.checks.label_order import MOST, find_moved_labels
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Assignment
@@ -23,6 +25,7 @@ def find_doubted(work: Preparation) -> dict[int, str]:
     doubted = {
         rows[one.index]: f"more likely `{one.suggested}` ({one.confidence:.0%})" for one in suspects
     }
+    _report_moved(work, rows)
     for row, what in doubted.items():
         record = pool.spill[row]
         work.findings.row("label_errors", record.origin, text=excerpt(record.input), what=what)
@@ -36,6 +39,23 @@ def find_doubted(work: Preparation) -> dict[int, str]:
         # Left out after the division, by `drop_doubted`.
         work.report("label_errors", len(doubted), message=message, examples=examples)
     return doubted
+
+
+def _report_moved(work: Preparation, rows: Sequence[int]) -> None:
+    """Report labels that stand in another row than their texts."""
+    pool = work.pool
+    read = nsmallest(MOST, rows)  # they are numbered as they were read
+    found = find_moved_labels(
+        [pool.spill[row].input for row in read], [pool.labels(row)[0] for row in read]
+    )
+    if found is None:
+        return
+    where = "row after its text" if found.rows_on > 0 else "row before its text"
+    message = (
+        f"labels seem to stand one row off: from the texts models learn the label of the {where} ({found.moved:.0%}"
+        f" right), and not that of the text's own row ({found.own:.0%})"
+    )
+    work.findings.report("label_errors", work.data.checks.label_errors, len(rows), message=message)
 
 
 def drop_doubted(division: Division, doubted: Iterable[int], findings: Findings) -> None:

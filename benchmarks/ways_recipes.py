@@ -55,16 +55,16 @@ class Sizes:
     """Labelled rows that every way but the teacher's learns from."""
     validation: int = 100
     holdout: int = 600
-    tuning: int = 2400
+    tuning: int = 5000
     """Labelled rows that only the teacher learns from."""
-    pool: int = 1200
+    pool: int = 2000
     """Rows without labels, for the teacher to answer."""
     synthetic: int = 300
     """Rows that the untouched model is asked to write."""
     timed: int = 200
     """Rows of the holdout by which speed is measured."""
-    steps: int = 100
-    """Of every training but the teacher's, which sees each of its rows once."""
+    steps: int = 200
+    """Of every training but the teacher's, which sees each row once: what the engine gives the labelled rows."""
     batch: int = 16
 
     @property

@@ -29,6 +29,7 @@ from engine.runtime.scoring.packed_cache import (
     attending,
     bytes_per_token,
     feed,
+    plain_logits,
     prefill,
     refuse_other_logits,
 )
@@ -116,7 +117,11 @@ class _Packed:
                 self._admit(active)
                 logits = self._forward(active)
                 if not is_checked:
-                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
+                    others = (
+                        (packed, plain_logits(self._loaded, self._cache, self._rows[entry.member]))
+                        for packed, entry in zip(logits[1:], active[1:], strict=True)
+                    )
+                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype, others)
                     is_checked = True
                 following = step(logits, [entry.member for entry in active])
                 for entry, tokens in zip(active, following, strict=True):

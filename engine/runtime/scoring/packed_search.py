@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,6 +25,7 @@ from engine.runtime.scoring.packed_cache import (
     Piece,
     attending,
     bytes_per_token,
+    plain_logits,
     prefill,
     refuse_other_logits,
 )
@@ -138,7 +139,12 @@ class PackedSearch:
                 scored = [one for feed in feeds for one in feed.scored_tokens]
                 if self._plain is not None:
                     # The longest row goes first, so the first logits are those behind its prompt.
-                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype)
+                    refuse_other_logits(
+                        logits[0],
+                        self._plain,
+                        self._loaded.model.dtype,
+                        self._others(feeds, logits),
+                    )
                     self._plain = None
                 self._deliver(feeds, *read_logits(logits, scored))
                 remaining = [entry for entry in active if entry.search.wanted()]
@@ -147,6 +153,16 @@ class PackedSearch:
                         self._free += itertools.chain.from_iterable(entry.slots.values())
                         done(entry.row, entry.search)
                 active = remaining
+
+    def _others(
+        self, feeds: Sequence[_Feed], logits: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield the logits of the first pass' further rows, packed and alone."""
+        place = len(feeds[0].scored_tokens)
+        for feed in feeds[1:]:
+            row = self._rows.whole(feed.entry.row)
+            yield logits[place], plain_logits(self._loaded, self._cache, row)
+            place += len(feed.scored_tokens)
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
         """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""

@@ -81,3 +81,24 @@ def test_rounding_is_no_other_attention(dtype: torch.dtype, off: float, *, refus
             refuse_other_logits(packed, plain, dtype)
     else:
         refuse_other_logits(packed, plain, dtype)
+
+
+@pytest.mark.parametrize(
+    ("others", "refused"),
+    [((0.02, 0.03), False), ((0.02, 0.3), True), ((0.02,), True), ((0.3, 0.3), True), ((), True)],
+)
+def test_one_row_of_three_may_be_moved_by_rounding(
+    others: tuple[float, ...], *, refused: bool
+) -> None:
+    drawn = torch.Generator().manual_seed(3)
+    plain = 3 * torch.randn(4096, generator=drawn)
+
+    def moved(off: float) -> torch.Tensor:
+        return plain + off * 3 * torch.randn(4096, generator=drawn)
+
+    found = ((moved(off), plain) for off in others)
+    if refused:
+        with pytest.raises(UnsupportedModelError):
+            refuse_other_logits(moved(0.11), plain, torch.bfloat16, found)
+    else:
+        refuse_other_logits(moved(0.11), plain, torch.bfloat16, found)

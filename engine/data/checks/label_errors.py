@@ -57,29 +57,56 @@ def find_label_errors(texts: TextStore, labels: Sequence[str], *, seed: int) -> 
     scikit-learn. Nothing is found where fewer than two labels are left, or the texts have no words.
     """
     keys = _drawn(texts, labels, seed)
+    unseen = judge_unseen(texts, labels, keys)
+    if unseen is None:
+        return []
+    rows, names, given = unseen.rows, unseen.names, unseen.given
+    found = [
+        Suspect(
+            index=rows[at], given=names[given[at]], suggested=names[other], confidence=round(by, 4)
+        )
+        for at, other, by in _off_diagonal(unseen.likely, given)
+    ]
+    return sorted(found, key=lambda one: (-one.confidence, keys[one.index], one.index))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """How likely each label is to models that did not see the row."""
+
+    rows: list[int]
+    """Those of labels that have enough different texts."""
+    names: list[str]
+    given: list[int]
+    """Of each row, the number of its label in `names`."""
+    likely: NDArray[np.float64]
+    """Rows x names."""
+
+
+def judge_unseen(
+    texts: TextStore, labels: Sequence[str], keys: Mapping[int, bytes]
+) -> Unseen | None:
+    """Judge the rows that have a key, in its order; None where fewer than two labels are left, or texts have no words.
+
+    Needs scikit-learn.
+    """
     rows = _common(keys, labels)
     names = sorted({labels[row] for row in rows})
     if len(names) < 2:  # nothing to confuse
-        return []
+        return None
     from engine.runtime.text.label_errors import out_of_sample  # scikit-learn
 
     number = {name: at for at, name in enumerate(names)}
     given = [number[labels[row]] for row in rows]
-    folds = folds_of([keys[row] for row in rows], given)
+    folds = _folds([keys[row] for row in rows], given)
     try:
         likely = out_of_sample([texts[row] for row in rows], given, folds)
     except ValueError as error:
         # scikit-learn has no exception type of its own for texts without a single word.
         if "empty vocabulary" in str(error):
-            return []
+            return None
         raise
-    found = [
-        Suspect(
-            index=rows[at], given=names[given[at]], suggested=names[other], confidence=round(by, 4)
-        )
-        for at, other, by in _off_diagonal(likely, given)
-    ]
-    return sorted(found, key=lambda one: (-one.confidence, keys[one.index], one.index))
+    return Unseen(rows=rows, names=names, given=given, likely=likely)
 
 
 def most_rows(labels: int) -> int:
@@ -94,7 +121,7 @@ def looked_at(rows: int, labels: int) -> str:
 
 
 def key_of(text: str, seed: int) -> bytes:
-    """Return the key of a text: of the normalised one, so that copies get one key, and one fold (`folds_of`)."""
+    """Return the key of a text: of the normalised one, so that copies get one key, and one fold (`_folds`)."""
     content = f"{seed}\0{normalised(text)}".encode(errors="surrogatepass")
     return hashlib.sha256(content).digest()[:16]
 
@@ -117,7 +144,7 @@ def _common(keys: Mapping[int, bytes], labels: Sequence[str]) -> list[int]:
     return [row for row in keys if len(texts[labels[row]]) >= LEAST]
 
 
-def folds_of(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
+def _folds(keys: Sequence[bytes], labels: Sequence[int]) -> list[int]:
     """Return the part of each row; equal texts stand in one, labels in all in equal shares.
 
     A text of several labels goes where its first label puts it.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.data.checks.label_errors import LEAST, folds_of, key_of
+from engine.data.checks.label_errors import judge_unseen, key_of
 
 MOST: Final = 2_000
 """Rows that are looked at: the first ones, as they stand."""
@@ -57,25 +57,12 @@ def find_moved_labels(texts: Sequence[str], labels: Sequence[str]) -> MovedLabel
 
 def _answered(texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
     """Return which share of labels models answer that did not see the row, and the share of the most frequent label."""
-    counts = Counter(labels)
-    rows = [row for row, label in enumerate(labels) if counts[label] >= LEAST]
-    names = sorted({labels[row] for row in rows})
-    if len(names) < 2:
+    unseen = judge_unseen(texts, labels, {row: key_of(text, 0) for row, text in enumerate(texts)})
+    if unseen is None:
         return 1.0, 1.0
-    from engine.runtime.text.label_errors import out_of_sample  # scikit-learn
-
-    number = {name: at for at, name in enumerate(names)}
-    given = [number[labels[row]] for row in rows]
-    looked = [texts[row] for row in rows]
-    try:
-        likely = out_of_sample(looked, given, folds_of([key_of(text, 0) for text in looked], given))
-    except ValueError as error:
-        # Texts without a single word.
-        if "empty vocabulary" in str(error):
-            return 1.0, 1.0
-        raise
-    right = sum(int(row.argmax()) == own for row, own in zip(likely, given, strict=True))
-    return right / len(rows), max(Counter(given).values()) / len(rows)
+    given = unseen.given
+    right = sum(int(row.argmax()) == own for row, own in zip(unseen.likely, given, strict=True))
+    return right / len(given), max(Counter(given).values()) / len(given)
 
 
 def _chance(share: float, floor: float, rows: int) -> float:

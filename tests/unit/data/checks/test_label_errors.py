@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.data.checks import label_errors
-from engine.data.checks.label_errors import _drawn, find_label_errors, folds_of, looked_at
+from engine.data.checks.label_errors import _drawn, _folds, find_label_errors, looked_at
 
 TOPICS = {
     "food": "soup bread cheese apple dinner cook salt oven taste plate",
@@ -82,7 +82,7 @@ def test_rare_labels_are_left_out() -> None:
 
 def test_equal_texts_stand_in_one_part() -> None:
     keys = [bytes([number // 2]) for number in range(40)]
-    parts = folds_of(keys, [0] * 40)
+    parts = _folds(keys, [0] * 40)
 
     assert parts[::2] == parts[1::2]
     assert {parts.count(part) for part in range(5)} == {8}

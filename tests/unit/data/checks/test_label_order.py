@@ -56,3 +56,13 @@ def test_turns_whose_next_label_follows_from_them_are_not_moved() -> None:
     texts = [f"{'ask' if n % 2 else 'answer'} {n % 7}" for n in range(300)]
 
     assert find_moved_labels(texts, ["question" if n % 2 else "reply" for n in range(300)]) is None
+
+
+def test_a_label_of_one_text_in_many_rows_is_left_out() -> None:
+    texts, labels = rows()
+    moved = labels[-1:] + labels[:-1]
+
+    found = find_moved_labels([*texts, *["the same"] * 8], [*moved, *["other"] * 8])
+
+    assert found is not None
+    assert found.rows_on == 1

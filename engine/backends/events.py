@@ -206,12 +206,10 @@ class TrainingMonitor:
             asked = {name.rpartition(".")[2] for name in named}
             wrong = adapted - asked if targets == "attention" else adapted ^ asked
         if wrong:
-            raise StageError.one(
-                "B453",
+            raise _other_method(
                 f"the trainer has adapters on {', '.join(sorted(adapted)) or 'nothing'}, and `{min(wrong)}`"
                 " is not as the recipe says",
                 path="method.target_modules",
-                hint=first_step.AGAIN,
             )
 
     def _refuse_another_number(self, name: str, found: float) -> None:
@@ -220,11 +218,9 @@ class TrainingMonitor:
         given = getattr(self._method, name, None) if given is None else given
         planned = float(UNNAMED.get(name, 0.0) if given is None else given)
         if not math.isclose(found, planned, rel_tol=ROUNDED):
-            raise StageError.one(
-                "B453",
+            raise _other_method(
                 f"the trainer has {name.replace('_', ' ')} {found:g}, planned is {planned:g}",
                 path=f"method.{name}" if hasattr(self._method, name) else "method",
-                hint=first_step.AGAIN,
             )
 
     def _learned_targets(self, divergence: float) -> None:
@@ -264,8 +260,8 @@ class TrainingMonitor:
         self._progress.update(step, self.steps, "step", **self._numbers, **rate)
 
 
-def _other_method(message: str) -> StageError:
-    return StageError.one("B453", message, path="method", hint=first_step.AGAIN)
+def _other_method(message: str, path: str = "method") -> StageError:
+    return StageError.one("B453", message, path=path, hint=first_step.AGAIN)
 
 
 def plan_of(launch: Launch) -> Schedule:

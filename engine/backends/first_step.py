@@ -15,6 +15,9 @@ Event = Mapping[str, Any]
 AGAIN: Final = (
     "run the same command again; if this stays, report it: other rows or epochs would not help"
 )
+FROM_SCRATCH: Final = (
+    "delete `.recipe/scratch` and run the same command again; if this stays, report it"
+)
 WORST: Final = 2.0
 """Loss of a base model, as a multiple of guessing: random weights have up to 1.3."""
 LEAST: Final = 1e-4
@@ -111,15 +114,14 @@ def _rows(event: Event) -> None:
             "B452",
             f"the trainer has not learned each of {event['of']} rows once in an epoch: {', '.join(faults)}",
             path="method",
-            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+            hint=FROM_SCRATCH,
         )
-
     if event.get("in_order"):
         raise StageError.one(
             "B452",
             "the trainer goes through the rows in the order of their file, and they were to be shuffled",
             path="method",
-            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+            hint=FROM_SCRATCH,
         )
 
 
@@ -131,7 +133,7 @@ def _validation_rows(event: Event) -> None:
             f"the trainer measures its validation loss on other rows: {event['other']} of {event['of']} are not the"
             " rendered ones",
             path="method",
-            hint="delete `.recipe/scratch` and run the same command again; if this stays, report it",
+            hint=FROM_SCRATCH,
         )
 
 

@@ -176,12 +176,9 @@ def _link(source: Path, target: Path) -> None:
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
     """Read back what the tools wrote. StageError X634 when it is no whole GGUF file."""
-    from engine.runtime.gguf.reader import GgufReader  # brings NumPy
+    from engine.runtime.gguf.reader import read_back  # brings NumPy
 
-    try:
-        reader = GgufReader(path)
-    except (ValueError, OSError, KeyError, IndexError) as error:
-        raise StageError.one("X634", f"`{path.name}` cannot be read back: {error}") from error
+    reader = read_back(path)
     types: Counter[str] = Counter()
     stored = weights = fallbacks = 0
     block = _block(quantization)

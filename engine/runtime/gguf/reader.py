@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gguf
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.errors import StageError
 
 
 class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
@@ -52,6 +55,14 @@ class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
             return -1, 0, offset
         kind, count = self._get(offset, np.uint32), self._get(offset + 4, np.uint64)
         return gguf.GGUFValueType(int(kind[0])), int(count[0]), offset + 12
+
+
+def read_back(file: Path) -> GgufReader:
+    """Read a file that was written here. StageError X634 when it is no whole GGUF file."""
+    try:
+        return GgufReader(file)
+    except (ValueError, OSError, KeyError, IndexError) as error:
+        raise StageError.one("X634", f"`{file.name}` cannot be read back: {error}") from error
 
 
 @contextlib.contextmanager

@@ -16,8 +16,7 @@ from gguf import MODEL_ARCH_NAMES, TokenType, get_tensor_name_map
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
-from engine.errors import StageError
-from engine.runtime.gguf.reader import GgufReader
+from engine.runtime.gguf.reader import read_back
 from engine.runtime.models.files import read_settings
 from engine.runtime.models.settings_check import token_ids
 
@@ -51,7 +50,7 @@ MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.U
 
 def other_settings(model: Path, file: Path) -> list[str]:
     """Return what the file `file` says otherwise than the model folder `model`. StageError X634."""
-    fields = _read(file).fields
+    fields = read_back(file).fields
     return [*_numbers(model, fields), *_marks(model, fields)]
 
 
@@ -60,7 +59,7 @@ def other_tensors(model: Path, sixteen: Path) -> list[str]:
 
     Length and sum are compared: the converter puts rows of some matrices in another order.
     """
-    reader = _read(sixteen)
+    reader = read_back(sixteen)
     name = _value(reader.fields, "general.architecture")
     kind = next((one for one, known in MODEL_ARCH_NAMES.items() if known == name), None)
     layers = _value(reader.fields, f"{name}.block_count")
@@ -89,13 +88,6 @@ def _is_same(one: torch.Tensor, two: torch.Tensor) -> bool:
     length, other = (float(torch.linalg.vector_norm(side.float())) for side in (one, two))
     apart = abs(float(one.sum(dtype=torch.float64)) - float(two.sum(dtype=torch.float64)))
     return abs(length - other) <= NORM * length and apart <= SUM * length
-
-
-def _read(file: Path) -> GgufReader:
-    try:
-        return GgufReader(file)
-    except (ValueError, OSError, KeyError, IndexError) as error:
-        raise StageError.one("X634", f"`{file.name}` cannot be read back: {error}") from error
 
 
 def _numbers(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from engine.runtime.generation.generate import generate
 from engine.runtime.generation.grammar import Grammar
 from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 
 SCHEMA: dict[str, Any] = {
@@ -139,3 +140,25 @@ def test_a_terminator_of_ordinary_tokens_ends_an_answer(pico: LoadedModel, progr
     generated = generate(model, ALIKE, max_new_tokens=60, progress=progress, constraint=held)
 
     assert all(one.finished and one.text.endswith("}") for one in generated)
+
+
+def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, apart = packed_cache._apart, list[float]()
+
+    def first_is_far(packed: torch.Tensor, plain: torch.Tensor) -> float:
+        apart.append(real(packed, plain))
+        return float("inf") if len(apart) <= 2 else apart[-1]
+
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(packed_cache, "_apart", first_is_far)
+    monkeypatch.setattr(module, "_alone", never)
+
+    found = generate(pico, ALIKE, max_new_tokens=2, progress=progress)
+
+    assert len(found) == len(ALIKE)
+    assert len(apart) == 4
+    assert max(apart) < 1e-3

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import label_scoring as choosing
-from engine.runtime.scoring import packed_search
+from engine.runtime.scoring import packed_cache, packed_search
 from engine.runtime.scoring.label_scoring import choose, search_rows
 from engine.runtime.scoring.label_search import Search, make_tree
 from engine.runtime.scoring.packed_cache import PackedCache
@@ -289,3 +289,23 @@ def test_what_every_answer_begins_with_is_not_taken_for_generated(pico: LoadedMo
     search_rows(pico, prompts, tree, make=lambda: Search(tree), done=found.__setitem__)
 
     assert found[0].choice.greedy is None
+
+
+def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, apart = packed_cache._apart, list[float]()
+
+    def first_is_far(packed: torch.Tensor, plain: torch.Tensor) -> float:
+        apart.append(real(packed, plain))
+        # The first row is compared twice, the second time beside the others.
+        return math.inf if len(apart) <= 2 else apart[-1]
+
+    monkeypatch.setattr(packed_cache, "_apart", first_is_far)
+    monkeypatch.setattr(choosing, "_alone", _never)
+
+    found = choose(pico, _prompts(pico), _ended(pico), progress=progress)
+
+    assert len(found) == len(TEXTS)
+    assert len(apart) == 4
+    assert max(apart) < 1e-3

@@ -28,8 +28,6 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "rows pass alone and as trained: B425, B451; padded rows are not evaluated",
     ),
     "F29": ("tensors fall back to other types", "counted in the report; `weights`"),
-    "F32": ("a checkpoint that is not whole", "digests beside it; the one before is taken"),
-    "F40": ("a run that was stopped while it went on", "tests of kills"),
 }
 """Faults without a seed here, and what looks for them."""
 

@@ -44,6 +44,7 @@ The packages, from the command line down; each imports only from those below it:
 - `evidence`, `codes`: the values of a report; pages of problems that no rule finds.
 - `trust`, `process`, `files`: what a recipe may reach; child processes; reading and writing safely.
 - `probes`: the questions that measure forgetting, as JSON lines.
+- `values`: `dataclass`, made so that light verbs start soon.
 
 Beside them, each below the packages that use it: `environment.py` (this machine), `errors.py` (problems and exit
 codes), `failures.py` (failures of libraries as problems), `progress.py` (how far work has come).

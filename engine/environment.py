@@ -9,7 +9,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
 from engine.process.start import answer_of, program
 from engine.process.version import __version__
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

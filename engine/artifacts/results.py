@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,7 @@ from engine.process.interrupts import name_of
 from engine.recipe.model import Acceptance, Recipe
 from engine.recipe.sweeps import settled
 from engine.store import Artifact, DamagedError, Store
+from engine.values import dataclass
 
 READ = "read.json"
 """What was read: digests of the sources and fingerprints of their rows, as the lock records them."""

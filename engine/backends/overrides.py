@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.model import Json
 from engine.recipe.text.nearest import nearest
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

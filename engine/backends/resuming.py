@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from engine.backends import events, trainer_state
 from engine.backends.base import Launch, Trained, keeps_best
 from engine.backends.usage import UsageMeter
 from engine.errors import StageError
+from engine.values import dataclass
 
 Run = Callable[[Path | None, events.TrainingMonitor], None]
 """Trains from a checkpoint, or from the start; StageError when it fails."""

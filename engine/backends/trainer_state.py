@@ -12,7 +12,6 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from engine.files.digests import changed_files, read_digests
 from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Method
 from engine.runtime.training.patience import evaluations_since_best, scheduled_losses
+from engine.values import dataclass
 
 STATE = "trainer_state.json"
 SCHEDULER = "scheduler.pt"

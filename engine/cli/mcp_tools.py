@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from engine.errors import RecipeError
 from engine.stages import STAGES
+from engine.values import dataclass
 
 MOST_LETTERS: Final = 400
 """Of one argument."""

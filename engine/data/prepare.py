@@ -7,7 +7,7 @@ the rows changes nothing but the origins of rows that repeat each other word for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.data.checks import all_rows
@@ -37,6 +37,7 @@ from engine.errors import DataError, Problem
 from engine.evidence import DataSummary
 from engine.kinds import AnswerForm
 from engine.recipe.model import FROM_TRAIN, Data, SplitName, Splits, Task
+from engine.values import dataclass
 
 __all__ = ["Examples", "Prepared", "UnfitDataError", "prepare", "split_digest"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
+from engine.values import dataclass
 
 HEAD: Final = 4096
 LABEL: Final = "label"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from engine.data.splitting.column import PLACES
 from engine.drafting.layouts.label_names import Names, names_in
 from engine.errors import DataError
+from engine.values import dataclass
 
 SKIPPED: Final = re.compile(
     r"(?i)(readme|licen[cs]e|copying|citation|changelog|sample_?submission|dataset_infos?|dataset_dict|state(?=\.json)|stats|notice)"

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from statistics import NormalDist
 from typing import Any, Final
@@ -22,6 +22,7 @@ from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.prompt import unnamed_labels
+from engine.values import dataclass
 
 MANY_CLASSES: Final = 12
 BYTES_A_TOKEN: Final = 3.0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from engine.data.examples.template import found_at
 from engine.data.reading.row import Row
+from engine.values import dataclass
 
 KEPT: Final = 20_000
 """Rows whose values are looked at; the others are counted."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from engine.values import dataclass
 
 HOLDOUT_SHARE: Final = 0.25
 VALIDATION_SHARE: Final = 0.1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.artifacts import results
 from engine.backends.usage import Usage
@@ -18,6 +18,7 @@ from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
 from engine.training.train import USAGE
+from engine.values import dataclass
 
 Artifacts = Mapping[str, Artifact]
 BEFORE = "before the run"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.values import dataclass
 
 GIB = 1 << 30
 TERA = 1e12

@@ -9,7 +9,6 @@ cpu: 0.05
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import Device
@@ -18,6 +17,7 @@ from engine.estimate.devices import facts_of
 from engine.files.user import config_folder
 from engine.recipe.model import Json
 from engine.recipe.text.source import SourceText, read_source
+from engine.values import dataclass
 
 CURRENCY = "currency"
 FILE = "prices.yaml"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from engine.compute.ranks import ONE, Ranks
@@ -19,6 +19,7 @@ from engine.recipe.sweeps import methods_of, settled
 from engine.stages.resample import trainings
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

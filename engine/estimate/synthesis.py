@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of
 from engine.recipe.model import Recipe
 from engine.recipe.synthesis import judge_of, synthesis_of
 from engine.store import Artifact, Store
+from engine.values import dataclass
 
 OBJECT_TOKENS = 12
 """Of an object around a written text, and of the words that ask for it, about."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.environment import Device
@@ -16,6 +14,7 @@ from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
+from engine.values import dataclass
 
 MILLION = 1_000_000
 TARGET_BYTES = 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.backends import load_backend
 from engine.backends.base import (
@@ -26,6 +26,7 @@ from engine.estimate.shape import ModelShape
 from engine.estimate.workload import Lengths, Workload, mean, padded
 from engine.recipe.methods import unset_options
 from engine.recipe.model import Method, Recipe
+from engine.values import dataclass
 
 KEPT_ADAPTERS = 8
 """Adapters of checkpoints that stay (`engine.runtime.training.adapter_checkpoints.MOST`)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from engine.values import dataclass
 
 Lengths = tuple[tuple[int, int], ...]
 """(tokens, rows that have so many), shortest first."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.evidence.measures import Metric, Scores
 from engine.evidence.verdicts import Verdict
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -31,6 +31,7 @@ from engine.evidence.training import (
     TrainingSummary,
 )
 from engine.evidence.verdicts import BaselineResult, Comparison, Verdict
+from engine.values import dataclass
 
 
 class StageStatus(StrEnum):

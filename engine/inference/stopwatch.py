@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from engine.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,12 +12,13 @@ import math
 import struct
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.kinds import AnswerForm
 from engine.lock.file import AnswerFacts
 from engine.metrics.predictions import Prediction
 from engine.recipe.model import Task
+from engine.values import dataclass
 
 BYTES = 4
 HASHES, LIKELIHOODS = "answers", "nats"

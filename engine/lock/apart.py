@@ -11,7 +11,7 @@ import json
 import os
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from engine.files.reading import parse_json
 from engine.process import start as processes
 from engine.process.policies import LOCK_WRITER, rights_of
 from engine.process.start import Child, module
+from engine.values import dataclass
 
 WRITER: Final = "engine.lock.writing_apart"
 

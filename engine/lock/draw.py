@@ -8,7 +8,6 @@ divided around the recorded rows. Any other draw starts afresh, and the lock cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.lock.file import Lock, LockedSplit, lock_path
 from engine.recipe.model import BY_ORDER, Recipe, Splits
 from engine.recipe.text.paths import as_argument
 from engine.store import make_key
+from engine.values import dataclass
 
 DIGITS = 16
 """Hex digits of the digests that stand for a template or an answer in `draw`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ The lock holds the sha256 of the holdout's rows, which proves the first two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.lock.writer import lock_of
 from engine.recipe.model import BY_ORDER, FROM_TRAIN, Recipe
 from engine.store import Artifact, Store
 from engine.store.runs import Runs, read_record
+from engine.values import dataclass
 
 FROM_STORE = "the rows that an earlier run of this store recorded"
 FROM_DATA = "the data, which still give the holdout of the lock"

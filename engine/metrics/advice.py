@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from engine.evidence import (
@@ -21,6 +20,7 @@ from engine.kinds import AnswerForm
 from engine.metrics.power import FEW_ROWS
 from engine.recipe.metrics import FREE, OF_FILES
 from engine.recipe.model import Task
+from engine.values import dataclass
 
 OTHER_KINDS = (
     "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 from engine.evidence import (
@@ -28,6 +28,7 @@ from engine.metrics.intervals import wilson
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Forgetting
+from engine.values import dataclass
 
 OVERALL = "all"
 METHOD = "Bonett and Price, paired"

@@ -9,7 +9,6 @@ distinguished from chance promises little.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.evidence import (
     CurvePoint,
@@ -19,6 +18,7 @@ from engine.evidence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import dataclass
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the training rows; each holds the rows of the smaller ones."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from engine.metrics.table import Floats, Sums, Table
+from engine.values import dataclass
 
 Of = Callable[[Sums], Floats]
 """What is read from sums: shape (…)."""

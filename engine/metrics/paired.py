@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -22,6 +22,7 @@ from engine.metrics.measure import Measure
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

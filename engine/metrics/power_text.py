@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from engine.kinds import AnswerForm
@@ -15,6 +15,7 @@ from engine.metrics import power
 from engine.metrics.power import FEW_ROWS, OFTEN, ROWS, SELDOM, Spread, ThresholdRule
 from engine.recipe.metrics import spec_of
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Selective, Task, Threshold
+from engine.values import dataclass
 
 BASELINE_DISCORDANCE = 0.2
 """Share of rows on which only one of model and baseline is right, before it is measured."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from engine.recipe.metrics import is_lower_better, primary
 from engine.recipe.model import Recipe, Task
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

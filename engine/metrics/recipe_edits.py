@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -15,6 +14,7 @@ from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
 from engine.metrics.losses import TrainingLosses, ValidationLosses
 from engine.recipe.method_defaults import usual_rate
 from engine.recipe.model import Method
+from engine.values import dataclass
 
 FEW_STEPS: Final = 200
 """Optimizer steps below which a training is called short."""

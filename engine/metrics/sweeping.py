@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import StageError
 from engine.evidence import Metric, SweepResult, SweepSetting, TrainingSummary
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ has bins of equally many rows (Nixon et al. 2019), so that the sure answers, whi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from engine.metrics.scoring import metrics_of
 from engine.metrics.table import Column, Floats, Sums, Table, make_table, one_hot
 from engine.recipe.validation_rows import FEWEST_TO_CALIBRATE
 from engine.runtime.scoring.temperature import SMALLEST, tempered
+from engine.values import dataclass
 
 BINS: Final = 15
 FEWEST_IN_BIN: Final = 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -26,6 +25,7 @@ from engine.metrics.losses import (
 from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_slow
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
+from engine.values import dataclass
 
 ENOUGH: Final = 0.9
 """What a model that learned its training rows reaches on them, where each has one right answer."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +49,7 @@ from engine.recipe.references import layers_in_words
 from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.process.confine import LOOPBACK, NONE, Rights
+from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.process.start import Command

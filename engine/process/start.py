@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Final, Literal, Self
 
@@ -30,6 +30,7 @@ from engine.process.caches import caches, confined_cache, confined_variables
 from engine.process.confine import Rights
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
 from engine.process.waiting import waiting
+from engine.values import dataclass
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]

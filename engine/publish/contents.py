@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from engine.store.runs import (
     require_exported,
     require_ours,
 )
+from engine.values import dataclass
 
 FORMS: Final = ("gguf", "merged", "adapter")
 CARD: Final = "README.md"

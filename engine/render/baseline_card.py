@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.evidence import BaselineResult, Report
 from engine.render.markdown import code, joined, plain, prose, table
 from engine.render.metric_format import direction, kind_of, metric_text, primary_of, short_list
 from engine.render.number_format import count
+from engine.values import dataclass
 
 _CHECKED = (
     "Before this folder was written, `predict.py` was evaluated on the holdout rows of the run: each answer is the one "

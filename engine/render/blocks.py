@@ -7,10 +7,11 @@ drawing, or a tuple of them. A plain string is shown as it is; only `Prose` give
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.evidence import CalibrationBin, Interval, Metric, Status
 from engine.render.number_format import DASH
+from engine.values import dataclass
 
 _MOST_LABELS = 12
 """Of a matrix that is still read as a table; the most frequent mistakes are listed anyway."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.evidence import (
     BaselineResult,
@@ -28,6 +27,7 @@ from engine.render.metric_format import (
     value_of,
 )
 from engine.render.number_format import NOTHING, count, counted, p_values
+from engine.values import dataclass
 
 _OUTCOMES = {
     "accepted": ("ACCEPTED", Status.PASS),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -30,6 +29,7 @@ from engine.render.report.sections.export import (
     sample_text,
 )
 from engine.render.report.sections.training import packed
+from engine.values import dataclass
 
 _TIME_WIDTH = 13
 _REASON_WIDTH = 45

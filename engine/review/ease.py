@@ -12,7 +12,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from engine.data.examples.example import Example
@@ -22,6 +22,7 @@ from engine.review.compare import Versions
 from engine.review.judges import OF_THE_JUDGES, Judges
 from engine.review.rows import RowDivider
 from engine.review.version import Side
+from engine.values import dataclass
 
 MOST_LEARNED: Final = 4000
 """Training rows that the model counts, evenly spaced."""

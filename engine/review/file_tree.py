@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -26,6 +26,7 @@ from engine.review.listing import Target
 from engine.review.patterns import matching
 from engine.review.repository import Repository
 from engine.trust.allowed import Allowed
+from engine.values import dataclass
 
 MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""

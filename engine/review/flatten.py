@@ -7,7 +7,6 @@ is. Mappings have no order; neither have sets, such as the export formats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from engine.recipe.baselines import kind_and_spec, name_of
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.validation.schema import recipe_schema, walk
+from engine.values import dataclass
 
 PROBES: Final = "acceptance.forgetting.probes"
 SOURCES: Final = "data.sources"

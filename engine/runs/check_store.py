@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from engine.store.runs import (
     require_exported,
 )
 from engine.store.store import sha256_of
+from engine.values import dataclass
 
 LEFT_ALONE: Final = {
     Stored.FOREIGN: "it was not made here",

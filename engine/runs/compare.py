@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
+from engine.values import dataclass
 
 RESOLVED = "recipe.resolved.yaml"
 

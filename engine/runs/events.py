@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.store import Artifact
 from engine.store.runs import write_text
 from engine.tracking import stream
 from engine.tracking.stream import EventStream
+from engine.values import dataclass
 
 Artifacts = Mapping[str, Artifact]
 JUDGES = ("gate", "verify")

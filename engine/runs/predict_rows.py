@@ -12,7 +12,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import batched
 from pathlib import Path
@@ -41,6 +40,7 @@ from engine.runtime.llama.client import Answer, read_answers, request_for
 from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.store import Store, sha256_of
+from engine.values import dataclass
 
 REVISION: Final = 1
 """Bumped when the same file and rows would now be answered otherwise."""

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import IO, Any, Final
 
 from engine import errors
@@ -24,6 +24,7 @@ from engine.process.start import Child, module
 from engine.progress import Progress
 from engine.trust.hosts import Address
 from engine.trust.resolving import UnsafeAddressError
+from engine.values import dataclass
 
 FETCHER: Final = "engine.sources.fetcher"
 PREFIXES: Final = ("HF_", "HUGGINGFACE_", "PIP_", "UV_", "XDG_")

@@ -9,7 +9,7 @@ answered by the model that did not see it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from engine.artifacts import results
@@ -33,6 +33,7 @@ from engine.metrics.without_synthetic import compare_with_smaller, judge_without
 from engine.parity.calibration import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS
 from engine.recipe.model import Acceptance, Recipe
+from engine.values import dataclass
 
 REVISION = 3
 NEEDS = ("evaluate", "baseline")

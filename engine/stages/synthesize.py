@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +48,7 @@ from engine.training.added_rows import (
     count_labels,
     keep_rows,
 )
+from engine.values import dataclass
 
 REVISION = 1
 NEEDS = ("data", "holdout")

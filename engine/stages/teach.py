@@ -14,7 +14,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -53,6 +53,7 @@ from engine.training.added_rows import (
     keep_rows,
 )
 from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.values import dataclass
 
 REVISION = 1
 NEEDS = ("data", "holdout")

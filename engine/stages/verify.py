@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ from engine.recipe.model import Recipe
 from engine.runtime.graph.client import Graph
 from engine.runtime.graph.files import RUNTIMES
 from engine.store import Artifact
+from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError

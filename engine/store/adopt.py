@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ from engine.store.runs import (
     write_text,
 )
 from engine.store.store import SCRATCH, Store, sha256_of, storage_errors
+from engine.values import dataclass
 
 WORDS: Final = "--trust-store"
 _KEY: Final = re.compile(r"[0-9a-f]{64}")

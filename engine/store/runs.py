@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from engine.files import leases, writing
 from engine.files.reading import parse_json, read_bytes, read_json
 from engine.store.signature import Origin, origin_of, sign
 from engine.store.store import sha256_of, storage_errors, storage_problem
+from engine.values import dataclass
 
 RECORD = "run.json"
 UNFINISHED: Final = ".unfinished"

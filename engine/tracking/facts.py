@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from engine.tracking import stream
+from engine.values import dataclass
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
 

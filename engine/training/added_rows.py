@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
+from engine.values import dataclass
 
 FIRST = 0
 """The number of the only fold there is."""

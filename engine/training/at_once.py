@@ -12,7 +12,7 @@ import pickle
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -26,6 +26,7 @@ from engine.files.user import STORE_KEY
 from engine.process.idle import HangsError
 from engine.process.start import PIPE, Child, environment, module, start, working_folder
 from engine.store import Artifact, StageKey, product_key
+from engine.values import dataclass
 
 CHILD: Final = "engine.training.at_once_child"
 NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")

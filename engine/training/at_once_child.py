@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +18,7 @@ from engine.environment import tool_versions
 from engine.failures import as_engine_error
 from engine.store import Store
 from engine.training.at_once import as_event
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.backends.base import schedule
@@ -17,6 +16,7 @@ from engine.runtime.rendering.key import (
     rendered_key,
 )
 from engine.store import Artifact, Store
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.store import Artifact
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.training.train import USAGE, Training, setting_of, train_rows
+from engine.values import dataclass
 
 WEIGHTS = "swept"
 RESULT = "result"

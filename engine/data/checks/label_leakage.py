@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from engine.values import dataclass
 
 PRECISION: Final = 0.95
 """Of the rows that hold the mark, the share that has its label."""

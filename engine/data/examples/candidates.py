@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.data.checks.findings import Quote, Rejects, drop_reason
 from engine.data.checks.rows import masks, row_checks, trait_checks
@@ -25,6 +25,7 @@ from engine.data.reading.row import Row
 from engine.data.row_index import Assignment, Traits, drawn
 from engine.data.spill import SpilledRow
 from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
+from engine.values import dataclass
 
 
 @dataclass(slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.errors import DataError, Place, Problem
+from engine.values import dataclass
 
 SHOWN = 20
 """Problems of one file that are shown; the others are counted."""

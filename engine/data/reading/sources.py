@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, Source
 from engine.sources import fetch_columns, fetch_source
 from engine.store import Cached, sha256_of
+from engine.values import dataclass
 
 EVERY = 5000
 """Rows between two lines of progress."""

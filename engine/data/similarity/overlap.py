@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from engine.data.checks.findings import Quote, Shown
@@ -16,6 +16,7 @@ from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
+from engine.values import dataclass
 
 METHOD: Final = (
     "every row of train and validation with every row of the holdout: equal text after NFKC, case"

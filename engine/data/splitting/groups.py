@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
 
 from engine.data.row_index import Assignment, Pool
 from engine.data.row_order import Numbers, starts
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
+from engine.values import dataclass
 
 Stratum = tuple[str, ...]
 Chosen = dict[Assignment, Sequence[int]]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
 from engine.data.similarity.leakage import leaks
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

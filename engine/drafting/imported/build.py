@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from engine.errors import RecipeError, Severity
 from engine.kinds import KINDS
 from engine.recipe import check_recipe
 from engine.trust.allowed import Allowed
+from engine.values import dataclass
 
 MOST_CHECKS: Final = 40
 HOLDOUT: Final = 0.2

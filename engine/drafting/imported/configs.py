@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from engine.errors import RecipeError
 from engine.files.reading import parse_json, read_text
 from engine.recipe.formats import format_of
 from engine.recipe.text.source import MAX_BYTES
+from engine.values import dataclass
 
 EXPRESSION: Final = object()
 """A value that a script computes, which is not run to know it."""

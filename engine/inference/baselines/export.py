@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from engine.kinds import AnswerForm
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.runtime import baseline_folder, encoders
+from engine.values import dataclass
 
 if TYPE_CHECKING:
     from engine.runtime.encoders.encoder import Encoder

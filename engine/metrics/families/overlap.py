@@ -9,7 +9,6 @@ numbers in lower case without stemming, in any script.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from engine.errors import needs_extra
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
+from engine.values import dataclass
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 ORDERS = 4

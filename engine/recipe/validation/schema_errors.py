@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.recipe.text.compose import KeyPath, visible
 from engine.recipe.text.nearest import suggestion
+from engine.values import dataclass
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from engine.evidence import Check, Metric, Report, Status
@@ -24,6 +23,7 @@ from engine.render.labels import (
 )
 from engine.render.metric_format import direction, interval_of, is_lower_better, value_of
 from engine.render.number_format import DASH, count, duration, percent, size
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from engine.evidence.review import Area, Change, Cost, Finding, Gate, Review
+from engine.values import dataclass
 
 
 class GateWords(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from engine.runtime.encoders.folder import EncoderSettings, encoder_settings
 from engine.runtime.encoders.pooling import TextEncoder, batches
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.weights import weight_files
+from engine.values import dataclass
 
 LOADABLE = (
     "it needs config.json, tokenizer.json and safetensors of an architecture transformers knows"

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import torch
 
 from engine.progress import Progress
 from engine.runtime.generation.packed_decoding import decode
 from engine.runtime.models.load import LoadedModel, not_a_number
+from engine.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

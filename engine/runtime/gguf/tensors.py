@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from gguf import dequantize
 
 from engine.errors import StageError
 from engine.runtime.gguf.reader import GgufReader
+from engine.values import dataclass
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "F32": (1e-6, 1e-6),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environment import version_of
@@ -15,6 +14,7 @@ from engine.progress import Progress
 from engine.runtime.graph.convert import missing_tools
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.tool_process import request_files, run_tool
+from engine.values import dataclass
 
 WORKER = "engine.runtime.graph.worker"
 

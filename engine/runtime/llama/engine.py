@@ -9,7 +9,7 @@ for, as a NumPy array: a sampler of ours is handed them six times faster than a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from inferna.llama import llama_cpp
 from numpy.typing import NDArray
 
 from engine.runtime.scoring.label_search import common_prefix
+from engine.values import dataclass
 
 Logits = NDArray[np.float32]
 """Of one position, by token of the vocabulary."""

@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
 
@@ -28,6 +28,7 @@ from engine.runtime.llama.client import (
     require_llama,
 )
 from engine.runtime.tool_process import failure, hanging
+from engine.values import dataclass
 
 SERVICE: Final = "engine.runtime.llama.service"
 TOOL: Final = "llama.cpp"

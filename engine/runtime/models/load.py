@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.failures import library_errors
 from engine.runtime.models.files import require_settings
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.training.fused_lora import fuse
+from engine.values import dataclass
 
 LOADABLE = "it needs config.json and safetensors of an architecture transformers knows"
 RETRAIN = "train again: `recipe run RECIPE --force train`"

@@ -8,7 +8,6 @@ factors must be the base's bytes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors import safe_open
 from engine.errors import StageError
 from engine.files.reading import read_json
 from engine.store import sha256_of
+from engine.values import dataclass
 
 PREFIX = "base_model.model."
 DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}

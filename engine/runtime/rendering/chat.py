@@ -9,7 +9,7 @@ gets a fixed one. Templates run in the sandboxed jinja environment of transforme
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from engine.failures import library_errors
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.rendering.chat_template import left_open, with_fixed_date
 from engine.runtime.rendering.templating import within_limits
+from engine.values import dataclass
 
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]

@@ -11,13 +11,13 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row, token_rows
+from engine.values import dataclass
 
 IGNORED = -100
 """The label of tokens that are not learned."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from engine.errors import StageError
@@ -25,6 +25,7 @@ from engine.runtime.rendering.segments import (
     cut_reply,
     cut_turns,
 )
+from engine.values import dataclass
 
 PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""

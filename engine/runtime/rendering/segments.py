@@ -8,11 +8,11 @@ counts when the template writes the earlier ones as they were learned (some leav
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.recipe.conversation import Conversation
 from engine.runtime.rendering.chat import Chat
+from engine.values import dataclass
 
 Messages = Sequence[Mapping[str, Any]]
 

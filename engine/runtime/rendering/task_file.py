@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine.errors import StageError
@@ -18,6 +18,7 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.calibration_file import FileCalibration, read_calibration
 from engine.runtime.rendering.chat import Chat
+from engine.values import dataclass
 
 FILE = "task.json"
 VERSION = 2

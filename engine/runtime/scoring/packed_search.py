@@ -14,7 +14,7 @@ import itertools
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import torch
 
@@ -29,6 +29,7 @@ from engine.runtime.scoring.packed_cache import (
     prefill,
     refuse_other_logits,
 )
+from engine.values import dataclass
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
 """In one forward pass, unless one row has more."""

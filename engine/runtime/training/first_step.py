@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import batched, islice
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import RowsSeen, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
+from engine.values import dataclass
 
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]

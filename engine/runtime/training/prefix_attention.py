@@ -8,7 +8,7 @@ would add up what it does not know to be apart, at fifty times the cost in half 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
+from engine.values import dataclass
 
 NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""

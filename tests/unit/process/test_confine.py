@@ -20,6 +20,7 @@ from engine.process.confine import Available, Rights, available, in_confined_thr
 from engine.process.policies import BASELINE, POLICIES, Policy, Size, rights_of
 from engine.process.start import program, script
 from engine.runtime.tool_process import run_tool
+from support.paths import ROOT
 from support.shared import made_once
 
 needs_landlock = pytest.mark.skipif(not available().landlock, reason="no Landlock here")
@@ -257,3 +258,17 @@ def test_a_program_of_another_environment_may_read_that_environment(tmp_path: Pa
 def test_every_policy_has_a_name_of_its_own() -> None:
     assert len({one.name for one in POLICIES}) == len(POLICIES)
     assert all(os.linesep not in one.reads for one in POLICIES)
+
+
+def test_the_launcher_needs_nothing_else_of_the_engine_to_confine() -> None:
+    loads = f"import runpy, sys; runpy.run_path({str(ROOT / 'engine/process/confine.py')!r})"
+    shows = "print(*[name for name in sys.modules if name.partition('.')[0] == 'engine'])"
+
+    shown = subprocess.run(
+        [sys.executable, "-I", "-c", f"{loads}; {shows}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert shown.stdout.strip() == ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
+from engine.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

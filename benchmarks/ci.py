@@ -15,22 +15,19 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from timed_starts import ROOT, Spent, environment, time_process
+
 SCHEMA = ROOT / "schemas" / "recipe.schema.json"
 RECIPES, RUNS = 50, 7
 GOAL_SECONDS = 2.0
 OURS, PEER = "recipe ci", "check-jsonschema"
-Spent = tuple[float, float]
-"""Wall clock and CPU time of one process."""
 IDENTITY = {"GIT_CONFIG_GLOBAL": os.devnull} | {
     f"GIT_{who}_{what}": "bench" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
 }
@@ -116,17 +113,8 @@ def _show_work(place: Path) -> None:
 
 def _measure(command: list[str], place: Path) -> list[Spent]:
     with tempfile.TemporaryDirectory() as compiled:
-        return [_once(command, place, compiled) for _ in range(RUNS + 1)][1:]
-
-
-def _once(command: list[str], place: Path, compiled: str) -> Spent:
-    """Wall clock and CPU time of one process, in seconds; a command that fails is not measured."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": compiled}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, cwd=place, env=environment, capture_output=True, check=True)
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return wall, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        variables = environment(compiled)
+        return [time_process(command, place, variables) for _ in range(RUNS + 1)][1:]
 
 
 if __name__ == "__main__":

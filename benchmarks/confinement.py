@@ -3,15 +3,14 @@
     python benchmarks/confinement.py [--times 5] [--model FILE.gguf]
 
 Both ways take turns, so that a busy machine slows both alike; the table shows medians and their ratio. A verb runs in a
-process of its own up to the end of its first stage; without confinement it is the same command in a process that
-takes this kernel for one that offers nothing. The children are those of a quickstart: a Python that does nothing, and
-one that imports torch, started as the converter is. `--model` adds the verbs that ask a model.
+process of its own, with compiled modules, up to the end of its first stage; without confinement it is the same command
+in a process that takes this kernel for one that offers nothing. The children are those of a quickstart: a Python that
+does nothing, and one that imports torch, started as the converter is. `--model` adds the verbs that ask a model.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -21,11 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from timed_starts import ROOT, environment
+
 from engine.process import start as processes
 from engine.process.confine import available
 from engine.process.policies import CONVERTER, rights_of
 
-ROOT = Path(__file__).parents[1]
 COMMAND = "import sys; from engine.cli.main import main; sys.exit(main())"
 UNCONFINED = (
     "from engine.process import confine; confine.available = lambda: confine.Available(); "
@@ -54,9 +54,10 @@ def main() -> int:
     print("| what starts | without s | with s | ratio | more s |")
     print("|---|---|---|---|---|")
     asking = ASKING if options.model else {}
-    for name, words in {**VERBS, **asking}.items():
-        given = [str(options.model) if word == "MODEL" else word for word in words]
-        _row(f"`recipe {name}`", partial(_verb, given), options.times)
+    with tempfile.TemporaryDirectory() as compiled:
+        for name, words in {**VERBS, **asking}.items():
+            given = [str(options.model) if word == "MODEL" else word for word in words]
+            _row(f"`recipe {name}`", partial(_verb, given, environment(compiled)), options.times)
     with tempfile.TemporaryDirectory() as folder:
         for name, code in CHILDREN.items():
             file = Path(folder) / f"{len(code)}.py"
@@ -75,13 +76,13 @@ def _row(name: str, measured: Callable[[bool], float], times: int) -> None:
     print(f"| {name} | {without:.3f} | {confined:.3f} | {ratio:.3f} | {more:+.3f} |", flush=True)
 
 
-def _verb(words: Sequence[str], is_confined: bool) -> float:  # noqa: FBT001 - one of two ways
+def _verb(words: Sequence[str], variables: Mapping[str, str], is_confined: bool) -> float:  # noqa: FBT001 - one of two ways
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         ended = subprocess.run(
             [sys.executable, "-P", "-c", COMMAND if is_confined else UNCONFINED, *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": f"{folder}/state"},
+            env={**variables, "XDG_STATE_HOME": f"{folder}/state"},
             capture_output=True,
             check=False,
         )

@@ -27,7 +27,6 @@ ELSEWHERE: Mapping[str, tuple[str, str]] = {
         "padding changes a row's numbers",
         "rows pass alone and as trained: B425, B451; padded rows are not evaluated",
     ),
-    "F29": ("tensors fall back to other types", "counted in the report; `weights`"),
 }
 """Faults without a seed here, and what looks for them."""
 

@@ -72,6 +72,23 @@ def converted(change: Callable[[Any], object]) -> Seed:
     return in_the_file(prepare, "weights:")
 
 
+def quantized_as(kind: str, *, named: bool) -> Seed:
+    """Return a seed of the file in 8 bits: it is made in another type, `named` under its name."""
+
+    def prepare(project: Project, patch: Patch) -> None:
+        from engine.runtime.gguf.convert import write_gguf as real
+
+        def write_gguf(model: Any, target: Any, _: str, **given: Any) -> None:
+            real(model, target, kind, **{**given, "sixteen": None})
+            if named:
+                change_file(target, number("general.file_type", 7))
+
+        patch.setattr("engine.exporters.gguf.write_gguf", write_gguf)
+        project.edit(export={"formats": ["gguf"], "quantization": "Q8_0"})
+
+    return in_the_file(prepare, "X819")
+
+
 def number(name: str, value: float) -> Callable[[Any], object]:
     """Have a GGUF file name another number."""
 
@@ -300,6 +317,17 @@ OF_MACHINES: Mapping[str, Fault] = {
             ),
         },
         missed="numbers of architectures that the converter computes; token ids that nothing reads, as that of padding",
+    ),
+    "F29": Fault(
+        name="tensors fall back to other types",
+        seeds={
+            "all to one of fewer bits": quantized_as("Q4_0", named=False),
+            "all to one of fewer bits, under the name of the other": quantized_as(
+                "Q4_0", named=True
+            ),
+            "all to 16 bits, under the name of the other": quantized_as("F16", named=True),
+        },
+        missed="those whose rows do not fit the type's blocks: they are counted in the report",
     ),
     "F34": Fault(
         name="the disk fills up",

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, Problem, StageError, first_line
@@ -26,6 +27,10 @@ SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32
 """A row must be a multiple of this for K-quants, and for the older quants."""
 HEADROOM = 1.1
+WIDER = 0.05
+"""Share of weights that fit the type asked for, and may stand in 16 or 32 bits: routers and the like."""
+NAMED = 0.2
+"""Share of those of the layers that must be of its family: the widest mix of llama.cpp has half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +180,10 @@ def _link(source: Path, target: Path) -> None:
 
 
 def read_facts(path: Path, quantization: str) -> GgufFacts:
-    """Read back what the tools wrote. StageError X634 when it is no whole GGUF file."""
+    """Read back what the tools wrote.
+
+    StageError X634 when it is no whole GGUF file, X819 when it is not of the type asked for.
+    """
     from engine.runtime.gguf.reader import read_back  # brings NumPy
 
     reader = read_back(path)
@@ -191,12 +199,47 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         rows = len(tensor.shape) > 1 and kind != "F32"
         # GGUF names the length of a row first.
         fallbacks += rows and block > 1 and int(tensor.shape[0]) % block != 0
+    if other := _another_type(reader, quantization):
+        raise StageError.one(
+            "X819",
+            f"`{path.name}` is not the {quantization} that was asked for: {other}",
+            path="export.quantization",
+            hint="run again with `--force quantize`; report it if it stays, with the model's config.json",
+        )
     return GgufFacts(
         bits_per_weight=8 * stored / max(weights, 1),
         tensors=len(reader.tensors),
         fallback_tensors=int(fallbacks),
         types=dict(sorted(types.items())),
     )
+
+
+def _another_type(reader: Any, quantization: str) -> str:
+    """Return in which way a file is not of a type; tensors whose rows do not fit its blocks may be of any."""
+    from gguf import LlamaFileType
+
+    field = reader.fields.get("general.file_type")
+    number = None if field is None else field.contents()
+    planned = LlamaFileType.__members__.get(f"MOSTLY_{quantization}")
+    if None not in (number, planned) and number != planned:
+        return f"its `general.file_type` is {number}, and that of the type is {int(planned or 0)}"
+    block = _block(quantization)
+    wide = {"F32"} if quantization in SIXTEEN_BIT else {"F32", *SIXTEEN_BIT}
+    fitting = [one for one in reader.tensors if len(one.shape) > 1 and one.shape[0] % block == 0]
+    wider = [one for one in fitting if one.tensor_type.name in wide]
+    if _count(wider) > WIDER * _count(fitting):
+        return f"{_count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
+    layers = [one for one in fitting if one.name.startswith("blk.")]
+    family = quantization[:2]
+    named = [one for one in layers if one.tensor_type.name.startswith(family)]
+    if _count(named) < NAMED * _count(layers):
+        found = Counter(one.tensor_type.name for one in layers).most_common(1)[0][0]
+        return f"most tensors of its layers are {found}"
+    return ""
+
+
+def _count(tensors: Iterable[Any]) -> int:
+    return sum(int(one.n_elements) for one in tensors)
 
 
 def _block(quantization: str) -> int:

@@ -21,6 +21,7 @@ from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest
 from engine.recipe.text.source import SourceText
+from engine.recipe.validation.fits import fits
 from engine.recipe.validation.schema_errors import SchemaError, percent_hint, schema_errors
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[P
 
     Another schema than the recipe's has no `$ref`.
     """
+    if fits(source.value, recipe_schema() if schema is None else schema):
+        return ()
     found: dict[tuple[str, KeyPath], Problem] = {}
     checked = _validator() if schema is None else validator(schema)
     for violation in checked.iter_errors(source.value):

@@ -200,6 +200,7 @@ def _model(method: Method, setting: CompileInputs) -> Iterator[Line]:
         yield "load_in_4bit", method.kind == "qlora", "method.kind"
         if method.kind == "qlora" and setting.device.kind == "cpu":
             yield "repack_4bit", False, "default: gradients of repacked weights are wrong"
+        yield from adapter_precision(method)
         yield "lora_r", method.rank, "method.rank"
         yield "lora_alpha", method.alpha, "method.alpha"
         yield "lora_dropout", method.dropout, "method.dropout"
@@ -227,6 +228,12 @@ def _preference(preference: Preference) -> Iterator[Line]:
     elif loss == "kto":
         yield "desirable_weight", preference.desirable_weight, f"{at}.desirable_weight"
         yield "undesirable_weight", preference.undesirable_weight, f"{at}.undesirable_weight"
+
+
+def adapter_precision(method: Method) -> Iterator[Line]:
+    """Yield the precision of an adapter on 4-bit weights, which TRL would train in 16 bits."""
+    if method.kind == "qlora":
+        yield "adapter_precision", "fp32", "default: small steps round to nothing in 16 bits"
 
 
 def targets(method: Method) -> Json:

@@ -252,6 +252,7 @@ def _adapter(method: Method) -> Iterator[Line]:
     yield "lora_dropout", method.dropout, "method.dropout"
     yield "lora_target_modules", trl.targets(method), "method.target_modules"
     yield "lora_bias", "none", "default: merging takes weights only"
+    yield from trl.adapter_precision(method)
     yield "random_state", method.seed, "method.seed"
 
 

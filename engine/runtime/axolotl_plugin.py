@@ -31,7 +31,12 @@ from engine.runtime.training.event_file import write_event
 from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.packed_rows import PackedRows
-from engine.runtime.training.parts import counted, layer_count, parameters_of
+from engine.runtime.training.parts import (
+    counted,
+    keep_full_precision,
+    layer_count,
+    parameters_of,
+)
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -74,6 +79,8 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             if type(callback) is EarlyStoppingCallback:
                 trainer.remove_callback(callback)
                 trainer.add_callback(Patience(callback.early_stopping_patience))
+        if cfg.adapter == "qlora" and not cfg.fsdp_config:
+            keep_full_precision(trainer.model)
         # In the working directory of the process, which is the launch folder.
         written = Written(
             rows=Path("train.jsonl"),

@@ -69,6 +69,17 @@ def freeze_but(model: nn.Module, parts: Sequence[str]) -> None:
         weight.requires_grad = name in kept
 
 
+def keep_full_precision(model: nn.Module) -> None:
+    """Keep the weights that are trained in 32 bits, before there is an optimizer.
+
+    TRL 1.14 makes adapters on 4-bit weights bfloat16, where steps below a 256th of a weight are lost, and PEFT makes
+    them 32-bit again where a training goes on from a checkpoint: it would end in other weights.
+    """
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
+
+
 def _blocks(model: Any) -> nn.ModuleList:
     """Return the layers of a model: the outermost list of as many modules as its config says."""
     count = layer_count(model.config)

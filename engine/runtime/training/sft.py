@@ -39,7 +39,13 @@ from engine.runtime.training.first_step import Written
 from engine.runtime.training.gradients import keep_unpacked
 from engine.runtime.training.one_device import OneDevice
 from engine.runtime.training.packed_rows import PackedRows
-from engine.runtime.training.parts import counted, freeze_but, layer_count, linear_names
+from engine.runtime.training.parts import (
+    counted,
+    freeze_but,
+    keep_full_precision,
+    layer_count,
+    linear_names,
+)
 from engine.runtime.training.shared_prefix import SharedPrefix
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop
@@ -48,6 +54,7 @@ from engine.values import dataclass
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NOT_ARGUMENTS = frozenset(
     {
+        "adapter_precision",
         "base_model",
         "attn_implementation",
         "adapter",
@@ -162,6 +169,9 @@ def train_on(
     written: Written | None = None,
 ) -> None:
     """Train with a trainer that was made, from a checkpoint or from the start, telling what happens."""
+    # Weights that are divided among processes have to be of one type.
+    if config.get("adapter_precision") == "fp32" and not config.get("fsdp"):
+        keep_full_precision(trainer.model)
     callbacks: list[TrainerCallback] = [
         # Before `Watch`, whose digests make a checkpoint one to go on from: its step is not saved again then.
         KeepAdapters(),

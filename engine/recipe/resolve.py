@@ -43,6 +43,7 @@ from engine.recipe.synthesis import review_of, synthesize_of
 from engine.recipe.teacher import against_teacher_of, teacher_of, written_sources
 from engine.recipe.text.extends import extended
 from engine.recipe.text.globs import listed_files
+from engine.recipe.text.nearest import did_you_mean
 from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.recipe.validation_rows import are_drawn_from_train
@@ -51,6 +52,8 @@ from engine.trust.allowed import Allowed
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 """Codes of what is missing, and may stand in a parent or a child."""
+MISSING: Final = frozenset({"R105", "R240"})
+"""Codes of a single key that has to be there, with its path."""
 _OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
 """Codes of files of this machine, which say nothing about a version that is only compared with."""
 
@@ -102,12 +105,23 @@ def check_recipe(
 def _checked(source: SourceText, *, on_disk: bool) -> tuple[Recipe | None, tuple[Problem, ...]]:
     text = FilledText.of(source, _grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
-    every = structure + check_rules(text, structure)
+    every = _without_misspelt(structure + check_rules(text, structure))
     problems = _in_order((p for p in every if on_disk or p.code not in _OF_THE_DISK), text)
     # What resolves may trust types and ranges: with an error, there is no recipe.
     if any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     return withheld(resolve(text), text.judge), problems
+
+
+def _without_misspelt(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Leave out what is missing where a key beside it is asked whether it was meant: that is one mistake."""
+    asked = {(p.path.rpartition(".")[0], p.hint) for p in problems if p.code == "R104"}
+
+    def is_asked_for(problem: Problem) -> bool:
+        place, _, name = problem.path.rpartition(".")
+        return problem.code in MISSING and (place, did_you_mean(name)) in asked
+
+    return tuple(problem for problem in problems if not is_asked_for(problem))
 
 
 def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:

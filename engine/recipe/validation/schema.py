@@ -19,7 +19,7 @@ from engine.errors import Problem
 from engine.recipe.patterns import schema_at, validator
 from engine.recipe.shipped import schema_text
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.recipe.text.source import SourceText
 from engine.recipe.validation.fits import fits
 from engine.recipe.validation.schema_errors import SchemaError, percent_hint, schema_errors
@@ -195,7 +195,7 @@ def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | Non
     by_alias = [key for key, below in known.items() if name in expand(below).get("x-aliases", ())]
     near = by_alias[0] if by_alias else nearest(name, known)
     if near is not None:
-        return f"did you mean `{near}`?"
+        return did_you_mean(near)
     elsewhere = _sections_with(name, schema)
     if len(elsewhere) == 1:
         return f"it belongs under `{elsewhere[0]}`"

@@ -65,3 +65,25 @@ def test_one_other_kind_has_a_metric() -> None:
     (problem,) = found("macro_f1", "rouge_l")
 
     assert problem.message == "classification has no metric `rouge_l`; generation has"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "misspelt"),
+    [
+        ("task:", "tasks:", "tasks"),
+        ("  label: {", "  lable: {", "data.lable"),
+        ("column: topic", "colum: topic", "data.label.colum"),
+        ("instruction:", "instructions:", "task.instructions"),
+    ],
+)
+def test_a_misspelt_key_is_one_mistake(old: str, new: str, misspelt: str) -> None:
+    assert [(problem.code, problem.path) for problem in found(old, new)] == [("R104", misspelt)]
+
+
+def test_a_key_that_nobody_asks_for_is_missing_beside_a_strange_one() -> None:
+    problems = found("  label: {column: topic}", "  colour: {column: topic}")
+
+    assert [(problem.code, problem.path) for problem in problems] == [
+        ("R240", "data.label"),
+        ("R104", "data.colour"),
+    ]

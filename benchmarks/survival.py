@@ -123,7 +123,7 @@ def opened() -> Iterator[Bench]:
     # Before what runs leave is adopted: this process outlives them.
     script_of(CONVERTER)
     forked_runs.prepare()
-    with tempfile.TemporaryDirectory(prefix="survival-", dir=_in_memory()) as folder:
+    with tempfile.TemporaryDirectory(prefix="survival-", dir=in_memory()) as folder:
         _OPENED.append(_made(Path(folder)))
         yield _OPENED[0]
         _OPENED.clear()
@@ -149,7 +149,7 @@ def _measured(folder: Path, state: str, count: Path) -> Length:
     return Length(seconds=seconds, writes=writes)
 
 
-def _in_memory() -> str | None:
+def in_memory() -> str | None:
     """Return a folder in memory, where there is one."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - random names below it
 

@@ -11,13 +11,16 @@ import copy
 import itertools
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from safetensors import safe_open
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
@@ -28,8 +31,9 @@ from engine.files.reading import read_json
 from engine.runtime.models.load import DTYPES, load_whole
 from engine.runtime.models.tensor_check import FLOATS, SAME_MODEL
 from engine.runtime.models.weights import weight_files
+from engine.values import dataclass
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Bumped when the same model would now be judged otherwise."""
 TEXT: Final = (
     "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
@@ -55,8 +59,8 @@ STEP: Final = 10.0
 """Factor between bases of positions that are tried: models have 10,000 to 10,000,000."""
 ACTIVATIONS: Final = ("silu", "gelu_pytorch_tanh", "relu")
 ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
-SHORT: Final = 128
-"""Tokens that show another activation or another order."""
+SHORT: Final = 60
+"""Tokens, asked twice in a row too, by which a way must be better before the whole text is asked."""
 MATRIX: Final = 2
 TINY: Final = 1e-6
 FEW_LAYERS: Final = 3
@@ -70,6 +74,7 @@ AROUND: Final = (-2, -1, 1, 2)
 OF_ATTENTION: Final = re.compile(r"[qkvo]_proj|qkv|c_attn|attention\.dense")
 """Changes from one layer to the next as it likes, and says nothing of their order."""
 LAYER: Final = re.compile(r"^(.*\.)(\d+)(\..*)$")
+STACK: Final = re.compile(r"^(.*?\.)(\d+)\.")
 NORM: Final = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
 Weights = Mapping[str, torch.Tensor]
 Change = Callable[[Any], object]
@@ -92,45 +97,48 @@ def is_trained(folder: Path) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Another way to read the weights of a model."""
+
+    what: str
+    change: Change | None = None
+    """Of config.json."""
+    weights: Weights | None = None
+    """In the place of those of the same names."""
+    is_far: bool = False
+    """Shows in what was read far back."""
+
+
 def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
     """Yield X846 for weights that predict ordinary text better in another way than config.json and their files say."""
     if read_json(folder / "config.json").get("quantization_config") or not is_trained(folder):
         return
     reader = Reader(folder, device=device, precision=precision)
-    as_is = reader.nats()
     guess = math.log(reader.config.vocab_size)
-    half = len(as_is) // 2
-    share = float(as_is[:half].mean()) / guess
     tried = [*reader.positions(), *reader.activations(), *reader.orders(), *reader.exchanges()]
-    if not share <= ODD:
+    # Written this way round, so that NaN is odd too.
+    is_odd = not float(reader.as_it_stands[:SHORT].mean()) <= ODD * guess
+    if is_odd:
         tried += [*reader.heads(), *reader.halves()]
-    better = list[tuple[float, str]]()
-    for what, length, change, weights in tried:
-        other = reader.nats(change, weights, length=length)
-        # Of a model that reads nothing rightly, one way or another is less wrong by chance.
-        if other is None or not float(other.mean()) <= BLIND * guess:
-            continue
-        gain = _gain(as_is[: len(other)], other)
-        # What few tokens like better, by chance or by little, all of them decide.
-        if length and not gain and float(other.mean()) < float(as_is[: len(other)].mean()):
-            gain = _gain(as_is, reader.nats(change, weights))
-        if gain:
-            better.append((gain, what))
+    better = [(gain, way.what) for way in tried if (gain := reader.gain(way, guess))]
+    if not better and not is_odd:
+        return
+    found = float(reader.whole[: len(reader.whole) // 2].mean())
     if better:
         gain, what = max(better)
         yield Problem(
             code="X846",
             message=f"the base model predicts ordinary text better {what}: by {gain:.2g} nats a token, where it"
-            f" has {float(as_is[:half].mean()):.3g} as it stands",
+            f" has {found:.3g} as it stands",
             path="base_model",
             hint=SAME_MODEL,
             severity=Severity.ERROR if gain > CERTAIN else Severity.WARNING,
         )
-    # Written this way round, so that NaN is seen too.
-    elif not share <= BLIND:
+    elif not found <= BLIND * guess:
         yield Problem(
             code="X846",
-            message=f"the base model was trained, and predicts ordinary English text with {share * guess:.3g} nats a"
+            message=f"the base model was trained, and predicts ordinary English text with {found:.3g} nats a"
             f" token, where guessing gives {guess:.3g}: config.json, tokenizer and weights may be of different models",
             path="base_model",
             hint=f"{SAME_MODEL}; a model of other texts only can be right as it is",
@@ -155,8 +163,9 @@ class Reader:
         if device.kind == "cpu":
             torch.set_num_threads(device.threads)
         self._model = load_whole(folder, dtype=DTYPES[precision], use_safetensors=True).eval()
-        self._device = torch.device(device.kind)
         self._weights: Weights = self._model.state_dict()
+        self._device = torch.device(device.kind)
+        self._model.to(self._device)
         self.config = self._model.config
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
@@ -164,35 +173,110 @@ class Reader:
         # With the first token that the model is used to, and without a last one.
         first = tokenizer(TEXT)["input_ids"]
         ids = tokenizer(TEXT, add_special_tokens=False)["input_ids"]
-        self._ids = torch.tensor([[*first[: first.index(ids[0])], *ids, *ids]])
+        first = first[: first.index(ids[0])]
+        self._whole = torch.tensor([[*first, *ids, *ids]])
+        self._short = torch.tensor([[*first, *ids[:SHORT], *ids[:SHORT]]])
+        self._given: list[Any] = []
+        self.as_it_stands: torch.Tensor = self._first_nats()
 
-    def nats(
-        self, change: Change | None = None, weights: Weights | None = None, *, length: int = 0
-    ) -> Any:
-        """Return the nats of each token of the text, or of its first ones; None for what cannot be built."""
-        model = self._model
-        if change is not None or weights is not None:
-            config = copy.deepcopy(self.config)
-            if change is not None:
-                change(config)
-            try:
-                model = type(model).from_pretrained(
-                    None,
-                    config=config,
-                    state_dict=dict(weights or self._weights),
-                    dtype=model.dtype,
-                    local_files_only=True,
-                    trust_remote_code=False,
-                )
-            # Other shapes than the weights have, or a setting that the architecture does not take.
-            except (RuntimeError, ValueError, TypeError, KeyError, AttributeError):
-                return None
-        ids = self._ids[:, : length or None].to(self._device)
+    @cached_property
+    def whole(self) -> torch.Tensor:
+        """The nats of each token of the whole text, as the model stands."""
+        found: torch.Tensor = self._nats(self._whole)
+        return found
+
+    def gain(self, way: Way, guess: float) -> float:
+        """Return by how many nats a token another way is better; 0 where it is not."""
+        ids = self._short if way.is_far else self._short[:, :-SHORT]
+        short = self._asked(way, ids)
+        # NaN is never better.
+        if short is None or not float(short.mean()) < float(self.as_it_stands[: len(short)].mean()):
+            return 0.0
+        other = self._asked(way, self._whole)
+        # Of a model that reads nothing rightly, one way or another is less wrong by chance.
+        if other is None or not float(other.mean()) <= BLIND * guess:
+            return 0.0
+        half = len(other) // 2
+        return max(_gain(self.whole, other), _gain(self.whole[:half], other[:half]))
+
+    def _asked(self, way: Way, ids: torch.Tensor) -> Any:
+        """Return the nats of tokens read in another way; None for a model that cannot be built or asked."""
+        try:
+            if way.change is not None:
+                return self._nats(ids, self._built(way.change))
+            weights = {
+                name: weight.to(self._device) for name, weight in (way.weights or {}).items()
+            }
+            with self._begun_behind(weights, ids):
+                return self._nats(ids, weights=weights)
+        # Other shapes than the weights have, or a setting that the architecture does not take.
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _built(self, change: Change) -> Any:
+        config = copy.deepcopy(self.config)
+        change(config)
+        model = type(self._model).from_pretrained(
+            None,
+            config=config,
+            state_dict=dict(self._weights),
+            dtype=self._model.dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+        return model.to(self._device).eval()
+
+    def _nats(self, ids: torch.Tensor, model: Any = None, weights: Weights | None = None) -> Any:
+        """Return the nats of each token behind the first one."""
+        ids = ids.to(self._device)
         with torch.inference_mode():
-            logits = model.to(self._device).eval()(input_ids=ids, use_cache=False).logits
+            asked = {"input_ids": ids, "use_cache": False}
+            logits = functional_call(model or self._model, dict(weights or {}), kwargs=asked).logits
         return cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none").cpu()
 
-    def positions(self) -> Iterator[tuple[str, int, Change, None]]:
+    def _first_nats(self) -> Any:
+        """Return the nats of the short text, and keep what each layer gives."""
+        hooks = [
+            one.register_forward_hook(lambda _layer, _read, given: self._given.append(given))
+            for one in self._stack[1]
+        ]
+        found = self._nats(self._short)
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    @cached_property
+    def _stack(self) -> tuple[str, list[Any]]:
+        """What the names of the layers' weights begin with, and the layers."""
+        names = Counter(found[1] for name in self._weights if (found := STACK.match(name)))
+        stem = max(names, key=lambda one: names[one], default="")
+        parts = dict(self._model.get_submodule(stem[:-1]).named_children()) if stem else {}
+        return stem, [*parts.values()]
+
+    @contextmanager
+    def _begun_behind(self, weights: Weights, ids: torch.Tensor) -> Iterator[None]:
+        """Spare the layers before the first one that has other weights: they give what they gave."""
+        stem, layers = self._stack
+        numbers = [
+            int(found[2]) if (found := STACK.match(name)) and found[1] == stem else 0
+            for name in weights
+        ]
+        first = min(numbers, default=0)
+        count = ids.shape[1]
+        is_known = len(self._given) == len(layers) and count <= self._short.shape[1]
+        if not first or not is_known or not isinstance(self._given[first - 1], torch.Tensor):
+            yield
+            return
+        before = self._given[first - 1][:, :count]
+        for layer in layers[:first]:
+            layer.forward = lambda *_, **__: before
+        try:
+            yield
+        finally:
+            for layer in layers[:first]:
+                del layer.forward
+
+    def positions(self) -> Iterator[Way]:
         """Yield other bases of positions, and positions that are not stretched."""
         found = getattr(self.config, "rope_parameters", None)
         if not isinstance(found, dict):
@@ -201,11 +285,11 @@ class Reader:
         bases = [one["rope_theta"] for one in parts if one.get("rope_theta")]
         for factor in (STEP, 1 / STEP) if bases else ():
             named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
-            yield f"with `rope_theta: {named}`", 0, _scaled(factor), None
+            yield Way(what=f"with `rope_theta: {named}`", change=_scaled(factor), is_far=True)
         if any(one.get("rope_type", "default") != "default" for one in parts):
-            yield "with `rope_type: default`", 0, _unstretched, None
+            yield Way(what="with `rope_type: default`", change=_unstretched, is_far=True)
 
-    def activations(self) -> Iterator[tuple[str, int, Change, None]]:
+    def activations(self) -> Iterator[Way]:
         """Yield other activations."""
         keys = [key for key in ACTIVATION_KEYS if isinstance(getattr(self.config, key, None), str)]
         if not keys:
@@ -220,9 +304,9 @@ class Reader:
                     for key in keys:
                         setattr(config, key, name)
 
-                yield f"with `{keys[-1]}: {name}`", SHORT, change, None
+                yield Way(what=f"with `{keys[-1]}: {name}`", change=change)
 
-    def heads(self) -> Iterator[tuple[str, int, Change, None]]:
+    def heads(self) -> Iterator[Way]:
         """Yield other numbers of heads whose matrices have the same shapes."""
         heads, groups = (
             getattr(self.config, key, None)
@@ -242,38 +326,36 @@ class Reader:
                     if hasattr(config, key):
                         setattr(config, key, int(number))
 
-            yield f"with {numbers[0]:.0f} attention heads of {numbers[2]:.0f}", SHORT, change, None
+            what = f"with {numbers[0]:.0f} attention heads of {numbers[2]:.0f}"
+            yield Way(what=what, change=change)
 
-    def halves(self) -> Iterator[tuple[str, int, None, Weights]]:
+    def halves(self) -> Iterator[Way]:
         """Yield weights whose rotated halves stand in the other order, as formats of weights differ."""
         heads = getattr(self.config, "num_attention_heads", 1)
         size = getattr(self.config, "head_dim", None) or self.config.hidden_size // heads
         for pairs in (True, False):
-            other = dict(self._weights)
+            other = dict[str, torch.Tensor]()
             for name, weight in self._weights.items():
                 if re.search(r"\.[qk]_proj\.", name) and weight.shape[0] % size == 0 == size % 2:
                     shape = (-1, 2, size // 2) if pairs else (-1, size // 2, 2)
                     rows = torch.arange(weight.shape[0]).view(shape).transpose(1, 2).reshape(-1)
                     other[name] = weight[rows]
-            yield (
-                "with the rotated halves of queries and keys in the other order",
-                SHORT,
-                None,
-                other,
-            )
+            what = "with the rotated halves of queries and keys in the other order"
+            yield Way(what=what, weights=other)
 
-    def orders(self) -> Iterator[tuple[str, int, None, Weights]]:
+    def orders(self) -> Iterator[Way]:
         """Yield two layers in each other's place, where more like layers would then be neighbours."""
         layers = self._layers()
         size = self.config.hidden_size
         for one, two in likelier_swaps(layers, size):
-            other = dict(self._weights)
+            other = dict[str, torch.Tensor]()
             for name in layers[one]:
                 here, there = (name.replace("#", str(number)) for number in (one, two))
                 other[here], other[there] = self._weights[there], self._weights[here]
-            yield f"with layers {one} and {two} in each other's place", SHORT, None, other
+            what = f"with layers {one} and {two} in each other's place"
+            yield Way(what=what, weights=other)
 
-    def exchanges(self) -> Iterator[tuple[str, int, None, Weights]]:
+    def exchanges(self) -> Iterator[Way]:
         """Yield two tensors of a layer in each other's place, or one transposed, where layers are then more alike."""
         for layer, one, two in likelier_exchanges(self._layers(), self.config.hidden_size):
             here, there = (name.replace("#", str(layer)) for name in (one, two))
@@ -283,7 +365,7 @@ class Reader:
             else:
                 what = f"with `{here}` and `{there}` in each other's place"
                 parts = {here: second, there: first}
-            yield what, SHORT, None, {**self._weights, **parts}
+            yield Way(what=what, weights=parts)
 
     def _layers(self) -> list[dict[str, torch.Tensor]]:
         """Return the weights of each layer, by their names without its number."""

@@ -63,6 +63,19 @@ def _first_rows(event: Event) -> None:
         )
 
 
+def _padded_row(event: Event) -> None:
+    """B456 when a validation row that is padded in its batch has another probability than by itself."""
+    difference = float(event["difference"])
+    if not difference <= event["allowed"]:
+        raise StageError.one(
+            "B456",
+            f"a validation row that is padded in its batch has another probability than by itself: they lie"
+            f" {difference:.2g} apart, {event['allowed']:g} is rounding, so the validation loss chooses wrongly",
+            path="method",
+            hint=AGAIN,
+        )
+
+
 def _first_loss(event: Event) -> None:
     """B425 when the trainer logs another loss than its probabilities give."""
     logged, computed = float(event["logged"]), float(event["computed"])
@@ -87,6 +100,19 @@ def _still(event: Event) -> None:
             " would not be learned",
             path="method.target_modules",
             hint="leave these modules out, or take a base model that uses them",
+        )
+
+
+def _moved(event: Event) -> None:
+    """B457 when a trained part with a gradient stands still in a step."""
+    if count := event["count"]:
+        more = f" and {count - 1} more" if count > 1 else ""
+        raise StageError.one(
+            "B457",
+            f"`{event['names'][0]}`{more} of {event['of']} trained tensors get gradients and stand still in the third"
+            " step: the optimizer holds other weights, or a rate of nothing for these",
+            path="method",
+            hint=AGAIN,
         )
 
 
@@ -141,9 +167,11 @@ CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "labels": _labels,
     "base_loss": _base_loss,
     "first_rows": _first_rows,
+    "padded_row": _padded_row,
     "first_loss": _first_loss,
     "still": _still,
     "optimizer": _optimizer,
+    "moved": _moved,
     "rows": _rows,
     "validation_rows": _validation_rows,
 }

@@ -150,7 +150,7 @@ def judged(
     if kind.decoding is Decoding.LABEL_SCORING:
         choices = _choices(loaded, asked, examples, progress=progress, shots=shots)
         return choice_predictions(asked.task, examples, choices)
-    prompts = _prompts(loaded, asked, examples, shots)
+    prompts = prompts_of(loaded, asked, examples, shots)
     grammar = answer_grammar(asked.task) if kind.is_constrained else None
     return _generate(loaded, asked, examples, prompts, grammar=grammar, progress=progress)
 
@@ -165,7 +165,7 @@ def free(
     """Return what greedy decoding says by itself, and the answer that is, if it is one."""
     if not examples or asked.task.spec.by_likelihood:
         return []
-    prompts = _prompts(loaded, asked, examples)
+    prompts = prompts_of(loaded, asked, examples)
     return _generate(loaded, asked, examples, prompts, grammar=None, progress=progress)
 
 
@@ -186,7 +186,7 @@ def judged_and_free(
         return found, free(loaded, asked, examples, progress=progress)
     choices = _choices(loaded, asked, examples, progress=progress)
     text_of = cache(partial(_text_of_answer, loaded.chat))
-    labels = _answers(loaded, asked.task)
+    labels = answers_of(loaded, asked.task)
     texts = [
         None if choice.greedy is None else text_of(labels[choice.greedy]) for choice in choices
     ]
@@ -308,12 +308,13 @@ def asked_turns(task: Task, row: Example, shots: Sequence[Shot] = ()) -> list[Ma
     return [*turns[:first], *answered, *turns[first:]]
 
 
-def _prompts(
+def prompts_of(
     loaded: LoadedModel,
     asked: PredictionInputs,
     examples: Sequence[Example],
     shots: Sequence[Sequence[Shot]] = (),
 ) -> list[str]:
+    """Return what the model is asked of each row."""
     turns = zip(examples, shots or [()] * len(examples), strict=True)
     return [loaded.chat.prompt(asked_turns(asked.task, row, own)) for row, own in turns]
 
@@ -329,12 +330,12 @@ def _choices(
     """Return the most probable label of each row, with the shares of all."""
     from engine.runtime.scoring.label_scoring import choose  # brings torch
 
-    prompts = _prompts(loaded, asked, examples, shots)
-    answers = _answers(loaded, asked.task)
+    prompts = prompts_of(loaded, asked, examples, shots)
+    answers = answers_of(loaded, asked.task)
     return choose(loaded, prompts, answers, progress=progress, distribution=True)
 
 
-def _answers(loaded: LoadedModel, task: Task) -> list[str]:
+def answers_of(loaded: LoadedModel, task: Task) -> list[str]:
     """Return the labels as they are answered."""
     # with what ends the turn: `no` alone would never be less probable than `none`
     return [answer_text(task, label) + loaded.chat.terminator for label in task.labels]

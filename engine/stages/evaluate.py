@@ -21,9 +21,11 @@ from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
 from engine.inference import predict
+from engine.inference.asked_again import refuse_moved_answers
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.inference.stopwatch import Stopwatch
+from engine.kinds import Decoding
 from engine.metrics.contradictions import holdout_against_validation, loss_against_answers
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import score
@@ -79,7 +81,8 @@ def run(context: StageContext) -> None:
     """Write `scores.json`, `checkpoints.json`, `sampling.json`, and `predictions.<set>.jsonl` of each of `SETS`.
 
     StageError B430 where the trainer's validation loss and the answers to those rows contradict each other, B432 where
-    validation rows and holdout do, B451 where the model is not the one that was trained.
+    validation rows and holdout do, B451 where the model is not the one that was trained, X820 where answers stand at
+    other rows than their own.
     """
     recipe = context.recipe
     train, validation, holdout = map(context.examples, ("train", "validation", "holdout"))
@@ -173,6 +176,9 @@ def _predictions(
                 # apart from what is timed
                 free = predict.free(model, asked, rows, progress=progress)
         write_predictions(folder / predict.FILE, rated(judged, asked, base))
+        if part.name != "train" and recipe.task.spec.decoding is Decoding.LABEL_SCORING:
+            written = read_predictions(folder / predict.FILE)
+            refuse_moved_answers(loaded, asked, rows, written)
         if part.is_free_too:
             write_predictions(folder / FREE_FILE, free)
 

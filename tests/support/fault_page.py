@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from support.fault_table import FAULTS
 from support.paths import ROOT
 from support.seeded_faults import Seed
@@ -22,13 +20,6 @@ in twelve. [The codes](errors.md) say what to do.
 | | fault | brought about by | noticed | as | not noticed |
 |---|---|---|---|---|---|
 """
-ELSEWHERE: Mapping[str, tuple[str, str]] = {
-    "F12": (
-        "padding changes a row's numbers",
-        "rows pass alone and as trained: B425, B451; padded rows are not evaluated",
-    ),
-}
-"""Faults without a seed here, and what looks for them."""
 
 
 def page() -> str:
@@ -39,9 +30,7 @@ def page() -> str:
         for how, seed in fault.seeds.items()
     ]
     count = f"\n{len(FAULTS)} faults, brought about in {len(lines)} ways.\n"
-    more = [f"| {number} | {name} | {where} |" for number, (name, where) in ELSEWHERE.items()]
-    rest = "\nOthers are looked for elsewhere:\n\n| | fault | by |\n|---|---|---|\n"
-    return HEAD + "\n".join(lines) + "\n" + count + rest + "\n".join(more) + "\n"
+    return HEAD + "\n".join(lines) + "\n" + count
 
 
 def _where(seed: Seed) -> str:

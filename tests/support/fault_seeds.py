@@ -78,6 +78,24 @@ def learned_rows(split: str) -> Prepare:
     return prepare
 
 
+def moved_answers(rows_on: int) -> Prepare:
+    """Have the answers of all rows stand so many rows too late."""
+
+    def prepare(project: Project, patch: Patch) -> None:
+        from engine.runtime.scoring.label_scoring import choose as real
+
+        def choose(*given: Any, **named: Any) -> Any:
+            found = real(*given, **named)
+            return found[-rows_on:] + found[:-rows_on]
+
+        patch.setattr("engine.runtime.scoring.label_scoring.choose", choose)
+        # Something is learned, and too few validation rows say so for another look to see it.
+        learns: dict[str, Any] = {"method__epochs": 6, "method__learning_rate": 1e-2}
+        project.edit(splits__validation=8, baselines=["majority"], **learns)
+
+    return prepare
+
+
 def in_scoring(change: Callable[[list[int]], object]) -> Seed:
     """Return a seed of what answers see of their rows when a model is asked: a change of their slots."""
 

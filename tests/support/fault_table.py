@@ -13,6 +13,7 @@ from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, note
 from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
 from support.faults_of_machines import OF_MACHINES, swapped
+from support.faults_of_padding import OF_PADDING
 from support.faults_of_texts import OF_TEXTS, with_mark
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
@@ -67,6 +68,7 @@ BEGINS = CHAT_TEMPLATE.replace(
 
 FAULTS: Mapping[str, Fault] = {
     **OF_TRAINING,
+    **OF_PADDING,
     **OF_MACHINES,
     **OF_TEXTS,
     **OF_BASE_MODELS,

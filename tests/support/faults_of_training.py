@@ -10,12 +10,14 @@ from support.fault_seeds import (
     in_scoring,
     in_trainer,
     learned_rows,
+    moved_answers,
     noted,
 )
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
     DOWN,
     EMBEDDING,
+    TRAINING,
     Fault,
     Seed,
     both,
@@ -38,6 +40,7 @@ from support.seeded_trainer import (
     optimizer_of,
     schedule_of,
     shifted,
+    standing_still,
     trained_rows,
     validation_loss,
     with_adapter,
@@ -225,6 +228,32 @@ OF_TRAINING: Mapping[str, Fault] = {
             ),
         },
         missed="gradients that are scaled behind the loss, which AdamW undoes",
+    ),
+    "F62": Fault(
+        name="weights stand still though they get gradients",
+        seeds={
+            "a rate of nothing within the optimizer": Seed(
+                prepare=standing_still("lora"), code="B457", where=TRAINING, until="train"
+            ),
+            "one half of each pair": Seed(
+                prepare=standing_still("lora_A"), code="B457", where=TRAINING, until="train"
+            ),
+            "one matrix": Seed(
+                prepare=standing_still("layers.1.mlp.down_proj.lora_B"),
+                code="B457",
+                where=TRAINING,
+                until="train",
+            ),
+        },
+        missed="after the third step; of optimizers other than Adam's family",
+    ),
+    "F63": Fault(
+        name="answers stand at other rows than their own",
+        seeds={
+            "one row too late": in_evaluate(moved_answers(1), "X820"),
+            "one row too early": in_evaluate(moved_answers(-1), "X820"),
+        },
+        missed="where no answer is sure; answers in another order altogether; of kinds of task without labels",
     ),
     "F60": Fault(
         name="rows that judge were learned from",

@@ -185,6 +185,36 @@ def loaded_adapter(factor: float) -> Prepare:
     return prepare
 
 
+def standing_still(part: str) -> Prepare:
+    """Have the optimizer leave some weights as they are, while it counts its steps."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        import torch
+
+        from engine.runtime.training import sft
+
+        real, kept = sft.LeanTrainer.create_optimizer, set[int]()
+
+        def create_optimizer(self: Any, *given: Any, **named: Any) -> Any:
+            kept.update(id(one) for name, one in self.model.named_parameters() if part in name)
+            return real(self, *given, **named)
+
+        step = torch.optim.AdamW.step
+
+        def stand(self: Any, *given: Any, **named: Any) -> Any:
+            weights = [one for group in self.param_groups for one in group["params"]]
+            before = [(one, one.detach().clone()) for one in weights if id(one) in kept]
+            found = step(self, *given, **named)
+            for one, values in before:
+                one.data.copy_(values)
+            return found
+
+        patch.setattr(sft.LeanTrainer, "create_optimizer", create_optimizer)
+        patch.setattr(torch.optim.AdamW, "step", stand)
+
+    return prepare
+
+
 def second_passes(name: str) -> Prepare:
     """Have the optimizer of the first step stand still, or take another step."""
 

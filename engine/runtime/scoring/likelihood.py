@@ -14,6 +14,7 @@ import torch
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
+from engine.runtime.scoring.plain_check import refuse_other_nats
 from engine.values import dataclass
 
 TOKENS_PER_PASS = {"cpu": 2048, "mps": 8192, "cuda": 32768}
@@ -42,7 +43,7 @@ def likelihood(
     """Return the negative log-likelihood of what is learned in each row; None says nothing of how far it is.
 
     The first token of a row has nothing before it and is never counted. StageError X616 when the
-    model's numbers are not finite.
+    model's numbers are not finite, X803 where a padded row has another likelihood alone.
     """
     token_rows = [row if isinstance(row, TokenRow) else token_row(loaded.chat, row) for row in rows]
     results = [(0.0, False)] * len(rows)
@@ -51,6 +52,10 @@ def likelihood(
         sums = _sums(loaded, pack)
         for member, sums_of_row in zip(members, sums, strict=True):
             results[member] = sums_of_row
+        # The shortest of the first rows that stand together, which the others pad.
+        if not done and len(members) > 1 and (places := pack.places()):
+            shortest, _ = places[-1]
+            refuse_other_nats(loaded, pack.rows[shortest], sums[shortest][0])
         done += len(members)
         if progress is not None:
             progress.update(done, len(rows), "rows")

@@ -14,18 +14,19 @@ import torch
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import AnswerTree, Search
 
 EACH: Final = 100
-"""One row in so many, and `FEWEST` at least."""
-FEWEST: Final = 2
-FAR: Final = {torch.float32: 0.05, torch.bfloat16: 1.0, torch.float16: 0.3}
+"""One row in so many, and the one of middle length: what pads rows does not touch the longest."""
+FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
 
 
-def sampled_rows(count: int) -> frozenset[int]:
+def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
     """Return the rows that are scored once more."""
-    return frozenset({*range(0, count, EACH), *range(min(count, FEWEST))})
+    others = sorted(range(1, len(prompts)), key=lambda at: (len(prompts[at]), at))
+    return frozenset({*range(0, len(prompts), EACH), *others[len(others) // 2 :][:1]})
 
 
 @torch.inference_mode()
@@ -41,12 +42,27 @@ def refuse_other_scores(
         for row, search in searches.items()
         if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
+    if away:
+        _refuse(loaded, math.fsum(away) / len(away), len(away))
+
+
+@torch.inference_mode()
+def refuse_other_nats(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
+    """StageError X803 where a row has another likelihood alone than in a batch, whose longer rows pad it."""
+    places = [at for at in range(1, len(row.ids)) if row.learned[at]]
+    if places:
+        tokens = [row.ids[at] for at in places]
+        alone = _nats(loaded, row.ids[:-1], [at - 1 for at in places], tokens)
+        _refuse(loaded, abs(alone - nats) / len(places), 1)
+
+
+def _refuse(loaded: LoadedModel, apart: float, rows: int) -> None:
     # Written this way round, so that NaN fails too.
-    if away and not math.fsum(away) / len(away) <= FAR.get(loaded.model.dtype, 1.0):
+    if not apart <= FAR.get(loaded.model.dtype, 1.0):
         raise StageError.one(
             "X803",
-            f"of {len(away)} rows that were scored once more, with nothing cached or shared, the answers differ by"
-            f" {math.fsum(away) / len(away):.2g} nats a token: the scores of all rows are wrong",
+            f"of {rows} rows that were scored once more, with nothing cached or shared, the answers differ by"
+            f" {apart:.2g} nats a token: the scores of all rows are wrong",
             hint="report it with the base model's config.json; another version of transformers may be right",
         )
 
@@ -66,9 +82,26 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
+@torch.inference_mode()
+def plain_nats(loaded: LoadedModel, prompt: str, answer: str) -> float:
+    """Return minus the log-probability of an answer behind a prompt."""
+    row, tokens = loaded.chat.token_ids(prompt), loaded.chat.token_ids(answer)
+    return -_plain_score(loaded, row, tokens)
+
+
 def _plain_score(loaded: LoadedModel, row: Sequence[int], tokens: Sequence[int]) -> float:
-    ids = torch.tensor([[*row, *tokens[:-1]]], device=loaded.device)
-    logits = loaded.model(input_ids=ids, use_cache=False, logits_to_keep=len(tokens)).logits[0]
-    # a model that keeps all of them whatever it is asked
-    found = logits[-len(tokens) :].float().log_softmax(-1)
-    return math.fsum(found[range(len(tokens)), tokens].tolist())
+    first = len(row) - 1
+    places = range(first, first + len(tokens))
+    return -_nats(loaded, [*row, *tokens[:-1]], places, tokens)
+
+
+def _nats(
+    loaded: LoadedModel, ids: Sequence[int], places: Sequence[int], tokens: Sequence[int]
+) -> float:
+    """Return minus the log-probability of tokens behind places of a row."""
+    given = torch.tensor([list(ids)], device=loaded.device)
+    kept = len(ids) - places[0]
+    logits = loaded.model(input_ids=given, use_cache=False, logits_to_keep=kept).logits[0]
+    # From the end: some models keep all of them whatever they are asked.
+    found = logits[[at - len(ids) for at in places]].float().log_softmax(-1)
+    return -math.fsum(found[range(len(tokens)), list(tokens)].tolist())

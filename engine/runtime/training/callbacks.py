@@ -28,11 +28,12 @@ from engine.runtime.training.in_force import (
     rate_difference,
     setting_arguments,
 )
+from engine.runtime.training.still_weights import STEP, StillWeights
 
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `validation_rows`, `labels`, `base_loss`, `first_rows`, `still`, `first_loss` and `optimizer`
+come `validation_rows`, `padded_row`, `labels`, `base_loss`, `first_rows`, `still`, `first_loss`, `optimizer`, `moved`
 (`engine.runtime.training.first_step`), after each epoch `rows` (`engine.runtime.training.rows_seen`), before the end
 `kept_rows`.
 
@@ -50,6 +51,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report = report
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
+        self._still = StillWeights()
         self._is_first = True
         self._product_dtype: str | None = None
         self._clock = usage.Stopwatch()
@@ -100,9 +102,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Look at the gradients of the first step."""
+        """Look at the gradients, and take what the third step has to change."""
         if self._first_step is not None:
             self._first_step.before_update(given["model"])
+            # Others take steps that may be as small as they like, and fp16 may pass over one.
+            if state.global_step == STEP and "adam" in str(args.optim).lower() and not args.fp16:
+                self._still.before(given["model"], args, state.max_steps)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
@@ -112,6 +117,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report({"event": "step", **where, **self._taken()})
         if self._first_step is not None:
             self._first_step.step_ended(args)
+        if (found := self._still.after(given["model"])) is not None:
+            self._report({"event": "moved", **found})
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)

@@ -1,8 +1,9 @@
 """The first step of a training looked at: which tokens it learns, what its loss is made of, what gets a gradient.
 
 Labels are compared with the rendered rows' answers. The loss that the trainer logs is computed again from its own
-logits, the probabilities of two rows by a plain pass over each alone. Each adapter must get a gradient, and
-optimizer and trainer must count the same steps. Nothing of it goes through the code that makes batches.
+logits, the probabilities of two rows, and of a padded validation row, by a plain pass over each alone. Each adapter
+must get a gradient, and optimizer and trainer must count the same steps. Nothing of it goes through the code that makes
+batches.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ AT_ONCE: Final = 1000
 """Rows of the file that are tokenised together."""
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
+FIRST_ROWS: Final = 64
+"""Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
 """Of such a row at most: of a longer one the pass would be dear."""
 LOGGED: Final = 1e-3
@@ -90,6 +93,8 @@ class FirstStep:
         self._handle: Any = None
         self._first_logged = True
         self._rows: RowsSeen | None = None
+        self._dtype: torch.dtype | None = None
+        self._padded: Any = None
 
     def measured_on(self, loader: Any) -> None:
         """Report once whether the rows of the validation loss are the rendered ones."""
@@ -99,9 +104,7 @@ class FirstStep:
             return
         if not {"input_ids", "labels"} <= set(getattr(rows, "column_names", ())):
             return
-        written = replace(self._written, rows=self._written.rows.with_name("validation.jsonl"))
-        chat = load_chat(written.base_model, asks=None)
-        wanted = Counter(digest_of(*one) for one in _expected(written, chat, None))
+        wanted = Counter(digest_of(*one) for one in self._validation_rows())
         found = Counter(
             digest_of(one["input_ids"], one["labels"]) for row in rows for one in documents_of(row)
         )
@@ -112,7 +115,8 @@ class FirstStep:
         """Remember the rows that batches are made of from here on."""
         self._is_open, self._is_first = True, step == 0
         self._first_logged = step == 0 and args.logging_steps == 1
-        is_exact = autocast_dtype(args) is None
+        self._dtype = autocast_dtype(args)
+        is_exact = self._dtype is None
         self._logged_allowed = LOGGED if is_exact else LOGGED_ROUNDED
         self._allowed = allowed_difference(model, args)
         # Accelerate wraps the loader whose attribute is read when a pass over the rows begins.
@@ -127,6 +131,7 @@ class FirstStep:
             self._rows.offered(loader.dataset)
             if step:
                 self._rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")
+            self._padded = model.register_forward_hook(self._measured, with_kwargs=True)
 
         def collate(rows: Sequence[Row]) -> Any:
             # Before the batch is made: collators may take the labels out of the rows.
@@ -139,6 +144,33 @@ class FirstStep:
             return batch
 
         loader.collate_fn = collate
+
+    def _validation_rows(self) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+        written = replace(self._written, rows=self._written.rows.with_name("validation.jsonl"))
+        return _expected(written, load_chat(written.base_model, asks=None), None)
+
+    def _measured(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
+        """Compare once a validation row that is padded in its batch with itself alone."""
+        logits: Any = getattr(result, "logits", None)
+        labels: Any = named.get("labels")
+        # Rows behind a shared start, or packed, were compared with plain ones before.
+        is_plain = named.get("position_ids") is None and isinstance(logits, torch.Tensor)
+        if model.training or not is_plain or labels is None or logits.shape[:2] != labels.shape:
+            return
+        rows = islice(self._validation_rows(), FIRST_ROWS)
+        found = padded_row(named["input_ids"].tolist(), labels.tolist(), rows)
+        if found is None:
+            return
+        self._padded.remove()
+        number, part, row = found
+        kept, learned = logits[number, part][:-1], labels[number, part][1:]
+        nats = float(cross_entropy(kept.float(), learned, reduction="sum", ignore_index=IGNORED))
+        with undisturbed(model), casting(model, self._dtype), _plain_attention(model):
+            alone, count, _ = nats_of(model, row)
+        difference = abs(nats - alone) / max(abs(alone), count)
+        self._report(
+            {"event": "padded_row", "difference": str(difference), "allowed": self._allowed}
+        )
 
     def step_ended(self, args: Any) -> None:
         """Count the rows of a step."""
@@ -291,6 +323,21 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
         found["learned"] = _text(chat, wrong[0]["labels"])
         found["expected"] = _text(chat, wanted[tuple(wrong[0]["input_ids"])])
     return found
+
+
+def padded_row(
+    ids: Sequence[list[int]],
+    labels: Sequence[list[int]],
+    rows: Iterator[tuple[tuple[int, ...], list[int]]],
+) -> tuple[int, slice, Row] | None:
+    """Return the shortest row that is padded in a batch, and its place there; None where none is."""
+    width = len(ids[0])
+    for row, wanted in sorted(rows, key=lambda one: len(one[0])):
+        for number, own in enumerate(ids if 1 < len(row) < width else ()):
+            for part in (slice(0, len(row)), slice(width - len(row), width)):
+                if tuple(own[part]) == row and labels[number][part][1:] == wanted[1:]:
+                    return number, part, {"input_ids": row, "labels": wanted}
+    return None
 
 
 def plain_rows(written: Written) -> list[Row]:

@@ -95,3 +95,19 @@ def test_a_number_that_is_none_is_an_error(
 
 def test_no_rows_have_no_likelihood(pico: LoadedModel, progress: Any) -> None:
     assert likelihood(pico, [], progress=progress) == []
+
+
+def test_a_row_that_sees_what_pads_it_is_noticed(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module._hidden
+
+    def hidden(loaded: LoadedModel, ids: Any) -> Any:
+        found = real(loaded, ids)
+        # What stands at the end of a padded row reaches its beginning.
+        return found if len(ids) == 1 else found + found[:, -1:]
+
+    monkeypatch.setattr(module, "_hidden", hidden)
+
+    with pytest.raises(StageError, match="X803"):
+        likelihood(pico, _rows(), progress=progress)

@@ -8,9 +8,11 @@ import pytest
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
 from engine.runtime.scoring.plain_check import sampled_rows
+from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
 TEXTS = [f"the film was {'good ' * (at % 5)}and the plot bad {at}" for at in range(130)]
@@ -62,13 +64,31 @@ def test_an_answer_that_sees_another_row_is_noticed(
     assert caught.value.problems[0].code == "X803"
 
 
-def test_one_row_in_a_hundred_is_looked_at_and_two_at_least() -> None:
-    assert [len(sampled_rows(count)) for count in (0, 1, 2, 50, 100, 300, 1000)] == [
+def test_a_row_that_sees_what_pads_it_is_noticed(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other row pads the longest."""
+    real = packed_cache._group
+
+    def group(*given: Any) -> Any:
+        found = real(*given)
+        seen(found)
+        return found
+
+    monkeypatch.setattr(packed_cache, "_group", group)
+
+    with pytest.raises(StageError, match="X803"):
+        choices(pico, progress)
+
+
+def test_one_row_in_a_hundred_is_looked_at_and_one_of_middle_length() -> None:
+    assert sampled_rows(["x", "the longest", "short", "a row"]) == {0, 3}
+    assert [len(sampled_rows(["x"] * count)) for count in (0, 1, 2, 50, 100, 300, 1100)] == [
         0,
         1,
         2,
         2,
         2,
         4,
-        11,
+        12,
     ]

@@ -117,8 +117,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report({"event": "step", **where, **self._taken()})
         if self._first_step is not None:
             self._first_step.step_ended(args)
-        if (found := self._still.after(given["model"])) is not None:
-            self._report({"event": "moved", **found})
+            if (found := self._still.after(given["model"])) is not None:
+                self._report({"event": "moved", **found})
         if self._counts_steps:
             self._counts_steps = False
             self._report_steps(state, given)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.metadata
 import os
 import platform
 import re
@@ -155,9 +154,11 @@ def version_of(distribution: str) -> str | None:
 @cache
 def _installed(distribution: str) -> str | None:
     """The version in the environment, which stays as it is while the process runs."""
+    from importlib import metadata  # brings zipfile and csv
+
     try:
-        found = importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
+        found = metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
         return None
     # `found.version` would parse the description behind it too, which of some packages takes milliseconds.
     stated = VERSION.search(found.read_text("METADATA") or "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.stages import OPTIONAL
 from support.paths import ROOT
 
 HEAVY = {
@@ -55,6 +56,15 @@ LIGHT = [
     ["data", "--help"],
 ]
 
+
+OF_ONE = """
+import sys
+from engine.cli.main import main
+
+main(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(" ".join(sys.modules))
+"""
 
 IN_A_ROW = """
 import json, os, sys
@@ -104,3 +114,31 @@ def test_light_verbs_never_import_the_machine_learning_stack(
 
 def test_what_they_import_is_seen(loaded: list[set[str]]) -> None:
     assert "yaml" in set().union(*loaded)
+
+
+OF_NO_VERB = {
+    "jsonschema",
+    "engine.backends.process_training",
+    *(f"engine.stages.{one}" for one in OPTIONAL),
+}
+SPARED = {
+    "validate": {"importlib.metadata", "rich.console", "engine.data", "engine.metrics"},
+    "compile": {"rich.console", "engine.data.checks", "engine.data.reading.readers"},
+    "plan": {"engine.data.prepare", "engine.data.checks.rows.chosen", "engine.pipeline.loop"},
+}
+"""What takes tens of milliseconds together, and `recipes/quickstart.yaml` needs none of."""
+
+
+@pytest.mark.parametrize("verb", SPARED)
+def test_a_verb_imports_no_part_of_the_engine_that_its_recipe_does_not_need(
+    verb: str, tmp_path: Path
+) -> None:
+    words = [verb, QUICKSTART, *(() if verb == "validate" else ("--store", str(tmp_path)))]
+    subprocess.run(
+        [sys.executable, "-c", OF_ONE, tmp_path / "modules", *words],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True,
+    )  # fmt: skip
+    loaded = set((tmp_path / "modules").read_text(encoding="utf-8").split())
+
+    assert f"engine.cli.{verb}" in loaded
+    assert loaded & (SPARED[verb] | OF_NO_VERB) == set()

@@ -129,7 +129,7 @@ def training_text(data: Artifact) -> TrainingText:
 class Stage(Protocol):
     """A module in `engine.stages`; its name is the word used in commands, keys, folders and docs.
 
-    It may say more: `AFTER`, `TOOLS`, `USES`, `applies`, `also_needs` and `references` (see `engine.stages`).
+    It may say more: `AFTER`, `TOOLS`, `USES`, `also_needs` and `references` (see `engine.stages`).
     """
 
     REVISION: int

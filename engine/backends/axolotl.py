@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.backends import axolotl_gpu, axolotl_launch, options
+from engine.backends import axolotl_gpu, options
 from engine.backends.axolotl_keys import PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
@@ -113,7 +113,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in a process of its own, or go on from the last complete checkpoint. StageError B41x, B42x."""
-    return axolotl_launch.train(launch)
+    from engine.backends.axolotl_launch import train as launched  # which no plan needs
+
+    return launched(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

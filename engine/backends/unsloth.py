@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from engine.backends import trl, unsloth_launch
+from engine.backends import trl
 from engine.backends.base import (
     SHARED,
     BackendConfig,
@@ -201,7 +201,9 @@ def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A
 
 def train(launch: Launch) -> Trained:
     """Train in a process of Unsloth's own Python, or go on from the last complete checkpoint. StageError B41x, B42x."""
-    return unsloth_launch.train(launch)
+    from engine.backends.unsloth_launch import train as launched  # which no plan needs
+
+    return launched(launch)
 
 
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:

@@ -18,10 +18,7 @@ from typing import Any, Final
 
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import Example, iter_examples
-from engine.data.examples.unusable_rows import READING_ERRORS
-from engine.data.kinds import filler
 from engine.data.kinds.base import Filled
-from engine.data.reading.readers import read_rows
 from engine.data.token_estimate import estimated_tokens, is_english
 from engine.errors import DataError, StageError
 from engine.estimate.workload import Lengths, lengths_of, rows_in
@@ -192,6 +189,11 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
     # `recipe plan` comes here and must start without pyarrow.
     if format_of(ref.path.name, source.format) in (None, "parquet"):
         return
+    # only where rows lie here: readers and what they raise bring the checks of rows
+    from engine.data.examples.unusable_rows import READING_ERRORS
+    from engine.data.kinds import filler
+    from engine.data.reading.readers import read_rows
+
     fill = None
     # A plan judges no data; `recipe data` reports what is wrong with it.
     try:

@@ -13,10 +13,10 @@ from engine.estimate.base_model import shape_of
 from engine.estimate.prices import Price
 from engine.estimate.stages import disk_of, past_seconds
 from engine.estimate.teacher import soft_estimate
+from engine.metrics.learning import SHARES
 from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, settled
-from engine.stages.resample import trainings
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
 from engine.values import dataclass
@@ -135,10 +135,17 @@ def _divided(name: str, one: StageForecast, ranks: Ranks) -> StageForecast:
 def further_trainings(recipe: Recipe) -> dict[str, int]:
     """Return how many models each stage trains beside the one of the run, by stage."""
     return {
-        "resample": trainings(recipe),
+        "resample": _trainings_on_other_rows(recipe),
         "seeds": len(recipe.method.seeds),
         "answers_only": 1,
     }
+
+
+def _trainings_on_other_rows(recipe: Recipe) -> int:
+    """Return how many models are trained on part of the rows or on other folds."""
+    smaller = len(SHARES) - 1 if recipe.learning_curve else 0
+    without = int(bool(recipe.acceptance.over_without_synthetic))
+    return smaller + max(0, recipe.splits.folds - 1) + without
 
 
 def largest_setting(

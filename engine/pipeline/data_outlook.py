@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.chat_formats import shape_of
 from engine.data.membership import Membership
-from engine.data.prepare import Prepared, prepare
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import excerpt
 from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
@@ -23,6 +22,9 @@ from engine.recipe.formats import format_of
 from engine.recipe.model import Checks, PathRef, Recipe, Source
 from engine.render.progress import SilentProgress
 from engine.store import Artifact
+
+if TYPE_CHECKING:
+    from engine.data.prepare import Prepared
 
 MOST_BYTES = 20_000_000
 """Of all sources, up to which a plan reads the rows to say what the new ones do."""
@@ -89,6 +91,8 @@ def divided(
     # ftfy is an extra: a plan or a review without it leaves such rows to the run.
     if checks.mojibake == "drop" and find_spec("ftfy") is None:
         return None
+    from engine.data.prepare import prepare  # only where there are rows to look at
+
     progress = SilentProgress()
     try:
         fetched = fetch_all(sources, _far, progress)

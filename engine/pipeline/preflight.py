@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.backends import check_backend, check_environment
 from engine.backends.checks import check_ranks
@@ -17,7 +18,6 @@ from engine.errors import (
     Severity,
 )
 from engine.exporters import missing_for
-from engine.pipeline.loop import RunOptions
 from engine.recipe import moving_references
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
@@ -25,6 +25,9 @@ from engine.recipe.outside import refusal, withheld_of
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import absolute
 from engine.stages import stages_of
+
+if TYPE_CHECKING:
+    from engine.pipeline.loop import RunOptions
 
 
 def refuse_outside(recipe: Recipe, warnings: Sequence[Problem] = ()) -> None:

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.artifacts import results
 from engine.artifacts.results import read_json
@@ -30,7 +31,6 @@ from engine.evidence import (
 )
 from engine.files.typed_json import from_json
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
-from engine.pipeline.loop import RunState
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.process.confine import in_force
 from engine.recipe import dump_resolved
@@ -50,6 +50,9 @@ from engine.recipe.sweeps import methods_of
 from engine.store import Artifact, Store
 from engine.store.runs import write_text
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.pipeline.loop import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

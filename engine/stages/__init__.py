@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
+
+from engine.recipe.teacher import soft_targets_of
 
 if TYPE_CHECKING:
     from engine.artifacts.stage import Stage
@@ -43,6 +45,27 @@ PRODUCTS: dict[str, str] = {
 """Inner products that other stages may need by name, and the stage that makes them."""
 
 
+OPTIONAL: dict[str, Callable[[Recipe], bool]] = {
+    "synthesize": lambda recipe: recipe.data.synthesize is not None,
+    "teach": lambda recipe: recipe.teacher is not None,
+    "replay": lambda recipe: recipe.data.replay is not None,
+    "soft_targets": lambda recipe: soft_targets_of(recipe) is not None,
+    "sweep": lambda recipe: recipe.sweep is not None,
+    "resample": lambda recipe: (
+        recipe.learning_curve
+        or recipe.splits.folds > 0
+        or bool(recipe.acceptance.over_without_synthetic)
+    ),
+    "forgetting": lambda recipe: recipe.acceptance.forgetting is not None,
+    "drift": lambda recipe: recipe.acceptance.drift is not None,
+    "seeds": lambda recipe: bool(recipe.method.seeds),
+    "answers_only": lambda recipe: (
+        (soft := soft_targets_of(recipe)) is not None and soft.compare_with_answers
+    ),
+}
+"""Stages that not every recipe has, and which recipes do. Here, so that a plan imports the stages that it has only."""
+
+
 def load_stage(name: str) -> Stage:
     """The module of a stage, imported on use."""
     full = f"engine.stages.{name}"
@@ -69,8 +92,8 @@ def uses_of(name: str) -> tuple[str, ...]:
 
 
 def stages_of(recipe: Recipe) -> tuple[str, ...]:
-    """The stages of a recipe's run, in order: all but those that its module's `applies` denies."""
-    return tuple(name for name in STAGES if _applies(load_stage(name), recipe))
+    """The stages of a recipe's run, in order: all but those of `OPTIONAL` that it does not ask for."""
+    return tuple(name for name in STAGES if _has(recipe, name))
 
 
 def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
@@ -82,7 +105,7 @@ def needs_of(name: str, recipe: Recipe) -> tuple[str, ...]:
     stage = load_stage(name)
     also = getattr(stage, "also_needs", None)
     found = (*stage.NEEDS, *(also(recipe) if also else ()))
-    return tuple(need for need in found if _applies(load_stage(PRODUCTS.get(need, need)), recipe))
+    return tuple(need for need in found if _has(recipe, PRODUCTS.get(need, need)))
 
 
 def references_of(name: str, recipe: Recipe) -> Mapping[str, Reference | Source]:
@@ -91,6 +114,5 @@ def references_of(name: str, recipe: Recipe) -> Mapping[str, Reference | Source]
     return named(recipe) if named else {}
 
 
-def _applies(stage: Stage, recipe: Recipe) -> bool:
-    applies = getattr(stage, "applies", None)
-    return applies is None or bool(applies(recipe))
+def _has(recipe: Recipe, name: str) -> bool:
+    return name not in OPTIONAL or OPTIONAL[name](recipe)

@@ -19,7 +19,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions, wr
 from engine.metrics.scoring import score
 from engine.recipe.methods import method_slice
 from engine.recipe.model import Recipe
-from engine.recipe.teacher import soft_targets_of, without_soft_targets
+from engine.recipe.teacher import without_soft_targets
 from engine.training.train import load_weights, refuse_unready
 from engine.training.variants import trained, training_slice, variant
 
@@ -32,12 +32,6 @@ TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
 FILE = "answers_only.json"
 PREDICTIONS = "predictions.answers_only.jsonl"
 PRODUCT = "answers_only"
-
-
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe compares soft targets with answers."""
-    soft = soft_targets_of(recipe)
-    return soft is not None and soft.compare_with_answers
 
 
 def recipe_slice(recipe: Recipe) -> Payload:

@@ -11,7 +11,6 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.checks.findings import FILE, Findings
 from engine.data.examples.example import Example, write_examples
 from engine.data.membership import membership_to_json
-from engine.data.prepare import UnfitDataError, prepare
 from engine.data.reading.sources import (
     Fetched,
     fetch_all,
@@ -64,6 +63,8 @@ def run(context: StageContext) -> None:
 
     DataError with every problem of every source, or of the rows together.
     """
+    from engine.data.prepare import UnfitDataError, prepare  # a plan needs none of it
+
     recipe = context.recipe
     fetched = fetch_all(recipe.data.sources, context.cached, context.progress)
     marks = Fingerprints()

@@ -40,11 +40,6 @@ TOKENS_TO_LONGEST = 2
 """Answers may be so many times as long as the longest training answer."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe bounds any of it."""
-    return recipe.acceptance.drift is not None
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is measured, the task, the confidence of intervals, and the seed of the sample and of draws."""
     drift = recipe.acceptance.drift

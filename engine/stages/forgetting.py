@@ -47,11 +47,6 @@ ANSWERS = "answers.jsonl"
 """In every `probe_answers` product."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe bounds what may be forgotten."""
-    return recipe.acceptance.forgetting is not None
-
-
 def references(recipe: Recipe) -> dict[str, Source]:
     """Return the probes and the text that lie in files, whose bytes decide what is asked."""
     found = {

@@ -46,11 +46,6 @@ PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 """How a document's text is read, whatever the task is."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe asks for it."""
-    return recipe.data.replay is not None
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is replayed, how much, and what decides how many tokens are learned of the rows."""
     replay = _replay(recipe)

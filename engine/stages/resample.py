@@ -38,12 +38,6 @@ PREDICTIONS = {"folds": "predictions.folds.jsonl", "free": "predictions.folds_fr
 """Of all folds together, by decoding."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe asks for a learning curve, for folds, or for a training without synthetic rows."""
-    without = bool(recipe.acceptance.over_without_synthetic)
-    return recipe.learning_curve or recipe.splits.folds > 0 or without
-
-
 def also_needs(recipe: Recipe) -> tuple[str, ...]:
     """Return `holdout` with folds, whose rows the other folds train on, and where a second model answers it.
 
@@ -51,13 +45,6 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
     """
     needs = recipe.splits.folds or recipe.acceptance.over_without_synthetic
     return ("holdout",) if needs else ()
-
-
-def trainings(recipe: Recipe) -> int:
-    """Return how many models the stage trains, each on part of the rows or on other folds."""
-    smaller = len(SHARES) - 1 if recipe.learning_curve else 0
-    without = int(bool(recipe.acceptance.over_without_synthetic))
-    return smaller + max(0, recipe.splits.folds - 1) + without
 
 
 def recipe_slice(recipe: Recipe) -> Payload:

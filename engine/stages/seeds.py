@@ -46,11 +46,6 @@ FILE = "seeds.json"
 PRODUCT = "seed"
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe asks for further seeds."""
-    return bool(recipe.method.seeds)
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the seeds, what rows and answers depend on, and the backend."""
     return {"method": method_slice(recipe.method), **training_slice(recipe)}

@@ -21,7 +21,6 @@ from engine.evidence import SoftTargetsResult, to_json
 from engine.inference.baselines.runner import Models, named_errors, reference_name
 from engine.recipe.baselines import written_model
 from engine.recipe.model import Recipe, Reference, Source, Teacher
-from engine.recipe.teacher import soft_targets_of
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets
 from engine.training.teacher_tokens import refuse_other_tokenizer
@@ -36,11 +35,6 @@ USES = ("base_model", "device")
 TOOLS = ("torch", "transformers")
 
 FILE = "soft_targets.json"
-
-
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe learns the probabilities of a teacher."""
-    return soft_targets_of(recipe) is not None
 
 
 def recipe_slice(recipe: Recipe) -> Payload:

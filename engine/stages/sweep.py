@@ -54,11 +54,6 @@ RAN_AWAY = ("B414", "B415", "B416")
 """Codes of trainings that fail by their setting, and would again: such a setting loses, and the sweep goes on."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe has settings to choose from."""
-    return recipe.sweep is not None
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the settings, how they are compared, and what rows and answers depend on."""
     sweep = _sweep(recipe)

@@ -76,11 +76,6 @@ SHARE = "more than their share"
 WRONG = "wrong by the review"
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe asks for synthetic rows."""
-    return recipe.data.synthesize is not None
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return who is asked for what, and what reads, checks and filters the rows."""
     value, task, data = synthesis_of(recipe), recipe.task, recipe.data

@@ -72,11 +72,6 @@ FIRST = 0
 """The number of the only fold there is."""
 
 
-def applies(recipe: Recipe) -> bool:
-    """Tell whether the recipe names a teacher."""
-    return recipe.teacher is not None
-
-
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return the teacher, which rows it is asked, and what reads, checks and judges them."""
     teacher = _teacher(recipe)

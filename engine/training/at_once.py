@@ -19,7 +19,6 @@ from typing import Any, Final, NoReturn
 
 from engine import errors
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.backends.process_training import ray_variables
 from engine.errors import EngineError, Problem, Severity, StageError
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
@@ -144,7 +143,10 @@ def _started(
     order = (str(Path.cwd()), str(parallel.root), job.call, sent)
     text = base64.b64encode(pickle.dumps(order)).decode("ascii")
     extra = {name: value for name in NEEDED if (value := os.environ.get(name))}
-    extra |= ray_variables() if context.ranks.ray else {}
+    if context.ranks.ray:
+        from engine.backends.process_training import ray_variables  # a plan comes by here
+
+        extra |= ray_variables()
     closing = contextlib.ExitStack()
     try:
         folder = closing.enter_context(working_folder())

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from engine.data.checks.findings import Quote, Rejects, drop_reason
-from engine.data.checks.rows import masks, row_checks, trait_checks
+from engine.data.checks.rows.chosen import masks, row_checks, trait_checks
 from engine.data.checks.rows.texts import is_plain
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key

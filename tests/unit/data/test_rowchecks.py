@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.data.checks.rows import masks, row_checks, trait_checks
+from engine.data.checks.rows.chosen import masks, row_checks, trait_checks
 from engine.data.checks.rows.control_characters import ControlCharactersCheck
 from engine.data.checks.rows.languages import LanguagesCheck, language
 from engine.data.checks.rows.mojibake import MojibakeCheck, repair

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.checks.rows import languages, row_checks
+from engine.data.checks.rows import languages
+from engine.data.checks.rows.chosen import row_checks
 from engine.data.checks.rows.languages import language
 from engine.data.checks.rows.texts import is_plain
 from engine.data.kinds.base import Filled

@@ -14,7 +14,7 @@ from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_padding import OF_PADDING
-from support.faults_of_texts import OF_TEXTS, with_mark
+from support.faults_of_texts import OF_TEXTS, swapped_bytes, with_mark
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
 from support.seeded_faults import (
@@ -119,6 +119,9 @@ FAULTS: Mapping[str, Fault] = {
                 code="X692",
             ),
             "two words in each other's place": noted(settings("tokenizer.json", swapped), "X841"),
+            "two bytes in each other's place": noted(
+                settings("tokenizer.json", swapped_bytes), "X841"
+            ),
             "merges are missing": noted(
                 settings(
                     "tokenizer.json",

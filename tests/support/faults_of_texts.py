@@ -58,6 +58,12 @@ def without_token(name: str) -> Callable[[dict[str, Any]], object]:
     return change
 
 
+def swapped_bytes(found: dict[str, Any]) -> None:
+    """Give two bytes each other's numbers."""
+    words = found["model"]["vocab"]
+    words["!"], words["a"] = words["a"], words["!"]
+
+
 def with_mark(setting: str) -> Callable[[dict[str, Any]], object]:
     """Have tokenizer.json read the end of a turn in a way of its own."""
 

@@ -42,7 +42,7 @@ from engine.runtime.models.tensor_check import (
 from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
@@ -14,6 +16,9 @@ UNREACHED: Final = 0.1
 """Share of words that no merge makes from which merges are missing."""
 SWAPPED: Final = 0.02
 """Share of words out of order below which they are exceptions in a vocabulary that has one."""
+MOST_BYTES: Final = 4
+"""Bytes out of order that may be swapped pairs; a vocabulary with an order of its own has more."""
+FEW_BYTES: Final = 100
 
 
 def vocabulary_problems(folder: Path) -> Iterator[Problem]:
@@ -25,6 +30,7 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
     if model.get("type") != "BPE" or not isinstance(words, dict):
         return
     yield from _other_numbers(folder / "vocab.json", words)
+    yield from _swapped_bytes(words)
     made = [*dict.fromkeys(_product(one) for one in model.get("merges") or ())]
     known = {*made, *(one.get("content") for one in whole.get("added_tokens") or ())}
     unreached = [
@@ -53,6 +59,32 @@ def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
         yield _warning(
             f"gives {len(odd):,} words another number than vocab.json, such as {odd[0]!r}"
         )
+
+
+def _swapped_bytes(words: Mapping[str, int]) -> Iterator[Problem]:
+    """Yield X841 where two bytes have each other's number: any text comes back, and the model reads another one.
+
+    Bytes are numbered by their own order, or by that of the letters that stand for them.
+    """
+    letters = bytes_to_unicode()
+    orders = [
+        [one for one in order if one in words]
+        for order in ((letters[byte] for byte in range(256)), sorted(letters.values()))
+    ]
+    orders.append([name for byte in range(256) if (name := f"<0x{byte:02X}>") in words])
+    odd = [_out_of_order(order, words) for order in orders if len(order) > FEW_BYTES]
+    found = min(odd, key=len, default=[])
+    if 0 < len(found) <= MOST_BYTES:
+        yield _warning(f"gives bytes each other's numbers: {', '.join(map(repr, found))}")
+
+
+def _out_of_order(order: Sequence[str], words: Mapping[str, int]) -> list[str]:
+    numbers = [words[one] for one in order]
+    return [
+        one
+        for one, number, right in zip(order, numbers, sorted(numbers), strict=True)
+        if number != right
+    ]
 
 
 def _product(merge: Any) -> str:

@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from engine.runtime.models.vocabulary_check import vocabulary_problems
 from support.faults_of_machines import swapped
+from support.faults_of_texts import swapped_bytes
 from support.pico import make_pico_model
 
 
 def few_merges(found: dict[str, Any]) -> None:
     found["model"]["merges"] = found["model"]["merges"][:20]
+
+
+def by_their_bytes(found: dict[str, Any]) -> None:
+    """Number bytes by their own order, as some tokenizers do."""
+    words, letters = found["model"]["vocab"], bytes_to_unicode()
+    numbers = sorted(words[letter] for letter in letters.values())
+    words.update({letters[byte]: number for byte, number in enumerate(numbers)})
 
 
 def whole_words(found: dict[str, Any]) -> None:
@@ -30,6 +39,8 @@ def whole_words(found: dict[str, Any]) -> None:
         (whole_words, None),
         (few_merges, "that no merge makes"),
         (swapped, "1 words a number out of order"),
+        (swapped_bytes, "gives bytes each other's numbers: '!', 'a'"),
+        (by_their_bytes, None),
     ],
 )
 def test_words_and_merges_are_held_against_each_other(

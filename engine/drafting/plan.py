@@ -182,13 +182,13 @@ class DraftPlan:
 
     def max_length(self) -> tuple[int, bool]:
         """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
-        needed = self._needed(max(self.row_sizes, default=0))
+        longest = max(self.row_sizes, default=0)
         # Rows are left out rather than every step made longer, as long as they are few.
         are_few = self._longer_than(LONGEST) <= FEW_LONG * len(self.row_sizes)
         length, most = SHORTEST, LONGEST if are_few else LONGEST_OF_ALL
-        while length < needed and length < most:
+        while self._room(length) < longest and length < most:
             length *= 2
-        return length, length >= needed
+        return length, self._room(length) >= longest
 
     @property
     def too_long(self) -> int:
@@ -196,12 +196,14 @@ class DraftPlan:
         return self._longer_than(self.max_length()[0])
 
     def _longer_than(self, tokens: int) -> int:
-        return sum(self._needed(size) > tokens for size in self.row_sizes)
+        room = self._room(tokens)
+        return sum(size > room for size in self.row_sizes)
 
-    def _needed(self, size: int) -> float:
+    def _room(self, tokens: int) -> float:
+        """Bytes that so many tokens leave a row beside what is asked."""
         asked = self.instruction()
         listed = self._listed_bytes() if "{labels}" in asked else 0
-        return (size + _bytes(asked) + listed) / BYTES_A_TOKEN + TEMPLATE_TOKENS
+        return (tokens - TEMPLATE_TOKENS) * BYTES_A_TOKEN - _bytes(asked) - listed
 
     def metrics(self) -> str:
         """Return the bounds that a model must keep, as they stand in braces; empty for none."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.cli.output import refuse_taken, show, show_json, show_problems, write_file
 from engine.cli.place import (
@@ -20,12 +19,14 @@ from engine.cli.terminal import write_error
 from engine.compute.profile import SKYPILOT, SLURM, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
+from engine.estimate.rows import known_rows
 from engine.files.writing import COMPILED
+from engine.pipeline.plan import Plan, collect_inputs, plan_run
+from engine.recipe.model import Recipe
 from engine.recipe.sweeps import named, setting_words, settled, values_of
-
-if TYPE_CHECKING:
-    from engine.pipeline.plan import Plan
-    from engine.recipe.model import Recipe
+from engine.stages.compile import compile_recipe
+from engine.store import Store
+from engine.training.trained_rows import rows_note
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +40,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compile, and print or write the result."""
-    from engine.estimate.rows import known_rows  # after the arguments are good
-    from engine.pipeline.plan import collect_inputs, plan_run
-    from engine.stages.compile import compile_recipe
-    from engine.store import Store
-    from engine.training.trained_rows import rows_note
-
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     profile = compute_of(options)

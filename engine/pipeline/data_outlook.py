@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.data.examples.chat_formats import shape_of
 from engine.data.membership import Membership
-from engine.data.reading.readers import read_rows
 from engine.data.reading.row import excerpt
 from engine.data.reading.sources import Fetched, fetch_all, read_all, source_names
 from engine.errors import DataError
@@ -136,6 +135,8 @@ def _shape(source: Source, recipe: Recipe) -> str:
 
 def _first(fetched: Fetched) -> Mapping[str, Any]:
     """The values of the first row; the rest of the file is not read."""
+    from engine.data.reading.readers import read_rows  # only where there are rows
+
     rows = read_rows(fetched.path, fetched.source, beside=fetched.beside, name=fetched.name)
     return next(rows).values
 

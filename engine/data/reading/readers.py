@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from engine.data.reading.explode import explode
+from engine.data.reading.formats import source_format
 from engine.data.reading.json_rows import read_json, read_json_lines
 from engine.data.reading.parquet import read_parquet
 from engine.data.reading.plain import read_document, read_lines, read_paragraphs
@@ -19,8 +20,8 @@ from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
-from engine.recipe.formats import FORMATS, SUFFIXES, format_of
-from engine.recipe.model import HubRef, Source
+from engine.recipe.formats import FORMATS, SUFFIXES
+from engine.recipe.model import Source
 
 ALONE: Final[Mapping[str, Path]] = MappingProxyType({})
 
@@ -53,14 +54,6 @@ def read_rows(
     trouble.raise_any()
     if not count:
         raise trouble.stop("D321", "has no rows")
-
-
-def source_format(source: Source, name: str) -> str | None:
-    """Return the format of a source, of which the file has that name; None where it tells none."""
-    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository
-    # holds.
-    is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
-    return "parquet" if is_hub_split else format_of(name, source.format)
 
 
 def _rows(

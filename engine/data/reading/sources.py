@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.data.reading.readers import read_rows, source_format
+from engine.data.reading.formats import source_format
 from engine.data.reading.row import Row
 from engine.errors import DataError, Problem
 from engine.progress import Progress
@@ -97,6 +97,8 @@ def read_all(fetched: Sequence[Fetched], progress: Progress) -> Iterator[Row]:
 
     DataError with all of them after the last row: use no row before the end is reached.
     """
+    from engine.data.reading.readers import read_rows  # with all that they read by
+
     problems: list[Problem] = []
     count = 0
     for number, one in enumerate(fetched):

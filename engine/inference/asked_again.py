@@ -1,4 +1,4 @@
-"""One row asked once more by itself: its recorded answer is to be its own, and not that of the row beside it."""
+"""Rows asked once more by themselves: their recorded answers are to be their own, and not those of rows beside them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 SURE: Final = 0.8
 """Probability of an answer that no rounding turns into another."""
-FAR: Final = 1.0
-"""Nats by which another answer must be more probable."""
+KNOWN: Final = 0.99
+"""Probability up to which one is known: a search leaves answers out that hold a thousandth."""
+FAR: Final = {"torch.float32": 0.5, "torch.float16": 1.0, "torch.bfloat16": 2.0}
+"""Nats by which rounding may move the distance of two answers, by dtype, and more."""
+ROWS: Final = 3
+"""Of each set: of answers in another order each row shows it by chance only."""
 
 
 def refuse_moved_answers(
@@ -27,41 +31,37 @@ def refuse_moved_answers(
     rows: Sequence[Example],
     written: Sequence[Prediction],
 ) -> None:
-    """StageError X820 where a row that is asked alone has the answer that was written for a row beside it."""
-    at = between_others(written)
-    own = {row.id: row for row in rows}.get(written[at].id) if at else None
-    if not at or own is None:
-        return
-    from engine.runtime.scoring.plain_check import plain_nats  # brings torch
+    """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
+    from engine.runtime.scoring.label_scoring import lead_alone  # brings torch
 
-    model = loaded()
-    (prompt,) = predict.prompts_of(model, asked, [own])
-    answers = dict(zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True))
-    nats = {
-        label: plain_nats(model, prompt, answers[label])
-        for label in {str(written[place].label) for place in (at - 1, at, at + 1)}
-    }
-    label = str(written[at].label)
-    best = min(nats, key=lambda one: nats[one])
-    # Written this way round, so that NaN is refused too.
-    if not nats[label] <= nats[best] + FAR:
-        raise StageError.one(
-            "X820",
-            f"answers stand at other rows than their own: row {at + 1} has {label!r}, and asked alone {best!r}",
-            path="task",
-            hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be trusted",
-        )
+    for at in between_others(written):
+        model, own = loaded(), rows[at]
+        (prompt,) = predict.prompts_of(model, asked, [own])
+        answers = dict(zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True))
+        label, share = str(written[at].label), min(written[at].probability or 0.0, KNOWN)
+        least = math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
+        for other in {str(written[place].label) for place in (at - 1, at + 1)}:
+            lead = lead_alone(model, prompt, answers[label], answers[other])
+            # Written this way round, so that NaN is refused too.
+            if not lead >= least:
+                raise StageError.one(
+                    "X820",
+                    f"answers stand at other rows than their own: row {at + 1} has {label!r} with a probability of"
+                    f" {share:.2g}, and asked alone {1 / (1 + math.exp(-lead)):.2g} beside {other!r}",
+                    path="task",
+                    hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be"
+                    " trusted",
+                )
 
 
-def between_others(written: Sequence[Prediction]) -> int:
-    """Return the place of the surest answer that differs from those of the rows around it; 0 for none."""
+def between_others(written: Sequence[Prediction]) -> list[int]:
+    """Return the places of the surest answers that differ from those of the rows around them."""
     labels = [one.label for one in written]
     steps = [one != two for one, two in pairwise(labels)]
-    places = [
-        at
+    sure = {
+        at: written[at].probability or 0.0
         for at, (before, after) in enumerate(pairwise(steps), 1)
         if before and after and None not in labels[at - 1 : at + 2]
-    ]
-    sure = {at: written[at].probability or 0.0 for at in places}
-    best = max(sure, key=lambda at: sure[at], default=0)
-    return best if sure.get(best, -math.inf) >= SURE else 0
+    }
+    places = [at for at, probability in sure.items() if probability >= SURE]
+    return sorted(places, key=lambda at: -sure[at])[:ROWS]

@@ -78,22 +78,23 @@ def learned_rows(split: str) -> Prepare:
     return prepare
 
 
-def moved_answers(rows_on: int) -> Prepare:
-    """Have the answers of all rows stand so many rows too late."""
+def moved_answers(change: Callable[[list[int]], list[int]]) -> Seed:
+    """Return a seed of answers that stand at other rows: a change of the places of the rows, longest first."""
 
     def prepare(project: Project, patch: Patch) -> None:
         from engine.runtime.scoring.label_scoring import choose as real
 
-        def choose(*given: Any, **named: Any) -> Any:
-            found = real(*given, **named)
-            return found[-rows_on:] + found[:-rows_on]
+        def choose(loaded: Any, prompts: Any, *given: Any, **named: Any) -> Any:
+            found = real(loaded, prompts, *given, **named)
+            order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
+            return [found[at] for at in change(order)]
 
         patch.setattr("engine.runtime.scoring.label_scoring.choose", choose)
         # Something is learned, and too few validation rows say so for another look to see it.
         learns: dict[str, Any] = {"method__epochs": 6, "method__learning_rate": 1e-2}
         project.edit(splits__validation=8, baselines=["majority"], **learns)
 
-    return prepare
+    return in_evaluate(prepare, "X820")
 
 
 def in_scoring(change: Callable[[list[int]], object]) -> Seed:

@@ -250,10 +250,12 @@ OF_TRAINING: Mapping[str, Fault] = {
     "F63": Fault(
         name="answers stand at other rows than their own",
         seeds={
-            "one row too late": in_evaluate(moved_answers(1), "X820"),
-            "one row too early": in_evaluate(moved_answers(-1), "X820"),
+            "one row too late": moved_answers(lambda rows: [-1, *sorted(rows)[:-1]]),
+            "one row too early": moved_answers(lambda rows: [*sorted(rows)[1:], 0]),
+            "from the last to the first": moved_answers(lambda rows: sorted(rows)[::-1]),
+            "in the order of their lengths": moved_answers(lambda rows: rows),
         },
-        missed="where no answer is sure; answers in another order altogether; of kinds of task without labels",
+        missed="where no answer is sure; of kinds of task without labels",
     ),
     "F60": Fault(
         name="rows that judge were learned from",

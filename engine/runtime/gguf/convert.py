@@ -7,6 +7,7 @@ Same input, same tools: same bytes.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -230,7 +231,8 @@ def _another_type(reader: Any, quantization: str) -> str:
     if _count(wider) > WIDER * _count(fitting):
         return f"{_count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
     layers = [one for one in fitting if one.name.startswith("blk.")]
-    family = quantization[:2]
+    # Of the older types most tensors have the very name; K-quants and the IQ types are mixes.
+    family = "IQ" if quantization.startswith("IQ") else re.sub(r"_K_.*", "_K", quantization)
     named = [one for one in layers if one.tensor_type.name.startswith(family)]
     if _count(named) < NAMED * _count(layers):
         found = Counter(one.tensor_type.name for one in layers).most_common(1)[0][0]

@@ -82,13 +82,6 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
-@torch.inference_mode()
-def plain_nats(loaded: LoadedModel, prompt: str, answer: str) -> float:
-    """Return minus the log-probability of an answer behind a prompt."""
-    row, tokens = loaded.chat.token_ids(prompt), loaded.chat.token_ids(answer)
-    return -_plain_score(loaded, row, tokens)
-
-
 def _plain_score(loaded: LoadedModel, row: Sequence[int], tokens: Sequence[int]) -> float:
     first = len(row) - 1
     places = range(first, first + len(tokens))

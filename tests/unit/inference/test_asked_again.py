@@ -13,21 +13,21 @@ def rows(*answers: tuple[str | None, float]) -> list[Prediction]:
     ]
 
 
-def test_the_surest_between_others_is_taken() -> None:
+def test_the_surest_between_others_are_taken() -> None:
     found = rows(("a", 0.9), ("b", 0.85), ("a", 0.95), ("b", 0.99), ("b", 0.9))
 
-    assert between_others(found) == 2
+    assert between_others(found) == [2, 1]
 
 
 def test_none_is_where_none_is_sure() -> None:
-    assert between_others(rows(("a", 0.9), ("b", 0.6), ("a", 0.9))) == 0
+    assert between_others(rows(("a", 0.9), ("b", 0.6), ("a", 0.9))) == []
 
 
 def test_none_is_where_no_answer_differs_from_both() -> None:
-    assert between_others(rows(("a", 0.9), ("a", 0.9), ("b", 0.9), ("b", 0.9))) == 0
-    assert between_others(rows(("a", 0.9), ("b", 0.9))) == 0
-    assert between_others([]) == 0
+    assert between_others(rows(("a", 0.9), ("a", 0.9), ("b", 0.9), ("b", 0.9))) == []
+    assert between_others(rows(("a", 0.9), ("b", 0.9))) == []
+    assert between_others([]) == []
 
 
 def test_nor_beside_a_row_without_an_answer() -> None:
-    assert between_others(rows((None, 0.0), ("b", 0.9), ("a", 0.9))) == 0
+    assert between_others(rows((None, 0.0), ("b", 0.9), ("a", 0.9))) == []

@@ -12,7 +12,7 @@ from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from support.faults_of_machines import change_file, number
 from support.pico import pico_gguf
 
-Q4_0, Q8_0 = 2, 7
+Q4_0, Q4_1, Q8_0 = 2, 3, 7
 """The numbers of the types in `general.file_type`."""
 
 
@@ -42,6 +42,12 @@ def test_a_file_that_says_to_be_of_another_type_is_refused(four_bits: Path, tmp_
 
 def test_so_are_fewer_bits_under_the_name_of_more(four_bits: Path, tmp_path: Path) -> None:
     found = refused(four_bits, tmp_path / "m.gguf", of=Q8_0, asked="Q8_0")
+
+    assert "most tensors of its layers are Q4_0" in found
+
+
+def test_so_is_a_type_of_the_same_number_of_bits(four_bits: Path, tmp_path: Path) -> None:
+    found = refused(four_bits, tmp_path / "m.gguf", of=Q4_1, asked="Q4_1")
 
     assert "most tensors of its layers are Q4_0" in found
 

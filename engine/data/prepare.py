@@ -21,7 +21,7 @@ from engine.data.reading.row import Row
 from engine.data.row_index import Assignment, Pool
 from engine.data.similarity.overlap import check_leakage, shared_texts, with_left
 from engine.data.spill import Spill
-from engine.data.splitting.classes import check_split_classes
+from engine.data.splitting.classes import check_left_to_train, check_split_classes
 from engine.data.splitting.recorded import (
     JUDGING,
     held_by,
@@ -146,6 +146,7 @@ def _prepared(work: Preparation, rows: Iterable[Row]) -> Prepared:
     seed = work.splits.seed
     # Before anything is counted: it leaves out rows of a source of little weight.
     repeats = weigh(pool, division, work.data.sources, seed=seed, findings=findings)
+    check_left_to_train(work, division)
     outcome = Outcome(
         work=work,
         collected=collected,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from engine.data.checks.all_rows import count_labels
 from engine.data.preparation import Preparation
 from engine.data.reading.row import several
-from engine.data.row_index import Pool
+from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.groups import split_problem
 from engine.data.splitting.splits import ORDER, Division
 from engine.errors import Problem
@@ -58,6 +59,32 @@ def class_problems(
             message += f"; it has {several(total[label], 'row')} in all"
             hint = _small_class_hint(-(-least * sum(total.values()) // rows[name]), splits)
             yield split_problem(TOO_SMALL, message, name, hint)
+
+
+def check_left_to_train(work: Preparation, division: Division) -> None:
+    """Refuse training rows of which the checks have left none, or one class only."""
+    pool, findings = work.pool, work.findings
+    if not work.splits.train or findings.problems:
+        return
+    left = division.rows(pool, "train")
+    classes = [label for label, count in count_labels(pool, left).items() if count]
+    if len(left) and (len(work.task.labels) < 2 or len(classes) > 1):
+        return
+    checks = Counter(
+        check for place, check in division.dropped.values() if place is Assignment.TRAIN
+    )
+    taken = ", ".join(f"{count:,} by {check}" for check, count in checks.most_common())
+    message = f"of {several(len(left) + checks.total(), 'training row')} "
+    message += f"{len(left):,} {'is' if len(left) == 1 else 'are'} left"
+    message += f", with no other label than `{classes[0]}`" if classes else ""
+    message += f" (left out: {taken})" if taken else ""
+    hint = "use training rows of every label"
+    if checks:
+        check = checks.most_common(1)[0][0]
+        hint = (
+            f"`recipe data` shows the rows; other rows are needed, or `data.checks.{check}: warn`"
+        )
+    findings.refuse("D435", message, "splits.train", hint)
 
 
 def _small_class_hint(needed: int, splits: Splits) -> str:

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.data import prepare
 from engine.data.examples.example import Example, content_id, normalised
+from engine.data.preparation import Preparation
 from engine.data.prepare import Prepared, split_digest
 from engine.data.reading.row import Row
+from engine.data.similarity.overlap import check_leakage, shared_texts
+from engine.data.splitting.splits import Division
 from engine.errors import DataError
 from engine.recipe.model import Bin, LabelSpec, Sample
 from support.prepared import WORDS, Pair, all_of, codes, find_leaks, pairs, rows, run, sentence
@@ -143,6 +147,36 @@ def test_near_copies_of_the_holdout_are_refused_dropped_or_reported() -> None:
     assert list(find_leaks(list(dropped.holdout), [*dropped.train, *dropped.validation])) == []
     kept = run(leaky, sizes=fractions, leakage="warn").holdout
     assert list(dropped.holdout) == list(kept)
+
+
+@pytest.mark.parametrize(
+    ("left", "message"),
+    [
+        ((), "of 60 training rows 0 are left (left out: 60 by leakage)"),
+        (("good",), "of 60 training rows 30 are left, with no other label than `good`"),
+    ],
+)
+def test_checks_that_leave_too_little_to_train_on_are_refused(
+    left: Sequence[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave_out(work: Preparation, division: Division, _: object) -> Any:
+        rows = [
+            row
+            for row in division.rows(work.pool, "train")
+            if work.pool.strata[work.pool.stratum[row]][0] not in left
+        ]
+        division.leave_out(rows, "leakage")
+        return check_leakage(work, division, shared_texts(work))
+
+    monkeypatch.setattr(prepare, "check_leakage", leave_out)
+
+    with pytest.raises(DataError) as caught:
+        run(pairs(100), leakage="drop")
+
+    (problem,) = caught.value.problems
+    assert problem.code == "D435"
+    assert message in problem.message
+    assert "data.checks.leakage: warn" in (problem.hint or "")
 
 
 def test_everything_is_reported_at_once() -> None:

@@ -7,9 +7,11 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from engine.store import Store
 from engine.store.store import sha256_of
 from support.runs import forget, is_whole, manifests, report, run_folders
 
@@ -122,7 +124,24 @@ def _exported(root: Path) -> dict[str, str]:
 
 def _digests(root: Path) -> dict[tuple[str, str], str]:
     return {
-        (manifest["key"], entry["name"]): entry["sha256"]
+        (manifest["key"], entry["name"]): _digest(root, manifest["key"], entry)
         for manifest in manifests(root)
         for entry in manifest["files"]
     }
+
+
+def _digest(root: Path, key: str, entry: Mapping[str, Any]) -> str:
+    """Return the digest of a file; of JSON without what was measured, which is equal in two runs by chance."""
+    if not entry["name"].endswith(".json"):
+        return str(entry["sha256"])
+    path = Store(root).folder(key) / "files" / entry["name"]
+    held = _without_seconds(json.loads(path.read_text(encoding="utf-8")))
+    return sha256(json.dumps(held).encode()).hexdigest()
+
+
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_seconds(one) for key, one in value.items() if not key.endswith("seconds")
+        }
+    return [_without_seconds(one) for one in value] if isinstance(value, list) else value

@@ -7,7 +7,6 @@ Same input, same tools: same bytes.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -30,8 +29,10 @@ SUPER_BLOCK, BLOCK = 256, 32
 HEADROOM = 1.1
 WIDER = 0.05
 """Share of weights that fit the type asked for, and may stand in 16 or 32 bits: routers and the like."""
-NAMED = 0.2
-"""Share of those of the layers that must be of its family: the widest mix of llama.cpp has half."""
+PURE = ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0")
+"""Types of whole files; the others are mixes, in which tensors that fit the blocks may all be of other types."""
+NAMED = 0.5
+"""Share of the layers' weights that must be of such a type: with an importance matrix some get more bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,7 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
         rows = len(tensor.shape) > 1 and kind != "F32"
         # GGUF names the length of a row first.
         fallbacks += rows and block > 1 and int(tensor.shape[0]) % block != 0
-    if other := _another_type(reader, quantization):
+    if other := another_type(reader, quantization):
         raise StageError.one(
             "X819",
             f"`{path.name}` is not the {quantization} that was asked for: {other}",
@@ -215,7 +216,7 @@ def read_facts(path: Path, quantization: str) -> GgufFacts:
     )
 
 
-def _another_type(reader: Any, quantization: str) -> str:
+def another_type(reader: Any, quantization: str) -> str:
     """Return in which way a file is not of a type; tensors whose rows do not fit its blocks may be of any."""
     from gguf import LlamaFileType
 
@@ -231,10 +232,8 @@ def _another_type(reader: Any, quantization: str) -> str:
     if _count(wider) > WIDER * _count(fitting):
         return f"{_count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
     layers = [one for one in fitting if one.name.startswith("blk.")]
-    # Of the older types most tensors have the very name; K-quants and the IQ types are mixes.
-    family = "IQ" if quantization.startswith("IQ") else re.sub(r"_K_.*", "_K", quantization)
-    named = [one for one in layers if one.tensor_type.name.startswith(family)]
-    if _count(named) < NAMED * _count(layers):
+    named = [one for one in layers if one.tensor_type.name == quantization]
+    if quantization in PURE and _count(named) < NAMED * _count(layers):
         found = Counter(one.tensor_type.name for one in layers).most_common(1)[0][0]
         return f"most tensors of its layers are {found}"
     return ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
+from engine.runtime.gguf.convert import another_type, find_tools, read_facts, write_gguf
 from support.faults_of_machines import change_file, number
 from support.pico import pico_gguf
 
@@ -70,3 +71,22 @@ def test_so_do_the_mixes_of_llama_cpp(pico_folder: Path, tmp_path: Path, kind: s
     write_gguf(pico_folder, file, kind, threads=1, tools=find_tools(), sixteen=sixteen)
 
     assert read_facts(file, kind).tensors > 0
+
+
+def test_nor_is_a_mix_whose_only_tensors_that_fit_are_of_another_type() -> None:
+    """As a model's of 576 numbers, 1,536 in between: Q3_K_L stores what leads back in Q5_K."""
+    shapes = {
+        "blk.0.attn_q.weight": (576, 576, "IQ4_NL"),
+        "blk.0.ffn_down.weight": (1536, 576, "Q5_K"),
+    }
+    tensors = [
+        SimpleNamespace(
+            name=name,
+            shape=(row, rows),
+            n_elements=row * rows,
+            tensor_type=SimpleNamespace(name=kind),
+        )
+        for name, (row, rows, kind) in shapes.items()
+    ]
+
+    assert another_type(SimpleNamespace(fields={}, tensors=tensors), "Q3_K_L") == ""

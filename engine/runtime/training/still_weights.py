@@ -12,7 +12,7 @@ pair multiplies is 0 until then, so that the first gets no gradient."""
 SAMPLED: Final = 64
 """Numbers of each tensor that are looked at, about."""
 FEWEST: Final = 4
-"""Of them that must have a gradient."""
+"""Of them that must have a gradient by which Adam takes a whole step."""
 LEAST: Final = 1e-5
 """Of a weight, below which a step may be lost in 32 bits."""
 
@@ -31,7 +31,8 @@ class StillWeights:
             if weight.grad is None or weight.dtype != torch.float32:
                 continue
             values, gradients = _some(weight.detach()), _some(weight.grad)
-            moving = (gradients != 0) & (values.abs() * LEAST < rate)
+            # Adam divides what is smaller by its epsilon, not by itself: biases of keys get rounding alone.
+            moving = (gradients.abs() > args.adam_epsilon) & (values.abs() * LEAST < rate)
             self._before[name] = (values.clone(), moving)
 
     def after(self, model: torch.nn.Module) -> dict[str, Any] | None:

@@ -9,7 +9,9 @@ import torch
 
 from engine.runtime.training.still_weights import StillWeights
 
-RISING = SimpleNamespace(learning_rate=1e-3, get_warmup_steps=lambda steps: steps // 10)
+RISING = SimpleNamespace(
+    learning_rate=1e-3, adam_epsilon=1e-8, get_warmup_steps=lambda steps: steps // 10
+)
 
 
 def model() -> Any:
@@ -23,7 +25,7 @@ def looked_at(of: Any, held: list[Any], *, gradient: float = 1.0, rate: float = 
     for weight in of.parameters():
         weight.grad = torch.full_like(weight, gradient)
     look.before(of, RISING, 100)
-    torch.optim.AdamW(held, lr=rate).step()
+    torch.optim.AdamW(held, lr=rate, weight_decay=0.0).step()
     return look.after(of)
 
 
@@ -49,6 +51,12 @@ def test_where_no_gradient_flows_nothing_has_to_move() -> None:
     found = model()
 
     assert looked_at(found, [found[0].weight], gradient=0.0)["count"] == 0
+
+
+def test_gradients_of_rounding_alone_move_nothing() -> None:
+    found = model()
+
+    assert looked_at(found, [*found.parameters()], gradient=1e-14)["count"] == 0
 
 
 def test_weights_in_which_a_step_is_lost_do_not_count() -> None:

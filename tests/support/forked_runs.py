@@ -85,7 +85,11 @@ class Forked:
     def kill(self) -> None:
         """SIGKILL for its whole process group."""
         if self.status is None:
-            os.killpg(self.number, signal.SIGKILL)
+            try:
+                os.killpg(self.number, signal.SIGKILL)
+            # It has not come to its own group yet, and has started nothing.
+            except ProcessLookupError:
+                os.kill(self.number, signal.SIGKILL)
             self.ends_within(MOST_SECONDS)
 
 

@@ -20,7 +20,9 @@ from engine.store.runs import BEGUN, RECORD, UNFINISHED
 from engine.store.store import SCRATCH, Store
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
-_LOG: Final = re.compile(r"[a-z]+-\d{4}-\d{2}-\d{2}-\d{6}-\d+(-[0-9a-f]{8})?\.log")
+_LOG: Final = re.compile(
+    r"[a-z]+-(\d{4}-\d{2}-\d{2}-\d{6}-)?\d+(-[0-9a-f]{8})?\.(log|events\.jsonl)"
+)
 
 
 def remove_leftovers(store: Store) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from engine.files import leases
 from engine.files.writing import open_new, remove
 
 NAME: Final = "events.jsonl"
@@ -48,6 +49,11 @@ class EventStream:
         self._stream: BinaryIO | None = None
         try:
             self._stream = open_new(file, below=below)
+            # Until the first event stands in it, another run takes one that nobody holds for left over.
+            if not leases.hold(self._stream.fileno()):
+                self._stream.close()
+                self._stream = open_new(file, below=below)
+                leases.hold(self._stream.fileno())
         except OSError:
             self.is_whole = False
 

@@ -9,6 +9,7 @@ import pytest
 from engine.store import Store, make_key
 from engine.store.leftovers import remove_leftovers
 from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
+from engine.tracking.stream import EventStream
 
 
 def finished(runs: Runs, outcome: str, key: str) -> Path:
@@ -90,8 +91,11 @@ def test_what_killed_runs_left_in_a_store_is_removed_and_what_others_build_stays
     checkpoints = store.scratch(building.digest)
     logs = tmp_path / "logs"
     logs.mkdir()
-    for name in ("run-2026-01-01-000000-1.log", "run-2026-01-01-000000-2.log", "mine.log"):
+    events = "run-2026-01-01-000000-{}-0123abcd.events.jsonl"
+    empty = ("run-2026-01-01-000000-1.log", "data-7.log", events.format(1))
+    for name in (*empty, "run-2026-01-01-000000-2.log", "mine.log"):
         (logs / name).touch()
+    live = EventStream(logs / events.format(2), below=tmp_path)
     (logs / "run-2026-01-01-000000-2.log").write_text("a word", encoding="utf-8")
 
     with store.lock(building.digest):
@@ -101,6 +105,8 @@ def test_what_killed_runs_left_in_a_store_is_removed_and_what_others_build_stays
     assert list((tmp_path / "scratch").iterdir()) == [checkpoints]
     assert sorted(path.name for path in logs.iterdir()) == [
         "mine.log",
+        events.format(2),
         "run-2026-01-01-000000-2.log",
     ]
+    live.close()
     assert store.get(done.digest) is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.files.reading import open_regular, read_json
-from engine.files.writing import write_text
+from engine.files.writing import is_half, write_text
 
 FILE: Final = "digests.json"
 SCHEMA: Final = "digests.v1"
@@ -20,7 +20,8 @@ def write_digests(folder: Path, *, place: Path | None = None) -> None:
     files = {
         path.relative_to(folder).as_posix(): sha256_of(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path != target
+        # A half that a kill has left goes when the file is written.
+        if path.is_file() and path != target and not is_half(path, target)
     }
     content = json.dumps({"schema": SCHEMA, "files": files}, indent=1)
     write_text(target, content + "\n", durable=True)

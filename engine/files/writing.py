@@ -277,6 +277,12 @@ def _new_part(path: Path, handle: int | None, mode: int | None) -> Iterator[tupl
             return
 
 
+def is_half(found: Path, path: Path) -> bool:
+    """Tell whether a file is what a kill may leave of one that was being written."""
+    name = rf"\.{re.escape(path.name[:100])}\.[0-9a-f]{{{2 * _RANDOM}}}\.part"
+    return found.parent == path.parent and re.fullmatch(name, found.name) is not None
+
+
 def _remove_if_there(partial: Path, handle: int | None) -> None:
     with contextlib.suppress(OSError):
         os.unlink(_named(partial, handle), dir_fd=handle)
@@ -285,11 +291,10 @@ def _remove_if_there(partial: Path, handle: int | None) -> None:
 def _remove_parts(path: Path, handle: int | None) -> None:
     if handle is None:
         return
-    name = re.compile(rf"\.{re.escape(path.name[:100])}\.[0-9a-f]{{{2 * _RANDOM}}}\.part")
     with os.scandir(handle) as entries:
         beside = [entry.name for entry in entries]
     for found in beside:
-        if name.fullmatch(found):
+        if is_half(path.with_name(found), path):
             with leases.abandoned(found, within=handle) as is_abandoned:
                 if is_abandoned:
                     _remove_if_there(path.with_name(found), handle)

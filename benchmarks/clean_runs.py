@@ -13,26 +13,22 @@ did not end with 0. Warnings are counted by code.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import random
 import re
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from survival import in_memory, tools
+from survival import prepared, tools
 
 from support import forked_runs
 from support.clean_models import MODELS, make_clean_model
-from support.module_server import CONVERTER, script_of
 from support.project import Outcome, Project, rows, write_project
-from support.shared import open_shared_folder
 
 FOLDER_ONLY: Final = ("gemma2", "phi3")
 """The converter reads these with SentencePiece's own file, which the tiny tokenizer does not have."""
@@ -117,16 +113,6 @@ def codes_in(log: str) -> set[str]:
     return set(SHOWN.findall(log))
 
 
-@contextlib.contextmanager
-def places() -> Iterator[Path]:
-    """Yield a folder for cases, with all that runs need."""
-    open_shared_folder()
-    script_of(CONVERTER)
-    forked_runs.prepare()
-    with tempfile.TemporaryDirectory(prefix="clean-", dir=in_memory()) as folder:
-        yield Path(folder)
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Run the cases."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -135,7 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args(words)
     shown, refused, began = Counter[str](), 0, time.monotonic()
-    with places() as work:
+    with prepared("clean-") as work:
         for number in range(options.first, options.first + options.runs):
             case = case_of(number, options.seed)
             folder = work / "case"

@@ -33,7 +33,7 @@ from ways_recipes import FEWER, MODELS, TEACHER  # noqa: E402 - the same
 from ways_table import last_run, stages_of  # noqa: E402 - the same
 
 from engine import load_report  # noqa: E402 - the same
-from engine.evidence import Report  # noqa: E402 - the same
+from engine.evidence import Metric, Report  # noqa: E402 - the same
 from engine.files.digests import sha256_of  # noqa: E402 - the same
 from engine.inference.general_text import PRODUCT  # noqa: E402 - the same
 from engine.metrics.paired import paired_difference  # noqa: E402 - the same
@@ -268,19 +268,14 @@ def replay(bench: Bench) -> Iterator[str]:
             },
         )
         text = found.forgetting.text if found.forgetting else None
-        rise = "not measured"
-        if text is not None and text.rise.value is not None and text.rise.interval is not None:
-            inside = text.rise.interval
-            rise = f"{text.rise.value:+.4f} ({inside.low:+.4f} to {inside.high:+.4f}) of {text.documents} documents"
+        rise = f"{_signed(text.rise)} of {text.documents} documents" if text else "not measured"
         yield f"{name}: {_value(found, 'bits_per_byte')} bits a byte; {_training(found)}; {found.outcome}"
         yield f"  rise on general text: {rise}"
         yield from _checks(found)
     judging = Judging.of(load_recipe(bench.folder / "plain.yaml")[0])
     plain, replayed = (_general_text(bench, name) for name in ("plain", "replayed"))
     apart = paired_difference("bits_per_byte", replayed, plain, judging).metric
-    if apart.value is not None and apart.interval is not None:
-        inside = apart.interval
-        yield f"replayed less plain, by document: {apart.value:+.4f} ({inside.low:+.4f} to {inside.high:+.4f})"
+    yield f"replayed less plain, by document: {_signed(apart)}"
 
 
 def _general_text(bench: Bench, name: str) -> list[Prediction]:
@@ -389,6 +384,12 @@ def _value(report: Report, metric: str) -> str:
     if found.value is None or found.interval is None:
         return "no number"
     return f"{found.value:.4f} ({found.interval.low:.4f} to {found.interval.high:.4f})"
+
+
+def _signed(found: Metric) -> str:
+    if found.value is None or found.interval is None:
+        return "no number"
+    return f"{found.value:+.4f} ({found.interval.low:+.4f} to {found.interval.high:+.4f})"
 
 
 def _training(report: Report) -> str:

@@ -119,14 +119,21 @@ def opened() -> Iterator[Bench]:
     if _OPENED:
         yield _OPENED[0]
         return
+    with prepared("survival-") as folder:
+        _OPENED.append(_made(folder))
+        yield _OPENED[0]
+        _OPENED.clear()
+
+
+@contextlib.contextmanager
+def prepared(prefix: str) -> Iterator[Path]:
+    """Make all that forked runs need, and yield a folder for them."""
     open_shared_folder()
     # Before what runs leave is adopted: this process outlives them.
     script_of(CONVERTER)
     forked_runs.prepare()
-    with tempfile.TemporaryDirectory(prefix="survival-", dir=in_memory()) as folder:
-        _OPENED.append(_made(Path(folder)))
-        yield _OPENED[0]
-        _OPENED.clear()
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=_in_memory()) as folder:
+        yield Path(folder)
 
 
 def _made(work: Path) -> Bench:
@@ -149,7 +156,7 @@ def _measured(folder: Path, state: str, count: Path) -> Length:
     return Length(seconds=seconds, writes=writes)
 
 
-def in_memory() -> str | None:
+def _in_memory() -> str | None:
     """Return a folder in memory, where there is one."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - random names below it
 

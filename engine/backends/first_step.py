@@ -52,25 +52,31 @@ def _base_loss(event: Event) -> None:
 
 def _first_rows(event: Event) -> None:
     """B425 when the passes of the trainer give rows other probabilities than the model does by itself."""
-    difference = float(event["difference"])
-    if not difference <= event["allowed"]:
-        raise StageError.one(
-            "B425",
-            f"rows of the first batch have other probabilities in training than by themselves: they lie"
-            f" {difference:.2g} apart, {event['allowed']:g} is rounding",
-            path="method",
-            hint=AGAIN,
-        )
+    _refuse_apart(
+        event,
+        "B425",
+        "rows of the first batch have other probabilities in training than by themselves",
+    )
 
 
 def _padded_row(event: Event) -> None:
     """B456 when a validation row that is padded in its batch has another probability than by itself."""
+    _refuse_apart(
+        event,
+        "B456",
+        "a validation row that is padded in its batch has another probability than by itself",
+        ", so the validation loss chooses wrongly",
+    )
+
+
+def _refuse_apart(event: Event, code: str, what: str, so: str = "") -> None:
+    """Refuse probabilities that lie further apart than rounding puts them."""
     difference = float(event["difference"])
+    # Written this way round, so that NaN is refused too.
     if not difference <= event["allowed"]:
         raise StageError.one(
-            "B456",
-            f"a validation row that is padded in its batch has another probability than by itself: they lie"
-            f" {difference:.2g} apart, {event['allowed']:g} is rounding, so the validation loss chooses wrongly",
+            code,
+            f"{what}: they lie {difference:.2g} apart, {event['allowed']:g} is rounding{so}",
             path="method",
             hint=AGAIN,
         )
@@ -93,10 +99,9 @@ def _still(event: Event) -> None:
     count, of = event["count"], event["of"]
     # Where none gets any, training changes nothing, and B416 says that with what is known by then.
     if 0 < count < of:
-        more = f" and {count - 1} more" if count > 1 else ""
         raise StageError.one(
             "B426",
-            f"no gradient reaches `{event['names'][0]}`{more} of {of} trained parts: what is asked for there"
+            f"no gradient reaches {_some_of(event)} of {of} trained parts: what is asked for there"
             " would not be learned",
             path="method.target_modules",
             hint="leave these modules out, or take a base model that uses them",
@@ -105,15 +110,20 @@ def _still(event: Event) -> None:
 
 def _moved(event: Event) -> None:
     """B457 when a trained part with a gradient stands still in a step."""
-    if count := event["count"]:
-        more = f" and {count - 1} more" if count > 1 else ""
+    if event["count"]:
         raise StageError.one(
             "B457",
-            f"`{event['names'][0]}`{more} of {event['of']} trained tensors get gradients and stand still in the third"
+            f"{_some_of(event)} of {event['of']} trained tensors get gradients and stand still in the third"
             " step: the optimizer holds other weights, or a rate of nothing for these",
             path="method",
             hint=AGAIN,
         )
+
+
+def _some_of(event: Event) -> str:
+    """Name the first of the tensors, and say how many more there are."""
+    more = event["count"] - 1
+    return f"`{event['names'][0]}`" + (f" and {more} more" if more else "")
 
 
 def _optimizer(event: Event) -> None:

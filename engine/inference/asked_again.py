@@ -34,10 +34,13 @@ def refuse_moved_answers(
     """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
     from engine.runtime.scoring.label_scoring import lead_alone  # brings torch
 
-    for at in between_others(written):
-        model, own = loaded(), rows[at]
-        (prompt,) = predict.prompts_of(model, asked, [own])
-        answers = dict(zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True))
+    places = between_others(written)
+    if not places:
+        return
+    model = loaded()
+    answers = dict(zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True))
+    prompts = predict.prompts_of(model, asked, [rows[at] for at in places])
+    for at, prompt in zip(places, prompts, strict=True):
         label, share = str(written[at].label), min(written[at].probability or 0.0, KNOWN)
         least = math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
         for other in {str(written[place].label) for place in (at - 1, at + 1)}:

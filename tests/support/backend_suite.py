@@ -20,6 +20,7 @@ from engine.errors import RecipeError, StageError
 from engine.files.digests import write_digests
 from engine.process import interrupts
 from engine.runtime.training.checks import adapter_norm
+from support.damages import zero_the_middle
 from support.launches import CPU, RecordedProgress, make_launch, make_recipe
 
 SETTING = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
@@ -243,7 +244,7 @@ class TrainSuite:
         launch, whole = finished
         again = _copied(launch, tmp_path)
         damaged = again.folder / "output" / f"checkpoint-{whole.steps}" / name
-        _zero_the_middle(damaged)
+        zero_the_middle(damaged)
 
         resumed = load_backend(self.name).train(again)
 
@@ -380,13 +381,6 @@ def _copied(launch: Launch, folder: Path) -> Launch:
 
 def _weights(trained: Trained) -> bytes:
     return (trained.folder / "adapter_model.safetensors").read_bytes()
-
-
-def _zero_the_middle(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    third = len(content) // 3
-    content[third : 2 * third] = bytes(third)
-    path.write_bytes(content)
 
 
 def _poison(weights: Path) -> None:

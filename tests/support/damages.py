@@ -35,6 +35,14 @@ def _write(path: Path, content: bytes) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def zero_the_middle(path: Path) -> None:
+    """Put zeros over the middle third of a file."""
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : 2 * third] = bytes(third)
+    path.write_bytes(content)
+
+
 def truncated(folder: Path, draw: random.Random) -> None:
     path = _one(folder, draw)
     content = path.read_bytes()

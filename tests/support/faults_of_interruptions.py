@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.artifacts.stage import StageContext
 from engine.files.digests import FILE as DIGESTS
+from support.damages import zero_the_middle
 from support.project import Project
 from support.seeded_faults import TRAINING, Fault, Patch, Prepare, Seed, both, cut
 
@@ -96,10 +97,7 @@ def zeros(name: str) -> Callable[[Path], None]:
     """Put zeros over the middle third of a file."""
 
     def change(checkpoint: Path) -> None:
-        content = bytearray((checkpoint / name).read_bytes())
-        third = len(content) // 3
-        content[third : 2 * third] = bytes(third)
-        (checkpoint / name).write_bytes(content)
+        zero_the_middle(checkpoint / name)
 
     return change
 

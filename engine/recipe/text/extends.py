@@ -21,7 +21,7 @@ from typing import Any, Final
 from engine.errors import Problem, RecipeError
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.nearest import nearest
+from engine.recipe.text.nearest import did_you_mean, nearest
 from engine.recipe.text.paths import absolute, names_in
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
@@ -84,7 +84,7 @@ def _nearby(child: SourceText, named: str) -> str | None:
     folder = absolute(named, child.path.parent).parent
     names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
     near = nearest(posixpath.basename(named), names)
-    return f"did you mean `{posixpath.join(posixpath.dirname(named), near)}`?" if near else None
+    return did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
 
 
 def _extends_further(child: SourceText, parent: SourceText) -> Problem:

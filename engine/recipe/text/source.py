@@ -22,6 +22,7 @@ from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
+from engine.recipe.text.nearest import did_you_mean
 from engine.recipe.text.paths import is_text, names_in
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
@@ -273,7 +274,7 @@ def _nearby(path: Path) -> str | None:
     from difflib import get_close_matches  # only on this path
 
     near = get_close_matches(path.name, found, n=1)
-    return f"did you mean `{path.parent / near[0]}`?" if near else None
+    return did_you_mean(str(path.parent / near[0])) if near else None
 
 
 def split_lines(text: str) -> tuple[str, ...]:

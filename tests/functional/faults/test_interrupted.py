@@ -10,6 +10,7 @@ import pytest
 
 from engine.artifacts.stage import StageContext
 from engine.stages import load_stage
+from support.faults_of_interruptions import Impatient
 from support.project import Project
 from support.runs import PLAIN, forget, is_whole, left_behind, only, report, statuses
 
@@ -50,20 +51,6 @@ def test_ctrl_c_in_a_stage_keeps_what_was_finished(
 
     assert finished.run("run", "recipe.yaml").code == 0
     assert statuses(root) == only(stage)
-
-
-class Impatient:
-    """Progress that presses Ctrl-C."""
-
-    def __init__(self, after: int) -> None:
-        self._after = after
-
-    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
-        if done >= self._after:
-            signal.raise_signal(signal.SIGINT)
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
 
 
 def test_ctrl_c_while_training_keeps_the_checkpoints(

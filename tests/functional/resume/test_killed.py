@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.store import Store
+from support.damages import zero_the_middle
 from support.project import Project
 from support.runs import (
     PLAIN,
@@ -74,10 +75,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_training_ends_with_the_same_weigh
     forget(root, "train")
     assert kill("train", after=13) == -signal.SIGKILL
     *_, last = sorted((root / "scratch").glob("*/output/checkpoint-*"), key=_step)
-    content = bytearray((last / name).read_bytes())
-    third = len(content) // 3
-    content[third : 2 * third] = bytes(third)
-    (last / name).write_bytes(content)
+    zero_the_middle(last / name)
 
     after = finished.run("run", "recipe.yaml")
 

@@ -23,6 +23,7 @@ from engine.backends.trainer_state import (
 from engine.errors import StageError
 from engine.files.digests import FILE, write_digests
 from engine.recipe.model import EarlyStopping, Method
+from support.damages import zero_the_middle
 from support.launches import METHOD
 
 
@@ -64,13 +65,6 @@ def _checkpoint(
 
 def _judged(output: Path, method: Method = METHOD, *, steps: int, best: bool = False) -> Ending:
     return judge_ending(output, method, steps=steps, best=best, steps_per_epoch=3)
-
-
-def _zero_the_middle(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    third = len(content) // 3
-    content[third : 2 * third] = bytes(third)
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +133,7 @@ def test_other_bytes_of_the_right_size_are_noticed(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("name", ONE_PROCESS)
 def test_an_archive_that_was_saved_damaged_is_noticed(tmp_path: Path, name: str) -> None:
     folder = _checkpoint(tmp_path, 3, {3: 1.0})
-    _zero_the_middle(folder / name)
+    zero_the_middle(folder / name)
     write_digests(folder)
 
     assert not is_complete(folder)
@@ -196,7 +190,7 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_not_gone_on_from(tmp_path: Pa
     _checkpoint(tmp_path, 3, {3: 0.9})
     best = _checkpoint(tmp_path, 6, {3: 0.9, 6: 0.5})
     _checkpoint(tmp_path, 9, {3: 0.9, 6: 0.5, 9: 0.8})
-    _zero_the_middle(best / "adapter_model.safetensors")
+    zero_the_middle(best / "adapter_model.safetensors")
 
     moved = set_damaged_aside(tmp_path, best=True)
 
@@ -207,7 +201,7 @@ def test_a_checkpoint_whose_best_one_is_damaged_is_not_gone_on_from(tmp_path: Pa
 def test_where_the_last_one_is_kept_an_earlier_damaged_one_does_not_matter(tmp_path: Path) -> None:
     best = _checkpoint(tmp_path, 3, {3: 0.1})
     _checkpoint(tmp_path, 6, {3: 0.1, 6: 0.5})
-    _zero_the_middle(best / "adapter_model.safetensors")
+    zero_the_middle(best / "adapter_model.safetensors")
 
     set_damaged_aside(tmp_path)
 

@@ -158,7 +158,7 @@ class Runner:
             problem.write_text(errors, encoding="utf-8")
             return ""
         problem.unlink(missing_ok=True)
-        _keep(run, job.report_folder(name))
+        keep(run, job.report_folder(name))
         return outcome_of(job.report_folder(name))
 
 
@@ -180,7 +180,7 @@ def run_recipe(command: Command, recipe: Path, store: Path, *more: str) -> tuple
     return (made.pop().parent if made else None), errors.strip() or f"exit code {code}"
 
 
-def _keep(run: Path, folder: Path) -> None:
+def keep(run: Path, folder: Path) -> None:
     """Copy what a run folder says, without its models."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -94,10 +94,11 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
     if name in ASKING and recipe.stop_if_baseline_passes:
         enough = [result.name for result in baselines(artifacts, recipe) if result.passes]
         if enough:
+            verb = "meets" if len(enough) == 1 else "meet"
             return Stop(
                 outcome="baseline_passes",
                 code=ExitCode.BASELINE_PASSES,
-                why=f"{' and '.join(enough)} already meets every threshold",
+                why=f"{' and '.join(enough)} already {verb} every threshold",
             )
     if name in ("gate", "verify"):
         return _refusal(name, verdict(artifacts, name))

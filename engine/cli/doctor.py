@@ -19,6 +19,21 @@ from engine.process.confine import available
 ENOUGH_DISK_BYTES = 5_000_000_000
 """Base model, checkpoints, merged model and GGUF of a 135 M model, with room to spare."""
 
+USED_BY = {
+    "bundle": "bundles and their signatures",
+    "mcp": "`recipe mcp`",
+    "mlflow": "tracking",
+    "notify": "notifications",
+    "onnx": "`export.formats: [onnx]`",
+    "openvino": "`export.formats: [openvino]`",
+    "serve": "`recipe serve`",
+    "store": "a shared store",
+    "tensorboard": "tracking",
+    "trackio": "tracking",
+    "wandb": "tracking",
+}
+"""Extras that a run does without unless it is asked for what they are for."""
+
 Row = tuple[str, bool, str]
 
 
@@ -36,7 +51,13 @@ def run(options: argparse.Namespace) -> int:
     fields = {"schema": "doctor.v1", "ok": not missing, "checks": checks}
     width = max(len(what) for what, _, _ in rows)
     lines = [f"{'ok' if ok else '--':<4}{what:<{width}}  {found}" for what, ok, found in rows]
-    end = f"{len(missing)} missing" if missing else "everything a run needs is there"
+    end = "everything a run needs is there"
+    if missing:
+        # the extras in one command; the rest is no matter of packages
+        extras = [what[7:-1] for what, _, _ in missing if what.startswith("extra [")]
+        end = f"{len(missing)} missing" + (
+            f": pip install 'slm-recipe[{','.join(extras)}]'" if extras else ""
+        )
     show_result(options, fields, "\n".join([*lines, "", end]))
     return ExitCode.FAILED if missing else ExitCode.ACCEPTED
 
@@ -71,7 +92,9 @@ def _extras() -> list[Row]:
         text = ", ".join(f"{name} {version}" for name, version in found.items())
         if absent:
             text = f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
-        rows.append((f"extra [{extra}]", not absent, text))
+            if use := USED_BY.get(extra):
+                text = f"not installed, {use} needs it: pip install 'slm-recipe[{extra}]'"
+        rows.append((f"extra [{extra}]", not absent or extra in USED_BY, text))
     return rows
 
 

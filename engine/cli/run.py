@@ -111,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
                     events=events,
                 ),
                 lock_options=LockOptions(frozen=options.frozen, update=options.update_lock),
-                watcher=Console(terminal, quiet=options.quiet or options.format == "json"),
+                watcher=Console(terminal, quiet=options.quiet),
             )
     show_problems([*result.warnings, *not_followed])
     if result.error is not None:

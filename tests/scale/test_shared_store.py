@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -202,10 +203,18 @@ def test_two_machines_at_once_are_both_accepted_and_a_third_trains_nothing(tmp_p
     assert [one.returncode for one in both] == [0, 0], shown
     assert third.returncode == 0, third.stderr
     assert digests(folders[0]) == digests(folders[1])
+    assert locked(folders[0]) == locked(folders[1]) == locked(folders[2])
     assert statuses(folders[2] / ".recipe") == dict.fromkeys(PLAIN, "reused")
     assert report(folders[2] / ".recipe")["holdout_use"]["looks"] >= 1
     assert digests(folders[2]).items() <= digests(folders[0]).items()
     sys.stdout.write(f"third machine: {seconds:.1f} s\n")
+
+
+def locked(folder: Path) -> dict[str, Any]:
+    """Return what the lock beside the recipe says, but for the moment at which the run ended."""
+    fields: dict[str, Any] = json.loads((folder / "recipe.lock.json").read_text(encoding="utf-8"))
+    del fields["accepted"]["finished"]
+    return fields
 
 
 def digests(folder: Path) -> dict[str, list[tuple[str, str]]]:

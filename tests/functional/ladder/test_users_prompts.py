@@ -67,6 +67,26 @@ def test_a_model_whose_template_differs_from_its_past_answers_leaves_in_every_fo
     assert (config["add_bos_token"], "chat_template" in config) == (False, False)
 
 
+@pytest.mark.parametrize("system", ["", "You sort messages."], ids=["no system", "system"])
+@pytest.mark.parametrize("name", ["gemma2", "gemma3", "llama32", "phi3", "qwen3", "smollm2"])
+def test_the_template_of_each_family_leaves_as_it_was_trained_or_nothing_is_trained(
+    project: Project, name: str, system: str
+) -> None:
+    with_base(project, lambda base: make_family(base, name))
+    project.edit(export=FORMATS, **({"task__system": system} if system else {}))
+
+    outcome = run(project)
+
+    if not trained(project):
+        assert (outcome.code, name, bool(system)) == (3, "gemma2", True), outcome.err
+        assert "system turn" in outcome.out + outcome.err
+        return
+    assert outcome.code == 0, outcome.err
+    found = checks(report(project.folder / ".recipe"), "Q8_0")
+    for place in ("", ".training", ".ollama", ".template", ".users", ".corpus"):
+        assert found[f"token_parity{place}"] == ("pass", 1.0)
+
+
 def test_a_template_that_starts_to_think_is_refused_before_training(
     project: Project, pico: Path
 ) -> None:

@@ -1,0 +1,56 @@
+"""`recipe doctor` says what a run lacks, and does not count what only some recipes ask for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.cli import doctor
+from engine.cli.main import main
+from engine.environment import EXTRAS
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, *distributions: str) -> None:
+    monkeypatch.setattr(doctor, "version_of", lambda name: None if name in distributions else "1.0")
+
+
+def test_extras_that_only_some_recipes_ask_for_are_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lacking(monkeypatch, *(EXTRAS["onnx"] + EXTRAS["wandb"]))
+
+    assert main(["doctor"]) == 0
+
+    out = capsys.readouterr().out
+    assert out.endswith("everything a run needs is there\n")
+    assert "`export.formats: [onnx]` needs it: pip install 'slm-recipe[onnx]'" in out
+
+
+def test_the_last_line_installs_all_that_a_run_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lacking(monkeypatch, "peft", "gguf", "mcp")
+
+    assert main(["doctor"]) == 3
+
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "2 missing: pip install 'slm-recipe[train,gguf]'"
+    )
+    assert main(["doctor", "--format", "json"]) == 3
+    found = json.loads(capsys.readouterr().out)
+    assert [one["what"] for one in found["checks"] if not one["ok"]] == [
+        "extra [train]",
+        "extra [gguf]",
+    ]
+
+
+def test_every_extra_is_one_of_a_run_or_says_what_it_is_for() -> None:
+    assert set(EXTRAS) - set(doctor.USED_BY) == {
+        "packages", "data", "metrics", "train", "axolotl", "gguf",
+    }  # fmt: skip
+    assert not set(doctor.USED_BY) - set(EXTRAS)

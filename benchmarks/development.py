@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import yaml  # noqa: E402 - after the path
-from results import engine_command, keep, outcome_of, prune, run_recipe  # noqa: E402 - the same
+from results import UNFINISHED, engine_command, keep, outcome_of, prune, run_recipe  # noqa: E402 - the same
 from results_cases import CASES, DATA, Case, Settings, quickstart_base, recipe_of  # noqa: E402 - the same
 from results_rows import Sources  # noqa: E402 - the same
 
@@ -75,7 +75,7 @@ def _run(case: Case, seed: int, sources: Sources, store: Path) -> str:
     source = {"path": "rows.jsonl", "sha256": sha256(text.encode()).hexdigest()}
     for way in (GATED, OPEN):
         kept = folder / way
-        if not outcome_of(kept):
+        if outcome_of(kept) in ("", *UNFINISHED):
             recipe = _recipe(case, source, seed, labels=case.labels(rows), is_open=way == OPEN)
             path = folder / f"{way}.yaml"
             path.write_text(recipe, encoding="utf-8")
@@ -120,7 +120,7 @@ def _table(work: Path) -> None:
     _say(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name in SETS:
         for folder in sorted((work / name).glob("seed-*")):
-            if outcome_of(folder / GATED):
+            if outcome_of(folder / GATED) not in ("", *UNFINISHED):
                 _say(f"| {' | '.join(_cells(name, folder))} |")
 
 

@@ -22,7 +22,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     OMP_NUM_THREADS="2",
     # As `recipe` sets it: tests share the cores with each other.
-    GOMP_SPINCOUNT="5000",
+    GOMP_SPINCOUNT="1000",
 )
 
 

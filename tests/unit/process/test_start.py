@@ -120,7 +120,7 @@ def test_search_paths_keep_their_absolute_parts_only(
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, "5000"),
+        ({}, "1000"),
         ({"GOMP_SPINCOUNT": "7"}, "7"),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
     ],

@@ -52,6 +52,7 @@ class FormResult:
     mean_shift: float | None = None
     """Mean absolute difference of the answer's log-probability to the rung before, where known."""
     largest_shift: float | None = None
+    """The largest of them, that of one row in a hundred left out."""
     verdict: Verdict | None = None
     """What this rung had to keep; None where nothing was asked of it."""
     note: str = ""

@@ -30,6 +30,13 @@ LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
 
 Measured (docs/explanation/what-may-be-lost.md): several times what sound models show, and less than damaged ones.
 """
+SPARED = 100
+"""One row in so many may move further.
+
+A model that is far too sure of itself turns rounding into whole nats where it hesitates. One that was trained on 400
+film reviews (temperature 5, run in bf16) moved by 0.006 in the mean over 1,000 rows, and by 1.0 on one of them; what
+damages more than such a row shows in the mean and in the answers.
+"""
 QUANTIZED_SHIFT: Mapping[str, float] = {
     "F16": 0.002, "BF": 0.05, "Q8": 0.2, "Q6": 0.4, "Q5": 0.8, "Q4": 1.0, "Q3": 1.5, "Q2": 3.0,
 }  # fmt: skip
@@ -112,7 +119,7 @@ def form_result(
         flips=tuple(flips(before.predictions, form.predictions)),
         ties=len(_ties(before, form, precision)) if precision else None,
         mean_shift=fmean(shifts) if shifts else None,
-        largest_shift=max(shifts, default=None),
+        largest_shift=largest(shifts) if shifts else None,
         verdict=judged,
         note=f"compared with {before.name}",
         sampled_of=form.sampled_of,
@@ -179,7 +186,15 @@ def shift_checks(form: ModelForm, before: ModelForm, *, precision: str) -> Itera
     note = f"{before.name} → {form.name}, {lossless}: nats that log-probabilities moved"
     bounds = MEAN_SHIFT[precision], LARGEST_SHIFT[precision]
     yield _shift(f"shift.{form.name}", fmean(shifts), bounds[0], shifts, f"{note}, in the mean")
-    yield _shift(f"largest_shift.{form.name}", max(shifts), bounds[1], shifts, f"{note}, at most")
+    note = f"{note}, at most" + (
+        f" in all but one row of {SPARED}" if len(shifts) >= SPARED else ""
+    )
+    yield _shift(f"largest_shift.{form.name}", largest(shifts), bounds[1], shifts, note)
+
+
+def largest(shifts: Sequence[float]) -> float:
+    """Return the largest shift, that of one row in `SPARED` left out."""
+    return sorted(shifts)[-1 - len(shifts) // SPARED]
 
 
 def quantized_shift(form: ModelForm, before: ModelForm) -> Iterator[Check]:
@@ -255,8 +270,8 @@ def _of_sample(form: ModelForm) -> str:
 
 
 def _largest(before: ModelForm, form: ModelForm) -> str:
-    largest = max(_shifts(before.predictions, form.predictions), default=None)
-    return "" if largest is None else f", log-probabilities by at most {largest:.2g}"
+    most = max(_shifts(before.predictions, form.predictions), default=None)
+    return "" if most is None else f", log-probabilities by at most {most:.2g}"
 
 
 def flips(before: Sequence[Prediction], after: Sequence[Prediction]) -> Iterator[Flip]:

@@ -62,6 +62,25 @@ def test_a_large_shift_of_one_row_is_refused() -> None:
     assert found == ["shift.merged", "largest_shift.merged"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "moved", "expected"),
+    [
+        (99, 1, ["largest_shift.merged"]),
+        (100, 1, []),
+        (1000, 10, []),
+        (1000, 11, ["largest_shift.merged"]),
+    ],
+)
+def test_one_row_in_a_hundred_may_move_further(rows: int, moved: int, expected: list[str]) -> None:
+    before, after = [0.6] * rows, [0.2] * moved + [0.6] * (rows - moved)
+
+    checks = [*shift_checks(form("merged", after), form("adapter", before), precision="bf16")]
+
+    assert [one.name for one in checks if one.status is Status.FAIL] == expected
+    found = form_result(form("merged", after), form("adapter", before), confidence=0.95, checks=())
+    assert found.largest_shift == checks[1].got
+
+
 def test_what_is_run_in_sixteen_bits_may_move_more() -> None:
     assert failed("merged", [0.89, 0.79, 0.69, 0.59], precision="bf16") == []
     assert failed("merged", [0.7, 0.9, 0.5, 0.9], precision="bf16") == ["shift.merged"]

@@ -35,7 +35,7 @@ from engine.recipe.sweeps import varied
 
 GAP: Final = 0.05
 """By which training rows surely have to be answered better before a risen validation loss counts."""
-WIDE_GAP: Final = 0.2
+WIDE_GAP: Final = 0.1
 """A gap that surely exceeds this is overfitting whatever the losses say."""
 NOISY: Final = 0.05
 """Share of rows with a doubtful label from which it is taken for a ceiling."""

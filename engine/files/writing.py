@@ -121,6 +121,16 @@ def open_new(path: Path, *, below: Path | None = None) -> BinaryIO:
         return os.fdopen(_create(path, handle, 0o666), "wb")
 
 
+def share_reading(folder: Path) -> None:
+    """Let those read the files below a folder who may read the folder: safetensors writes for the owner alone."""
+    others = stat.S_IMODE(folder.stat().st_mode) & (stat.S_IRGRP | stat.S_IROTH)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & stat.S_IRUSR and others & ~mode:
+                path.chmod(mode | others)
+
+
 def move(source: Path, target: Path, *, below: Path) -> None:
     """Rename a file, folder or link; no folder from `below` down to either of the two may be a link. OSError."""
     with (

@@ -297,6 +297,7 @@ class Store:
         """Describe what was built, make it durable, and rename it into place."""
         final = self._place(key.digest)
         with storage_errors(self.root):
+            writing.share_reading(partial / FILES)
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,

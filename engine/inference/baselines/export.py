@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine.data.examples.template import parse_template
 from engine.data.splitting.subsets import Fold
 from engine.errors import needs_extra
+from engine.files import writing
 from engine.inference.baselines.encoders import labelled, target_array
 from engine.kinds import AnswerForm
 from engine.progress import Progress
@@ -72,6 +73,7 @@ def write_model(folder: Path, inputs: ExportInputs, progress: Progress) -> None:
         settings |= write(folder, inputs, inputs.encoder, progress)
     text = json.dumps(settings, indent=1, ensure_ascii=False)
     (folder / "settings.json").write_text(f"{text}\n", encoding="utf-8")
+    writing.share_reading(folder)
 
 
 def _settings(inputs: ExportInputs) -> dict[str, Any]:

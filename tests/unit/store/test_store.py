@@ -47,6 +47,24 @@ def test_what_was_put_is_got_back(tmp_path: Path) -> None:
     assert artifact.payload == KEY.payload
 
 
+@pytest.mark.skipif(os.name == "nt", reason="files have no such rights there")
+def test_who_may_read_the_store_may_read_what_a_library_wrote_for_its_owner_alone(
+    tmp_path: Path,
+) -> None:
+    def write(folder: Path) -> None:
+        write_rows(folder)
+        (folder / "sub" / "rows.jsonl").chmod(0o600)
+
+    open_to_all, private = tmp_path / "shared", tmp_path / "private"
+    for root, mode in ((open_to_all, 0o022), (private, 0o077)):
+        before = os.umask(mode)
+        try:
+            stored = Store(root).put("data", KEY, write).file("sub/rows.jsonl")
+        finally:
+            os.umask(before)
+        assert stored.stat().st_mode & 0o777 == (0o644 if root == open_to_all else 0o600)
+
+
 def test_the_same_key_is_built_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     built: list[Path] = []

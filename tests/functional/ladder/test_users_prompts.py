@@ -68,7 +68,7 @@ def test_a_model_whose_template_differs_from_its_past_answers_leaves_in_every_fo
 
 
 @pytest.mark.parametrize("system", ["", "You sort messages."], ids=["no system", "system"])
-@pytest.mark.parametrize("name", ["gemma2", "gemma3", "llama32", "phi3", "qwen3", "smollm2"])
+@pytest.mark.parametrize("name", ["gemma2", "gemma3", "phi3", "smollm2"])
 def test_the_template_of_each_family_leaves_as_it_was_trained_or_nothing_is_trained(
     project: Project, name: str, system: str
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -307,9 +307,8 @@ def _sizes(plan: Plan) -> str:
     """How large the splits are, counted once the data stage has run, and what says which row belongs where."""
     splits = plan.recipe.splits
     train, validation = sizes_in_rows(splits.train, splits.validation)
-    named = {"train": train, "validation": validation, "holdout": splits.holdout}
-    if data := plan.stage("data").reused:
-        named = {one.name: one.rows for one in results.data_summary(data).splits}
+    asked = {"train": train, "validation": validation, "holdout": splits.holdout}
+    named: Mapping[str, ValidationSize] = _counted_sizes(plan) or asked
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
@@ -325,6 +324,12 @@ def _size(size: ValidationSize, rest: str) -> str:
     if size == FROM_TRAIN:
         return "part of train as "
     return rest if size == "all" else f"{size} "
+
+
+def _counted_sizes(plan: Plan) -> dict[str, int]:
+    """Rows of each split, once the data stage has counted them."""
+    data = plan.stage("data").reused
+    return {one.name: one.rows for one in results.data_summary(data).splits} if data else {}
 
 
 def _where(plan: Plan) -> str:
@@ -370,6 +375,7 @@ def _json(
             "counted": counted.counted,
             "estimated": counted.estimated,
         },
+        "split_sizes": _counted_sizes(plan),
         "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),

@@ -197,6 +197,7 @@ def test_rows_dropped_after_the_draw_are_replaced_and_reported_by_split(project:
     assert f"validation {validation['rows']} of 20 asked" in shown
     assert planned["splits"][0] == expected
     assert planned["trained"]["train"] == 60
+    assert planned["split_sizes"] == {name: one["rows"] for name, one in splits.items()}
 
 
 def test_hostile_text_is_shown_escaped(project: Project) -> None:

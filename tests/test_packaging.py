@@ -128,7 +128,7 @@ def test_a_run_without_extras_says_which_to_install(installed: Path, tmp_path: P
         "from engine.cli.main import main",
         "import importlib.metadata as found\n"
         "def absent(name): raise found.PackageNotFoundError(name)\n"
-        "found.version = absent\n"
+        "found.version = found.distribution = absent\n"
         "from engine.cli.main import main",
     )
     recipe = installed / "engine" / "_recipes" / "quickstart.yaml"

@@ -189,6 +189,18 @@ def best_baseline(baselines: Sequence[BaselineResult], metric: str) -> tuple[str
     return max(valued, key=lambda named: sign * (named[1].value or 0.0), default=None)
 
 
+def shown_model(report: Report) -> tuple[str, Scores] | None:
+    """Whose holdout answers are shown in full: the tuned model's, or the baseline's that is to be used instead.
+
+    A passing baseline ends a run before there is a tuned model; then its classes and mistakes are what a user ships.
+    """
+    if report.holdout is not None:
+        return "the tuned model", report.holdout
+    passing = [item for item in report.baselines if item.passes]
+    best = best_baseline(passing, main_metric(report))
+    return best and next((item.name, item.scores) for item in passing if item.name == best[0])
+
+
 def main_metric(report: Report) -> str:
     """The metric the comparison is about: the kind's own; where it was not measured, the first gated."""
     name = primary_of(report)

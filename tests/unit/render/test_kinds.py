@@ -46,6 +46,21 @@ def test_kinds_without_labels_say_nothing_of_labels(
         assert word not in shown
 
 
+@pages
+def test_where_a_baseline_passes_its_classes_and_mistakes_are_shown(render: Render) -> None:
+    report = reports.baseline_passes()
+    (passing,) = (item for item in report.baselines if item.passes)
+    failing = dataclasses.replace(passing, passes=False)
+
+    shown = render(report)
+    without = render(dataclasses.replace(report, baselines=(failing,)))
+
+    assert "which passes without training" in shown
+    assert "columns what tfidf" in shown
+    for label in report.labels:
+        assert shown.count(label) > without.count(label)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [

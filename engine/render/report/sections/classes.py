@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from engine.evidence import ClassScores, Report, Scores
 from engine.render import blocks
-from engine.render.labels import absent, class_words, estimate, find_metric, has_classes
+from engine.render.labels import (
+    absent,
+    class_words,
+    estimate,
+    find_metric,
+    has_classes,
+    shown_model,
+)
 from engine.render.number_format import count, number
 from engine.render.report.sections import report_section
 
@@ -17,9 +24,10 @@ def classes(report: Report) -> blocks.Section | None:
     """Nothing for kinds whose answers have neither classes nor fields."""
     if not has_classes(report):
         return None
-    scores, words = report.holdout, class_words(report)
-    if scores is None:
+    found, words = shown_model(report), class_words(report)
+    if found is None:
         return blocks.Section(title=words.title, blocks=(absent(report, "evaluate"),))
+    model, scores = found
     is_long = len(scores.classes) > _FEW_LABELS
     rows = sorted(scores.classes, key=_weakness) if is_long else scores.classes
     columns = f"{words.singular} | >precision | >recall | >F1 | :drawn | >{words.support} | >{words.predicted}"
@@ -27,7 +35,8 @@ def classes(report: Report) -> blocks.Section | None:
     caption = f"Every {words.singular} on the holdout, {order}"
     cells = (_row(scores, item, words.support) for item in rows)
     shown = blocks.table(caption, columns, cells, layout)
-    return blocks.Section(title=words.title, lead=words.lead, blocks=(shown,))
+    lead = words.lead if report.holdout else f"{words.lead} Numbers of {model}, which passes without training.".lstrip()
+    return blocks.Section(title=words.title, lead=lead, blocks=(shown,))
 
 
 def f1_meter(value: float | None) -> blocks.Strip:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from engine.evidence import Report, Scores
 from engine.kinds import AnswerForm
 from engine.render import blocks
-from engine.render.labels import absent, confused_pairs
+from engine.render.labels import absent, confused_pairs, shown_model
 from engine.render.metric_format import kind_of
 from engine.render.number_format import count
 from engine.render.report.sections import report_section
 
 _PAIRS = 12
-_LEAD = "Rows are what is true, columns what the tuned model answered."
+_LEAD = "Rows are what is true, columns what {model} answered."
 _DRAWING = "Shades are shares of the row: blue where it is right, red where it is not."
 
 
@@ -21,9 +21,10 @@ def confusion(report: Report) -> blocks.Section | None:
     # Where a row has one label, one can be taken for another.
     if kind_of(report).answer is not AnswerForm.LABEL:
         return None
-    scores, labels = report.holdout, report.labels
-    if scores is None:
+    found, labels = shown_model(report), report.labels
+    if found is None:
         return blocks.Section(title="Confusion", blocks=(absent(report, "evaluate"),))
+    model, scores = found
     matrix = blocks.Matrix(
         caption=f"Confusion of {len(labels)} labels on {count(scores.rows)} holdout rows",
         labels=labels,
@@ -31,7 +32,8 @@ def confusion(report: Report) -> blocks.Section | None:
         counts=scores.confusion,
     )
     shown = (matrix, _mistakes(scores, labels))
-    return blocks.Section(title="Confusion", lead=_LEAD, drawing_lead=_DRAWING, blocks=shown)
+    lead = _LEAD.format(model=model)
+    return blocks.Section(title="Confusion", lead=lead, drawing_lead=_DRAWING, blocks=shown)
 
 
 def _mistakes(scores: Scores, labels: tuple[str, ...]) -> blocks.Block:

@@ -3,6 +3,9 @@
 The temperature is the one of highest likelihood under a normal prior of its logarithm (mean 0, standard deviation 1),
 which weighs as little as one row and keeps it finite where every answer is right. The calibration error of this module
 has bins of equally many rows (Nixon et al. 2019), so that the sure answers, which are most, do not share one bin.
+
+Chance alone moves the share of right answers in each bin, so the error of few rows reads too high: that of faultless
+probabilities is not 0. `ece_less_chance` takes off what chance adds to it in the mean (Kumar et al. 2019, section 5).
 """
 
 from __future__ import annotations
@@ -151,6 +154,7 @@ def _equal_mass(confidence: Floats, bins: int) -> Floats:
 def _measures(side: str) -> list[Measure]:
     return [
         Measure(name=f"ece.{side}", value=lambda sums: _error(sums, side)),
+        Measure(name=f"ece_less_chance.{side}", value=lambda sums: _less_chance(sums, side)),
         mean_of_rows(f"brier.{side}", f"brier.{side}"),
         mean_of_rows(f"nll.{side}", f"nll.{side}"),
     ]
@@ -164,9 +168,31 @@ def _changes() -> list[Measure]:
         Measure(
             name="ece.change", value=lambda sums: _error(sums, "after") - _error(sums, "before")
         ),
+        Measure(
+            name="ece_less_chance.change",
+            value=lambda sums: _less_chance(sums, "after") - _less_chance(sums, "before"),
+        ),
         Measure(name="brier.change", value=lambda sums: mean(sums, "brier")),
         Measure(name="nll.change", value=lambda sums: mean(sums, "nll")),
     ]
+
+
+def _less_chance(sums: Sums, side: str) -> Floats:
+    """Return the calibration error less the mean that it would rise by if each bin were drawn once more.
+
+    The distance of a bin drawn again is that of a normal number from 0, whose mean is known (a folded normal).
+    """
+    from scipy.special import erf  # takes time to import
+
+    rows = sums[f"bin_rows.{side}"]
+    right = ratio(sums[f"bin_right.{side}"], rows)
+    gap = np.abs(ratio(sums[f"bin_probability.{side}"], rows) - right)
+    spread = np.sqrt(ratio(right * (1 - right), rows))
+    sizes = ratio(gap, spread * np.sqrt(2))
+    drawn = spread * np.sqrt(2 / np.pi) * np.exp(-(sizes**2)) + gap * erf(sizes)
+    again = np.where(spread > 0, drawn, gap)
+    error = ratio(np.nansum((2 * gap - again) * rows, axis=-1), sums["rows"])
+    return np.maximum(error, 0)
 
 
 def _error(sums: Sums, side: str) -> Floats:

@@ -72,7 +72,12 @@ def test_model_and_file_are_calibrated_on_validation_rows_and_judged_on_the_hold
     for form in report["calibrated"]:
         assert form["fitted_rows"] == 60
         assert form["temperature"] > 0
-        assert {metric["name"] for metric in form["before"]} == {"ece", "brier", "nll"}
+        assert {metric["name"] for metric in form["before"]} == {
+            "ece",
+            "ece_less_chance",
+            "brier",
+            "nll",
+        }
         assert {metric["n"] for metric in form["after"]} == {40}
         assert form["abstention"]["coverage"]["n"] == 40
     for gate in ("gate", "verify"):

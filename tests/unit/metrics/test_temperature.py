@@ -103,13 +103,44 @@ def test_a_temperature_lowers_the_error_on_other_rows_with_intervals() -> None:
     found = reliability(fitted, holdout, JUDGING, form="Q4_0")
 
     before, after = ({one.name: one.value for one in side} for side in (found.before, found.after))
-    assert before.keys() == after.keys() == {"ece", "brier", "nll"}
+    assert before.keys() == after.keys() == {"ece", "ece_less_chance", "brier", "nll"}
     assert before["ece"] > 2 * after["ece"]  # type: ignore[operator]
     change = next(one for one in found.change if one.name == "nll")
     assert change.interval is not None
     assert change.interval.high < 0
     assert sum(item.rows for item in found.bins_after) == 900
     assert {item.rows for item in found.bins_before} == {60}
+
+
+def errors_before(rows: list[Prediction]) -> dict[str, float]:
+    found = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter")
+    return {one.name: one.value or 0.0 for one in found.before}
+
+
+def test_what_chance_adds_to_the_error_is_taken_off_and_no_more() -> None:
+    faultless = [errors_before(answered(450, seed=seed)) for seed in range(12)]
+    sure = [errors_before(answered(450, sharper=3.0, seed=seed)) for seed in range(3)]
+
+    def mean(found: list[dict[str, float]], name: str) -> float:
+        return sum(one[name] for one in found) / len(found)
+
+    assert mean(faultless, "ece") > 0.04
+    assert mean(faultless, "ece_less_chance") < 0.65 * mean(faultless, "ece")
+    assert mean(sure, "ece_less_chance") > 0.93 * mean(sure, "ece")
+
+
+def test_what_chance_adds_is_the_mean_of_bins_drawn_again() -> None:
+    rows = answered(900, sharper=1.3, seed=4)
+    bins = reliability(Fitted(None, 0, "none"), rows, JUDGING, form="adapter").bins_before
+    sizes, sure, right = np.array([(one.rows, one.confidence, one.accuracy) for one in bins]).T
+    drawn = np.random.default_rng(0).normal(
+        right, np.sqrt(right * (1 - right) / sizes), (20_000, len(sizes))
+    )
+    again = (abs(sure - drawn) @ sizes).mean() / sizes.sum()
+
+    found = errors_before(rows)
+
+    assert found["ece_less_chance"] == pytest.approx(2 * found["ece"] - again, abs=2e-4)
 
 
 def test_the_brier_score_is_that_of_the_whole_distribution() -> None:

@@ -15,7 +15,12 @@ _LEAD = (
 )
 _DRAWING = "The file that leaves, or the model before it, after calibration; each bar holds equally many answers."
 _COLUMNS = "form | metric | before:got | after:got | change:got"
-_NAMES = {"ece": "ECE", "brier": "Brier score", "nll": "negative log-likelihood"}
+_NAMES = {
+    "ece": "ECE",
+    "ece_less_chance": "ECE, less chance",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+}
 
 
 @report_section("calibrated", at=72)

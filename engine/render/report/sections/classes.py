@@ -35,7 +35,11 @@ def classes(report: Report) -> blocks.Section | None:
     caption = f"Every {words.singular} on the holdout, {order}"
     cells = (_row(scores, item, words.support) for item in rows)
     shown = blocks.table(caption, columns, cells, layout)
-    lead = words.lead if report.holdout else f"{words.lead} Numbers of {model}, which passes without training.".lstrip()
+    lead = (
+        words.lead
+        if report.holdout
+        else f"{words.lead} Numbers of {model}, which passes without training.".lstrip()
+    )
     return blocks.Section(title=words.title, lead=lead, blocks=(shown,))
 
 

@@ -106,7 +106,8 @@ class LockWriter:
                     hint="it is kept in `damaged/` of the store; take it back from a copy if you have one",
                 )
             looks = counts.add(digest, look, known=wear.looks)
-            self.now = replace(self.now, holdout=replace(wear, looks=looks))
+        # in the lock too where this run took over what others decided: whoever reads it knows no store
+        self.now = replace(self.now, holdout=replace(wear, looks=looks))
         if looks >= WORN_AT:
             self.warnings.append(worn(looks))
         return HoldoutUse(digest=digest, looks=looks, redraws=wear.redraws)

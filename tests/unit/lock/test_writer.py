@@ -135,6 +135,19 @@ def test_looks_are_counted_across_recipes_and_machines(
     assert elsewhere.looks == 2  # a store that knows nothing: the lock knows of the first
 
 
+def test_a_run_that_decides_nothing_records_what_others_decided(
+    recipe: Recipe, store: Store
+) -> None:
+    finish(keep(recipe, store, FIRST), ran("gate"))
+    lock_path(recipe.file).unlink()
+
+    use = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED), run="two")
+
+    lock = read_lock(lock_path(recipe.file))
+    assert lock is not None
+    assert lock.holdout.looks == use.looks == 1
+
+
 def test_a_worn_holdout_is_reported_with_reason_and_advice(recipe: Recipe, store: Store) -> None:
     for number in range(1, WORN_AT):
         keeper = keep(recipe, store, FIRST)

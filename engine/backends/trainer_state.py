@@ -134,8 +134,10 @@ def damage_of(checkpoint: Path) -> str:
     """Return why a checkpoint is not whole; empty for one whose files all have the bytes that were saved.
 
     One without digests was cut short before they were written, or is of an earlier version: weights that rotted
-    cannot be distinguished from others then, so it is not trained on.
+    cannot be distinguished from others then, so it is not trained on. Nor is one behind a link.
     """
+    if checkpoint.is_symlink():
+        return "it is a link"
     try:
         state = read_state(checkpoint)
         digests = read_digests(checkpoint / DIGESTS)

@@ -29,6 +29,8 @@ def write_digests(folder: Path, *, place: Path | None = None) -> None:
 
 def read_digests(place: Path) -> dict[str, str] | None:
     """Return sha256 by file name; None where no digests were written. ValueError, OSError: they cannot be read."""
+    if place.is_symlink():
+        raise ValueError("a link")
     if not place.exists():
         return None
     found = read_json(place)
@@ -39,8 +41,9 @@ def read_digests(place: Path) -> dict[str, str] | None:
 
 
 def changed_files(folder: Path, digests: dict[str, str]) -> list[str]:
-    """Return the names of files that are missing or whose bytes are not those of their digest, sorted."""
-    return sorted(name for name, digest in digests.items() if _digest(folder / name) != digest)
+    """Return the names of files that are missing, behind a link, or not of their digest's bytes, sorted."""
+    root = folder.resolve()
+    return sorted(name for name, digest in digests.items() if _digest(root / name) != digest)
 
 
 def sha256_of(path: Path) -> str:
@@ -51,6 +54,7 @@ def sha256_of(path: Path) -> str:
 
 def _digest(path: Path) -> str | None:
     try:
-        return sha256_of(path)
+        # Behind a link the bytes may change after the look, and a confined trainer may not read them.
+        return sha256_of(path) if path.resolve() == path else None
     except OSError:
         return None

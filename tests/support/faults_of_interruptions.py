@@ -114,6 +114,12 @@ def of_the_one_before(checkpoint: Path) -> None:
     (checkpoint / WEIGHTS).write_bytes((before / WEIGHTS).read_bytes())
 
 
+def linked(checkpoint: Path) -> None:
+    """Put a link in the place of the weights, to where they now are."""
+    elsewhere = (checkpoint / WEIGHTS).rename(checkpoint.parent.parent / WEIGHTS)
+    (checkpoint / WEIGHTS).symlink_to(elsewhere)
+
+
 OF_INTERRUPTIONS: Mapping[str, Fault] = {
     "F32": Fault(
         name="a checkpoint that is not whole",
@@ -122,6 +128,7 @@ OF_INTERRUPTIONS: Mapping[str, Fault] = {
             "no optimizer": damaged(lambda one: (one / OPTIMIZER).unlink()),
             "zeros in the middle of its weights": damaged(zeros(WEIGHTS)),
             "weights of the checkpoint before": damaged(of_the_one_before),
+            "a link in the place of its weights": damaged(linked),
             "a state of another step": damaged(of_another_step),
             "digests that are damaged": damaged(zeros(DIGESTS)),
             "no digests": damaged(lambda one: (one / DIGESTS).unlink()),

@@ -130,6 +130,19 @@ def test_other_bytes_of_the_right_size_are_noticed(tmp_path: Path, name: str) ->
     assert not is_complete(folder)
 
 
+@pytest.mark.parametrize("name", ["", "adapter_model.safetensors", FILE, *ONE_PROCESS])
+def test_a_link_to_the_right_bytes_is_noticed(tmp_path: Path, name: str) -> None:
+    output = tmp_path / "output"
+    path = _checkpoint(output, 3, {3: 1.0}) / name
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+
+    [moved] = set_damaged_aside(output)
+
+    assert moved.name == "checkpoint-3"
+    assert (tmp_path / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("name", ONE_PROCESS)
 def test_an_archive_that_was_saved_damaged_is_noticed(tmp_path: Path, name: str) -> None:
     folder = _checkpoint(tmp_path, 3, {3: 1.0})

@@ -12,9 +12,11 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.backends.first_step import AGAIN
 from engine.errors import StageError
 from engine.evidence import HistoryPoint
 from engine.files.digests import FILE as DIGESTS
@@ -205,7 +207,7 @@ def judge_ending(
 
     `best` keeps the checkpoint of lowest validation loss, else the last. StageError: B412 without
     a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number, B422 when
-    its steps went through other rows than planned.
+    its steps went through other rows than planned, B453 when another checkpoint has a lower validation loss.
     """
     found = [(step, path) for step, path in checkpoints(output) if is_complete(path)]
     if not found:
@@ -223,6 +225,8 @@ def judge_ending(
         )
     _refuse_other_epochs(float(state["epoch"]), min(last_step, steps), steps_per_epoch)
     kept_step = int(state.get("best_global_step") or last_step) if best else last_step
+    if best:
+        _refuse_better(history, kept_step)
     kept = output / f"{CHECKPOINT}{kept_step}"
     if not is_complete(kept):
         raise StageError.one(
@@ -252,6 +256,23 @@ def _refuse_other_epochs(epochs: float, step: int, steps_per_epoch: int) -> None
             f"training went through {epochs:.4g} epochs where {planned:.4g} were planned",
             path="method.epochs",
             hint="run the same command again: it trains from the start",
+        )
+
+
+def _refuse_better(history: Sequence[HistoryPoint], kept_step: int) -> None:
+    """StageError B453 when the validation loss was lower at another step than the kept one."""
+    # What was measured before the first step has no checkpoint.
+    measured = [one for one in history if one.step > 0 and one.eval_loss is not None]
+    lowest = min(measured, key=lambda one: one.eval_loss or 0.0, default=None)
+    if lowest is not None and all(
+        one.eval_loss != lowest.eval_loss for one in measured if one.step == kept_step
+    ):
+        raise StageError.one(
+            "B453",
+            f"the trainer takes step {kept_step} for the best one, and the validation loss was lowest at step"
+            f" {lowest.step}: {lowest.eval_loss:.4g}",
+            path="method.keep",
+            hint=AGAIN,
         )
 
 

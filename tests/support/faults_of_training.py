@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from support.fault_seeds import (
     in_evaluate,
@@ -14,11 +15,14 @@ from support.fault_seeds import (
     noted,
 )
 from support.pico import CHAT_TEMPLATE
+from support.project import Project
 from support.seeded_faults import (
+    AFTER,
     DOWN,
     EMBEDDING,
     TRAINING,
     Fault,
+    Patch,
     Seed,
     both,
     fill,
@@ -52,6 +56,19 @@ ENDLESS = both(
     settings("tokenizer_config.json", lambda found: found.update(eos_token=None)),
 )
 LONG = " and on and on it went" * 12
+
+
+def keeping_the_first(_: Project, patch: Patch) -> None:
+    """Have the trainer take the first checkpoint for the best one, whatever comes after it."""
+    from engine.runtime.training import sft
+
+    real = sft.LeanTrainer._determine_best_metric
+
+    def determine(self: Any, *given: Any, **named: Any) -> bool:
+        return self.state.best_global_step is None and real(self, *given, **named)
+
+    patch.setattr(sft.LeanTrainer, "_determine_best_metric", determine)
+
 
 OF_TRAINING: Mapping[str, Fault] = {
     "F1": Fault(
@@ -211,6 +228,18 @@ OF_TRAINING: Mapping[str, Fault] = {
             ),
             "a validation loss that is asked rarely": in_trainer(
                 with_arguments(eval_steps=100), "B453"
+            ),
+            "the worst checkpoint for the best": Seed(
+                prepare=both(recipe(method__keep="best"), with_arguments(greater_is_better=True)),
+                code="B453",
+                where=AFTER,
+                until="train",
+            ),
+            "the first checkpoint for the best": Seed(
+                prepare=both(recipe(method__keep="best"), keeping_the_first),
+                code="B453",
+                where=AFTER,
+                until="train",
             ),
             "a scale by the root of the rank": in_trainer(with_adapter(use_rslora=True), "B453"),
             "ranks of their own for some modules": in_trainer(

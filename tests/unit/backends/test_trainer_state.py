@@ -270,6 +270,29 @@ def test_the_best_checkpoint_is_kept_when_asked_for(tmp_path: Path) -> None:
     assert _judged(tmp_path, steps=6, best=False).kept_step == 6
 
 
+@pytest.mark.parametrize("kept", [None, 6])
+def test_the_checkpoint_of_a_higher_validation_loss_is_not_kept_as_the_best(
+    tmp_path: Path, kept: int | None
+) -> None:
+    losses = {0: 0.1, 3: 0.5, 6: 0.9}
+    _checkpoint(tmp_path, 3, losses)
+    _checkpoint(tmp_path, 6, losses, best_global_step=kept)
+
+    assert _judged(tmp_path, steps=6, best=False).kept_step == 6
+    with pytest.raises(StageError) as refused:
+        _judged(tmp_path, steps=6, best=True)
+
+    assert [problem.code for problem in refused.value.problems] == ["B453"]
+
+
+def test_of_equal_validation_losses_either_is_the_best(tmp_path: Path) -> None:
+    losses = {3: 0.5, 6: 0.5}
+    for step in losses:
+        _checkpoint(tmp_path, step, losses, best_global_step=step)
+
+    assert _judged(tmp_path, steps=6, best=True).kept_step == 6
+
+
 def test_stopping_for_want_of_patience_is_a_finished_training(tmp_path: Path) -> None:
     losses = {3: 0.5, 6: 0.6, 9: 0.5}
     _checkpoint(tmp_path, 3, losses)

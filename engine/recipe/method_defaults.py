@@ -124,9 +124,13 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
         epochs, why = 1.0, "seen again and again, both answers get less likely"
     yield MethodDefault(key="epochs", value=epochs, reason=why)
     least = _LEAST if labels else _LEAST // 2
-    yield MethodDefault(
-        key="min_steps", value=least, reason="few rows are seen more often: fewer steps underfit"
-    )
+    most = written.get("max_steps", _MOST)
+    if not isinstance(most, int) or most > least:  # else fewer steps are asked for than this
+        yield MethodDefault(
+            key="min_steps",
+            value=least,
+            reason="few rows are seen more often: fewer steps underfit",
+        )
     if "min_steps" not in written or written["min_steps"] <= _MOST:
         yield MethodDefault(key="max_steps", value=_MOST, reason="many rows are seen less often")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine.recipe import check_recipe, dump_resolved
 from engine.recipe.rules import all_codes
-from support.paths import EXAMPLES
+from support.paths import EXAMPLES, ROOT
 from support.project import BASE
 
 WHOLES: list[dict[str, Any]] = [
@@ -85,6 +87,47 @@ def test_a_changed_recipe_is_checked_to_the_end(
     assert {problem.code for problem in problems} <= set(all_codes())
     assert all(problem.headline() and problem.place for problem in problems)
     assert resolved is None or dump_resolved(resolved)
+
+
+def numbers(section: Any, schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every place below a section that takes a number."""
+    section = schema["$defs"][section["$ref"].split("/")[-1]] if "$ref" in section else section
+    if section.get("type") in ("number", "integer"):
+        yield path
+    for key, below in section.get("properties", {}).items():
+        yield from numbers(below, schema, (*path, key))
+
+
+SCHEMA = json.loads((ROOT / "schemas" / "recipe.schema.json").read_text("utf-8"))
+SECTIONS = ("method", "splits", "acceptance", "export", "learning_curve")
+NUMBERS = [
+    (section, *place)
+    for section in SECTIONS
+    for place in numbers(SCHEMA["properties"][section], SCHEMA)
+]
+
+
+@pytest.mark.parametrize("place", NUMBERS, ids=".".join)
+def test_what_a_number_leads_to_is_a_recipe_too(place: tuple[str, ...]) -> None:
+    first, second = Path("a.yaml"), Path("b.yaml")
+    for value in (0, 1, 2, 50, 5000, 0.01, 0.5):
+        written = yaml.safe_load((EXAMPLES / "valid" / "minimal.yaml").read_text("utf-8"))
+        written |= {"base_model": {"hub": "a/b"}, "method": {"kind": "lora"}}
+        written["data"]["sources"] = [{"hub": "a/b", "split": "x"}]
+        below = written
+        for key in place[:-1]:
+            below = below.setdefault(key, {})
+        below[place[-1]] = value
+        first.write_text(yaml.safe_dump(written), encoding="utf-8")
+        recipe, _ = check_recipe(first)
+        if recipe is None:
+            continue
+
+        second.write_text(dump_resolved(recipe), encoding="utf-8")
+        again, problems = check_recipe(second)
+
+        assert again is not None, (value, problems)
+        assert dump_resolved(again) == dump_resolved(recipe), value
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -131,7 +131,7 @@ def taken(bench: Bench, disk: Path, state: str) -> int:
 def mounted(work: Path) -> Iterator[Path | None]:
     """Yield a file system in memory of its own; None where this process may not mount one."""
     folder = work / "disk"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)]
     if subprocess.run(words, capture_output=True, check=False).returncode != 0:
         yield None

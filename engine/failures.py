@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import walk_tb
@@ -10,7 +11,7 @@ from typing import Final
 
 from engine.errors import EngineError, EnvironmentProblem, StageError, first_line
 from engine.store import storage_problem
-from engine.store.store import size_problem
+from engine.store.store import FULL_DISK, size_problem
 
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "cannot allocate memory")
 """What torch's allocators write; their errors are RuntimeErrors."""
@@ -38,7 +39,8 @@ LIBRARIES: Final = frozenset(
 def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterator[None]:
     """Raise whatever a library raises as a StageError `code`; E740 where it is for want of memory.
 
-    Libraries raise errors of every type on files that they do not expect. Within the block stand calls of theirs only.
+    What says that nothing more can be written is raised as it is (`as_engine_error`). Libraries raise errors of every
+    type on files that they do not expect. Within the block stand calls of theirs only.
     """
     try:
         yield
@@ -48,11 +50,19 @@ def library_errors(code: str, what: str, *, hint: str, path: str = "") -> Iterat
     except BaseException as error:
         if (full := _no_memory(error)) is not None:
             raise full from error
+        if _no_room(error):
+            raise
         plain = isinstance(error, OSError | ValueError | RuntimeError) or type(error) is Exception
         named = "" if plain else f"{type(error).__name__}: "
         raise StageError.one(
             code, f"{what}: {named}{first_line(error)}", hint=hint, path=path
         ) from error
+
+
+def _no_room(error: BaseException) -> bool:
+    """Tell whether an error says that the disk is full, or a file as large as this process may write."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT) or _reads(error, NO_SIZE + FULL_DISK)
 
 
 def _no_memory(error: BaseException) -> EnvironmentProblem | None:
@@ -88,8 +98,10 @@ def _no_place(error: BaseException) -> StageError | None:
 
 
 def _of_the_system(error: BaseException, root: Path) -> EngineError | None:
-    if any(text in str(error).lower() for text in NO_SIZE):
+    if _reads(error, NO_SIZE):
         return size_problem()
+    if _reads(error, FULL_DISK):
+        return storage_problem(OSError(errno.ENOSPC, ""), root)
     return storage_problem(error, root) if isinstance(error, OSError) else None
 
 
@@ -120,5 +132,9 @@ PANIC: Final = "PanicException"
 
 
 def _mentions(error: BaseException, texts: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError | IndexError) and _reads(error, texts)
+
+
+def _reads(error: BaseException, texts: tuple[str, ...]) -> bool:
     message = str(error).lower()
-    return isinstance(error, RuntimeError | IndexError) and any(text in message for text in texts)
+    return any(text in message for text in texts)

@@ -14,6 +14,7 @@ from engine.process import start as processes
 from engine.process.idle import HangsError
 from engine.process.policies import Policy, rights_of
 from engine.process.start import Command
+from engine.store.store import out_of_room
 
 LAST_LINES = 8
 SHOWN_CHARACTERS = 1200
@@ -38,9 +39,10 @@ def run_tool(
     It is confined as its `policy` says, to the files and folders that it `reads` and the existing folders that it
     `writes`.
     `variables` are prefixes of environment variables that it gets besides. StageError `code` with the last lines of
-    its error output when it cannot be started or fails, X800 when it hangs. On any exception in between, Ctrl-C among
-    them, it is ended.
+    its error output when it cannot be started or fails, X800 when it hangs. OSError where it fails since the disk is
+    full, or a file as large as this process may write. On any exception in between, Ctrl-C among them, it is ended.
     """
+    places = [*writes]
     # Errors go to a file: a second pipe that nobody reads would fill up and stop the tool.
     with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
         try:
@@ -50,7 +52,7 @@ def run_tool(
                 variables=processes.environment(prefixes=variables),
                 out=processes.PIPE,
                 errors=errors,
-                rights=rights_of(policy, command, reads=reads, writes=writes),
+                rights=rights_of(policy, command, reads=reads, writes=places),
             )
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error
@@ -62,7 +64,9 @@ def run_tool(
                 raise hanging(tool, error) from error
             status = child.wait()
         if status != 0:
-            raise failure(code, tool, status=status, errors=errors)
+            found = failure(code, tool, status=status, errors=errors)
+            # While what it has left takes the space. Its own words for it may be cut off: they are in a file, too.
+            raise out_of_room(found, *places, folder) or found
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -283,10 +284,10 @@ class Store:
         # Ctrl-C and SIGTERM too: half a model would fill the disk
         except BaseException as error:
             # asked before the folder is deleted, which frees the very space that was missing
-            full = isinstance(error, Exception) and is_full(error, self.root)
+            refused = out_of_room(error, partial) if isinstance(error, Exception) else None
             shutil.rmtree(partial, ignore_errors=True)
-            if full and not isinstance(error, EnvironmentProblem):
-                raise storage_problem(OSError(errno.ENOSPC, ""), self.root) from error
+            if refused and not isinstance(error, EnvironmentProblem):
+                raise storage_problem(refused, self.root) from error
             raise
         with contextlib.suppress(OSError):
             # the result is in place: checkpoints that cannot be deleted only take space
@@ -372,6 +373,32 @@ def is_full(error: BaseException | None, folder: Path) -> bool:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return shutil.disk_usage(folder).free < LITTLE
+
+
+def out_of_room(error: BaseException, *folders: Path) -> OSError | None:
+    """Return by which error of the system what is written to folders could not be; None where `error` is another.
+
+    Asked while what is half written is still there: some libraries and tools do not say why a write fails.
+    """
+    if any(is_full(error, folder) for folder in folders):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    most = _largest_file()
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    # Others may be at work in a folder.
+    with contextlib.suppress(FileNotFoundError):
+        if most and any(path.stat().st_size >= most for path in files):
+            return OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return None
+
+
+def _largest_file() -> int:
+    """Return the size of the largest file that this process may write; 0 for any."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # not on Windows
+
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return 0 if most == resource.RLIM_INFINITY else most
 
 
 def _names_full_disk(error: BaseException) -> bool:

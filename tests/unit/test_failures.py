@@ -23,6 +23,7 @@ KNOWN: list[tuple[BaseException, str]] = [
     (OSError(errno.EFBIG, "File too large"), "E742"),
     (Exception("I/O error: File too large (os error 27)"), "E742"),
     (OSError(errno.ENOSPC, "No space left on device"), "E710"),
+    (Exception("I/O error: No space left on device (os error 28)"), "E710"),
     (OSError(errno.EACCES, "Permission denied"), "E750"),
     (IndexError("index out of range in self"), "X693"),
     (Exception("data did not match any variant of untagged enum ModelWrapper"), "X690"),
@@ -74,3 +75,19 @@ def test_within_a_librarys_calls_every_error_is_the_librarys(error: BaseExceptio
 def test_a_request_to_end_passes_through() -> None:
     with pytest.raises(KeyboardInterrupt), library_errors("X604", "it", hint=""):
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EFBIG, "File too large"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        Exception("I/O error: No space left on device (os error 28)"),
+    ],
+    ids=str,
+)
+def test_what_says_that_nothing_can_be_written_passes_through(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, library_errors("X604", "it", hint=""):
+        raise error
+
+    assert caught.value is error

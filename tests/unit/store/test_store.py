@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,25 @@ def test_a_full_disk_while_sealing_is_reported_and_leaves_nothing(
         store.put("data", KEY, write_rows)
     assert store.get(KEY.digest) is None
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_limited_size_is_reported_whatever_a_library_says_of_it(tmp_path: Path) -> None:
+    import resource
+
+    def build(folder: Path) -> None:
+        (folder / "rows").write_bytes(bytes(1 << 16))
+        raise RuntimeError("70000 requested and 65536 written")
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(EnvironmentProblem, match="E742"):
+            Store(tmp_path).put("data", KEY, build)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(RuntimeError, match="requested"):
+        Store(tmp_path).put("data", KEY, build)
 
 
 def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:

@@ -89,13 +89,15 @@ def _predictions(
         "model": context.inputs["train"],
         "base_model": context.base_model,
         "asked": asked.payload(),
+        "shares": False,
         **machine(context),
     }
 
     def build(folder: Path) -> None:
         base = reference_of(context, asked, rows)
         loaded = load_trained(context.artifacts["train"], context, step=step)
-        predictions = predict.judged(loaded, asked, rows, progress=context.progress)
+        # the curve is of the metric alone, which needs no probabilities
+        predictions = predict.judged(loaded, asked, rows, progress=context.progress, shares=False)
         write_predictions(folder / predict.FILE, rated(predictions, asked, base))
 
     return read_predictions(context.cached("predictions", payload, build).file(predict.FILE))

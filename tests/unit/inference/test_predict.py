@@ -119,6 +119,31 @@ def _taught(loaded: Any, asked: PredictionInputs, answers: Mapping[str, str]) ->
     return taught
 
 
+def test_without_shares_the_same_labels_are_found_with_fewer_tokens(
+    loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.runtime.scoring import label_search
+
+    labels = ("good", "not good", "bad", "not bad", "the film was good", "the plot was bad")
+    asked = _asked(recipe, "classification", labels=labels)
+    answers = {"the film": "good", "the plot": "not bad", "liked": "bad"}
+    taught, rows = _taught(loaded, asked, answers), [_row(text, "good") for text in answers]
+    taken = []
+    take = label_search.Search.take
+    monkeypatch.setattr(
+        label_search.Search, "take", lambda *given: (taken.append(1), take(*given))[1]
+    )
+
+    whole = answering.judged(taught, asked, rows, progress=Quiet())
+    most = len(taken)
+    found = answering.judged(taught, asked, rows, progress=Quiet(), shares=False)
+
+    assert [one.label for one in found] == [one.label for one in whole] == [*answers.values()]
+    assert len(taken) - most < most
+    assert all(one.probability is None and not one.probabilities for one in found)
+    assert all(one.probability for one in whole)
+
+
 def test_only_rows_that_answer_no_label_are_decoded_besides(
     loaded: Any, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from engine.values import dataclass
 if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
 
-MEAN_SHIFT: Mapping[str, float] = {"fp32": 0.002, "bf16": 0.05, "fp16": 0.02}
+MEAN_SHIFT: Mapping[str, float] = {"fp32": 0.002, "bf16": 0.1, "fp16": 0.02}
 LARGEST_SHIFT: Mapping[str, float] = {"fp32": 0.03, "bf16": 0.5, "fp16": 0.2}
 """How far log-probabilities may move, in nats, where nothing should be lost; by what models are run in.
 

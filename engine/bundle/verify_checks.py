@@ -173,7 +173,8 @@ def _sampled(below: FormResult, rung: FormResult) -> Iterator[str]:
         return
     if rung.name != "f16":
         yield f"rung {rung.name} was asked a sample of the rows"
-    elif rung.sampled_of != every or asked != len(sample(every, seed=0)):
+    # Earlier versions asked 64 rows.
+    elif rung.sampled_of != every or not len(sample(every, seed=0)) <= asked < every:
         yield f"rung {rung.name} was asked {asked} of {rung.sampled_of} rows, the one before {every}"
     elif rung.class_deltas:
         yield f"rung {rung.name} states changes in F1, which a sample has none of"

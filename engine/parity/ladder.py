@@ -47,8 +47,10 @@ BYTES_A_TOKEN = 4
 """Of an answer in text: the longer it is, the more its probability moves."""
 CORPUS = 0.99
 """Share of the texts of all kinds below which a file is refused: the rest are signs that no task of words has."""
-SAMPLE = 64
-"""Rows that the 16-bit file is asked first, of a holdout of at least twice as many.
+SAMPLED = 128
+"""Rows of a holdout from which the 16-bit file is asked a sample."""
+SAMPLE = 16
+"""Rows that it is asked first.
 
 It never leaves, its tensors are compared one by one, and what conversion breaks (positions, heads, norms) it breaks in
 every row; where these rows do not show it sound, all are asked.
@@ -87,7 +89,7 @@ def looser(*precisions: str) -> str:
 
 def sample(rows: int, *, seed: int) -> list[int]:
     """Return the places of the rows that the 16-bit file is asked first, in order; all of a small holdout."""
-    if rows < 2 * SAMPLE:
+    if rows < SAMPLED:
         return [*range(rows)]
     # S311: a draw that anybody can repeat, no secret
     return sorted(Random(f"16 bit {seed}").sample(range(rows), SAMPLE))  # noqa: S311

@@ -327,17 +327,20 @@ class _ParityChain:
         sixteen = parity_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
-            source, threads = sixteen.file(parity_files.SIXTEEN), self.context.device.threads
-            errors, names = gguf_tensors.compare(source, path, threads=threads)
+            # Once for all looks: a vocabulary takes as long to read as the tensors.
+            source, file = read_back(sixteen.file(parity_files.SIXTEEN)), read_back(path)
+            threads = self.context.device.threads
+            errors, names = gguf_tensors.compare(source, file, threads=threads)
             facts = [f"`{name}` is not that of the 16-bit file" for name in names]
             model = self.context.artifacts["merge"].file("model")
             facts += source_check.other_tensors(model, source)
-            facts += source_check.other_settings(model, path)
+            facts += source_check.other_settings(model, file)
             found = {"errors": [asdict(one) for one in errors], "facts": facts}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
         from engine.runtime.gguf import source_check  # brings transformers
         from engine.runtime.gguf import tensors as gguf_tensors  # brings numpy
+        from engine.runtime.gguf.reader import read_back
 
         payload = {
             "file": digest,

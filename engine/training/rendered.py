@@ -42,7 +42,8 @@ LOOKED_AT: Final = 200
 def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
     """The train and validation rows with the answer marked, by the tokenizer of the base model in `base`.
 
-    Rows that were cut or left out are noted in the progress, unless `quiet`.
+    Rows that were cut or left out are noted in the progress, unless `quiet`; then the template is not looked at, which
+    `train` does as well.
 
     Raises:
         DataError: D390 to D392, D394 and D414 for rows that cannot be trained on; D392 for a holdout row.
@@ -57,7 +58,8 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
     recipe = context.recipe
     # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.
     check_grammar(recipe.task)
-    _check_chat(context, base, quiet=quiet)
+    if not quiet:
+        _check_chat(context, base)
     request = RenderRequest(
         task=recipe.task,
         limits=LengthLimits.of(recipe),
@@ -82,7 +84,7 @@ def headlines(problems: Iterable[Problem]) -> list[str]:
     return [problem.headline() for problem in problems]
 
 
-def _check_chat(context: StageContext, base: Path, *, quiet: bool) -> None:
+def _check_chat(context: StageContext, base: Path) -> None:
     """Refuse a chat template, a Modelfile that is asked for or a tokenizer that could not ask and answer as rows do."""
     task = context.recipe.task
     if not task.spec.has_turns:
@@ -108,7 +110,7 @@ def _check_chat(context: StageContext, base: Path, *, quiet: bool) -> None:
         problems += modelfile_problems(chat, rows)
     if errors := [one for one in problems if one.severity is Severity.ERROR]:
         raise StageError(errors)
-    if not quiet and "holdout" in context.artifacts:
+    if "holdout" in context.artifacts:
         for line in headlines(problems):
             context.progress.note(line)
 

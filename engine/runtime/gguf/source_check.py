@@ -16,7 +16,7 @@ from gguf import MODEL_ARCH_NAMES, TokenType, get_tensor_name_map
 from safetensors import safe_open
 from transformers import AutoTokenizer
 
-from engine.runtime.gguf.reader import read_back
+from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.files import read_settings
 from engine.runtime.models.settings_check import token_ids
 
@@ -48,25 +48,24 @@ NORM, SUM = 5e-4, 4e-3
 MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
 
 
-def other_settings(model: Path, file: Path) -> list[str]:
-    """Return what the file `file` says otherwise than the model folder `model`. StageError X634."""
-    fields = read_back(file).fields
+def other_settings(model: Path, file: GgufReader) -> list[str]:
+    """Return what a file says otherwise than the model folder `model`."""
+    fields = file.fields
     return [*_numbers(model, fields), *_marks(model, fields)]
 
 
-def other_tensors(model: Path, sixteen: Path) -> list[str]:
-    """Return the tensors of the 16-bit file that are not those of the model folder; StageError X634.
+def other_tensors(model: Path, sixteen: GgufReader) -> list[str]:
+    """Return the tensors of the 16-bit file that are not those of the model folder.
 
     Length and sum are compared: the converter puts rows of some matrices in another order.
     """
-    reader = read_back(sixteen)
-    name = _value(reader.fields, "general.architecture")
+    name = _value(sixteen.fields, "general.architecture")
     kind = next((one for one, known in MODEL_ARCH_NAMES.items() if known == name), None)
-    layers = _value(reader.fields, f"{name}.block_count")
+    layers = _value(sixteen.fields, f"{name}.block_count")
     if name not in ARCHITECTURES or kind is None or not isinstance(layers, int):
         return []
     names = get_tensor_name_map(kind, layers)
-    held = {one.name: one for one in reader.tensors if one.tensor_type.name in ("F16", "F32")}
+    held = {one.name: one for one in sixteen.tensors if one.tensor_type.name in ("F16", "F32")}
     found = list[str]()
     for path in sorted(model.glob("*.safetensors")):
         with safe_open(path, framework="pt") as source:

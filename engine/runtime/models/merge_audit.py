@@ -136,20 +136,36 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     for start in range(0, len(before), rows):
         part = slice(start, start + rows)
         exact = before[part].double() + found.up[part] @ found.down
-        slack = ROUNDING * (exact.abs() + reach)
+        factor = None
         if found.lengths is not None:
             factor = (found.lengths[part] / torch.linalg.norm(exact, dim=1)).unsqueeze(1)
-            exact *= factor
-            # A length and a product more are rounded.
-            slack = 2 * slack * factor.abs()
-        # The distance to the next number that the type holds; rounding to the nearest takes half of it. It stops
-        # shrinking below the smallest normal number, hence the clamp.
-        step = torch.frexp(exact)[1] - DIGITS[before.dtype]
-        half = torch.ldexp(torch.ones_like(exact), step.clamp(min=SMALLEST[before.dtype])) / 2
-        allowed = half + slack
-        # Negated, so that NaN counts as wrong.
-        wrong += int((~((after[part].double() - exact).abs() <= allowed)).sum())
+        # All but a few are the nearest number that the type holds: what sums lose decides near the middle of two alone.
+        given = after[part]
+        nearest = (exact if factor is None else exact * factor).to(before.dtype)
+        odd = nearest != given
+        if not bool(given.sum(dtype=torch.float32).isfinite()):
+            odd |= ~given.isfinite()
+        if bool(odd.any()):
+            factors = None if factor is None else factor.expand_as(exact)[odd]
+            wrong += _beyond_rounding(exact[odd], factors, given[odd], reach)
     return wrong
+
+
+def _beyond_rounding(
+    exact: torch.Tensor, factors: torch.Tensor | None, given: torch.Tensor, reach: float
+) -> int:
+    """Count the weights `given` that are not `exact` times `factors` but for rounding; `reach` is of what was added."""
+    slack = ROUNDING * (exact.abs() + reach)
+    if factors is not None:
+        exact = exact * factors
+        # A length and a product more are rounded.
+        slack = 2 * slack * factors.abs()
+    # The distance to the next number that the type holds; rounding to the nearest takes half of it. It stops shrinking
+    # below the smallest normal number, hence the clamp.
+    step = torch.frexp(exact)[1] - DIGITS[given.dtype]
+    half = torch.ldexp(torch.ones_like(exact), step.clamp(min=SMALLEST[given.dtype])) / 2
+    # Negated, so that NaN counts as wrong.
+    return int((~((given.double() - exact).abs() <= half + slack)).sum())
 
 
 def _wrong(name: str, why: str) -> StageError:

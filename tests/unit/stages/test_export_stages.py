@@ -203,6 +203,7 @@ def test_the_16_bit_file_is_asked_a_sample_and_what_is_quantized_all(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _plain(bench)
+    monkeypatch.setattr(rungs, "SAMPLED", 8)
     monkeypatch.setattr(rungs, "SAMPLE", 4)
 
     ladder = {one.name: one for one in _rungs(_verify(bench))}
@@ -218,6 +219,7 @@ def test_a_16_bit_file_whose_sample_does_not_hold_is_asked_all_rows(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _plain(bench)
+    monkeypatch.setattr(rungs, "SAMPLED", 8)
     monkeypatch.setattr(rungs, "SAMPLE", 4)
     monkeypatch.setattr(rungs, "LARGEST_SHIFT", {"fp32": 0.0})
 

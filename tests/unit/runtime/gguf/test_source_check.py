@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.runtime.gguf.convert import find_tools, write_gguf
+from engine.runtime.gguf.reader import GgufReader, read_back
 from engine.runtime.gguf.source_check import other_settings, other_tensors
 from support.clean_models import make_clean_model
 from support.faults_of_machines import change_file, number, tensor
@@ -26,12 +27,12 @@ def words(reader: Any) -> None:
         field.parts[place][0] = 1
 
 
-def changed(folder: Path, change: Change) -> tuple[Path, Path]:
+def changed(folder: Path, change: Change) -> tuple[Path, GgufReader]:
     """The usual model, and its 16-bit file after a change."""
     model, file = make_pico_model(folder / "model"), folder / "model.gguf"
     shutil.copyfile(pico_gguf(), file)
     change_file(file, change)
-    return model, file
+    return model, read_back(file)
 
 
 @pytest.mark.parametrize(
@@ -81,5 +82,5 @@ def test_nor_are_those_of_other_models(tmp_path: Path, name: str) -> None:
     model, file = make_clean_model(tmp_path / "model", name), tmp_path / "model.gguf"
     write_gguf(model, file, "F16", threads=1, tools=find_tools())
 
-    assert other_settings(model, file) == []
-    assert other_tensors(model, file) == []
+    assert other_settings(model, read_back(file)) == []
+    assert other_tensors(model, read_back(file)) == []

@@ -3,16 +3,20 @@
 States lie in the sequence token by token. Attention lays pieces of like length beside each other, in lanes, so that
 few scores are computed that a mask throws away. Way there and way back are each one gathering of vectors: autograd
 would add up what it does not know to be apart, at fifty times the cost in half precision.
+
+A long start would have to be copied beside every row. On a CPU its keys are one product with the queries of all rows
+of a lane instead, and the start itself goes through in blocks, which leaves out most of what its causal mask hides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import _softmax_backward_data
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -23,10 +27,15 @@ NAME = "recipe_shared_prefix"
 """Of the attention function among transformers' own."""
 UNSUPPORTED = ("sliding_window", *UNKNOWN)
 """What some models ask of attention, and this one does not do."""
-SCORE_BYTES = 16 << 20
+SCORE_BYTES = 32 << 20
 """Scores of one layer that may be kept for the backward pass.
 
 On a CPU, PyTorch's fused attention takes five times as long for short rows in half precision, most of it backward.
+"""
+BLOCK = 128
+"""Tokens of a long start that see those before them in one product: 100 to 200 take the same time.
+
+A start of fewer is cheaper beside every row.
 """
 LANE_SCORES = 4096
 """A further lane costs a layer as much time as so many scores of each head, measured of a model of 135 M parameters."""
@@ -48,6 +57,11 @@ class Lane:
         return torch.cat([start.expand(len(self.places), -1), self.places], dim=1)
 
     @cached_property
+    def scores(self) -> int:
+        """How many scores each head has."""
+        return self.places.numel() * (self.prefix + self.places.shape[1])
+
+    @cached_property
     def own(self) -> torch.Tensor:
         """[B, U] which of its places are no repetition."""
         first = torch.ones_like(self.places[:, :1], dtype=torch.bool)
@@ -64,7 +78,7 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathering:
-    """How states [T, heads, size] are laid into lanes: [B * groups, heads / groups * U, size] of each, flattened."""
+    """How states [T, heads, size] are laid into lanes: [groups * B, heads / groups * U, size] of each, flattened."""
 
     index: torch.Tensor
     """[N] of each vector of the lanes, which of the T * heads it is."""
@@ -73,19 +87,16 @@ class Gathering:
     repeated: torch.Tensor
     """Where in the lanes the last vector of a piece is repeated."""
     shapes: tuple[tuple[int, int], ...]
-    """B * groups and heads / groups * U of each lane."""
+    """groups * B and heads / groups * U of each lane."""
 
     @classmethod
     def of(
         cls, lanes: Sequence[tuple[torch.Tensor, torch.Tensor]], heads: int, groups: int
     ) -> Gathering:
         """Return that of lanes that are given as places and which of these are their pieces' own, each [B, U]."""
-        numbers = torch.arange(heads, device=lanes[0][0].device).view(1, groups, -1, 1)
-        index = [places[:, None, None] * heads + numbers for places, _ in lanes]
-        own = [
-            mine[:, None, None].expand(one.shape)
-            for one, (_, mine) in zip(index, lanes, strict=True)
-        ]
+        numbers = torch.arange(heads, device=lanes[0][0].device).view(groups, 1, -1, 1)
+        index = [places[:, None] * heads + numbers for places, _ in lanes]
+        own = [mine[:, None].expand(one.shape) for one, (_, mine) in zip(index, lanes, strict=True)]
         flat, is_own = (torch.cat([one.reshape(-1) for one in parts]) for parts in (index, own))
         (at,) = is_own.nonzero(as_tuple=True)
         return cls(
@@ -96,6 +107,14 @@ class Gathering:
                 (one.shape[0] * one.shape[1], one.shape[2] * one.shape[3]) for one in index
             ),
         )
+
+    def into(self, states: torch.Tensor) -> torch.Tensor:
+        """Return [T, heads, size] as [N, size], lane by lane."""
+        return states.reshape(-1, states.shape[-1]).index_select(0, self.index)
+
+    def out_of(self, flat: torch.Tensor, heads: int) -> torch.Tensor:
+        """Return [N, size] as [T, heads, size]."""
+        return flat.index_select(0, self.places).view(-1, heads, flat.shape[-1])
 
     def split(self, flat: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return [N, size] as lanes."""
@@ -109,10 +128,7 @@ class Layout:
 
     lanes: tuple[Lane, ...]
     """The prefix as a piece of its own, if there is one, and the rows: each place is one piece's own."""
-    _gatherings: dict[tuple[int, int], tuple[Gathering, Gathering]] = field(
-        default_factory=dict, repr=False
-    )
-    _masks: dict[int, list[torch.Tensor]] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, prefix: int, lengths: Sequence[int]) -> Layout:
@@ -137,22 +153,52 @@ class Layout:
             )
         )
 
-    def gatherings(self, heads: int, groups: int) -> tuple[Gathering, Gathering]:
-        """Return how queries of so many heads, and keys and values of so many groups, are laid into lanes."""
-        if (heads, groups) not in self._gatherings:
-            asked = [(lane.places, lane.own) for lane in self.lanes]
-            seen = [(lane.seen, _own_seen(lane)) for lane in self.lanes]
-            self._gatherings[heads, groups] = (
-                Gathering.of(asked, heads, groups),
-                Gathering.of(seen, groups, groups),
-            )
-        return self._gatherings[heads, groups]
+    def asking(self, heads: int, groups: int) -> Gathering:
+        """Return how states of a piece's own tokens are laid into lanes: every layer asks for the same."""
+        return self._once(
+            ("asking", heads, groups),
+            lambda: Gathering.of([(lane.places, lane.own) for lane in self.lanes], heads, groups),
+        )
+
+    def answering(self, groups: int) -> Gathering:
+        """Return how those of all tokens that a piece sees are laid into lanes."""
+        return self._once(
+            ("answering", groups),
+            lambda: Gathering.of(
+                [(lane.seen, _own_seen(lane)) for lane in self.lanes], groups, groups
+            ),
+        )
 
     def masks(self, times: int) -> list[torch.Tensor]:
-        """Return the masks of the lanes, as `Lane.mask`; every layer asks for the same ones."""
-        if times not in self._masks:
-            self._masks[times] = [lane.mask(times) for lane in self.lanes]
-        return self._masks[times]
+        """Return the masks of the lanes, as `Lane.mask`."""
+        return self._once(("masks", times), lambda: [lane.mask(times) for lane in self.lanes])
+
+    def hidden(self, times: int, dtype: torch.dtype) -> list[torch.Tensor]:
+        """Return what is added to scores of a piece's own tokens, [times * U, U] of each lane."""
+        return self._once(
+            ("hidden", times, dtype),
+            lambda: [_added(lane.mask(times)[:, lane.prefix :], dtype) for lane in self.lanes],
+        )
+
+    @cached_property
+    def in_blocks(self) -> Layout | None:
+        """The same with a long start in blocks, each of which sees those before it; None where it is short."""
+        start, *others = self.lanes
+        if not others or others[0].prefix < BLOCK:
+            return None
+        blocks = start.places.tensor_split(round(others[0].prefix / BLOCK), dim=1)
+        return Layout(lanes=(*(Lane(places=one, prefix=int(one[0, 0])) for one in blocks), *others))
+
+    @cached_property
+    def scores(self) -> int:
+        """How many scores each head has."""
+        return sum(lane.scores for lane in self.lanes)
+
+    def _once[T](self, name: tuple[Any, ...], make: Callable[[], T]) -> T:
+        if name not in self._known:
+            self._known[name] = make()
+        found: T = self._known[name]
+        return found
 
 
 def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
@@ -179,7 +225,7 @@ def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
 
 
 class _IntoLanes(torch.autograd.Function):
-    """States [T, heads, size] to those of each lane, [B * groups, heads / groups * U, size]."""
+    """States [T, heads, size] to those of each lane, [groups * B, heads / groups * U, size]."""
 
     @staticmethod
     def forward(
@@ -187,21 +233,19 @@ class _IntoLanes(torch.autograd.Function):
     ) -> tuple[torch.Tensor, ...]:
         """Lay them beside each other."""
         ctx.gathering, ctx.prefixes, ctx.shape = gathering, prefixes, states.shape
-        return gathering.split(
-            states.reshape(-1, states.shape[-1]).index_select(0, gathering.index)
-        )
+        return gathering.split(gathering.into(states))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return each vector's own gradient; those of the prefix get what all pieces send back."""
         size = ctx.shape[-1]
         flat = torch.cat([one.reshape(-1, size) for one in gradients])
-        found = flat.index_select(0, ctx.gathering.places).view(ctx.shape)
+        found = ctx.gathering.out_of(flat, ctx.shape[1])
         for gradient, prefix in zip(gradients, ctx.prefixes, strict=True):
             if prefix:
-                # [B, groups, prefix, size]: keys have a head a group
-                sent = gradient.view(-1, ctx.shape[1], gradient.shape[1], size)[:, :, :prefix]
-                found[:prefix] += sent.sum(0).transpose(0, 1)
+                # [groups, B, prefix, size]: keys have a head a group
+                sent = gradient.view(ctx.shape[1], -1, gradient.shape[1], size)[:, :, :prefix]
+                found[:prefix] += sent.sum(1).transpose(0, 1)
         return found, None, None
 
 
@@ -213,16 +257,113 @@ class _OutOfLanes(torch.autograd.Function):
         """Put each vector where its token stands."""
         ctx.gathering = gathering
         size = found[0].shape[-1]
-        flat = torch.cat([one.reshape(-1, size) for one in found])
-        return flat.index_select(0, gathering.places).view(-1, heads, size)
+        return gathering.out_of(torch.cat([one.reshape(-1, size) for one in found]), heads)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the lanes' gradients; nothing comes back to a repetition."""
         (gradient,) = gradients
-        flat = gradient.reshape(-1, gradient.shape[-1]).index_select(0, ctx.gathering.index)
-        flat.index_fill_(0, ctx.gathering.repeated, 0)
+        flat = ctx.gathering.into(gradient).index_fill_(0, ctx.gathering.repeated, 0)
         return None, None, *ctx.gathering.split(flat)
+
+
+class _Products(torch.autograd.Function):
+    """Queries [T, heads, size], keys and values [T, groups, size] to what they find, [T, heads, size]."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        terms: tuple[Layout, float],
+    ) -> torch.Tensor:
+        """Attend in a layout, with scores of a scale."""
+        ctx.layout, ctx.scale = layout, scale = terms
+        heads, groups = query.shape[1], key.shape[1]
+        asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
+        queries, keys, values = asking.into(query), own.into(key), own.into(value)
+        start = max(lane.prefix for lane in layout.lanes)
+        first_keys, first_values = (
+            states[:start].transpose(0, 1).contiguous() for states in (key, value)
+        )
+        found = torch.empty_like(queries)
+        shares = []
+        for lane, hidden, q, k, v, o in zip(
+            layout.lanes,
+            layout.hidden(heads // groups, query.dtype),
+            asking.split(queries),
+            own.split(keys),
+            own.split(values),
+            asking.split(found),
+            strict=True,
+        ):
+            seen = slice(lane.prefix)
+            scores = q.new_empty(*q.shape[:2], lane.prefix + k.shape[1])
+            of_start, of_own = _parts(scores, groups, lane)
+            first = first_keys[:, seen].transpose(1, 2)
+            of_start.baddbmm_(_joined(q, groups), first, beta=0, alpha=scale)
+            of_own.baddbmm_(q, k.transpose(1, 2), beta=0, alpha=scale).add_(hidden)
+            shares.append(scores.softmax(-1))
+            of_start, of_own = _parts(shares[-1], groups, lane)
+            torch.bmm(of_start, first_values[:, seen], out=_joined(o, groups))
+            o.baddbmm_(of_own, v)
+        ctx.save_for_backward(queries, keys, values, first_keys, first_values, *shares)
+        return asking.out_of(found, heads)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of queries, keys and values."""
+        queries, keys, values, first_keys, first_values, *shares = ctx.saved_tensors
+        (gradient,) = gradients
+        layout, scale, heads, groups = ctx.layout, ctx.scale, gradient.shape[1], len(first_keys)
+        asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
+        sent = asking.into(gradient).index_fill_(0, asking.repeated, 0)
+        to_queries, to_keys, to_values = (
+            torch.empty_like(states) for states in (queries, keys, values)
+        )
+        # [groups, size, prefix], summed in 32 bits at least
+        wide = torch.promote_types(keys.dtype, torch.float32)
+        to_first_keys, to_first_values = (
+            torch.zeros_like(first_keys.transpose(1, 2), dtype=wide) for _ in range(2)
+        )
+        parts = zip(
+            layout.lanes,
+            shares,
+            *(asking.split(flat) for flat in (queries, sent, to_queries)),
+            *(own.split(flat) for flat in (keys, values, to_keys, to_values)),
+            strict=True,
+        )
+        for lane, share, q, g, dq, k, v, dk, dv in parts:
+            seen = slice(lane.prefix)
+            all_q, all_g, all_dq = (_joined(states, groups) for states in (q, g, dq))
+            slopes = torch.empty_like(share)
+            of_start, of_own = _parts(slopes, groups, lane)
+            of_start.baddbmm_(all_g, first_values[:, seen].transpose(1, 2), beta=0)
+            of_own.baddbmm_(g, v.transpose(1, 2), beta=0)
+            slopes = _softmax_backward_data(slopes, share, -1, share.dtype)
+            of_start, of_own = _parts(share, groups, lane)
+            to_first_values[..., seen] += torch.bmm(all_g.transpose(1, 2), of_start)
+            torch.bmm(of_own.transpose(1, 2), g, out=dv)
+            of_start, of_own = _parts(slopes, groups, lane)
+            to_first_keys[..., seen] += torch.bmm(all_q.transpose(1, 2), of_start)
+            dk.baddbmm_(of_own.transpose(1, 2), q, beta=0, alpha=scale)
+            all_dq.baddbmm_(of_start, first_keys[:, seen], beta=0, alpha=scale)
+            dq.baddbmm_(of_own, k, alpha=scale)
+        found = [own.out_of(flat, groups) for flat in (to_keys, to_values)]
+        for states, first in zip(found, (to_first_keys.mul_(scale), to_first_values), strict=True):
+            states[: first.shape[2]] += first.permute(2, 0, 1)
+        return asking.out_of(to_queries, heads), *found, None
+
+
+def _joined(states: torch.Tensor, groups: int) -> torch.Tensor:
+    """Return states of a lane with each group's pieces behind each other, [groups, B * heads / groups * U, size]."""
+    return states.view(groups, -1, states.shape[-1])
+
+
+def _parts(scores: torch.Tensor, groups: int, lane: Lane) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the scores of the start, as `_joined`, and those of each piece's own tokens."""
+    return _joined(scores, groups)[..., : lane.prefix], scores[..., lane.prefix :]
 
 
 def attend(  # noqa: PLR0913, RUF100 - as in transformers
@@ -242,31 +383,45 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     if unknown or dropout:
         asked = ", ".join(unknown or ["dropout"])
         raise UnsupportedModelError(f"the model's attention asks for {asked}")
+    if torch.is_autocast_enabled(query.device.type):
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = (states.to(dtype) for states in (query, key, value))
     (heads, _, size), groups = query[0].shape, key.shape[1]
-    asking, answering = layout.gatherings(heads, groups)
-    prefixes = [lane.prefix for lane in layout.lanes]
-    queries = _IntoLanes.apply(query[0].transpose(0, 1), asking, [0] * len(prefixes))
-    keys, values = (
-        _IntoLanes.apply(states[0].transpose(0, 1), answering, prefixes) for states in (key, value)
-    )
     scale = size**-0.5 if scaling is None else scaling
-    found = [
-        _attention(*states, scale)
-        for states in zip(queries, keys, values, layout.masks(heads // groups), strict=True)
-    ]
+    states = [one[0].transpose(0, 1) for one in (query, key, value)]
+    is_on_cpu = query.device.type == "cpu"
+    blocks = layout.in_blocks if is_on_cpu else None
+    is_kept = (blocks or layout).scores * heads * query.element_size() <= SCORE_BYTES
+    if blocks and is_kept:
+        return _Products.apply(*states, (blocks, scale)).unsqueeze(0), None
+    asking, answering = layout.asking(heads, groups), layout.answering(groups)
+    prefixes = [lane.prefix for lane in layout.lanes]
+    queries = _IntoLanes.apply(states[0], asking, [0] * len(prefixes))
+    keys, values = (_IntoLanes.apply(one, answering, prefixes) for one in states[1:])
+    attention = _short if is_on_cpu and is_kept and query.dtype != torch.float32 else _fused
+    masks = layout.masks(heads // groups)
+    found = [attention(*lane, scale) for lane in zip(queries, keys, values, masks, strict=True)]
     return _OutOfLanes.apply(asking, heads, *found).unsqueeze(0), None
 
 
-def _attention(
+def _fused(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
 ) -> torch.Tensor:
     """Return [N, Q, size] for queries [N, Q, size], keys and values [N, K, size]; the mask is [Q, K]."""
-    scores = query.shape[0] * query.shape[1] * key.shape[1] * query.element_size()
-    if query.device.type != "cpu" or query.dtype == torch.float32 or scores > SCORE_BYTES:
-        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
-    hidden = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -torch.inf)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+
+
+def _short(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
+) -> torch.Tensor:
+    hidden = _added(mask, query.dtype)
     shares = torch.baddbmm(hidden[None], query, key.transpose(1, 2), alpha=scale).softmax(-1)
     return torch.bmm(shares, value)
+
+
+def _added(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return what is added to scores so that only those of the mask count."""
+    return torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf)
 
 
 def _own_seen(lane: Lane) -> torch.Tensor:

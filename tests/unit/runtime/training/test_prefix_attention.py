@@ -42,7 +42,7 @@ def test_each_place_is_one_pieces_own_and_goes_back_to_where_it_was(prefix: int)
     lengths = [4, 90, 2, 95]
     layout = Layout.of(prefix, lengths)
     states = torch.randn(prefix + sum(lengths), 4, 8)
-    asking, answering = layout.gatherings(4, 2)
+    asking, answering = layout.asking(4, 2), layout.answering(2)
 
     lanes = module._IntoLanes.apply(states, asking, [0] * len(layout.lanes))
 
@@ -55,3 +55,23 @@ def test_a_layout_moves_with_its_batch() -> None:
     layout = Layout.of(2, [3, 5]).to("meta")
 
     assert {lane.places.device.type for lane in layout.lanes} == {"meta"}
+
+
+def test_a_long_start_goes_through_in_blocks_that_see_those_before_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", 3)
+    layout = Layout.of(10, [2, 3])
+    blocks = layout.in_blocks
+
+    assert blocks is not None
+    found = [(lane.places.tolist(), lane.prefix) for lane in blocks.lanes[:-1]]
+    assert found == [([[0, 1, 2, 3]], 0), ([[4, 5, 6]], 4), ([[7, 8, 9]], 7)]
+    assert torch.equal(blocks.lanes[-1].places, layout.lanes[-1].places)
+
+
+@pytest.mark.parametrize("prefix", [0, 2])
+def test_a_short_start_has_no_blocks(prefix: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 3)
+
+    assert Layout.of(prefix, [2, 3]).in_blocks is None

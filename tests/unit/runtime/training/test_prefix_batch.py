@@ -80,9 +80,16 @@ BATCHES: dict[str, list[Row]] = {
 @pytest.mark.parametrize("heads", [{}, {"num_key_value_heads": 4}, {"num_key_value_heads": 1}])
 # Every precision but fp32 goes through attention in the way of bf16, where rounding would hide an error.
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+# A start of two blocks and more, whose keys are one product with all rows' queries, and one beside every row.
+@pytest.mark.parametrize("block", [2, 5, 100])
 def test_loss_and_gradients_are_those_of_padded_rows(
-    name: str, heads: dict[str, int], precision: torch.dtype
+    name: str,
+    heads: dict[str, int],
+    precision: torch.dtype,
+    block: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(module, "BLOCK", block)
     tiny, rows = model(**heads).to(precision), BATCHES[name]
 
     plain = gradients_of(tiny, padded(rows))
@@ -92,7 +99,30 @@ def test_loss_and_gradients_are_those_of_padded_rows(
     assert difference(plain, shared) < 1e-5
 
 
-def test_many_scores_are_not_kept_for_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [2, 100])
+def test_attention_is_of_autocasts_precision(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.runtime.training.prefix_attention import Layout, attend
+
+    monkeypatch.setattr(module, "BLOCK", block)
+    query, key, value = (torch.randn(1, heads, 11, 8) for heads in (4, 2, 2))
+
+    def attended(value: torch.Tensor) -> torch.Tensor:
+        module, layout = torch.nn.Identity(), Layout.of(6, [2, 3])
+        return attend(module, query, key, value, None, layout=layout)[0]
+
+    with torch.autocast("cpu", torch.bfloat16):
+        # as where weights of 32 bits are trained: positions are turned in 32 bits, values come from a product
+        found = attended(value.bfloat16())
+
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), attended(value), atol=0.05)
+
+
+@pytest.mark.parametrize("block", [2, 100])
+def test_many_scores_are_not_kept_for_the_backward_pass(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", block)
     rows, tiny = BATCHES["rows of several lengths"], model().to(torch.float64)
     tiny.set_attn_implementation(NAME)
     kept = gradients_of(tiny, shared_batch(rows))

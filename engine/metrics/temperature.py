@@ -1,8 +1,12 @@
 """A temperature fitted on validation rows, and how well probabilities fit the holdout before and after.
 
-The temperature is the one of highest likelihood under a normal prior of its logarithm (mean 0, standard deviation 1),
-which weighs as little as one row and keeps it finite where every answer is right. The calibration error of this module
-has bins of equally many rows (Nixon et al. 2019), so that the sure answers, which are most, do not share one bin.
+The temperature is the one that makes it most likely which answers are right and which wrong, under a normal prior of
+its logarithm (mean 0, standard deviation 1), which weighs as little as one row and keeps it finite where every answer
+is right. With two labels that is the likelihood of the labels. With many, that of the true label would be decided by
+rows whose true label the search left out (docs/decisions/0017).
+
+The calibration error of this module has bins of equally many rows (Nixon et al. 2019), so that the sure answers, which
+are most, do not share one bin.
 
 Chance alone moves the share of right answers in each bin, so the error of few rows reads too high: that of faultless
 probabilities is not 0. `ece_less_chance` takes off what chance adds to it in the mean (Kumar et al. 2019, section 5).
@@ -52,12 +56,13 @@ def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
             None, len(rows), f"{there}: {FEWEST_TO_CALIBRATE} are needed to fit a temperature"
         )
     logs, targets = _logs(rows), _targets(rows, labels)
+    right = logs.argmax(axis=1) == targets
 
     def loss(width: float) -> float:
         scaled = logs / np.exp(width)
-        chosen = scaled[np.arange(len(rows)), targets]
-        whole = np.logaddexp.reduce(scaled, axis=1)
-        return float((whole - chosen).sum() + width**2 / 2)
+        confidence = np.exp(scaled.max(axis=1) - np.logaddexp.reduce(scaled, axis=1))
+        shown = np.clip(np.where(right, confidence, 1 - confidence), SMALLEST, None)
+        return float(width**2 / 2 - np.log(shown).sum())
 
     found = minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
     return Fitted(float(np.exp(found.x)), len(rows))

@@ -59,6 +59,30 @@ def test_answers_that_the_search_left_out_bend_the_temperature_little() -> None:
     assert fit(cut, LABELS).temperature == pytest.approx(fit(exact, LABELS).temperature, rel=0.15)
 
 
+def test_with_many_labels_those_that_were_left_out_do_not_decide() -> None:
+    labels = tuple(f"label {number}" for number in range(60))
+    random = np.random.default_rng(3)
+    rows = []
+    for number in range(500):
+        logits = random.normal(0, 2, len(labels))
+        chances = np.exp(2 * logits) / np.exp(2 * logits).sum()
+        # one in four is of a kind that the model knows nothing of
+        even = np.full(len(labels), 1 / len(labels))
+        target = labels[random.choice(len(labels), p=even if number % 4 == 0 else chances)]
+        shares = np.exp(2.5 * logits) / np.exp(2.5 * logits).sum()
+        shares[shares < TOLERANCE] = 0.0  # what the search does not look into
+        given = tuple(float(share) for share in shares / shares.sum())
+        best = labels[int(np.argmax(given))]
+        rows.append(row(number, target=target, label=best, probabilities=given))
+    judging = Judging(task=task("classification", labels=labels), confidence=0.95, seed=7)
+
+    found = reliability(fit(rows[:200], labels), rows[200:], judging, form="Q4_0")
+
+    gap = sum(one.rows * (one.confidence - one.accuracy) for one in found.bins_after) / 300
+    assert any(not one.probabilities[labels.index(one.target)] for one in rows)
+    assert abs(gap) < 0.05
+
+
 def test_a_temperature_of_one_changes_nothing_and_others_keep_the_order() -> None:
     shares = (0.7, 0.2, 0.1)
 

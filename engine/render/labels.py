@@ -196,9 +196,8 @@ def shown_model(report: Report) -> tuple[str, Scores] | None:
     """
     if report.holdout is not None:
         return "the tuned model", report.holdout
-    passing = [item for item in report.baselines if item.passes]
-    best = best_baseline(passing, main_metric(report))
-    return best and next((item.name, item.scores) for item in passing if item.name == best[0])
+    # of several the first, which is what the next steps name first, too
+    return next(((item.name, item.scores) for item in report.baselines if item.passes), None)
 
 
 def main_metric(report: Report) -> str:

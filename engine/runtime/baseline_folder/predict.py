@@ -42,8 +42,11 @@ def main() -> None:
 
 def answers_to(texts: Sequence[str]) -> Any:
     """Return the answer of the model to each text."""
-    from classifier import classify  # takes seconds; unreadable rows are refused before
-
+    try:
+        from classifier import classify  # takes seconds; unreadable rows are refused before
+    except ModuleNotFoundError as error:
+        wanted = HERE / "requirements.txt"
+        sys.exit(f"{error.name} is not installed: pip install -r {wanted}")
     return classify(texts, HERE, SETTINGS)
 
 

@@ -6,6 +6,7 @@ An exported baseline carries a copy of this file as `encoder.py`, so it imports 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,6 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
-
-from engine.values import dataclass
 
 BATCH = 32
 """Texts that are read together, of about one length."""

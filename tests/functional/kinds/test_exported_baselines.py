@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +91,24 @@ def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
     macro = metrics["macro_f1"]
     assert f"| `macro_f1` | {macro['value']:.3f} [{macro['interval']['low']:.3f}, " in card
     assert "`negative`, `positive`" in card
+
+
+def test_without_its_packages_the_program_names_what_to_install(
+    project: Project, tmp_path: Path
+) -> None:
+    assert project.run("export", "baseline", "recipe.yaml").code == 0
+    folder = project.folder / "tiny-tfidf_svm"
+    rows = tmp_path / "rows.txt"
+    rows.write_text("a lovely film\n", encoding="utf-8")
+
+    # -S: no site-packages
+    command = [sys.executable, "-S", str(folder / "predict.py"), str(rows)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert f"is not installed: pip install -r {folder / 'requirements.txt'}" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Path) -> None:

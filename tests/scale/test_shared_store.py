@@ -206,7 +206,8 @@ def test_two_machines_at_once_are_both_accepted_and_a_third_trains_nothing(tmp_p
     assert locked(folders[0]) == locked(folders[1]) == locked(folders[2])
     assert statuses(folders[2] / ".recipe") == dict.fromkeys(PLAIN, "reused")
     assert report(folders[2] / ".recipe")["holdout_use"]["looks"] == looks(folders[2])
-    assert looks(folders[2]) == max(looks(folder) for folder in folders[:2]) >= 1
+    # of two that end together neither may have seen the other's
+    assert looks(folders[2]) >= max(looks(folder) for folder in folders[:2]) >= 1
     assert digests(folders[2]).items() <= digests(folders[0]).items()
     sys.stdout.write(f"third machine: {seconds:.1f} s\n")
 

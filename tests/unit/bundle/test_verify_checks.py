@@ -104,7 +104,9 @@ def test_a_rung_that_says_something_else_than_its_scores_is_refused(name: str) -
 @pytest.mark.parametrize(
     ("name", "rows", "sampled_of", "problem"),
     [
+        ("f16", 16, 300, ""),
         ("f16", 64, 300, ""),
+        ("f16", 48, 300, "rung f16 was asked 48 of 300 rows, the one before 300"),
         ("f16", 10, 300, "rung f16 was asked 10 of 300 rows, the one before 300"),
         ("f16", 64, 200, "rung f16 was asked 64 of 200 rows, the one before 300"),
         ("f16", 64, None, "rung f16 was asked 64 rows, the one before 300"),

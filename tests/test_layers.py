@@ -59,6 +59,14 @@ def _attributes(nodes: Iterable[ast.AST], of: str) -> set[str]:
     }
 
 
+def test_programs_that_leave_import_nothing_of_this_package(modules: Modules) -> None:
+    leaving = ("engine/runtime/baseline_folder/", "engine/runtime/encoders/pooling.py")
+    programs = [(name, nodes) for name, nodes in modules if name.startswith(leaving)]
+
+    assert len(programs) >= 5
+    assert {name for name, nodes in programs if "engine" in _imports(nodes)} == set()
+
+
 def test_processes_are_started_in_one_place(modules: Modules) -> None:
     for name, nodes in modules:
         if name in STARTS:

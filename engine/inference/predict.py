@@ -331,7 +331,7 @@ def _choices(
     shots: Sequence[Sequence[Shot]] = (),
     shares: bool = True,
 ) -> list[LabelChoice]:
-    """Return the most probable label of each row, with the shares of all."""
+    """Return the most probable label of each row, with the `shares` of all where they are asked for."""
     from engine.runtime.scoring.label_scoring import choose  # brings torch
 
     prompts = prompts_of(loaded, asked, examples, shots)

@@ -61,7 +61,7 @@ def fit(validation: Sequence[Prediction], labels: Sequence[str]) -> Fitted:
     def loss(width: float) -> float:
         scaled = logs / np.exp(width)
         confidence = np.exp(scaled.max(axis=1) - np.logaddexp.reduce(scaled, axis=1))
-        shown = np.clip(np.where(right, confidence, 1 - confidence), SMALLEST, None)
+        shown = np.maximum(np.where(right, confidence, 1 - confidence), SMALLEST)
         return float(width**2 / 2 - np.log(shown).sum())
 
     found = minimize_scalar(loss, bounds=(-_WIDEST, _WIDEST), method="bounded")
@@ -196,7 +196,7 @@ def _less_chance(sums: Sums, side: str) -> Floats:
     sizes = ratio(gap, spread * np.sqrt(2))
     drawn = spread * np.sqrt(2 / np.pi) * np.exp(-(sizes**2)) + gap * erf(sizes)
     again = np.where(spread > 0, drawn, gap)
-    error = ratio(np.nansum((2 * gap - again) * rows, axis=-1), sums["rows"])
+    error = ratio(((2 * gap - again) * rows).sum(axis=-1), sums["rows"])
     return np.maximum(error, 0)
 
 

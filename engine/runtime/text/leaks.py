@@ -1,7 +1,8 @@
 """Compiled loops of the leak check: texts of a stream against an index of the holdout.
 
 Shingles are 64-bit hashes, as in `engine.runtime.text.near`; of a text the distinct ones, sorted, are
-its set. The rank of a shingle is its place among those of the holdout, the rarest first.
+its set. A similar text holds one of the rarest shingles of a row (prefix filtering, see
+`engine.data.similarity.leakage`); of the rows that share one with a text, signatures rule out nearly all.
 
 What numba keeps on disk is compiled again when this file changes, not when `near.py` does, whose
 functions are compiled into it: after a change there, this file wants a touch.
@@ -14,13 +15,11 @@ from numpy.typing import NDArray
 
 from engine.runtime.text.compiled import compiled
 from engine.runtime.text.near import (
-    SHINGLE,
     Codes,
     Hashes,
     Offsets,
     jaccard,
     room,
-    shingle_hash,
     shingle_hashes,
     shingle_sets,
     unique,
@@ -28,34 +27,38 @@ from engine.runtime.text.near import (
 from engine.values import dataclass
 
 BITS_A_SHINGLE = 32
-"""Of the bitmap: about one shingle in 32 that is not in the holdout is taken for one that is."""
+"""Of the bitmap: about one shingle in 32 that is not in it is taken for one that is."""
+WORDS = 8
+"""Of a signature: a bit of 512 for each shingle of a text, by its hash."""
 _BIT = np.uint64(0x3F)
 _WORD = np.uint64(6)
 _ONE = np.uint64(1)
+_TOP = np.uint64(55)
+"""The upper nine bits of a hash name its bit in a signature; the lower ones are those of the tables."""
 
 Ranks = NDArray[np.int64]
-Lookup = tuple[Ranks, Hashes, Ranks]
-"""Of an index: table, distinct, ranks."""
+Signatures = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The shingles of the holdout."""
+    """The rows of the holdout."""
 
+    bitmap: Hashes
+    """Has the bit of each rare shingle; its number of words is a power of two."""
+    table: Ranks
+    """Open addressing: the place of a shingle in `rare`, or -1."""
+    rare: Hashes
+    """The shingles that are among the rarest of a row, each once."""
+    rows: Ranks
+    """The rows that have a shingle among their rarest, by its place in `rare`."""
+    row_ends: Offsets
+    """Where the rows of a shingle end, after a first 0."""
     sets: Hashes
     ends: Offsets
     """Where the set of a row ends, after a first 0."""
-    bitmap: Hashes
-    """Has the bit of each shingle; its number of words is a power of two."""
-    table: Ranks
-    """Open addressing: the place of a shingle in `distinct`, or -1."""
-    distinct: Hashes
-    ranks: Ranks
-    """The rank of each of `distinct`."""
-    rows: Ranks
-    """The rows that have a shingle among their rarest, by its rank."""
-    row_ends: Offsets
-    """Where the rows of a rank end, after a first 0."""
+    signatures: Signatures
+    """`WORDS` of each row."""
 
 
 def index(codes: Codes, offsets: Offsets, at_least: float) -> Index:
@@ -64,19 +67,22 @@ def index(codes: Codes, offsets: Offsets, at_least: float) -> Index:
     distinct, places, counts = np.unique(sets, return_inverse=True, return_counts=True)
     ranks = np.empty(len(distinct), np.int64)
     # Equal counts are ordered by the hash, so that every run has the same ranks.
-    ranks[np.lexsort((distinct, counts))] = np.arange(len(distinct))
+    by_rank = np.lexsort((distinct, counts))
+    ranks[by_rank] = np.arange(len(distinct))
     of_rank, of_row = _rarest(ranks[places], ends, at_least)
-    row_ends = np.zeros(len(distinct) + 1, np.int64)
-    np.cumsum(np.bincount(of_rank, minlength=len(distinct)), out=row_ends[1:])
+    own, place = np.unique(of_rank, return_inverse=True)
+    row_ends = np.zeros(len(own) + 1, np.int64)
+    np.cumsum(np.bincount(place, minlength=len(own)), out=row_ends[1:])
+    rare = distinct[by_rank[own]]
     return Index(
+        bitmap=_bitmap(rare),
+        table=_table(rare),
+        rare=rare,
+        rows=of_row[np.argsort(place, kind="stable")],
+        row_ends=row_ends,
         sets=sets,
         ends=ends,
-        bitmap=_bitmap(distinct),
-        table=_table(distinct),
-        distinct=distinct,
-        ranks=ranks,
-        rows=of_row[np.argsort(of_rank, kind="stable")],
-        row_ends=row_ends,
+        signatures=_signatures(sets, ends),
     )
 
 
@@ -87,16 +93,12 @@ def matches(
 
     In the order of the texts; every pair is found.
     """
-    found = maybe_similar(codes, offsets, holdout.bitmap, at_least)
     return _matches(
         codes,
         offsets,
-        found,
-        (
-            (holdout.table, holdout.distinct, holdout.ranks),
-            (holdout.rows, holdout.row_ends),
-            (holdout.sets, holdout.ends),
-        ),
+        (holdout.bitmap, holdout.table, holdout.rare),
+        (holdout.rows, holdout.row_ends),
+        (holdout.sets, holdout.ends, holdout.signatures),
         at_least,
     )
 
@@ -137,14 +139,14 @@ def _bitmap(hashes: Hashes) -> Hashes:
 
 
 @compiled
-def _table(distinct: Hashes) -> Ranks:
+def _table(rare: Hashes) -> Ranks:
     size = 1024
-    while size < 2 * len(distinct):
+    while size < 2 * len(rare):
         size *= 2
     table = np.full(size, -1, np.int64)
     mask = np.uint64(size - 1)
-    for number in range(len(distinct)):
-        place = distinct[number] & mask
+    for number in range(len(rare)):
+        place = rare[number] & mask
         while table[place] >= 0:
             place = (place + _ONE) & mask
         table[place] = number
@@ -152,101 +154,112 @@ def _table(distinct: Hashes) -> Ranks:
 
 
 @compiled
-def _place(table: Ranks, distinct: Hashes, value: np.uint64) -> int:
-    """Return the place of a hash in `distinct`, or -1."""
+def _place(table: Ranks, rare: Hashes, value: np.uint64) -> int:
+    """Return the place of a hash in `rare`, or -1."""
     mask = np.uint64(len(table) - 1)
     place = value & mask
-    while table[place] >= 0 and distinct[table[place]] != value:
+    while table[place] >= 0 and rare[table[place]] != value:
         place = (place + _ONE) & mask
     return int(table[place])
 
 
 @compiled
-def _few_missing(codes: Codes, start: int, bitmap: Hashes, missed: Hashes, allowed: int) -> bool:
-    """Say whether at most `allowed` distinct shingles are missing; `missed` has room for all."""
+def _sign(hashes: Hashes, out: Hashes) -> None:
+    """Write the signature of some shingles into `out`."""
+    out[:] = np.uint64(0)
+    for value in hashes:
+        bit = value >> _TOP
+        out[bit >> _WORD] |= _ONE << (bit & _BIT)
+
+
+@compiled
+def _signatures(sets: Hashes, ends: Offsets) -> Signatures:
+    signatures = np.empty((len(ends) - 1, WORDS), np.uint64)
+    for row in range(len(ends) - 1):
+        _sign(sets[ends[row] : ends[row + 1]], signatures[row])
+    return signatures
+
+
+@compiled
+def _bits(value: np.uint64) -> np.uint64:
+    """Return how many bits are 1 (Warren, Hacker's Delight, 5-1)."""
+    value -= (value >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    value = (value & np.uint64(0x3333333333333333)) + (
+        (value >> np.uint64(2)) & np.uint64(0x3333333333333333)
+    )
+    value = (value + (value >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (value * np.uint64(0x0101010101010101)) >> np.uint64(56)
+
+
+@compiled
+def _unlike(one: Hashes, other: Hashes) -> np.uint64:
+    """Return in how many bits two signatures differ: in so many shingles, at least, differ their sets."""
+    count = np.uint64(0)
+    for word in range(WORDS):
+        count += _bits(one[word] ^ other[word])
+    return count
+
+
+@compiled
+def _sharing(
+    hashes: Hashes,
+    lookup: tuple[Hashes, Ranks, Hashes],
+    having: tuple[Ranks, Offsets],
+    seen: tuple[Ranks, int],
+    out: Ranks,
+) -> int:
+    """Write each row that has one of these shingles among its rarest into `out`; return how many."""
+    bitmap, table, rare = lookup
+    rows, row_ends = having
+    last, text = seen
     mask = np.uint64(len(bitmap) * 64 - 1)
-    misses = 0
-    for at in range(start, start + len(missed)):
-        value = shingle_hash(codes, at)
+    count = 0
+    for value in hashes:
         place = value & mask
-        if (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE:
+        if not (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE:
             continue
-        known = False
-        for earlier in range(misses):
-            known = known or missed[earlier] == value
-        if not known:
-            if misses == allowed:
-                return False
-            missed[misses] = value
-            misses += 1
-    return True
-
-
-@compiled
-def maybe_similar(
-    codes: Codes, offsets: Offsets, bitmap: Hashes, at_least: float
-) -> NDArray[np.bool_]:
-    """Say of each text whether enough of its shingles are in the bitmap to match anything there.
-
-    A text that is similar to a row has at least the share `at_least` of its distinct shingles in
-    that row, so in the union of all rows, which the bitmap holds (with some more).
-    """
-    texts = len(offsets) - 1
-    out = np.ones(texts, np.bool_)
-    missed = np.empty(room(offsets), np.uint64)
-    for row in range(texts):
-        start, count = offsets[row], offsets[row + 1] - offsets[row] - SHINGLE + 1
-        # A text of one shingle is looked up at once.
-        if count > 1:
-            allowed = int(count * (1 - at_least) + 1e-9)
-            out[row] = _few_missing(codes, start, bitmap, missed[:count], allowed)
-    return out
-
-
-@compiled
-def _own_rarest(own: Hashes, ranks: Ranks, lookup: Lookup, at_least: float) -> int:
-    """Write the ranks of the rarest shingles of a set into `ranks`, sorted; return how many.
-
-    Shingles that the holdout lacks are the rarest of all: they fill the prefix first.
-    """
-    table, distinct, rank_of = lookup
-    present = 0
-    for value in own:
-        place = _place(table, distinct, value)
-        if place >= 0:
-            ranks[present] = rank_of[place]
-            present += 1
-    ranks[:present].sort()
-    missing = len(own) - present
-    return max(0, min(present, prefix_length(len(own), at_least) - missing))
+        number = _place(table, rare, value)
+        if number < 0:
+            continue
+        for row in rows[row_ends[number] : row_ends[number + 1]]:
+            if last[row] != text:
+                last[row] = text
+                out[count] = row
+                count += 1
+    return count
 
 
 @compiled
 def _matches(
     codes: Codes,
     offsets: Offsets,
-    worth: NDArray[np.bool_],
-    holdout: tuple[Lookup, tuple[Ranks, Offsets], tuple[Hashes, Offsets]],
+    lookup: tuple[Hashes, Ranks, Hashes],
+    having: tuple[Ranks, Offsets],
+    holdout: tuple[Hashes, Offsets, Signatures],
     at_least: float,
 ) -> tuple[list[int], list[int], list[float]]:
     """Return texts, rows and similarities of the pairs, in the order of the texts."""
-    lookup, (rows, row_ends), (sets, ends) = holdout
+    sets, ends, signatures = holdout
     # numba reads the type of an empty list off the element that it was made with.
     texts, found, same = [0][:0], [0][:0], [0.0][:0]
-    hashes = np.empty(room(offsets), np.uint64)
-    ranks = np.empty(len(hashes), np.int64)
-    compared = np.full(len(ends), -1, np.int64)
-    for text in np.flatnonzero(worth):
-        count = unique(hashes, shingle_hashes(codes, offsets[text], offsets[text + 1], hashes))
-        for rank in ranks[: _own_rarest(hashes[:count], ranks, lookup, at_least)]:
-            for row in rows[row_ends[rank] : row_ends[rank + 1]]:
-                # A row that shares several rare shingles with the text is compared once.
-                if compared[row] == text:
-                    continue
-                compared[row] = text
-                similarity = jaccard(hashes[:count], sets[ends[row] : ends[row + 1]], at_least)
-                if similarity >= at_least:
-                    texts.append(int(text))
-                    found.append(int(row))
-                    same.append(similarity)
+    hashes, signature = np.empty(room(offsets), np.uint64), np.empty(WORDS, np.uint64)
+    sharing, last = np.empty(len(ends), np.int64), np.full(len(ends), -1, np.int64)
+    # Sets of such a similarity differ in no larger share of their sizes; a little room for rounding.
+    differing = (1 - at_least) / (1 + at_least)
+    for text in range(len(offsets) - 1):
+        count = shingle_hashes(codes, offsets[text], offsets[text + 1], hashes)
+        _sign(hashes[:count], signature)
+        some = _sharing(hashes[:count], lookup, having, (last, text), sharing)
+        distinct = 0
+        for row in sharing[:some]:
+            size = ends[row + 1] - ends[row]
+            if _unlike(signature, signatures[row]) > (count + size) * differing + 1e-6:
+                continue
+            # Sorted for the first of them only: most texts have none.
+            distinct = distinct or unique(hashes, count)
+            similarity = jaccard(hashes[:distinct], sets[ends[row] : ends[row + 1]], at_least)
+            if similarity >= at_least:
+                texts.append(int(text))
+                found.append(int(row))
+                same.append(similarity)
     return texts, found, same

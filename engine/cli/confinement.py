@@ -65,6 +65,7 @@ def confine_run(
     """
     if not options.has_own_process:
         return
+    from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, OPEN, available
     from engine.process.own_rights import rights_of_a_run
     from engine.recipe.outside import named_of
@@ -75,6 +76,7 @@ def confine_run(
         require_trusted(recipe, is_unconfined=options.unconfined)
         sys.stderr.write(f"{available().words}\n")
         return
+    keep_bytecode(_held_to_the_end())
     needs = needs or Needs()
     others, shared = needs.others, needs.shared
     named = [one for _, one in named_of(recipe)]
@@ -166,12 +168,14 @@ def confine_asking(
     """
     if not options.has_own_process:
         return
+    from engine.process.bytecode import keep_bytecode
     from engine.process.confine import available
     from engine.process.own_rights import rights_of_a_run
 
     if not available().landlock:
         sys.stderr.write(f"{available().words}\n")
         return
+    keep_bytecode(_held_to_the_end())
     _make_key()
     rights = rights_of_a_run(
         project=(), reads=[*model, *reads], writes=[root, *writes], is_remote=False

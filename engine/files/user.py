@@ -33,6 +33,12 @@ def packages_folder() -> Path:
     return cache_folder().with_name(f"{NAME}-packages")
 
 
+def bytecode_folder() -> Path:
+    """Return where bytecode of libraries is kept. RuntimeError for a user without a home folder."""
+    # beside the cache and not in it: all runs import it, so none may write it
+    return cache_folder().with_name(f"{NAME}-bytecode")
+
+
 def _folder(variable: str, beside_home: str, *, windows: str) -> Path:
     if sys.platform == "win32" and (roaming := os.environ.get(windows)):
         return Path(roaming) / NAME

@@ -16,7 +16,7 @@ from typing import Final
 from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_folder, state_folder
 from engine.process import policies
 from engine.process.confine import NONE, OPEN, Rights
-from engine.process.start import program
+from engine.process.start import bytecode_read, program
 
 HUB_FOLDERS: Final = (
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_XET_CACHE"),
@@ -51,6 +51,7 @@ def rights_of_a_run(
     tops = [folder.resolve() for folder in project]
     read = [*("/etc", "/run"), *map(str, _visible(tops)), *(str(path.resolve()) for path in reads)]
     read += [one for path in reads for one in policies.linked(path.resolve())]
+    read += bytecode_read()
     read += [*_named_by((*CERTIFICATES, STORE_KEY), variables), *_own_settings()]
     read += [str(home / name) for name in FETCHING] if is_remote else []
     read += map(str, _hub_caches(variables, home)) if reads_hub else []

@@ -113,8 +113,10 @@ class Command:
     def words(self, rights: Rights | None = None) -> list[str]:
         """Return the command line; without `rights` it keeps ours."""
         # -I takes the current folder, the user's site and PYTHON* variables off the search path: a `json.py` that
-        # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 too, the encoding is named.
-        head = [sys.executable, "-I", "-u", "-X", "utf8", str(LAUNCHER), str(os.getpid())]
+        # came with somebody's recipe would run otherwise. As -I hides PYTHONUTF8 and PYTHONPYCACHEPREFIX too, the
+        # encoding is named, and where bytecode lies.
+        kept = [f"-Xpycache_prefix={folder}" for folder in bytecode_read()]
+        head = [sys.executable, "-I", "-u", "-X", "utf8", *kept, str(LAUNCHER), str(os.getpid())]
         left = "" if rights is None else json.dumps(asdict(rights))
         return [*head, json.dumps(search_path()), left, self.kind, self.name, *self.arguments]
 
@@ -134,6 +136,12 @@ def program(name: str | Path) -> Command:
     # A relative part of PATH would take a program from the folder that came with a recipe.
     found = shutil.which(str(name), path=_absolute_parts(os.environ.get("PATH", "")))
     return Command(kind="program", name=str(Path(found or name).absolute()))
+
+
+def bytecode_read() -> list[str]:
+    """Return the folder in which this process looks for bytecode, where it is not beside the sources."""
+    folder = sys.pycache_prefix or ""
+    return [folder] if os.path.isabs(folder) else []
 
 
 def search_path() -> list[str]:
@@ -316,6 +324,8 @@ def start(
     confined to these, its folder, and caches of its kind; without, it keeps ours. With `keeps_home` home and caches are
     those of `variables`, as far as `rights` has them.
     """
+    if rights is not None:
+        rights = replace(rights, read=(*rights.read, *bytecode_read()))
     if rights is not None and keeps_home:
         rights = replace(rights, write=(*rights.write, str(folder.resolve())))
     elif rights is not None:

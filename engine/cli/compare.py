@@ -42,7 +42,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(found: RunComparison, *, every: bool) -> list[str]:
-    from engine.runs.compare import size_of, speed_of
+    from engine.runs.compare import speed_of
+    from engine.runs.leaving import size_of
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""

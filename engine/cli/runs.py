@@ -11,6 +11,7 @@ from engine.cli.place import add_shared, recipe_name, store_of
 from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
 from engine.recipe.metrics import primary
+from engine.runs.leaving import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
 
 
@@ -66,8 +67,7 @@ def _results(folder: Path) -> tuple[str | None, float | None, int | None]:
     main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
     scores = report.get("holdout") or report.get("folds") or {}
     found = next((one for one in scores.get("metrics", ()) if one["name"] == main), None)
-    packed = [int(file["bytes"]) for file in report.get("files", ()) if file["format"] == "gguf"]
-    size = min(packed) if packed else sum(int(file["bytes"]) for file in report.get("files", ()))
+    _, size = size_of(report)
     return (main if found else None), (found["value"] if found else None), size or None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
+from engine.runs.leaving import size_of
 from engine.store import Store, make_key
 from engine.store.runs import read_file, read_record, require_ours
 from engine.values import dataclass
@@ -211,14 +211,6 @@ def _answer(row: Prediction) -> str:
 
 def _is_right(row: Prediction) -> bool:
     return _answer(row) in {row.target, *row.references}
-
-
-def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
-    """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
-    files = [(int(file["bytes"]), file) for file in report.get("files", ())]
-    packed = [(size, str(file["name"])) for size, file in files if file["format"] == "gguf"]
-    size, name = min(packed, key=itemgetter(0), default=(sum(size for size, _ in files), "model"))
-    return (name, size) if files else ("", 0)
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:

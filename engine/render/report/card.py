@@ -76,7 +76,7 @@ def _json(value: object) -> str:
 def _use(report: Report) -> list[str]:
     names = ", ".join(report.labels)
     instruction = str(report.task.get("instruction", "")).replace("{labels}", names)
-    file = next((item for item in report.files if item.format == "gguf"), None)
+    file = next((item for item in report.files if item.name.endswith(".gguf")), None)
     parts = ["## Use", _answers_with(report)]
     if instruction:
         asked = "It was trained and judged with this instruction, followed by a blank line and the text:"

@@ -52,7 +52,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
             "outcome": outcome,
             "task": {"kind": "classification"},
             "holdout": {"metrics": [{"name": "macro_f1", "value": right}]},
-            "files": [{"name": "model.gguf", "format": "gguf", "bytes": 105_000_000}],
+            "files": [
+                {"name": "model/model.safetensors", "format": "safetensors", "bytes": 269_000_000},
+                {"name": "model.gguf", "format": "gguf", "bytes": 105_000_000},
+                {"name": "task.json", "format": "gguf", "bytes": 676},
+            ],
         }
         (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
         stages = {} if outcome == "failed" else {"evaluate": {"status": "ran", "key": key.digest}}

@@ -147,7 +147,8 @@ def _limits(report: Report) -> list[str]:
 
 def _making(report: Report) -> list[str]:
     files = (f"- {code(f.name)}, {size(f.bytes)}, sha256 {code(f.sha256)}" for f in report.files)
-    made = plain(f"{report.method}, base model {report.base_model}, {report.started}.")
+    how = report.method.partition(" on ")[0]
+    made = plain(f"{how}, base model {report.base_model}, {report.started}.")
     return [
         "## Making",
         made,

@@ -56,7 +56,8 @@ def top(report: Report) -> Top:
         ("wall time", blocks.Estimate(duration(report.seconds), trained)),
     )
     return Top(
-        made=(report.method, report.base_model, when),
+        # the method without "on" and the model's short name, which the base model begins with
+        made=(report.method.partition(" on ")[0], report.base_model, when),
         status=status,
         outcome=outcome.capitalize(),
         checks=(*_checks(report), blocks.Facts(figures, kind="figures")),

@@ -35,12 +35,12 @@ pytest.register_assert_rewrite("support")
 
 
 def _keep_bytecode() -> None:
-    """Let processes that tests start find compiled modules: compiling torch's takes each of them ten seconds."""
-    if sys.dont_write_bytecode:
+    """Let processes that tests start find compiled modules, and start none that compiles them."""
+    if sys.pycache_prefix is None:
         sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
         sys.dont_write_bytecode = False
         os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
-        del os.environ["PYTHONDONTWRITEBYTECODE"]
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 _keep_bytecode()

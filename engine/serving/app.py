@@ -261,6 +261,8 @@ class Service:
         except EngineError as error:
             # its last lines may hold texts of others
             raise _Refused(BROKEN, error.problems[0].message) from error
+        except OSError as error:
+            raise _Refused(BROKEN, error.strerror or "the model ended") from error
 
     def _fields(self, reply: ModelReply) -> dict[str, Any]:
         """Return an answer as data, and count it."""

@@ -135,7 +135,7 @@ class ServedModel:
             raise AssertionError(self)
         try:
             answers = process.ask(request_for(self.task, texts), SilentProgress())
-        except StageError:
+        except (StageError, OSError):
             process.child.kill()
             self._process = None
             raise

@@ -28,6 +28,7 @@ from engine.runtime.llama.client import (
     require_llama,
 )
 from engine.runtime.tool_process import failure, hanging
+from engine.store.store import out_of_room
 from engine.values import dataclass
 
 SERVICE: Final = "engine.runtime.llama.service"
@@ -41,9 +42,13 @@ class HeldModel:
     child: Child
     _lines: Iterator[str]
     _errors: IO[bytes]
+    _folder: Path
 
     def ask(self, request: Request, progress: Progress) -> GgufAnswers:
-        """Return its answers. StageError X641 where the process has ended, X800 where it hangs."""
+        """Return its answers.
+
+        StageError X641 where the process has ended, X800 where it hangs, OSError where the disk is full.
+        """
         asked = json.dumps(asdict(request))
         total = max(len(request.prompts), len(request.learned))
         try:
@@ -64,8 +69,9 @@ class HeldModel:
             raise self._failure()
         return line
 
-    def _failure(self) -> StageError:
-        return failure("X641", TOOL, status=self.child.kill(), errors=self._errors)
+    def _failure(self) -> StageError | OSError:
+        found = failure("X641", TOOL, status=self.child.kill(), errors=self._errors)
+        return out_of_room(found, self._folder) or found
 
 
 @contextmanager
@@ -87,6 +93,6 @@ def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
             rights=rights_of(LLAMA, command, reads=(gguf,)),
         )
         with child:
-            held = HeldModel(child, child.lines(), errors)
+            held = HeldModel(child, child.lines(), errors, folder)
             held.line()  # it says that the file is read
             yield held

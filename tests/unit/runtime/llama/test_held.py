@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +26,20 @@ class _Child:
     def send(self, text: str) -> None:
         self.asked = json.loads(text)
 
+    def kill(self) -> int:
+        return 1
+
+
+def _held(folder: Path, lines: list[str], errors: bytes = b"") -> HeldModel:
+    child: Any = _Child()
+    return HeldModel(child, iter(lines), io.BytesIO(errors), folder)
+
 
 @pytest.mark.parametrize(("prompts", "is_whole"), [(["a"], True), (["a", "b"], False)])
-def test_a_row_without_a_choice_is_an_error(prompts: list[str], is_whole: bool) -> None:
-    child: Any = _Child()
-    held = HeldModel(child, iter(["1", json.dumps(ANSWERS)]), io.BytesIO())
+def test_a_row_without_a_choice_is_an_error(
+    tmp_path: Path, prompts: list[str], is_whole: bool
+) -> None:
+    held = _held(tmp_path, ["1", json.dumps(ANSWERS)])
     request = Request(prompts=prompts, answers=["x", "y"])
 
     if is_whole:
@@ -36,3 +47,18 @@ def test_a_row_without_a_choice_is_an_error(prompts: list[str], is_whole: bool) 
         return
     with pytest.raises(StageError, match="answered 1 of 2 rows"):
         held.ask(request, SilentProgress())
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [(b"ggml: No space left on device\n", OSError), (b"ggml: a bad tensor\n", StageError)],
+)
+def test_a_process_that_found_no_room_is_not_to_blame(
+    tmp_path: Path, errors: bytes, expected: type[Exception]
+) -> None:
+    held = _held(tmp_path, [], errors)
+
+    with pytest.raises(expected) as caught:
+        held.ask(Request(prompts=["a"], answers=["x", "y"]), SilentProgress())
+
+    assert getattr(caught.value, "errno", errno.ENOSPC) == errno.ENOSPC

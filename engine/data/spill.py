@@ -52,11 +52,12 @@ class Spill:
         self._file = tempfile.TemporaryFile(dir=scratch, buffering=BLOCK)  # noqa: SIM115
         # Unlike `__del__`, this also runs at the end of the process, and may be called twice.
         self.close = weakref.finalize(self, close_quietly, self._file)
-        self._starts = array("Q", [0])
+        self.starts = array("Q", [0])
+        """Where each row begins in the file, and its end."""
         self._is_flushed = True
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return len(self.starts) - 1
 
     def add(self, record: SpilledRow) -> None:
         """Write one more record."""
@@ -68,37 +69,42 @@ class Spill:
             text = BETWEEN + json.dumps(fields)
         line = text.encode(errors="surrogatepass")
         self._file.write(line)
-        self._starts.append(self._starts[-1] + len(line))
+        self.starts.append(self.starts[-1] + len(line))
         self._is_flushed = False
 
     def __getitem__(self, row: int) -> SpilledRow:
-        return _record(self._span(row, row + 1))
+        return read_record(self.span(row, row + 1))
 
     def ordered(self, rows: array[int]) -> Iterator[tuple[int, SpilledRow]]:
         """Yield rows and their numbers in the order of the file: much faster than one by one in another."""
         rows = ascending(rows)
-        starts, at = self._starts, 0
+        starts, at = self.starts, 0
         while at < len(rows):
             first = rows[at]
-            end = bisect_right(starts, starts[first] + BLOCK, first + 1, len(starts)) - 1
-            end = max(end, first + 1)
-            block, before = self._span(first, end), starts[first]
+            end = self.block_end(first)
+            block, before = self.span(first, end), starts[first]
             while at < len(rows) and rows[at] < end:
                 row = rows[at]
-                yield row, _record(block[starts[row] - before : starts[row + 1] - before])
+                yield row, read_record(block[starts[row] - before : starts[row + 1] - before])
                 at += 1
 
-    def _span(self, first: int, end: int) -> bytes:
+    def block_end(self, first: int) -> int:
+        """Return up to which row the rows from `first` on are one block: of `BLOCK` bytes, or one row."""
+        end = bisect_right(self.starts, self.starts[first] + BLOCK, first + 1, len(self.starts))
+        return max(end - 1, first + 1)
+
+    def span(self, first: int, end: int) -> bytes:
         """Return the bytes of the rows from `first` up to `end`."""
         if not self._is_flushed:
             self._file.flush()
             self._is_flushed = True
-        start = self._starts[first]
+        start = self.starts[first]
         # `pread` does not move the position of the file, at which `add` goes on writing.
-        return os.pread(self._file.fileno(), self._starts[end] - start, start)
+        return os.pread(self._file.fileno(), self.starts[end] - start, start)
 
 
-def _record(line: bytes) -> SpilledRow:
+def read_record(line: bytes) -> SpilledRow:
+    """Return the row that `Spill.add` wrote."""
     text = line.decode(errors="surrogatepass")
     fields = json.loads(text[1:]) if text.startswith(BETWEEN) else text.split(BETWEEN)
     origin, read, target, mark, payload, *labels = fields
@@ -112,19 +118,19 @@ class Texts:
 
     def __init__(self, spill: Spill, rows: array[int]) -> None:
         """Text `i` is that of row `rows[i]`."""
-        self._spill = spill
-        self._rows = rows
+        self.spill = spill
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, number: int) -> str:
-        return self._spill[self._rows[number]].input
+        return self.spill[self.rows[number]].input
 
     def __iter__(self) -> Iterator[str]:
-        return (self._spill[row].input for row in self._rows)
+        return (self.spill[row].input for row in self.rows)
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Yield each text with its number, in the order of the file."""
-        records = (record.input for _, record in self._spill.ordered(self._rows))
-        return zip(sorted_by(self._rows), records, strict=True)
+        records = (record.input for _, record in self.spill.ordered(self.rows))
+        return zip(sorted_by(self.rows), records, strict=True)

@@ -22,6 +22,7 @@ from engine.data.similarity.shingles import (
     shingles,
     similarity_of,
 )
+from engine.data.spill import Texts
 from engine.values import dataclass
 
 MANY = 20_000
@@ -40,14 +41,18 @@ class Match:
 
 
 def leaks(
-    holdout: Sequence[str], others: Iterable[tuple[int, str]], *, similarity: float = SIMILAR
+    holdout: Sequence[str],
+    others: Iterable[tuple[int, str]] | Texts,
+    *,
+    similarity: float = SIMILAR,
 ) -> Iterator[Match]:
     """Yield every pair of equal or similar texts, in the order of `others` and then of `holdout`.
 
-    `others` are numbered texts, read once and never held: a generator may be passed.
+    `others` are numbered texts, read once and never held: a generator may be passed. Those of a spill file are
+    read in its order.
     """
     texts = [comparable(text) for text in holdout]
-    rows = ((row, comparable(text)) for row, text in others)
+    rows = iter(others.numbered() if isinstance(others, Texts) else others)
     # `others` may be a generator without a length: the first rows show whether there are many.
     start = list(islice(rows, MANY))
     if len(start) < MANY:
@@ -56,7 +61,7 @@ def leaks(
         from engine.data.similarity.leak_many import many  # NumPy and numba: an extra
     except ImportError:  # slower, and the same
         return _few(texts, chain(start, rows), similarity)
-    return many(texts, chain(start, rows), similarity)
+    return many(texts, others if isinstance(others, Texts) else chain(start, rows), similarity)
 
 
 def _few(
@@ -65,7 +70,8 @@ def _few(
     sets = [shingles(text) for text in texts]
     index = _index(sets, similarity)
     rare = index.keys()
-    for row, text in rows:
+    for row, read in rows:
+        text = comparable(read)
         own = shingles(text)
         # Cheap: only texts that share a rare shingle are compared in full.
         found = {number for shingle in rare & own for number in index[shingle]}

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import batched
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from engine.data.similarity.near import Near, NearDuplicates, TextStore
 from engine.data.similarity.shingles import comparable
 from engine.data.spill import Texts
+from engine.data.spill_blocks import Numbered, comparable_batches, encoded
 from engine.runtime.text import near as compiled
 
 MISSED = 0.0005
@@ -33,7 +33,6 @@ LARGEST = 32
 """Rows of a group that are all compared with each other; of a larger one see `LEADERS`."""
 LEADERS = 8
 """The first rows of a group with which each row of a large group is compared."""
-BATCH = 8_192
 PAIRS = 20_000
 WORKERS = 2
 
@@ -73,16 +72,6 @@ def unlike_bits(similarity: float, functions: int) -> int:
     """
     bits, chance = min(64, functions), (1 - similarity) / 2
     return math.ceil(bits * chance + 4 * math.sqrt(bits * chance * (1 - chance)))
-
-
-def encoded(texts: Sequence[str]) -> tuple[compiled.Codes, compiled.Offsets]:
-    """Return the code points of the texts, one text after the other, and the offsets."""
-    # Four bytes for every character, so that the lengths of the strings are the offsets of the
-    # numbers.
-    joined = "".join(texts).encode("utf-32-le", "surrogatepass")
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
-    return np.frombuffer(joined, np.uint32), offsets
 
 
 def ahead[T, R](
@@ -134,25 +123,20 @@ def _write_bands(
     multipliers = draw.integers(0, 2**32, functions, dtype=np.uint32) | np.uint32(1)
     addends = draw.integers(0, 2**32, functions, dtype=np.uint32)
 
-    def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
-        return compiled.band_hashes(*encoded(batch), multipliers, addends, rows)
+    def hashed(batch: Numbered) -> tuple[NDArray[np.uint32], Hashes, Hashes, NDArray[np.uint32]]:
+        these, codes, offsets = batch
+        return these, *compiled.band_hashes(codes, offsets, multipliers, addends, rows)
 
     whole, sketches = np.empty((2, len(texts)), np.uint64)
     numbers = np.empty(len(texts), np.uint32)
-
-    def read() -> Iterator[str]:
-        every = texts.numbered() if isinstance(texts, Texts) else enumerate(texts)
-        for at, (number, text) in enumerate(every):
-            numbers[at] = number
-            yield comparable(text)
 
     at = 0
     with ExitStack() as stack:
         files: list[BinaryIO] = [stack.enter_context(path.open("wb")) for path in paths]
         pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
-        batches = batched(read(), BATCH, strict=False)
-        for hashes, bits, bands in ahead(pool, hashed, batches):
-            these = numbers[at : at + len(hashes)]
+        every = texts if isinstance(texts, Texts) else enumerate(texts)
+        for these, hashes, bits, bands in ahead(pool, hashed, comparable_batches(every)):
+            numbers[at : at + len(hashes)] = these
             whole[these], sketches[these] = hashes, bits
             at += len(hashes)
             for file, band in zip(files, bands, strict=True):

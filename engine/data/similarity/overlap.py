@@ -14,6 +14,7 @@ from engine.data.row_index import Assignment, Pool
 from engine.data.row_order import runs
 from engine.data.similarity.leakage import Match, leaks
 from engine.data.similarity.shingles import SIMILAR
+from engine.data.spill import Texts
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall
 from engine.values import dataclass
@@ -104,13 +105,12 @@ def check_leakage(
     others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
     texts = [pool.spill[row].input for row in compared]
-    read = ((row, record.input) for row, record in pool.spill.ordered(others))
-    found = list(leaks(texts, read)) if texts else []
+    found = list(leaks(texts, Texts(pool.spill, others))) if texts else []
     # read in the order of the file, and reported in that of the draw
-    those = {match.other for match in found}
-    drawn = {row: at for at, row in enumerate(others) if row in those}
-    found.sort(key=lambda match: (drawn[match.other], match.holdout))
-    matches = [replace(match, holdout=holdout[match.holdout]) for match in found]
+    found.sort(key=lambda match: (match.other, match.holdout))
+    matches = [
+        replace(match, holdout=holdout[match.holdout], other=others[match.other]) for match in found
+    ]
     for match in matches:
         if not (match.exact and pool.place):  # those are written down already
             _log(work, match)

@@ -1,0 +1,99 @@
+"""Rows of the spill file by the block, for compiled loops: no object for a row that is ASCII.
+
+What a row is stands in `engine.data.spill`; each method gives what Python's own way gives of the same rows.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import batched
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.similarity.shingles import comparable
+from engine.data.spill import Spill, SpilledRow, Texts, read_record
+from engine.runtime.text import rows as compiled
+from engine.values import dataclass
+
+ORIGIN, INPUT, TARGET, MARK, PAYLOAD = range(5)
+"""The fields of a row, in their order."""
+FIELDS = 5
+BATCH = 8_192
+"""Texts of which a batch is made where they are in no spill file."""
+
+Codes = NDArray[np.uint32]
+Offsets = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Some rows of the spill file, in its order."""
+
+    rows: NDArray[np.uint32]
+    data: NDArray[np.uint8]
+    starts: Offsets
+    """Where each row begins in `data`."""
+    ends: Offsets
+    fields: Offsets
+    """Where each row begins, and where each field ends."""
+    others: NDArray[np.bool_]
+    """Rows that are not written as fields."""
+
+    def record(self, at: int) -> SpilledRow:
+        """Return a row as Python reads it."""
+        return read_record(self.data[self.starts[at] : self.ends[at]].tobytes())
+
+    def span(self, field: int) -> tuple[Offsets, Offsets]:
+        """Return where a field begins and ends in each row."""
+        begin = self.fields[:, field] + (field > 0)
+        return begin, self.fields[:, field + 1]
+
+    def comparable(self) -> tuple[Codes, Offsets]:
+        """Return the code points of the inputs as `comparable` gives them, and the offsets."""
+        begin, end = self.span(INPUT)
+        others = np.flatnonzero(self.others | compiled.not_ascii(self.data, begin, end))
+        texts = [comparable(self.record(at).input) for at in others.tolist()]
+        return compiled.normalised_codes(self.data, begin, end, others, *encoded(texts))
+
+
+def encoded(texts: Sequence[str]) -> tuple[Codes, Offsets]:
+    """Return the code points of the texts, one text after the other, and the offsets."""
+    # Four bytes for every character, so that the lengths of the strings are the offsets of the
+    # numbers.
+    joined = "".join(texts).encode("utf-32-le", "surrogatepass")
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
+    return np.frombuffer(joined, np.uint32), offsets
+
+
+def blocks(spill: Spill, rows: array[int]) -> Iterator[Block]:
+    """Yield rows in the order of the file."""
+    ordered, starts, at = np.sort(np.array(rows, np.uint32)), np.asarray(spill.starts), 0
+    while at < len(ordered):
+        end = spill.block_end(int(ordered[at]))
+        some = ordered[at : at + int(np.searchsorted(ordered[at:], end))]
+        before, behind = starts[some].astype(np.int64), starts[some + 1].astype(np.int64)
+        data = np.frombuffer(spill.span(int(some[0]), int(some[-1]) + 1), np.uint8)
+        begin, finish = before - before[0], behind - before[0]
+        fields, others = compiled.field_ends(data, begin, finish, FIELDS)
+        yield Block(rows=some, data=data, starts=begin, ends=finish, fields=fields, others=others)
+        at += len(some)
+
+
+Numbered = tuple[NDArray[np.uint32], Codes, Offsets]
+"""Numbers of texts, and the texts."""
+
+
+def comparable_batches(texts: Texts | Iterable[tuple[int, str]]) -> Iterator[Numbered]:
+    """Yield numbered texts as `comparable` gives them: those of a spill file in its order, others as they come."""
+    if isinstance(texts, Texts):
+        order, at = np.argsort(np.asarray(texts.rows), kind="stable").astype(np.uint32), 0
+        for block in blocks(texts.spill, texts.rows):
+            yield order[at : at + len(block.rows)], *block.comparable()
+            at += len(block.rows)
+        return
+    for some in batched(texts, BATCH, strict=False):
+        numbers = np.fromiter((number for number, _ in some), np.uint32, len(some))
+        yield numbers, *encoded([comparable(text) for _, text in some])

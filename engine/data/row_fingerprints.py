@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from engine.data.membership import RECORDED_ROWS, joined_parts, parts_of
-from engine.data.reading.row import Row
+from engine.data.reading.row import Row, RowBatch
 from engine.values import dataclass
 
 BYTES = 4
@@ -26,13 +26,14 @@ class Fingerprints:
     rows: int = 0
     _kept: list[bytes] = field(default_factory=list)
 
-    def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
+    def watch(self, rows: Iterable[Row | RowBatch]) -> Iterator[Row | RowBatch]:
         """Yield the rows as they are."""
-        for row in rows:
-            self.rows += 1
-            if self.rows <= RECORDED_ROWS:
-                self._kept.append(fingerprint(row))
-            yield row
+        for some in rows:
+            several = (some,) if isinstance(some, Row) else some
+            if self.rows < RECORDED_ROWS:
+                self._kept += map(fingerprint, several)
+            self.rows += len(several)
+            yield some
 
     def written(self) -> str | None:
         """Return them as base64 of the sorted fingerprints; None for more rows than are recorded."""

@@ -42,12 +42,21 @@ SPAN: Final = 1 << 64
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
     """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
-    return int.from_bytes(hashlib.sha256(b"%b%b" % (_before(purpose, seed), key)).digest()[:8])
+    return int.from_bytes(hashlib.sha256(b"%b%b" % (before_key(purpose, seed), key)).digest()[:8])
 
 
 @lru_cache(maxsize=16)
-def _before(purpose: str, seed: int) -> bytes:
+def before_key(purpose: str, seed: int) -> bytes:
+    """Return what stands before a key where its place in a seeded order is drawn."""
     return f"{purpose}:{seed}:".encode()
+
+
+class WordNumbers(dict[str, int]):
+    """The number of each word, in the order in which they were first asked for."""
+
+    def __missing__(self, word: str) -> int:
+        """Number a new word."""
+        return self.setdefault(word, len(self))
 
 
 @dataclass(slots=True)
@@ -55,8 +64,12 @@ class Traits:
     """What one check says of every row, as a number of a word."""
 
     check: TraitCheck
-    words: dict[str, int] = field(default_factory=dict)
+    words: WordNumbers = field(default_factory=WordNumbers)
     of: array[int] = field(default_factory=lambda: array("H"))
+
+    def note(self, words: Iterable[str]) -> None:
+        """Keep what the check says of more rows."""
+        self.of.extend(map(self.words.__getitem__, words))
 
 
 @dataclass(slots=True)
@@ -99,8 +112,7 @@ class Pool:
     def note_traits(self, filled: Filled) -> None:
         """Keep the traits of one more row."""
         for traits in self.traits:
-            word = traits.check.trait(filled)
-            traits.of.append(traits.words.setdefault(word, len(traits.words)))
+            traits.note((traits.check.trait(filled),))
 
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""

@@ -12,9 +12,11 @@ from itertools import batched
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.examples.example import normalised
 from engine.data.similarity.shingles import comparable
 from engine.data.spill import Spill, SpilledRow, Texts, read_record
 from engine.runtime.text import rows as compiled
+from engine.runtime.text.sha256 import digests
 from engine.values import dataclass
 
 ORIGIN, INPUT, TARGET, MARK, PAYLOAD = range(5)
@@ -25,13 +27,14 @@ BATCH = 8_192
 
 Codes = NDArray[np.uint32]
 Offsets = NDArray[np.int64]
+Rows = NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Some rows of the spill file, in its order."""
 
-    rows: NDArray[np.uint32]
+    rows: Rows
     data: NDArray[np.uint8]
     starts: Offsets
     """Where each row begins in `data`."""
@@ -50,12 +53,55 @@ class Block:
         begin = self.fields[:, field] + (field > 0)
         return begin, self.fields[:, field + 1]
 
-    def comparable(self) -> tuple[Codes, Offsets]:
-        """Return the code points of the inputs as `comparable` gives them, and the offsets."""
+    def ascii_inputs(self) -> tuple[Offsets, Offsets, Offsets]:
+        """Return where the inputs begin and end, and the rows that have none of ASCII there."""
         begin, end = self.span(INPUT)
         others = np.flatnonzero(self.others | compiled.not_ascii(self.data, begin, end))
+        return begin, end, others
+
+    def comparable(self) -> tuple[Codes, Offsets]:
+        """Return the code points of the inputs as `comparable` gives them, and the offsets."""
+        begin, end, others = self.ascii_inputs()
         texts = [comparable(self.record(at).input) for at in others.tolist()]
-        return compiled.normalised_codes(self.data, begin, end, others, *encoded(texts))
+        codes, offsets = encoded(texts)
+        out = np.empty(len(self.data) + len(codes), np.uint32)
+        ends = compiled.normalised(self.data, begin, end, (others, codes, offsets), out)
+        return out, ends
+
+    def content_digests(self) -> NDArray[np.uint8]:
+        """Return the content keys of the inputs (`engine.data.examples.example`), one a line."""
+        begin, end, others = self.ascii_inputs()
+        texts = [
+            normalised(self.record(at).input).encode(errors="surrogatepass")
+            for at in others.tolist()
+        ]
+        joined, offsets = joined_bytes(texts)
+        out = np.empty(len(self.data) + len(joined), np.uint8)
+        ends = compiled.normalised(self.data, begin, end, (others, joined, offsets), out)
+        return digests(out, ends[:-1], ends[1:])
+
+
+def made_block(data: NDArray[np.uint8], starts: Offsets, ends: Offsets, rows: Rows) -> Block:
+    """Return the block of rows that begin and end there in `data`."""
+    fields, others = compiled.field_ends(data, starts, ends, FIELDS)
+    return Block(rows=rows, data=data, starts=starts, ends=ends, fields=fields, others=others)
+
+
+def block_of_lines(lines: Sequence[bytes]) -> Block:
+    """Return the block of rows as `written_record` gives them."""
+    return block_of(*joined_bytes(lines))
+
+
+def block_of(data: NDArray[np.uint8], offsets: Offsets) -> Block:
+    """Return the block of rows that stand one after the other, by where each begins and ends."""
+    return made_block(data, offsets[:-1], offsets[1:], np.arange(len(offsets) - 1, dtype=np.uint32))
+
+
+def joined_bytes(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
+    """Return texts one after the other, and the offsets."""
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
+    return np.frombuffer(b"".join(texts), np.uint8), offsets
 
 
 def encoded(texts: Sequence[str]) -> tuple[Codes, Offsets]:
@@ -76,9 +122,7 @@ def blocks(spill: Spill, rows: array[int]) -> Iterator[Block]:
         some = ordered[at : at + int(np.searchsorted(ordered[at:], end))]
         before, behind = starts[some].astype(np.int64), starts[some + 1].astype(np.int64)
         data = np.frombuffer(spill.span(int(some[0]), int(some[-1]) + 1), np.uint8)
-        begin, finish = before - before[0], behind - before[0]
-        fields, others = compiled.field_ends(data, begin, finish, FIELDS)
-        yield Block(rows=some, data=data, starts=begin, ends=finish, fields=fields, others=others)
+        yield made_block(data, before - before[0], behind - before[0], some)
         at += len(some)
 
 

@@ -14,9 +14,9 @@ from typing import Final
 from engine.data.reading.explode import explode
 from engine.data.reading.formats import source_format
 from engine.data.reading.json_rows import read_json, read_json_lines
-from engine.data.reading.parquet import read_parquet
+from engine.data.reading.parquet import read_parquet, read_parquet_batches
 from engine.data.reading.plain import read_document, read_lines, read_paragraphs
-from engine.data.reading.row import Row, Trouble
+from engine.data.reading.row import Row, RowBatch, Trouble
 from engine.data.reading.tables import read_table
 from engine.data.reading.xml_rows import read_xml
 from engine.progress import Progress
@@ -42,14 +42,37 @@ def read_rows(
     the first one that makes the rest unreadable (wrong encoding, binary, broken header), else after
     the last row: use no row before the end is reached.
     """
+    some = read_batches(path, source, beside=beside, name=name, number=number, progress=progress)
+    for one in some:
+        if isinstance(one, Row):
+            yield one
+        else:
+            yield from one
+
+
+def read_batches(
+    path: Path,
+    source: Source,
+    *,
+    beside: Mapping[str, Path] = ALONE,
+    name: str = "",
+    number: int = 0,
+    progress: Progress | None = None,
+) -> Iterator[Row | RowBatch]:
+    """Yield the rows as `read_rows`, some of them together where the file has columns."""
     trouble = Trouble(name or path.name, source=number)
-    rows = _rows(path, source, beside, trouble)
+    rows: Iterator[Row | RowBatch]
     if source.explode:
         size = path.stat().st_size
-        rows = explode(rows, source.explode, size=size, trouble=trouble, progress=progress)
+        each = _rows(path, source, beside, trouble)
+        rows = explode(each, source.explode, size=size, trouble=trouble, progress=progress)
+    elif source_format(source, path.name) == "parquet":
+        rows = read_parquet_batches(path, source, trouble)
+    else:
+        rows = _rows(path, source, beside, trouble)
     count = 0
     for row in rows:
-        count += 1
+        count += 1 if isinstance(row, Row) else len(row)
         yield row
     trouble.raise_any()
     if not count:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
-from typing import Any
+from typing import Any, Protocol
 
 from engine.errors import DataError, Place, Problem
 from engine.values import dataclass
@@ -28,6 +28,38 @@ class Row:
     values: Mapping[str, Any]
     source: int = 0
     """Which of the recipe's sources it comes from, from 0."""
+
+
+class RowBatch(Protocol):
+    """Rows of a file that has columns, for those who look at columns and make no object of a row."""
+
+    @property
+    def source(self) -> int:
+        """Which of the recipe's sources they come from, from 0."""
+        ...
+
+    @property
+    def columns(self) -> Any:
+        """A record batch of pyarrow: the rows that the file has there, all of which can be read."""
+        ...
+
+    @property
+    def origin(self) -> str:
+        """What stands before its number in the origin of a row."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """The number of the first row."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+    def rows(self, places: Any) -> Iterator[Row]:
+        """Yield the rows at these places of the batch, an array of NumPy."""
+        ...
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,6 +23,26 @@ ROUNDING: Final = 0.01
 """Py3langid sums in 32 bits: its confidence is within a hundredth of this one, in truth within a few millionths."""
 
 
+ENGLISH: Final = -1
+UNKNOWN: Final = -2
+UNDECIDED: Final = -3
+LONGEST: Final = 8
+"""Letters of the longest word that is looked for."""
+
+Bytes = NDArray[np.uint8]
+Texts = tuple[Bytes, NDArray[np.int64], NDArray[np.int64]]
+"""Bytes, and where each text begins and ends."""
+EnglishWords = tuple[NDArray[np.uint64], NDArray[np.uint64], int, float]
+"""Sorted: words that show English, and words that may; how many a text needs, and of what share of its words."""
+Bounds = tuple[int, float, float]
+"""The letters that a text needs, and from which probability a language is sure and likely."""
+
+
+def word_numbers(words: Iterable[str]) -> NDArray[np.uint64]:
+    """Return ASCII words of up to `LONGEST` letters as sorted numbers."""
+    return np.array(sorted(int.from_bytes(word.encode("ascii")) for word in words), np.uint64)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """The tables of a detector, as arrays."""
@@ -31,6 +52,14 @@ class Model:
     """Next states, their rows and features; weights by feature and language; priors; which languages are one."""
 
     rounding: float = ROUNDING
+
+    def classify_many(self, texts: Texts, words: EnglishWords, bounds: Bounds) -> NDArray[np.int64]:
+        """Return a number for each ASCII text, two for a language: it is sure of the first, the second is likely.
+
+        `ENGLISH`, where so many words are English that nothing else is asked; `UNKNOWN`, where there are too few
+        letters or no language is likely; `UNDECIDED` where the probability is near a bound.
+        """
+        return _classes(texts, self.tables, words, bounds, self.rounding)
 
     def classify(self, text: str) -> tuple[str, float]:
         """Return the likeliest language and its probability; 0 where the text has no feature."""
@@ -59,10 +88,13 @@ def read_model(detector: LanguageIdentifier) -> Model:
     )
 
 
+Automaton = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]
+
+
 @compiled
 def _likeliest(
-    text: NDArray[np.uint8],
-    automaton: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]],
+    text: Bytes,
+    automaton: Automaton,
     weights: NDArray[np.float32],
     priors: NDArray[np.float32],
     same: NDArray[np.int64],
@@ -95,3 +127,64 @@ def _likeliest(
         likely[same[number]] += math.exp((scores[number] - most) * scale)
     best = int(likely.argmax())
     return best, float(likely[best] / likely.sum())
+
+
+@compiled
+def _is_one_of(words: NDArray[np.uint64], word: np.uint64) -> bool:
+    at = np.searchsorted(words, word)
+    return bool(at < len(words) and words[at] == word)
+
+
+@compiled
+def _english(text: Bytes, words: EnglishWords) -> tuple[bool, int, bool]:
+    """Return whether so many words are English, how many letters there are, and whether all are capitals."""
+    surely, maybe, least, share = words
+    count = known = sure = letters = small = length = 0
+    word = np.uint64(0)
+    for at in range(len(text) + 1):
+        letter = text[at] if at < len(text) else np.uint8(32)
+        folded = letter | np.uint8(32)
+        if 97 <= folded <= 122:
+            letters += 1
+            small += letter == folded
+            length += 1
+            word = (word << np.uint64(8)) | np.uint64(folded)
+        elif length:
+            count += 1
+            if length <= LONGEST:
+                if _is_one_of(surely, word):
+                    sure += 1
+                elif _is_one_of(maybe, word):
+                    known += 1
+            length, word = 0, np.uint64(0)
+    known += sure
+    is_english = sure > 0 and known >= least and known >= share * count
+    return is_english, letters, letters > 0 and small == 0
+
+
+@compiled
+def _classes(
+    texts: Texts,
+    tables: tuple[Automaton, NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]],
+    words: EnglishWords,
+    bounds: Bounds,
+    rounding: float,
+) -> NDArray[np.int64]:
+    data, starts, ends = texts
+    automaton, weights, priors, same = tables
+    least, sure, likely = bounds
+    found = np.full(len(starts), UNKNOWN, np.int64)
+    for row in range(len(starts)):
+        text = data[starts[row] : ends[row]]
+        is_english, letters, is_capitals = _english(text, words)
+        if is_english:
+            found[row] = ENGLISH
+        elif letters >= least:
+            if is_capitals:
+                text = np.where((text >= 65) & (text <= 90), text + 32, text).astype(np.uint8)
+            language, confidence = _likeliest(text, automaton, weights, priors, same)
+            if min(abs(confidence - sure), abs(confidence - likely)) <= rounding:
+                found[row] = UNDECIDED
+            elif confidence >= likely:
+                found[row] = 2 * language + (confidence < sure)
+    return found

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from engine.data.checks.rows.texts import rows_that, texts
 from engine.data.kinds.base import Filled
 from engine.recipe.model import CheckAction
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.data.spill_blocks import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,17 @@ class TraitCheck:
     name: ClassVar[str]
     """The key in `data.checks`."""
 
+    reads_blocks: ClassVar[bool] = False
+    """Whether `traits` may be asked."""
+
     def trait(self, filled: Filled) -> str:
         """Return a short word for the row, of few possible ones; it is all that is kept of it."""
         raise NotImplementedError
+
+    def traits(self, block: Block) -> list[str] | None:
+        """Return the traits of rows by compiled loops, the same as `trait`; None where there are none."""
+        del block
+        return None
 
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
         """Return the odd traits and the finding's sentence; none and `` when nothing is odd.

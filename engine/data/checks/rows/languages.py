@@ -21,6 +21,7 @@ from engine.errors import needs_extra
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+    from engine.data.spill_blocks import Block
     from engine.runtime.text.languages import Model
 
 _asked = 0
@@ -50,6 +51,8 @@ ENGLISH_TOO: Final = "a i is of for my are to it can be not on in was at do me w
 """Words that stand in others, too."""
 SURELY_ENGLISH: Final = frozenset(ENGLISH.split())
 MAYBE_ENGLISH: Final = frozenset(ENGLISH_TOO.split())
+ENGLISH_WORDS: Final = 3
+"""So many of them, and a quarter of its words, show that a text is English."""
 PLAIN_SHARE: Final = 0.25
 MANY: Final = 5_000
 """Texts that are not plainly English, from which the compiled way pays for its start."""
@@ -85,10 +88,16 @@ class LanguagesCheck(TraitCheck):
     """Compares the language of each row's input with that of most rows."""
 
     name = "languages"
+    reads_blocks = True
 
     def trait(self, filled: Filled) -> str:
         """Return `en` where that is sure, `en?` where it is likely, `unknown` otherwise."""
         return language(filled.input)
+
+    def traits(self, block: Block) -> list[str] | None:
+        """Return the same of many rows, by compiled loops."""
+        model = _compiled()
+        return None if model is None else _languages(block, model)
 
     def odd(self, counts: Mapping[str, int]) -> tuple[frozenset[str], str]:
         """Return the traits of languages with under 5 % of the rows, beside one that has half."""
@@ -134,6 +143,24 @@ def language(text: str) -> str:
     return f"{code}{MAYBE}" if confidence >= LIKELY else UNKNOWN
 
 
+def _languages(block: Block, model: Model) -> list[str]:
+    """Return what `language` says of the inputs of a block."""
+    from engine.runtime.text import languages as many  # NumPy and numba: an extra
+
+    starts, ends, others = block.ascii_inputs()
+    surely, maybe = many.word_numbers(SURELY_ENGLISH), many.word_numbers(MAYBE_ENGLISH)
+    words = surely, maybe, ENGLISH_WORDS, PLAIN_SHARE
+    texts = block.data, starts, (starts + READ).clip(max=ends)
+    found = model.classify_many(texts, words, (LETTERS, SURE, LIKELY))
+    names = [f"{name}{mark}" for name in model.names for mark in ("", MAYBE)]
+    names += ["", UNKNOWN, "en"]  # what `many.UNDECIDED` and the others number from the end
+    traits = list(map(names.__getitem__, found.tolist()))
+    found[others] = many.UNDECIDED
+    for at in (found == many.UNDECIDED).nonzero()[0].tolist():
+        traits[at] = language(block.record(at).input)
+    return traits
+
+
 def main_language(texts: Iterable[str]) -> str:
     """Return the language of at least half of the texts whose language shows; empty for none."""
     traits = Counter(language(text).removesuffix(MAYBE) for text in texts)
@@ -155,7 +182,7 @@ def _are_english(words: Sequence[str]) -> bool:
     if not surely:
         return False
     known = surely + sum(map(MAYBE_ENGLISH.__contains__, words))
-    return known > 2 and known >= PLAIN_SHARE * len(words)  # three
+    return known >= ENGLISH_WORDS and known >= PLAIN_SHARE * len(words)
 
 
 def _close(one: str, other: str) -> bool:

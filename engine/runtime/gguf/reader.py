@@ -31,15 +31,26 @@ class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
     def _get_field_parts(
         self, orig_offs: int, raw_type: int
     ) -> tuple[int, list[NDArray[Any]], list[int], list[gguf.GGUFValueType]]:
-        """Return what the package's own does; the strings of a vocabulary without a call for each."""
+        """Return what the package's own does; the strings and numbers of a vocabulary without a call for each."""
         kind, count, start = self._array_head(orig_offs, raw_type)
-        if kind != gguf.GGUFValueType.STRING or not count or self.byte_order != "I":
+        dtype = self.gguf_scalar_to_np.get(kind)
+        is_text = kind == gguf.GGUFValueType.STRING
+        if not (is_text or dtype) or not count or self.byte_order != "I":
             found: tuple[int, list[Any], list[int], list[Any]] = super()._get_field_parts(
                 orig_offs, raw_type
             )
             return found
         raw, offset = self._bytes, start
         parts = [raw[orig_offs : orig_offs + 4].view(np.uint32), raw[start - 8 : start].view("<u8")]
+        if dtype is not None:
+            size = np.dtype(dtype).itemsize
+            numbers = raw[start : start + count * size].view(dtype)
+            # a damaged count goes past the end, where the package's own fails as well
+            if len(numbers) != count:
+                raise IndexError(count)
+            parts += (numbers[at : at + 1] for at in range(count))
+            types = [gguf.GGUFValueType.ARRAY, kind]
+            return start - orig_offs + count * size, parts, [*range(2, len(parts))], types
         for _ in range(count):
             length = raw[offset : offset + 8].view(np.uint64)
             # a damaged length goes past the end, where the next string has none

@@ -8,6 +8,8 @@ factors must be the base's bytes.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +45,20 @@ class _Factors:
 class _Adapter:
     """The factors of an adapter, read one pair at a time: in float64 all of them would take twice the file or more."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "adapter_model.safetensors"
+    def __init__(self, folder: Path, file: Any) -> None:
+        self._file = file
         self._config: dict[str, Any] = read_json(folder / "adapter_config.json")
 
     def stems(self) -> set[str]:
         """Return the names of what has factors."""
-        with safe_open(self._path, framework="pt") as file:
-            names = file.keys()
-        ending = ".lora_A.weight"
+        names, ending = [*self._file.keys()], ".lora_A.weight"
         return {name.removesuffix(ending) for name in names if name.endswith(ending)}
 
     def of(self, stem: str) -> _Factors:
         """Return the factors of one weight."""
         config = self._config
-        down = _tensor(self._path, f"{stem}.lora_A.weight").double()
-        up = _tensor(self._path, f"{stem}.lora_B.weight").double()
+        down = self._file.get_tensor(f"{stem}.lora_A.weight").double()
+        up = self._file.get_tensor(f"{stem}.lora_B.weight").double()
         divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
         # Own alphas stand by the last part of a module's name, or by more of it.
         own = (config.get("alpha_pattern") or {}).items()
@@ -66,20 +66,26 @@ class _Adapter:
         alpha = alphas[0] if alphas else config["lora_alpha"]
         lengths = None
         if config.get("use_dora"):
-            lengths = _tensor(self._path, f"{stem}.lora_magnitude_vector").double()
+            lengths = self._file.get_tensor(f"{stem}.lora_magnitude_vector").double()
         return _Factors(down=down, up=up * (alpha / divisor), lengths=lengths)
 
 
 def check_merge(base: Path, adapter: Path, out: Path) -> None:
     """Compare the merged model in `out` with base and adapter. StageError X673 names the first wrong tensor."""
-    factors = _Adapter(adapter)
+    with ExitStack() as files:
+        # Once for all tensors: opening a file reads the names of all of them.
+        opened = files.enter_context(
+            safe_open(adapter / "adapter_model.safetensors", framework="pt")
+        )
+        _check(_tensors(base, files), _tensors(out, files), _Adapter(adapter, opened))
+
+
+def _check(expected: Mapping[str, Any], merged: Mapping[str, Any], factors: _Adapter) -> None:
     left = factors.stems()
-    merged = _places(out)
-    expected = _places(base)
     if names := sorted(expected.keys() ^ merged.keys()):
         raise _wrong(names[0], "it is in one of the two models only")
-    for name, path in expected.items():
-        before, after = _tensor(path, name), _tensor(merged[name], name)
+    for name, file in expected.items():
+        before, after = file.get_tensor(name), merged[name].get_tensor(name)
         if (before.dtype, before.shape) != (after.dtype, after.shape):
             raise _wrong(name, "its type or shape is not the base's")
         stem = f"{PREFIX}{name.removesuffix('.weight')}"
@@ -106,19 +112,13 @@ def check_copy(model: Path, out: Path) -> None:
             )
 
 
-def _places(folder: Path) -> dict[str, Path]:
-    """Return the file of every tensor, in the order of files and names."""
-    found: dict[str, Path] = {}
+def _tensors(folder: Path, files: ExitStack) -> dict[str, Any]:
+    """Return the opened file of every tensor, in the order of files and names."""
+    found: dict[str, Any] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            found |= dict.fromkeys(sorted(file.keys()), path)
+        file = files.enter_context(safe_open(path, framework="pt"))
+        found |= dict.fromkeys(sorted(file.keys()), file)
     return found
-
-
-def _tensor(path: Path, name: str) -> torch.Tensor:
-    with safe_open(path, framework="pt") as file:
-        tensor: torch.Tensor = file.get_tensor(name)
-    return tensor
 
 
 def _is_equal(one: torch.Tensor, two: torch.Tensor) -> bool:
@@ -135,7 +135,7 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     # Some rows at a time: a whole matrix in float64 would take four times its size in 16 bits.
     for start in range(0, len(before), rows):
         part = slice(start, start + rows)
-        exact = before[part].double() + found.up[part] @ found.down
+        exact = torch.addmm(before[part].double(), found.up[part], found.down)
         factor = None
         if found.lengths is not None:
             factor = (found.lengths[part] / torch.linalg.norm(exact, dim=1)).unsqueeze(1)
@@ -143,7 +143,8 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
         given = after[part]
         nearest = (exact if factor is None else exact * factor).to(before.dtype)
         odd = nearest != given
-        if not bool(given.sum(dtype=torch.float32).isfinite()):
+        # NaN is both.
+        if not bool(torch.stack(given.aminmax()).isfinite().all()):
             odd |= ~given.isfinite()
         if bool(odd.any()):
             factors = None if factor is None else factor.expand_as(exact)[odd]

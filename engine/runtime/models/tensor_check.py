@@ -131,8 +131,9 @@ class LayerSizes:
     def add(self, name: str, weight: torch.Tensor) -> None:
         """Count a matrix of a layer."""
         if LAYER.search(name):
-            norm = float(torch.linalg.vector_norm(weight.float(), dtype=torch.float64))
-            total = float(weight.sum(dtype=torch.float64))
+            numbers = weight.float()
+            norm = float(torch.linalg.vector_norm(numbers))
+            total = float(numbers.sum(-1).sum(dtype=torch.float64))
             self._found[LAYER.sub(".#.", name)].append(
                 (name, total, norm / math.sqrt(weight.numel()))
             )
@@ -183,7 +184,8 @@ def wiped_words(
     rows: torch.Tensor, words: Iterable[int], *, share: float, ignored: int | None
 ) -> int:
     """Return how many of a tokenizer's ordinary tokens have a row of zeros; 0 for fewer than a share."""
-    known = torch.tensor([one for one in words if one < len(rows) and one != ignored])
+    count = len(rows)
+    known = torch.tensor([one for one in words if one < count and one != ignored])
     empty = int((~(rows[known] != 0).any(dim=1)).sum()) if len(known) else 0
     return empty if empty > max(1, share * len(known)) else 0
 

@@ -80,14 +80,14 @@ def _check_reading(context: StageContext, base: Path) -> None:
 def _check_converter(context: StageContext, base: Path, rows: str) -> None:
     from engine.parity.files import TOOLS
     from engine.parity.vocabulary import vocabulary_notes
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
     has_turns = context.recipe.task.spec.has_turns
 
     def build(folder: Path) -> None:
         found = vocabulary_notes(
             base,
-            load_chat(base, asks=has_turns),
+            kept_chat(base, asks=has_turns),
             has_turns=has_turns,
             threads=context.device.threads,
             progress=context.progress,

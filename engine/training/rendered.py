@@ -7,6 +7,7 @@ length; of them only the lengths are written.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, iter_examples
 from engine.errors import Problem, Severity, StageError
-from engine.inference.predict import asked_turns
+from engine.inference.predict import asked_turns, task_slice
 from engine.inference.template_check import (
     exchanged_marks,
     lost_text_problem,
@@ -35,6 +36,9 @@ from engine.store import Artifact
 if TYPE_CHECKING:
     from engine.runtime.rendering.files import RenderRequest
 
+CHAT_FACTS: Final = "chat_check.json"
+CHAT_REVISION: Final = 1
+"""Bumped when the same template and rows would now be judged otherwise."""
 LOOKED_AT: Final = 200
 """Rows whose turns and answers are held against what the chat template and the tokenizer make of them."""
 
@@ -89,9 +93,35 @@ def _check_chat(context: StageContext, base: Path) -> None:
     task = context.recipe.task
     if not task.spec.has_turns:
         return
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    has_modelfile = "ollama" in context.recipe.export.formats
 
-    chat = load_chat(base)
+    def build(folder: Path) -> None:
+        found = [*_chat_problems(context, base, has_modelfile=has_modelfile)]
+        if errors := [one for one in found if one.severity is Severity.ERROR]:
+            raise StageError(errors)
+        (folder / CHAT_FACTS).write_text(json.dumps(headlines(found)), encoding="utf-8")
+
+    # `baseline` looks first, and `train` at the same; a Modelfile has to ask the rows of a holdout, too.
+    read = ("data", "holdout") if has_modelfile else ("data",)
+    payload = {
+        "base_model": context.base_model,
+        # After training its template and tokenizer are files of their own.
+        "merge": context.inputs.get("merge", ""),
+        "rows": [context.artifacts[name].key for name in read if name in context.artifacts],
+        "task": task_slice(task),
+        "modelfile": has_modelfile,
+        "revision": CHAT_REVISION,
+    }
+    lines = read_json(context.cached("chat_check", payload, build), CHAT_FACTS)
+    if "holdout" in context.artifacts:
+        for line in lines:
+            context.progress.note(str(line))
+
+
+def _chat_problems(context: StageContext, base: Path, *, has_modelfile: bool) -> Iterator[Problem]:
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
+
+    task, chat = context.recipe.task, kept_chat(base)
     few = [*islice(_all_rows(context), LOOKED_AT)]
     asked = (asked_turns(task, row) for row in few)
     found = [
@@ -101,18 +131,13 @@ def _check_chat(context: StageContext, base: Path) -> None:
         exchanged_marks(chat),
         turn_problem(chat),
     ]
-    problems = [one for one in found if one is not None]
-    problems += mark_problems(chat, known_tokens(base))
+    yield from (one for one in found if one is not None)
+    yield from mark_problems(chat, known_tokens(base))
     answers = task.labels or (row.target for row in few)
-    problems += tokenizer_problems(chat, answers, are_labels=bool(task.labels))
-    if "ollama" in context.recipe.export.formats:
+    yield from tokenizer_problems(chat, answers, are_labels=bool(task.labels))
+    if has_modelfile:
         rows = ((row.origin, asked_turns(task, row)) for row in _all_rows(context))
-        problems += modelfile_problems(chat, rows)
-    if errors := [one for one in problems if one.severity is Severity.ERROR]:
-        raise StageError(errors)
-    if "holdout" in context.artifacts:
-        for line in headlines(problems):
-            context.progress.note(line)
+        yield from modelfile_problems(chat, rows)
 
 
 def _all_rows(context: StageContext) -> Iterator[Example]:

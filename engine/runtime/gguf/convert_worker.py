@@ -28,6 +28,7 @@ from conversion import base as conversion
 from transformers import AutoTokenizer
 
 from engine.files.reading import read_json
+from engine.runtime.rendering.chat import kept_tokenizer
 
 ZEROS = 32
 """Width of the layer that stands behind a vocabulary."""
@@ -48,11 +49,16 @@ def pre_tokenizer_of(model: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def without_remote_code() -> Iterator[None]:
-    """Have the converter load tokenizers as we do: it asks for a model's own code where there is some."""
+def without_remote_code(known: Any = None) -> Iterator[None]:
+    """Have the converter load tokenizers as we do: it asks for a model's own code where there is some.
+
+    One that is `known` is taken for the model's.
+    """
     real = AutoTokenizer.from_pretrained
 
     def from_pretrained(*given: Any, **named: Any) -> Any:
+        if known is not None:
+            return known
         return real(*given, **{**named, "trust_remote_code": False, "local_files_only": True})
 
     AutoTokenizer.from_pretrained = from_pretrained
@@ -86,8 +92,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def closing_gaps() -> Iterator[None]:
-    """Change the converter's classes as the module says, and give them their own ways back."""
+def closing_gaps(known: Any = None) -> Iterator[None]:
+    """Change the converter's classes as the module says, and give them their own ways back.
+
+    `known` is the model's tokenizer, where it was loaded before.
+    """
     ask_by_hash = conversion.TextModel.get_vocab_base_pre
 
     def get_vocab_base_pre(self: Any, tokenizer: Any) -> str:
@@ -109,7 +118,7 @@ def closing_gaps() -> Iterator[None]:
     conversion.TextModel.get_vocab_base_pre = get_vocab_base_pre
     conversion.TextModel.prepare_metadata = prepare_metadata
     try:
-        with without_remote_code():
+        with without_remote_code(known):
             yield
     finally:
         conversion.TextModel.get_vocab_base_pre = ask_by_hash
@@ -132,7 +141,7 @@ def write_vocabulary(model: Path, target: Path) -> None:
 
     Whatever the converter raises for an architecture or a tokenizer that it does not know.
     """
-    with closing_gaps(), _quietly():
+    with closing_gaps(kept_tokenizer(model)), _quietly():
         settings = ModelBase.load_hparams(model, is_mistral_format=False)
         kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))
         made = kind(model, gguf.LlamaFileType.MOSTLY_F16, target, model_name="model")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from engine.errors import EnvironmentProblem, Problem, Severity, StageError
@@ -41,6 +41,7 @@ from engine.runtime.models.tensor_check import (
 )
 from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
+from engine.runtime.rendering.chat import kept_tokenizer
 
 REVISION: Final = 5
 """Bumped when the same model would now be judged otherwise."""
@@ -51,6 +52,8 @@ WIPED: Final = 0.2
 SPARSE: Final = 0.4
 """Share of zeros, none of them in whole rows, from which a matrix was thinned out."""
 MATRIX: Final = 2
+BITS: Final = {2: torch.int16, 4: torch.int32}
+"""Whole numbers of as many bytes."""
 WORDS: Final = 0.005
 """Share of ordinary tokens whose rows are zeros from which an embedding is damaged."""
 SHOWN: Final = 3
@@ -180,7 +183,7 @@ def _tokenizer(folder: Path) -> Any:
     """Return the tokenizer. StageError X601, X694."""
     require_vocabulary(folder)
     with library_errors("X601", "the tokenizer of the base model cannot be loaded", hint=AGAIN):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return kept_tokenizer(folder)
 
 
 def _too_many_tokens(model: Any, tokenizer: Any) -> Iterator[Problem]:
@@ -282,9 +285,10 @@ def _state(weight: torch.Tensor) -> str:
         return "broken"
     if weight.ndim < MATRIX:
         return ""
-    if is_wiped(weight, constant=bool(low == high)):
+    zeros = _zeros(weight)
+    if is_wiped(weight, constant=bool(low == high), zeros=zeros):
         return "wiped"
-    return "sparse" if _zeros(weight) >= SPARSE else ""
+    return "sparse" if zeros >= SPARSE else ""
 
 
 def _state_of_norm(model: Any, name: str, weight: torch.Tensor) -> str:
@@ -295,11 +299,14 @@ def _state_of_norm(model: Any, name: str, weight: torch.Tensor) -> str:
     return ""
 
 
-def is_wiped(weight: torch.Tensor, *, constant: bool) -> bool:
-    """Say whether a matrix [.., out, in] is one number everywhere, or many of its rows or columns are zeros."""
+def is_wiped(weight: torch.Tensor, *, constant: bool, zeros: float) -> bool:
+    """Say whether a matrix [.., out, in] is one number everywhere, or many of its rows or columns are zeros.
+
+    `zeros` is the share of zeros in all of it.
+    """
     if constant:
         return weight.numel() > 1
-    if _zeros(weight) < SUSPECT:
+    if zeros < SUSPECT:
         return False
     flat = weight.reshape(-1, weight.shape[-1]) != 0
     empty = (float((~flat.any(dim=side)).float().mean()) for side in (0, 1))
@@ -308,7 +315,10 @@ def is_wiped(weight: torch.Tensor, *, constant: bool) -> bool:
 
 def _zeros(weight: torch.Tensor) -> float:
     """Return the share of zeros."""
-    return 1 - int(torch.count_nonzero(weight)) / weight.numel()
+    bits = BITS.get(weight.element_size())
+    # Whole numbers are counted three times as fast; the first bit of -0, which is its sign, falls out of the sum.
+    counted = weight if bits is None else weight.view(bits) + weight.view(bits)
+    return 1 - int(torch.count_nonzero(counted)) / weight.numel()
 
 
 def _read(path: Path, name: str) -> torch.Tensor:

@@ -8,8 +8,10 @@ gets a fixed one. Templates run in the sandboxed jinja environment of transforme
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +132,19 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
     StageError X601 without a usable tokenizer, X694 with tokens beyond reason, X602 without a chat template, X603
     when it refuses, X670 when it writes another text at another time.
     """
+    return _load_chat(model_dir, _tokenizer, asks=asks)
+
+
+def _tokenizer(model_dir: Path) -> Any:
+    return AutoTokenizer.from_pretrained(model_dir, local_files_only=True, trust_remote_code=False)
+
+
+def _load_chat(model_dir: Path, load: Callable[[Path], Any], *, asks: bool | None) -> Chat:
     require_vocabulary(model_dir)
     what = "the tokenizer of the base model cannot be loaded"
     hint = "the folder needs tokenizer.json and tokenizer_config.json"
     with library_errors("X601", what, hint=hint):
-        tokenizer = AutoTokenizer.from_pretrained(
-            model_dir, local_files_only=True, trust_remote_code=False
-        )
+        tokenizer = load(model_dir)
         # Some settings are only used when a text is read, and a wrong one fails there.
         tokenizer("text", add_special_tokens=False)
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
@@ -146,6 +154,38 @@ def load_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
         return Chat(tokenizer=tokenizer, terminator=tokenizer.eos_token or "")
     tokenizer.chat_template = _fixed(_texts(tokenizer.chat_template))
     return chat_of(tokenizer)
+
+
+def kept_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
+    """As `load_chat`, for those who change nothing about it: read once for files that are as they were."""
+    return _kept_chat(model_dir, asks=asks, _state=_state(model_dir))
+
+
+def kept_tokenizer(model_dir: Path) -> Any:
+    """Return the tokenizer of a folder as it is, for those who change nothing about it; as `kept_chat`."""
+    return _kept_tokenizer(model_dir, _state=_state(model_dir))
+
+
+@lru_cache(maxsize=2)
+def _kept_chat(model_dir: Path, *, asks: bool | None, _state: object) -> Chat:
+    # A copy has a template of its own; the words are those of the kept one.
+    return _load_chat(model_dir, lambda folder: copy.copy(kept_tokenizer(folder)), asks=asks)
+
+
+@lru_cache(maxsize=2)
+def _kept_tokenizer(model_dir: Path, *, _state: object) -> Any:
+    return _tokenizer(model_dir)
+
+
+def _state(model_dir: Path) -> tuple[object, ...]:
+    """Return what changes with the files of a folder, the weights left out."""
+    if not model_dir.is_dir():
+        return ()
+    return tuple(
+        (path.name, status.st_ino, status.st_mtime_ns, status.st_size)
+        for path in sorted(model_dir.iterdir())
+        if path.suffix != ".safetensors" and (status := path.stat())
+    )
 
 
 def chat_of(tokenizer: Any) -> Chat:

@@ -33,7 +33,7 @@ from engine.runtime.scoring.packed_search import (
 )
 from engine.runtime.scoring.plain_check import refuse_other_scores, sampled_rows
 
-__all__ = ["LabelChoice", "choose", "lead_alone", "search_rows"]
+__all__ = ["LabelChoice", "choose", "search_rows"]
 
 
 def choose(
@@ -100,15 +100,6 @@ def search_rows(
             return
     for row in range(len(prompts)):
         done(row, _alone(loaded, rows.whole(row), tree, make()))
-
-
-@torch.inference_mode()
-def lead_alone(loaded: LoadedModel, prompt: str, one: str, two: str) -> float:
-    """Return by how many nats one answer to a prompt is more probable than another; nothing is shared or packed."""
-    tree = make_tree([loaded.chat.token_ids(answer) for answer in (one, two)])
-    row = [*loaded.chat.token_ids(prompt), *tree.forced]
-    scores = _alone(loaded, row, tree, Search(tree, exhaustive=True)).scores
-    return scores[0] - scores[1]
 
 
 def _alone(loaded: LoadedModel, row: Sequence[int], tree: AnswerTree, search: Search) -> Search:

@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from engine.files.reading import parse_json
 from engine.runtime.models.load import attention_of
-from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
@@ -50,6 +50,8 @@ TEACHER: Final = "target_tokens"
 """In a batch whose loss is to a teacher's probabilities as well."""
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
 MATRIX: Final = 2
+FIRST_NUMBERS: Final = 64
+"""Of a gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ class FirstStep:
         loader = getattr(loader, "base_dataloader", loader)
         make = loader.collate_fn
         if args.world_size == 1:
-            chat = load_chat(self._written.base_model, asks=None)
+            chat = kept_chat(self._written.base_model, asks=None)
             self._rows = RowsSeen(_expected(self._written, chat, None), self._report, self._look)
             # The second one is Axolotl's.
             is_curriculum = getattr(args, "curriculum_sampling", False)
@@ -147,7 +149,7 @@ class FirstStep:
 
     def _validation_rows(self) -> Iterator[tuple[tuple[int, ...], list[int]]]:
         written = replace(self._written, rows=self._written.rows.with_name("validation.jsonl"))
-        return _expected(written, load_chat(written.base_model, asks=None), None)
+        return _expected(written, kept_chat(written.base_model, asks=None), None)
 
     def _measured(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
         """Compare once a validation row that is padded in its batch with itself alone."""
@@ -193,8 +195,9 @@ class FirstStep:
             return
         with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
             model.eval()
-            found = [nats_of(model, row)[:2] for row in plain_rows(self._written)]
-        self._report({"event": "kept_rows", "rows": [[str(nats), count] for nats, count in found]})
+            found = nats_of_rows(model, plain_rows(self._written))
+        rows = [[str(nats), count] for nats, count, _ in found]
+        self._report({"event": "kept_rows", "rows": rows})
 
     def before(self, model: Any, args: Any) -> None:
         """Look at the labels of the first step, and let two of its rows pass through the model alone."""
@@ -226,7 +229,7 @@ class FirstStep:
         ):
             with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
                 model.eval()
-                found = [nats_of(model, row) for row in few]
+                found = nats_of_rows(model, few)
             self._plain = [(learned, count) for learned, count, _ in found]
             tokens = sum(len(row["input_ids"]) - 1 for row in few)
             loss = sum(whole for *_, whole in found) / max(tokens, 1)
@@ -306,7 +309,7 @@ def labels_found(rows: Sequence[Row], written: Written) -> dict[str, Any]:
     """Return how many rows of a batch learn otherwise than their rendered form says, and how the first one does."""
     wanted: dict[tuple[int, ...], list[int]] = {tuple(row["input_ids"]): [] for row in rows}
     missing = set(wanted)
-    chat = load_chat(written.base_model, asks=None)
+    chat = kept_chat(written.base_model, asks=None)
     texts = {chat.tokenizer.decode(ids, clean_up_tokenization_spaces=False) for ids in wanted}
     # By their text first, which saves tokenising all rows; not every tokenizer gives the text back as it was.
     for only in (texts, None):
@@ -342,7 +345,7 @@ def padded_row(
 
 def plain_rows(written: Written) -> list[Row]:
     """Return the first rendered rows that are short enough to pass through a model alone."""
-    chat = load_chat(written.base_model, asks=None)
+    chat = kept_chat(written.base_model, asks=None)
     rows = (
         {"input_ids": ids, "labels": labels}
         for ids, labels in _expected(written, chat, None)
@@ -385,15 +388,36 @@ def _text(chat: Chat, labels: Sequence[int]) -> str:
 
 def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
     """Return minus the log-probability of a row's learned tokens, how many they are, and the same of all tokens."""
+    (found,) = _nats(model, [row])
+    return found
+
+
+def nats_of_rows(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
+    """Return what `nats_of` does of each row; short ones pass together, filled up at their ends.
+
+    What stands behind a row cannot reach it, and nothing marks it as padding.
+    """
+    if rows and sum(len(row["input_ids"]) for row in rows) <= PLAIN_TOKENS:
+        return _nats(model, rows)
+    return [nats_of(model, row) for row in rows]
+
+
+def _nats(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
     device = next(model.parameters()).device
-    ids, labels = (
-        torch.tensor([list(row[name])], device=device) for name in ("input_ids", "labels")
-    )
+    width = max(len(row["input_ids"]) for row in rows)
+    filled = [
+        [*ids, *[ids[-1]] * (width - len(ids))] for ids in (list(row["input_ids"]) for row in rows)
+    ]
+    ids = torch.tensor(filled, device=device)
     with torch.no_grad():
         logits = model(input_ids=ids, use_cache=False).logits
-    nats = cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
-    mask = labels[0, 1:] != IGNORED
-    return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
+    found = []
+    for row, read, own in zip(rows, ids, logits, strict=True):
+        end = len(row["input_ids"])
+        nats = cross_entropy(own[: end - 1].float(), read[1:end], reduction="none")
+        mask = torch.tensor(list(row["labels"])[1:], device=device) != IGNORED
+        found.append((float(nats[mask].sum()), int(mask.sum()), float(nats.sum())))
+    return found
 
 
 @contextlib.contextmanager
@@ -432,18 +456,28 @@ def still(model: torch.nn.Module) -> dict[str, Any]:
         if mark or weight.ndim >= MATRIX:
             stem = name.partition(mark)[0] if mark else name
             parts.setdefault(stem.removeprefix("base_model.model."), []).append(weight.grad)
+    names = [*parts]
+    # All of a gradient is only looked at where its first numbers are zeros: this is done at each step.
+    for most in (FIRST_NUMBERS, None):
+        moving = _with_gradients({name: parts[name] for name in names}, most)
+        names = [name for name in names if name not in moving]
+    return {"names": names[:3], "count": len(names), "of": len(parts)}
+
+
+def _with_gradients(
+    parts: Mapping[str, Sequence[torch.Tensor | None]], most: int | None
+) -> AbstractSet[str]:
+    """Return the parts that have a number other than 0 among the first ones of a gradient, or anywhere for None."""
     flows = {
-        stem: [one.any() for one in gradients if one is not None]
+        stem: [one.reshape(-1)[:most].any() for one in gradients if one is not None]
         for stem, gradients in parts.items()
     }
-    # Together: on a GPU each look by itself would wait for all that was asked before.
     known = [stem for stem, found in flows.items() if found]
-    moved = (
-        torch.stack([torch.stack(flows[stem]).any() for stem in known]).tolist() if known else []
-    )
-    moving = {stem for stem, moves in zip(known, moved, strict=True) if moves}
-    names = [stem for stem in parts if stem not in moving]
-    return {"names": names[:3], "count": len(names), "of": len(parts)}
+    if not known:
+        return frozenset()
+    # Together: on a GPU each look by itself would wait for all that was asked before.
+    moved = torch.stack([torch.stack(flows[stem]).any() for stem in known]).tolist()
+    return {stem for stem, moves in zip(known, moved, strict=True) if moves}
 
 
 def optimizer_steps(optimizer: Any) -> int | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
-from engine.runtime.scoring.plain_check import sampled_rows
+from engine.runtime.scoring.plain_check import plain_scores, sampled_rows
 from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
@@ -81,14 +82,27 @@ def test_a_row_that_sees_what_pads_it_is_noticed(
         choices(pico, progress)
 
 
-def test_one_row_in_a_hundred_is_looked_at_and_one_of_middle_length() -> None:
+def test_one_row_in_five_hundred_is_looked_at_and_one_of_middle_length() -> None:
     assert sampled_rows(["x", "the longest", "short", "a row"]) == {0, 3}
-    assert [len(sampled_rows(["x"] * count)) for count in (0, 1, 2, 50, 100, 300, 1100)] == [
-        0,
-        1,
-        2,
-        2,
-        2,
-        4,
-        12,
+    counts = (0, 1, 2, 300, 500, 1100, 5001)
+    assert [len(sampled_rows(["x"] * count)) for count in counts] == [0, 1, 2, 2, 2, 4, 12]
+
+
+@pytest.mark.parametrize("most", [1, 512])
+def test_rows_that_pass_together_have_the_scores_that_each_has_alone(
+    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("engine.runtime.scoring.plain_check.TOGETHER", most)
+    pairs = [
+        (pico.chat.token_ids(text), pico.chat.token_ids(answer))
+        for text, answer in zip(TEXTS, ANSWERS, strict=False)
     ]
+
+    found = plain_scores(pico, pairs)
+
+    for (row, answer), score in zip(pairs, found, strict=True):
+        with torch.inference_mode():
+            logits = pico.model(input_ids=torch.tensor([[*row, *answer]])).logits[0]
+        shares = logits[len(row) - 1 : -1].log_softmax(-1)
+        alone = shares[range(len(answer)), answer].sum()
+        assert score == pytest.approx(float(alone), abs=1e-4)

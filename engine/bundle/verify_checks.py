@@ -26,8 +26,8 @@ WHOLE = (
 """Checks that only all rows, or all tensors, keep."""
 SAME = ("merged", *GRAPH_FORMATS, "f16")
 """Rungs that should lose nothing against the one that they are compared with."""
-EARLIER_SAMPLE = 64
-"""Rows that earlier versions asked the 16-bit file."""
+SAMPLES = (SAMPLE, 16, 64)
+"""Rows that the 16-bit file is asked, and that earlier versions asked it."""
 MOST_SHIFT: Mapping[str, float] = {
     **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in SAME},
     **{f"largest_shift.{name}": max(LARGEST_SHIFT.values()) for name in SAME},
@@ -175,7 +175,7 @@ def _sampled(below: FormResult, rung: FormResult) -> Iterator[str]:
         return
     if rung.name != "f16":
         yield f"rung {rung.name} was asked a sample of the rows"
-    elif rung.sampled_of != every or every < SAMPLED or asked not in (SAMPLE, EARLIER_SAMPLE):
+    elif rung.sampled_of != every or every < SAMPLED or asked not in SAMPLES:
         yield f"rung {rung.name} was asked {asked} of {rung.sampled_of} rows, the one before {every}"
     elif rung.class_deltas:
         yield f"rung {rung.name} states changes in F1, which a sample has none of"

@@ -54,6 +54,8 @@ class GgufAsker:
     threads: int
     workdir: Path
     progress: Progress
+    is_whole: bool = True
+    """How it reads all texts is looked at. Another file of the same tokens and template is asked that instead."""
 
     def ask(self, *, free: bool) -> Predictions:
         """Return what the file is judged by and, where `free`, what it says when nothing holds it."""
@@ -64,7 +66,8 @@ class GgufAsker:
             return self._likelihoods()
         turns = [asked_turns(task, row) for row in rows]
         prompts = [self.chat.prompt(one) for one in turns]
-        ollama, sent = self._by_ollama(turns), self._by_the_file(turns)
+        ollama = self._by_ollama(turns)
+        sent = self._by_the_file(turns) if self.is_whole else []
         request = Request.for_task(
             task,
             prompts,
@@ -72,7 +75,7 @@ class GgufAsker:
             max_new_tokens=self.asked.max_new_tokens(self.chat),
             free=free,
             distribution=True,
-            read=[*(ollama or []), *corpus()],
+            read=[*(ollama or []), *self._corpus()],
             sent=sent,
         )
         answers = self._answers(request)
@@ -88,19 +91,21 @@ class GgufAsker:
                 rows, answers.texts, answers.ended, strict=bool(answers.texts)
             )
         ]
-        trained = self._trained_ids()
-        # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
-        # the Modelfile's, the tokens that it adds by itself.
-        parity = {
-            "training": same_readings(rows, ids, trained),
-            "llama_cpp": by_llama,
-            "ollama": None
-            if ollama is None
-            else same_readings(rows, ids, answers.read[: len(ollama)]),
-            "template": same_readings(rows, prompts, sent),
-            "users": same_readings(rows, trained, answers.sent),
-            "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
-        }
+        parity: dict[str, Any] = {"llama_cpp": by_llama}
+        if self.is_whole:
+            trained = self._trained_ids()
+            # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
+            # the Modelfile's, the tokens that it adds by itself.
+            parity = {
+                "training": same_readings(rows, ids, trained),
+                "llama_cpp": by_llama,
+                "ollama": None
+                if ollama is None
+                else same_readings(rows, ids, answers.read[: len(ollama)]),
+                "template": same_readings(rows, prompts, sent),
+                "users": same_readings(rows, trained, answers.sent),
+                "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
+            }
         return Predictions(
             judged=self._held(answers) if held else loose,
             free=loose if held else [],
@@ -116,6 +121,9 @@ class GgufAsker:
 
     def _ids(self, texts: Iterable[str]) -> list[list[int]]:
         return [self.chat.token_ids(text) for text in texts]
+
+    def _corpus(self) -> Sequence[str]:
+        return corpus() if self.is_whole else ()
 
     def _by_corpus(self, read: Sequence[list[int]]) -> dict[str, int | str | None]:
         """Count the texts of the corpus that llama.cpp reads as transformers does, and name the first that differs."""
@@ -160,13 +168,13 @@ class GgufAsker:
         parts = scored_parts(made)
         tokens = [token_row(self.chat, segments) for segments in parts]
         texts = [segment.text for segments in parts for segment in segments]
-        expected, sent = self._sent(made)
+        expected, sent = self._sent(made) if self.is_whole else ([], [])
         plain = self._plain_by_ollama()
         request = Request(
             prompts=texts,
             learned=tokens,
             terminator=renderer.ending,
-            read=[*(text for _, text, _ in plain), *corpus()],
+            read=[*(text for _, text, _ in plain), *self._corpus()],
             sent=sent,
         )
         answers = self._answers(request)
@@ -180,20 +188,22 @@ class GgufAsker:
             Likelihood(nll=nll, tokens=sum(row.learned[1:]), ends=ends)
             for row, nll, ends in zip(tokens, answers.likelihoods, answers.ended, strict=True)
         ]
-        by_ollama = self._ids(prompt for _, _, prompt in plain)
-        has_turns = self.asked.task.spec.has_turns
-        parity = {
-            "training": None,
-            "llama_cpp": by_llama,
-            "ollama": same_readings(
-                [row for row, _, _ in plain], by_ollama, answers.read[: len(plain)]
-            )
-            if plain
-            else None,
-            "template": same_readings(self.examples, expected, sent) if has_turns else None,
-            "users": same_readings(self.examples, self._ids(expected), answers.sent),
-            "corpus": self._by_corpus(answers.read[len(plain) :]),
-        }
+        parity: dict[str, Any] = {"llama_cpp": by_llama}
+        if self.is_whole:
+            by_ollama = self._ids(prompt for _, _, prompt in plain)
+            has_turns = self.asked.task.spec.has_turns
+            parity = {
+                "training": None,
+                "llama_cpp": by_llama,
+                "ollama": same_readings(
+                    [row for row, _, _ in plain], by_ollama, answers.read[: len(plain)]
+                )
+                if plain
+                else None,
+                "template": same_readings(self.examples, expected, sent) if has_turns else None,
+                "users": same_readings(self.examples, self._ids(expected), answers.sent),
+                "corpus": self._by_corpus(answers.read[len(plain) :]),
+            }
         judged = likelihood_predictions(self.examples, made, found, task=self.asked.task)
         return Predictions(judged=judged, free=[], facts=_facts(answers, parity))
 

@@ -49,7 +49,7 @@ CORPUS = 0.99
 """Share of the texts of all kinds below which a file is refused: the rest are signs that no task of words has."""
 SAMPLED = 128
 """Rows of a holdout from which the 16-bit file is asked a sample."""
-SAMPLE = 16
+SAMPLE = 3
 """Rows that it is asked first.
 
 It never leaves, its tensors are compared one by one, and what conversion breaks (positions, heads, norms) it breaks in
@@ -87,12 +87,18 @@ def looser(*precisions: str) -> str:
     return max(precisions, key=MEAN_SHIFT.__getitem__)
 
 
-def sample(rows: int, *, seed: int) -> list[int]:
-    """Return the places of the rows that the 16-bit file is asked first, in order; all of a small holdout."""
-    if rows < SAMPLED:
-        return [*range(rows)]
+def sample(sizes: Sequence[int], *, seed: int) -> list[int]:
+    """Return the places of the rows that the 16-bit file is asked first, in order; all of a small holdout.
+
+    The longest and the shortest of these sizes, and others by the seed: what the converter or llama.cpp does otherwise
+    shows in every row, or in those that reach far back.
+    """
+    if len(sizes) < SAMPLED:
+        return [*range(len(sizes))]
+    order = sorted(range(len(sizes)), key=lambda at: (sizes[at], at))
     # S311: a draw that anybody can repeat, no secret
-    return sorted(Random(f"16 bit {seed}").sample(range(rows), SAMPLE))  # noqa: S311
+    drawn = Random(f"16 bit {seed}").sample(order[1:-1], SAMPLE - 2)  # noqa: S311
+    return sorted([order[0], order[-1], *drawn])
 
 
 def form_result(

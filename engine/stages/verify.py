@@ -141,10 +141,10 @@ class _ParityChain:
     @cached_property
     def chat(self) -> Chat:
         """The merged model's."""
-        from engine.runtime.rendering.chat import load_chat  # brings transformers
+        from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
         model = self.context.artifacts["merge"].file("model")
-        return load_chat(model, asks=self.recipe.task.spec.has_turns)
+        return kept_chat(model, asks=self.recipe.task.spec.has_turns)
 
     def lossless(self) -> None:
         """Ask the adapter, the merged model and, where a file is made of it, the 16-bit GGUF file."""
@@ -204,7 +204,8 @@ class _ParityChain:
         sixteen = parity_files.sixteen_bit(self.context)
         path, digest = sixteen.file(parity_files.SIXTEEN), sixteen.digest()
         every = len(self.examples)
-        for rows in (ladder.sample(every, seed=self.judging.seed), [*range(every)]):
+        sizes = [len(row.input) for row in self.examples]
+        for rows in (ladder.sample(sizes, seed=self.judging.seed), [*range(every)]):
             found = self._gguf(path, name="f16", digest=digest, free=False, rows=rows)
             is_whole = len(rows) == every
             form = ModelForm(
@@ -382,12 +383,13 @@ class _ParityChain:
         modelfile = self._modelfile(name)
         places = range(len(self.examples)) if rows is None else rows
         is_sample = len(places) < len(self.examples)
+        # how the 16-bit file reads texts is seen in those made of it, whose tokens and template must be its own
+        leaves = name in self.recipe.export.quantizations
 
         def build(folder: Path) -> None:
             asker = self._asker(path, [self.examples[row] for row in places], modelfile=modelfile)
-            predictions = asker.ask(free=free)
+            predictions = replace(asker, is_whole=leaves).ask(free=free)
             # `task.json` stands beside the files that leave, and not beside the 16-bit one
-            leaves = name in self.recipe.export.quantizations
             others = self._other_prompts(self.context.artifacts["quantize"].path) if leaves else 0
             facts = {**predictions.facts, "other_prompts": others}
             store_predictions(folder, predictions.judged, predictions.free, facts)
@@ -400,6 +402,7 @@ class _ParityChain:
             "asks": predict_gguf.REVISION,
             "llama_cpp": version_of("inferna"),
         }
+        payload |= {} if leaves else {"reads": "prompts"}
         payload |= {"rows": [*places]} if is_sample else {}
         return self._rated(cached_predictions(self.context, QUANTIZED, self.asked, payload, build))
 

@@ -104,6 +104,7 @@ def test_a_rung_that_says_something_else_than_its_scores_is_refused(name: str) -
 @pytest.mark.parametrize(
     ("name", "rows", "sampled_of", "problem"),
     [
+        ("f16", 3, 300, ""),
         ("f16", 16, 300, ""),
         ("f16", 64, 300, ""),
         ("f16", 48, 300, "rung f16 was asked 48 of 300 rows, the one before 300"),

@@ -132,11 +132,14 @@ def test_wrong_tensors_are_named_and_counted() -> None:
 
 
 def test_a_sample_is_drawn_by_seed_from_a_large_holdout() -> None:
-    rows = sample(300, seed=7)
+    sizes = [5, *[7, 8, 6] * 100, 9]
+    rows = sample(sizes, seed=7)
 
     assert (len(set(rows)), rows) == (SAMPLE, sorted(rows))
-    assert rows == sample(300, seed=7) != sample(300, seed=8)
-    assert sample(SAMPLED - 1, seed=7) == [*range(SAMPLED - 1)]
+    assert rows == sample(sizes, seed=7) != sample(sizes, seed=8)
+    assert (rows[0], rows[-1]) == (0, len(sizes) - 1), "the shortest and the longest"
+    assert sample([1] * SAMPLED, seed=7) != sample([1] * SAMPLED, seed=8)
+    assert sample([1] * (SAMPLED - 1), seed=7) == [*range(SAMPLED - 1)]
 
 
 WRITTEN = """\

@@ -116,9 +116,9 @@ events, writes its own folder, and has a network only where a URL was named: to 
 to one.
 
 Where no bytecode of the libraries lies beside them, as after an installation by uv, one more process compiles them
-while the first run goes on, into `~/.cache/slm-recipe-bytecode` (or below `XDG_CACHE_HOME`): about 125 MB, which can be
-deleted at any time. It sees no file of yours and alone may write that folder; all others only read it. Where
-`PYTHONPYCACHEPREFIX` names a folder, that one is read, and nothing is compiled.
+while the first run goes on, which says so, into `~/.cache/slm-recipe-bytecode` (or below `XDG_CACHE_HOME`): about 125
+MB, which can be deleted at any time. It sees no file of yours and alone may write that folder; all others only read
+it. Where `PYTHONPYCACHEPREFIX` names a folder, that one is read, and nothing is compiled.
 
 ## git, and small tools
 

@@ -39,20 +39,33 @@ WORKER: Final = "engine.process.compile_libraries"
 def keep_bytecode(held: ExitStack) -> Child | None:
     """Have this process and its children read bytecode; return the process that makes it, where it has to be made.
 
-    Nothing happens where the libraries' own folders hold it, or where the user has named a folder for it. `held` is
-    closed when this process ends, and so, at the latest, does the other.
+    `held` is closed when this process ends, and so, at the latest, does the other.
+    """
+    marker = read_bytecode()
+    if marker is None or marker.is_file():
+        return None
+    # Where that is not possible each process compiles for itself.
+    with contextlib.suppress(OSError):
+        return _begin(marker, held)
+    return None
+
+
+def read_bytecode() -> Path | None:
+    """Have this process and its children read bytecode; return the file that says that all of it is there.
+
+    None where the libraries' own folders hold it, or where the user has named a folder for it.
     """
     found = [spec for name in LIBRARIES if (spec := find_spec(name)) and spec.origin]
     if sys.pycache_prefix is not None or all(os.path.exists(one.cached or "") for one in found):
         return None
-    # Without a home folder, or on a full disk, each process compiles for itself.
+    # Without a home folder each process compiles for itself.
     with contextlib.suppress(RuntimeError, OSError):
         folder = bytecode_folder() / _digest(sys.prefix, str(sys.implementation.cache_tag))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         sources = [PACKAGE / "__init__.py", *(Path(str(one.origin)) for one in found)]
         versions = _digest(*(f"{path} {path.stat().st_mtime_ns}" for path in sources))
         sys.pycache_prefix = str(folder)
-        return None if (folder / versions).is_file() else _begin(folder / versions, held)
+        return folder / versions
     return None
 
 

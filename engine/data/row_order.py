@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +67,12 @@ def runs(order: array[int], values: Numbers, *, least: int = 1) -> Iterator[tupl
         yield from zip(found[long].tolist(), found[long + 1].tolist(), strict=True)
         return
     yield from ((start, end) for start, end in pairwise(cuts) if end - start >= least)
+
+
+@cache
+def has_loops() -> bool:
+    """Tell whether there is what compiles loops: an extra."""
+    return find_spec("numpy") is not None and find_spec("numba") is not None
 
 
 def _changes(order: array[int], values: Sequence[Numbers], at: int) -> bool:

@@ -68,8 +68,8 @@ class Block:
         ends = compiled.normalised(self.data, begin, end, (others, codes, offsets), out)
         return out, ends
 
-    def content_digests(self) -> NDArray[np.uint8]:
-        """Return the content keys of the inputs (`engine.data.examples.example`), one a line."""
+    def normalised(self) -> tuple[NDArray[np.uint8], Offsets]:
+        """Return the normalised inputs, and the offsets."""
         begin, end, others = self.ascii_inputs()
         texts = [
             normalised(self.record(at).input).encode(errors="surrogatepass")
@@ -78,7 +78,12 @@ class Block:
         joined, offsets = joined_bytes(texts)
         out = np.empty(len(self.data) + len(joined), np.uint8)
         ends = compiled.normalised(self.data, begin, end, (others, joined, offsets), out)
-        return digests(out, ends[:-1], ends[1:])
+        return out, ends
+
+    def content_digests(self) -> NDArray[np.uint8]:
+        """Return the content keys of the inputs (`engine.data.examples.example`), one a line."""
+        texts, offsets = self.normalised()
+        return digests(texts, offsets[:-1], offsets[1:])
 
 
 def made_block(data: NDArray[np.uint8], starts: Offsets, ends: Offsets, rows: Rows) -> Block:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from engine.data.checks.all_rows import count_labels
-from engine.data.examples.output import Examples, Outcome, split_digest
+from engine.data.examples.output import Examples, Outcome
 from engine.data.reading.sources import source_names
 from engine.data.row_index import Assignment, Pool
 from engine.data.splitting.weights import seen
@@ -52,7 +52,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         name=name,
         rows=len(examples),
         labels={label: counts.get(label, 0) for label in work.task.labels},
-        digest=split_digest(examples.records(), work.scratch),
+        digest=examples.digest(),
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
         groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
         span=_span(pool, examples) if pool.time else None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.checks.findings import FILE, Findings
-from engine.data.examples.example import Example, write_examples
 from engine.data.membership import membership_to_json
 from engine.data.reading.sources import (
     Fetched,
@@ -24,6 +24,9 @@ from engine.data.splitting.replacements import may_replace
 from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from engine.data.examples.output import Examples
 
 REVISION = 4
 NEEDS: tuple[str, ...] = ()
@@ -85,8 +88,8 @@ def run(context: StageContext) -> None:
         raise UnfitDataError([_listed(one, listed) for one in prepared.problems], prepared)
     if listed:
         context.progress.note(f"every row of every finding: {listed}")
-    write_examples(context.workdir / "train.jsonl", prepared.train)
-    write_examples(context.workdir / "validation.jsonl", prepared.validation)
+    prepared.train.write(context.workdir / "train.jsonl")
+    prepared.validation.write(context.workdir / "validation.jsonl")
     write_json(context.workdir / "summary.json", to_json(prepared.summary), indent=2)
     write_json(
         context.workdir / "membership.json", membership_to_json(prepared.membership), indent=2
@@ -128,10 +131,10 @@ def _listed(problem: Problem, file: str) -> Problem:
     return replace(problem, hint=hint)
 
 
-def _keep_holdout(context: StageContext, examples: Iterable[Example]) -> None:
+def _keep_holdout(context: StageContext, examples: Examples) -> None:
     """Write the holdout into a product of its own; nothing given to training names it."""
 
     def build(folder: Path) -> None:
-        write_examples(folder / "holdout.jsonl", examples)
+        examples.write(folder / "holdout.jsonl")
 
     context.cached(HOLDOUT, {"data": context.key}, build)

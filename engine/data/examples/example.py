@@ -66,9 +66,12 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write one JSON object a line, keys in the order of `Example`; defaults are left out."""
     # The file's digest is compared across machines: no line ends of the platform.
     with path.open("w", encoding="utf-8", newline="\n") as stream:
-        # one encoder: `json.dumps` makes another for each line
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        stream.writelines(f"{encode(_as_json(example))}\n" for example in examples)
+        stream.writelines(map(example_line, examples))
+
+
+def example_line(example: Example) -> str:
+    """Return the line of an example."""
+    return f"{_encode(_as_json(example))}\n"
 
 
 def iter_examples(path: Path) -> Iterator[Example]:
@@ -82,6 +85,10 @@ def iter_examples(path: Path) -> Iterator[Example]:
 def read_examples(path: Path) -> list[Example]:
     """Return the examples of a file that `write_examples` wrote, in order."""
     return list(iter_examples(path))
+
+
+# one encoder: `json.dumps` makes another for each line
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _as_json(example: Example) -> dict[str, Any]:

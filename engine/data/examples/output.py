@@ -13,11 +13,18 @@ from itertools import batched
 from pathlib import Path
 from typing import Final
 
+from engine.data import row_order
 from engine.data.examples.candidates import CollectedRows
-from engine.data.examples.example import Example, content_id, normalised
+from engine.data.examples.example import (
+    Example,
+    content_id,
+    example_line,
+    normalised,
+    write_examples,
+)
 from engine.data.preparation import Preparation
 from engine.data.row_index import Pool
-from engine.data.row_order import runs
+from engine.data.row_order import has_loops, runs
 from engine.data.spill import SpilledRow
 from engine.data.splitting.splits import Division
 from engine.evidence import Firewall, Recorded
@@ -75,25 +82,53 @@ class Examples:
 
     def __iter__(self) -> Iterator[Example]:
         """Yield the rows as examples; ids depend on the content and, among equals, on their number."""
-        outcome = self._outcome
-        folds, is_grouped = outcome.division.folds, outcome.work.splits.by == "group"
-        for row in self._rows:
-            record = outcome.work.pool.spill[row]
-            yield Example(
-                id=content_id(record.input, record.target, outcome.again.get(row, 0)),
-                origin=record.origin,
-                input=record.input,
-                target=record.target,
-                labels=record.labels,
-                payload=record.payload,
-                group=record.mark if is_grouped else "",
-                repeat=outcome.repeats.get(row, 1),
-                fold=folds[row] if folds else 0,
-            )
+        spill = self._outcome.work.pool.spill
+        return (self._example(row, spill[row]) for row in self._rows)
 
-    def records(self) -> Iterator[SpilledRow]:
-        """Yield the rows as the spill file holds them, and in its order."""
-        return (record for _, record in self._outcome.work.pool.spill.ordered(self._rows))
+    def _example(self, row: int, record: SpilledRow) -> Example:
+        outcome = self._outcome
+        folds = outcome.division.folds
+        return Example(
+            id=content_id(record.input, record.target, outcome.again.get(row, 0)),
+            origin=record.origin,
+            input=record.input,
+            target=record.target,
+            labels=record.labels,
+            payload=record.payload,
+            group=record.mark if outcome.work.splits.by == "group" else "",
+            repeat=outcome.repeats.get(row, 1),
+            fold=folds[row] if folds else 0,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write them as `write_examples` does."""
+        outcome = self._outcome
+        if not self._are_many or outcome.division.folds or outcome.work.splits.by == "group":
+            write_examples(path, self)
+            return
+        from engine.data.examples.output_many import lines_in_order  # NumPy and numba: an extra
+
+        def line(row: int, record: SpilledRow) -> bytes:
+            return example_line(self._example(row, record)).encode()
+
+        special = outcome.again.keys() | outcome.repeats.keys()
+        with path.open("wb") as stream:
+            stream.writelines(lines_in_order(outcome.work.pool.spill, self._rows, special, line))
+
+    def digest(self) -> str:
+        """Return what `split_digest` does of them."""
+        work = self._outcome.work
+        if not self._are_many:
+            records = (record for _, record in work.pool.spill.ordered(self._rows))
+            return split_digest(records, work.scratch)
+        from engine.data.examples.output_many import digest_of  # NumPy and numba: an extra
+
+        return digest_of(work.pool.spill, self._rows, work.scratch)
+
+    @property
+    def _are_many(self) -> bool:
+        """Tell whether compiled loops pay for their start, and are there."""
+        return len(self._rows) >= row_order.MANY and has_loops()
 
     @property
     def rows(self) -> Sequence[int]:

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import field
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from engine.data import row_order
@@ -77,7 +76,7 @@ class PoolWriter:
         pool.stratum.extend(self.stratum(one.labels) for one in rows.filled)
         pool.source.extend(rows.sources)
         pool.alive.extend(b"\1" * len(rows))
-        if self.are_many and self._has_loops:
+        if self.are_many and row_order.has_loops():
             self._write_many(rows)
             return
         for filled, record in zip(rows.filled, rows.records, strict=True):
@@ -154,14 +153,6 @@ class PoolWriter:
         if known is None:
             known = self._answers[filled.target] = _answer_hash(filled)
         return known
-
-    @cached_property
-    def _has_loops(self) -> bool:
-        try:
-            from engine.data import spill_blocks  # NumPy and numba: an extra
-        except ImportError:  # slower, and the same
-            return False
-        return bool(spill_blocks)
 
     def _write_many(self, rows: WaitingRows) -> None:
         from engine.data.spill_blocks import block_of_lines

@@ -211,3 +211,15 @@ def _digits(number: int, out: Bytes, at: int) -> int:
         out[at + place] = 48 + number % 10
         number //= 10
     return at + length
+
+
+@compiled
+def chosen(data: Bytes, offsets: Offsets, places: NDArray[np.int64]) -> Bytes:
+    """Return the texts at these places, one after the other."""
+    size = 0
+    for place in places:
+        size += offsets[place + 1] - offsets[place]
+    out, at = np.empty(size, np.uint8), 0
+    for place in places:
+        at = _copied(data[offsets[place] : offsets[place + 1]], out, at)
+    return out

@@ -32,7 +32,7 @@ def refuse_moved_answers(
     written: Sequence[Prediction],
 ) -> None:
     """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
-    from engine.runtime.scoring.plain_check import plain_scores  # brings torch
+    from engine.runtime.scoring.plain_check import plain_lead  # brings torch
 
     places = between_others(written)
     if not places:
@@ -41,19 +41,12 @@ def refuse_moved_answers(
     texts = zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True)
     answers = {label: model.chat.token_ids(text) for label, text in texts}
     prompts = predict.prompts_of(model, asked, [rows[at] for at in places])
-    tokens = dict(zip(places, map(model.chat.token_ids, prompts), strict=True))
-    # Of each row its own answer and those of the rows around it; in the order of rows and labels.
-    tried = {
-        at: sorted({str(written[place].label) for place in (at - 1, at, at + 1)}) for at in places
-    }
-    pairs = [(at, label) for at in places for label in tried[at]]
-    scores = plain_scores(model, [(tokens[at], answers[label]) for at, label in pairs])
-    found = dict(zip(pairs, scores, strict=True))
-    for at in places:
+    for at, prompt in zip(places, prompts, strict=True):
+        row = model.chat.token_ids(prompt)
         label, share = str(written[at].label), min(written[at].probability or 0.0, KNOWN)
         least = math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
-        for other in (one for one in tried[at] if one != label):
-            lead = found[at, label] - found[at, other]
+        for other in {str(written[place].label) for place in (at - 1, at + 1)}:
+            lead = plain_lead(model, row, answers[label], answers[other], least=least)
             # Written this way round, so that NaN is refused too.
             if not lead >= least:
                 raise StageError.one(

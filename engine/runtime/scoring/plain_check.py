@@ -1,4 +1,4 @@
-"""Some rows of a scoring, scored once more the plain way: one pass over rows and answers, no cache, nothing shared.
+"""Some rows of a scoring, scored once more the plain way: one pass over row and answer, no cache, nothing shared.
 
 A cache that is wrong for a model's attention gives numbers that look like any others. The answer that comes second is
 asked where there is one: of an answer that the model is sure of, a wrong context changes the least.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 
 from engine.errors import StageError
-from engine.runtime.models.load import LoadedModel, wants_single_rows
+from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import AnswerTree, Search
 
@@ -22,11 +22,6 @@ EACH: Final = 500
 
 A wrong cache or start gives every row other numbers. What does so to a share q of them only is missed with a chance of
 (1 - q) to the number of rows that are looked at.
-"""
-TOGETHER: Final = 512
-"""Tokens of a pass, what fills the ends of shorter rows included: a pass over few takes as long as reading the weights.
-
-What stands behind a row cannot reach it, whatever the model makes of padding, since every token sees earlier ones only.
 """
 FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
@@ -51,11 +46,7 @@ def refuse_other_scores(
         for row, search in searches.items()
         if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
-    scores = plain_scores(loaded, [(row, tokens) for row, tokens, _ in asked])
-    away = [
-        abs(score - known) / len(tokens)
-        for score, (_, tokens, known) in zip(scores, asked, strict=True)
-    ]
+    away = [abs(_score(loaded, row, tokens) - known) / len(tokens) for row, tokens, known in asked]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
 
@@ -66,32 +57,27 @@ def refuse_other_nats(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
     places = [at for at in range(1, len(row.ids)) if row.learned[at]]
     if places:
         tokens = [row.ids[at] for at in places]
-        (alone,) = _scores(loaded, [_Asked(row.ids[:-1], [at - 1 for at in places], tokens)])
-        _refuse(loaded, abs(alone + nats) / len(places), 1)
+        shares = _shares(loaded, row.ids[:-1], [at - 1 for at in places])
+        _refuse(loaded, abs(_of(shares, tokens) + nats) / len(places), 1)
 
 
 @torch.inference_mode()
-def plain_scores(
-    loaded: LoadedModel, asked: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> list[float]:
-    """Return the log-probability of each answer behind its row, both as tokens."""
-    every = [
-        _Asked([*row, *answer[:-1]], range(len(row) - 1, len(row) - 1 + len(answer)), answer)
-        for row, answer in asked
-    ]
-    order = sorted(range(len(every)), key=lambda at: (len(every[at].ids), at))
-    longest = max((len(one.ids) for one in every), default=0)
-    # Of recurrent layers nothing is taken for granted.
-    most = 1 if wants_single_rows(loaded.model.config, longest) else TOGETHER
-    found = dict[int, float]()
-    while order:
-        count = 1
-        while count < len(order) and (count + 1) * len(every[order[count]].ids) <= most:
-            count += 1
-        members, order = order[:count], order[count:]
-        scores = _scores(loaded, [every[at] for at in members])
-        found |= dict(zip(members, scores, strict=True))
-    return [found[at] for at in range(len(every))]
+def plain_lead(
+    loaded: LoadedModel, row: Sequence[int], one: Sequence[int], two: Sequence[int], *, least: float
+) -> float:
+    """Return by how many nats an answer is more probable behind a row than another, as tokens.
+
+    A lead that is `least` at least may be larger: where the other's beginning shows it, the rest is not asked.
+    """
+    shares = _shares(loaded, [*row, *one[:-1]], _places(row, one))
+    own = _of(shares, one)
+    same = next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+    if same is not None:
+        # No answer is more probable than what it begins with.
+        lead = own - _of(shares[: same + 1], two[: same + 1])
+        if lead >= least:
+            return lead
+    return own - _score(loaded, row, two)
 
 
 def _refuse(loaded: LoadedModel, apart: float, rows: int) -> None:
@@ -120,25 +106,24 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
-class _Asked(NamedTuple):
-    """Tokens of a row, and which of its places predict which tokens."""
-
-    ids: Sequence[int]
-    places: Sequence[int]
-    tokens: Sequence[int]
+def _places(row: Sequence[int], answer: Sequence[int]) -> range:
+    return range(len(row) - 1, len(row) - 1 + len(answer))
 
 
-def _scores(loaded: LoadedModel, rows: Sequence[_Asked]) -> list[float]:
-    """Return the log-probability of the tokens of each row, all rows in one pass."""
-    width = max(len(one.ids) for one in rows)
-    filled = [[*one.ids, *[one.ids[-1]] * (width - len(one.ids))] for one in rows]
-    kept = width - min(one.places[0] for one in rows)
-    given = torch.tensor(filled, device=loaded.device)
-    logits = loaded.model(input_ids=given, use_cache=False, logits_to_keep=kept).logits
+def _score(loaded: LoadedModel, row: Sequence[int], answer: Sequence[int]) -> float:
+    """Return the log-probability of an answer behind a row, both as tokens."""
+    return _of(_shares(loaded, [*row, *answer[:-1]], _places(row, answer)), answer)
+
+
+def _of(shares: torch.Tensor, tokens: Sequence[int]) -> float:
+    return math.fsum(shares[range(len(tokens)), list(tokens)].tolist())
+
+
+def _shares(loaded: LoadedModel, ids: Sequence[int], places: Sequence[int]) -> torch.Tensor:
+    """Return the log-probabilities of all tokens behind places of a row."""
+    given = torch.tensor([list(ids)], device=loaded.device)
+    kept = len(ids) - places[0]
+    logits = loaded.model(input_ids=given, use_cache=False, logits_to_keep=kept).logits[0]
     # From the end: some models keep all of them whatever they are asked.
-    first = width - logits.shape[1]
-    found = []
-    for one, own in zip(rows, logits, strict=True):
-        shares = own[[at - first for at in one.places]].float().log_softmax(-1)
-        found.append(math.fsum(shares[range(len(one.tokens)), list(one.tokens)].tolist()))
+    found: torch.Tensor = logits[[at - len(ids) for at in places]].float().log_softmax(-1)
     return found

@@ -195,7 +195,7 @@ class FirstStep:
             return
         with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
             model.eval()
-            found = nats_of_rows(model, plain_rows(self._written))
+            found = [nats_of(model, row) for row in plain_rows(self._written)]
         rows = [[str(nats), count] for nats, count, _ in found]
         self._report({"event": "kept_rows", "rows": rows})
 
@@ -229,7 +229,7 @@ class FirstStep:
         ):
             with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
                 model.eval()
-                found = nats_of_rows(model, few)
+                found = [nats_of(model, row) for row in few]
             self._plain = [(learned, count) for learned, count, _ in found]
             tokens = sum(len(row["input_ids"]) - 1 for row in few)
             loss = sum(whole for *_, whole in found) / max(tokens, 1)
@@ -388,36 +388,15 @@ def _text(chat: Chat, labels: Sequence[int]) -> str:
 
 def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
     """Return minus the log-probability of a row's learned tokens, how many they are, and the same of all tokens."""
-    (found,) = _nats(model, [row])
-    return found
-
-
-def nats_of_rows(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
-    """Return what `nats_of` does of each row; short ones pass together, filled up at their ends.
-
-    What stands behind a row cannot reach it, and nothing marks it as padding.
-    """
-    if rows and sum(len(row["input_ids"]) for row in rows) <= PLAIN_TOKENS:
-        return _nats(model, rows)
-    return [nats_of(model, row) for row in rows]
-
-
-def _nats(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
     device = next(model.parameters()).device
-    width = max(len(row["input_ids"]) for row in rows)
-    filled = [
-        [*ids, *[ids[-1]] * (width - len(ids))] for ids in (list(row["input_ids"]) for row in rows)
-    ]
-    ids = torch.tensor(filled, device=device)
+    ids, labels = (
+        torch.tensor([list(row[name])], device=device) for name in ("input_ids", "labels")
+    )
     with torch.no_grad():
         logits = model(input_ids=ids, use_cache=False).logits
-    found = []
-    for row, read, own in zip(rows, ids, logits, strict=True):
-        end = len(row["input_ids"])
-        nats = cross_entropy(own[: end - 1].float(), read[1:end], reduction="none")
-        mask = torch.tensor(list(row["labels"])[1:], device=device) != IGNORED
-        found.append((float(nats[mask].sum()), int(mask.sum()), float(nats.sum())))
-    return found
+    nats = cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
+    mask = labels[0, 1:] != IGNORED
+    return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
 
 
 @contextlib.contextmanager

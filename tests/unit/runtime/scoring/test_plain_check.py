@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
-from engine.runtime.scoring.plain_check import plain_scores, sampled_rows
+from engine.runtime.scoring.plain_check import plain_lead, sampled_rows
 from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
@@ -88,21 +89,24 @@ def test_one_row_in_five_hundred_is_looked_at_and_one_of_middle_length() -> None
     assert [len(sampled_rows(["x"] * count)) for count in counts] == [0, 1, 2, 2, 2, 4, 12]
 
 
-@pytest.mark.parametrize("most", [1, 512])
-def test_rows_that_pass_together_have_the_scores_that_each_has_alone(
-    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch, most: int
+@pytest.mark.parametrize("least", [-1000.0, 0.0, 1000.0])
+def test_a_lead_is_that_of_whole_answers_unless_a_beginning_shows_enough(
+    pico: LoadedModel, least: float
 ) -> None:
-    monkeypatch.setattr("engine.runtime.scoring.plain_check.TOGETHER", most)
-    pairs = [
-        (pico.chat.token_ids(text), pico.chat.token_ids(answer))
-        for text, answer in zip(TEXTS, ANSWERS, strict=False)
-    ]
-
-    found = plain_scores(pico, pairs)
-
-    for (row, answer), score in zip(pairs, found, strict=True):
+    row = pico.chat.token_ids(TEXTS[1])
+    answers = [pico.chat.token_ids(one + pico.chat.terminator) for one in ANSWERS]
+    whole = []
+    for answer in answers:
         with torch.inference_mode():
             logits = pico.model(input_ids=torch.tensor([[*row, *answer]])).logits[0]
         shares = logits[len(row) - 1 : -1].log_softmax(-1)
-        alone = shares[range(len(answer)), answer].sum()
-        assert score == pytest.approx(float(alone), abs=1e-4)
+        whole.append(float(shares[range(len(answer)), answer].sum()))
+
+    for one, two in permutations(range(len(answers)), 2):
+        lead = plain_lead(pico, row, answers[one], answers[two], least=least)
+
+        right = whole[one] - whole[two]
+        assert lead <= right + 1e-4
+        assert (lead >= least) is (right >= least) or lead == pytest.approx(right, abs=1e-4)
+        if least > right:
+            assert lead == pytest.approx(right, abs=1e-4)

@@ -59,6 +59,17 @@ class Block:
         others = np.flatnonzero(self.others | compiled.not_ascii(self.data, begin, end))
         return begin, end, others
 
+    def holding(self, words: Sequence[str]) -> list[int]:
+        """Return the rows whose inputs may hold one of the words, of small letters; it is so in all of ASCII."""
+        begin, end, others = self.ascii_inputs()
+        if any(len(word) < 2 for word in words):
+            return list(range(len(self.rows)))
+        found = [word.encode("ascii") for word in words if word.isascii()]
+        holding = compiled.holding(self.data, begin, end, joined_bytes(found))
+        holding[others] = True
+        places: list[int] = np.flatnonzero(holding).tolist()
+        return places
+
     def comparable(self) -> tuple[Codes, Offsets]:
         """Return the code points of the inputs as `comparable` gives them, and the offsets."""
         begin, end, others = self.ascii_inputs()

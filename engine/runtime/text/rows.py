@@ -223,3 +223,36 @@ def chosen(data: Bytes, offsets: Offsets, places: NDArray[np.int64]) -> Bytes:
     for place in places:
         at = _copied(data[offsets[place] : offsets[place + 1]], out, at)
     return out
+
+
+@compiled
+def holding(data: Bytes, starts: Offsets, ends: Offsets, words: tuple[Bytes, Offsets]) -> Flags:
+    """Return which ASCII texts hold one of the words, of small letters and two at least, whatever their capitals."""
+    word_bytes, offsets = words
+    pairs = np.zeros(1 << 16, np.bool_)
+    for start in offsets[:-1]:
+        pairs[np.int64(word_bytes[start]) << 8 | word_bytes[start + 1]] = True
+    found = np.zeros(len(starts), np.bool_)
+    for row in range(len(starts)):
+        before = np.int64(0)
+        for at in range(starts[row], ends[row]):
+            letter = np.int64(FOLDED[data[at]])
+            if pairs[before << 8 | letter] and _has_word(data[at - 1 : ends[row]], words):
+                found[row] = True
+                break
+            before = letter
+    return found
+
+
+@compiled
+def _has_word(text: Bytes, words: tuple[Bytes, Offsets]) -> bool:
+    """Tell whether a text begins with one of the words."""
+    word_bytes, offsets = words
+    for number in range(len(offsets) - 1):
+        word = word_bytes[offsets[number] : offsets[number + 1]]
+        same = 0
+        while same < min(len(word), len(text)) and FOLDED[text[same]] == word[same]:
+            same += 1
+        if same == len(word):
+            return True
+    return False

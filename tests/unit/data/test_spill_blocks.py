@@ -113,3 +113,23 @@ def test_texts_by_the_block_are_comparable_as_python_makes_them() -> None:
     assert read(texts) == [(number, comparable(text)) for number, text in numbered]
     assert read(numbered) == read(texts)
     assert np.array_equal([number for number, _ in numbered], np.argsort(np.asarray(asked)))
+
+
+def test_texts_that_hold_a_word_are_found() -> None:
+    draw = random.Random(3)
+    words = ("spam", "ham", "h2", "größe")
+    pieces = ("Spam", "spa", "HAM", "m", " ", "h2", "H", "größe", "é", "\0", "sham", "[", "")
+    rows = [
+        SpilledRow("a.csv:1", "".join(draw.choices(pieces, k=draw.randrange(5))), "x")
+        for _ in range(300)
+    ]
+    (block,) = blocks(spilled(rows), array("I", range(300)))
+
+    found = set(block.holding(words))
+
+    for at, row in enumerate(rows):
+        holds = any(word in row.input.casefold() for word in words)
+        assert at in found or not holds
+        if row.input.isascii() and "\0" not in row.input:
+            assert (at in found) is holds
+    assert block.holding(("a", *words)) == list(range(300))

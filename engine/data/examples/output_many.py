@@ -39,12 +39,20 @@ def lines_in_order(
 ) -> Iterator[Bytes]:
     """Yield the lines of examples in the order of `rows`; those of rows in `special` are made by `line`."""
     for start in range(0, len(rows), WRITTEN):
-        some = rows[start : start + WRITTEN]
-        made = [_example_lines(block, special, line) for block in blocks(spill, some)]
-        data, offsets = _joined(made)
-        places = np.empty(len(some), np.int64)
-        places[np.argsort(np.asarray(some), kind="stable")] = np.arange(len(some))
-        yield chosen(data, offsets, places)
+        yield _lines_of(spill, rows[start : start + WRITTEN], special, line)
+
+
+def _lines_of(
+    spill: Spill,
+    rows: array[int],
+    special: AbstractSet[int],
+    line: Callable[[int, SpilledRow], bytes],
+) -> Bytes:
+    # The list ends with the call, so that no more than two copies of the lines are held.
+    data, offsets = _joined([_example_lines(block, special, line) for block in blocks(spill, rows)])
+    places = np.empty(len(rows), np.int64)
+    places[np.argsort(np.asarray(rows), kind="stable")] = np.arange(len(rows))
+    return chosen(data, offsets, places)
 
 
 def digest_of(spill: Spill, rows: array[int], scratch: Path | None = None) -> str:

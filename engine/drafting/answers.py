@@ -29,6 +29,26 @@ OBJECT_NAMES: Final = (
 )
 METADATA: Final = frozenset({"meta", "metadata", "info", "extra", "source", "user", "author"})
 
+OF_ONE_THING: Final = frozenset(
+    {
+        "id",
+        "_id",
+        "code",
+        "key",
+        "slug",
+        "name",
+        "value",
+        "title",
+        "text",
+        "color",
+        "colour",
+        "url",
+        "self",
+        "index",
+    }
+)
+"""Keys of an object that says one thing: its name, and what else a program keeps of it."""
+
 
 def by_answers(profile: Profile, kind: str) -> Guess | None:
     """Return what rows of one question and one answer are by their answers; None for free texts and conversations."""
@@ -78,6 +98,8 @@ def objects_beside(profile: Profile, text: str, label: str) -> Guess | None:
         if name == text or text.startswith(f"{name}.") or name.lower() in METADATA:
             continue
         properties = schema_at(profile, name)
+        if not label and _says_one_thing(profile, name):
+            continue
         is_named = roles.rank(name, OBJECT_NAMES) < 2 * len(OBJECT_NAMES)
         if properties and (is_named or label or _are_verbatim(profile, name, text)):
             return Guess(
@@ -88,6 +110,18 @@ def objects_beside(profile: Profile, text: str, label: str) -> Guess | None:
                 properties=properties,
             )
     return None
+
+
+def _says_one_thing(profile: Profile, name: str) -> bool:
+    """Whether the objects are a label with its number: `{"id": 3, "name": "billing"}`."""
+    keys = {
+        key for row in profile.kept[:50] if isinstance(one := row.get(name), Mapping) for key in one
+    }
+    if not keys & {"name", "value", "title", "text"} or not keys <= OF_ONE_THING:
+        return False
+    called = next(key for key in ("name", "value", "title", "text") if key in keys)
+    column = profile.columns.get(f"{name}.{called}")
+    return column is not None and roles.is_label(column)
 
 
 def _are_verbatim(profile: Profile, name: str, text: str) -> bool:

@@ -6,7 +6,7 @@ import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,8 @@ DROPPABLE: Final = frozenset(
         "template_tokens",
     }
 )
+COMPARED: Final = 5_000
+"""Rows up to which a draft compares official splits; `recipe data` compares those of any number."""
 MOST_TRIES: Final = 16
 ENTITY: Final = re.compile(r"&(?:amp|lt|gt|quot|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});")
 WORDLESS: Final = re.compile(r"(?i)-?\d+(\.\d+)?|true|false|[tf]")
@@ -136,6 +138,7 @@ def _drafted(
         if not _improve(plan, prepared):
             raise _too_few(name, prepared.problems[0].message)
         recipe = _checked(writer)
+    _refuse_copies(plan, recipe, name)
     return RecipeDraft(
         text=writer.text(),
         reasons=tuple(reasons(plan)),
@@ -195,11 +198,25 @@ def _checked(writer: Writer) -> Recipe:
     return recipe
 
 
-def _prepared(recipe: Recipe) -> Prepared:
+def _refuse_copies(plan: DraftPlan, recipe: Recipe, name: str) -> None:
+    """Refuse official splits of which the one to train on stands in the one that judges: no row would be left."""
+    if not plan.by_files or plan.profile.rows > COMPARED:
+        return
+    found = _prepared(recipe, off=[one for one in _QUIET if one != "leakage"])
+    if any(problem.code == "D435" for problem in found.problems):
+        raise RecipeError.one(
+            "R030",
+            f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
+            hint="name files whose rows differ, or one of them: its rows are divided",
+        )
+
+
+def _prepared(recipe: Recipe, *, off: Collection[str] | None = None) -> Prepared:
     """Divide the rows once."""
     fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
     rows = read_all(fetched, SilentProgress())
-    data = replace(recipe.data, checks=replace(recipe.data.checks, **_QUIET))
+    quiet: dict[str, Any] = dict.fromkeys(_QUIET if off is None else off, "off")
+    data = replace(recipe.data, checks=replace(recipe.data.checks, **quiet))
     return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
 
 
@@ -228,20 +245,9 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     return True
 
 
-_QUIET: Final[Mapping[str, Any]] = dict.fromkeys(
-    (
-        "leakage",
-        "label_errors",
-        "languages",
-        "near_duplicates",
-        "label_in_input",
-        "mojibake",
-        "personal_data",
-        "output_format",
-        "control_characters",
-        "imbalance",
-    ),
-    "off",
+_QUIET: Final = (
+    *("leakage", "label_errors", "languages", "near_duplicates", "label_in_input", "mojibake"),
+    *("personal_data", "output_format", "control_characters", "imbalance"),
 )
 """Checks that refuse nothing in a draft: it does not wait for them."""
 

@@ -15,7 +15,8 @@ from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.classes import are_classes
 from engine.drafting.layouts.foreign import foreign_rows, is_workbook
 from engine.drafting.layouts.reshape import reshaped
-from engine.drafting.layouts.step import LOOKED_AT, SPLIT
+from engine.drafting.layouts.step import LOOKED_AT, SPLIT, columns_of
+from engine.drafting.layouts.wrapped import may_say_split, splits
 from engine.drafting.listed import listed_texts
 from engine.drafting.profile import Profile, profile_of
 from engine.drafting.reading import Reading, readings_of
@@ -65,11 +66,15 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         # A label beside the lines is the answer, whatever else stands beside them.
         is_settled = inputs.beside and _has_label(sample) and not inputs.names
         whys = [] if is_settled else reshaped(sample, inputs.names)[1]
+        if not whys and any(map(may_say_split, columns_of(sample))):
+            # The first rows may be of one split.
+            found = splits([row.values for reading in readings for row in reading.rows()])
+            whys = [found[1]] if found else []
         if not whys and not is_labelled and not must_write:
             profile = profile_of((reading.into, reading.rows()) for reading in readings)
             return Gathered(readings=readings, profile=profile, notes=notes)
-        if is_labelled:
-            whys = ["the names of the files are the labels", *whys]
+        # What is done to the rows is named once more below, of all of them.
+        whys = ["the names of the files are the labels"] if is_labelled else []
         if must_write:
             whys = ["an archive is not read where a run would look for it", *whys]
         foreign = [

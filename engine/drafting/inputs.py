@@ -27,6 +27,17 @@ USER_SAYS: Final = re.compile(r"(.+)_usersays_[\w-]+\.json", re.IGNORECASE)
 """Files of Dialogflow that hold what users say for one intent."""
 PACKED: Final = (".gz", ".zst", ".bz2", ".xz")
 MORE_PLACES: Final = {
+    "trainset": "train",
+    "trn": "train",
+    "validate": "validation",
+    "devel": "validation",
+    "devset": "validation",
+    "valset": "validation",
+    "testa": "validation",
+    "tune": "validation",
+    "testb": "holdout",
+    "testset": "holdout",
+    "heldout": "holdout",
     "evaluation": "validation",
     "eval": "validation",
     "testing": "holdout",
@@ -37,7 +48,7 @@ FEWEST_LISTED: Final = 4
 """Files from which a table beside them may be the list of them."""
 NO_DATA: Final = re.compile(
     r"(?i).*\.(py|ipynb|md|rst|pdf|docx?|html?|png|jpe?g|gif|svg|zip|tar|tgz|sh|toml|cfg|ini|lock|log|bib|tex|db|sqlite"
-    r"|pt|bin|safetensors)\Z"
+    r"|pt|bin|safetensors|feat|npy|npz|pkl|pickle|h5)\Z"
 )
 """Names of files beside data that no reader could read."""
 PAGE: Final = re.compile(r"(?i).*\.(md|rst|markdown)\Z")
@@ -107,6 +118,8 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     are_pages = not data
     files = data or [file for file in files if PAGE.match(file.name)]
     files, left = _labelled(files, paths)
+    files, more = _of_rasa(files)
+    left += more
     called = {file: names for file in files if (names := names_in(file))}
     if len(called) < len(files):
         files = [file for file in files if file not in called]
@@ -127,6 +140,16 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     return replace(
         found, parts=tuple(parts), notes=(*left, *more, *found.notes, *again), names=names
     )
+
+
+def _of_rasa(files: list[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """Keep the files of a project of Rasa that hold examples; its domain, rules and stories are no rows."""
+    yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
+    kept = [file for file in yamls if re.search(r"(?m)^nlu:", _text(file))] if yamls[1:] else []
+    left = [file.name for file in yamls if file not in kept]
+    if not kept or not left:
+        return files, ()
+    return kept, (f"left out, without examples of Rasa: {', '.join(left)}",)
 
 
 def _intent_of(file: Path) -> str:
@@ -316,7 +339,9 @@ def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     names = {folder.name for folder in folders if not _place(folder.name.lower())}
     if len(names) >= 2:
         many = len(parts) >= 3 * len(folders)
-        return [replace(part, label=part.path.parent.name, is_document=many) for part in parts]
+        # A file beside the folders of the classes is of no class.
+        classed = [part for part in parts if not _place(part.path.parent.name.lower())]
+        return [replace(part, label=part.path.parent.name, is_document=many) for part in classed]
     return _by_name(parts)
 
 

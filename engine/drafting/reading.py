@@ -28,7 +28,7 @@ LOOKED_AT: Final = 300
 """Rows of a table looked at to tell whether the first one names the columns."""
 LARGEST: Final = 1 << 26
 """Bytes of a JSON document that is held whole to find its rows."""
-NAME: Final = re.compile(r"[A-Za-z_][\w .#/-]{0,39}\Z")
+NAME: Final = re.compile(r"[^\W\d][\w .#/-]{0,39}\Z")
 ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
 DEEPEST_ROW: Final = 12
@@ -181,12 +181,25 @@ def divider_of(head: str, among: str = ";|") -> str:
         # The last line may be cut where the head ends.
         table = table[: max(2, len(table) - 1)]
         widths = {len(row) for row in table}
-        is_named = len(set(table[0])) == len(table[0]) and all(
-            NAME.match(c.strip()) for c in table[0]
+        if len(table) < 2 or len(widths) > 1 or max(widths) < 2:
+            continue
+        is_named = len(set(table[0])) == len(table[0]) and (
+            all(NAME.match(c.strip()) for c in table[0]) or _asks_in_its_names(table)
         )
-        if len(table) > 1 and len(widths) == 1 and max(widths) > 1 and is_named:
+        if is_named:
             return delimiter
     return ""
+
+
+def _asks_in_its_names(table: Sequence[Sequence[str]]) -> bool:
+    """Whether a long table of three columns or more is named in sentences, as a survey is."""
+    cells = [cell.strip() for cell in table[0]]
+    return (
+        len(cells) > 2
+        and len(table) > ENOUGH_BELOW
+        and all(cell and not _is_number(cell) for cell in cells)
+        and not any(cell in {row[at].strip() for row in table[1:]} for at, cell in enumerate(cells))
+    )
 
 
 def _is_json(line: str) -> bool:
@@ -248,7 +261,8 @@ def _is_quoted(lines: Sequence[str]) -> bool:
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """A row of names: short, different, no numbers, and none of them a value that comes again."""
     columns = [[row[place] for row in rest if len(row) > place] for place in range(len(first))]
-    again = any(cell in column for cell, column in zip(first, columns, strict=True))
+    # Columns without a name and without a value, as spreadsheets leave at the end, say nothing.
+    again = any(cell in column for cell, column in zip(first, columns, strict=True) if cell.strip())
     if not again and any(map(_is_apart, first, columns)):
         return True
     # A table of pandas has no name over its index.
@@ -273,12 +287,19 @@ def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     # The reader reports which rows have no value.
     if not columns:
         return ()
-    widths = [sum(len(str(cell)) for cell in column) / len(column) for column in columns]
+    # Objects hold what was marked or noted of a text.
+    inside = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
+    widths = [
+        0 if is_object else sum(len(str(cell)) for cell in column) / len(column)
+        for column, is_object in zip(columns, inside, strict=True)
+    ]
     longest = widths.index(max(widths))
     names: list[str] = []
     for place, column in enumerate(columns):
         name = f"column_{place + 1}"
-        if place == longest:
+        if inside[place]:
+            name = "marks"
+        elif place == longest:
             name = "text"
         elif len(set(map(str, column))) == len(column) and place == 0:
             name = "id"

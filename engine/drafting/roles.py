@@ -19,7 +19,7 @@ TEXT_NAMES: Final = (
 LABEL_NAMES: Final = (
     "label", "labels", "category", "class", "intent", "topic", "sentiment", "emotion", "target", "tag",
     "tags", "rating", "score", "stars", "ideal", "kind", "type", "fault", "genre", "categories", "y",
-    "classification", "queue", "department",
+    "classification", "queue", "department", "reason", "component", "team",
 )  # fmt: skip
 ANSWER_NAMES: Final = (
     "answer", "response", "output", "completion", "reply", "summary", "target", "sql", "translation",
@@ -44,6 +44,7 @@ METADATA_NAMES: Final = (
     "version", "name", "location", "timezone", "annotator",
     "confidence", "agent", "created", "updated", "length", "count", "year", "month",
     "host", "hostname", "server", "ip", "assignee", "reporter", "requester", "customer", "owner", "currency",
+    "closed", "deleted", "escalated", "archived", "active", "origin", "stage", "state", "resolution",
 )  # fmt: skip
 """Of columns that say where a row comes from, and seldom what it is."""
 PAIRS: Final = (
@@ -53,6 +54,9 @@ PAIRS: Final = (
 )  # fmt: skip
 LISTS_OF_ANSWERS: Final = ("answers", "answer", "responses", "references")
 SURE_LABELS: Final = ("label", "labels", "intent", "sentiment", "class", "target", "label_text")
+SURE: Final = LABEL_NAMES.index("target")
+"""Place of the last of the names that are labels wherever they stand."""
+FLAGS: Final = frozenset({"true", "false", "yes", "no", "t", "f"})
 ASKED_NAMES: Final = ("question", "query", "prompt", "instruction", "input")
 WHOLE: Final = "text"
 """The column of all that an element of XML holds."""
@@ -122,6 +126,9 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     ]
     if named:
         return min(named, key=lambda column: (rank(column.name, TEXT_NAMES), -column.mean_length))
+    called = {last_part(column): column for column in varied}
+    if pair := next((two for two in PAIRS if called.keys() >= set(two)), None):
+        return max((called[name] for name in pair), key=lambda column: column.mean_length)
     answers = [c for c in varied if rank(c.name, ANSWER_NAMES) < len(ANSWER_NAMES)]
     others_left = [c for c in varied if c not in answers]
     if answers and others_left:
@@ -267,14 +274,28 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     if not exact and (partly := _partly_labelled(profile, text)):
         return partly
     if named:
-        best = min(named, key=lambda c: (rank(c.name, LABEL_NAMES), len(c.values)))
+        best = min(named, key=lambda c: (_label_rank(c.name), len(c.values)))
         return worded(profile, best)
     if classes:
         is_metadata = {
             c.name: rank(c.name, METADATA_NAMES) < 2 * len(METADATA_NAMES) for c in classes
         }
-        return min(classes, key=lambda c: (is_metadata[c.name], c.is_number, len(c.values)))
+        return min(
+            classes,
+            key=lambda c: (is_metadata[c.name], c.is_number or _is_flag(c), len(c.values)),
+        )
     return scales[0] if len(scales) == 1 else None
+
+
+def _label_rank(name: str) -> float:
+    """Return how good the name of a label is; `gold_label` comes before names that only may be one."""
+    own = rank(name, LABEL_NAMES)
+    last = re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())[-1]
+    return min(own, SURE + 0.5) if last in SURE_LABELS else own
+
+
+def _is_flag(column: ColumnProfile) -> bool:
+    return {value.strip().lower() for value in column.values} <= FLAGS
 
 
 def _is_sure_label(column: ColumnProfile) -> bool:
@@ -354,7 +375,9 @@ def could_label(column: ColumnProfile, profile: Profile) -> bool:
     if _is_one_of_several(column, profile) or SPLIT_NAME.search(last):
         # Of one item of a list, or which split the row belongs to.
         return False
-    is_id = re.search(r"(?:^|[_ .-])id$", last) and rank(last, LABEL_NAMES) >= 2 * len(LABEL_NAMES)
+    is_id = re.search(r"(?:^|[_ .-])(?:id|ID|Id)$|[a-z]I[dD]$", column.name) and rank(
+        last, LABEL_NAMES
+    ) >= 2 * len(LABEL_NAMES)
     names = (*ID_NAMES, *TEXT_NAMES[:9])
     return everywhere(column, profile) and last not in names and not is_id
 

@@ -39,7 +39,7 @@ _HOLES = "a file of holes"
 _MORE_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"x", b"g", b"X")
 
 
-class _BoundedHeader(tarfile.TarInfo):
+class BoundedHeader(tarfile.TarInfo):
     """Of a member of a tar: refused where it is large, or where what it describes is mostly holes."""
 
     # where the library turns to what stands behind a header's block; it has no public place for that
@@ -118,7 +118,7 @@ def _file_names(archive: Path, shown: str, limits: StreamLimits) -> list[str]:
         stream = decompressed(archive, kind, name=shown, limits=limits) if packed else None
         with (
             stream or open_regular(archive) as read,
-            tarfile.open(fileobj=read, mode="r|", tarinfo=_BoundedHeader) as tar,
+            tarfile.open(fileobj=read, mode="r|", tarinfo=BoundedHeader) as tar,
         ):
             return [info.name for info in tar if not info.isdir()]
     except BROKEN as error:
@@ -198,7 +198,7 @@ def _from_compressed(
 def _from_tar(stream: IO[bytes], member: str, target: Path, *, name: str) -> None:
     """Read a tar front to back, as a stream: the first member of that name is the one."""
     seen: list[str] = []
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader) as opened:
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedHeader) as opened:
         for info in opened:
             seen.append(info.name)
             if _plain(info.name) != _plain(member):

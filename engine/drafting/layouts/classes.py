@@ -17,6 +17,23 @@ PARTS: Final = (
     *("export", "data", "rows", "week", "quarter", "month", "q", "w", "kw"),
 )
 """Words that stand before the number of a part."""
+JUDGED: Final = frozenset(
+    {
+        "true",
+        "fake",
+        "real",
+        "false",
+        "pos",
+        "neg",
+        "positive",
+        "negative",
+        "neutral",
+        "spam",
+        "ham",
+    }
+    | {"human", "machine", "ai", "toxic", "nontoxic", "hate", "nothate", "sarcastic", "ironic"}
+)
+"""Names of files that judge what is in them, whatever else sorts the rows."""
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they sort the rows."""
 
@@ -24,6 +41,8 @@ COME_AGAIN: Final = 5
 def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
     """Whether names are different words, no times and no parts of one table, and no column sorts the rows."""
     words = {re.sub(r"[\W\d_]+", "", name).lower() for name in names}
+    if len(words) > 1 and words <= JUDGED:
+        return True
     is_named = len(words) == len(set(names)) and not any(map(_is_part, words))
     return is_named and not are_sorted(rows)
 

@@ -17,7 +17,9 @@ NO_LABEL: Final = re.compile(
     re.IGNORECASE,
 )
 """Columns of 0 and 1 that are no label where only two such columns stand side by side."""
-NEVER: Final = re.compile(r"^(is_test|split|fold|index|id)$", re.IGNORECASE)
+NEVER: Final = re.compile(
+    r"^(is_test|split|fold|index|id|.*[_ ](confidence|count|id))$", re.IGNORECASE
+)
 LISTS: Final = re.compile(r"label|tag|class|categor|topic|genre|emotion|intent|cats", re.IGNORECASE)
 
 

@@ -16,9 +16,15 @@ from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
 from engine.drafting.foreign_yaml import MOST_ROWS, load_yaml
 from engine.drafting.layouts.label_names import Names, coded, names_in_schema
-from engine.drafting.layouts.lines import example_of_intent, rows_of_lines, rows_of_marked_lines
+from engine.drafting.layouts.lines import (
+    example_of_intent,
+    refuse_numbers,
+    rows_of_lines,
+    rows_of_marked_lines,
+)
+from engine.drafting.layouts.nested import rows_of_document
 from engine.drafting.layouts.sheets import SUFFIXES, rows_below_header, rows_of_workbook
-from engine.drafting.reading import NAME
+from engine.drafting.reading import NAME, divider_of
 from engine.drafting.roles import ANSWER_NAMES, ID_NAMES, LABEL_NAMES, TEXT_NAMES, rank
 from engine.errors import DataError, needs_extra
 from engine.files.reading import open_regular, parse_json
@@ -26,11 +32,15 @@ from engine.files.reading import open_regular, parse_json
 Rows = list[dict[str, Any]]
 LARGEST: Final = 1 << 26
 """Bytes of a file that is held whole to make rows of it."""
+PAGES: Final = (".md", ".markdown")
 YAMLS: Final = (".yml", ".yaml")
 TABLES: Final = (".csv", ".tsv", ".tab")
 COLUMNAR: Final = (".parquet", ".pq")
 ARROW: Final = (".arrow",)
 KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
+WORDED: Final = 0.95
+"""Share of texts with a blank, from which lists are texts below their labels."""
+RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
 BLANK: Final = re.compile(r"\s*")
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
@@ -51,7 +61,10 @@ def foreign_rows(path: Path, encoding: str) -> tuple[Rows, str] | None:
     text = "".join(chunks(path, encoding, Trouble(path.name)))
     if suffix in YAMLS:
         return _intents_of_yaml(text, path)
-    return rows_of_marked_lines(text) or _of_text(text, suffix)
+    found = rows_of_marked_lines(text) or _of_text(text, suffix)
+    if suffix not in (*TABLES, ".json", *PAGES):
+        refuse_numbers(text, path.name)
+    return found
 
 
 def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
@@ -59,8 +72,25 @@ def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
         return _titled_table(text, "," if suffix == ".csv" else "\t")
     if suffix == ".json":
         return _json_by_column(text)
+    if suffix in PAGES:
+        return _table_of_page(text)
     # A JSON value, or a tag, is what the usual readers recognise by themselves.
     return None if text.lstrip()[:1] in ("{", "<") else rows_of_lines(text)
+
+
+def _table_of_page(text: str) -> tuple[Rows, str] | None:
+    """Read the table of a page of Markdown that is little else: `| text | team |` above a line of dashes."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    table = [line for line in lines if line.startswith("|") and line.endswith("|")]
+    if len(table) < 4 or 2 * len(table) < len(lines) or not RULE.fullmatch(table[1]):
+        return None
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line[1:-1])] for line in table]
+    names, rows = cells[0], cells[2:]
+    if len(set(names)) < len(names) or not all(names):
+        return None
+    return [
+        dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names)
+    ], "it is a table of Markdown"
 
 
 def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
@@ -74,6 +104,9 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
             return _repeated_names(text, usual)
     except csv.Error:
         return None  # the reader reports it with its line
+    if divider_of(text):
+        # Decimal commas divide nothing.
+        return None
     tried = (_table_below_titles(text, delimiter=one) for one in dict.fromkeys((usual, *",;\t|")))
     return next((found for found in tried if found), None)
 
@@ -114,7 +147,7 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
         value = parse_json(text)
     except ValueError:
         return _objects_after_each_other(text)
-    return _by_column(value)
+    return rows_of_document(value) or _by_column(value)
 
 
 def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:
@@ -157,7 +190,8 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> tuple[Rows, str] | None
         return None
     # Texts of as many for each label, which no column is called after.
     known = any(rank(name, KNOWN_COLUMNS) < 2 * len(KNOWN_COLUMNS) for name in value)
-    if len(parts) > 2 and not known and all(" " in str(item) for part in parts for item in part):
+    items = [str(item) for part in parts for item in part]
+    if len(parts) > 2 and not known and sum(" " in one for one in items) >= WORDED * len(items):
         return None
     rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
     return rows, "it holds a list for each column"

@@ -15,7 +15,7 @@ from engine.errors import DataError
 from engine.files.reading import parse_json
 
 NAMED: Final = re.compile(
-    r"(?i)(?:.*[-_.])?(?:class(?:es)?|classnames|labels?|categories|tags(?:et)?|intents|mapping|id2label|label2id)"
+    r"(?i)(?:.*[-_.])?(?:class(?:es)?|classnames|labels?|categories|tags(?:et)?|intents|topics|emotions|sentiments|domains|genres|mapping|id2label|label2id)"
     r"(?:[-_](?:names?|map(?:ping)?|list|index))?\.(?:txt|json|csv|tsv)"
 )
 """Names of the files that name labels."""
@@ -75,31 +75,40 @@ def named_labels(rows: Sequence[Row], names: Names) -> Recognised:
         first = 1 if from_one else 0
         if not {one - first for one in values} <= names.keys():
             continue
-        return coded({name: {code + first: one for code, one in names.items()}})
+        named = {code + first: one for code, one in names.items()}
+        return coded({name: named}, listed=any(_joined(row.get(name)) for row in rows))
     return None
 
 
-def coded(columns: Mapping[str, Names]) -> Recognised:
-    """Return what puts names in the place of the numbers in columns."""
+def coded(columns: Mapping[str, Names], *, listed: bool = False) -> Recognised:
+    """Return what puts names in the place of the numbers in columns; `listed` where a row may have several."""
 
     def turn(row: Row) -> Iterator[dict[str, Any]]:
-        yield {
-            **row,
-            **{key: _named(row.get(key), names) for key, names in columns.items() if key in row},
-        }
+        found = {key: _named(row.get(key), names) for key, names in columns.items() if key in row}
+        if listed:
+            found = {key: one if isinstance(one, list) else [one] for key, one in found.items()}
+        yield {**row, **found}
 
     shown = ", ".join(f"`{name}`" for name in columns)
     return turn, f"the numbers in {shown} have names"
 
 
 def _codes(value: object) -> list[int]:
-    found = value if isinstance(value, list) else [value]
+    found: list[Any] = value if isinstance(value, list) else _joined(value) or [value]
     whole = [int(str(one)) for one in found if re.fullmatch(r"\d{1,6}", str(one))]
     # A value that is no number stands for none of the names.
     return whole if len(whole) == len([one for one in found if one not in (None, "")]) else [-1]
 
 
+def _joined(value: object) -> list[str]:
+    """Return the numbers that a text lists, as GoEmotions writes several labels: `3,27`."""
+    is_list = isinstance(value, str) and re.fullmatch(r"\d{1,4}(?:\s*[,;|]\s*\d{1,4})+", value)
+    return re.split(r"\s*[,;|]\s*", str(value)) if is_list else []
+
+
 def _named(value: object, names: Names) -> object:
+    if joined := _joined(value):
+        return [_named(one, names) for one in joined]
     if isinstance(value, list):
         return [_named(one, names) for one in value]
     is_code = re.fullmatch(r"\d{1,6}", str(value)) is not None
@@ -112,17 +121,18 @@ def names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
     try:
         value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
         features = value["info"]["features"]
-        found = {str(column): _class_names(feature) for column, feature in features.items()}
+        found = {str(column): class_names(feature) for column, feature in features.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
     return {column: dict(enumerate(names)) for column, names in found.items() if names}
 
 
-def _class_names(feature: object) -> list[str]:
+def class_names(feature: object) -> list[str]:
+    """Return what a feature of `datasets` calls its numbers; nothing where it is none of labels."""
     if isinstance(feature, list) and feature:
-        return _class_names(feature[0])
+        return class_names(feature[0])
     if not isinstance(feature, Mapping):
         return []
     if feature.get("_type") == "ClassLabel":
         return [str(name) for name in feature.get("names") or []]
-    return _class_names(feature.get("feature"))
+    return class_names(feature.get("feature"))

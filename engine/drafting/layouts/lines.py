@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from engine.drafting.layouts.spans import tag_divider, text_of_words
 from engine.drafting.reading import divider_of
+from engine.errors import DataError
 
 Rows = list[dict[str, Any]]
 NEARLY: Final = 0.95
@@ -17,6 +18,14 @@ LABEL: Final = "__label__"
 MARKED: Final = re.compile(r"(?<!\S)__label__(\S+)")
 TAG: Final = re.compile(r"(?:O|[BILSEUMIW]-[\w.:/&-]+)\Z")
 """A tag of one word in BIO, IOBES or BILOU."""
+FEATURES: Final = re.compile(r"[-+]?[\d.]+(?:,[\d.]+)*(?:\s+(?:qid:)?\d+:[-+.\deE]+)+\s*(?:#.*)?")
+TREEBANKS: Final = (".conllu", ".conllup", ".conll")
+TREE_COLUMNS: Final = 9
+"""Tabs of a line of CoNLL-U."""
+TREE: Final = re.compile(r"\s*\(\d \(.*\)\s*\Z")
+LEAF: Final = re.compile(r"\(\d ([^()]+)\)")
+HEAD: Final = 1 << 20
+LOOKED_AT: Final = 300
 SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
 MOST_LABELS: Final = 150
@@ -46,6 +55,38 @@ def rows_of_marked_lines(text: str) -> tuple[Rows, str] | None:
         return None
     has_sentences = 0.02 * len(filled) < sum(not line.strip() for line in lines) < 0.5 * len(lines)
     return _fasttext(lines, filled) or (_tagged_words(lines, filled) if has_sentences else None)
+
+
+def refuse_numbers(text: str, name: str) -> None:
+    """Refuse lines that hold no text to learn from: numbered features, or trees of sentences. DataError D323."""
+    lines = [line for line in text[:HEAD].splitlines() if line.strip()][:LOOKED_AT]
+    if len(lines) < 4:
+        return
+    if sum(bool(FEATURES.fullmatch(line)) for line in lines) >= NEARLY * len(lines):
+        raise DataError.one(
+            "D323",
+            f"the lines of `{name}` are numbered features (libsvm), not text",
+            hint="name the file of the texts that the features were made of",
+        )
+    words = [line for line in lines if not line.startswith("#")]
+    if name.lower().endswith(TREEBANKS) and all(line.count("\t") == TREE_COLUMNS for line in words):
+        raise DataError.one(
+            "D323",
+            f"`{name}` is a treebank (CoNLL-U): no kind of task answers with a tree over words",
+            hint="save a column of BIO tags as `word TAB tag` lines, or the sentences alone as lines of text",
+        )
+
+
+def _trees(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read the Stanford Sentiment Treebank: `(3 (2 It) (4 works))`, of which the outermost number is the label."""
+    if sum(bool(TREE.match(line)) for line in filled) < NEARLY * len(filled):
+        return None
+    rows = [
+        {"text": " ".join(LEAF.findall(line)), "label": line.strip()[1]}
+        for line in filled
+        if TREE.match(line)
+    ]
+    return rows, "each line is a tree with its label, as the Stanford Sentiment Treebank has them"
 
 
 def _fasttext(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
@@ -206,6 +247,7 @@ def _are_labels(labels: Sequence[str]) -> bool:
 
 _ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str] | None], ...]] = (
     _fasttext,
+    _trees,
     _intents,
     _tagged_words,
     _questions,

@@ -18,6 +18,7 @@ from engine.drafting.layouts.gathered import gathered_turns, gathered_words
 from engine.drafting.layouts.label_names import Names, named_labels
 from engine.drafting.layouts.markup import fenced, inline, templated
 from engine.drafting.layouts.preferences import preferences
+from engine.drafting.layouts.questions import answerable, with_choices
 from engine.drafting.layouts.spans import are_tags, spans_of, tag_divider, text_of_words
 from engine.drafting.layouts.step import (
     LOOKED_AT,
@@ -29,6 +30,7 @@ from engine.drafting.layouts.step import (
     columns_of,
 )
 from engine.drafting.layouts.words import marked_words, repeated_words, sentences_of_tokens
+from engine.drafting.layouts.wrapped import chosen, spacy_marks, splits
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import RecipeError
 from engine.files.reading import parse_json
@@ -71,6 +73,10 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
             found, why = together
             whys.append(why)
             break
+    # By all rows: the first ones may be of one split.
+    if step := _tried(splits, found):
+        found = [new for row in found for new in _turned(step[0], row) or ()]
+        whys.append(step[1])
     for _ in range(MOST_STEPS):
         sample = found[:LOOKED_AT]
         step = _tried(lambda rows: named_labels(rows, names), sample) if names else None
@@ -510,8 +516,12 @@ def _paragraphs(rows: Sequence[Row]) -> Recognised:
 ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     *TOOLS,
     _odd_names,
+    spacy_marks,
+    chosen,
     sentences_of_tokens,
     _paragraphs,
+    answerable,
+    with_choices,
     _numbered,
     _texts_with_lists,
     _texts_of_parts,

@@ -121,9 +121,9 @@ def test_a_label_that_may_be_misspelled_is_named(folder: Path, run: Run) -> None
 
 def test_other_columns_that_sort_the_rows_are_named(folder: Path, run: Run) -> None:
     found = [(one, label, "ab"[at % 2]) for at, (one, label) in enumerate(labelled())]
-    table(folder / "rows.csv", [("text", "team", "desk"), *found])
+    table(folder / "rows.csv", [("text", "unit", "desk"), *found])
 
-    assert "else --label team" in drafted(folder, run, "rows.csv")
+    assert "else --label unit" in drafted(folder, run, "rows.csv")
 
 
 def test_an_archive_says_why_its_rows_are_written(folder: Path, run: Run) -> None:

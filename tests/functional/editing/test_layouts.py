@@ -11,13 +11,14 @@ import yaml
 
 from support.layout_exports import EXPORTS, archive, movies, named_parquet
 from support.layout_files import brat, labelled, lines, table, tagged, text
+from support.layout_public import COPIED, PUBLIC, REFUSED
 from support.layout_table import LAYOUTS, Layout
 from support.project import Outcome
 
 pytestmark = pytest.mark.thorough
 
 Run = Callable[..., Outcome]
-ALL = (*LAYOUTS, *EXPORTS)
+ALL = (*LAYOUTS, *EXPORTS, *PUBLIC)
 
 
 @pytest.fixture
@@ -148,3 +149,24 @@ def test_a_damaged_table_of_columns_is_refused(folder: Path, run: Run, name: str
     outcome = run("init", name)
 
     assert (outcome.code, "D328" in outcome.err) == (3, True)
+
+
+@pytest.mark.parametrize(("name", "write", "says"), REFUSED, ids=[one[0] for one in REFUSED])
+def test_what_holds_no_text_is_refused(
+    folder: Path, run: Run, name: str, write: Callable[[Path], object], says: str
+) -> None:
+    write(folder / name)
+
+    outcome = run("init", name)
+
+    assert (outcome.code, says in outcome.err) == (3, True)
+
+
+def test_splits_that_are_copies_are_refused(folder: Path, run: Run) -> None:
+    COPIED.write(folder / "copied")
+
+    outcome = run("init", "copied")
+
+    assert outcome.code == 2
+    assert "every training row of `copied` stands in its holdout too" in outcome.err
+    assert not (folder / "copied.yaml").exists()

@@ -33,6 +33,8 @@ LOSSES: Final = {
     "simpo": "simpo",
     "kto": "kto",
 }
+METHODS: Final = ("lora", "qlora", "full", "none")
+"""What LLaMA-Factory and Axolotl train of a model that a recipe can train too."""
 PEFT_DEFAULTS: Final = {"lora_r": 8, "lora_rank": 8}
 
 
@@ -152,6 +154,13 @@ def _fill(draft: _Draft) -> None:
     _splits(draft, found)
     draft.value["method"] = {"kind": _method_kind(found)}
     lost: list[tuple[str, str]] = []
+    if str(other := found.get("finetuning_type") or found.get("adapter") or "lora") not in METHODS:
+        key = "finetuning_type" if found.get("finetuning_type") else "adapter"
+        lost.append((key, f"no method is `{other}`: method.kind is {_method_kind(found)}"))
+    if (loss := found.get("loss_type")) and (kind != "preference" or _loss(loss) not in LOSSES):
+        lost.append(
+            ("loss_type", "no such loss: method.preference has dpo, ipo, orpo, simpo and kto")
+        )
     for key, ours in draft.result.taken:
         simple = SIMPLE.get(ours)
         value = simple(found[key]) if simple is not None else None
@@ -274,13 +283,14 @@ def _preference(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
         return
     asked = str(
         found.get("rl")
+        or found.get("loss_type")
         or found.get("pref_loss")
         or found.get("stage")
         or found.get("trainer")
         or found.get("type")
         or "dpo"
     ).lower()
-    loss = LOSSES.get(asked.removesuffix("trainer"), "dpo")
+    loss = LOSSES.get(_loss(asked).removesuffix("trainer"), "dpo")
     draft.put("method.preference", {"loss": loss})
     beta = next(
         (
@@ -292,6 +302,12 @@ def _preference(draft: _Draft, found: Mapping[str, Any], kind: str) -> None:
     )
     if beta is not None:
         draft.put("method.preference.beta", beta)
+
+
+def _loss(value: object) -> str:
+    """Return the name of a loss; TRL takes a list of several too."""
+    one = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return str(one).lower()
 
 
 def _precision(draft: _Draft, found: Mapping[str, Any]) -> None:
@@ -318,7 +334,8 @@ def _number(value: Any) -> Any:
 
 
 def _flag(value: Any) -> bool | None:
-    return True if value is True or value == "unsloth" else None
+    # Where the values between go is the backend's.
+    return True if value is True or value in ("unsloth", "offload", "offload_disk") else None
 
 
 def _modules(value: Any) -> Any:

@@ -19,7 +19,8 @@ def columns_of(config: Config) -> Columns:
     """
     if config.tool != "axolotl":
         return {}
-    found = [_columns(entry, config) for entry in entries_of(config.settings.get("datasets"))]
+    entries = config.settings.get("datasets") or config.settings.get("pretraining_dataset")
+    found = [_columns(entry, config) for entry in entries_of(entries)]
     return found[0] if found and all(one == found[0] for one in found) else {}
 
 
@@ -35,8 +36,9 @@ def _columns(entry: Mapping[str, Any], config: Config) -> Columns:
         return {
             "data.pair": dict(zip(("prompt", "chosen", "rejected"), (prompt, *pair), strict=True))
         }
-    if str(kind).startswith("completion"):
-        return {"task.input": f"{{{entry['field']}}}"} if entry.get("field") else {}
+    if str(kind).startswith(("completion", "pretrain")) or entry.get("text_column"):
+        field = entry.get("field") or entry.get("text_column") or "text"
+        return {"task.input": f"{{{field}}}"} if field != "text" else {}
     return _of_turns(entry)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ CALLS: Final = frozenset(
     {
         "from_pretrained", "get_peft_model", "SFTConfig", "SFTTrainer", "TrainingArguments",
         "UnslothTrainingArguments", "DPOConfig", "DPOTrainer", "ORPOConfig", "ORPOTrainer", "KTOConfig",
-        "KTOTrainer", "GRPOConfig", "GRPOTrainer", "LoraConfig",
+        "KTOTrainer", "GRPOConfig", "GRPOTrainer", "LoraConfig", "BitsAndBytesConfig",
     }
 )  # fmt: skip
 """Calls of a training script whose arguments are settings."""
@@ -33,6 +34,10 @@ NO_TEXT: Final = {
     "SentenceTransformerTrainer": "embeddings", "FastSentenceTransformer": "embeddings",
 }  # fmt: skip
 """Calls of a script that trains on, or makes, other things than text."""
+NO_SETTINGS: Final = (
+    "model", "tokenizer", "processing_class", "train_dataset", "pretrained_model_name_or_path",
+)  # fmt: skip
+"""Arguments that are objects of the script, or are read apart."""
 MODALITY: Final = "modality"
 _UNPARSABLE: Final = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What Python raises of a script that is none, or nested too deep."""
@@ -66,7 +71,14 @@ def read_config(path: Path) -> Config:
         raise _unknown(path, f"it cannot be read: {reason}") from error
     if "recipe" in settings:
         raise _unknown(path, "it is a recipe already")
-    if str(settings.get("object", "")).startswith("fine_tuning.job"):
+    jobs = settings.get("data") if settings.get("object") == "list" else None
+    if isinstance(jobs, list) and len(jobs) == 1 and isinstance(jobs[0], Mapping):
+        settings = usual({str(key): one for key, one in jobs[0].items()})
+    elif isinstance(jobs, list):
+        raise _unknown(path, f"it lists {len(jobs)} jobs: keep the one that you mean")
+    # What is sent to start a job has no `object` yet.
+    is_asked = {"model", "training_file"} <= settings.keys()
+    if str(settings.get("object", "")).startswith("fine_tuning.job") or is_asked:
         return Config(tool="openai", path=path, settings=_flat_job(settings))
     return Config(tool=_tool(settings, path), path=path, settings=settings)
 
@@ -182,16 +194,43 @@ def _of_script(text: str) -> Iterator[tuple[str, Any]]:
                 + [{one.arg: _value(one.value, names) for one in node.keywords if one.arg}],
             )
         if called in CALLS:
-            if called.endswith("Trainer"):
-                yield "trainer", called
-            for one in node.keywords:
-                if one.arg and one.arg not in (
-                    "model",
-                    "tokenizer",
-                    "processing_class",
-                    "train_dataset",
-                ):
-                    yield one.arg, _value(one.value, names)
+            yield from _settings_of(node, called, names)
+
+
+def _settings_of(
+    node: ast.Call, called: str, names: Mapping[str, ast.expr]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the keyword arguments of one call, and the model that it loads or trains."""
+    if called.endswith("Trainer"):
+        yield "trainer", called
+    if isinstance(model := _model_in(node, called, names), str):
+        yield "model_name", model
+    for one in node.keywords:
+        # What is a call itself stands beside this one with its own keywords.
+        if one.arg and one.arg not in NO_SETTINGS and not _calls(one.value, names):
+            yield one.arg, _value(one.value, names)
+
+
+def _model_in(node: ast.Call, called: str, names: Mapping[str, ast.expr]) -> Any:
+    """Return the model that stands first in a call, or as `model` of a trainer; None where none does."""
+    of = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if called == "from_pretrained":
+        if re.search(r"Tokenizer|Processor|Config", getattr(of, "id", "")):
+            return None
+        named = [one.value for one in node.keywords if one.arg == "pretrained_model_name_or_path"]
+    elif called.endswith("Trainer"):
+        named = [one.value for one in node.keywords if one.arg == "model"]
+    else:
+        return None
+    return next((_value(one, names) for one in (*node.args[:1], *named)), None)
+
+
+def _calls(node: ast.expr, names: Mapping[str, ast.expr]) -> bool:
+    """Whether a value is one of the calls whose arguments are settings."""
+    node = names.get(node.id, node) if isinstance(node, ast.Name) else node
+    func = node.func if isinstance(node, ast.Call) else None
+    called = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return called in CALLS
 
 
 def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:

@@ -97,6 +97,7 @@ UNSLOTH: Final[Mapping[str, str]] = {
     "use_gradient_checkpointing": "method.gradient_checkpointing",
     "trainer": "task.kind",
     "beta": "method.preference.beta",
+    "loss_type": "method.preference.loss",
 }
 OPENAI: Final[Mapping[str, str]] = {
     "n_epochs": "method.epochs",

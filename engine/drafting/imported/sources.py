@@ -25,9 +25,11 @@ COLUMN_KEYS: Final = (
         "message_field_content",
         "message_property_mappings",
     ),
-    *("roles", "field_prompt", "field_chosen", "field_rejected", "field_system"),
+    *("text_column", "roles", "field_prompt", "field_chosen", "field_rejected", "field_system"),
 )
 """Keys of an entry that say which columns hold what (`engine.drafting.imported.columns`)."""
+FIELD_KEYS: Final = ("field_instruction", "field_input", "field_output")
+"""Keys of a type that is written out, which are taken."""
 Found = tuple[str, list[Source], list[str]]
 """Kind of task, sources, notes."""
 READERS: Final = ("csv", "json", "parquet", "text")
@@ -68,8 +70,14 @@ def _of_axolotl(config: Config, found: Mapping[str, Any]) -> Found:
     for into, entries in (("train", trained), ("holdout", tested)):
         name = "datasets" if into == "train" else "test_datasets"
         for at, entry in enumerate(entries):
-            source = _source_of(entry, config.path.parent)
-            sources.append({**source, "into": into} if tested else source)
+            found_in = _sources_of(entry, config.path.parent)
+            sources += [{**source, "into": into} if tested else source for source in found_in]
+            kind = entry.get("type")
+            notes += [
+                f"{name}[{at}].type.{key} is left out: task.system and task.input say what is asked"
+                for key in (kind if isinstance(kind, Mapping) else ())
+                if key not in FIELD_KEYS
+            ]
             notes += [
                 f"{name}[{at}].{key} is left out: the shape of the rows says it, else data.messages or data.pair"
                 for key in entry
@@ -95,12 +103,18 @@ def entries_of(value: object) -> list[dict[str, Any]]:
     ]
 
 
+def _sources_of(given: Mapping[str, Any], folder: Path) -> list[Source]:
+    files = given.get("data_files")
+    names = files if isinstance(files, list) and files else [files]
+    return [_source_of({**given, "data_files": one}, folder) for one in names]
+
+
 def _source_of(given: Mapping[str, Any], folder: Path) -> Source:
     source = _hub_or_path(str(given.get("path", "data/rows.jsonl")), folder)
     files = given.get("data_files")
     if "hub" not in source:
-        return {"path": str(files[0] if isinstance(files, list) else files)} if files else source
-    source |= {"file": str(files[0] if isinstance(files, list) else files)} if files else {}
+        return {"path": str(files)} if files else source
+    source |= {"file": str(files)} if files else {}
     source |= {"config": str(given["name"])} if given.get("name") else {}
     # `train[:1%]` is a part of a split, which `data.sample` draws.
     split = str(given.get("split") or "train").split("[")[0]

@@ -44,6 +44,13 @@ rows = load_dataset("owner/rows", split="train")
 trainer = SFTTrainer(model=model, train_dataset=rows, args=SFTConfig(per_device_train_batch_size=2, gradient_accumulation_steps=4,
     max_steps=60, learning_rate=2e-4, fp16=not is_bfloat16_supported(), optim="adamw_8bit", lr_scheduler_type="linear", report_to="none"))
 """
+PLAIN = """
+bits = BitsAndBytesConfig(load_in_4bit=True)
+tokenizer = AutoTokenizer.from_pretrained("owner/tokens")
+model = AutoModelForCausalLM.from_pretrained("owner/model", quantization_config=bits)
+settings = DPOConfig(beta=0.2, loss_type="ipo", max_length=512, num_train_epochs=1)
+trainer = DPOTrainer(model, args=settings, train_dataset=load_dataset("owner/pairs"), peft_config=LoraConfig(r=16, lora_alpha=32))
+"""
 NOTEBOOK = {"cells": [{"cell_type": "code", "source": ["!pip install unsloth\n", *SCRIPT.splitlines(keepends=True)]}, {"cell_type": "markdown", "source": ["x"]}]}  # fmt: skip
 
 CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
@@ -81,6 +88,15 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
     ("train.py", SCRIPT, {
         "method.kind": "qlora", "method.rank": 16, "method.max_length": 2048, "method.target_modules": ["q_proj", "v_proj"],
         "method.scheduler": "linear", "data.sources": [{"hub": "owner/rows", "split": "train"}]}),
+    ("files.yaml", yaml.safe_dump({**AXOLOTL, "gradient_checkpointing": "offload", "datasets": [{"path": "json", "data_files": ["a.jsonl", "b.jsonl"], "type": "alpaca"}]}), {
+        "data.sources": [{"path": "a.jsonl"}, {"path": "b.jsonl"}], "method.gradient_checkpointing": True}),
+    ("column.yaml", yaml.safe_dump({**AXOLOTL, "datasets": None, "pretraining_dataset": [{"path": "owner/rows", "text_column": "body"}]}), {
+        "task.kind": "text", "task.input": "{body}"}),
+    ("asked.json", json.dumps({"model": "gpt-4o-mini", "training_file": "file-a", "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}}), {
+        "method.epochs": 2, "data.sources": [{"path": "file-a.jsonl"}]}),
+    ("listed.json", json.dumps({"object": "list", "data": [JOB], "has_more": False}), {"method.batch_size": 16}),
+    ("plain.py", PLAIN, {
+        "base_model.hub": "owner/model", "method.kind": "qlora", "task.kind": "preference", "method.preference": {"loss": "ipo", "beta": 0.2}, "method.rank": 16}),
     ("train.ipynb", json.dumps(NOTEBOOK), {"method.max_steps": 60, "method.batch_size": 8}),
 ]  # fmt: skip
 
@@ -124,6 +140,42 @@ def test_every_key_is_taken_or_named(
 
     assert keys.keys() <= {line.split()[0] for line in lines if line.startswith("  ")}
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "shown"),
+    [
+        ("plain.py", PLAIN, ""),
+        (
+            "a.yaml",
+            yaml.safe_dump({**LLAMAFACTORY, "stage": "sft", "finetuning_type": "oft"}),
+            "no method is `oft`: method.kind is lora",
+        ),
+        (
+            "a.yaml",
+            yaml.safe_dump(
+                {**AXOLOTL, "datasets": [{"path": "a.jsonl", "type": {"system_prompt": "Judge."}}]}
+            ),
+            "datasets[0].type.system_prompt is left out",
+        ),
+        ("a.py", PLAIN.replace("ipo", "hinge"), "no such loss: method.preference has dpo, ipo"),
+    ],
+)
+def test_what_cannot_be_taken_is_named_and_what_was_taken_is_not(
+    folder: Path, run: Run, name: str, text: str, shown: str
+) -> None:
+    (folder / name).write_text(text, encoding="utf-8")
+
+    message = " ".join(run("import", name).out.split())
+
+    assert shown in message
+    assert "the script computes it" not in message
+
+
+def test_several_jobs_are_refused(folder: Path, run: Run) -> None:
+    (folder / "jobs.json").write_text(json.dumps({"object": "list", "data": [JOB, JOB]}))
+
+    assert "it lists 2 jobs: keep the one that you mean" in run("import", "jobs.json").err
 
 
 def test_a_misspelt_key_is_not_taken_for_one_of_the_tool(folder: Path, run: Run) -> None:

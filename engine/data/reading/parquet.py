@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from engine.data import row_order
 from engine.data.reading.parquet_footer import DamagedFooterError, first_page_sizes
 from engine.data.reading.row import Row, Trouble, excerpt, first_repeated
 from engine.data.reading.text import LIMITS, MAX_LINE, require_rows, unreadable
@@ -78,8 +79,11 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
         batches = file.iter_batches(batch_size=most, use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
         waiting = _WaitingBatches(trouble)
+        are_many = (
+            file.metadata.num_rows >= row_order.MANY
+        )  # what reads columns takes time to import
         for batch in batches:
-            size = _readable_characters(batch)
+            size = _readable_characters(batch) if are_many else None
             if size is not None:
                 waiting.add(batch)
                 number += len(batch)

@@ -5,6 +5,10 @@ token makes a known tokenizer unknown. Where it gives up, and tokenizer.json say
 is split as GPT-2 does, that is what is written. And whatever the converter of an architecture takes for
 usual, the file says what the model folder does: its chat template, whether special tokens are added, and
 what ends a turn. `verify` compares the tokens of every holdout prompt.
+
+The converter's package brings a `gguf` of its own, over which the package of that name is written or not, as the
+installer comes to them; both lack names of models and tensors that the converter's modules mention when they are
+imported, for models that nobody asked for.
 """
 
 from __future__ import annotations
@@ -91,6 +95,29 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(read_json(path)) if path.exists() else {}
 
 
+class _Names:
+    """The names of an enumeration, and None for one that it lacks."""
+
+    def __init__(self, names: Any) -> None:
+        self._names = names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._names, name, None)
+
+
+@contextlib.contextmanager
+def with_newer_names() -> Iterator[None]:
+    """Let the converter's modules mention models and tensors that the installed `gguf` does not know."""
+    known = {name: getattr(gguf, name) for name in ("MODEL_ARCH", "MODEL_TENSOR")}
+    for name, names in known.items():
+        setattr(gguf, name, _Names(names))
+    try:
+        yield
+    finally:
+        for name, names in known.items():
+            setattr(gguf, name, names)
+
+
 @contextlib.contextmanager
 def closing_gaps(known: Any = None) -> Iterator[None]:
     """Change the converter's classes as the module says, and give them their own ways back.
@@ -118,7 +145,7 @@ def closing_gaps(known: Any = None) -> Iterator[None]:
     conversion.TextModel.get_vocab_base_pre = get_vocab_base_pre
     conversion.TextModel.prepare_metadata = prepare_metadata
     try:
-        with without_remote_code(known):
+        with without_remote_code(known), with_newer_names():
             yield
     finally:
         conversion.TextModel.get_vocab_base_pre = ask_by_hash

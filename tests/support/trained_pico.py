@@ -9,7 +9,7 @@ from support.pico import make_pico_model
 from support.shared import made_once
 
 LAYERS = 5
-STEPS = 70
+STEPS = 150
 
 
 def make_trained_pico(folder: Path) -> Path:

@@ -35,7 +35,7 @@ from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 from engine.values import dataclass
 
-REVISION: Final = 3
+REVISION: Final = 4
 """Bumped when the same model would now be judged otherwise."""
 TEXT: Final = (
     "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
@@ -57,8 +57,8 @@ ODD: Final = 0.35
 """Loss, as a share of guessing any token, from which rarer mistakes are tried; SmolLM2 of 135 M has 0.24."""
 BLIND: Final = 0.65
 """The same from which a model that was trained on such text is not read as it was trained."""
-STEP: Final = 10.0
-"""Factor between bases of positions that are tried: models have 10,000 to 10,000,000."""
+STEPS: Final = (10.0, 0.1, 100.0, 0.01)
+"""Factors of other bases of positions: models have 10,000 to 10,000,000, and one step may be too near to show."""
 ACTIVATIONS: Final = ("silu", "gelu_pytorch_tanh", "relu")
 ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
 SHORT: Final = 60
@@ -279,7 +279,7 @@ class Reader:
             return
         parts = [one for one in found.values() if isinstance(one, dict)] or [found]
         bases = [one["rope_theta"] for one in parts if one.get("rope_theta")]
-        for factor in (STEP, 1 / STEP) if bases else ():
+        for factor in STEPS if bases else ():
             named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
             yield Way(what=f"with `rope_theta: {named}`", change=_scaled(factor), is_far=True)
         if any(one.get("rope_type", "default") != "default" for one in parts):

@@ -68,7 +68,7 @@ def test_a_model_that_is_read_as_it_was_trained_passes(tmp_path: Path) -> None:
     assert found(make_trained_pico(tmp_path)) == []
 
 
-@pytest.mark.parametrize("theta", [1e3, 1e6])
+@pytest.mark.parametrize("theta", [1e3, 1e5, 1e6])
 def test_another_base_of_positions_is_named_with_a_better_one(tmp_path: Path, theta: float) -> None:
     rope = {"rope_theta": theta, "rope_type": "default"}
 

@@ -1,12 +1,13 @@
 """The engine's defaults on the development sets: whether the model is worth it, and its probabilities right.
 
-    python benchmarks/development.py run [--only NAME …] [--seeds 1]
+    python benchmarks/development.py run [--only NAME …] [--seeds 1] [--holdout ROWS]
     python benchmarks/development.py table
 
-`run` gives each set 400 rows to train on, 200 to validate on and 1,000 held out, leaves every key of `method` to the
-engine, asks for a gain over a linear SVM and a frozen encoder with a linear model, and calibrates the 4-bit file. What
-is there already is not run again. `table` prints macro-F1 of all, the paired gain over the better baseline, and the
-calibration error of the file before and after. Rows are those that no default was tuned on (`results_cases.py`).
+`run` gives each set 400 rows to train on, 200 to validate on and 1,000 (`--holdout`) held out, leaves every key of
+`method` to the engine, asks for a gain over a linear SVM and a frozen encoder with a linear model, and calibrates the
+4-bit file. What is there already is not run again. `table` prints macro-F1 of all, the paired gain over the better
+baseline, and the calibration error of the file before and after. Rows are those that no default was tuned on
+(`results_cases.py`).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("verb", choices=("run", "table"))
     parser.add_argument("--only", nargs="+", default=list(SETS), metavar="NAME", choices=SETS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--holdout", type=int, default=SIZES[2], help="rows")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--work", type=Path, default=ROOT / ".recipe" / "development")
     parser.add_argument(
@@ -57,7 +59,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if options.verb == "table":
         _table(work)
         return 0
-    cases = {case.name: replace(case, sizes=SIZES) for case in CASES}
+    sizes = (*SIZES[:2], options.holdout)
+    cases = {case.name: replace(case, sizes=sizes) for case in CASES}
     sources = Sources(data=options.data, packages=work / "packages")
     for seed in options.seeds:
         for name in options.only:

@@ -8,8 +8,6 @@ factors must be the base's bytes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,8 @@ SMALLEST = {torch.float16: -24, torch.bfloat16: -133, torch.float32: -149, torch
 """Exponent of the smallest step."""
 ROUNDING = 2.0**-21
 """Of sums in float32, as a share of what was added."""
+MAPPED = 8 << 20
+"""Bytes that are read of a file before it is opened again."""
 BLOCK = 1 << 17
 """Weights that are compared at a time: computing with float64 takes some ten times their size."""
 
@@ -42,17 +42,41 @@ class _Factors:
     """Of the rows of the merged weight, float64; None without DoRA."""
 
 
+def _opened(path: Path) -> Any:
+    return safe_open(path, framework="pt")
+
+
+class _TensorFile:
+    """A file of tensors that stays open for a few of them: opening it reads the names of all.
+
+    What was read of it counts as this process's memory while it is open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+        self._file = _opened(path)
+        self.names: tuple[str, ...] = tuple(sorted(self._file.keys()))
+
+    def get_tensor(self, name: str) -> torch.Tensor:
+        """Return a tensor, which is valid without the file."""
+        if self._read > MAPPED:
+            self._file, self._read = _opened(self._path), 0
+        tensor: torch.Tensor = self._file.get_tensor(name)
+        self._read += tensor.nbytes
+        return tensor
+
+
 class _Adapter:
     """The factors of an adapter, read one pair at a time: in float64 all of them would take twice the file or more."""
 
-    def __init__(self, folder: Path, file: Any) -> None:
-        self._file = file
+    def __init__(self, folder: Path) -> None:
+        self._file = _TensorFile(folder / "adapter_model.safetensors")
         self._config: dict[str, Any] = read_json(folder / "adapter_config.json")
 
     def stems(self) -> set[str]:
         """Return the names of what has factors."""
-        names, ending = [*self._file.keys()], ".lora_A.weight"
-        return {name.removesuffix(ending) for name in names if name.endswith(ending)}
+        ending = ".lora_A.weight"
+        return {name.removesuffix(ending) for name in self._file.names if name.endswith(ending)}
 
     def of(self, stem: str) -> _Factors:
         """Return the factors of one weight."""
@@ -72,16 +96,10 @@ class _Adapter:
 
 def check_merge(base: Path, adapter: Path, out: Path) -> None:
     """Compare the merged model in `out` with base and adapter. StageError X673 names the first wrong tensor."""
-    with ExitStack() as files:
-        # Once for all tensors: opening a file reads the names of all of them.
-        opened = files.enter_context(
-            safe_open(adapter / "adapter_model.safetensors", framework="pt")
-        )
-        _check(_tensors(base, files), _tensors(out, files), _Adapter(adapter, opened))
-
-
-def _check(expected: Mapping[str, Any], merged: Mapping[str, Any], factors: _Adapter) -> None:
+    factors = _Adapter(adapter)
     left = factors.stems()
+    merged = _tensors(out)
+    expected = _tensors(base)
     if names := sorted(expected.keys() ^ merged.keys()):
         raise _wrong(names[0], "it is in one of the two models only")
     for name, file in expected.items():
@@ -112,12 +130,12 @@ def check_copy(model: Path, out: Path) -> None:
             )
 
 
-def _tensors(folder: Path, files: ExitStack) -> dict[str, Any]:
-    """Return the opened file of every tensor, in the order of files and names."""
-    found: dict[str, Any] = {}
+def _tensors(folder: Path) -> dict[str, _TensorFile]:
+    """Return the file of every tensor, in the order of files and names."""
+    found: dict[str, _TensorFile] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        file = files.enter_context(safe_open(path, framework="pt"))
-        found |= dict.fromkeys(sorted(file.keys()), file)
+        file = _TensorFile(path)
+        found |= dict.fromkeys(file.names, file)
     return found
 
 

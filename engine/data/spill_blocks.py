@@ -115,9 +115,7 @@ def block_of(data: NDArray[np.uint8], offsets: Offsets) -> Block:
 
 def joined_bytes(texts: Sequence[bytes]) -> tuple[NDArray[np.uint8], Offsets]:
     """Return texts one after the other, and the offsets."""
-    offsets = np.zeros(len(texts) + 1, np.int64)
-    np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
-    return np.frombuffer(b"".join(texts), np.uint8), offsets
+    return np.frombuffer(b"".join(texts), np.uint8), _offsets(texts)
 
 
 def encoded(texts: Sequence[str]) -> tuple[Codes, Offsets]:
@@ -125,9 +123,14 @@ def encoded(texts: Sequence[str]) -> tuple[Codes, Offsets]:
     # Four bytes for every character, so that the lengths of the strings are the offsets of the
     # numbers.
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
+    return np.frombuffer(joined, np.uint32), _offsets(texts)
+
+
+def _offsets(texts: Sequence[bytes] | Sequence[str]) -> Offsets:
+    """Return where each text begins when they stand one after the other, and the end."""
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)), out=offsets[1:])
-    return np.frombuffer(joined, np.uint32), offsets
+    return offsets
 
 
 def blocks(spill: Spill, rows: array[int]) -> Iterator[Block]:

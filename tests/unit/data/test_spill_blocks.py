@@ -10,8 +10,9 @@ import pytest
 
 from engine.data import spill as spilling
 from engine.data.similarity.shingles import comparable
-from engine.data.spill import Spill, SpilledRow, Texts
+from engine.data.spill import SpilledRow, Texts
 from engine.data.spill_blocks import blocks, comparable_batches
+from support.spilled import spilled
 
 PIECES = (
     *(
@@ -67,13 +68,6 @@ def made_rows(count: int, seed: int) -> list[SpilledRow]:
         )
         for number in range(count)
     ]
-
-
-def spilled(rows: list[SpilledRow]) -> Spill:
-    spill = Spill()
-    for row in rows:
-        spill.add(row)
-    return spill
 
 
 @pytest.mark.parametrize("block", [2, 300, 1 << 20])

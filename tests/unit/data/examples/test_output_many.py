@@ -12,8 +12,9 @@ import pytest
 from engine.data.examples import output_many
 from engine.data.examples.example import Example, content_id, example_line
 from engine.data.examples.output import split_digest
-from engine.data.spill import Spill, SpilledRow
+from engine.data.spill import SpilledRow
 from engine.runtime.text import lines
+from support.spilled import spilled
 
 PIECES = (
     *(
@@ -51,13 +52,6 @@ def made_rows(count: int, seed: int, more: str = "") -> list[SpilledRow]:
         )
         for number in range(count)
     ]
-
-
-def spilled(rows: list[SpilledRow]) -> Spill:
-    spill = Spill()
-    for row in rows:
-        spill.add(row)
-    return spill
 
 
 def line(row: int, record: SpilledRow) -> bytes:

@@ -208,8 +208,10 @@ class PrefixedRows:
             report(done)
 
     def _groups(self) -> Iterator[list[int]]:
-        """Yield rows, longest first, that fit into one batch and the cache."""
-        order = sorted(range(len(self._rows)), key=lambda at: (-len(self._rows[at]), at))
+        """Yield rows, longest first and in any file's order the same, that fit into one batch and the cache."""
+        order = sorted(
+            range(len(self._rows)), key=lambda at: (-len(self._rows[at]), self._rows[at])
+        )
         group: list[int] = []
         fed = reserved = 0
         for member in order:

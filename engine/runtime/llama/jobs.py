@@ -74,6 +74,11 @@ class SearchJob:
         self._started = True
         self._take(0 if request.node == FORCED else request.node - 1, logits)
 
+    def settles(self, text: DecodingJob, answers: Sequence[Sequence[int]]) -> bool:
+        """Give `text` what it would say, where that is one of the answers: each of its tokens was looked at."""
+        greedy = self.search.choice.greedy
+        return greedy is not None and text.take_text(answers[greedy])
+
     def _take(self, number: int, logits: Sequence[Logits]) -> None:
         branch = self._tree.branches[number]
         *inner, last = logits
@@ -195,35 +200,3 @@ class CombinedJob:
             for name in (request.node, request.behind)
         )
         return replace(request, node=node, behind=behind)
-
-
-class SearchAndTextJob(CombinedJob):
-    """The most probable answer and the free text, which is decoded only where the search does not show it.
-
-    Where the most probable tokens are those of an answer, the search has looked at each of them.
-    """
-
-    def __init__(
-        self, search: SearchJob, text: DecodingJob, answers: Sequence[Sequence[int]]
-    ) -> None:
-        """Take the tokens of the answers that are searched."""
-        super().__init__([search, text])
-        self._search, self._text, self._answers = search, text, answers
-        self._start: Logits | None = None
-
-    def begin(self, logits: Logits) -> None:
-        """Begin the search alone."""
-        self._search.begin(logits)
-        # the engine's own are gone when the search is over
-        self._start = logits.copy()
-
-    def requests(self) -> Sequence[FeedRequest]:
-        """Return what the search asks; at its end what the text does."""
-        found = super().requests()
-        if found or self._start is None:
-            return found
-        greedy = self._search.search.choice.greedy
-        if greedy is None or not self._text.take_text(self._answers[greedy]):
-            self._text.begin(self._start)
-        self._start = None
-        return super().requests()

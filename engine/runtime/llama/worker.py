@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any
 from inferna._internal import build_config
 
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.llama.engine import Engine, Job, PrefixedRows
+from engine.runtime.llama.engine import Engine, PrefixedRows
 from engine.runtime.llama.jobs import (
     CombinedJob,
     DecodingJob,
     NotFiniteError,
-    SearchAndTextJob,
     SearchJob,
     answer_tokens,
 )
@@ -84,6 +83,7 @@ def _generate(
     """Return the choices, the texts constrained by a grammar, and the free texts."""
     tokens, free = answer_tokens(engine, request["terminator"]), request["max_new_tokens"]
     searches, constrained = list[SearchJob](), list[DecodingJob]()
+    texts = [DecodingJob(tokens, most=free) for _ in rows if free]
     answers = [engine.tokens(text) for text in request["answers"]]
     if answers:
         tree = make_tree(answers)
@@ -91,21 +91,25 @@ def _generate(
     if request["grammar"]:
         grammar, most = _grammar(engine, request), request["grammar_tokens"]
         constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
-    free_jobs = [DecodingJob(tokens, most=free) for _ in rows if free]
-    searched: Sequence[Job] = searches
-    decoded: Sequence[Job] = free_jobs
-    if searches and free_jobs:
-        pairs = zip(searches, free_jobs, strict=True)
-        searched, decoded = [SearchAndTextJob(*pair, answers) for pair in pairs], ()
-    parts = zip(*filter(None, (searched, constrained, decoded)), strict=True)
-    if rows:
+    if rows and answers:
+        PrefixedRows(engine, rows, searches).run(report)
+        # Apart, so that rows are searched in the same batches, with the same sums, whether texts are asked or not.
+        left = [
+            (row, text)
+            for row, search, text in zip(rows, searches, texts, strict=False)
+            if not search.settles(text, answers)
+        ]
+        if left:
+            PrefixedRows(engine, *zip(*left, strict=True)).run(lambda _: report(len(rows)))
+    elif rows:
+        parts = zip(*filter(None, (constrained, texts)), strict=True)
         jobs = [one[0] if len(one) == 1 else CombinedJob(one) for one in parts]
         PrefixedRows(engine, rows, jobs).run(report)
     return {
         "choices": [asdict(job.search.choice) for job in searches],
         "constrained": [asdict(job.decoding.result()) for job in constrained],
-        "texts": [job.decoding.result().text for job in free_jobs],
-        "ended": [job.decoding.finished for job in free_jobs],
+        "texts": [job.decoding.result().text for job in texts],
+        "ended": [job.decoding.finished for job in texts],
     }
 
 

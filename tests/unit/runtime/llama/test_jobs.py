@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
 from engine.runtime.generation.sequence import AnswerTokens
 from engine.runtime.llama.engine import START, Job, Logits
-from engine.runtime.llama.jobs import DecodingJob, SearchAndTextJob, SearchJob
+from engine.runtime.llama.jobs import DecodingJob, SearchJob
 from engine.runtime.scoring.label_search import make_tree
 
 YES, NO, OTHER, WELL, END = 1, 2, 3, 4, 9
@@ -48,12 +46,6 @@ def fed_by(job: Job, table: dict[Path, Logits]) -> list[Path]:
     return fed
 
 
-def both(most: int = 5) -> tuple[SearchAndTextJob, SearchJob, DecodingJob]:
-    search = SearchJob(make_tree(ANSWERS), distribution=True)
-    text = DecodingJob(READ, most=most)
-    return SearchAndTextJob(search, text, ANSWERS), search, text
-
-
 SAYS_AN_ANSWER: dict[Path, Logits] = {
     (): logits(YES, NO),
     (YES,): logits(END, WELL),
@@ -69,32 +61,30 @@ SAYS_ANOTHER = {
 
 
 @pytest.mark.parametrize(
-    ("table", "text", "more"),
+    ("table", "text", "is_seen"),
     [
-        pytest.param(SAYS_AN_ANSWER, "1", [], id="an answer"),
-        pytest.param(SAYS_ANOTHER, "3 4", [(OTHER,), (OTHER, WELL)], id="another text"),
+        pytest.param(SAYS_AN_ANSWER, "1", True, id="an answer"),
+        pytest.param(SAYS_ANOTHER, "3 4", False, id="another text"),
     ],
 )
 def test_the_free_text_costs_nothing_where_the_search_saw_it(
-    table: dict[Path, Logits], text: str, more: Sequence[Path]
+    table: dict[Path, Logits], text: str, is_seen: bool
 ) -> None:
-    alone = SearchJob(make_tree(ANSWERS), distribution=True)
-    looked_into = fed_by(alone, table)
+    search, free = SearchJob(make_tree(ANSWERS), distribution=True), DecodingJob(READ, most=5)
+    fed_by(search, table)
     decoded = DecodingJob(READ, most=5)
     fed_by(decoded, table)
 
-    job, search, answer = both()
-
-    assert fed_by(job, table) == [*looked_into, *more]
-    assert search.search.choice == alone.search.choice
-    assert answer.decoding.result().text == decoded.decoding.result().text == text
-    assert answer.decoding.finished
-    assert decoded.decoding.finished
+    assert search.settles(free, ANSWERS) == is_seen
+    if is_seen:
+        assert free.decoding.result().text == decoded.decoding.result().text
+    assert (decoded.decoding.result().text, decoded.decoding.finished) == (text, True)
 
 
 def test_an_answer_that_does_not_fit_is_cut_off_as_decoding_cuts_it() -> None:
-    job, _, answer = both(most=1)
+    search, free = SearchJob(make_tree(ANSWERS), distribution=True), DecodingJob(READ, most=1)
+    fed_by(search, SAYS_AN_ANSWER)
 
-    fed_by(job, SAYS_AN_ANSWER)
-
-    assert (answer.decoding.result().text, answer.decoding.finished) == ("1", False)
+    assert not search.settles(free, ANSWERS)
+    fed_by(free, SAYS_AN_ANSWER)
+    assert (free.decoding.result().text, free.decoding.finished) == ("1", False)

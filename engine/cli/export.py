@@ -112,7 +112,7 @@ def _export_baseline(options: argparse.Namespace) -> None:
     lines = [
         f"{made.folder}  {len(made.files)} files",
         f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
-        f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py FILE",
+        f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py rows.csv",
     ]
     found = {"schema": "baseline.v1", **fields, "files": dict(made.files)}
     show_result(options, found, "\n".join(lines))

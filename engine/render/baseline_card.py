@@ -40,6 +40,7 @@ def baseline_card(card: BaselineCard) -> str:
     splits = {split.name: split.rows for split in report.data.splits} if report.data else {}
     rows = "".join(f" {name} rows: {count(rows)}." for name, rows in splits.items())
     recipe = f"Recipe {code(report.recipe_name)}, digest sha256 {code(card.recipe_digest)}."
+    python = plain(report.versions.get("python", ""))
     run = f"Run {code(report.run_directory.rpartition('/')[2])} of {plain(report.started)}."
     return (
         joined(
@@ -49,7 +50,8 @@ def baseline_card(card: BaselineCard) -> str:
                 f"A text gets {several}: {labels}. The model: {prose(baseline.note)}.",
                 "## Use",
                 "```console\n$ pip install -r requirements.txt\n$ python predict.py rows.csv > labels.txt\n```",
-                f"Rows are a CSV file or JSON Lines with {columns}, or a file with one text a line.",
+                f"Rows are a CSV or TSV file or JSON Lines with {columns}, or a `.txt` file with one text a line.",
+                f"The versions of `requirements.txt` were checked in Python {python}.",
                 "## Evidence",
                 _scores(report, baseline),
                 _CHECKED,

@@ -7,6 +7,7 @@ the folder asks it the holdout and compares.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -80,6 +81,7 @@ def _settings(inputs: ExportInputs) -> dict[str, Any]:
     template = parse_template(inputs.task.input)
     return {
         "baseline": inputs.kind,
+        "python": platform.python_version(),
         "labels": list(inputs.task.labels),
         "several": inputs.task.spec.answer is AnswerForm.LABELS,
         "input": {"between": list(template.pieces), "columns": list(template.columns)},

@@ -2,8 +2,8 @@
 
     python predict.py rows.csv > labels.txt
 
-Reads a CSV file with a header (.csv), JSON Lines (.jsonl), or any other file as one text a line; `-` is standard
-input. Prints one answer a line, in the order of the rows.
+Reads a CSV or TSV file with a header (.csv, .tsv), JSON Lines (.jsonl), or one text a line (.txt); `-` is standard
+input, and `--format` says what a file of another name holds. Prints one answer a line, in the order of the rows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
+DELIMITERS = {"csv": ",", "tsv": "\t"}
 SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 
 
@@ -28,13 +30,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("file", help="the rows; - reads standard input")
-    parser.add_argument("--format", choices=("csv", "jsonl", "text"), help="default: by its name")
+    parser.add_argument("--format", choices=[*FORMS.values()], help="default: by its name")
     parser.add_argument("--json", action="store_true", help="print each answer as JSON")
     options = parser.parse_args()
-    by_name = {".csv": "csv", ".jsonl": "jsonl"}.get(Path(options.file).suffix, "text")
+    form = options.format or FORMS.get(Path(options.file).suffix.lower())
+    if form is None:
+        # A table that is read as one text a line would be answered all the same, and wrongly.
+        parser.error(f"what does {options.file} hold? --format {', '.join(FORMS.values())}")
     read = sys.stdin.buffer.read if options.file == "-" else Path(options.file).read_bytes
     rows = io.StringIO(read().decode("utf-8-sig"), newline="")
-    texts = list(texts_of(rows, options.format or by_name))
+    texts = list(texts_of(rows, form))
     answers = answers_to(texts) if texts else ()
     written = "".join(f"{as_json(one) if options.json else as_text(one)}\n" for one in answers)
     sys.stdout.buffer.write(written.encode("utf-8"))
@@ -46,14 +51,21 @@ def answers_to(texts: Sequence[str]) -> Any:
         from classifier import classify  # takes seconds; unreadable rows are refused before
     except ModuleNotFoundError as error:
         wanted = HERE / "requirements.txt"
-        sys.exit(f"{error.name} is not installed: pip install -r {wanted}")
+        made = f"checked in Python {SETTINGS['python']}"
+        sys.exit(f"{error.name} is not installed: pip install -r {wanted} ({made})")
     return classify(texts, HERE, SETTINGS)
 
 
 def texts_of(lines: Iterable[str], form: str) -> Iterator[str]:
     """Yield what the model reads of each row."""
-    rows: Iterable[Any] = csv.DictReader(lines) if form == "csv" else lines
-    if form == "jsonl":
+    rows: Iterable[Any] = lines
+    if form in DELIMITERS:
+        csv.field_size_limit(2**31 - 1)
+        quoting = csv.QUOTE_NONE if form == "tsv" else csv.QUOTE_MINIMAL
+        table = csv.DictReader(lines, delimiter=DELIMITERS[form], quoting=quoting)
+        # a row that ends early has no later columns, rather than empty ones
+        rows = ({name: value for name, value in row.items() if value is not None} for row in table)
+    elif form == "jsonl":
         rows = (line for line in lines if line.strip())
     for number, row in enumerate(rows, start=1):
         try:
@@ -69,6 +81,8 @@ def text_of(row: Any) -> str:
         return row.removesuffix("\n").removesuffix("\r")
     if not isinstance(row, dict):
         raise ValueError("it is neither a text nor an object")  # noqa: TRY004 - as what is wrong in any other row
+    if None in row:
+        raise ValueError("it has more values than the header")
     between = SETTINGS["input"]["between"]
     columns = [as_value(found_at(row, column)) for column in SETTINGS["input"]["columns"]]
     return "".join([between[0], *map(str.__add__, columns, between[1:])])

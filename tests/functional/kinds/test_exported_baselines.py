@@ -120,17 +120,39 @@ def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Pa
     )
     (tmp_path / "rows.txt").write_text("".join(f"{text}\n" for text in texts))
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(text)}\n\n" for text in texts))
-    answers = {predict(folder, str(tmp_path / name)).stdout for name in ("rows.txt", "rows.jsonl")}
+    # TSV knows no quotes
+    (tmp_path / "rows.tsv").write_text(
+        "text\tid\n" + "".join(f'{text} "\t{place}\n' for place, text in enumerate(texts))
+    )
+    (tmp_path / "rows.table").write_text((tmp_path / "rows.tsv").read_text())
+    answers = {
+        predict(folder, *map(str, given)).stdout
+        for given in (
+            [tmp_path / "rows.txt"],
+            [tmp_path / "rows.jsonl"],
+            [tmp_path / "rows.tsv"],
+            [tmp_path / "rows.table", "--format", "tsv"],
+        )
+    }
+    unknown = predict(folder, str(tmp_path / "rows.table"))
     as_json = predict(folder, str(tmp_path / "rows.csv"), "--json").stdout
     # Unreadable rows are refused before the model is loaded.
     (folder / "classifier.skops").unlink()
     (tmp_path / "rows.csv").write_text("id,body\n1,x\n")
     other = predict(folder, str(tmp_path / "rows.csv"))
+    (tmp_path / "rows.csv").write_text("id,text\n1,x\n2,y,z\n")
+    longer = predict(folder, str(tmp_path / "rows.csv"))
+    (tmp_path / "rows.csv").write_text("id,text\n1,x\n2\n")
+    shorter = predict(folder, str(tmp_path / "rows.csv"))
 
     assert answers == {"positive\nnegative\n"}
     assert [json.loads(line) for line in as_json.splitlines()] == ["positive", "negative"]
 
     assert (other.returncode, other.stderr) == (1, "row 1: it has no column `text`\n")
+    assert (longer.returncode, longer.stderr) == (1, "row 2: it has more values than the header\n")
+    assert (shorter.returncode, shorter.stderr) == (1, "row 2: it has no column `text`\n")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr.endswith("rows.table hold? --format csv, tsv, jsonl, text\n")
 
 
 def test_the_frozen_encoder_leaves_with_its_linear_model(project: Project, tmp_path: Path) -> None:

@@ -142,3 +142,15 @@ def test_a_verb_imports_no_part_of_the_engine_that_its_recipe_does_not_need(
 
     assert f"engine.cli.{verb}" in loaded
     assert loaded & (SPARED[verb] | OF_NO_VERB) == set()
+
+
+@pytest.mark.parametrize("module", ["engine.runs.predict_output", "engine.serving.asker"])
+def test_a_gguf_file_is_asked_without_the_libraries_that_train(module: str) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True,
+    ).stdout.split()  # fmt: skip
+
+    assert module in loaded
+    assert set(loaded) & {"torch", "transformers", "sklearn", "peft", "datasets"} == set()

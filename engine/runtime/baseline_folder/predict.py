@@ -20,7 +20,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
-DELIMITERS = {"csv": ",", "tsv": "\t"}
+TABLES: Mapping[str, Mapping[str, Any]] = {
+    "csv": {},
+    "tsv": {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
+}
 SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 
 
@@ -59,12 +62,11 @@ def answers_to(texts: Sequence[str]) -> Any:
 def texts_of(lines: Iterable[str], form: str) -> Iterator[str]:
     """Yield what the model reads of each row."""
     rows: Iterable[Any] = lines
-    if form in DELIMITERS:
+    if form in TABLES:
         csv.field_size_limit(2**31 - 1)
-        quoting = csv.QUOTE_NONE if form == "tsv" else csv.QUOTE_MINIMAL
-        table = csv.DictReader(lines, delimiter=DELIMITERS[form], quoting=quoting)
+        table = csv.DictReader(lines, **TABLES[form])
         # a row that ends early has no later columns, rather than empty ones
-        rows = ({name: value for name, value in row.items() if value is not None} for row in table)
+        rows = ({name: one for name, one in row.items() if one is not None} for row in table)
     elif form == "jsonl":
         rows = (line for line in lines if line.strip())
     for number, row in enumerate(rows, start=1):

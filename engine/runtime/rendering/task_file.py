@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import StageError
 from engine.files.reading import read_json
@@ -17,8 +18,10 @@ from engine.kinds import AnswerForm
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text, messages, question
 from engine.runtime.rendering.calibration_file import FileCalibration, read_calibration
-from engine.runtime.rendering.chat import Chat
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.chat import Chat  # brings transformers
 
 FILE = "task.json"
 VERSION = 2

@@ -42,7 +42,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     ours = is_ours(record)
     # Anybody can write numbers into a report: those of others are not shown among one's own.
-    main, value, size = _results(folder) if ours else (None, None, None)
+    main, value, size, baseline = _results(folder) if ours else (None, None, None, None)
     return {
         "recipe": folder.parent.name,
         "run": folder.name,
@@ -51,30 +51,40 @@ def _summary(folder: Path) -> dict[str, Any]:
         "seconds": record["seconds"] if ours else 0.0,
         "outcome": str(record.get("outcome", "unknown")),
         "made_here": ours,
+        "baseline": baseline,
         "metric": main,
         "value": value,
         "bytes": size,
     }
 
 
-def _results(folder: Path) -> tuple[str | None, float | None, int | None]:
-    """Return main metric, its value and the bytes that leave, by the report of a run; None for what it does not say."""
+def _results(folder: Path) -> tuple[str | None, float | None, int | None, str | None]:
+    """Return main metric, its value and the bytes that leave, by the report of a run; None for what it does not say.
+
+    Last the baseline whose value it is, where one passed and nothing was trained: the simplest that passed.
+    """
     try:
         report = parse_json(read_file(folder, "report.json"))
     except (StoreError, ValueError):
-        return None, None, None
+        return None, None, None, None
     task = report.get("task") or {}
     main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
     scores = report.get("holdout") or report.get("folds") or {}
+    baseline = None
+    if report.get("outcome") == "baseline_passes":
+        passed = next((one for one in report.get("baselines", ()) if one.get("passes")), None)
+        if passed:
+            baseline, scores = passed["name"], passed["scores"]
     found = next((one for one in scores.get("metrics", ()) if one["name"] == main), None)
     _, size = size_of(report)
-    return (main if found else None), (found["value"] if found else None), size or None
+    return (main if found else None), (found["value"] if found else None), size or None, baseline
 
 
 def _table(found: list[dict[str, Any]]) -> list[str]:
     rows = [("recipe/run", "outcome", "main metric", "size", "took")]
     for one in found:
         value = "" if one["value"] is None else f"{one['metric']} {one['value']:.3f}"
+        value += f" by {one['baseline']}" if one["baseline"] else ""
         size = "" if one["bytes"] is None else f"{one['bytes'] / 1e6:.1f} MB"
         took = f"{one['seconds']:,.1f} s"
         outcome = one["outcome"] if one["made_here"] else f"{one['outcome']} (not made here)"

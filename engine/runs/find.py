@@ -50,7 +50,8 @@ def exported_gguf(run: Path) -> Path:
         raise RecipeError.one(
             "R006",
             f"the run `{run.name}` left no GGUF file",
-            hint="only accepted runs with `gguf` among export.formats do",
+            hint="only accepted runs with `gguf` among export.formats do; "
+            "of a baseline that passed, recipe export baseline makes a folder that answers",
         )
     # the file goes into a parser in C++, so not one byte may be another than the run's
     require_exported(run, [files[0].name], if_any=CALIBRATION)

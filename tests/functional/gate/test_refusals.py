@@ -69,3 +69,15 @@ def test_a_baseline_that_is_enough_ends_the_run_before_training(project: Project
         "tfidf_svm": True,
     }
     assert statuses(found)["train"] == "skipped"
+
+    (listed,) = json.loads(project.run("runs", "--format", "json").out)["runs"]
+    (svm,) = (item for item in found["baselines"] if item["name"] == "tfidf_svm")
+    values = {metric["name"]: metric["value"] for metric in svm["scores"]["metrics"]}
+    asked = project.run("try", "tiny", "a lovely film")
+
+    assert (listed["baseline"], listed["metric"], listed["value"]) == (
+        *("tfidf_svm", "macro_f1"),
+        values["macro_f1"],
+    )
+    assert "by tfidf_svm" in project.run("runs").out
+    assert (asked.code, "recipe export baseline" in asked.err) == (2, True)

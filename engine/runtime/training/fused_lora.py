@@ -3,7 +3,7 @@
 PEFT casts a layer's input to the adapter's 32 bits, autocast casts it back, and product, scaling and sum are steps of
 their own, each rounded and each with its own backward pass: a sixth to a half more than the layer alone. Here
 
-    y = x W' + (x A') (s B)'      dx = dy W + du A,  dA = du' x,  dB = s dy' u,  with u = x A' and du = dy (s B)
+    y = x W' + s (x A') B'      dx = dy W + s du A,  dA = s du' x,  dB = s dy' u,  with u = x A' and du = dy B
 
 without a cast of anything but A and B, and the sums are taken within the products.
 """
@@ -32,11 +32,11 @@ class _Product(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         """Return the product."""
-        down, up = a.to(x.dtype), (b * scale).to(x.dtype)
+        down, up = a.to(x.dtype), b.to(x.dtype)
         low = x @ down.t()
         ctx.save_for_backward(x, weight, down, up, low)
         ctx.scale, ctx.dtype = scale, a.dtype
-        return (x @ weight.t()).addmm_(low, up.t())
+        return (x @ weight.t()).addmm_(low, up.t(), alpha=scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -45,14 +45,11 @@ class _Product(torch.autograd.Function):
         x, weight, down, up, low = ctx.saved_tensors
         dlow = dy @ up
         # The first layer's input learns nothing.
-        dx = (dy @ weight).addmm_(dlow, down) if ctx.needs_input_grad[0] else None
-        return (
-            dx,
-            None,
-            (dlow.t() @ x).to(ctx.dtype),
-            (low.t() @ dy).t().to(ctx.dtype) * ctx.scale,
-            None,
-        )
+        is_asked = ctx.needs_input_grad[0]
+        dx = (dy @ weight).addmm_(dlow, down, alpha=ctx.scale) if is_asked else None
+        # Laid out as A and B are, or autograd copies them once more.
+        da, db = (dlow.t() @ x).to(ctx.dtype), (dy.t() @ low).to(ctx.dtype)
+        return dx, None, da.mul_(ctx.scale), db.mul_(ctx.scale), None
 
 
 def fuse(model: torch.nn.Module, *, on: bool) -> int:

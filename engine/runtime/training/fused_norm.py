@@ -26,9 +26,10 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         """Return the norm."""
-        # sums of half-precision squares are taken in 32 bits, of wider ones as they are
+        # Sums of half-precision squares are taken in 32 bits, of wider ones as they are. Autocast would have `vecdot`
+        # round to half precision first.
         wide = x.float() if x.dtype in HALVES else x.clone()
-        squares = torch.linalg.vecdot(wide, wide).unsqueeze_(-1)
+        squares = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_()
         inverse = squares.div_(x.shape[-1]).add_(epsilon).rsqrt_()
         unit = wide.mul_(inverse).to(x.dtype)
         ctx.save_for_backward(unit, weight, inverse)

@@ -37,6 +37,11 @@ BLOCK = 128
 
 A start of fewer is cheaper beside every row.
 """
+LANE_ROWS, LANE_TOKENS = 2, 8
+"""Lanes are of multiples of so many rows and tokens: of 50 steps of 16 rows 25 lanes are of a new size, and not 110.
+
+oneDNN compiles each product for the sizes that it has (`engine.runtime.models.few_lengths`).
+"""
 LANE_SCORES = 4096
 """A further lane costs a layer as much time as so many scores of each head, measured of a model of 135 M parameters."""
 
@@ -139,7 +144,7 @@ class Layout:
             place += length
         lanes = [Lane(places=torch.arange(prefix)[None], prefix=0)] if prefix else []
         for rows in lanes_of(lengths, prefix):
-            longest = max(lengths[row] for row in rows)
+            longest = _rounded(max(lengths[row] for row in rows))
             last = torch.tensor([[starts[row] + lengths[row] - 1] for row in rows])
             first = torch.tensor([[starts[row]] for row in rows])
             lanes.append(Lane(places=(first + torch.arange(longest)).minimum(last), prefix=prefix))
@@ -208,12 +213,12 @@ def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
     begins.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    best: list[tuple[int, int]] = [(0, 0)]
-    for end in range(1, len(order) + 1):
-        longest = lengths[order[end - 1]]
+    best: dict[int, tuple[int, int]] = {0: (0, 0)}
+    for end in [*range(len(order) % LANE_ROWS or LANE_ROWS, len(order), LANE_ROWS), len(order)]:
+        longest = _rounded(lengths[order[end - 1]])
         row = longest * (prefix + longest)
-        best.append(
-            min((best[start][0] + (end - start) * row + LANE_SCORES, start) for start in range(end))
+        best[end] = min(
+            (cost + (end - start) * row + LANE_SCORES, start) for start, (cost, _) in best.items()
         )
     lanes: list[list[int]] = []
     end = len(order)
@@ -222,6 +227,10 @@ def lanes_of(lengths: Sequence[int], prefix: int) -> list[list[int]]:
         lanes.insert(0, sorted(order[start:end]))
         end = start
     return lanes
+
+
+def _rounded(length: int) -> int:
+    return -(-length // LANE_TOKENS) * LANE_TOKENS
 
 
 class _IntoLanes(torch.autograd.Function):
@@ -388,7 +397,8 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
         query, key, value = (states.to(dtype) for states in (query, key, value))
     (heads, _, size), groups = query[0].shape, key.shape[1]
     scale = size**-0.5 if scaling is None else scaling
-    states = [one[0].transpose(0, 1) for one in (query, key, value)]
+    # No indexing: its way back would write zeros first.
+    states = [one.squeeze(0).transpose(0, 1) for one in (query, key, value)]
     is_on_cpu = query.device.type == "cpu"
     blocks = layout.in_blocks if is_on_cpu else None
     is_kept = (blocks or layout).scores * heads * query.element_size() <= SCORE_BYTES

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from engine.runtime.models.few_lengths import filling_of
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.training.prefix_attention import Layout
@@ -37,14 +38,20 @@ def shared_batch(rows: Sequence[Row]) -> dict[str, Any]:
     """Return the rows as one batch of a model whose attention is that of `prefix_attention`."""
     prefix = shared_prefix(rows)
     lengths = [len(row["input_ids"]) - prefix for row in rows]
+    shortest = lengths.index(min(lengths))
+    filling = filling_of(prefix + sum(lengths))
+    lengths[shortest] += filling
     starts = list(accumulate(lengths, initial=prefix))
     ids = [*rows[0]["input_ids"][:prefix]]
     positions = [*range(prefix)]
     learned: list[int] = []
     labels: list[int] = []
-    for row, length, start in zip(rows, lengths, starts, strict=False):
-        ids += row["input_ids"][prefix:]
-        positions += range(prefix, prefix + length)
+    for number, (row, start) in enumerate(zip(rows, starts, strict=False)):
+        own = len(row["input_ids"])
+        filled = filling if number == shortest else 0
+        ids += [*row["input_ids"][prefix:], *[row["input_ids"][-1]] * filled]
+        # A model that looks positions up in a table has none behind the last.
+        positions += [*range(prefix, own), *[own - 1] * filled]
         for place, label in enumerate(row["labels"][prefix + 1 :]):
             if label != IGNORED:
                 learned.append(start + place)

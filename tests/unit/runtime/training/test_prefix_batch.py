@@ -147,8 +147,15 @@ def test_every_token_of_the_start_goes_through_the_model_once() -> None:
 
     batch = shared_batch(rows)
 
-    assert batch["input_ids"].tolist() == [[*START, 5, 6, 6, 5, 8, 8, 9, 7, 8, 9, 2]]
+    filled = [6] * 7
+    assert batch["input_ids"].tolist() == [[*START, 5, 6, *filled, 6, 5, 8, 8, 9, 7, 8, 9, 2]]
     assert batch["logits_to_keep"].numel() == batch["labels"].numel() == 5
+
+
+def test_tokens_that_fill_a_batch_stand_at_a_position_that_its_row_has() -> None:
+    batch = shared_batch(BATCHES["rows of several lengths"])
+
+    assert batch["position_ids"].tolist()[0][6:16] == [6, 7, *[7] * 7, 6]
 
 
 @pytest.mark.parametrize(

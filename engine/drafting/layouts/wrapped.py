@@ -29,11 +29,16 @@ SET: Final = frozenset({"1", "1.0", "true", "yes", "y"})
 UNSET: Final = frozenset({"0", "0.0", "false", "no", "n", ""})
 
 
+def _is_marked(value: Mapping[str, Any]) -> bool:
+    # `tags` alone is a name of much else
+    return value.keys() <= MARKS and not value.keys().isdisjoint({"entities", "cats"})
+
+
 def spacy_marks(rows: Sequence[Row]) -> Recognised:
     """The annotations of spaCy in an object beside the text: `{"entities": […], "cats": {…}}`."""
     for name in columns_of(rows):
         values = [row.get(name) for row in rows]
-        if all(isinstance(one, Mapping) and one and one.keys() <= MARKS for one in values):
+        if all(isinstance(one, Mapping) and _is_marked(one) for one in values):
 
             def turn(row: Row, name: str = name) -> Iterator[dict[str, Any]]:
                 rest = {key: value for key, value in row.items() if key != name}

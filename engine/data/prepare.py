@@ -234,7 +234,7 @@ def _divide(work: Preparation, *, explained: bool) -> Division:
         findings.problems += division.problems
     if not explained and not division.problems:
         check_split_classes(work, division)
-    used = sum(place != Assignment.NONE for place in division.places)
+    used = len(division.places) - division.places.count(Assignment.NONE)
     findings.drop("text of another split", division.torn)
     findings.drop("in no split", len(pool.living()) - used - division.torn)
     _report_sizes(work, division)

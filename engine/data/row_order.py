@@ -6,7 +6,8 @@ Where there are few, or no NumPy, Python's own loops do: they need no import of 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
@@ -42,6 +43,72 @@ def only(order: array[int], places: bytearray, place: int | None = None) -> arra
     rows = _of(numpy, order)
     found = _of(numpy, places)[rows]
     return array("I", rows[found == place if place is not None else found != 0].tobytes())
+
+
+def counts(rows: Sequence[int], values: Numbers) -> dict[int, int]:
+    """Return how many of the rows have each value; the value of the first row comes first."""
+    if not isinstance(rows, array) or (numpy := _numpy(rows)) is None:
+        return dict(Counter(values[row] for row in rows))
+    found = _of(numpy, values)[_of(numpy, rows)]
+    number = numpy.bincount(found)
+    first = numpy.empty(len(number), "I")
+    first[found[::-1]] = numpy.arange(len(found), dtype="I")[::-1]  # the last one written stays
+    present = numpy.flatnonzero(number)
+    present = present[numpy.argsort(first[present])]
+    return dict(zip(present.tolist(), number[present].tolist(), strict=True))
+
+
+def having(rows: array[int], values: Numbers, wanted: Collection[int]) -> array[int]:
+    """Return the rows that have one of the wanted values, of which there are few."""
+    if (numpy := _numpy(rows)) is None:
+        return array("I", (row for row in rows if values[row] in wanted))
+    every = _of(numpy, rows)
+    found = numpy.isin(_of(numpy, values)[every], list(wanted))
+    return array("I", every[found].tobytes())
+
+
+def without(order: Sequence[int], some: Collection[int]) -> array[int]:
+    """Return the numbers of `order` that are none of `some`."""
+    if (numpy := _numpy(order)) is None:
+        return array("I", (one for one in order if one not in some))
+    every = _numbers(numpy, order)
+    out = numpy.zeros(int(every.max()) + 1, numpy.bool_)
+    out[numpy.fromiter(some, numpy.int64, len(some))] = True
+    return array("I", every[~out[every]].astype("I").tobytes())
+
+
+def grouped(order: Sequence[int], values: Sequence[int]) -> dict[int, array[int]]:
+    """Return the numbers of `order` by their values, which stand beside them; each group in that order."""
+    if (numpy := _numpy(order)) is None:
+        found: dict[int, array[int]] = defaultdict(lambda: array("I"))
+        for one, value in zip(order, values, strict=True):
+            found[value].append(one)
+        return found
+    every, beside = _numbers(numpy, order), numpy.asarray(values)
+    by_value = numpy.argsort(beside, kind="stable")
+    ordered = beside[by_value]
+    cuts = [0, *(numpy.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(ordered)]
+    return {
+        int(ordered[start]): array("I", every[by_value[start:end]].astype("I").tobytes())
+        for start, end in pairwise(cuts)
+    }
+
+
+def picked(values: array[int], places: Sequence[int]) -> array[int]:
+    """Return the values at some places."""
+    if (numpy := _numpy(places)) is None:
+        return array(values.typecode, map(values.__getitem__, places))
+    found = _of(numpy, values)[_numbers(numpy, places)]
+    return array(values.typecode, found.tobytes())
+
+
+def assign(places: bytearray, rows: array[int], place: int) -> None:
+    """Give all of the rows one place."""
+    if (numpy := _numpy(rows)) is not None:
+        _of(numpy, places)[_of(numpy, rows)] = place
+        return
+    for row in rows:
+        places[row] = place
 
 
 def starts(order: array[int], values: Sequence[Numbers]) -> array[int]:
@@ -92,3 +159,10 @@ def _numpy(rows: Sequence[float]) -> Any:
 def _of(numpy: Any, values: Numbers) -> Any:
     """Return an array of the same memory."""
     return numpy.frombuffer(values, getattr(values, "typecode", "B"))
+
+
+def _numbers(numpy: Any, numbers: Sequence[int]) -> Any:
+    """Return the same numbers as an array; a range would be read one by one."""
+    if isinstance(numbers, range):
+        return numpy.arange(numbers.start, numbers.stop, numbers.step)
+    return numpy.asarray(numbers)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+from engine.data import row_order
 from engine.data.checks.all_rows import count_labels
 from engine.data.examples.output import Examples, Outcome
 from engine.data.reading.sources import source_names
@@ -74,7 +75,9 @@ def _span(pool: Pool, examples: Examples) -> tuple[str, str] | None:
 def _sources(outcome: Outcome, examples: Mapping[SplitName, Examples]) -> Iterator[SourceSummary]:
     sources, collected = outcome.work.data.sources, outcome.collected
     pool = outcome.work.pool
-    used = Counter(pool.source[row] for split in examples.values() for row in split.rows)
+    used = Counter[int]()
+    for split in examples.values():
+        used.update(row_order.counts(split.rows, pool.source))
     for number, (source, name) in enumerate(zip(sources, source_names(sources), strict=True)):
         yield SourceSummary(
             name=name,

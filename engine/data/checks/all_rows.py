@@ -6,15 +6,17 @@ Each tells what it found and, where its action is `drop`, leaves rows out of the
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 
 from engine.data.checks.findings import ByRow, Shown, drop_reason, quote
 from engine.data.preparation import Preparation
 from engine.data.reading.row import excerpt, several
 from engine.data.row_index import Pool
-from engine.data.row_order import runs
+from engine.data.row_order import ascending, counts, having, runs
 from engine.data.similarity.near import near_duplicates
 from engine.data.spill import Texts
 from engine.data.splitting.recorded import FRESH
@@ -145,17 +147,21 @@ def check_near_duplicates(work: Preparation) -> None:
         work.findings.row("near_duplicates", record.origin, text=excerpt(record.input), **facts)
     capped = f"; {found.capped:,} groups too large to compare in full" if found.capped else ""
     message = f"{several(len(alike), 'row is', 'rows are')} nearly the same as another"
-    # Only one row of each text was compared; its copies go with it. Where files say the split,
-    # each row was compared itself.
-    ranks = set() if pool.place else {pool.rank[row] for row in dropped}
     work.report(
         "near_duplicates",
         len(alike),
         message=f"{message} (Jaccard similarity of 5-character shingles at least 0.8){capped}",
         examples=ByRow(rows=sorted(alike), show=partial(_likeness, pool, alike)),
         reason="near duplicate",
-        rows=(row for row in pool.order if row in dropped or pool.rank[row] in ranks),
+        rows=dropped if pool.place else _with_copies(pool, dropped),
     )
+
+
+def _with_copies(pool: Pool, rows: Iterable[int]) -> Iterator[int]:
+    """Yield the rows and all of equal texts: only one row of each text was compared, but where files say the split."""
+    for rank in sorted({pool.rank[row] for row in rows}):
+        at = bisect_left(pool.order, rank, key=pool.rank.__getitem__)
+        yield from takewhile(lambda row: pool.rank[row] == rank, pool.order[at:])
 
 
 def _likeness(pool: Pool, alike: Mapping[int, tuple[int, float]], row: int) -> Shown:
@@ -171,7 +177,7 @@ def _one_of_each_text(work: Preparation) -> array[int]:
     def strictness(row: int) -> tuple[int, float]:
         return _strictness(work, row)
 
-    if not pool.place:
+    if not pool.place and next(runs(rows, pool.rank, least=2), None):
         rows = array(
             "I",
             (
@@ -190,14 +196,14 @@ def check_traits(work: Preparation) -> None:
     for traits in pool.traits:
         check = traits.check
         words = list(traits.words)
-        counts = Counter(traits.of[row] for row in pool.living())
-        by_word = {words[number]: count for number, count in counts.items()}
+        living = pool.living()
+        by_word = {words[number]: count for number, count in counts(living, traits.of).items()}
         odd, message = check.odd(by_word)
         if not message:
             continue
         shown = {traits.words[word]: check.shown(word, by_word) for word in odd}
         # In the order they were read, so that the examples do not change with the seed.
-        rows = [row for row in range(len(pool)) if pool.alive[row] and traits.of[row] in shown]
+        rows = ascending(having(living, traits.of, shown))
         for row in rows:
             work.findings.row(check.name, pool.spill[row].origin, what=shown[traits.of[row]])
         work.report(
@@ -244,11 +250,10 @@ def check_missing_classes(work: Preparation, labels: Mapping[str, int]) -> None:
     work.report("missing_classes", len(missing), message=message, examples=examples)
 
 
-def count_labels(pool: Pool, rows: Iterable[int]) -> dict[str, int]:
+def count_labels(pool: Pool, rows: Sequence[int]) -> dict[str, int]:
     """Return the rows of each label."""
-    by_stratum = Counter(pool.stratum[row] for row in rows)
-    counts: dict[str, int] = defaultdict(int)
-    for stratum, count in by_stratum.items():
+    found: dict[str, int] = defaultdict(int)
+    for stratum, count in counts(rows, pool.stratum).items():
         for label in pool.strata[stratum]:
-            counts[label] += count
-    return dict(counts)
+            found[label] += count
+    return dict(found)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import chain
 
 from engine.data.row_index import Assignment, Pool
-from engine.data.row_order import Numbers, starts
+from engine.data.row_order import Numbers, grouped, picked, starts, without
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
 from engine.values import dataclass
@@ -56,6 +56,16 @@ class Units:
     def time(self, unit: int) -> float:
         """Return the time of its first row."""
         return self.pool.time[self.rows[self.starts[unit]]]
+
+    def first_rows(self, units: Sequence[int]) -> array[int]:
+        """Return the first row of each of some units."""
+        return picked(self.rows, picked(self.starts, units))
+
+    def rows_of(self, units: Sequence[int]) -> array[int]:
+        """Return the rows of some units."""
+        if len(self) == len(self.rows):  # of one row each
+            return picked(self.rows, units)
+        return array("I", chain.from_iterable(map(self.of, units)))
 
     def total(self, units: Iterable[int]) -> int:
         """Return the rows of some units."""
@@ -127,23 +137,20 @@ def take(
         taken += _fitting(units, strata[stratum], share)
     if units.by == "group":
         taken += _nearest(units, among, set(taken), rows - units.total(taken))
-    chosen = set(taken)
-    return sorted(chosen), array("I", (unit for unit in among if unit not in chosen))
+    return sorted(taken), without(among, set(taken))
 
 
 def _by_stratum(units: Units, among: Sequence[int]) -> dict[Stratum, array[int]]:
     """Return the units by the labels of their first rows."""
-    # the numbers of the labels and no calls: every unit is looked at, for each split
-    number, rows, starts_ = units.pool.stratum, units.rows, units.starts
-    found: dict[int, array[int]] = defaultdict(lambda: array("I"))
-    for unit in among:
-        found[number[rows[starts_[unit]]]].append(unit)
+    found = grouped(among, picked(units.pool.stratum, units.first_rows(among)))
     return {units.pool.strata[one]: members for one, members in found.items()}
 
 
 def _fitting(units: Units, among: Iterable[int], rows: int) -> Iterator[int]:
     # In drawn order, not the best packing: which units are taken depends on their content alone.
     for unit in among:
+        if not rows:
+            return
         size = units.size(unit)
         if size <= rows:
             yield unit

@@ -13,6 +13,7 @@ from typing import Final, cast
 from engine.data.examples.example import content_key
 from engine.data.membership import KEY_BYTES, RECORDED_ROWS, Membership, RecordedName, record
 from engine.data.row_index import Assignment, Pool
+from engine.data.row_order import only
 from engine.data.splitting.groups import Chosen, Units, take
 from engine.evidence import Recorded
 from engine.recipe.model import Size
@@ -204,7 +205,7 @@ def _not_later(record: RecordedDivision, among: Iterable[int], divided: Chosen) 
     return [unit for unit in among if unit in trained or units.time(unit) < first]
 
 
-def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = None) -> Membership:
+def membership(pool: Pool, drawn: bytes, places: Sequence[int] | None = None) -> Membership:
     """Return the record of a division; training rows only where all rows together are few.
 
     `drawn` are the places as drawn, `places` those that are left after checks and weights left rows out.
@@ -214,8 +215,8 @@ def membership(pool: Pool, drawn: Sequence[int], places: Sequence[int] | None = 
     names: dict[int, RecordedName] = {place: _name(place) for place in kept}
     keys: dict[RecordedName, set[bytes]] = {name: set() for name in names.values()}
     used: dict[RecordedName, set[bytes]] = {name: set() for name in keys}
-    for row in rows:
-        if (name := names.get(drawn[row])) is not None:
+    for place, name in names.items():
+        for row in only(rows, drawn, place):
             key = pool.identity(row).to_bytes(8)
             keys[name].add(key)
             if places is None or places[row] == drawn[row]:

@@ -19,11 +19,10 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from fractions import Fraction
-from itertools import chain
 from typing import Final
 
 from engine.data.row_index import SPAN, Assignment, Pool
-from engine.data.row_order import only, runs
+from engine.data.row_order import assign, counts, only, runs
 from engine.data.splitting.by_column import divide_placed
 from engine.data.splitting.folds import divide_by_fold
 from engine.data.splitting.from_train import draw_from_train, in_rows, without_drawn
@@ -84,8 +83,7 @@ def divide(pool: Pool, splits: Splits, held: RecordedSplits | None = None) -> Di
     if splits.validation == FROM_TRAIN and not asked.validation:
         division.problems += draw_from_train(units, chosen, splits)
     for place, members in chosen.items():
-        for row in chain.from_iterable(map(units.of, members)):
-            division.places[row] = place
+        assign(division.places, units.rows_of(members), place)
     # Copied here: what checks leave out from now on was drawn all the same and stays recorded.
     division.drawn = bytes(division.places)
     if units.by != "text":
@@ -145,7 +143,8 @@ def _by_rows(units: Units, sizes: Sizes, splits: Splits) -> Chosen:
     is_stratified = splits.by == "stratified"
     if units.by == "time":
         return _by_time(units, sizes)
-    several = any(len(units.stratum(unit)) > 1 for unit in range(len(units)))
+    labels = counts(units.first_rows(range(len(units))), units.pool.stratum)
+    several = any(len(units.pool.strata[one]) > 1 for one in labels)
     if is_stratified and several:
         return _iteratively(units, sizes)
     left: Sequence[int] = range(len(units))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.data.checks.findings import Findings
 from engine.data.row_index import SPAN, Assignment, Pool, drawn
@@ -41,6 +41,6 @@ def weigh(
     return repeats
 
 
-def seen(rows: Iterable[int], repeats: Mapping[int, int]) -> int:
+def seen(rows: Sequence[int], repeats: Mapping[int, int]) -> int:
     """Return the rows of one epoch."""
-    return sum(repeats.get(row, 1) for row in rows)
+    return sum(repeats.get(row, 1) for row in rows) if repeats else len(rows)

@@ -26,6 +26,8 @@ ROUNDING: Final = 0.01
 ENGLISH: Final = -1
 UNKNOWN: Final = -2
 UNDECIDED: Final = -3
+_NEGLIGIBLE: Final = -25.0
+"""A language whose logarithm is so far below that of the likeliest adds nothing that 32 bits could hold."""
 LONGEST: Final = 8
 """Letters of the longest word that is looked for."""
 
@@ -101,30 +103,33 @@ def _likeliest(
 ) -> tuple[int, float]:
     """Return the likeliest language and its probability."""
     states, rows, features = automaton
-    seen = np.empty(len(text), np.int64)
+    seen, often = np.empty(len(text), np.int64), np.zeros(len(text), np.int64)
     count = 0
     state = np.int64(0)
     for letter in text:
         state = np.int64(states[rows[state] + letter])
-        if features[state] >= 0:
-            seen[count] = features[state]
-            count += 1
+        feature = features[state]
+        if feature >= 0:
+            at = 0
+            while at < count and seen[at] != feature:
+                at += 1
+            seen[at] = feature
+            often[at] += 1
+            count = max(count, at + 1)
     if not count:
         return 0, 0.0
-    seen = np.sort(seen[:count])
     scores = priors.copy()
-    start = 0
-    for at in range(1, count + 1):
-        if at == count or seen[at] != seen[start]:
-            often = np.float32(math.log1p(at - start))
-            row = weights[seen[start]]
-            for number in range(len(scores)):
-                scores[number] += often * row[number]
-            start = at
+    for at in range(count):
+        factor = np.float32(math.log1p(often[at]))
+        row = weights[seen[at]]
+        for number in range(len(scores)):
+            scores[number] += factor * row[number]
     most, scale = scores.max(), np.float32(1 / math.sqrt(len(text)))
     likely = np.zeros(len(scores), np.float32)
     for number in range(len(scores)):
-        likely[same[number]] += math.exp((scores[number] - most) * scale)
+        power = (scores[number] - most) * scale
+        if power > _NEGLIGIBLE:
+            likely[same[number]] += math.exp(power)
     best = int(likely.argmax())
     return best, float(likely[best] / likely.sum())
 

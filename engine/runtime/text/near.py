@@ -25,6 +25,8 @@ _HALF = np.uint64(32)
 _LOWER = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(33)
 _ONE = np.uint64(1)
+_LANES = 16
+"""Numbers of 32 bits in the widest vector."""
 
 
 @compiled
@@ -105,7 +107,7 @@ def band_hashes(
     sketches = np.zeros(texts, np.uint64)
     out = np.empty((bands, texts), np.uint32)
     hashes = np.empty(room(offsets), np.uint64)
-    values = np.empty(len(hashes), np.uint32)
+    values = np.empty(len(hashes) + _LANES, np.uint32)
     smallest = np.empty(functions, np.uint32)
     for row in range(texts):
         start, end = offsets[row], offsets[row + 1]
@@ -113,8 +115,11 @@ def band_hashes(
         count = shingle_hashes(codes, start, end, hashes)
         for at in range(count):
             values[at] = np.uint32(hashes[at] >> _HALF)
+        # The first one again, which changes no smallest one: what fills no vector would be taken one by one.
+        full = (count + _LANES - 1) // _LANES * _LANES
+        values[count:full] = values[0]
         for number in range(functions):
-            smallest[number] = _smallest(values[:count], multipliers[number], addends[number])
+            smallest[number] = _smallest(values[:full], multipliers[number], addends[number])
         for number in range(min(64, functions)):
             sketches[row] |= np.uint64(smallest[number] & np.uint32(1)) << np.uint64(number)
         for band in range(bands):

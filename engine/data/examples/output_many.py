@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from engine.data.examples.example import normalised
 from engine.data.spill import Spill, SpilledRow
-from engine.data.spill_blocks import PAYLOAD, Block, blocks, joined_bytes
+from engine.data.spill_blocks import INPUT, PAYLOAD, TARGET, Block, blocks, joined_bytes
 from engine.runtime.text import lines as compiled
 from engine.runtime.text.rows import chosen
+from engine.runtime.text.sha256 import digests
 
 Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
@@ -84,8 +85,11 @@ def _example_lines(
         others |= np.array([row in special for row in block.rows.tolist()], np.bool_)
     places = np.flatnonzero(others)
     given = joined_bytes([line(int(block.rows[at]), block.record(at)) for at in places.tolist()])
+    # The text, a zero byte, the target, a zero byte and the number among equals: 0.
+    (start, _), (_, end) = block.span(INPUT), block.span(TARGET)
+    found = digests(block.data, start, end, behind=b"\x000")
     return compiled.example_lines(
-        block.data, block.fields, block.ends, (places, *given), compiled.PIECES
+        block.data, block.fields, block.ends, (places, *given), (found, compiled.PIECES)
     )
 
 

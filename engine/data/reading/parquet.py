@@ -16,10 +16,8 @@ from engine.recipe.model import Source
 from engine.sources.streams import kind_of
 from engine.values import dataclass
 
-MOST_ROWS = 2048
-"""Of a batch; fewer where rows are large."""
-TOGETHER = 8192
-"""Rows of batches that are looked at together."""
+MOST_ROWS = 8192
+"""Of a batch, and of batches that are looked at together; fewer where rows are large."""
 BATCH_BYTES = 4 << 20
 """Uncompressed, on the average of the file."""
 MOST_BYTES = 256 << 20
@@ -74,8 +72,10 @@ def _read(path: Path, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
         twice = first_repeated(names)
         if twice is not None:
             raise trouble.stop("D324", f"names the column `{excerpt(twice)}` more than once")
-        most = _batch_rows(path, file.metadata)
-        _require_bounded(file, most, path)
+        average = _average_row(path, file.metadata)
+        most = _rows_at_once(average, _largest_value(path))
+        if largest := _largest_decoded(file, most, path):
+            most = _rows_at_once(average, largest)
         batches = file.iter_batches(batch_size=most, use_threads=False)
         number, count, packed = 0, 0, path.stat().st_size
         waiting = _WaitingBatches(trouble)
@@ -124,7 +124,7 @@ class _WaitingBatches:
 
     @property
     def are_enough(self) -> bool:
-        return self.rows >= TOGETHER or self.size >= BATCH_BYTES
+        return self.rows >= MOST_ROWS or self.size >= BATCH_BYTES
 
     def taken(self, last: int) -> ParquetBatch:
         """Return them as one whose last row has that number, and begin anew."""
@@ -194,18 +194,21 @@ def _readable_characters(batch: Any) -> int | None:
     return count
 
 
-def _require_bounded(file: Any, most: int, path: Path) -> None:
-    """Raise DataError D345 where values of dictionaries, repeated in every row, are too much for the file.
+def _largest_decoded(file: Any, most: int, path: Path) -> int:
+    """Return more bytes than any row has; 0 where rows are so few that nothing is looked at.
 
-    Counted before the first row is yielded: to judge the rows of a bomb up to the limit takes long.
+    DataError D345 where values of dictionaries, repeated in every row, are too much for the file. It is
+    counted before the first row is yielded: to judge the rows of a bomb up to the limit takes long.
     """
-    packed, count = path.stat().st_size, 0
+    packed, count, largest = path.stat().st_size, 0, 0
     if file.metadata.num_rows * ROW_BYTES < packed:
-        return
+        return 0
     for batch in file.iter_batches(batch_size=most, use_threads=False):
         decoded = (one.dictionary_decode() if hasattr(one, "dictionary") else one for one in batch)
-        count += sum(one.nbytes for one in decoded)
+        size = sum(one.nbytes for one in decoded)
+        count, largest = count + size, max(largest, size)
         LIMITS.check(count, packed=packed, name=path.name)
+    return largest
 
 
 def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:
@@ -221,18 +224,27 @@ def _values(batch: Any, before: int, trouble: Trouble) -> list[dict[str, Any]]:
     return found
 
 
-def _batch_rows(path: Path, metadata: Any) -> int:
-    """Return how many rows are decoded at once; DataError D345 where all of them are too much for the file.
+def _average_row(path: Path, metadata: Any) -> int:
+    """Return the bytes of a row by what the file says; DataError D345 where all of them are too much for the file."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    size = sum(group.total_byte_size for group in groups)
+    LIMITS.check(size, packed=path.stat().st_size, name=path.name)
+    average: int = size // max(metadata.num_rows, 1) + 1
+    return average
+
+
+def _largest_value(path: Path) -> int:
+    """Return more bytes than any value has; DataError D345 where one is too much for the file.
 
     A value of a dictionary stands in the file once and in any number of rows, so that no sum of sizes tells
     what a batch becomes; what one row becomes at most is the size of the dictionary.
     """
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    size = sum(group.total_byte_size for group in groups)
-    packed = path.stat().st_size
-    LIMITS.check(size, packed=packed, name=path.name)
-    average: int = size // max(metadata.num_rows, 1) + 1
     largest = max(first_page_sizes(path), default=0)
     # A large value in a dictionary takes a few kilobytes of the file and may stand in every row.
-    LIMITS.check(largest, packed=packed, name=path.name)
+    LIMITS.check(largest, packed=path.stat().st_size, name=path.name)
+    return largest
+
+
+def _rows_at_once(average: int, largest: int) -> int:
+    """Return how many rows are decoded at once."""
     return max(1, min(MOST_ROWS, BATCH_BYTES // average + 1, MOST_BYTES // (largest + 1)))

@@ -33,6 +33,8 @@ WORDS = 8
 _BIT = np.uint64(0x3F)
 _WORD = np.uint64(6)
 _ONE = np.uint64(1)
+_HALF = np.uint64(32)
+_LOWER = np.uint64(0xFFFFFFFF)
 _TOP = np.uint64(55)
 """The upper nine bits of a hash name its bit in a signature; the lower ones are those of the tables."""
 
@@ -44,16 +46,14 @@ Signatures = NDArray[np.uint64]
 class Index:
     """The rows of the holdout."""
 
+    known: Hashes
+    """As `bitmap`, of all shingles of the rows."""
     bitmap: Hashes
     """Has the bit of each rare shingle; its number of words is a power of two."""
-    table: Ranks
-    """Open addressing: the place of a shingle in `rare`, or -1."""
-    rare: Hashes
-    """The shingles that are among the rarest of a row, each once."""
+    table: Hashes
+    """Open addressing: a rare shingle, and from where (upper half) to where its rows stand in `rows`; 0 for none."""
     rows: Ranks
-    """The rows that have a shingle among their rarest, by its place in `rare`."""
-    row_ends: Offsets
-    """Where the rows of a shingle end, after a first 0."""
+    """The rows that have a shingle among their rarest, those of each shingle together."""
     sets: Hashes
     ends: Offsets
     """Where the set of a row ends, after a first 0."""
@@ -75,11 +75,10 @@ def index(codes: Codes, offsets: Offsets, at_least: float) -> Index:
     np.cumsum(np.bincount(place, minlength=len(own)), out=row_ends[1:])
     rare = distinct[by_rank[own]]
     return Index(
+        known=_bitmap(distinct),
         bitmap=_bitmap(rare),
-        table=_table(rare),
-        rare=rare,
+        table=_table(rare, row_ends),
         rows=of_row[np.argsort(place, kind="stable")],
-        row_ends=row_ends,
         sets=sets,
         ends=ends,
         signatures=_signatures(sets, ends),
@@ -96,8 +95,8 @@ def matches(
     return _matches(
         codes,
         offsets,
-        (holdout.bitmap, holdout.table, holdout.rare),
-        (holdout.rows, holdout.row_ends),
+        holdout.known,
+        (holdout.bitmap, holdout.table, holdout.rows),
         (holdout.sets, holdout.ends, holdout.signatures),
         at_least,
     )
@@ -139,28 +138,29 @@ def _bitmap(hashes: Hashes) -> Hashes:
 
 
 @compiled
-def _table(rare: Hashes) -> Ranks:
+def _table(rare: Hashes, row_ends: Offsets) -> Hashes:
     size = 1024
     while size < 2 * len(rare):
         size *= 2
-    table = np.full(size, -1, np.int64)
+    table = np.zeros((size, 2), np.uint64)
     mask = np.uint64(size - 1)
     for number in range(len(rare)):
         place = rare[number] & mask
-        while table[place] >= 0:
+        while table[place, 1]:
             place = (place + _ONE) & mask
-        table[place] = number
+        span = np.uint64(row_ends[number]) << _HALF | np.uint64(row_ends[number + 1])
+        table[place, 0], table[place, 1] = rare[number], span
     return table
 
 
 @compiled
-def _place(table: Ranks, rare: Hashes, value: np.uint64) -> int:
-    """Return the place of a hash in `rare`, or -1."""
+def _span(table: Hashes, value: np.uint64) -> np.uint64:
+    """Return from where to where the rows of a shingle stand; 0 where it is not in the table."""
     mask = np.uint64(len(table) - 1)
     place = value & mask
-    while table[place] >= 0 and rare[table[place]] != value:
+    while table[place, 1] and table[place, 0] != value:
         place = (place + _ONE) & mask
-    return int(table[place])
+    return np.uint64(table[place, 1])
 
 
 @compiled
@@ -170,6 +170,21 @@ def _sign(hashes: Hashes, out: Hashes) -> None:
     for value in hashes:
         bit = value >> _TOP
         out[bit >> _WORD] |= _ONE << (bit & _BIT)
+
+
+@compiled
+def _unknown(hashes: Hashes, bitmap: Hashes, out: Hashes) -> np.uint64:
+    """Return how many different shingles, at least, are not in the bitmap; their signature is written into `out`."""
+    out[:] = np.uint64(0)
+    mask = np.uint64(len(bitmap) * 64 - 1)
+    for value in hashes:
+        place, bit = value & mask, value >> _TOP
+        is_unknown = ~(bitmap[place >> _WORD] >> (place & _BIT)) & _ONE
+        out[bit >> _WORD] |= is_unknown << (bit & _BIT)
+    count = np.uint64(0)
+    for word in range(WORDS):
+        count += _bits(out[word])
+    return count
 
 
 @compiled
@@ -203,14 +218,12 @@ def _unlike(one: Hashes, other: Hashes) -> np.uint64:
 @compiled
 def _sharing(
     hashes: Hashes,
-    lookup: tuple[Hashes, Ranks, Hashes],
-    having: tuple[Ranks, Offsets],
+    lookup: tuple[Hashes, Hashes, Ranks],
     seen: tuple[Ranks, int],
     out: Ranks,
 ) -> int:
     """Write each row that has one of these shingles among its rarest into `out`; return how many."""
-    bitmap, table, rare = lookup
-    rows, row_ends = having
+    bitmap, table, rows = lookup
     last, text = seen
     mask = np.uint64(len(bitmap) * 64 - 1)
     count = 0
@@ -218,10 +231,9 @@ def _sharing(
         place = value & mask
         if not (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE:
             continue
-        number = _place(table, rare, value)
-        if number < 0:
-            continue
-        for row in rows[row_ends[number] : row_ends[number + 1]]:
+        span = _span(table, value)
+        for at in range(span >> _HALF, span & _LOWER):
+            row = rows[at]
             if last[row] != text:
                 last[row] = text
                 out[count] = row
@@ -233,8 +245,8 @@ def _sharing(
 def _matches(
     codes: Codes,
     offsets: Offsets,
-    lookup: tuple[Hashes, Ranks, Hashes],
-    having: tuple[Ranks, Offsets],
+    known: Hashes,
+    lookup: tuple[Hashes, Hashes, Ranks],
     holdout: tuple[Hashes, Offsets, Signatures],
     at_least: float,
 ) -> tuple[list[int], list[int], list[float]]:
@@ -248,8 +260,11 @@ def _matches(
     differing = (1 - at_least) / (1 + at_least)
     for text in range(len(offsets) - 1):
         count = shingle_hashes(codes, offsets[text], offsets[text + 1], hashes)
+        # A similar row has all but so many of them.
+        if _unknown(hashes[:count], known, signature) > count * (1 - at_least) + 1e-6:
+            continue
         _sign(hashes[:count], signature)
-        some = _sharing(hashes[:count], lookup, having, (last, text), sharing)
+        some = _sharing(hashes[:count], lookup, (last, text), sharing)
         distinct = 0
         for row in sharing[:some]:
             size = ends[row + 1] - ends[row]

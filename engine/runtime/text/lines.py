@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from engine.runtime.text.compiled import compiled
 from engine.runtime.text.rows import Bytes, Flags, Given, Offsets
-from engine.runtime.text.sha256 import BLOCK, SIZE, write_digest
 
 _escapes = [json.dumps(chr(at), ensure_ascii=False)[1:-1].encode("latin-1") for at in range(128)]
 _escapes += [bytes((at,)) for at in range(128, 256)]
@@ -62,9 +61,17 @@ def unwritable(data: Bytes, starts: Offsets, ends: Offsets) -> Flags:
 
 @compiled
 def example_lines(
-    data: Bytes, fields: Offsets, ends: Offsets, given: Given, pieces: tuple[Bytes, ...]
+    data: Bytes,
+    fields: Offsets,
+    ends: Offsets,
+    given: Given,
+    names: tuple[Bytes, tuple[Bytes, ...]],
 ) -> tuple[Bytes, Offsets]:
-    """Return the lines of examples without a payload, and the offsets; given are those of other rows."""
+    """Return the lines of examples without a payload, and the offsets; given are those of other rows.
+
+    `names` are the digests, of which the first bytes are the ids, and `PIECES`.
+    """
+    digests, pieces = names
     others, other_data, other_offsets = given
     rows = len(ends)
     size = np.int64(len(other_data) + 200 * rows)
@@ -72,22 +79,14 @@ def example_lines(
         # Of a label each may become longer, and there are five bytes between two.
         size += LONGEST * (ends[row] - fields[row, 0])
     out, offsets = np.empty(size, np.uint8), np.zeros(rows + 1, np.int64)
-    most = (ends - fields[:, 0]).max() if rows else 0
-    text, digest = np.empty(most + 2 + BLOCK + 9, np.uint8), np.empty(SIZE, np.uint8)
-    room = np.empty(8, np.uint32), np.empty(64, np.uint32)
     at = other = 0
     for row in range(rows):
         if other < len(others) and others[other] == row:
             at = _put(other_data[other_offsets[other] : other_offsets[other + 1]], out, at)
             other += 1
         else:
-            # The text, a zero byte, the target, a zero byte and the number among equals: 0.
-            content = data[fields[row, 1] + 1 : fields[row, 3]]
-            length = _put(content, text, 0)
-            text[length], text[length + 1] = 0, 48
-            write_digest(text, length + 2, room, digest)
             at = _put(pieces[0], out, at)
-            for byte in digest[:8]:
+            for byte in digests[row, :8]:
                 out[at], out[at + 1] = _HEX[byte >> 4], _HEX[byte & 15]
                 at += 2
             at = _put_escaped(data[fields[row, 0] : fields[row, 1]], out, _put(pieces[1], out, at))

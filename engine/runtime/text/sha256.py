@@ -11,10 +11,13 @@ from engine.runtime.text.compiled import compiled
 
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
+Offsets = NDArray[np.int64]
 
 SIZE: Final = 32
 """Bytes of a digest."""
 BLOCK: Final = 64
+LANES: Final = 16
+"""Texts that are taken together: numbers of 32 bits in the widest vector."""
 
 
 def _primes(count: int) -> list[int]:
@@ -47,93 +50,119 @@ def _turned(value: np.uint32, right: int) -> np.uint32:
 
 
 @compiled
-def _add_block(block: Bytes, state: Words, schedule: Words) -> None:
-    """Take 64 bytes into the state; `schedule` has room for 64 words."""
-    for at in range(16):
-        schedule[at] = np.uint32(
-            (np.uint32(block[4 * at]) << np.uint32(24))
-            | (np.uint32(block[4 * at + 1]) << np.uint32(16))
-            | (np.uint32(block[4 * at + 2]) << np.uint32(8))
-            | np.uint32(block[4 * at + 3])
-        )
-    for at in range(16, 64):
-        low, high = schedule[at - 15], schedule[at - 2]
+def _swapped(value: np.uint32) -> np.uint32:
+    """Return the four bytes in the other order."""
+    inner = (value >> np.uint32(8)) & np.uint32(0xFF00) | (value & np.uint32(0xFF00)) << np.uint32(
+        8
+    )
+    return np.uint32(value >> np.uint32(24) | inner | value << np.uint32(24))
+
+
+@compiled
+def _round(
+    a: np.uint32, b: np.uint32, c: np.uint32, d: np.uint32,
+    e: np.uint32, f: np.uint32, g: np.uint32, h: np.uint32, added: np.uint32,
+) -> tuple[np.uint32, np.uint32]:  # fmt: skip
+    """Return what `d` and `h` become."""
+    one = _turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25)
+    first = np.uint32(h + one + (g ^ (e & (f ^ g))) + added)
+    two = _turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22)
+    majority = (a & b) | (c & (a | b))
+    return np.uint32(d + first), np.uint32(first + two + majority)
+
+
+@compiled
+def _add_blocks(words: Words, state: Words, out: Words) -> None:
+    """Write the states after one block more of each text into `out`.
+
+    Word and state `n` of text `m` stand at `n * LANES + m`: the loops over the texts become vector instructions.
+    There are 16 words of each text, and room for 64.
+    """
+    for at in range(16 * LANES, 64 * LANES):
+        low, high = words[at - 15 * LANES], words[at - 2 * LANES]
         one = _turned(low, 7) ^ _turned(low, 18) ^ np.uint32(low >> np.uint32(3))
         two = _turned(high, 17) ^ _turned(high, 19) ^ np.uint32(high >> np.uint32(10))
-        schedule[at] = np.uint32(schedule[at - 16] + one + schedule[at - 7] + two)
-    a, b, c, d = state[0], state[1], state[2], state[3]
-    e, f, g, h = state[4], state[5], state[6], state[7]
-    for at in range(64):
-        one = _turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25)
-        choice = (e & f) ^ (np.uint32(~e) & g)
-        first = np.uint32(h + one + choice + ROUNDS[at] + schedule[at])
-        two = _turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22)
-        majority = (a & b) ^ (a & c) ^ (b & c)
-        h, g, f, e = g, f, e, np.uint32(d + first)
-        d, c, b, a = c, b, a, np.uint32(first + np.uint32(two + majority))
-    state[0] += a
-    state[1] += b
-    state[2] += c
-    state[3] += d
-    state[4] += e
-    state[5] += f
-    state[6] += g
-    state[7] += h
+        words[at] = np.uint32(words[at - 16 * LANES] + one + words[at - 7 * LANES] + two)
+    out[:] = state
+    for at in range(0, 64, 4):
+        first, second, third, fourth = ROUNDS[at], ROUNDS[at + 1], ROUNDS[at + 2], ROUNDS[at + 3]
+        for lane in range(LANES):
+            place = at * LANES + lane
+            a, b, c, d = out[lane], out[LANES + lane], out[2 * LANES + lane], out[3 * LANES + lane]
+            e, f = out[4 * LANES + lane], out[5 * LANES + lane]
+            g, h = out[6 * LANES + lane], out[7 * LANES + lane]
+            d, h = _round(a, b, c, d, e, f, g, h, np.uint32(first + words[place]))
+            c, g = _round(h, a, b, c, d, e, f, g, np.uint32(second + words[place + LANES]))
+            b, f = _round(g, h, a, b, c, d, e, f, np.uint32(third + words[place + 2 * LANES]))
+            a, e = _round(f, g, h, a, b, c, d, e, np.uint32(fourth + words[place + 3 * LANES]))
+            out[lane], out[LANES + lane], out[2 * LANES + lane], out[3 * LANES + lane] = e, f, g, h
+            out[4 * LANES + lane], out[5 * LANES + lane] = a, b
+            out[6 * LANES + lane], out[7 * LANES + lane] = c, d
+    for at in range(8 * LANES):
+        out[at] += state[at]
 
 
 @compiled
-def write_digest(text: Bytes, length: int, room: tuple[Words, Words], out: Bytes) -> None:
-    """Write the digest of the first `length` bytes of `text` into `out`.
-
-    `text` has room for 72 bytes more, which are written. `room` has that of a state and of a schedule.
-    """
-    state, schedule = room
-    state[:] = INITIAL
-    text[length] = 0x80
-    end = (length + 9 + BLOCK - 1) // BLOCK * BLOCK
-    text[length + 1 : end] = 0
-    bits = 8 * length
-    for at in range(8):
-        text[end - 1 - at] = (bits >> (8 * at)) & 255
-    for start in range(0, end, BLOCK):
-        _add_block(text[start : start + BLOCK], state, schedule)
-    for at in range(8):
-        for byte in range(4):
-            out[4 * at + byte] = (state[at] >> np.uint32(24 - 8 * byte)) & np.uint32(255)
+def _put(text: Bytes, out: Bytes, at: int) -> int:
+    for place in range(len(text)):
+        out[at + place] = text[place]
+    return at + len(text)
 
 
 @compiled
-def digests(data: Bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return the digests of texts, one a line."""
-    out = np.empty((len(starts), SIZE), np.uint8)
+def _padded(before: Bytes, text: Bytes, behind: Bytes, out: Bytes) -> int:
+    """Write a text as the standard pads it; return its blocks."""
+    length = _put(behind, out, _put(text, out, _put(before, out, 0)))
+    blocks = (length + 9 + BLOCK - 1) // BLOCK
+    out[length] = 0x80
+    out[length + 1 : blocks * BLOCK] = 0
+    for at in range(8):
+        out[blocks * BLOCK - 1 - at] = (8 * length >> (8 * at)) & 255
+    return blocks
+
+
+@compiled
+def _digests(data: Bytes, starts: Offsets, ends: Offsets, before: Bytes, behind: Bytes) -> Words:
+    """Return the digests, 8 numbers a line."""
+    out = np.empty((len(starts), 8), np.uint32)
     most = (ends - starts).max() if len(starts) else 0
-    text = np.empty(most + BLOCK + 9, np.uint8)
-    room = np.empty(8, np.uint32), np.empty(64, np.uint32)
-    for row in range(len(starts)):
-        length = ends[row] - starts[row]
-        text[:length] = data[starts[row] : ends[row]]
-        write_digest(text, length, room, out[row])
+    width = (most + len(before) + len(behind) + 9 + BLOCK - 1) // BLOCK * BLOCK
+    texts = np.zeros((LANES, width), np.uint8)
+    numbers, blocks = texts.view(np.uint32), np.zeros(LANES, np.int64)
+    words, state = np.zeros(64 * LANES, np.uint32), np.zeros(8 * LANES, np.uint32)
+    found = np.empty(8 * LANES, np.uint32)
+    for row in range(0, len(starts), LANES):
+        count = min(LANES, len(starts) - row)
+        for lane in range(count):
+            text = data[starts[row + lane] : ends[row + lane]]
+            blocks[lane] = _padded(before, text, behind, texts[lane])
+            for at in range(8):
+                state[at * LANES + lane] = INITIAL[at]
+        for block in range(blocks[:count].max()):
+            for lane in range(LANES):
+                for at in range(16):
+                    words[at * LANES + lane] = _swapped(numbers[lane, 16 * block + at])
+            _add_blocks(words, state, found)
+            for lane in range(count):
+                if block < blocks[lane]:
+                    for at in range(8):
+                        state[at * LANES + lane] = found[at * LANES + lane]
+        for lane in range(count):
+            for at in range(8):
+                out[row + lane, at] = _swapped(state[at * LANES + lane])
     return out
+
+
+def digests(
+    data: Bytes, starts: Offsets, ends: Offsets, *, before: bytes = b"", behind: bytes = b""
+) -> Bytes:
+    """Return the digests of texts, one a line; each text between the bytes `before` and `behind`."""
+    around = np.frombuffer(before, np.uint8), np.frombuffer(behind, np.uint8)
+    return _digests(data, starts, ends, *around).astype("<u4", copy=False).view(np.uint8)
 
 
 def drawn(before: bytes, found: Bytes) -> NDArray[np.uint64]:
     """Return the first 64 bits of the digests of `before` and each of the digests `found`."""
-    return _drawn(np.frombuffer(before, np.uint8), found)
-
-
-@compiled
-def _drawn(before: Bytes, found: Bytes) -> NDArray[np.uint64]:
-    out = np.empty(len(found), np.uint64)
-    start = len(before)
-    text = np.empty(start + SIZE + BLOCK + 9, np.uint8)
-    text[:start] = before
-    room = np.empty(8, np.uint32), np.empty(64, np.uint32)
-    digest = np.empty(SIZE, np.uint8)
-    for row in range(len(found)):
-        text[start : start + SIZE] = found[row]
-        write_digest(text, start + SIZE, room, digest)
-        value = np.uint64(0)
-        for at in range(8):
-            value = (value << np.uint64(8)) | np.uint64(digest[at])
-        out[row] = value
-    return out
+    starts = np.arange(0, found.size, SIZE)
+    of_both = digests(found.reshape(-1), starts, starts + SIZE, before=before)
+    return of_both[:, :8].copy().view(">u8").astype(np.uint64).reshape(-1)

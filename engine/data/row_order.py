@@ -137,9 +137,10 @@ def runs(order: array[int], values: Numbers, *, least: int = 1) -> Iterator[tupl
 
 
 @cache
-def has_loops() -> bool:
-    """Tell whether there is what compiles loops: an extra."""
-    return find_spec("numpy") is not None and find_spec("numba") is not None
+def has_loops(*, columns: bool = False) -> bool:
+    """Tell whether there is what compiles loops, an extra, and what holds columns."""
+    needed = ("numpy", "numba", *(("pyarrow",) if columns else ()))
+    return all(find_spec(name) is not None for name in needed)
 
 
 def _changes(order: array[int], values: Sequence[Numbers], at: int) -> bool:

@@ -6,11 +6,10 @@ Each tells what it found and, where its action is `drop`, leaves rows out of the
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
 
 from engine.data.checks.findings import ByRow, Shown, drop_reason, quote
 from engine.data.preparation import Preparation
@@ -159,9 +158,10 @@ def check_near_duplicates(work: Preparation) -> None:
 
 def _with_copies(pool: Pool, rows: Iterable[int]) -> Iterator[int]:
     """Yield the rows and all of equal texts: only one row of each text was compared, but where files say the split."""
-    for rank in sorted({pool.rank[row] for row in rows}):
-        at = bisect_left(pool.order, rank, key=pool.rank.__getitem__)
-        yield from takewhile(lambda row: pool.rank[row] == rank, pool.order[at:])
+    rank_of = pool.rank.__getitem__
+    for rank in {pool.rank[row] for row in rows}:
+        start = bisect_left(pool.order, rank, key=rank_of)
+        yield from pool.order[start : bisect_right(pool.order, rank, start, key=rank_of)]
 
 
 def _likeness(pool: Pool, alike: Mapping[int, tuple[int, float]], row: int) -> Shown:

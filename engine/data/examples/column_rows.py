@@ -81,7 +81,7 @@ class ColumnReader:
         )
         return block_of(
             *compiled.record_lines(
-                rows.texts, (rows.labels, *names), (begin, rows.batch.first), given
+                rows.texts, (rows.labels, *names), (begin, rows.batch.numbers), given
             )
         )
 

@@ -28,17 +28,11 @@ BUFFER = 1 << 20
 """Bytes read of a column at a time, so that no row group is held whole."""
 
 
-def read_parquet(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
-    """Yield the rows; DataError when it is no Parquet file, is damaged, or names a column twice."""
-    for some in read_parquet_batches(path, source, trouble):
-        if isinstance(some, Row):
-            yield some
-        else:
-            yield from some
+def read_parquet(path: Path, _: Source, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
+    """Yield the rows, those of a batch together where each of them can be read.
 
-
-def read_parquet_batches(path: Path, _: Source, trouble: Trouble) -> Iterator[Row | ParquetBatch]:
-    """Yield the rows as `read_parquet`, those of a batch together where each of them can be read."""
+    DataError when it is no Parquet file, is damaged, or names a column twice.
+    """
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         from pyarrow import ArrowException  # an extra
     _check_kind(path, trouble)
@@ -160,6 +154,13 @@ class ParquetBatch:
     def source(self) -> int:
         """Which of the recipe's sources they come from, from 0."""
         return self.trouble.source
+
+    @property
+    def numbers(self) -> Any:
+        """The number of each row."""
+        import numpy as np  # an extra
+
+        return np.arange(self.first, self.first + len(self))
 
     def rows(self, places: Any) -> Iterator[Row]:
         """Yield the rows at these places of the batch, an array of NumPy."""

@@ -6,7 +6,7 @@ Strict: what is not clearly a row is a problem with its line, and no value is ch
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from engine.data.reading.explode import explode
 from engine.data.reading.formats import source_format
 from engine.data.reading.json_rows import read_json, read_json_lines
-from engine.data.reading.parquet import read_parquet, read_parquet_batches
+from engine.data.reading.parquet import read_parquet
 from engine.data.reading.plain import read_document, read_lines, read_paragraphs
 from engine.data.reading.row import Row, RowBatch, Trouble
 from engine.data.reading.tables import read_table
@@ -43,6 +43,10 @@ def read_rows(
     the last row: use no row before the end is reached.
     """
     some = read_batches(path, source, beside=beside, name=name, number=number, progress=progress)
+    yield from _each(some)
+
+
+def _each(some: Iterable[Row | RowBatch]) -> Iterator[Row]:
     for one in some:
         if isinstance(one, Row):
             yield one
@@ -65,9 +69,7 @@ def read_batches(
     if source.explode:
         size = path.stat().st_size
         each = _rows(path, source, beside, trouble)
-        rows = explode(each, source.explode, size=size, trouble=trouble, progress=progress)
-    elif source_format(source, path.name) == "parquet":
-        rows = read_parquet_batches(path, source, trouble)
+        rows = explode(_each(each), source.explode, size=size, trouble=trouble, progress=progress)
     else:
         rows = _rows(path, source, beside, trouble)
     count = 0
@@ -81,7 +83,7 @@ def read_batches(
 
 def _rows(
     path: Path, source: Source, beside: Mapping[str, Path], trouble: Trouble
-) -> Iterator[Row]:
+) -> Iterator[Row | RowBatch]:
     format_ = source_format(source, path.name)
     if format_ is None:
         raise trouble.stop("D327", "its name does not tell its format", hint=_format_hint(path))
@@ -92,7 +94,7 @@ def _rows(
     return _READERS[format_](path, source, trouble)
 
 
-_READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row]]]] = {
+_READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row | RowBatch]]]] = {
     "jsonl": read_json_lines,
     "json": read_json,
     "csv": read_table,

@@ -49,8 +49,8 @@ class RowBatch(Protocol):
         ...
 
     @property
-    def first(self) -> int:
-        """The number of the first row."""
+    def numbers(self) -> Any:
+        """The number of each row, in its origin: an array of NumPy."""
         ...
 
     def __len__(self) -> int: ...

@@ -4,73 +4,140 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from engine.data.reading.row import Row, Trouble, excerpt
-from engine.data.reading.text import MAX_LINE, lines
+from engine.data import row_order
+from engine.data.reading.row import Row, RowBatch, Trouble, excerpt
+from engine.data.reading.text import MAX_LINE, line_blocks, split_lines
 from engine.recipe.formats import format_of
 from engine.recipe.model import Source
+from engine.values import dataclass
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 SHOWN = 12
 """Names that are listed."""
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
-Fields = tuple[int, list[str]]
-"""A line number and the fields of the row that starts there."""
 
 
-def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
+def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | RowBatch]:
     """Yield the rows of a table; ragged rows and broken quotes are added to `trouble` and left out.
 
-    DataError at once when the header or the encoding is wrong.
+    Of many rows, blocks of them are read as columns. DataError at once when the header or the encoding is wrong.
     """
     format_ = format_of(path.name, source.format) or "csv"
-    delimiter = source.delimiter or DELIMITERS[format_]
     # TSV as registered knows no quotes: a lone quote in a text must not swallow the lines that
     # follow.
     is_quoted = source.quoting == "double" or (source.quoting == "auto" and format_ == "csv")
-    text = lines(path, source.encoding, trouble)
-    rows = _quoted(text, delimiter, trouble) if is_quoted else _plain(text, delimiter)
-    header: Sequence[str] = source.header
-    for line, fields in rows:
-        if not header:
-            header = named(fields)
-            _check_header(header, line, delimiter, trouble)
-            continue
-        if len(fields) != len(header):
-            is_more = len(fields) > len(header) and is_quoted
-            # Once: every other row has the same reason.
-            hint = f"a field that holds `{delimiter}` stands in quotes" if is_more else None
-            trouble.add(
-                "D324", _ragged(fields, header, declared=bool(source.header)), line=line,
-                hint=None if trouble.count else hint,
-            )  # fmt: skip
-            continue
-        yield trouble.row(f":{line}", dict(zip(header, fields, strict=True)))
-
-
-def _quoted(text: Iterator[str], delimiter: str, trouble: Trouble) -> Iterator[Fields]:
-    """Parse with the csv module; a quoted field may span lines."""
+    table = _Table(
+        delimiter=source.delimiter or DELIMITERS[format_],
+        is_quoted=is_quoted,
+        declared=source.header,
+        trouble=trouble,
+        header=source.header,
+    )
     csv.field_size_limit(MAX_LINE)  # of the process: the module knows no narrower place
-    reader = csv.reader(old_line_ends(text), delimiter=delimiter, strict=True)
-    while True:
-        start = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            # The reader goes on behind the broken row: later problems of the file are seen too.
-            hint = None if trouble.count else 'a quote within quotes is written twice: ""'
-            trouble.add("D324", _csv_fault(error), line=start, hint=hint)
+    blocks = line_blocks(path, source.encoding, trouble)
+    lines = _Lines(blocks, is_quoted=is_quoted)
+    fields = table.fields(lines)
+    for block in blocks:
+        batch = table.batch(block, lines.number + 1)
+        if batch is not None:
+            lines.number += len(split_lines(block))
+            yield batch
             continue
-        if fields:
-            yield start, fields
+        lines.give(block)
+        while lines.waiting:
+            number = lines.number + 1
+            try:
+                row = table.row(next(fields), number)
+            except csv.Error as error:
+                # The reader goes on behind the broken row: later problems of the file are seen too.
+                hint = None if trouble.count else 'a quote within quotes is written twice: ""'
+                trouble.add("D324", _csv_fault(error), line=number, hint=hint)
+                continue
+            if row is not None:
+                yield row
 
 
-def old_line_ends(text: Iterator[str]) -> Iterator[str]:
+class _Lines:
+    """Lines of blocks, the next of which is asked for where a row goes on behind the end of one."""
+
+    def __init__(self, blocks: Iterator[str], *, is_quoted: bool) -> None:
+        self._blocks, self._is_quoted = blocks, is_quoted
+        self.waiting: deque[str] = deque()
+        self.number = 0
+        """Of the last line that was taken."""
+
+    def give(self, block: str) -> None:
+        found = split_lines(block)
+        self.waiting.extend(old_line_ends(found) if self._is_quoted else found)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if not self.waiting:
+            self.give(next(self._blocks))
+        self.number += 1
+        return self.waiting.popleft()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Table:
+    """How a table is written, and what its columns are called."""
+
+    delimiter: str
+    is_quoted: bool
+    declared: Sequence[str]
+    """The names that the source gives its columns, if it does."""
+    trouble: Trouble
+    header: Sequence[str]
+    """Empty until the first row was read, where the source gives none."""
+
+    def fields(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        """Return the fields of each row, none of a blank line; csv.Error for a broken one."""
+        if self.is_quoted:  # a quoted field may span lines
+            return csv.reader(lines, delimiter=self.delimiter, strict=True)
+        # Not `splitlines` or `strip`: U+2028 or trailing tabs (empty fields) are part of the row.
+        bodies = (line.removesuffix("\n").removesuffix("\r") for line in lines)
+        return (body.split(self.delimiter) if body else [] for body in bodies)
+
+    def row(self, fields: list[str], line: int) -> Row | None:
+        """Return the row; None for the header, a blank line and a row that has more or fewer fields."""
+        trouble = self.trouble
+        if not fields:
+            return None
+        if not self.header:
+            self.header = named(fields)
+            _check_header(self.header, line, self.delimiter, trouble)
+            return None
+        if len(fields) != len(self.header):
+            is_more = len(fields) > len(self.header) and self.is_quoted
+            # Once: every other row has the same reason.
+            hint = f"a field that holds `{self.delimiter}` stands in quotes" if is_more else None
+            message = _ragged(fields, self.header, declared=bool(self.declared))
+            trouble.add("D324", message, line=line, hint=None if trouble.count else hint)
+            return None
+        return trouble.row(f":{line}", dict(zip(self.header, fields, strict=True)))
+
+    def batch(self, block: str, first: int) -> RowBatch | None:
+        """Return the rows of whole lines from that one on, of many; None where they are read one by one."""
+        if not self.header or first <= row_order.MANY or len(block) > MAX_LINE:
+            return None
+        if not self.delimiter.isascii() or not row_order.has_loops(columns=True):
+            return None
+        from engine.data.reading.table_columns import table_batch  # NumPy, numba and pyarrow
+
+        def read(text: str, line: int) -> Row | None:
+            return self.row(next(self.fields(iter(split_lines(text)))), line)
+
+        form = ord(self.delimiter), self.is_quoted
+        return table_batch(block, first, self.header, form, read, self.trouble)
+
+
+def old_line_ends(text: Iterable[str]) -> Iterator[str]:
     """Also end lines at a lone carriage return, as old spreadsheets write them."""
     # The csv module refuses a carriage return within a line that is not quoted.
     for line in text:
@@ -84,14 +151,6 @@ def _csv_fault(error: csv.Error) -> str:
     if "field larger" in text:
         return f"a field is longer than {MAX_LINE:,} characters: is a quote never closed?"
     return f"broken quoting: {text}"
-
-
-def _plain(text: Iterator[str], delimiter: str) -> Iterator[Fields]:
-    for number, line in enumerate(text, 1):
-        # Not `splitlines` or `strip`: U+2028 or trailing tabs (empty fields) are part of the row.
-        body = line.removesuffix("\n").removesuffix("\r")
-        if body:
-            yield number, body.split(delimiter)
 
 
 def _ragged(fields: Sequence[str], header: Sequence[str], *, declared: bool) -> str:

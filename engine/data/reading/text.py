@@ -85,15 +85,27 @@ def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
     DataError when the file is empty, is not text of that encoding (with the byte offset), or has a
     line longer than `MAX_LINE`.
     """
+    for block in line_blocks(path, encoding, trouble):
+        yield from split_lines(block)
+
+
+def split_lines(text: str) -> list[str]:
+    """Return lines with their ends; only a line feed ends one."""
+    *complete, last = text.split("\n")
+    return [*(f"{line}\n" for line in complete), *([last] if last else [])]
+
+
+def line_blocks(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
+    """Yield the lines as `lines`, some of them in one text."""
     rest: list[str] = []
     length = 0
     for text in chunks(path, encoding, trouble):
-        *complete, tail = text.split("\n")
-        for line in complete:
-            yield "".join((*rest, line, "\n"))
+        end = text.rfind("\n") + 1
+        if end:
+            yield "".join((*rest, text[:end]))
             rest, length = [], 0
-        rest.append(tail)
-        length += len(tail)
+        rest.append(text[end:])
+        length += len(text) - end
         # A stranger's file may be one endless line; the reading ends before memory does.
         if length > MAX_LINE:
             raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")

@@ -148,11 +148,13 @@ def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     """Return each repeated text paired with its first row, and which rows are repeats."""
     # Stable: of equal texts the first row comes first, and is the one that the others are paired
     # with.
-    order = np.argsort(whole, kind="stable")
+    order = np.argsort(whole, kind="stable").astype(np.uint32)
     ordered = whole[order]
-    again = np.concatenate([[False], ordered[1:] == ordered[:-1]])
-    starts = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
-    first, second = order[starts[again]], order[again]
+    again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
+    # Of repeats that follow each other, the row before the first one is the one that all repeat.
+    is_next = np.diff(again, prepend=-1) == 1
+    firsts = again[~is_next] - 1
+    first, second = order[firsts[np.cumsum(~is_next) - 1]], order[again]
     repeats = np.zeros(len(whole), np.bool_)
     repeats[second] = True
     return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
@@ -164,8 +166,12 @@ def _keys(
     """Return the rows of a band, sorted by its hashes, without the repeats; the file is used up."""
     hashes = np.fromfile(path, np.uint32)
     path.unlink()
-    keys = (hashes.astype(np.uint64) << _HALF) | numbers
-    keys = keys[~repeats[numbers]]
+    keys = hashes.astype(np.uint64)
+    # In place: with many rows, each copy is a good part of what memory holds.
+    keys <<= _HALF
+    keys |= numbers
+    if repeats.any():
+        keys = keys[~repeats[numbers]]
     keys.sort()
     return keys
 

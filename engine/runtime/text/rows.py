@@ -151,17 +151,17 @@ def _begins(text: Bytes, keys: Bytes, offsets: Offsets) -> bool:
 def record_lines(
     texts: tuple[Bytes, Offsets, Offsets],
     labels: tuple[NDArray[np.int64], Bytes, Offsets],
-    origin: tuple[Bytes, int],
+    origin: tuple[Bytes, NDArray[np.int64]],
     given: Given,
 ) -> tuple[Bytes, Offsets]:
     """Return rows of one label as the spill file holds them (`engine.data.spill`), and where each begins and ends.
 
     Given are other rows of that file, by their place. Rows with no label that are not given are left out.
-    The origin is its beginning and the number of the first row.
+    The origin is its beginning and the number of the row.
     """
     data, starts, ends = texts
     label_of, label_bytes, label_offsets = labels
-    begin, first = origin
+    begin, numbers = origin
     others, other_data, other_offsets = given
     longest = 0
     for number in range(len(label_offsets) - 1):
@@ -176,7 +176,7 @@ def record_lines(
             other += 1
         elif label_of[row] >= 0:
             label = label_bytes[label_offsets[label_of[row]] : label_offsets[label_of[row] + 1]]
-            at = _digits(first + row, out, _copied(begin, out, at))
+            at = _digits(numbers[row], out, _copied(begin, out, at))
             at = _ended(out, _copied(data[starts[row] : ends[row]], out, _ended(out, at, 1)), 1)
             at = _copied(label, out, _ended(out, _copied(label, out, at), 3))
         else:

@@ -12,6 +12,7 @@ from engine.runtime.text.compiled import compiled
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
 Offsets = NDArray[np.int64]
+Half = tuple[np.uint32, np.uint32, np.uint32, np.uint32]
 
 SIZE: Final = 32
 """Bytes of a digest."""
@@ -59,11 +60,10 @@ def _swapped(value: np.uint32) -> np.uint32:
 
 
 @compiled
-def _round(
-    a: np.uint32, b: np.uint32, c: np.uint32, d: np.uint32,
-    e: np.uint32, f: np.uint32, g: np.uint32, h: np.uint32, added: np.uint32,
-) -> tuple[np.uint32, np.uint32]:  # fmt: skip
-    """Return what `d` and `h` become."""
+def _round(low: Half, high: Half, added: np.uint32) -> tuple[np.uint32, np.uint32]:
+    """Return what `d` and `h` of the standard become; `low` are `a` to `d`, `high` are `e` to `h`."""
+    a, b, c, d = low
+    e, f, g, h = high
     one = _turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25)
     first = np.uint32(h + one + (g ^ (e & (f ^ g))) + added)
     two = _turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22)
@@ -91,10 +91,10 @@ def _add_blocks(words: Words, state: Words, out: Words) -> None:
             a, b, c, d = out[lane], out[LANES + lane], out[2 * LANES + lane], out[3 * LANES + lane]
             e, f = out[4 * LANES + lane], out[5 * LANES + lane]
             g, h = out[6 * LANES + lane], out[7 * LANES + lane]
-            d, h = _round(a, b, c, d, e, f, g, h, np.uint32(first + words[place]))
-            c, g = _round(h, a, b, c, d, e, f, g, np.uint32(second + words[place + LANES]))
-            b, f = _round(g, h, a, b, c, d, e, f, np.uint32(third + words[place + 2 * LANES]))
-            a, e = _round(f, g, h, a, b, c, d, e, np.uint32(fourth + words[place + 3 * LANES]))
+            d, h = _round((a, b, c, d), (e, f, g, h), np.uint32(first + words[place]))
+            c, g = _round((h, a, b, c), (d, e, f, g), np.uint32(second + words[place + LANES]))
+            b, f = _round((g, h, a, b), (c, d, e, f), np.uint32(third + words[place + 2 * LANES]))
+            a, e = _round((f, g, h, a), (b, c, d, e), np.uint32(fourth + words[place + 3 * LANES]))
             out[lane], out[LANES + lane], out[2 * LANES + lane], out[3 * LANES + lane] = e, f, g, h
             out[4 * LANES + lane], out[5 * LANES + lane] = a, b
             out[6 * LANES + lane], out[7 * LANES + lane] = c, d
@@ -122,6 +122,21 @@ def _padded(before: Bytes, text: Bytes, behind: Bytes, out: Bytes) -> int:
 
 
 @compiled
+def _add_texts(numbers: Words, blocks: Offsets, state: Words, room: tuple[Words, Words]) -> None:
+    """Take so many blocks of each text into its state."""
+    words, found = room
+    for block in range(blocks.max()):
+        for lane in range(LANES):
+            for at in range(16):
+                words[at * LANES + lane] = _swapped(numbers[lane, 16 * block + at])
+        _add_blocks(words, state, found)
+        for lane in range(LANES):
+            if block < blocks[lane]:
+                for at in range(8):
+                    state[at * LANES + lane] = found[at * LANES + lane]
+
+
+@compiled
 def _digests(data: Bytes, starts: Offsets, ends: Offsets, before: Bytes, behind: Bytes) -> Words:
     """Return the digests, 8 numbers a line."""
     out = np.empty((len(starts), 8), np.uint32)
@@ -138,15 +153,8 @@ def _digests(data: Bytes, starts: Offsets, ends: Offsets, before: Bytes, behind:
             blocks[lane] = _padded(before, text, behind, texts[lane])
             for at in range(8):
                 state[at * LANES + lane] = INITIAL[at]
-        for block in range(blocks[:count].max()):
-            for lane in range(LANES):
-                for at in range(16):
-                    words[at * LANES + lane] = _swapped(numbers[lane, 16 * block + at])
-            _add_blocks(words, state, found)
-            for lane in range(count):
-                if block < blocks[lane]:
-                    for at in range(8):
-                        state[at * LANES + lane] = found[at * LANES + lane]
+        blocks[count:] = 0
+        _add_texts(numbers, blocks, state, (words, found))
         for lane in range(count):
             for at in range(8):
                 out[row + lane, at] = _swapped(state[at * LANES + lane])

@@ -113,7 +113,9 @@ class Examples:
 
         special = outcome.again.keys() | outcome.repeats.keys()
         with path.open("wb") as stream:
-            stream.writelines(lines_in_order(outcome.work.pool.spill, self._rows, special, line))
+            work = outcome.work
+            lines = lines_in_order(work.pool.spill, self._rows, special, line, work.scratch)
+            stream.writelines(lines)
 
     def digest(self) -> str:
         """Return what `split_digest` does of them."""

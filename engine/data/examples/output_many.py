@@ -7,9 +7,10 @@ import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ Bytes = NDArray[np.uint8]
 Offsets = NDArray[np.int64]
 
 WRITTEN: Final = 300_000
-"""Lines that are brought into their order at once; for more the spill file is read again."""
+"""Lines that are brought into their order at once; more go to temporary files first."""
 SORTED: Final = 250_000
 """About so many lines are sorted at once for a digest."""
 SAMPLED: Final = 64
@@ -37,23 +38,34 @@ def lines_in_order(
     rows: array[int],
     special: AbstractSet[int],
     line: Callable[[int, SpilledRow], bytes],
+    scratch: Path | None = None,
 ) -> Iterator[Bytes]:
     """Yield the lines of examples in the order of `rows`; those of rows in `special` are made by `line`."""
-    for start in range(0, len(rows), WRITTEN):
-        yield _lines_of(spill, rows[start : start + WRITTEN], special, line)
+    every = ((block, _example_lines(block, special, line)) for block in blocks(spill, rows))
+    chunks = [rows[start : start + WRITTEN] for start in range(0, len(rows), WRITTEN)]
+    if len(chunks) == 1:
+        yield _ordered(rows, *_joined([lines for _, lines in every]))
+        return
+    # The spill file is read once: each line goes to the file of the chunk that it belongs to.
+    chunk_of = np.zeros(len(spill), np.uint32)
+    chunk_of[np.asarray(rows)] = np.arange(len(rows), dtype=np.uint32) // WRITTEN
+    in_chunks = ((*lines, chunk_of[block.rows]) for block, lines in every)
+    with _files(len(chunks), scratch) as files:
+        for chunk, lines in zip(chunks, _parts(in_chunks, files), strict=True):
+            yield _ordered(chunk, *lines)
 
 
-def _lines_of(
-    spill: Spill,
-    rows: array[int],
-    special: AbstractSet[int],
-    line: Callable[[int, SpilledRow], bytes],
-) -> Bytes:
-    # The list ends with the call, so that no more than two copies of the lines are held.
-    data, offsets = _joined([_example_lines(block, special, line) for block in blocks(spill, rows)])
+def _ordered(rows: array[int], data: Bytes, offsets: Offsets) -> Bytes:
+    """Return lines that come in the order of the file in that of the rows."""
     places = np.empty(len(rows), np.int64)
     places[np.argsort(np.asarray(rows), kind="stable")] = np.arange(len(rows))
     return chosen(data, offsets, places)
+
+
+@contextmanager
+def _files(count: int, scratch: Path | None) -> Iterator[list[IO[bytes]]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(tempfile.TemporaryFile(dir=scratch)) for _ in range(count)]
 
 
 def digest_of(spill: Spill, rows: array[int], scratch: Path | None = None) -> str:
@@ -64,9 +76,10 @@ def digest_of(spill: Spill, rows: array[int], scratch: Path | None = None) -> st
     if count == 1:
         digest.update(_in_order(*_joined(list(every))))
         return digest.hexdigest()
-    with ExitStack() as stack:
-        files = [stack.enter_context(tempfile.TemporaryFile(dir=scratch)) for _ in range(count)]
-        for lines in _parts(every, _bounds(spill, rows, count), files):
+    bounds = _bounds(spill, rows, count)
+    in_parts = ((*lines, compiled.parts_of(*lines, bounds)) for lines in every)
+    with _files(count, scratch) as files:
+        for lines in _parts(in_parts, files):
             digest.update(_in_order(*lines))
     return digest.hexdigest()
 
@@ -106,18 +119,19 @@ def _split_lines(block: Block) -> tuple[Bytes, Offsets]:
 
 
 def _parts(
-    every: Iterable[tuple[Bytes, Offsets]],
-    bounds: tuple[Bytes, Offsets],
-    files: Sequence[IO[bytes]],
+    every: Iterable[tuple[Bytes, Offsets, NDArray[Any]]], files: Sequence[IO[bytes]]
 ) -> Iterator[tuple[Bytes, Offsets]]:
-    """Yield the lines in parts, none of which has a line that is less than one of a part before."""
+    """Yield the lines of each part, in the order in which they come; they come with the numbers of their parts."""
     lengths: list[list[Offsets]] = [[] for _ in files]
-    for lines, offsets in every:
-        part_of = compiled.parts_of(lines, offsets, bounds)
-        for part, file in enumerate(files):
-            places = np.flatnonzero(part_of == part)
-            file.write(chosen(lines, offsets, places))
-            lengths[part].append((offsets[places + 1] - offsets[places]).astype(np.uint32))
+    for lines, offsets, part_of in every:
+        order = np.argsort(part_of, kind="stable")
+        sizes = (offsets[1:] - offsets[:-1])[order]
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        ordered = chosen(lines, offsets, order)
+        cuts = np.searchsorted(part_of[order], np.arange(len(files) + 1))
+        for part, (start, end) in enumerate(pairwise(cuts.tolist())):
+            files[part].write(ordered[ends[start] : ends[end]])
+            lengths[part].append(sizes[start:end].astype(np.uint32))
     for file, some in zip(files, lengths, strict=True):
         file.seek(0)
         yield np.frombuffer(file.read(), np.uint8), np.cumsum(np.concatenate([[0], *some]))

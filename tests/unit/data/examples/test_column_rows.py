@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import random
 from pathlib import Path
 
@@ -60,10 +62,24 @@ def write_rows(path: Path, count: int, seed: int) -> None:
         texts[at] = " ".join(draw.choices(PIECES, k=draw.randrange(8)))
     labels = draw.choices(LABELS, (20, 20, 10, 10, 1, 1, 1, 1), k=count)
     numbers = [draw.choice((1, 2.5, None)) for _ in range(count)]
-    pq.write_table(pa.table({"text": texts, "label": labels, "n": numbers}), path)
+    rows = [
+        {"text": text, "label": label, "n": number}
+        for text, label, number in zip(texts, labels, numbers, strict=True)
+    ]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        if path.suffix == ".jsonl":
+            stream.writelines(
+                json.dumps(row, ensure_ascii=draw.random() < 0.3) + "\n" for row in rows
+            )
+        elif path.suffix == ".csv":
+            table = csv.DictWriter(stream, rows[0], lineterminator=draw.choice(("\n", "\r\n")))
+            table.writeheader()
+            table.writerows({**row, "text": (row["text"] or "").replace("\0", "")} for row in rows)
+        else:
+            pq.write_table(pa.Table.from_pylist(rows), path)
 
 
-def written(tmp_path: Path, checks: dict[str, str]) -> dict[str, bytes]:
+def written(tmp_path: Path, suffix: str, checks: dict[str, str]) -> dict[str, bytes]:
     asked = recipe(
         tmp_path,
         task={
@@ -73,7 +89,7 @@ def written(tmp_path: Path, checks: dict[str, str]) -> dict[str, bytes]:
             "labels": ["Good", "bad one", "ugly", "wörse"],
         },
         data={
-            "sources": [{"path": "one.parquet"}, {"path": "two.parquet"}],
+            "sources": [{"path": f"one.{suffix}"}, {"path": f"two.{suffix}"}],
             "label": {"column": "label"},
             "sample": {"rows": 500, "seed": 2},
             "checks": checks,
@@ -86,9 +102,11 @@ def written(tmp_path: Path, checks: dict[str, str]) -> dict[str, bytes]:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize(
+    ("masked", "suffix"), [(True, "parquet"), (False, "parquet"), (True, "jsonl"), (False, "csv")]
+)
 def test_columns_and_rows_write_the_same(
-    masked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    masked: bool, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drops = (
         "empty",
@@ -107,8 +125,8 @@ def test_columns_and_rows_write_the_same(
         folder = tmp_path / name
         folder.mkdir()
         for number, file in enumerate(("one", "two")):
-            write_rows(folder / f"{file}.parquet", 1200, seed=number)
-        found.append(written(folder, checks))
+            write_rows(folder / f"{file}.{suffix}", 1200, seed=number)
+        found.append(written(folder, suffix, checks))
 
     assert found[0].keys() == found[1].keys()
     assert len(found[0]["train.jsonl"].splitlines()) > 200

@@ -16,7 +16,7 @@ from typing import Any
 MANY = 20_000
 """Rows from which NumPy pays for its start."""
 
-Numbers = array[int] | array[float] | bytearray
+Numbers = array[int] | array[float] | bytes | bytearray
 
 
 def sorted_by(values: array[int]) -> array[int]:
@@ -34,7 +34,7 @@ def ascending(rows: array[int]) -> array[int]:
     return array("I", numpy.sort(_of(numpy, rows)).tobytes())
 
 
-def only(order: array[int], places: bytearray, place: int | None = None) -> array[int]:
+def only(order: array[int], places: bytes | bytearray, place: int | None = None) -> array[int]:
     """Return the rows of `order` whose value is `place`; without it, those whose value is not 0."""
     if (numpy := _numpy(order)) is None:
         if place is None:
@@ -45,7 +45,7 @@ def only(order: array[int], places: bytearray, place: int | None = None) -> arra
     return array("I", rows[found == place if place is not None else found != 0].tobytes())
 
 
-def counts(rows: Sequence[int], values: Numbers) -> dict[int, int]:
+def counts(rows: Sequence[int], values: array[int]) -> dict[int, int]:
     """Return how many of the rows have each value; the value of the first row comes first."""
     if not isinstance(rows, array) or (numpy := _numpy(rows)) is None:
         return dict(Counter(values[row] for row in rows))

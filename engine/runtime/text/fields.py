@@ -47,7 +47,7 @@ def _behind_text(data: Bytes, at: int, end: int) -> int:
 
 
 @compiled
-def _behind_scalar(data: Bytes, at: int, end: int, words: tuple[Bytes, Bytes, Bytes]) -> int:
+def _behind_scalar(data: Bytes, at: int, end: int, words: tuple[Bytes, ...]) -> int:
     """Return where a short number or a word of JSON ends; -1 for anything else."""
     for word in words:
         if _begins(data, at, end, word):
@@ -75,7 +75,7 @@ def json_values(
     starts: Offsets,
     ends: Offsets,
     keys: tuple[Bytes, Offsets],
-    words: tuple[Bytes, Bytes, Bytes],
+    words: tuple[Bytes, ...],
 ) -> tuple[Spans, Flags]:
     """Return the values of lines, and which lines are certainly objects of these keys, in their order."""
     key_bytes, key_offsets = keys

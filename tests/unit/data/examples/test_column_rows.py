@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -62,7 +63,7 @@ def write_rows(path: Path, count: int, seed: int) -> None:
         texts[at] = " ".join(draw.choices(PIECES, k=draw.randrange(8)))
     labels = draw.choices(LABELS, (20, 20, 10, 10, 1, 1, 1, 1), k=count)
     numbers = [draw.choice((1, 2.5, None)) for _ in range(count)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": text, "label": label, "n": number}
         for text, label, number in zip(texts, labels, numbers, strict=True)
     ]

@@ -22,7 +22,7 @@ TEXTS = (
     *("plain words", "", " ", "näh", "日本", "\u2028", 'a "quoted" word', '"', "a,b", "a\tb", "tab\t", "\ufeff"),
     *("two\nlines", "two\r\nlines", "old\rlines", "back\\slash", "{", "}", "[1]", "\x7f", "é" * 300, "x" * 5000),
 )  # fmt: skip
-VALUES = (
+VALUES: tuple[object, ...] = (
     None,
     True,
     False,

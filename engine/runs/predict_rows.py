@@ -298,15 +298,24 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     }
     folder = asking.store.scratch_for("predict", payload)
     resumed = 0
-    with model.held(threads=asking.threads) as ask:
-        for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
-            if _part(folder, number).is_file():
-                resumed += len(part)
-                continue
-            texts = [rows.question(row) for row in part]
-            answers = _answers(texts, ask, _Shifted(asking.progress, number * PART, count))
-            lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
-            write_text(_part(folder, number), "".join(lines), durable=True)
+    number = 0
+    try:
+        with model.held(threads=asking.threads) as ask:
+            for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
+                if _part(folder, number).is_file():
+                    resumed += len(part)
+                    continue
+                texts = [rows.question(row) for row in part]
+                answers = _answers(texts, ask, _Shifted(asking.progress, number * PART, count))
+                lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
+                write_text(_part(folder, number), "".join(lines), durable=True)
+    except KeyboardInterrupt:
+        done = number * PART
+        more = (
+            ": the same command goes on there" if done else f": answers are kept {PART:,} at a time"
+        )
+        asking.progress.note(f"{done:,} of {count:,} rows are kept{more}")
+        raise
     return AnsweredRows(
         rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed,
         abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]),

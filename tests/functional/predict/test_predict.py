@@ -64,7 +64,7 @@ def test_rows_are_answered_as_verify_answered_them_in_their_order(finished: Proj
     assert [*found[0]] == ["id", "text", "prediction", "probability"]
     assert [row["prediction"] for row in found] == [row["label"] for row in expected.values()]
     for row, one in zip(found, expected.values(), strict=True):
-        assert float(row["probability"]) == pytest.approx(one["probability"], abs=1e-6)
+        assert float(row["probability"]) == round(one["probability"], 6)
     assert f"{len(expected)} rows" in outcome.err
     assert not any((finished.folder / ".recipe" / "scratch").glob("*/answers-*"))
 
@@ -95,6 +95,25 @@ def test_a_call_that_failed_half_way_asks_no_row_again_and_writes_the_same_file(
     assert asked == [4, 4, 4, 2]
     assert "4 of them were answered by an earlier call" in outcome.err
     assert again.read_bytes() == whole.read_bytes()
+
+
+def test_an_interrupted_call_names_what_is_kept(
+    finished: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_rows, "PART", 4)
+    rows = write_csv(finished.folder / "new.csv", [f"a film number {n}" for n in range(10)])
+    ask = HeldModel.ask
+
+    def interrupted_at_last(held: HeldModel, request: Request, progress: Progress) -> GgufAnswers:
+        if len(request.prompts) == 2:
+            raise KeyboardInterrupt
+        return ask(held, request, progress)
+
+    monkeypatch.setattr(HeldModel, "ask", interrupted_at_last)
+    outcome = finished.run("predict", NAME, str(rows), "-o", str(finished.folder / "out.csv"))
+
+    assert outcome.code == 130
+    assert "8 of 10 rows are kept: the same command goes on there" in outcome.err
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "tsv", "parquet"])

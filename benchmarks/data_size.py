@@ -286,13 +286,18 @@ def _measure(place: Path) -> None:
             )
         )
         parts.turn("")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         files = [
             *(folder / "work").iterdir(),
             *(one for art in made for one in art.path.glob("*.jsonl")),
         ]
-        written = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(files)}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        written = {one.name: _digest(one) for one in sorted(files)}
     print(json.dumps({"parts": parts.seconds, "mb": peak, "written": written}))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _git(*arguments: str) -> None:

@@ -137,7 +137,7 @@ class PowerEstimate:
     def _enough_rows(self, *, asked: bool = False) -> str:
         needed = self.rows_needed
         number = f"{needed:,} holdout rows give" if needed else "no number of rows gives"
-        return f"{number} {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
+        return f"{number} power {OFTEN:.2f}{f' at {self.asked_text}' if asked else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +262,7 @@ class _Estimator:
             text = f"power {OFTEN:.2f} at a true accuracy of {_rounded(passes, up=True)} there"
         if needed and needed > answered:
             whole = power.round_up(needed / selective.coverage.min)
-            text += f"; {whole:,} holdout rows give {OFTEN:.2f} at {_number(better)}"
+            text += f"; {whole:,} holdout rows give power {OFTEN:.2f} at {_number(better)}"
         estimate = self._estimate("selective.accuracy", f"min {_number(least)}", rule)
         start = f"selective.accuracy `{estimate.threshold} ({estimate.decided_on})` {which}"
         return replace(estimate, note=f"{start}: {text}.")

@@ -44,7 +44,7 @@ def test_a_threshold_says_which_model_passes_and_how_many_rows_would_do() -> Non
 
     assert line == (
         "accuracy `min 0.80 (lower bound)` on 300 holdout rows: power 0.80 at a true accuracy of 0.862, "
-        "0.60 at 0.85; 490 holdout rows give 0.80."
+        "0.60 at 0.85; 490 holdout rows give power 0.80."
     )
 
 
@@ -74,7 +74,7 @@ def test_a_bound_that_no_model_reaches_is_reported() -> None:
 
     assert line == (
         "valid_output `min 0.97 (lower bound)` on 60 holdout rows: power below 0.80 at every true value; "
-        "870 holdout rows give 0.80 at 0.985."
+        "870 holdout rows give power 0.80 at 0.985."
     )
 
 
@@ -120,7 +120,7 @@ def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> Non
 
     assert gain == (
         "accuracy `min_gain 0.05` over a baseline on 300 holdout rows: power 0.80 at a true gain of 0.121, "
-        "0.20 at 0.079; 610 holdout rows give 0.80 at 0.10."
+        "0.20 at 0.079; 610 holdout rows give power 0.80 at 0.10."
     )
     assert given == (
         "Estimates, where only one of model and best baseline is right on 20 of 100 rows (a guess) and the other"
@@ -145,7 +145,7 @@ def test_a_model_as_good_as_the_previous_one_may_well_be_undecided() -> None:
 
     assert line == (
         "accuracy `max_drop 0.01` on 300 holdout rows: power 0.07 for a model as good as the previous one; "
-        "7,900 holdout rows give 0.80."
+        "7,900 holdout rows give power 0.80."
     )
 
 

@@ -14,6 +14,9 @@ from engine.recipe.metrics import primary
 from engine.runs.leaving import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
 
+RESULTS = ("baseline", "metric", "value", "bytes")
+"""What the report of a run may say of it."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -42,7 +45,7 @@ def _summary(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     ours = is_ours(record)
     # Anybody can write numbers into a report: those of others are not shown among one's own.
-    main, value, size, baseline = _results(folder) if ours else (None, None, None, None)
+    results = _results(folder) if ours else {}
     return {
         "recipe": folder.parent.name,
         "run": folder.name,
@@ -51,33 +54,32 @@ def _summary(folder: Path) -> dict[str, Any]:
         "seconds": record["seconds"] if ours else 0.0,
         "outcome": str(record.get("outcome", "unknown")),
         "made_here": ours,
-        "baseline": baseline,
-        "metric": main,
-        "value": value,
-        "bytes": size,
+        **dict.fromkeys(RESULTS),
+        **results,
     }
 
 
-def _results(folder: Path) -> tuple[str | None, float | None, int | None, str | None]:
-    """Return main metric, its value and the bytes that leave, by the report of a run; None for what it does not say.
+def _results(folder: Path) -> dict[str, Any]:
+    """Return `RESULTS` by the report of a run, without what it does not say.
 
-    Last the baseline whose value it is, where one passed and nothing was trained: the simplest that passed.
+    The value is that of a baseline where one passed and nothing was trained: the first one, which is the simplest.
     """
     try:
         report = parse_json(read_file(folder, "report.json"))
     except (StoreError, ValueError):
-        return None, None, None, None
+        return {}
     task = report.get("task") or {}
     main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
+    results: dict[str, Any] = {}
     scores = report.get("holdout") or report.get("folds") or {}
-    baseline = None
-    if report.get("outcome") == "baseline_passes":
-        passed = next((one for one in report.get("baselines", ()) if one.get("passes")), None)
-        if passed:
-            baseline, scores = passed["name"], passed["scores"]
-    found = next((one for one in scores.get("metrics", ()) if one["name"] == main), None)
-    _, size = size_of(report)
-    return (main if found else None), (found["value"] if found else None), size or None, baseline
+    passed = [one for one in report.get("baselines", ()) if one.get("passes")]
+    if passed and report.get("outcome") == "baseline_passes":
+        results["baseline"], scores = passed[0]["name"], passed[0]["scores"]
+    if found := next((one for one in scores.get("metrics", ()) if one["name"] == main), None):
+        results |= {"metric": main, "value": found["value"]}
+    if size := size_of(report)[1]:
+        results["bytes"] = size
+    return results
 
 
 def _table(found: list[dict[str, Any]]) -> list[str]:

@@ -25,6 +25,8 @@ class BaselineCard:
     baseline: BaselineResult
     recipe_digest: str
     """sha256 of what the resolved recipe asks for, as in its lock."""
+    python: str
+    """The version in which the folder was checked."""
     columns: Sequence[str]
     """Of a row, which make its text."""
     has_words: bool
@@ -40,7 +42,6 @@ def baseline_card(card: BaselineCard) -> str:
     splits = {split.name: split.rows for split in report.data.splits} if report.data else {}
     rows = "".join(f" {name} rows: {count(rows)}." for name, rows in splits.items())
     recipe = f"Recipe {code(report.recipe_name)}, digest sha256 {code(card.recipe_digest)}."
-    python = plain(report.versions.get("python", ""))
     run = f"Run {code(report.run_directory.rpartition('/')[2])} of {plain(report.started)}."
     return (
         joined(
@@ -51,7 +52,7 @@ def baseline_card(card: BaselineCard) -> str:
                 "## Use",
                 "```console\n$ pip install -r requirements.txt\n$ python predict.py rows.csv > labels.txt\n```",
                 f"Rows are a CSV or TSV file or JSON Lines with {columns}, or a `.txt` file with one text a line.",
-                f"The versions of `requirements.txt` were checked in Python {python}.",
+                f"The versions of `requirements.txt` were checked in Python {plain(card.python)}.",
                 "## Evidence",
                 _scores(report, baseline),
                 _CHECKED,

@@ -7,6 +7,7 @@ judged, row by row; else nothing is written.
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -261,14 +262,15 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
     pins = "".join(
         f"{name}=={version.partition('+')[0]}\n" for name, version in sorted(versions.items())
     )
-    head = (
-        f"# What predict.py was checked with, in Python {judged.report.versions.get('python', '')}."
-    )
+    # The Python of this process, as the versions: it is what predict.py was asked in just now.
+    python = platform.python_version()
+    head = f"# What predict.py was checked with, in Python {python}."
     (folder / "requirements.txt").write_text(f"{head}\n{pins}", encoding="utf-8")
     card = BaselineCard(
         report=judged.report,
         baseline=judged.result,
         recipe_digest=recipe_digest(resolved_mapping(judged.recipe)),
+        python=python,
         columns=parse_template(judged.recipe.task.input).columns,
         has_words=(folder / TFIDF).exists(),
     )

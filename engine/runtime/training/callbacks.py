@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
 from engine.runtime.training import usage
@@ -53,6 +54,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._counts_steps = False
         self._still = StillWeights()
         self._is_first = True
+        self._most_checkpoints: int | None = None
         self._product_dtype: str | None = None
         self._clock = usage.Stopwatch()
         self._kind = "cpu"
@@ -87,6 +89,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._first_step.begin(model, loader, args, state.global_step)
             # A step whose gradients overflow in fp16 is passed over by the optimizer.
             self._counts_steps = not args.fp16
+        # The trainer would delete older checkpoints before a new one has its digests, and a training that is killed
+        # in between would have none to go on from, or an old one.
+        self._most_checkpoints, args.save_total_limit = args.save_total_limit, None
         self._watch_first_product(model)
         self._count_tokens(model)
         self._taken()
@@ -147,7 +152,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        """Write the digests of the checkpoint that was just saved, when every process has saved its part."""
+        """Write the digests of the checkpoint that was just saved by every process; then older ones may go."""
         if args.world_size > 1:
             torch.distributed.barrier()
         if self._is_first:
@@ -155,6 +160,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             if self._first_step is not None:
                 self._first_step.save(checkpoint)
             write_digests(checkpoint)
+            best = f"checkpoint-{state.best_global_step}" if state.best_global_step else None
+            rotate_checkpoints(
+                args.output_dir,
+                save_total_limit=self._most_checkpoints,
+                best_model_checkpoint=best and str(Path(args.output_dir) / best),
+            )
         self._report({"event": "saved", "step": state.global_step, **self._taken()})
 
     def on_train_end(

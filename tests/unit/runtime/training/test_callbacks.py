@@ -6,10 +6,14 @@ from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
+
+from engine.backends.trainer_state import checkpoints
 from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
-from engine.runtime.training import usage
+from engine.runtime.training import callbacks, usage
 from engine.runtime.training.callbacks import Watch
 from engine.runtime.training.in_force import method_facts, module_facts
 
@@ -49,7 +53,28 @@ def arguments(folder: Path) -> Any:
         label_smoothing_factor=0.0,
         max_grad_norm=1.0,
         neftune_noise_alpha=None,
+        save_total_limit=2,
     )
+
+
+def begin(watch: Watch, model: Any, folder: Path, *, is_first: bool = True) -> tuple[Any, Any, Any]:
+    """Begin a training, and return what the trainer gives to each call."""
+    state = SimpleNamespace(
+        global_step=0, max_steps=2, is_world_process_zero=is_first, best_global_step=None
+    )
+    given = (arguments(folder), state, SimpleNamespace())
+    watch.on_train_begin(
+        *given, model=model, train_dataloader=SimpleNamespace(dataset=[], collate_fn=None)
+    )
+    return given
+
+
+def saved(folder: Path, step: int) -> Path:
+    """Write what the trainer has saved at a step."""
+    checkpoint = folder / f"checkpoint-{step}"
+    checkpoint.mkdir()
+    (checkpoint / "weights").write_bytes(b"some")
+    return checkpoint
 
 
 def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
@@ -58,12 +83,8 @@ def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
 
     events: list[dict[str, Any]] = []
     watch, model = Watch(lambda event: events.append(dict(event))), tiny()
-    args = arguments(folder)
-    state = SimpleNamespace(global_step=0, max_steps=2, is_world_process_zero=is_first)
-    given = (args, state, SimpleNamespace())
-    watch.on_train_begin(
-        *given, model=model, train_dataloader=SimpleNamespace(dataset=[], collate_fn=None)
-    )
+    given = begin(watch, model, folder, is_first=is_first)
+    state = given[1]
     model(input_ids=torch.zeros(1, 3, dtype=torch.long))
     watch.on_evaluate(*given)
     for step, passes in ((1, 2), (2, 1)):
@@ -72,8 +93,7 @@ def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
             model(input_ids=torch.zeros(2, 5, dtype=torch.long))
         state.global_step = step
         watch.on_step_end(*given)
-    (folder / "checkpoint-2").mkdir()
-    (folder / "checkpoint-2" / "weights").write_bytes(b"some")
+    saved(folder, 2)
     watch.on_save(*given)
     watch.on_train_end(*given)
     return events
@@ -104,6 +124,30 @@ def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
 
     digest = sha256(b"some").hexdigest()
     assert read_digests(tmp_path / "checkpoint-2" / FILE) == {"weights": digest}
+
+
+def test_older_checkpoints_stay_until_the_new_one_has_its_digests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(lambda _: None)
+    args, state, control = begin(watch, tiny(), tmp_path)
+    for step in (1, 2, 3):
+        state.global_step, state.best_global_step = step, 1
+        saved(tmp_path, step)
+        watch.on_save(args, state, control)
+    # The trainer itself deletes nothing: it would do so before the digests are there.
+    assert args.save_total_limit is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-1", "checkpoint-3"]
+
+    state.global_step = state.best_global_step = 4
+    saved(tmp_path, 4)
+    with monkeypatch.context() as killed:
+        killed.setattr(callbacks, "write_digests", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            watch.on_save(args, state, control)
+
+    assert sorted(step for step, _ in checkpoints(tmp_path)) == [1, 3, 4]
+    assert read_digests(tmp_path / "checkpoint-3" / FILE)
 
 
 def test_the_events_add_up(tmp_path: Path) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.files import writing
 from engine.files.reading import read_json
+from engine.store.runs import key_in
 from engine.store.store import Store, storage_errors
 
 SCHEMA = "holdout.v1"
+CUT_OFF = ("interrupted", "failed")
+"""Outcomes of a run that the same command goes on with."""
 
 
 class HoldoutUses:
@@ -37,7 +40,8 @@ class HoldoutUses:
     def add(self, digest: str, look: Mapping[str, str], *, known: int = 0) -> int:
         """Count one more decision and return how many that makes.
 
-        `look` says by which run; `known` are decisions that another record (the lock) knows of.
+        `look` says by which run; `known` are decisions that another record (the lock) knows of. A run of the same
+        recipe that goes on from one which was cut off is one decision with it: nothing was chosen in between.
 
         Raises:
             StoreError, EnvironmentProblem: the store cannot be written.
@@ -51,8 +55,13 @@ class HoldoutUses:
             # without a trace
             if not old:
                 self._store.move_aside(path)
-            decisions = [*old.get("decisions", []), dict(look)]
-            looks = max(int(old.get("looks", 0)), known) + 1
+            decisions, went_on = list(old.get("decisions", [])), dict(old.get("went_on", {}))
+            looks = max(int(old.get("looks", 0)), known)
+            if _goes_on(decisions, went_on, look):
+                went_on[decisions[-1]["run"]] = look["outcome"]
+            else:
+                decisions.append(dict(look))
+                looks += 1
             # those before it too: they were made while no machine shared its results, or none was in reach
             looks = max(looks, self._store.shared_looks(digest, decisions))
             fields = {
@@ -60,6 +69,7 @@ class HoldoutUses:
                 "digest": digest,
                 "looks": looks,
                 "decisions": decisions,
+                "went_on": went_on,
             }
             text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
             with storage_errors(self._store.root):
@@ -68,6 +78,20 @@ class HoldoutUses:
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
+
+
+def _goes_on(
+    decisions: Sequence[Mapping[str, str]], went_on: Mapping[str, str], look: Mapping[str, str]
+) -> bool:
+    """Tell whether the last decision is of the same recipe, value by value, and its run was cut off.
+
+    `went_on` has the outcome of the last run that went on from each one that was.
+    """
+    if not decisions:
+        return False
+    before, now = ((one.get("recipe"), key_in(one.get("run", ""))) for one in (decisions[-1], look))
+    outcome = went_on.get(decisions[-1].get("run", ""), decisions[-1].get("outcome"))
+    return before == now and bool(now[1]) and outcome in CUT_OFF
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -83,5 +107,6 @@ def _read(path: Path) -> dict[str, Any]:
         and type(fields.get("looks")) is int
         and fields["looks"] >= 0
         and isinstance(fields.get("decisions"), list)
+        and isinstance(fields.get("went_on", {}), dict)
     )
     return fields if is_record else {}

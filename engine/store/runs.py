@@ -215,6 +215,11 @@ def _let_go(run: Path) -> None:
         os.close(number)
 
 
+def key_in(name: str) -> str:
+    """Return the beginning of the key in a run's name; empty for a name that `Runs.create` does not give."""
+    return name[LENGTH + 1 :].partition("-")[0]
+
+
 def accepted_runs(runs: Runs, recipe_name: str) -> Iterator[AcceptedRun]:
     """The runs of a recipe whose model was accepted and that this user made, newest first.
 

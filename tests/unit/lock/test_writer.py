@@ -44,8 +44,13 @@ def ran(*stages: str, status: StageStatus = StageStatus.RAN) -> list[StageRecord
     ]
 
 
-def finish(keeper: LockWriter, records: Sequence[StageRecord], run: str = "one") -> Any:
-    use = keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome="refused")
+def finish(
+    keeper: LockWriter,
+    records: Sequence[StageRecord],
+    run: str = "one",
+    outcome: str = "refused",
+) -> Any:
+    use = keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome=outcome)
     keeper.keep()
     return use
 
@@ -118,6 +123,23 @@ def test_a_run_is_one_look_however_many_verdicts_it_forms(recipe: Recipe, store:
     assert use.digest == digest(FIRST["holdout"])
     assert lock is not None
     assert lock.holdout.looks == 1
+
+
+def test_a_run_that_was_cut_off_and_gone_on_with_is_one_look(recipe: Recipe, store: Store) -> None:
+    def look(run: str, outcome: str, stage: str = "gate") -> int:
+        use = finish(keep(recipe, store, FIRST), ran(stage), run=run, outcome=outcome)
+        return int(use.looks)
+
+    # Another day, the same recipe by the key in the name of its run.
+    first = look("2026-11-28-081149-2157bf11", "interrupted", "baseline")
+    second = look("2026-11-28-090953-2157bf11", "failed", "baseline")
+    third = look("2026-11-28-093353-2157bf11", "refused")
+
+    assert (first, second, third) == (1, 1, 1)
+    # That one came to its end: what runs now decides anew.
+    assert look("2026-11-28-100000-2157bf11", "interrupted") == 2
+    # Another recipe, chosen when the scores of the one that was cut off were there to be read.
+    assert look("2026-11-28-110000-30aa11cc", "refused") == 3
 
 
 def test_looks_are_counted_across_recipes_and_machines(

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from engine.artifacts import results
 from engine.backends.usage import Usage
 from engine.estimate import measured
 from engine.estimate.known import measurement
-from engine.estimate.run import Forecast, StageForecast, forecast
+from engine.estimate.run import Forecast, StageForecast, forecast, further_trainings
 from engine.evidence import StageCost, StageRecord, StageStatus
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
-from engine.pipeline.plan import PlanInputs, plan_run
+from engine.pipeline.plan import UNFINISHED, PlanInputs, plan_run
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store
@@ -67,6 +67,12 @@ class CostTracker:
             guess, when = self.training, self.when
             usage = usage_of(artifact)
             memory = usage.peak_bytes if usage and usage.peak_bytes else None
+        # What is estimated is the whole stage, and the trainings beside the model: they are products of their own in
+        # the store, and none of what an attempt before this one took is in `seconds`.
+        if record.reason == UNFINISHED:
+            guess = replace(guess, seconds=None)
+        if record.stage in further_trainings(self.recipe):
+            guess = replace(guess, disk_bytes=None)
         disk = sum(entry.bytes for entry in artifact.files)
         return StageCost(
             stage=record.stage,

@@ -37,6 +37,7 @@ from engine.training.trained_rows import counted_rows, split_rows
 from engine.values import dataclass
 
 FORCED = "forced"
+UNFINISHED = "its last attempt did not finish"
 """The reason of a stage that `--force` names."""
 
 UNKNOWN = "what the new rows do is known after `recipe data`"
@@ -413,7 +414,7 @@ class _Planner:
         if old is not None and old.get(PAYLOAD) != new.get(PAYLOAD):
             return "another model was accepted since"
         begun = self.store.has_scratch(key.digest)
-        return "its last attempt did not finish" if begun or old is not None else "never built"
+        return UNFINISHED if begun or old is not None else "never built"
 
 
 def _holdout_digest(data: Artifact | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from engine.estimate.actuals import CostTracker
 from engine.estimate.measured import find, work_of
 from engine.estimate.run import StageForecast
 from engine.evidence import StageRecord, StageStatus, to_json
-from engine.pipeline.plan import collect_inputs
+from engine.pipeline.plan import UNFINISHED, collect_inputs
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, make_key
 from support.estimates import CPU, recipe_in
@@ -25,8 +26,8 @@ USAGE = Usage(
 )
 
 
-def ran(stage: str, seconds: float = 20.0) -> StageRecord:
-    return StageRecord(stage=stage, status=StageStatus.RAN, key="", reason="", seconds=seconds)
+def ran(stage: str, seconds: float = 20.0, reason: str = "never built") -> StageRecord:
+    return StageRecord(stage=stage, status=StageStatus.RAN, key="", reason=reason, seconds=seconds)
 
 
 class Bench:
@@ -71,6 +72,30 @@ def test_what_ran_has_estimate_actual_and_error(tmp_path: Path) -> None:
     assert train.disk_bytes > 1000
     assert (train.basis, train.estimated) == ("computed", "before the run")
     assert (data.estimated, data.estimated_seconds, data.memory_bytes) == ("", None, None)
+
+
+def test_the_last_part_of_a_stage_is_not_set_beside_the_whole(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, resumed=188)
+    bench.tracker.training = StageForecast(
+        seconds=500.0, memory_bytes=1_200_000_000, disk_bytes=500, basis="computed"
+    )
+    (cost,) = bench.tracker.costs([ran("train", reason=UNFINISHED)], bench.artifacts)
+
+    assert (cost.estimated_seconds, cost.seconds, cost.seconds_error) == (None, 20.0, None)
+    assert (cost.memory_error, cost.estimated_disk_bytes) == (-0.2, 500)
+
+
+def test_models_of_folds_are_not_looked_for_in_the_artifact_that_judges_them(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    bench.tracker.begin()
+    assert bench.tracker.before is not None
+    found = StageForecast(seconds=25.0, disk_bytes=625_000_000, basis="computed")
+    bench.tracker.before = replace(bench.tracker.before, stages={"resample": found})
+    (cost,) = bench.tracker.costs([ran("resample")], {"resample": bench.put("resample", {})})
+
+    assert (cost.seconds_error, cost.estimated_disk_bytes, cost.disk_error) == (0.25, None, None)
 
 
 def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:

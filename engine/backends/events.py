@@ -24,7 +24,7 @@ from engine.recipe.methods import ATTENTION
 
 LOG = "train.log"
 """In the launch folder."""
-NAMES = {"loss": "loss", "eval_loss": "validation"}
+NAMES = {"loss": "loss", "eval_loss": "validation loss"}
 """What people are shown of the numbers."""
 MEASURED = ("loss", "eval_loss", "learning_rate", "grad_norm")
 """Numbers of a step that trackers get."""

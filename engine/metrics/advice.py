@@ -118,7 +118,19 @@ def _rows_or_training(judging: Sequence[Check], beside: Beside) -> list[str]:
         return []
     is_known = beside.diagnosis is not None and beside.diagnosis.fit is not Fit.NOT_KNOWN
     learned = [] if is_known else _learned(judging, beside.learned_from)
-    return [*learned, *_more_rows(beside.curves)]
+    return [*learned, *(_more_rows(beside.curves) or _not_carried_over(beside))]
+
+
+def _not_carried_over(beside: Beside) -> list[str]:
+    """Ask for rows where those it learned from are answered well, others are not, and no edit is known to help."""
+    found, seen = beside.diagnosis, beside.learned_from
+    if found is None or seen is None or found.fit is not Fit.OVERFITTED or found.edits:
+        return []
+    if any(curve.rising is False for curve in beside.curves):
+        return []
+    return [
+        f"what it learned from {seen.rows:,} rows does not carry over to others: more rows would help"
+    ]
 
 
 def _of_labels(scores: Scores, task: Task, _judging: Sequence[Check], _beside: Beside) -> list[str]:

@@ -129,7 +129,7 @@ def _splits(summary: DataSummary) -> Iterator[RenderableType]:
     yield from (text(note) for split in splits if (note := _split_note(split)))
     yield from map(text, split_lines(summary))
     if summary.folds:
-        held_out = "every row is held out once; fold 0 is the holdout shown here"
+        held_out = "every row is held out once; fold 1 is the holdout shown here"
         yield text(f"{summary.folds} folds: {held_out}")
 
 

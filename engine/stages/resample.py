@@ -27,7 +27,7 @@ from engine.training.retraining import Part, answers, examples_left, folds_in
 from engine.training.train import refuse_unready
 from engine.training.variants import training_slice, variant
 
-REVISION = 3
+REVISION = 4
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "evaluate")
 USES = ("base_model", "device", "kernels")
 TOOLS = ("numpy", "peft", "torch", "transformers", "vllm")
@@ -122,10 +122,10 @@ def _cross_validate(context: StageContext, folds: Sequence[Fold]) -> None:
     if context.recipe.task.spec.is_constrained:
         predictions["free"] = read_predictions(evaluated.file("predictions.free.jsonl"))
     ways = ("chosen", "free")[: len(predictions)]
-    # fold 0 is the holdout: the model of the run has answered it
+    # Counted from 0 in the rows, and from 1 for people: the first is the holdout, which the run's model has answered.
     jobs = []
     for fold in folds[1:]:
-        name = f"fold {fold.number} of {len(folds)}"
+        name = f"fold {fold.number + 1} of {len(folds)}"
         part = Part(name=name, train=fold.train, validation=fold.validation)
         jobs.append(VariantJob(name=name, call=partial(answers, part, fold.judged, ways=ways)))
     for found in results(jobs, context):

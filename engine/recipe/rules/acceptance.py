@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
+from engine.recipe.rules.splits import may_have_folds
 from engine.recipe.teacher import RATIOS
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.nearest import nearest, suggestion, with_suggestion
@@ -265,18 +267,34 @@ def bounds_can_be_reached(recipe: FilledText) -> Problems:
         best = _best_lower_bound(rows, confidence=acceptance["confidence"])
         if best < bound:
             lower_bound = f"on {rows:,} holdout rows the lower bound is at most {best:.4f}"
-            hint = f"ask for {int(best * 1000) / 1000} or less, or enlarge splits.holdout"
+            most = int(best * 1000) / 1000
+            hint = f"{_more_judged(bound, recipe)}; else ask for {most} or less"
             at = (*_METRICS_AT, name, "min")
             yield recipe.problem("R202", f"can never pass: {lower_bound}", at=at, hint=hint)
 
 
+def _more_judged(bound: float, recipe: FilledText) -> str:
+    """Say what would let enough rows judge: no lower bound reaches 1."""
+    if bound == 1:
+        return "no number of rows shows that"
+    square = _squared_quantile(recipe["acceptance"]["confidence"])
+    rows = math.floor(bound * square / (1 - bound)) + 1
+    folds = ", or give splits.folds in its place: then every row judges"
+    return (
+        f"enlarge splits.holdout to at least {rows:,} rows{folds if may_have_folds(recipe) else ''}"
+    )
+
+
 def _best_lower_bound(rows: int, *, confidence: float) -> float:
+    # Wilson's lower bound where all answers are right.
+    return rows / (rows + _squared_quantile(confidence))
+
+
+def _squared_quantile(confidence: float) -> float:
     from statistics import NormalDist  # loads fractions and decimals
 
     # A confidence out of range is the schema's to report; here it must not raise.
-    quantile = NormalDist().inv_cdf(0.5 + min(max(confidence, 0.5), 0.999) / 2)
-    # Wilson's lower bound where all answers are right.
-    return rows / (rows + quantile**2)
+    return NormalDist().inv_cdf(0.5 + min(max(confidence, 0.5), 0.999) / 2) ** 2
 
 
 def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:

@@ -149,6 +149,11 @@ def validation_steers(recipe: FilledText) -> Problems:
         yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
 
 
+def may_have_folds(recipe: FilledText) -> bool:
+    """Return whether rows are drawn, which folds need; where they are divided otherwise, each has its place."""
+    return _way(recipe) not in ("files", "column", *BY_ORDER)
+
+
 def _way(recipe: FilledText) -> str:
     """Return the word for how rows are divided: `random`, `group`, `files`."""
     by = recipe["splits"]["by"]
@@ -206,7 +211,7 @@ def folds_stand_alone(recipe: FilledText) -> Problems:
         message = "splits.folds is there: the holdout is one fold"
         hint = "delete one of the two"
         yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
-    if _way(recipe) in ("files", "column", *BY_ORDER):
+    if not may_have_folds(recipe):
         message = f"folds are drawn; `by: {_way(recipe)}` says where each row belongs"
         hint = "use stratified, random or group"
         yield recipe.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,6 +155,27 @@ def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, f
         "change method.epochs from 1 to 5, method.learning_rate from 0.0002 to 0.001"
     )
     assert any("more rows" in line for line in lines) is (fit is Fit.OVERFITTED)
+
+
+@pytest.mark.parametrize(
+    ("fit", "rising", "asks"),
+    [(Fit.OVERFITTED, None, True), (Fit.OVERFITTED, False, False), (Fit.FITS, None, False)],
+)
+def test_rows_are_asked_for_where_those_it_learned_from_are_all_that_it_answers_well(
+    answers: Answers, fit: Fit, *, rising: bool | None, asks: bool
+) -> None:
+    scores = score(answers({"a": "abb", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+    beside = Beside(
+        curves=(curve("tuned", rising=rising),),
+        learned_from=score(
+            answers({"a": "aaa", "b": "bb"}), Judging(task=TASK, confidence=0.95, seed=7)
+        ),
+        diagnosis=replace(diagnosis(fit), edits=()),
+    )
+    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=beside)
+
+    expected = "what it learned from 5 rows does not carry over to others: more rows would help"
+    assert (expected in lines) is asks
 
 
 @pytest.mark.parametrize("name", ["parity.f16", "drop.macro_f1", "weights"])

@@ -81,3 +81,18 @@ def test_a_baseline_that_is_enough_ends_the_run_before_training(project: Project
     )
     assert "by tfidf_svm" in project.run("runs").out
     assert (asked.code, "recipe export baseline" in asked.err) == (2, True)
+
+
+def test_of_baselines_that_pass_the_simplest_one_is_listed(project: Project) -> None:
+    project.edit(
+        data__checks={"leakage": "off"},
+        stop_if_baseline_passes=True,
+        baselines=["majority", "tfidf_svm"],
+        acceptance__metrics={"macro_f1": {"min": 0.01}},
+    )
+
+    outcome = project.run("run", str(project.recipe))
+
+    assert [item["passes"] for item in report(outcome, project)["baselines"]] == [True, True]
+    (listed,) = json.loads(project.run("runs", "--format", "json").out)["runs"]
+    assert listed["baseline"] == "majority"

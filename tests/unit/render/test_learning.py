@@ -87,6 +87,16 @@ def test_the_last_lines_of_a_run_name_the_tuned_models_curve_alone(report: Repor
     assert "the SVM still gains" in " ".join(closing_block(hint, colour=False).split())
 
 
+def test_rows_that_were_decoded_freely_are_counted_where_they_are_others(report: Report) -> None:
+    assert report.folds is not None
+    assert report.free is not None
+    assert report.free.rows != report.folds.rows
+
+    assert f"| free decoding ({report.free.rows} rows) | rows |" in render_markdown(report)
+    alone = render_markdown(replace(report, folds=None))
+    assert "| free decoding | rows |" in alone
+
+
 @pytest.mark.parametrize("render", [render_markdown, render_html])
 def test_pages_show_both_curves_and_the_folds(report: Report, render: Render) -> None:
     page = render(report)

@@ -17,11 +17,17 @@ def metrics(report: Report) -> blocks.Section | None:
     names = whole_list(kind_of(report), scores, report.free)
     if scores is None or not names:
         return None
-    columns = "metric | >value | >free decoding | >rows | "
+    freely = f"free decoding{_of_other_rows(scores, report.free)}"
+    columns = f"metric | >value | >{freely} | >rows | "
     rows = (_row(scores, report.free, name) for name in names)
     caption = f"The tuned model on the holdout, {judged_by(report)}"
     shown = blocks.table(caption, columns, rows, "narrow")
     return blocks.Section(title="Every metric", blocks=(shown,))
+
+
+def _of_other_rows(scores: Scores, free: Scores | None) -> str:
+    """With folds, what is decoded freely are the rows of the file that ships alone."""
+    return f" ({count(free.rows)} rows)" if free and free.rows != scores.rows else ""
 
 
 def _row(scores: Scores, free: Scores | None, name: str) -> list[blocks.Cell]:

@@ -12,7 +12,7 @@ from engine.cli.numbers import whole
 from engine.cli.output import show, show_json, show_problems, write_file
 from engine.cli.place import add_flag, add_recipe, add_shared, read_recipe, store_of
 from engine.errors import RecipeError, StageError
-from engine.files.reading import read_json
+from engine.files.reading import json_lines, read_json
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 
@@ -117,7 +117,7 @@ def _write_review(recipe: Recipe, made: Artifact, options: argparse.Namespace) -
 
 def _lines(made: Artifact, name: str) -> list[dict[str, Any]]:
     text = made.file(name).read_text(encoding="utf-8")
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in json_lines(text)]
 
 
 def _kept(row: Mapping[str, Any]) -> str:

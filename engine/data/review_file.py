@@ -97,7 +97,7 @@ def _entries(text: str, suffix: str, shown: str) -> Iterable[tuple[int, Mapping[
             raise StageError.one("X752", message, path=AT, hint=HINT)
         return [(reader.line_num, row) for row in reader]
     found: list[tuple[int, Mapping[str, Any]]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

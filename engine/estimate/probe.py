@@ -22,6 +22,7 @@ from engine.estimate import measured
 from engine.estimate.known import measurement
 from engine.estimate.measured import Measurement
 from engine.estimate.run import largest_setting
+from engine.files.reading import json_lines
 from engine.files.writing import COMPILED
 from engine.lock.policy import PLAIN, lock_policy
 from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
@@ -174,7 +175,7 @@ def _measured_rows(path: Path, base: Path) -> list[_RenderedRow]:
     from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
     from engine.runtime.rendering.packing import trained_rows
 
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    lines = json_lines(path.read_text(encoding="utf-8"))
     if len(lines) > MOST_ROWS:
         lines.sort(key=len)
         half = MOST_ROWS // 2

@@ -126,6 +126,14 @@ def parse_json(
     raise _too_deep(depth)
 
 
+def json_lines(text: str) -> list[str]:
+    """Return the lines of JSON lines that hold something.
+
+    A line feed alone ends one: `str.splitlines` would also cut at U+0085 and U+2028, which JSON does not escape.
+    """
+    return [line for line in text.split("\n") if line.strip()]
+
+
 def key_twice(text: str) -> str | None:
     """Return a key that stands twice in one object of JSON text; None for none."""
     found: list[str] = []

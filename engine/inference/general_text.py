@@ -19,6 +19,7 @@ from engine.data.reading.sources import source_names, source_slice
 from engine.data.similarity.leakage import leaks
 from engine.environment import version_of
 from engine.errors import Problem, StageError
+from engine.files.reading import json_lines
 from engine.inference import predict
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.recipe.model import GeneralText, Recipe, Task
@@ -145,7 +146,7 @@ def _near_replayed(context: StageContext, found: Sequence[Example]) -> set[int]:
     made = context.artifacts.get(REPLAYED_ROWS)
     if made is None:
         return set()
-    lines = made.file(REPLAY_FILE).read_text(encoding="utf-8").splitlines()
+    lines = json_lines(made.file(REPLAY_FILE).read_text(encoding="utf-8"))
     texts = [json.loads(line)["text"] for line in lines]
     numbered = ((number, one.input) for number, one in enumerate(found))
     return {match.other for match in leaks(texts, numbered)}

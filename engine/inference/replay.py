@@ -18,6 +18,7 @@ from engine.artifacts.stage import StageContext
 from engine.data.similarity.leakage import leaks
 from engine.environment import version_of
 from engine.errors import StageError
+from engine.files.reading import json_lines
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def sampled(context: StageContext, *, wanted: int, judged: Iterable[str]) -> Tak
             partial(_sample, number=number, most=most, context=context, model=model),
         )
         taken.seconds += made.seconds
-        rows = [json.loads(line) for line in made.file(FILE).read_text("utf-8").splitlines()]
+        rows = [json.loads(line) for line in json_lines(made.file(FILE).read_text("utf-8"))]
         taken.read += len(rows)
         found = list(_readable(rows, chat, taken, number, limit))
         if sum(one.tokens for one in found) < BATCH:

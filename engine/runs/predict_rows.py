@@ -29,7 +29,7 @@ from engine.drafting.gather import encoding_of
 from engine.drafting.reading import delimiter_of
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
-from engine.files.reading import parse_json
+from engine.files.reading import json_lines, parse_json
 from engine.files.writing import write_text
 from engine.kinds import AnswerForm
 from engine.progress import Progress
@@ -221,7 +221,7 @@ class AnsweredRows:
     def __iter__(self) -> Iterator[tuple[Row, RowAnswer]]:
         """Yield each row with its answer."""
         parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
-        found = (line for part in parts for line in part.read_text("utf-8").splitlines())
+        found = (line for part in parts for line in json_lines(part.read_text("utf-8")))
         for row, line in zip(self.rows.rows(), found, strict=True):
             given, bound = parse_json(line), self.abstain_below
             yield (

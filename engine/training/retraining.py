@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example, write_examples
 from engine.data.splitting.subsets import Fold, folds_of
+from engine.files.reading import json_lines
 from engine.inference import predict
 from engine.inference.preference import rated, reference_of
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
@@ -126,7 +127,7 @@ def _keep_replayed(context: StageContext, folder: Path, *, share: float) -> None
     file = context.artifacts["data"].path / REPLAY_FILE
     if not file.is_file():
         return
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = json_lines(file.read_text(encoding="utf-8"))
     sizes = [json.loads(line)["tokens"] for line in lines]
     most, kept, held = min(share, 1.0) * sum(sizes), list[str](), 0
     for line, size in zip(lines, sizes, strict=True):
@@ -134,7 +135,9 @@ def _keep_replayed(context: StageContext, folder: Path, *, share: float) -> None
             break
         kept.append(line)
         held += size
-    (folder / REPLAY_FILE).write_text("".join(kept), encoding="utf-8", newline="\n")
+    (folder / REPLAY_FILE).write_text(
+        "".join(f"{line}\n" for line in kept), encoding="utf-8", newline="\n"
+    )
 
 
 def _predictions(

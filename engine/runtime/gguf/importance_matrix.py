@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import StageError
+from engine.files.reading import json_lines
 from engine.progress import Progress
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.load import LoadedModel
@@ -47,7 +48,7 @@ def drawn_rows(train: Path, chat: Chat, *, seed: int, tokens: int = TOKENS) -> l
 
     Segments are tokenised apart, as in training.
     """
-    rows = [json.loads(line) for line in train.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in json_lines(train.read_text(encoding="utf-8"))]
     # By a hash of the id: rows that are added later do not shuffle the others.
     order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed}:{row['id']}".encode()).digest())
     found: list[list[int]] = []

@@ -13,7 +13,7 @@ from engine.errors import StageError
 
 ROWS = [
     Example(id=f"{number:016x}", origin=f"synthetic:{number}", input=text, target="bug")
-    for number, text in enumerate(["one, two", "=1+1", 'a "quote"\nand a line', "plain"])
+    for number, text in enumerate(["one, two", "=1+1", 'a "quote"\nand a line', "pl\u2028ain"])
 ]
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from engine.files.digests import sha256_of
-from engine.files.reading import open_regular, parse_json, read_bytes, read_json, read_text
+from engine.files.reading import (
+    json_lines,
+    open_regular,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_text,
+)
 
 
 def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
@@ -85,3 +92,12 @@ def test_what_took_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None
 
     with pytest.raises(OSError, match="is a named pipe"):
         sha256_of(tmp_path / "pipe")
+
+
+def test_a_text_with_other_line_ends_stays_in_its_json_line() -> None:
+    """A document with U+2028 ended `recipe predict`, `--probe` and quantizing with an importance matrix."""
+    rows = [{"text": f"one{end}two"} for end in "\n\r\x0b\x1c\x85\u2028\u2029"]
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+
+    assert [json.loads(line) for line in json_lines(text)] == rows
+    assert json_lines(text.replace("\n", "\n\n")) == json_lines(text)

@@ -31,13 +31,14 @@ def train(tmp_path: Path) -> Path:
         {
             "id": f"{number:016x}",
             "segments": [
-                {"label": False, "text": f"<|im_start|>user\nthe film {number}"},
+                {"label": False, "text": f"<|im_start|>user\nthe\u2028film {number}"},
                 {"label": True, "text": "good<|im_end|>"},
             ],
         }
         for number in range(8)
     ]
-    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 

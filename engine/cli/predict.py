@@ -12,7 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -88,13 +88,14 @@ def run(options: argparse.Namespace) -> None:
             refuse_taken(written, hint="--overwrite replaces a file, or name another")
     root = store_of(options)
     started = time.monotonic()
-    with _file(options.file) as path:
+    with _file(options.file) as path, ExitStack() as held:
         with others_to(log_file(root, "predict")) as terminal:
             answered, asked = _answered(options, path, root, terminal)
+        held.callback(answered.close)
         summary = _write(answered, output)
         if options.keep_counts is not None:
             _write_counts(answered, asked, root, options.keep_counts)
-    answered.forget()
+        answered.forget()
     if not options.quiet:
         write_error(_words(summary, answered, time.monotonic() - started))
 

@@ -1,7 +1,7 @@
 """Rows with their answers, in the format of the file that is written: JSON lines, CSV, TSV or Parquet.
 
 Every column of the rows stays, in its order, and the answers stand behind them. What a table has no form for (lists,
-objects) stands there as JSON.
+objects) stands there as JSON; so does a column of Parquet whose values have no type in common.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import batched
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,12 +21,20 @@ from engine.data.review_file import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
 from engine.recipe.formats import format_of
-from engine.runs.predict_rows import AnsweredRows, RowAnswer, Summary
+from engine.runs.predict_rows import (
+    ABSTAINED,
+    PREDICTION,
+    PROBABILITY,
+    AnsweredRows,
+    RowAnswer,
+    Summary,
+)
 
-PREDICTION, PROBABILITY, ABSTAINED = "prediction", "probability", "abstained"
 WRITTEN: Final = ("jsonl", "csv", "tsv", "parquet")
 GROUP: Final = 10_000
 """Rows of a Parquet file that are written at once."""
+_EXACT: Final = 1 << 53
+"""Whole numbers up to it stay the same as floats."""
 
 
 def output_format(path: Path) -> str:
@@ -41,35 +50,29 @@ def output_format(path: Path) -> str:
 
 
 def added_columns(answered: AnsweredRows) -> tuple[str, ...]:
-    """Return the names of the answers' columns. RecipeError R318 where the rows have one of them already."""
+    """Return the names of the answers' columns."""
     more = () if answered.abstain_below is None else (ABSTAINED,)
-    names = (PREDICTION, PROBABILITY, *more)
-    if taken := [name for name in names if name in answered.columns]:
-        raise RecipeError.one(
-            "R318",
-            f"the rows have a column `{taken[0]}` already, which the answers would replace",
-            hint="rename it in the file: earlier answers are not written over",
-        )
-    return names
+    return (PREDICTION, PROBABILITY, *more)
 
 
 def write_answers(answered: AnsweredRows, path: Path) -> Summary:
-    """Write rows and answers to a file, whole or not at all. OSError, RecipeError R318."""
-    names = added_columns(answered)
-    summary = Summary.of(answered.task)
-    form = output_format(path)
+    """Write rows and answers to a file, whole or not at all. OSError, DataError D436."""
+    columns = (*answered.columns, *added_columns(answered))
+    summary, form = Summary.of(answered.task), output_format(path)
     rows = _counted(answered, summary)
-    if form in ("csv", "tsv"):
-        rows = _watched(rows, summary)
-    writer = _WRITERS[form]
     with output(path) as stream:
-        writer(stream, rows, (*answered.columns, *names))
+        if form == "parquet":
+            _write_parquet(stream, rows, _parquet_schema(_joined_rows(answered), columns))
+        elif form == "jsonl":
+            _write_jsonl(stream, rows)
+        else:
+            dialect = {"csv": "excel", "tsv": "excel-tab"}[form]
+            _write_table(stream, _watched(rows, summary), columns, dialect=dialect)
     return summary
 
 
 def write_lines(answered: AnsweredRows, write: Callable[[str], None]) -> Summary:
-    """Write rows and answers as JSON lines. RecipeError R318."""
-    added_columns(answered)
+    """Write rows and answers as JSON lines. DataError D436."""
     summary = Summary.of(answered.task)
     for row in _counted(answered, summary):
         write(_line(row))
@@ -81,6 +84,11 @@ def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any
     for row, answer in answered:
         summary.add(answer)
         yield _joined(row, answer, has_bound=has_bound)
+
+
+def _joined_rows(answered: AnsweredRows) -> Iterator[dict[str, Any]]:
+    has_bound = answered.abstain_below is not None
+    return (_joined(row, answer, has_bound=has_bound) for row, answer in answered)
 
 
 def _watched(rows: Iterator[dict[str, Any]], summary: Summary) -> Iterator[dict[str, Any]]:
@@ -104,25 +112,20 @@ def _line(row: Mapping[str, Any]) -> str:
     return f"{json.dumps(row, ensure_ascii=False, default=str)}\n"
 
 
-def _write_jsonl(stream: BinaryIO, rows: Iterable[Mapping[str, Any]], _: tuple[str, ...]) -> None:
+def _write_jsonl(stream: BinaryIO, rows: Iterable[Mapping[str, Any]]) -> None:
     stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
 
 
-def _table(
-    dialect: str,
-) -> Callable[[BinaryIO, Iterable[Mapping[str, Any]], tuple[str, ...]], None]:
-    def write(
-        stream: BinaryIO, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]
-    ) -> None:
-        text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
-        table = csv.DictWriter(text, columns, dialect=dialect, lineterminator="\n", restval="")
-        table.writeheader()
-        for row in rows:
-            table.writerow({name: _cell(row.get(name)) for name in columns})
-        # the file below belongs to the caller, who closes it
-        text.detach()
-
-    return write
+def _write_table(
+    stream: BinaryIO, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, dialect: str
+) -> None:
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
+    table = csv.DictWriter(text, columns, dialect=dialect, lineterminator="\n", restval="")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: _cell(row.get(name)) for name in columns})
+    # the file below belongs to the caller, who closes it
+    text.detach()
 
 
 def _cell(value: Any) -> Any:
@@ -132,38 +135,96 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _write_parquet(
-    stream: BinaryIO, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]
-) -> None:
+def _write_parquet(stream: BinaryIO, rows: Iterable[Mapping[str, Any]], schema: Any) -> None:
     import pyarrow as pa  # heavy, and rarely asked for
     from pyarrow import parquet
 
-    writer: Any = None
+    with parquet.ParquetWriter(stream, schema) as writer:
+        for group in batched(rows, GROUP, strict=False):
+            table = {one.name: [_stored(row.get(one.name), one) for row in group] for one in schema}
+            writer.write_table(pa.table(table, schema=schema))
+
+
+def _stored(value: Any, column: Any) -> Any:
+    """Return a value as its column holds it."""
+    if value is None or isinstance(value, str) or not (column.metadata or {}).get(_AS_JSON):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Any:
+    """Return columns whose types hold every value as it is; texts, with other values as JSON, where none does."""
+    import pyarrow as pa
+
+    found = {name: _ColumnType() for name in columns}
     for group in batched(rows, GROUP, strict=False):
-        table = {name: [row.get(name) for row in group] for name in columns}
-        made = pa.table(table, schema=writer.schema if writer else None)
-        writer = writer or parquet.ParquetWriter(stream, _nullable(pa, made.schema))
-        writer.write_table(made.cast(writer.schema))
-    if writer is None:
-        none: Any = pa.table({name: [] for name in columns})
-        writer = parquet.ParquetWriter(stream, _nullable(pa, none.schema))
-    writer.close()
+        for name, one in found.items():
+            one.see([row.get(name) for row in group])
+    return pa.schema([_field(pa, name, one) for name, one in found.items()])
 
 
-def _nullable(pa: Any, schema: Any) -> Any:
-    """Return a schema whose columns without any value so far hold text or numbers later on."""
-    kinds = {PROBABILITY: pa.float64()}
-    return pa.schema(
-        [
-            one.with_type(kinds.get(one.name, pa.string())) if pa.types.is_null(one.type) else one
-            for one in schema
-        ]
-    )
+def _field(pa: Any, name: str, found: _ColumnType) -> Any:
+    if found.type is None:
+        return pa.field(name, pa.string(), metadata={_AS_JSON: b"json"})
+    if pa.types.is_null(found.type):
+        return pa.field(name, pa.float64() if name == PROBABILITY else pa.string())
+    return pa.field(name, found.type)
 
 
-_WRITERS: Final = {
-    "jsonl": _write_jsonl,
-    "csv": _table("excel"),
-    "tsv": _table("excel-tab"),
-    "parquet": _write_parquet,
-}
+_AS_JSON: Final = b"recipe.other_values"
+"""In the metadata of a column of texts whose other values are JSON."""
+
+
+class _ColumnType:
+    """The type of the values that were seen of a column."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        import pyarrow as pa
+
+        self.type: Any = pa.null()
+        """None where no type holds all values as they are."""
+        self._largest = 0
+        """Of the whole numbers."""
+
+    def see(self, values: Sequence[Any]) -> None:
+        """Have the type hold further values too."""
+        import pyarrow as pa
+
+        if self.type is None:
+            return
+        try:
+            self.type = self._with(pa, pa.array(values).type)
+            # what a type has no place for it drops without a word, such as a key of an object
+            is_whole = _same(pa.array(values, type=self.type).to_pylist(), values)
+        except (pa.ArrowException, OverflowError):
+            is_whole = False
+        if not is_whole or not _is_written(pa, self.type):
+            self.type = None
+        elif pa.types.is_integer(self.type):
+            self._largest = max(self._largest, *(abs(one or 0) for one in values))
+
+    def _with(self, pa: Any, other: Any) -> Any:
+        if pa.types.is_integer(self.type) and pa.types.is_floating(other):
+            return other if self._largest <= _EXACT else None
+        if pa.types.is_floating(self.type) and pa.types.is_integer(other):
+            return self.type
+        pair = [pa.schema([("column", one)]) for one in (self.type, other)]
+        return pa.unify_schemas(pair).field(0).type
+
+
+def _is_written(pa: Any, kind: Any) -> bool:
+    """Tell whether Parquet has a form for a type: it has none for an object without keys."""
+    if kind is None or (pa.types.is_struct(kind) and not kind.num_fields):
+        return False
+    return all(_is_written(pa, kind.field(at).type) for at in range(kind.num_fields))
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether two values are equal, NaN and NaN among them."""
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    both = isinstance(one, float) and isinstance(other, float)
+    return bool(one == other) or (both and math.isnan(one) and math.isnan(other))

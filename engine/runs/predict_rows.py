@@ -1,7 +1,8 @@
 """A file of rows put to an exported model: the same scorer as `verify`, part by part, each part asked once.
 
 What is answered stands in the store's scratch folder, keyed by the model, the rows and what makes questions of them:
-a killed call goes on with the part it was at. Rows and answers are joined when all are there, in the rows' order.
+a killed call goes on with the part it was at. Rows and answers are joined when all are there, in the rows' order. The
+file is read more than once: where it changes meanwhile, no answer is put beside a row that was not asked.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import difflib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import field
 from functools import cache
 from itertools import batched
 from pathlib import Path
@@ -39,13 +41,17 @@ from engine.recipe.prompt import answer_value
 from engine.runtime.llama.client import Answer, read_answers, request_for
 from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
-from engine.store import Store, sha256_of
+from engine.store import Store, product_key, sha256_of
 from engine.values import dataclass
 
 REVISION: Final = 2
 """Bumped when the same file and rows would now be answered otherwise."""
 PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
+PREDICTION, PROBABILITY, ABSTAINED = "prediction", "probability", "abstained"
+"""Columns of the answers."""
+type FileStamp = tuple[int, int, int, int]
+"""Device, number, bytes and time of a file."""
 type Ask = Callable[[Sequence[str], Progress], list[Answer]]
 LIST_FORMS: Final = (AnswerForm.LABEL, AnswerForm.LABELS)
 
@@ -163,6 +169,24 @@ class RowFile:
             if not self.may_be_empty or {one.code for one in error.problems} != {"D321"}:
                 raise
 
+    def stamp(self) -> FileStamp:
+        """Return what no other file has, and not this one once it is written to. DataError D320 where it is gone."""
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise DataError.one("D320", f"cannot read `{self.path}`: {why}") from error
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def require(self, stamp: FileStamp) -> None:
+        """DataError D436 where the file is no longer the one of that stamp."""
+        if self.stamp() != stamp:
+            raise DataError.one(
+                "D436",
+                f"`{self.path.name}` changed while its rows were asked: answers would stand beside other rows",
+                hint="the same command asks the rows as they are now",
+            )
+
     def question(self, row: Row) -> str | None:
         """Return the text of a row; None where a column that it is made of is blank."""
         text, is_blank = self.template.fill(row.values)
@@ -210,16 +234,21 @@ class AnsweredRows:
     task: TaskFile
     folder: Path
     columns: tuple[str, ...]
-    """Of the first row."""
+    """Of all rows: one may have columns that those before it lack."""
+    stamp: FileStamp
+    """Of the file whose rows were asked."""
     resumed: int
     """Rows that an earlier call had answered."""
     count: int
     abstain_below: float | None
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
+    held: ExitStack = field(default_factory=ExitStack)
+    """Keeps other calls from these answers."""
 
     def __iter__(self) -> Iterator[tuple[Row, RowAnswer]]:
-        """Yield each row with its answer."""
+        """Yield each row with its answer. DataError D436, at the end too, where the file is another one by now."""
+        self.rows.require(self.stamp)
         parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
         found = (line for part in parts for line in json_lines(part.read_text("utf-8")))
         for row, line in zip(self.rows.rows(), found, strict=True):
@@ -230,6 +259,11 @@ class AnsweredRows:
                     self.task.task, given["answer"], given["probability"], abstain_below=bound
                 ),
             )
+        self.rows.require(self.stamp)
+
+    def close(self) -> None:
+        """Let other calls have the answers."""
+        self.held.close()
 
     def forget(self) -> None:
         """Delete what stands in the store: the answers are where they belong."""
@@ -280,11 +314,15 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
     """Ask the model every row that was not answered before.
 
     Raises:
-        DataError: a row cannot be read, or a column is missing (D301, D302); nothing is asked then.
+        DataError: a row cannot be read, or a column is missing (D301, D302); nothing is asked then. D436 the file
+            changed meanwhile.
+        RecipeError: R318 the rows have a column of the answers already.
         StageError, EnvironmentProblem: what runs the model, or the model, fails.
 
     """
+    stamp = rows.stamp()
     columns, count = _looked_through(rows)
+    refuse_taken_columns(columns, has_bound=asking.abstain_below is not None)
     kept, asked = model.task.calibration, model.payload()
     payload = {
         "revision": REVISION,
@@ -296,9 +334,32 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
         "read_as": [rows.source.format, rows.source.encoding, *rows.path.suffixes],
         "template": [*rows.template.pieces, *rows.template.columns],
     }
-    folder = asking.store.scratch_for("predict", payload)
-    resumed = 0
-    number = 0
+    key = product_key("predict", payload).digest
+    with ExitStack() as stack:
+        _hold(asking, key, stack)
+        folder = asking.store.scratch(key)
+        resumed = _ask_parts(rows, model, asking, folder=folder, count=count, stamp=stamp)
+        return AnsweredRows(
+            rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed, stamp=stamp,
+            abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]), held=stack.pop_all(),
+        )  # fmt: skip
+
+
+def _hold(asking: Asking, key: str, stack: ExitStack) -> None:
+    """Keep other calls from the answers until the stack is closed: whoever ends first deletes them."""
+    is_free = stack.enter_context(asking.store.lock_if_free(key))
+    if not is_free:
+        asking.progress.note(
+            "another call labels the same rows with the same model: waiting for its end"
+        )
+        stack.enter_context(asking.store.lock(key))
+
+
+def _ask_parts(
+    rows: RowFile, model: AskedModel, asking: Asking, *, folder: Path, count: int, stamp: FileStamp
+) -> int:
+    """Ask the parts that are not kept yet, and return how many rows were."""
+    resumed = number = 0
     try:
         with model.held(threads=asking.threads) as ask:
             for number, part in enumerate(batched(rows.rows(), PART, strict=False)):
@@ -307,8 +368,10 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
                     continue
                 texts = [rows.question(row) for row in part]
                 answers = _answers(texts, ask, _Shifted(asking.progress, number * PART, count))
-                lines = (f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
-                write_text(_part(folder, number), "".join(lines), durable=True)
+                lines = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in answers)
+                # What is kept stands for the file whose digest is in the key.
+                rows.require(stamp)
+                write_text(_part(folder, number), lines, durable=True)
     except KeyboardInterrupt:
         done = number * PART
         more = (
@@ -316,10 +379,18 @@ def answer_rows(rows: RowFile, model: AskedModel, asking: Asking) -> AnsweredRow
         )
         asking.progress.note(f"{done:,} of {count:,} rows are kept{more}")
         raise
-    return AnsweredRows(
-        rows=rows, task=model.task, folder=folder, columns=columns, count=count, resumed=resumed,
-        abstain_below=asking.abstain_below, model=str(asked.get("gguf") or asked["model"]),
-    )  # fmt: skip
+    return resumed
+
+
+def refuse_taken_columns(columns: Collection[str], *, has_bound: bool) -> None:
+    """RecipeError R318 where rows have a column of the answers already."""
+    names = (PREDICTION, PROBABILITY, *((ABSTAINED,) if has_bound else ()))
+    if taken := [name for name in names if name in columns]:
+        raise RecipeError.one(
+            "R318",
+            f"the rows have a column `{taken[0]}` already, which the answers would replace",
+            hint="rename it in the file: earlier answers are not written over",
+        )
 
 
 def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Iterator[dict[str, Any]]:
@@ -334,18 +405,19 @@ def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Itera
 
 
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:
-    """Return the columns of the first row, and how many rows there are; DataError with what is wrong with any."""
-    columns: tuple[str, ...] = ()
+    """Return the columns of the rows, and how many rows there are; DataError with what is wrong with any."""
+    columns: dict[str, None] = {}
     count = 0
     problems: list[Problem] = []
     for row in rows.rows():
-        columns = columns or tuple(row.values)
+        if not row.values.keys() <= columns.keys():
+            columns |= dict.fromkeys(row.values)
         count += 1
         if len(problems) < SHOWN and (problem := _problem(rows, row)):
             problems.append(problem)
     if problems:
         raise DataError(problems)
-    return columns, count
+    return tuple(columns), count
 
 
 def _problem(rows: RowFile, row: Row) -> Problem | None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.runtime.scoring.label_search import LabelChoice
     from engine.runtime.scoring.likelihood import Likelihood
 
-REVISION = 5
+REVISION = 6
 """Bumped when the same model and rows would now give other predictions."""
 
 SPARE_TOKENS = 8

@@ -6,12 +6,14 @@ tokens of its own row, and what stands before it in its own piece. The prefix is
 mask by all of them, the rest by row, and the two are joined by their log-sum-exp, so no score is
 computed that a mask would throw away (but for a little padding between rows of like length).
 
-Keys and values are written in place into slots; whose slot is whose is the caller's to know.
+Keys and values are written in place into slots; whose slot is whose is the caller's to know. Passes over pieces that
+do not see each other may run in several threads at once.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice, starmap
@@ -105,6 +107,14 @@ class _Group:
     """`queries[valid]`."""
 
 
+class _Pass(threading.local):
+    """The forward pass that a thread is in."""
+
+    slots = torch.empty(0)
+    groups: Sequence[_Group] = ()
+    layer = 0
+
+
 class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     """Keys and values of a prefix and of slots, and the attention over them."""
 
@@ -118,11 +128,9 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         self._length = prefix
         self._keys = [_store(keys, slots) for keys, _ in states]
         self._values = [_store(values, slots) for _, values in states]
-        self._layer = 0
         self.own_attention = ""
         """Of the model, while it attends through this."""
-        self._slots = torch.empty(0)
-        self._groups: list[_Group] = []
+        self._now = _Pass()
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Return the length of the prefix; positions are given anyway."""
@@ -138,9 +146,9 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new keys and values, [1, heads, N, size], into their slots."""
         # `attend` is called right after this for the same layer.
-        self._layer = layer_idx
-        self._keys[layer_idx][self._slots] = key_states[0].transpose(0, 1)
-        self._values[layer_idx][self._slots] = value_states[0].transpose(0, 1)
+        self._now.layer = layer_idx
+        self._keys[layer_idx][self._now.slots] = key_states[0].transpose(0, 1)
+        self._values[layer_idx][self._now.slots] = value_states[0].transpose(0, 1)
         return key_states, value_states
 
     def forward(
@@ -151,11 +159,10 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         `at` counts through the tokens of all pieces, one behind another.
         """
         device = loaded.device
-        self._slots = torch.tensor(
-            [slot for piece in pieces for slot in piece.slots], device=device
-        )
+        slots = [slot for piece in pieces for slot in piece.slots]
+        self._now.slots = torch.tensor(slots, device=device)
         dtype = self._keys[0].dtype
-        self._groups = [_group(pieces, group, dtype, device) for group in _alike(pieces)]
+        self._now.groups = [_group(pieces, group, dtype, device) for group in _alike(pieces)]
         tokens: list[int] = []
         positions: list[int] = []
         scored: list[int] = []
@@ -204,7 +211,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     def _before(self, queries: torch.Tensor, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Attend to the prefix; [N, shared, per, size] and log-sum-exp [N, shared, per]."""
         shared, per, count, size = queries.shape
-        keys, values = self._prefix[self._layer]
+        keys, values = self._prefix[self._now.layer]
         out, total = _attention(
             queries.reshape(1, shared, per * count, size), keys, values, None, scale
         )
@@ -218,8 +225,8 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         shared, per, count, _ = queries.shape
         out = queries.new_empty(count, shared, per, size)
         total = queries.new_empty(count, shared, per, dtype=torch.float32)
-        keys, values = self._keys[self._layer], self._values[self._layer]
-        for group in self._groups:
+        keys, values = self._keys[self._now.layer], self._values[self._now.layer]
+        for group in self._now.groups:
             rows, _, new, seen = group.mask.shape
             picked = (
                 queries[:, :, group.queries].view(shared, per, rows, new, -1).permute(2, 0, 1, 3, 4)

@@ -1,8 +1,8 @@
-"""Searches of many rows, in flight at the same time: one packed forward pass after another.
+"""Searches of many rows, in flight at the same time: one round of packed forward passes after another.
 
-Each pass takes what the rows in flight want to know, oldest first, and fills up with new rows. Memory is
-bounded by the slots for keys and values, by the tokens of a pass and by its logits, whatever the
-number of rows and answers.
+Each pass takes what the rows in flight want to know, oldest first, and fills up with new rows; the passes of a round
+run beside each other, each on its share of a processor (`engine.runtime.scoring.lanes`). Memory is bounded by the slots
+for keys and values, by the tokens of a pass and by its logits, whatever the number of rows and answers.
 
 The longest row is computed the plain way as well, with the shared prefix; a model that then says
 something else packed is one whose attention is of a kind not known here.
@@ -15,11 +15,13 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from functools import partial
 
 import torch
 
 from engine.runtime.models.load import LoadedModel, not_a_number
 from engine.runtime.scoring.label_search import AnswerTree, Search
+from engine.runtime.scoring.lanes import Lanes
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
     Piece,
@@ -99,6 +101,16 @@ class _Feed:
     """Tokens to score, by scored position of the piece."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What one pass says."""
+
+    logits: torch.Tensor
+    """Of the first pass; none of others."""
+    log_probs: list[float]
+    best: list[int]
+
+
 class PackedSearch:
     """All rows, many of them in flight at a time."""
 
@@ -126,34 +138,45 @@ class PackedSearch:
         self._room = max(
             min(STORE_BYTES[kind] // max(per_token, 1), everything), longest + self._branch_slots
         )
+        self._lanes = Lanes(loaded.device)
         # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
-        self._free = list(range(self._room + self._tokens))
+        self._free = list(range(self._room + self._lanes.count * self._tokens))
         self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Run every row to its end."""
         active: list[_SearchInFlight] = []
-        with attending(self._loaded, self._cache):
+        with attending(self._loaded, self._cache), self._lanes as lanes:
             while active or self._order:
-                feeds = self._next_feeds(active, make)
-                logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
-                scored = [one for feed in feeds for one in feed.scored_tokens]
+                passes = self._next_passes(active, make)
+                found = lanes.run([partial(self._forward, feeds) for feeds in passes])
                 if self._plain is not None:
-                    # The longest row goes first, so the first logits are those behind its prompt.
-                    refuse_other_logits(
-                        logits[0],
-                        self._plain,
-                        self._loaded.model.dtype,
-                        self._others(feeds, logits),
-                    )
-                    self._plain = None
-                self._deliver(feeds, *read_logits(logits, scored))
+                    self._refuse_other(passes[0], found[0].logits)
+                for feeds, one in zip(passes, found, strict=True):
+                    self._deliver(feeds, one.log_probs, one.best)
                 remaining = [entry for entry in active if entry.search.wanted()]
                 for entry in active:
                     if not entry.search.wanted():
                         self._free += itertools.chain.from_iterable(entry.slots.values())
                         done(entry.row, entry.search)
                 active = remaining
+
+    def _forward(self, feeds: Sequence[_Feed]) -> _Found:
+        logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
+        scored = [one for feed in feeds for one in feed.scored_tokens]
+        log_probs, best = read_logits(logits, scored)
+        # Those of the first pass are looked at once more.
+        kept = logits if self._plain is not None else logits[:0]
+        return _Found(logits=kept, log_probs=log_probs, best=best)
+
+    def _refuse_other(self, feeds: Sequence[_Feed], logits: torch.Tensor) -> None:
+        """UnsupportedModelError where the first pass says something else than rows alone."""
+        if self._plain is None:
+            raise AssertionError
+        # The longest row goes first, so the first logits are those behind its prompt.
+        dtype, others = self._loaded.model.dtype, self._others(feeds, logits)
+        refuse_other_logits(logits[0], self._plain, dtype, others)
+        self._plain = None
 
     def _others(
         self, feeds: Sequence[_Feed], logits: torch.Tensor
@@ -165,12 +188,22 @@ class PackedSearch:
             yield logits[place], plain_logits(self._loaded, self._cache, row)
             place += len(feed.scored_tokens)
 
+    def _next_passes(
+        self, active: list[_SearchInFlight], make: Callable[[], Search]
+    ) -> list[list[_Feed]]:
+        """Return the passes of one round: as many as run beside each other, or as there is something for."""
+        passes = [self._next_feeds(active, make)]
+        while len(passes) < self._lanes.count and (feeds := self._next_feeds(active, make)):
+            passes.append(feeds)
+        return passes
+
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
         """Return one pass: what the searches want, oldest first, then new rows, which join `active`."""
         feeds: list[_Feed] = []
         tokens = scored = 0
         for entry in active:
-            for number in entry.search.wanted():
+            # What has slots is in another pass of this round.
+            for number in (one for one in entry.search.wanted() if one not in entry.slots):
                 count = len(self._tree.branches[number].tokens)
                 # At least one feed a pass, so that one larger than the budget goes through alone.
                 if feeds and (tokens + count > self._tokens or scored + count > self._scored):

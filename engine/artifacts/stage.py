@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.backends.ahead import Ahead
 from engine.compute.ranks import ONE, Ranks
 from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
@@ -82,6 +83,8 @@ class StageContext:
     """The processes that train together; in no key, since they learn what one would."""
     at_once: AtOnce | None = None
     """Trainings beside the model that run at the same time; None for one after the other. In no key."""
+    ahead: Ahead | None = None
+    """Where the process that trains is started before it is needed; None where it will not be."""
 
     @property
     def precision(self) -> str:

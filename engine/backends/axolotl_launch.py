@@ -32,9 +32,19 @@ SHARE_PREFIX = "engine.runtime.axolotl_plugin.SharePrefix"
 
 def train(launch: Launch) -> Trained:
     """Train, or go on from the last complete checkpoint. StageError B411-B414, B420-B423."""
+    return process_training.train(launch, _program(launch))
+
+
+def start_ahead(launch: Launch) -> None:
+    """Start the process before the config is known."""
+    if launch.ranks.size == 1:
+        process_training.start_ahead(launch, _program(launch))
+
+
+def _program(launch: Launch) -> TrainingProgram:
     together = launch.ranks.size > 1
     name = LAUNCH if together else CONFIG
-    program = TrainingProgram(
+    return TrainingProgram(
         tool="axolotl",
         # It finds the checkpoint itself.
         command=lambda _: processes.module("engine.backends.axolotl_child")(name),
@@ -42,8 +52,8 @@ def train(launch: Launch) -> Trained:
         folders=FOLDERS,
         config=as_yaml(config_of_ranks(launch)) if together else None,
         imports="engine.runtime.axolotl_plugin",
+        can_wait=True,
     )
-    return process_training.train(launch, program)
 
 
 def environment(launch: Launch) -> dict[str, str]:

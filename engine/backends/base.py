@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from engine.backends.ahead import Ahead
 from engine.backends.usage import Usage
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import Device
@@ -76,6 +77,8 @@ class Launch:
     """Folder with the soft targets of the rows; None where only answers are learned."""
     ranks: Ranks = ONE
     """The processes that train together; `config` is that of one, however many there are."""
+    ahead: Ahead | None = None
+    """Where a process is started before it is needed; None for nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +137,15 @@ class BackendModule(Protocol):
     def compile(self, recipe: Recipe, setting: CompileInputs) -> BackendConfig:
         """Return the config, byte-equal for equal arguments. RecipeError B4xx."""
 
+    def start_ahead(self, launch: Launch) -> None:
+        """Start what `train` will need, as far as base model and device say it; nothing where that gains nothing."""
+
     def train(self, launch: Launch) -> Trained:
         """Train, or go on from the last complete checkpoint in `launch.folder`. StageError B4xx."""
+
+
+def nothing_ahead(_: Launch) -> None:
+    """Start nothing: of backends that train in this process, or whose own starts quickly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from engine.backends import events, nodes
+from engine.backends.ahead import Asked, Waiting
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.launch_folder import (
@@ -30,12 +31,13 @@ from engine.backends.launch_folder import (
     OUTPUT,
     ROWS,
     TARGETS,
+    WAITS,
     lay_out,
     tail_of,
 )
 from engine.backends.nodes import GRACE_SECONDS, GROUP
 from engine.backends.resuming import train_on
-from engine.compute.ranks import divided, for_ranks
+from engine.compute.ranks import ONE, divided, for_ranks
 from engine.environment import CUDA_VISIBLE, one_device
 from engine.errors import StageError
 from engine.files.reading import parse_json
@@ -46,6 +48,7 @@ from engine.process.confine import Rights
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
+from engine.process.waiting import awake
 from engine.runtime.training.event_file import files_of
 from engine.values import dataclass
 
@@ -86,6 +89,8 @@ class TrainingProgram:
     """As one of several processes takes it; None for one process, which takes the compiled one."""
     imports: str = "-"
     """The module that brings its libraries: several processes on a CPU share one import of it."""
+    can_wait: bool = False
+    """With `WAITS` behind its arguments it imports its libraries, and begins when it reads a line."""
 
 
 def train(launch: Launch, program: TrainingProgram) -> Trained:
@@ -96,6 +101,8 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
             is not the training that was planned.
 
     """
+    # First, since it brings the launch folder.
+    waiting = _waiting(launch, program)
     prepare(launch, program.folders)
     output = launch.folder / OUTPUT
     if program.config is not None:
@@ -105,15 +112,36 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
         # Events of an earlier attempt would be counted as steps of this one.
         for name in event_files(launch):
             (launch.folder / name).unlink(missing_ok=True)
+        nonlocal waiting
+        ready, waiting = waiting, None
         command = program.command(f"{OUTPUT}/{resume.name}" if resume else None)
         with _other_machines(launch, program, command) as (group, place):
-            code = _run(launch, program, group, monitor, place)
+            code = _run(launch, program, group, monitor, place, ready)
         # Before the exit code, which is that of our own kill where a loss was not a number.
         monitor.refuse_nonfinite()
         if code != 0:
             raise _failure(program.tool, code, monitor, launch.folder / LOG)
 
     return train_on(launch, output, run, cpu_seconds=lambda: 0.0)
+
+
+def start_ahead(launch: Launch, program: TrainingProgram) -> None:
+    """Start the process that a training like this will need; its folder and rows are not known yet."""
+    if launch.ahead is not None and program.can_wait and launch.ranks == ONE:
+        asked = _asked(program, reads=(launch.base_model,))
+        launch.ahead.start(asked, parent=launch.folder.parent, log=LOG)
+
+
+def _waiting(launch: Launch, program: TrainingProgram) -> Waiting | None:
+    if launch.ahead is None or not program.can_wait or launch.ranks != ONE:
+        return None
+    return launch.ahead.take(_asked(program, reads=_read_of(launch)), launch.folder)
+
+
+def _asked(program: TrainingProgram, *, reads: tuple[Path, ...]) -> Asked:
+    command = program.command(None)(WAITS)
+    rights = rights_of(TRAINING, command, reads=reads)
+    return Asked(command=command, variables=program.variables, rights=rights)
 
 
 def prepare(launch: Launch, folders: tuple[str, ...] = (OUTPUT,)) -> None:
@@ -241,21 +269,19 @@ def _run(
     command: processes.Command,
     monitor: events.TrainingMonitor,
     place: Path | None,
+    waiting: Waiting | None,
 ) -> int:
     """Run the process to its end, telling progress; when we are asked to end it saves a checkpoint and ends first.
 
-    `place` is the folder of what other machines do. StageError B411 where one of them failed.
+    `place` is the folder of what other machines do. StageError B411 where one of them failed. One that is `waiting`
+    goes on.
     """
-    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
-        lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
-        child = processes.start(
-            command,
-            folder=folder,
-            variables={**program.variables, **(ray_variables() if launch.ranks.ray else {})},
-            out=log,
-            errors=processes.STDOUT,
-            rights=_rights(launch, command),
-        )
+    started = (
+        _started(launch, program, command)
+        if waiting is None
+        else _gone_on(launch, waiting, program)
+    )
+    with started as child:
         with child, interrupts.deferred():
             event_log = _EventLogs(launch)
             try:
@@ -275,6 +301,37 @@ def _run(
             # What it wrote while it was ending, after the last look.
             event_log.pass_on(monitor)
         return child.status
+
+
+@contextlib.contextmanager
+def _started(
+    launch: Launch, program: TrainingProgram, command: processes.Command
+) -> Iterator[processes.Child]:
+    """Yield a new process."""
+    with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
+        lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
+        more = ray_variables() if launch.ranks.ray else {}
+        if launch.ranks == ONE:
+            more |= awake(program.variables)
+        yield processes.start(
+            command,
+            folder=folder,
+            variables={**program.variables, **more},
+            out=log,
+            errors=processes.STDOUT,
+            rights=_rights(launch, command),
+        )
+
+
+@contextlib.contextmanager
+def _gone_on(
+    launch: Launch, waiting: Waiting, program: TrainingProgram
+) -> Iterator[processes.Child]:
+    """Yield one that was started ahead, and has what it works with now."""
+    names = event_files(launch)
+    lay_out(waiting.folder, launch.folder.absolute(), program.folders, events=names)
+    waiting.go_on()
+    yield waiting.child
 
 
 def _rights(launch: Launch, command: processes.Command) -> Rights | None:

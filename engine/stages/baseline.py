@@ -31,6 +31,7 @@ from engine.training.rendered import rendered_rows
 from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
+from engine.training.train import start_ahead
 
 REVISION = 3
 NEEDS = ("data", "holdout")
@@ -70,6 +71,7 @@ def run(context: StageContext) -> None:
     base = cache(context.base_model_folder)
     # before anything is asked, as with rows that cannot be trained on
     refuse_other_tokenizer(context)
+    start_ahead(context, base())
     check_base_model(context, base())
     # of a method only `max_length` decides how rows are rendered
     for method in {one.max_length: one for one in methods_of(recipe)}.values():

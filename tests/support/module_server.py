@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.backends.axolotl_child import LIBRARIES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
@@ -44,11 +46,7 @@ CONVERTER = Served(
 AXOLOTL = Served(
     name="engine.backends.axolotl_child",
     asked_by="engine.backends.axolotl_launch.processes.module",
-    imports=(
-        *("engine.runtime.axolotl_plugin", "axolotl.cli.args", "axolotl.cli.checks"),
-        *("axolotl.cli.config", "axolotl.common.datasets", "axolotl.core.builders"),
-        *("axolotl.train", "transformers.hf_argparser"),
-    ),
+    imports=LIBRARIES,
 )
 SERVED = {served.name: served for served in (CONVERTER, AXOLOTL)}
 

@@ -102,7 +102,7 @@ class _Feed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _PassResult:
     """What one pass says."""
 
     logits: torch.Tensor
@@ -161,13 +161,13 @@ class PackedSearch:
                         done(entry.row, entry.search)
                 active = remaining
 
-    def _forward(self, feeds: Sequence[_Feed]) -> _Found:
+    def _forward(self, feeds: Sequence[_Feed]) -> _PassResult:
         logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
         scored = [one for feed in feeds for one in feed.scored_tokens]
         log_probs, best = read_logits(logits, scored)
         # Those of the first pass are looked at once more.
         kept = logits if self._plain is not None else logits[:0]
-        return _Found(logits=kept, log_probs=log_probs, best=best)
+        return _PassResult(logits=kept, log_probs=log_probs, best=best)
 
     def _refuse_other(self, feeds: Sequence[_Feed], logits: torch.Tensor) -> None:
         """UnsupportedModelError where the first pass says something else than rows alone."""

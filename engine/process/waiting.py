@@ -55,7 +55,7 @@ def awake(variables: Mapping[str, str], *, stat: Path = STAT) -> dict[str, str]:
 
 
 def _idle_ticks(stat: Path) -> dict[int, int]:
-    """Return for how long each core that this process may use was idle; nothing where it is not said."""
+    """Return how long each core that this process may use was idle; nothing where the system does not say it."""
     if not hasattr(os, "sched_getaffinity"):
         return {}
     try:

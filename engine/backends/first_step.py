@@ -159,6 +159,13 @@ def _rows(event: Event) -> None:
             path="method",
             hint=FROM_SCRATCH,
         )
+    if event.get("as_before"):
+        raise StageError.one(
+            "B452",
+            "the trainer goes through the rows in the same order in every epoch, and they were to be shuffled anew",
+            path="method",
+            hint=FROM_SCRATCH,
+        )
 
 
 def _validation_rows(event: Event) -> None:
@@ -173,9 +180,49 @@ def _validation_rows(event: Event) -> None:
         )
 
 
+TAKEN: Final[Mapping[str, str]] = {
+    "between": "{some} of {of} trained tensors changed between step {step} and the next one",
+    "clipping": "gradients are {name} when step {step} of the optimizer follows, where clipping makes them shorter",
+    "optimizer": "step {step} moved {some} of {of} trained tensors otherwise than AdamW does with the settings and the"
+    " schedule of the recipe",
+}
+
+
+def _taken(event: Event) -> None:
+    """B458 when weights change otherwise than by the steps that gradients, momenta and schedule give."""
+    count, names = event.get("count", 1), event["names"]
+    some = _some_of({"names": names, "count": count})
+    step = event["step"] + (event["what"] == "clipping")
+    message = TAKEN[event["what"]].format(some=some, of=event.get("of"), step=step, name=names[0])
+    raise StageError.one("B458", message, path="method", hint=AGAIN)
+
+
+def _ahead(event: Event) -> None:
+    """B459 when what comes later in a row changes what the model expects before it."""
+    _refuse_apart(
+        event,
+        "B459",
+        "the model sees what comes later in a row: without its second half the first has other probabilities",
+        ", so answers would be read off and not be learned",
+    )
+
+
+def _fed(event: Event) -> None:
+    """B424 when the loss of a later batch is that of other labels than those of its rows."""
+    raise StageError.one(
+        "B424",
+        f"at step {event['step']} the loss is computed on other labels than those of the rows of its batch",
+        path="method",
+        hint=AGAIN,
+    )
+
+
 CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "labels": _labels,
     "base_loss": _base_loss,
+    "ahead": _ahead,
+    "fed": _fed,
+    "taken": _taken,
     "first_rows": _first_rows,
     "padded_row": _padded_row,
     "first_loss": _first_loss,

@@ -14,6 +14,7 @@ from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_padding import OF_PADDING
+from support.faults_of_steps import OF_STEPS, same_draw
 from support.faults_of_texts import OF_TEXTS, swapped_bytes, with_mark
 from support.faults_of_training import OF_TRAINING
 from support.pico import CHAT_TEMPLATE
@@ -68,6 +69,7 @@ BEGINS = CHAT_TEMPLATE.replace(
 
 FAULTS: Mapping[str, Fault] = {
     **OF_TRAINING,
+    **OF_STEPS,
     **OF_PADDING,
     **OF_MACHINES,
     **OF_TEXTS,
@@ -244,6 +246,12 @@ FAULTS: Mapping[str, Fault] = {
             "training rows in the place of validation rows": in_trainer(validated_on_train, "B452"),
             "in the order of the file": Seed(
                 prepare=unshuffled, code="B452", where=TRAINING, until="train"
+            ),
+            "in the same order in every epoch": Seed(
+                prepare=both(recipe(method__epochs=2), same_draw),
+                code="B452",
+                where=TRAINING,
+                until="train",
             ),
             "the first batch in every step": Seed(
                 prepare=batched_rows(lambda first: first),

@@ -261,20 +261,13 @@ OF_TRAINING: Mapping[str, Fault] = {
     "F62": Fault(
         name="weights stand still though they get gradients",
         seeds={
-            "a rate of nothing within the optimizer": Seed(
-                prepare=standing_still("lora"), code="B457", where=TRAINING, until="train"
-            ),
+            "a rate of nothing within the optimizer": in_first_step(standing_still("lora"), "B458"),
             "one half of each pair": Seed(
-                prepare=standing_still("lora_A"), code="B457", where=TRAINING, until="train"
+                prepare=standing_still("lora_A"), code="B458", where=TRAINING, until="train"
             ),
-            "one matrix": Seed(
-                prepare=standing_still("layers.1.mlp.down_proj.lora_B"),
-                code="B457",
-                where=TRAINING,
-                until="train",
-            ),
+            "one matrix": in_first_step(standing_still("layers.1.mlp.down_proj.lora_B"), "B458"),
         },
-        missed="after the third step; of optimizers other than Adam's family",
+        missed="after the third step, of optimizers of Adam's family other than AdamW; of any others",
     ),
     "F63": Fault(
         name="answers stand at other rows than their own",

@@ -30,13 +30,14 @@ from engine.runtime.training.in_force import (
     setting_arguments,
 )
 from engine.runtime.training.still_weights import STEP, StillWeights
+from engine.runtime.training.taken_steps import TakenSteps
 
 Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
-come `validation_rows`, `padded_row`, `labels`, `base_loss`, `first_rows`, `still`, `first_loss`, `optimizer`, `moved`
-(`engine.runtime.training.first_step`), after each epoch `rows` (`engine.runtime.training.rows_seen`), before the end
-`kept_rows`.
+come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`,
+`moved` (`engine.runtime.training.first_step`), at any step `fed` and `taken`, after each epoch `rows`
+(`engine.runtime.training.rows_seen`), before the end `kept_rows`.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
 the tokens that went through the model, padding included.
@@ -53,6 +54,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
         self._still = StillWeights()
+        self._taken_steps: TakenSteps | None = None
         self._is_first = True
         self._most_checkpoints: int | None = None
         self._product_dtype: str | None = None
@@ -89,6 +91,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             self._first_step.begin(model, loader, args, state.global_step)
             # A step whose gradients overflow in fp16 is passed over by the optimizer.
             self._counts_steps = not args.fp16
+            optimizer, scheduler = (given.get(name) for name in ("optimizer", "lr_scheduler"))
+            if args.world_size == 1 and optimizer is not None:
+                self._taken_steps = TakenSteps(model, args, optimizer, scheduler)
         # The trainer would delete older checkpoints before a new one has its digests, and a training that is killed
         # in between would have none to go on from, or an old one.
         self._most_checkpoints, args.save_total_limit = args.save_total_limit, None
@@ -108,6 +113,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Look at the gradients, and take what the third step has to change."""
+        if self._taken_steps is not None:
+            self._report_odd(self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
             self._first_step.before_update(given["model"])
             # Others take steps that may be as small as they like, and fp16 may pass over one.
@@ -118,6 +125,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """One optimizer step is done."""
+        if self._taken_steps is not None:
+            self._report_odd(self._taken_steps.after(), state)
         where = {"step": state.global_step, "steps": state.max_steps}
         self._report({"event": "step", **where, **self._taken()})
         if self._first_step is not None:
@@ -134,6 +143,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """Every row was seen once, or training ends before."""
         if self._first_step is not None:
             self._first_step.epoch_ended(float(state.epoch or 0.0))
+
+    def _report_odd(self, found: Mapping[str, Any] | None, state: TrainerState) -> None:
+        if found is not None:
+            self._report({"event": "taken", "step": state.global_step, **found})
 
     def _report_steps(self, state: TrainerState, given: Mapping[str, Any]) -> None:
         """Say how many steps the optimizer counts, beside the trainer's."""

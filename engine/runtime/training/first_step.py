@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from engine.files.reading import parse_json
 from engine.runtime.models.load import attention_of
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.training.fed_batches import FedBatches
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
@@ -97,6 +97,7 @@ class FirstStep:
         self._rows: RowsSeen | None = None
         self._dtype: torch.dtype | None = None
         self._padded: Any = None
+        self._fed: FedBatches | None = None
 
     def measured_on(self, loader: Any) -> None:
         """Report once whether the rows of the validation loss are the rendered ones."""
@@ -134,6 +135,9 @@ class FirstStep:
             if step:
                 self._rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")
             self._padded = model.register_forward_hook(self._measured, with_kwargs=True)
+        fed = FedBatches(args.gradient_accumulation_steps, self._report, step)
+        self._fed = fed
+        model.register_forward_pre_hook(fed.passes, with_kwargs=True)
 
         def collate(rows: Sequence[Row]) -> Any:
             # Before the batch is made: collators may take the labels out of the rows.
@@ -141,6 +145,7 @@ class FirstStep:
                 self._collated.append([dict(row) for row in rows])
             if self._rows is not None:
                 self._rows.collated(rows)
+            fed.collated(rows)
             batch = make(rows)
             self._seen.has_teacher |= TEACHER in batch
             return batch
@@ -166,7 +171,7 @@ class FirstStep:
         self._padded.remove()
         number, part, row = found
         kept, learned = logits[number, part][:-1], labels[number, part][1:]
-        nats = float(cross_entropy(kept.float(), learned, reduction="sum", ignore_index=IGNORED))
+        nats = float(token_nats(kept[learned != IGNORED], learned[learned != IGNORED]).sum())
         with undisturbed(model), casting(model, self._dtype), _plain_attention(model):
             alone, count, _ = nats_of(model, row)
         difference = abs(nats - alone) / max(abs(alone), count)
@@ -176,6 +181,8 @@ class FirstStep:
 
     def step_ended(self, args: Any) -> None:
         """Count the rows of a step."""
+        if self._fed is not None:
+            self._fed.step += 1
         if self._rows is not None:
             self._rows.step_ended(args.gradient_accumulation_steps)
 
@@ -235,6 +242,10 @@ class FirstStep:
             loss = sum(whole for *_, whole in found) / max(tokens, 1)
             guess = math.log(model.get_output_embeddings().weight.shape[0])
             self._report({"event": "base_loss", "loss": str(loss), "guess": guess})
+            with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
+                model.eval()
+                apart = sees_ahead(model, max(few, key=lambda row: len(row["input_ids"])))
+            self._report({"event": "ahead", "difference": str(apart), "allowed": self._allowed})
         self._handle = model.register_forward_hook(self._passed, with_kwargs=True)
 
     def _passed(self, model: Any, given: Any, named: Mapping[str, Any], result: Any) -> None:
@@ -252,7 +263,7 @@ class FirstStep:
                 mask = labels[:, 1:] != IGNORED
                 kept, learned = logits[:, :-1][mask], labels[:, 1:][mask]
                 sizes = mask.sum(1).tolist()
-            nats = cross_entropy(kept.float(), learned, reduction="none")
+            nats = token_nats(kept, learned)
         self._seen.nats += float(nats.sum())
         self._seen.tokens += len(learned)
         self._seen.means.append(float(nats.mean()) if len(nats) else 0.0)
@@ -394,9 +405,28 @@ def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
     )
     with torch.no_grad():
         logits = model(input_ids=ids, use_cache=False).logits
-    nats = cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
+    nats = token_nats(logits[0, :-1], ids[0, 1:])
     mask = labels[0, 1:] != IGNORED
     return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
+
+
+def token_nats(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return minus the log-probability of each token, without the function that the trainer's loss is computed by."""
+    numbers = logits.float()
+    return numbers.logsumexp(-1) - numbers.gather(-1, tokens[..., None])[..., 0]
+
+
+def sees_ahead(model: Any, row: Row) -> float:
+    """Return by how many nats a token the first half of a row is predicted otherwise where the second follows."""
+    ids = torch.tensor([list(row["input_ids"])], device=next(model.parameters()).device)
+    half = ids[:, : max(2, ids.shape[1] // 2)]
+    size = half.shape[1] - 1
+    with torch.no_grad():
+        whole, alone = (
+            token_nats(model(input_ids=one, use_cache=False).logits[0, :size], half[0, 1:])
+            for one in (ids, half)
+        )
+    return float((whole - alone).abs().mean())
 
 
 @contextlib.contextmanager

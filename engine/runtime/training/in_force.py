@@ -63,6 +63,9 @@ def other_optimizer(args: TrainingArguments, optimizer: Any) -> str:
     kind, wanted = Trainer.get_optimizer_cls_and_kwargs(args)
     if not isinstance(made, kind):
         return f"is {type(made).__name__}, planned is {kind.__name__}"
+    rates = {group.get("initial_lr", args.learning_rate) for group in made.param_groups}
+    if len(rates) == 1 and rates != {args.learning_rate}:
+        return f"has lr {rates.pop():g}, planned is {args.learning_rate:g}"
     for group in made.param_groups:
         # The rate is the schedule's, and LoRA+ has two of them.
         for name, value in wanted.items():

@@ -46,6 +46,7 @@ class RowsSeen:
         listed = [digest_of(*one) for one in expected]
         self._expected = Counter(listed)
         self._head, self._first = listed[:HEAD], list[str]()
+        self._before = list[str]()
         self._report = report
         self._waiting: list[list[str]] = []
         self._seen = Counter[str]()
@@ -108,10 +109,15 @@ class RowsSeen:
                 and epoch > 0
                 and len(self._head) >= FEW
                 and self._first == self._head,
+                "as_before": self.is_shuffled
+                and epoch > 0
+                and len(self._first) >= FEW
+                and self._first == self._before,
             }
         )
         # Those of the set itself, which is looked at first, stand in its order.
-        self._first.clear()
+        self._before = self._first if epoch > 0 else []
+        self._first = []
         self._seen.clear()
         self._waiting.clear()
         self._chain = self._chain if epoch else ""

@@ -1,0 +1,233 @@
+"""Whether each step is the one that gradients, momenta and schedule give, and nothing else changes weights.
+
+Some numbers of each trained tensor are followed. From the end of a step to the next one they must not change; clipping
+may make gradients shorter and nothing else; and Adam's step is computed again. What a library, a callback or a driver
+does otherwise would only show as a lower score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import torch
+
+from engine.values import dataclass
+
+SAMPLED: Final = 32
+"""Numbers of each tensor that are followed, about."""
+FIRST: Final = 3
+"""Steps that are computed again; of the later ones every `EACH`th."""
+EACH: Final = 4
+MOST: Final = 128
+"""Tensors that are looked at at once; of more, others the next time."""
+HOOKED: Final = 4
+"""Tensors whose gradients are kept as they are computed."""
+FEWEST: Final = 4
+"""Numbers of a tensor that must be off: one may be a matter of rounding."""
+OFF: Final = 0.02
+"""Of a step, by which it may be off."""
+ROUNDED: Final = 1e-6
+"""Of a weight, by which rounding may move it."""
+SAME: Final = 1e-3
+"""By which gradients that were made shorter may differ besides, as a share."""
+NORM: Final = 0.02
+"""By which the length of clipped gradients may miss the recipe's, as a share."""
+Weight = torch.nn.Parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """Weights of one group, as a step should leave them."""
+
+    names: Sequence[str]
+    weights: Sequence[Weight]
+    values: torch.Tensor
+    step: torch.Tensor
+    """How far each is to move."""
+
+
+class TakenSteps:
+    """Follows the steps of one process that trains by itself; `Watch` calls it around each."""
+
+    def __init__(self, model: torch.nn.Module, args: Any, optimizer: Any, scheduler: Any) -> None:
+        """Follow the weights that are trained."""
+        self._args = args
+        self._weights = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+        self._looks = 0
+        self._optimizer = getattr(optimizer, "optimizer", optimizer)
+        made = getattr(scheduler, "scheduler", scheduler)
+        self._factors: Sequence[Callable[[int], float]] = getattr(made, "lr_lambdas", None) or ()
+        self._decay = [
+            float(group.get("weight_decay", 0.0)) for group in self._groups() if self._is_adam()
+        ]
+        self._after: torch.Tensor | None = None
+        self._followed: Sequence[tuple[str, Weight]] = ()
+        self._planned: list[_Planned] = []
+        self._raw: dict[int, torch.Tensor] = {}
+        places = range(0, len(self._weights), max(1, len(self._weights) // HOOKED))
+        for at in places[:HOOKED]:
+            weight: Any = self._weights[at][1]
+            weight.register_post_accumulate_grad_hook(self._computed)
+
+    def before(self, step: int) -> dict[str, Any] | None:
+        """Return what changed since the last step, or what clipping has done; take what this one should do."""
+        if (odd := self._changed()) is not None:
+            return {"what": "between", **odd}
+        if step >= FIRST and step % EACH:
+            return None
+        if how := self._clipped():
+            return {"what": "clipping", "names": [how]}
+        # A step whose gradients overflow in fp16 is passed over by the optimizer.
+        if self._is_adam() and not self._args.fp16:
+            self._planned = [*self._adam(step)]
+        return None
+
+    def after(self) -> dict[str, Any] | None:
+        """Return the tensors that the optimizer has moved otherwise; keep what the next step begins with."""
+        planned, self._planned = self._planned, []
+        self._looks += 1
+        self._followed = self._part()
+        self._after = self._sampled()
+        names = [name for one in planned for name in _odd(one)]
+        if not names:
+            return None
+        of = sum(len(one.names) for one in planned)
+        return {"what": "optimizer", "names": names[:1], "count": len(names), "of": of}
+
+    def _part(self) -> Sequence[tuple[str, Weight]]:
+        apart = -(-len(self._weights) // MOST) or 1
+        return self._weights[self._looks % apart :: apart]
+
+    def _sampled(self) -> torch.Tensor:
+        return _flat([one.detach() for _, one in self._followed])
+
+    def _changed(self) -> dict[str, Any] | None:
+        if self._after is None or not self._followed:
+            return None
+        now = self._sampled()
+        if torch.equal(now, self._after):
+            return None
+        sizes = [len(_some(one)) for _, one in self._followed]
+        pairs = zip(_parts(now, sizes), _parts(self._after, sizes), self._followed, strict=True)
+        # NaN is no change: it is reported as what it is.
+        names = [
+            name
+            for one, two, (name, _) in pairs
+            if not torch.equal(*map(torch.nan_to_num, (one, two)))
+        ]
+        return {"names": names[:1], "count": len(names), "of": len(sizes)} if names else None
+
+    def _computed(self, weight: Weight) -> None:
+        """Keep the gradient of a weight, as it is computed."""
+        if weight.grad is not None:
+            self._raw[id(weight)] = _some(weight.grad).clone()
+
+    def _clipped(self) -> str:
+        """Return how gradients are not the computed ones, but for their length; "" for the same."""
+        grown = [
+            (self._raw[id(one)], _some(one.grad))
+            for _, one in self._weights
+            if id(one) in self._raw and one.grad is not None
+        ]
+        if not grown or self._args.fp16 or self._args.world_size > 1:
+            return ""
+        before, after = (torch.cat([*parts]).double() for parts in zip(*grown, strict=True))
+        length = float(before.norm())
+        if not length or not math.isfinite(float(before.sum() + after.sum())):
+            return ""
+        factor = float(before @ after) / length**2
+        if float((after - factor * before).norm()) > SAME * length * max(abs(factor), SAME):
+            return "other ones"
+        most = self._args.max_grad_norm or 0.0
+        if abs(factor - 1) <= SAME:
+            return ""
+        gradients = [one.grad for _, one in self._weights if one.grad is not None]
+        found = float(torch.nn.utils.get_total_norm(gradients))
+        if 0 < factor < 1 and most and abs(found - most) <= NORM * most:
+            return ""
+        return f"{factor:.3g} times the computed ones"
+
+    def _groups(self) -> Sequence[Mapping[str, Any]]:
+        return getattr(self._optimizer, "param_groups", ())
+
+    def _is_adam(self) -> bool:
+        return isinstance(self._optimizer, torch.optim.AdamW)
+
+    def _adam(self, step: int) -> Iterator[_Planned]:
+        """Yield the next step of each group, by the settings that the trainer was given."""
+        args, names = self._args, {id(one): name for name, one in self._part()}
+        first, second = args.adam_beta1, args.adam_beta2
+        for number, (group, decay) in enumerate(zip(self._groups(), self._decay, strict=True)):
+            weights = [
+                one
+                for one in group["params"]
+                if one.grad is not None and one.dtype == torch.float32 and id(one) in names
+            ]
+            if not weights:
+                continue
+            rate = float(group["lr"])
+            if number < len(self._factors):
+                rate = float(group.get("initial_lr", rate)) * self._factors[number](step)
+            states = [self._optimizer.state.get(one, {}) for one in weights]
+            # Of a weight that gets its first gradient later than others it is its own count.
+            taken = [float(state.get("step", 0.0)) + 1 for state in states]
+            counts = _spread(taken, weights)
+            gradient = _flat([one.grad for one in weights])
+            mean, square = (
+                torch.cat(
+                    [_kept(state, key, one) for state, one in zip(states, weights, strict=True)]
+                )
+                for key in ("exp_avg", "exp_avg_sq")
+            )
+            mean = first * mean + (1 - first) * gradient
+            square = second * square + (1 - second) * gradient**2
+            sized = (square / (1 - second**counts)).sqrt() + args.adam_epsilon
+            values = _flat([one.detach() for one in weights])
+            yield _Planned(
+                names=[names[id(one)] for one in weights],
+                weights=weights,
+                values=values,
+                step=-rate * (mean / (1 - first**counts) / sized + decay * values),
+            )
+
+
+def _odd(planned: _Planned) -> list[str]:
+    """Return the tensors that have moved otherwise than planned."""
+    moved = _flat([one.detach() for one in planned.weights]) - planned.values
+    apart = (moved - planned.step).abs()
+    # Written this way round, so that NaN is none: it is reported as what it is.
+    odd = apart > OFF * planned.step.abs() + ROUNDED * planned.values.abs()
+    sizes = [len(_some(one)) for one in planned.weights]
+    counts = torch.stack([part.sum() for part in _parts(odd, sizes)]).tolist()
+    return [
+        name
+        for name, count, size in zip(planned.names, counts, sizes, strict=True)
+        if count >= min(FEWEST, size)
+    ]
+
+
+def _spread(numbers: Sequence[float], weights: Sequence[Weight]) -> torch.Tensor:
+    """Return a number of each tensor beside each of its values."""
+    device = weights[0].device
+    sizes = torch.tensor([len(_some(one)) for one in weights], device=device)
+    return torch.tensor(numbers, device=device, dtype=torch.float64).repeat_interleave(sizes)
+
+
+def _kept(state: Mapping[str, Any], key: str, weight: Weight) -> torch.Tensor:
+    """Return a momentum, which is 0 before the first step."""
+    return _some(state[key]) if key in state else torch.zeros_like(_some(weight.detach()))
+
+
+def _parts(numbers: torch.Tensor, sizes: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    return torch.split(numbers, [*sizes])
+
+
+def _flat(tensors: Sequence[Any]) -> torch.Tensor:
+    return torch.cat([_some(one) for one in tensors])
+
+
+def _some(tensor: Any) -> torch.Tensor:
+    found: torch.Tensor = tensor.reshape(-1)[:: max(1, tensor.numel() // SAMPLED)]
+    return found

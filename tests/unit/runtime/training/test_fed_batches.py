@@ -13,7 +13,7 @@ OTHER = {"input_ids": [1, 2, 5], "labels": [-100, -100, 5]}
 
 
 def reported(*rows: Any, **given: torch.Tensor) -> list[Any]:
-    """What is said of one batch of rows that the model is given as."""
+    """What is reported of one batch of rows that the model is given so."""
     found = list[Any]()
     look = FedBatches(1, found.append, 0)
     look.collated(rows)

@@ -100,7 +100,7 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
         task=task,
         data=data,
         splits=splits,
-        pool=Pool(spill=Spill(scratch)),
+        pool=Pool(spill=Spill(scratch), is_by_place=splits.by == "files_order"),
         findings=Findings(scratch),
         held=None if recorded is None else held_by(recorded),
         scratch=scratch,

@@ -87,6 +87,10 @@ class Pool:
     """By group: place of the group in the seeded order; empty for the other ways."""
     time: array[float] = field(default_factory=lambda: array("d"))
     """By time: seconds since 1970; by files_order: the place in the files; empty for the other ways."""
+    is_by_place: bool = False
+    """By files_order: `time` is a place, and another one once a row before it comes or goes."""
+    later_copies: dict[int, int] = field(default_factory=dict)
+    """By files_order: how often the text of a row stands again behind it, where it does."""
     answer: array[int] = field(default_factory=lambda: array("Q"))
     """64 bits of what shall be answered: equal for equal answers."""
     stratum: array[int] = field(default_factory=lambda: array("I"))
@@ -121,19 +125,28 @@ class Pool:
         self.order = sorted_by(self.rank)
         for start, end in runs(self.order, self.rank, least=2):
             self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
+            if self.is_by_place:
+                last_first = sorted(self.order[start:end], reverse=True)
+                self.later_copies.update(zip(last_first[1:], range(1, end - start), strict=True))
 
     def _content(self, row: int) -> tuple[str, str, str]:
         record = self.spill[row]
         return record.input, record.target, record.origin
 
     def identity(self, row: int) -> int:
-        """Return what a record knows a row by: its text; by group its group; by time both text and time."""
+        """Return what a record knows a row by: its text; by group its group; by time both text and time.
+
+        By files_order the text, and which of its copies it is, counted from the last one.
+        """
         if self.unit:
             return self.unit[row]
         return self.known_as.get(row) or self.identity_as(self.key[row], row)
 
     def identity_as(self, key: int, row: int) -> int:
         """Return what a record knows a row by whose text has that key; not by group."""
+        if self.is_by_place:
+            later = self.later_copies.get(row)
+            return key if later is None else drawn("copy", later, key.to_bytes(8))
         if self.time:
             moment = struct.pack(">Qd", key, self.time[row])
             return int.from_bytes(hashlib.sha256(moment).digest()[:8])

@@ -56,7 +56,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         digest=examples.digest(),
         seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
         groups=len({pool.unit[row] for row in examples.rows}) if pool.unit else None,
-        span=_span(pool, examples) if pool.time else None,
+        span=_span(pool, examples) if pool.time and not pool.is_by_place else None,
         asked=asked if isinstance(asked, int) else None,
         left_out=dict(sorted(left_out.items())),
         replaced=division.replaced if name == "train" else 0,

@@ -151,7 +151,7 @@ def _split_note(split: SplitSummary) -> str:
     if split.seen not in (0, split.rows):
         parts.append(f"seen as {count(split.seen)} rows in an epoch")
     if split.groups is not None:
-        parts.append(f"{count(split.groups)} groups")
+        parts.append(f"{count(split.groups)} group{'s' * (split.groups != 1)}")
     if split.span is not None:
         parts.append(f"from {split.span[0]} to {split.span[1]}")
     return f"{split.name}: {', '.join(parts)}" if parts else ""

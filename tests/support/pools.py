@@ -39,7 +39,7 @@ def asked(**changes: Any) -> Splits:
 
 
 def pool_of(rows: Iterable[Made], splits: Splits) -> Pool:
-    pool = Pool(spill=Spill())
+    pool = Pool(spill=Spill(), is_by_place=splits.by == "files_order")
     strata: dict[tuple[str, ...], int] = {}
     for number, row in enumerate(rows):
         key = content_key(row.text)

@@ -103,6 +103,7 @@ def run(
     sample: Sample | None = None,
     label: LabelSpec | None = None,
     text: str = "{text}",
+    splits: Splits | None = None,
     **actions: str,
 ) -> Prepared:
     strict = dict.fromkeys(QUIET, "off") | {
@@ -137,7 +138,8 @@ def run(
             sample=sample,
             checks=Checks(**{**strict, **actions}),  # type: ignore[arg-type]
         ),
-        splits=Splits(
+        splits=splits
+        or Splits(
             by="stratified",
             column="",
             train=sizes[0],

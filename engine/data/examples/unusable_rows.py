@@ -20,7 +20,7 @@ from engine.data.examples.template import (
 )
 from engine.data.kinds.base import Filled, RejectedError
 from engine.data.preparation import Preparation
-from engine.data.reading.row import SHOWN, Row, excerpt
+from engine.data.reading.row import SHOWN, Row, excerpt, several
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
 from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
@@ -58,6 +58,8 @@ class UnusableRows:
         self._columns: list[str] = []
         self._missing: dict[tuple[str, str], Rejects] = defaultdict(Rejects)
         """By key of the recipe and column."""
+        self._incomplete = 0
+        """Rows that lack one of them, or several."""
         self._empty, self._unanswered = Rejects(), Rejects()
         self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
         """By check and value."""
@@ -91,6 +93,7 @@ class UnusableRows:
         if missing in self._optional:  # no field at all; `_unseen` has those that no row has
             self._unanswered.add(f"{row.origin} has none of the answer's columns")
             return
+        self._incomplete += 1
         needed = self._keys.keys() - self._optional
         lacking = {column for column in needed if not has_column(row.values, column)} | {missing}
         for column in sorted(lacking):
@@ -137,6 +140,7 @@ class UnusableRows:
         self._findings.row(error.check, origin, what=error.what)
 
     def _report_missing(self, rows_read: int) -> None:
+        self._findings.drop("missing column", self._incomplete)
         for column in self._unseen if rows_read else ():
             nowhere = Rejects(count=rows_read, places=[self._first])
             self._missing.setdefault((self._keys.get(column, "data.answer"), column), nowhere)
@@ -164,15 +168,16 @@ class UnusableRows:
             ("D302", "task.input", self._inputs, None),
             (split_code, "splits.by", self._split_values, split_hint),
         ):
+            self._findings.drop("unusable value", rejects.count)
             if rejects.count:
                 places = "; ".join(map(written, rejects.places))
-                message = f"{rejects.count:,} rows cannot be used: {places}"
+                message = f"{several(rejects.count, 'row')} cannot be used: {places}"
                 self._findings.refuse(code, message, path, hint)
 
     def _report_empty(self) -> None:
         texts, answers = self._empty, self._unanswered
         answer = "label" if self._task.spec.has_labels else "answer"
-        self._findings.drop("empty", texts.count if self._data.checks.empty == "drop" else 0)
+        self._findings.drop("empty", texts.count if self._data.checks.empty != "warn" else 0)
         self._findings.drop(f"empty {answer}", answers.count)
         total = texts.count + answers.count
         message = ", ".join(

@@ -315,6 +315,24 @@ def test_in_the_order_of_the_files_a_recorded_holdout_keeps_its_rows() -> None:
     assert max(kept.rows(longer, "train")) < 32
 
 
+@pytest.mark.parametrize("copies", [False, True])
+def test_in_the_order_of_the_files_a_recorded_holdout_keeps_its_rows_when_lines_move(
+    *, copies: bool
+) -> None:
+    splits = asked(by="files_order", train="all", validation=4, holdout=4)
+    rows = [*some(40)]
+    if copies:  # of the last row, and one of them within the training rows
+        rows[5] = rows[39]
+    pool, division = divided(rows, splits)
+    held = held_by(membership(pool, division.drawn))
+
+    moved = pool_of([*rows[3:], *some(50)[44:]], splits)
+    again = divide(moved, splits, held)
+
+    assert texts(moved, again)["holdout"] == texts(pool, division)["holdout"]
+    assert what_became(moved, again.places, held).kept == 4
+
+
 def test_by_time_no_early_row_takes_the_place_of_a_held_out_one() -> None:
     splits = asked(by="time", train="all", validation=8, holdout=15)
     rows = [Made(text=f"t{n}", time=n) for n in range(100)]

@@ -1,0 +1,52 @@
+"""Rows that are refused are counted too: what was read is what is used and what is not, whatever is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.data.prepare import UnfitDataError
+from engine.data.reading.row import Row
+from support.pools import asked
+from support.prepared import pairs, run
+
+GOOD = [
+    Row(origin=f"r.csv:{n}", values={"text": text, "label": label, "at": str(n)})
+    for n, (text, label) in enumerate(pairs(120), 2)
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"text": "", "label": "bad", "at": "1"}, "empty"),
+        ({"text": "a text", "label": None, "at": "1"}, "empty label"),
+        ({"text": "a text", "label": "odd", "at": "1"}, "unknown label"),
+        ({"label": "bad", "at": "1"}, "missing column"),
+        ({"text": "a text", "label": "bad"}, "missing column"),
+        ({"at": "1"}, "missing column"),
+        ({"text": b"bytes", "label": "bad", "at": "1"}, "unusable value"),
+        ({"text": "a text", "label": b"bytes", "at": "1"}, "unusable value"),
+        ({"text": "a text", "label": "bad", "at": "noon"}, "unusable value"),
+        ({"text": "a text", "label": "bad", "at": None}, "unusable value"),
+    ],
+)
+def test_a_row_that_refuses_the_data_is_counted(values: dict[str, Any], reason: str) -> None:
+    wrong = [Row(origin=f"r.csv:{n}", values=values) for n in (900, 901)]
+
+    with pytest.raises(UnfitDataError) as caught:
+        run(
+            [*GOOD, *wrong],
+            splits=asked(by="time", column="at", train=60, validation=10, holdout=30),
+        )
+
+    summary = caught.value.summary
+    assert summary.dropped[reason] == 2
+    assert summary.rows_read == 122 == summary.rows_used + sum(summary.dropped.values())
+
+
+def test_rows_in_the_order_of_their_files_have_no_times() -> None:
+    splits = asked(by="files_order", train=60, validation=10, holdout=30)
+
+    assert [one.span for one in run(GOOD, splits=splits).summary.splits] == [None, None, None]

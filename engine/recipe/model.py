@@ -870,6 +870,8 @@ class Acceptance:
 
 # What leaves, and what it must keep: `export`.
 
+MIN_PARITY: Final = 0.98
+"""Where a recipe gives none."""
 GRAPH_FORMATS: Final = ("onnx", "openvino")
 """Each a folder of its name."""
 
@@ -889,7 +891,7 @@ class Export:
     """From the training split."""
     calibrate: bool | None = None
     """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
-    min_parity: float = 0.98
+    min_parity: float = MIN_PARITY
     """Agreement of adapter and merged model, and of merged model and each form that should lose nothing."""
     graph_precision: Literal["fp32", "fp16"] | None = None
     """Of the weights of graphs; None: fp32."""

@@ -15,7 +15,7 @@ from engine.errors import Problem
 from engine.evidence import DataFinding, DataSummary, SplitSummary
 from engine.evidence.data_view import DataView
 from engine.render import blocks
-from engine.render.number_format import count
+from engine.render.number_format import count, counted
 from engine.render.problems import problems_json
 from engine.render.report.sections.data import gravity, split_lines
 from engine.render.rowtext import row_lines
@@ -151,7 +151,7 @@ def _split_note(split: SplitSummary) -> str:
     if split.seen not in (0, split.rows):
         parts.append(f"seen as {count(split.seen)} rows in an epoch")
     if split.groups is not None:
-        parts.append(f"{count(split.groups)} group{'s' * (split.groups != 1)}")
+        parts.append(counted(split.groups, "group"))
     if split.span is not None:
         parts.append(f"from {split.span[0]} to {split.span[1]}")
     return f"{split.name}: {', '.join(parts)}" if parts else ""

@@ -147,6 +147,9 @@ def probes(versions: Versions) -> Iterator[Finding]:
             continue
         elif not _is_same(versions, key, before[name], after[name]):
             yield _changed(one, key)
+    limit = versions.find(f"{dotted(GENERAL_TEXT)}.limit")
+    if limit and old.text and new.text:
+        yield _changed(limit, "limit")
     yield from _other_bytes(versions, old, new)
     yield from _drawn(versions, old, new)
 

@@ -16,9 +16,9 @@ from engine.review.sources import ListedSource, Paired, references_in
 
 OF_ROWS: Final = (
     *("revision", "config", "split", "package", "sha256", "file", "format", "header", "encoding"),
-    *("quoting", "records", "explode", "columns"),
+    *("quoting", "delimiter", "split_at", "records", "explode", "columns"),
 )
-READING = ("format", "encoding", "quoting")
+READING = ("format", "encoding", "quoting", "delimiter")
 """Keys of a source that say how its file is read."""
 MOST_COMPARED: Final = 50_000_000
 """Of a file whose lines are compared where its rows cannot be divided here."""
@@ -137,11 +137,12 @@ def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Pat
     return found
 
 
-def read_as(source: Source) -> tuple[str | None, str, bool]:
-    """Return format, encoding and whether double quotes count, with what `auto` means for the file."""
+def read_as(source: Source) -> tuple[str | None, str, bool, str]:
+    """Return format, encoding, whether double quotes count and the delimiter, with what is meant where none is named."""
     found = format_of(_file_name(source), source.format)
     quoted = source.quoting == "double" or (source.quoting == "auto" and found == "csv")
-    return found, _encoding(source.encoding), quoted
+    delimiter = source.delimiter or ("," if found == "csv" else "")
+    return found, _encoding(source.encoding), quoted, delimiter
 
 
 def _file_name(source: Source) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from engine.evidence.review import Area, Change, Effect, Finding
 from engine.recipe.model import Json
-from engine.recipe.references import base_reference
+from engine.recipe.references import GENERAL_TEXT, base_reference
+from engine.recipe.text.compose import dotted
 from engine.recipe.weakening import ORDER, Weakening, Weaker, weakenings
 from engine.review import answers, comparisons, pins, synthetic, validation
 from engine.review.accepted import with_accepted
@@ -26,6 +27,7 @@ from engine.review.sources import Paired
 from engine.review.version import waivers_of
 
 RELABEL = "data.label.relabel."
+TEXT = dotted(GENERAL_TEXT)
 SPENT = "the waiver of it is older than this change; say anew why it is meant"
 
 
@@ -76,6 +78,7 @@ def _generic(versions: Versions) -> Iterator[Finding]:
             known is None
             or weaker is None
             or _of_no_file(one.form, versions)
+            or _of_no_text(one, versions)
             or _relabels_nothing(one)
             or decides(one, versions)
         ):
@@ -96,8 +99,16 @@ def _relabels_nothing(one: ChangedKey) -> bool:
 def _of_no_file(form: str, versions: Versions) -> bool:
     """Return whether a bound speaks of a quantized file that one of the versions does not make."""
     sides = (versions.old.recipe, versions.new.recipe)
-    speaks = form.startswith(("export.parity", "export.after_quantization"))
+    speaks = form.startswith("export.after_quantization")
     return speaks and not all(recipe.export.has_quantized_file for recipe in sides)
+
+
+def _of_no_text(one: ChangedKey, versions: Versions) -> bool:
+    """Return whether a key says which general text is predicted, and one of the versions predicts none: W113 says that."""
+    if not one.path.startswith(f"{TEXT}.") or one.path.startswith(f"{TEXT}.bits_per_byte"):
+        return False
+    sides = (versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting)
+    return not all(side and side.text for side in sides)
 
 
 def _bounds(leaves: Iterable[str]) -> list[str]:

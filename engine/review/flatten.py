@@ -7,12 +7,14 @@ is. Mappings have no order; neither have sets, such as the export formats.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
 from engine.recipe.baselines import kind_and_spec, name_of
 from engine.recipe.model import Json
 from engine.recipe.text.compose import KeyPath
+from engine.recipe.text.dump import USUAL_PARITY
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.values import dataclass
 
@@ -54,6 +56,8 @@ def leaves_of(resolved: Mapping[str, Any]) -> Leaves:
     forgetting = dict(acceptance.pop("forgetting", None) or {})
     baselines, probes = whole.pop("baselines"), forgetting.pop("probes", [])
     sweep = whole.pop("sweep", None)
+    # it holds whatever leaves, and is not written where nothing else speaks of a file
+    whole["export"] = {**USUAL_PARITY, **whole["export"]}
     for key in ("extends", "waivers"):
         whole.pop(key, None)
     found = [
@@ -76,7 +80,9 @@ def _baseline(item: Any) -> Iterator[Leaf]:
     kind, spec = kind_and_spec(item)
     at = f"baselines.{name_of(item)}"
     yield Leaf(path=at, form="baselines[]", value=kind)
-    yield from _below(at, {key: spec[key] for key in spec if key != "name"}, f"baselines[].{kind}")
+    yield from _of_item(
+        at, {key: spec[key] for key in spec if key != "name"}, f"baselines[].{kind}"
+    )
 
 
 def _probe(item: Any) -> Iterator[Leaf]:
@@ -84,7 +90,12 @@ def _probe(item: Any) -> Iterator[Leaf]:
     yield Leaf(path=f"{PROBES}.{name}", form=f"{PROBES}[]", value=name)
     if not isinstance(item, str):
         rest = {key: value for key, value in item.items() if key != "name"}
-        yield from _below(f"{PROBES}.{name}", rest, f"{PROBES}[]")
+        yield from _of_item(f"{PROBES}.{name}", rest, f"{PROBES}[]")
+
+
+def _of_item(path: str, value: Json, form: str) -> Iterator[Leaf]:
+    """Yield the leaves of an item that goes by its name: where the file says it is not known."""
+    return (replace(leaf, at=()) for leaf in _below(path, value, form))
 
 
 def _sweep(sweep: Mapping[str, Any]) -> Iterator[Leaf]:

@@ -13,6 +13,7 @@ from engine.recipe.mapping import to_mapping
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
     FROM_TRAIN,
+    MIN_PARITY,
     Acceptance,
     Baseline,
     BaseModel,
@@ -48,6 +49,8 @@ from engine.recipe.teacher import (
 from engine.recipe.text.compose import is_plain_text
 from engine.recipe.validation.schema import definition, recipe_schema
 
+USUAL_PARITY: Final = {"parity": {"agreement": {"min": MIN_PARITY}}}
+"""As `export` has it where it says nothing."""
 _ANY_WIDTH: Final = 1 << 20
 """Wider than any value: PyYAML would break a long text into several lines."""
 
@@ -233,18 +236,17 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 
 def _export(export: Export) -> dict[str, Any]:
-    if not export.has_quantized_file:
-        # The other keys speak of a quantized file.
-        bits = export.graph_precision
-        return {"formats": list(export.formats), **({"graph_precision": bits} if bits else {})}
     names = list(export.quantizations)
-    return to_mapping(
-        export,
-        definition("export"),
-        quantization=names[0] if len(names) == 1 else names,
-        parity={"agreement": {"min": export.min_parity}},
-        after_quantization=_bounds(export.thresholds, export.max_drops),
-    )
+    of_file = {
+        "quantization": names[0] if len(names) == 1 else names,
+        "after_quantization": _bounds(export.thresholds, export.max_drops),
+    }
+    parity = {"parity": {"agreement": {"min": export.min_parity}}}
+    if not export.has_quantized_file:
+        of_file = {**dict.fromkeys(of_file), "importance_matrix": None}
+        # left out where it is the usual one, so that recipes have the digest that older locks and bundles record
+        parity = parity if parity != USUAL_PARITY else {"parity": None}
+    return to_mapping(export, definition("export"), **parity, **of_file)
 
 
 def spelled(value: object) -> str:

@@ -77,3 +77,26 @@ def test_the_resolved_file_beside_a_result_has_the_digest_of_the_recipe(
     text = dump_resolved(recipe).encode()
 
     assert recipe_digest(parse_source(text, Path("r.yaml")).value) == recipe_digest(resolved)
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [("parity: {agreement: {min: 0.5}}", "parity"), ("calibrate: true", "calibrate")],
+)
+def test_what_holds_without_a_quantized_file_is_resolved_and_counts(
+    written: str, key: str, root: Path, tmp_path: Path
+) -> None:
+    text = (root / "recipes" / "quickstart.yaml").read_text(encoding="utf-8")
+    head, _, _ = text.partition("\nexport:")
+    found = []
+    for number, more in enumerate(("", f", {written}")):
+        place = tmp_path / f"{number}.yaml"
+        place.write_text(f"{head}\nexport: {{formats: [safetensors]{more}}}\n", encoding="utf-8")
+        found.append(load_recipe(place)[0])
+    usual, own = map(resolved_mapping, found)
+
+    assert key not in usual["export"]  # so that digests of older versions hold
+    assert key in own["export"]
+    assert recipe_digest(usual) != recipe_digest(own)
+    (tmp_path / "again.yaml").write_text(dump_resolved(found[1]), encoding="utf-8")
+    assert load_recipe(tmp_path / "again.yaml")[0].export == found[1].export

@@ -102,3 +102,11 @@ def test_what_only_looks_otherwise_means_the_same(case: Case, tmp_path: Path) ->
     assert result.changes == ()
     assert result.reruns == ()
     assert result.is_empty
+
+
+def test_a_value_of_a_named_item_is_not_called_a_default(tmp_path: Path) -> None:
+    (case,) = (one for one in PAIRS if one.name == "fewer probes are asked")
+
+    (finding,) = reviewed(case, tmp_path).findings
+
+    assert (finding.before, finding.after) == ("500", "50")

@@ -138,7 +138,7 @@ def _files(versions: Versions, source: Paired, *, old: bool = False) -> list[Pat
 
 
 def read_as(source: Source) -> tuple[str | None, str, bool, str]:
-    """Return format, encoding, whether double quotes count and the delimiter, with what is meant where none is named."""
+    """Return format, encoding, whether double quotes count, and the delimiter, with what `auto` means for the file."""
     found = format_of(_file_name(source), source.format)
     quoted = source.quoting == "double" or (source.quoting == "auto" and found == "csv")
     delimiter = source.delimiter or ("," if found == "csv" else "")

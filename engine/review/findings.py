@@ -104,7 +104,7 @@ def _of_no_file(form: str, versions: Versions) -> bool:
 
 
 def _of_no_text(one: ChangedKey, versions: Versions) -> bool:
-    """Return whether a key says which general text is predicted, and one of the versions predicts none: W113 says that."""
+    """Return whether a key speaks of general text that one of the versions does not predict, as W113 says."""
     if not one.path.startswith(f"{TEXT}.") or one.path.startswith(f"{TEXT}.bits_per_byte"):
         return False
     sides = (versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting)

@@ -237,11 +237,11 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 def _export(export: Export) -> dict[str, Any]:
     names = list(export.quantizations)
-    of_file = {
+    of_file: dict[str, Any] = {
         "quantization": names[0] if len(names) == 1 else names,
         "after_quantization": _bounds(export.thresholds, export.max_drops),
     }
-    parity = {"parity": {"agreement": {"min": export.min_parity}}}
+    parity: dict[str, Any] = {"parity": {"agreement": {"min": export.min_parity}}}
     if not export.has_quantized_file:
         of_file = {**dict.fromkeys(of_file), "importance_matrix": None}
         # left out where it is the usual one, so that recipes have the digest that older locks and bundles record

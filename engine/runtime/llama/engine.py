@@ -9,7 +9,9 @@ for, as a NumPy array: a sampler of ours is handed them six times faster than a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +32,8 @@ TOKENS = 512
 """Tokens in one batch, unless one row has more."""
 CELLS = 8192
 """Tokens in the cache, unless one row needs more."""
+PARTS = 2
+"""Of the rows, which are asked beside each other."""
 START = -1
 """The node at the end of a row."""
 
@@ -103,8 +107,10 @@ class Engine:
 class Context:
     """A cache, and a batch to fill it with."""
 
-    def __init__(self, engine: Engine, *, cells: int, batch: int, lanes: int) -> None:
-        """Take the memory of so many tokens for so many sequences."""
+    def __init__(
+        self, engine: Engine, *, cells: int, batch: int, lanes: int, threads: int = 0
+    ) -> None:
+        """Take the memory of so many tokens for so many sequences; without a number, all threads of the engine."""
         params = llama_cpp.LlamaContextParams()
         params.n_ctx = cells
         params.n_batch = batch
@@ -112,7 +118,7 @@ class Context:
         params.n_seq_max = lanes
         # One cache for all sequences: `memory_seq_cp` then lends cells where it would copy them.
         params.kv_unified = True
-        params.n_threads = params.n_threads_batch = engine.threads
+        params.n_threads = params.n_threads_batch = threads or engine.threads
         self.size = batch
         self._context = llama_cpp.LlamaContext(engine.model, params, verbose=False)
         self._batch = llama_cpp.LlamaBatch(n_tokens=batch, embd=0, n_seq_max=1, verbose=False)
@@ -177,13 +183,51 @@ class _CachedRow:
     """Cells behind the row."""
 
 
+def run_beside(
+    engine: Engine,
+    rows: Sequence[list[int]],
+    jobs: Sequence[Job],
+    report: Callable[[int], None],
+) -> None:
+    """Do all jobs, those of two halves of the rows beside each other: threads that share a batch wait for each other.
+
+    Which rows are together depends on the rows and the number of threads, not on their order.
+    """
+    parts = min(engine.threads, PARTS, max(1, len(rows) // ROWS))
+    order = sorted(range(len(rows)), key=lambda at: (-len(rows[at]), rows[at]))
+    done, lock = [0] * parts, Lock()
+
+    def run(part: int) -> None:
+        def note(count: int) -> None:
+            with lock:
+                done[part] = count
+                report(sum(done))
+
+        members = order[part::parts]
+        own = [rows[at] for at in members], [jobs[at] for at in members]
+        PrefixedRows(engine, *own, parts=parts).run(note)
+
+    if parts == 1:
+        run(0)
+        return
+    with ThreadPoolExecutor(parts) as pool:
+        for future in [pool.submit(run, part) for part in range(parts)]:
+            future.result()
+
+
 class PrefixedRows:
     """Rows behind one shared start, asked in groups."""
 
     def __init__(
-        self, engine: Engine, rows: Sequence[list[int]], jobs: Sequence[Job], *, shares: bool = True
+        self,
+        engine: Engine,
+        rows: Sequence[list[int]],
+        jobs: Sequence[Job],
+        *,
+        shares: bool = True,
+        parts: int = 1,
     ) -> None:
-        """Plan the groups and decode what all rows share."""
+        """Plan the groups and decode what all rows share; with one of so many parts of the threads and of the cache."""
         self._rows, self._jobs = rows, jobs
         self._prefix = common_prefix(rows) if shares else 0
         longest = max(map(len, rows))
@@ -192,10 +236,13 @@ class PrefixedRows:
         all_of_them = sum(
             len(row) - self._prefix + job.cells for row, job in zip(rows, jobs, strict=True)
         )
-        self._cells = self._prefix + max(min(CELLS, all_of_them), longest + most)
+        self._cells = self._prefix + max(min(CELLS // parts, all_of_them), longest + most)
         # Lane 0 holds the shared start; a row takes one, and each place that is looked into behind it another.
         lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
-        self._context = Context(engine, cells=self._cells, batch=self._room, lanes=lanes)
+        threads = engine.threads // parts
+        self._context = Context(
+            engine, cells=self._cells, batch=self._room, lanes=lanes, threads=threads
+        )
         self._context.feed(0, 0, rows[0][: self._prefix])
         self._free = list(range(lanes - 1, 0, -1))
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from inferna._internal import build_config
 
 from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.llama.engine import Engine, PrefixedRows
+from engine.runtime.llama.engine import Engine, PrefixedRows, run_beside
 from engine.runtime.llama.jobs import (
     CombinedJob,
     DecodingJob,
@@ -92,7 +92,7 @@ def _generate(
         grammar, most = _grammar(engine, request), request["grammar_tokens"]
         constrained = [DecodingJob(tokens, most=most, matcher=grammar.matcher()) for _ in rows]
     if rows and answers:
-        PrefixedRows(engine, rows, searches).run(report)
+        run_beside(engine, rows, searches, report)
         # Apart, so that rows are searched in the same batches, with the same sums, whether texts are asked or not.
         left = [
             (row, text)

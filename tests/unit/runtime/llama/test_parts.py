@@ -1,0 +1,48 @@
+"""Rows that are asked in two parts beside each other have the answers that one part gives them, in whatever order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime.llama.client import GgufAnswers
+from engine.runtime.models.load import LoadedModel
+from support.gguf_labels import choose_gguf
+from support.pico import pico_gguf
+
+ANSWERS = ["positive<|im_end|>", "negative<|im_end|>", "not sure<|im_end|>"]
+ROWS = 48
+
+
+@pytest.fixture(scope="module")
+def prompts(pico: LoadedModel) -> list[str]:
+    texts = [f"{'good ' * (number % 9)}film {number}" for number in range(ROWS)]
+    return [pico.chat.prompt([{"role": "user", "content": text}]) for text in texts]
+
+
+def _asked(prompts: list[str], tmp_path: Path, progress: Any, *, threads: int) -> GgufAnswers:
+    common: Any = {"threads": threads, "workdir": tmp_path, "progress": progress}
+    return choose_gguf(pico_gguf(), prompts, ANSWERS, **common, distribution=True)
+
+
+def test_two_parts_answer_as_one(prompts: list[str], tmp_path: Path, progress: Any) -> None:
+    one = _asked(prompts, tmp_path, progress, threads=1)
+    two = _asked(prompts, tmp_path, progress, threads=2)
+
+    assert len(two.choices) == ROWS
+    for first, second in zip(one.choices, two.choices, strict=True):
+        assert first.probabilities == pytest.approx(second.probabilities, abs=1e-3)
+
+
+def test_the_order_of_the_rows_changes_no_number(
+    prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    places = random.Random(1).sample(range(ROWS), ROWS)
+
+    usual = _asked(prompts, tmp_path, progress, threads=2).choices
+    other = _asked([prompts[at] for at in places], tmp_path, progress, threads=2).choices
+
+    assert [usual[at] for at in places] == other

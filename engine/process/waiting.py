@@ -3,7 +3,7 @@
 By default they do for milliseconds, and a thread whose partner has no processor, as beside another program, burns its
 own. On two cores with six busy processes a training step took 1.12 times the processor time that it takes alone, and
 1.50 times with five times as many rounds. Where as many cores are idle as a training has threads when it starts, they
-wait longer (`awake`): a step of the quickstart took 0.91 s on two quiet cores instead of 1.06 to 1.21.
+wait longer (`awake`): in four pairs a step of the quickstart took 0.74 to 1.04 of the time on two quiet cores.
 """
 
 from __future__ import annotations

@@ -477,16 +477,20 @@ def _with_gradients(
     parts: Mapping[str, Sequence[torch.Tensor | None]], most: int | None
 ) -> AbstractSet[str]:
     """Return the parts that have a number other than 0 among the first ones of a gradient, or anywhere for None."""
-    flows = {
-        stem: [one.reshape(-1)[:most].any() for one in gradients if one is not None]
-        for stem, gradients in parts.items()
-    }
-    known = [stem for stem, found in flows.items() if found]
-    if not known:
-        return frozenset()
+    alike: dict[tuple[int, torch.device, torch.dtype], dict[str, list[torch.Tensor]]] = {}
+    for stem, gradients in parts.items():
+        for one in (gradient.reshape(-1)[:most] for gradient in gradients if gradient is not None):
+            # Whole gradients are not laid beside each other: that would hold all of them twice.
+            numbers = one.any()[None] if most is None else one
+            kind = (len(numbers), numbers.device, numbers.dtype)
+            alike.setdefault(kind, {}).setdefault(stem, []).append(numbers)
+    moving = set[str]()
     # Together: on a GPU each look by itself would wait for all that was asked before.
-    moved = torch.stack([torch.stack(flows[stem]).any() for stem in known]).tolist()
-    return {stem for stem, moves in zip(known, moved, strict=True) if moves}
+    for found in alike.values():
+        stems = [stem for stem, rows in found.items() for _ in rows]
+        moved = torch.stack([row for rows in found.values() for row in rows]).any(1).tolist()
+        moving |= {stem for stem, moves in zip(stems, moved, strict=True) if moves}
+    return moving
 
 
 def optimizer_steps(optimizer: Any) -> int | None:

@@ -69,24 +69,30 @@ def against_teacher(
 def judge_against_teacher(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> tuple[Check, ...]:
-    """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none."""
-    if acceptance.against_teacher is None or found is None:
-        return ()
+    """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none. What is missing fails."""
     return tuple(_checks(found, acceptance, rows=rows))
 
 
-def _checks(found: StudentAgainstTeacher, acceptance: Acceptance, *, rows: int) -> Iterator[Check]:
+def _checks(
+    found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
+) -> Iterator[Check]:
     bounds = acceptance.against_teacher
     if bounds is None:
         return
-    compared = {one.metric: one for one in found.comparisons}
+    compared = {one.metric: one for one in found.comparisons} if found else {}
     for drop in bounds.drops:
-        comparison = compared[drop.metric]
-        yield judge_drop(drop, comparison, f"`{comparison.name}`", acceptance, name=NAME)
+        comparison = compared.get(drop.metric)
+        if comparison is None:
+            name = f"{NAME}.{drop.metric}"
+            missing = Metric(name=name, value=None, n=0, undefined="not measured")
+            yield judge(missing, "max", drop.max_drop, decide_on=acceptance.decide_on)
+        else:
+            yield judge_drop(drop, comparison, f"`{comparison.name}`", acceptance, name=NAME)
+    size, speed = (found.size_ratio, found.speed_ratio) if found else (None, None)
     if bounds.max_parameters is not None:
-        yield _ratio("parameters", found.size_ratio, "max", bounds.max_parameters, rows=rows)
+        yield _ratio("parameters", size, "max", bounds.max_parameters, rows=rows)
     if bounds.min_speed is not None:
-        yield _ratio("rows_per_second", found.speed_ratio, "min", bounds.min_speed, rows=rows)
+        yield _ratio("rows_per_second", speed, "min", bounds.min_speed, rows=rows)
 
 
 def _ratio(

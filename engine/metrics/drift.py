@@ -7,7 +7,7 @@ the chosen ones. Both are compared with the untouched base model on the same row
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 
 from engine.evidence import Check, DriftResult, DriftScore, Metric
 from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
@@ -24,6 +24,8 @@ class AnswerLengths:
 
     before: Mapping[str, int]
     after: Mapping[str, int]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Of rows that belong together, by the row's id."""
 
 
 def likelihood_drift(tuned: Sequence[Prediction], judging: Judging) -> DriftScore:
@@ -47,7 +49,14 @@ def length_drift(lengths: AnswerLengths, judging: Judging) -> DriftScore:
     from engine.metrics.table import Column, make_table
 
     rows = [
-        Prediction(id=name, target="", label=None, text="", probability=None)
+        Prediction(
+            id=name,
+            target="",
+            label=None,
+            text="",
+            probability=None,
+            group=lengths.groups.get(name, ""),
+        )
         for name in lengths.before
     ]
     counts = {

@@ -19,7 +19,7 @@ from scipy.special import bdtr
 from engine.evidence import Metric
 from engine.metrics.families import family_of
 from engine.metrics.measure import Measure
-from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.predictions import Judging, Prediction, has_shares_of
 from engine.metrics.resampling import draw, method, percentile_interval, swap
 from engine.metrics.table import Sums, Table, same_rows
 from engine.values import dataclass
@@ -52,7 +52,7 @@ def pair(
 ) -> PairedTables:
     """Prepare two models' predictions for differences on any number of metrics."""
     family = family_of(judging.task)
-    models = _alike(list(first), same_rows(first, second))
+    models = _alike(list(first), same_rows(first, second), labels=judging.task.labels)
     one, two = (family.tabulate(model, judging.task) for model in models)
     named = zip(family.measures(one), family.measures(two), strict=True)
     # One set of weights for both models: what they have in common cancels in each draw.
@@ -101,10 +101,17 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
     return Difference(metric=metric, p_value=p_value, test=test)
 
 
-def _alike(first: list[Prediction], second: list[Prediction]) -> tuple[list[Prediction], ...]:
-    """Drop the probabilities of all labels where only one model has them: Brier scores are then of answers."""
+def _alike(
+    first: list[Prediction], second: list[Prediction], *, labels: Sequence[str]
+) -> tuple[list[Prediction], ...]:
+    """Drop the probabilities of all labels unless both models have them: Brier scores are then of answers.
+
+    So too where those of one are of other labels, or of these in another order: files of answers do not name them.
+    """
     given = [bool(row.probabilities) for row in (*first, *second)]
-    if all(given) or not any(given):
+    if not any(given):
+        return first, second
+    if all(given) and all(has_shares_of(model, labels) for model in (first, second)):
         return first, second
     return tuple([replace(row, probabilities=()) for row in rows] for rows in (first, second))
 

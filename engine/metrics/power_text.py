@@ -312,7 +312,9 @@ class _Estimator:
             return f"How many rows `{metric}` takes is known once there are answers."
         labels, judges = self.task.labels, self.judges
         missing = [x for x in labels if judges.classes and not judges.classes.get(x)]
-        if missing and (name in MACRO or label in missing):
+        # which is the mean of the classes that have rows, as in scikit-learn
+        is_whole = name in MACRO and name != "balanced_accuracy"
+        if missing and (is_whole or label in missing):
             where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
             return f"{metric} cannot be computed: {where}, so it cannot pass."
         few = self._few_rows(label) if label in labels else ""
@@ -339,7 +341,7 @@ class _Estimator:
             return None
         if spec.of != "label" and name not in MACRO:
             return ROWS
-        portions = self.judges.portions(task.labels)
+        portions = self._portions(name)
         if spec.of == "label":
             portion = dict(zip(task.labels, portions, strict=True)).get(label, 1.0)
             return power.class_f1(portion) if name == "f1" else power.of_class(portion)
@@ -353,8 +355,16 @@ class _Estimator:
         if spread is None:
             return 1.0
         if metric.partition(".")[0] in MACRO:
-            spread = power.macro_recall(self.judges.portions(self.task.labels))
+            spread = power.macro_recall(self._portions(metric))
         return spread.per_row(OFTEN)
+
+    def _portions(self, metric: str) -> tuple[float, ...]:
+        """Return the shares of the classes that a metric is of."""
+        labels, classes = self.task.labels, self.judges.classes
+        portions = self.judges.portions(labels)
+        if metric != "balanced_accuracy" or not any(classes.values()):
+            return portions
+        return tuple(one for label, one in zip(labels, portions, strict=True) if classes.get(label))
 
     def taken_for_granted(self) -> Iterator[str]:
         """Yield what the estimates assume of rows and classes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,20 @@ class Judging:
     def is_lower_better(self, metric: str) -> bool:
         """Tell which way a metric is better, for this kind of task."""
         return is_lower_better(metric, self.task.kind)
+
+
+def has_shares_of(predictions: Iterable[Prediction], labels: Sequence[str]) -> bool:
+    """Tell whether probabilities can be those of the labels in this order: an answer is the most probable one."""
+    number = {label: place for place, label in enumerate(labels)}
+    return all(
+        len(row.probabilities) == len(labels)
+        and (
+            row.label not in number
+            or row.probabilities[number[row.label]] >= max(row.probabilities) - 1e-9
+        )
+        for row in predictions
+        if row.probabilities
+    )
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:

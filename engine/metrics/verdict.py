@@ -215,6 +215,8 @@ def _decide(
         _worse_end(metric, direction=direction), direction=direction, bound=bound
     ):
         return Status.PASS, ""
+    if metric.interval is None:
+        return Status.INCONCLUSIVE, "there is no interval: too few rows, or groups of them"
     rows = rows_to_decide(metric, direction=direction, bound=bound)
     if rows is None:
         return Status.INCONCLUSIVE, "too close to the bound for more rows to decide"

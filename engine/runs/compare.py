@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,13 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
     if partial and (not shared_only or not both):
         raise _other_rows(first, second, len(both))
     chosen = set(both)
-    one = [row for row in first.answers if row.id in chosen]
+    # those of the first are in the order of its own recipe
+    is_same = first.recipe.task.labels == second.recipe.task.labels
+    one = [
+        row if is_same else replace(row, probabilities=())
+        for row in first.answers
+        if row.id in chosen
+    ]
     two = [row for row in second.answers if row.id in chosen]
     return RunComparison(
         first=first,

@@ -28,7 +28,7 @@ from engine.training.train import load_trained
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
-REVISION = 1
+REVISION = 2
 NEEDS = ("data", "holdout", "train", "evaluate")
 USES = ("base_model", "device")
 TOOLS = ("numpy", "peft", "torch", "transformers")
@@ -80,7 +80,7 @@ def _lengths(context: StageContext) -> AnswerLengths:
         model=context.inputs["train"],
         load=lambda: load_trained(context.artifacts["train"], context),
     )
-    return AnswerLengths(before=before, after=after)
+    return AnswerLengths(before=before, after=after, groups={row.id: row.group for row in rows})
 
 
 def _written(

@@ -50,7 +50,7 @@ from engine.training.added_rows import (
 )
 from engine.values import dataclass
 
-REVISION = 1
+REVISION = 2
 NEEDS = ("data", "holdout")
 AFTER = ("baseline",)
 USES = ("base_model", "device")

@@ -55,7 +55,7 @@ from engine.training.added_rows import (
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.values import dataclass
 
-REVISION = 1
+REVISION = 2
 NEEDS = ("data", "holdout")
 AFTER = ("baseline",)
 USES = ("base_model", "device")

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 11
+REVISION = 12
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)

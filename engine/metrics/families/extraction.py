@@ -79,7 +79,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
         share_of_rows("schema_validity", "fits"),
         share_of_rows("type_errors", "mistyped"),
         share_of_rows("valid_output", "valid"),
-        *labels.by_label(table.names, single=once),
+        *labels.by_label(table.names, single=once, has_values=True),
     )
 
 

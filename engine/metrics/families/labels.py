@@ -52,16 +52,20 @@ def averages(names: Sequence[str]) -> tuple[Measure, ...]:
     )
 
 
-def by_label(names: Sequence[str], *, single: Sequence[bool] | None = None) -> tuple[Measure, ...]:
+def by_label(
+    names: Sequence[str], *, single: Sequence[bool] | None = None, has_values: bool = False
+) -> tuple[Measure, ...]:
     """Return precision, recall and F1 of each label.
 
-    `single` says of each whether a row holds it at most once: then its intervals are Wilson's.
+    `single` says of each whether a row holds it at most once: then its intervals are Wilson's. With `has_values`, as of
+    fields, a row can be wrong in two ways at once, a value given and another one missed: two trials that are one, so
+    that of F1 is resampled.
     """
     alone = single or [True] * len(names)
     return tuple(
         measure
         for place, (name, is_single) in enumerate(zip(names, alone, strict=True))
-        for measure in _of_label(name, place, single=is_single)
+        for measure in _of_label(name, place, single=is_single, has_values=has_values)
     )
 
 
@@ -82,7 +86,7 @@ def class_scores(sums: Sums, names: Sequence[str]) -> tuple[ClassScores, ...]:
     )
 
 
-def _of_label(name: str, place: int, *, single: bool) -> tuple[Measure, ...]:
+def _of_label(name: str, place: int, *, single: bool, has_values: bool) -> tuple[Measure, ...]:
     def at(block: str) -> Part:
         return lambda sums: sums[block][..., place]
 
@@ -119,7 +123,7 @@ def _of_label(name: str, place: int, *, single: bool) -> tuple[Measure, ...]:
             value=value(f1),
             n=support,
             undefined=absent,
-            f1=(right, wrong) if single else None,
+            f1=(right, wrong) if single and not has_values else None,
         ),
     )
 

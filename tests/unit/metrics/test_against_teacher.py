@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,6 +39,10 @@ def bounds(drop: float | None = None, **ratios: float) -> Acceptance:
         max_overfitting_gap=None,
         against_teacher=taught,
     )
+
+
+def bounds_of_nothing() -> Acceptance:
+    return replace(bounds(), against_teacher=None)
 
 
 def beside(
@@ -113,4 +118,15 @@ def test_rows_are_counted_by_who_is_right_and_nothing_is_judged_without_bounds(
     assert (*counts, found.neither_right) == (160, 34, 0, 6)
     assert [one.metric for one in found.comparisons] == ["macro_f1"]
     assert judge_against_teacher(found, bounds(), rows=200) == ()
-    assert judge_against_teacher(None, bounds(0.1), rows=200) == ()
+    assert judge_against_teacher(None, bounds_of_nothing(), rows=200) == ()
+
+
+def test_a_comparison_that_is_missing_fails_each_of_its_bounds() -> None:
+    """Without it there was no check, and a bundle that left both out was one of a model that kept its bounds."""
+    checks = judge_against_teacher(None, bounds(0.1, size=0.5, speed=2.0), rows=200)
+
+    assert [(one.kind, one.got, one.status) for one in checks] == [
+        ("against_teacher", None, Status.FAIL),
+        ("teacher_ratio", None, Status.FAIL),
+        ("teacher_ratio", None, Status.FAIL),
+    ]

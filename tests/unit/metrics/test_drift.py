@@ -55,6 +55,22 @@ def test_the_ratio_is_of_all_tokens_together() -> None:
     assert found.change.interval.low < 1.5 < found.change.interval.high
 
 
+def test_rows_of_a_group_are_no_further_evidence() -> None:
+    """Ten groups of ten equal rows gave the interval of a hundred rows."""
+    names = [f"{group}-{row}" for group in range(10) for row in range(10)]
+    lengths = AnswerLengths(
+        before=dict.fromkeys(names, 10), after={name: 10 + int(name[0]) for name in names}
+    )
+    grouped = replace(lengths, groups={name: name[0] for name in names})
+
+    alone, together = (length_drift(one, JUDGING).change.interval for one in (lengths, grouped))
+
+    assert alone is not None
+    assert together is not None
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert "of 10 groups" in together.method
+
+
 def test_a_base_model_that_answers_nothing_has_no_ratio() -> None:
     found = length_drift(AnswerLengths(before={"a": 0}, after={"a": 3}), JUDGING)
 

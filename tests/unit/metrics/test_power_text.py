@@ -99,12 +99,22 @@ def test_a_class_with_thirty_rows_is_asked_like_any_other() -> None:
     assert "on 60 holdout rows: power 0.80 at a true f1.b of " in line
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "balanced_accuracy"])
+@pytest.mark.parametrize("metric", ["macro_f1", "f1.b", "macro_recall"])
 def test_what_cannot_be_computed_is_reported(metric: str) -> None:
     [line, *_] = power_lines(least(metric, 0.7), JudgingRows(rows=60, classes={"a": 60, "b": 0}))
 
     assert line == (
         f"{metric} cannot be computed: none of 60 holdout rows is of `b`, so it cannot pass."
+    )
+
+
+def test_balanced_accuracy_is_of_the_classes_that_have_rows() -> None:
+    """The plan had it fail for want of a class, and the gate passed it."""
+    judges = JudgingRows(rows=60, classes={"a": 60, "b": 0})
+    [line, *_] = power_lines(least("balanced_accuracy", 0.7), judges)
+
+    assert line.startswith(
+        "balanced_accuracy `min 0.70 (lower bound)` on 60 holdout rows: power 0.80 at a true"
     )
 
 

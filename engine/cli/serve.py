@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> None:
     service = Service(
         name=Path(options.model).stem if is_file else options.model,
         asker=asker,
-        limits=Limits(seconds=options.seconds),
+        # more texts than may wait would be refused whenever they come
+        limits=Limits(seconds=options.seconds, texts=min(most, Limits().texts)),
         abstain_below=bound,
         key=key,
         hosts=(*LOCAL, *options.allowed_host),

@@ -155,6 +155,7 @@ class WeightsModel:
                 probability=one.probability,
                 text=one.text,
                 is_valid=parse_answer(task, one.text) is not None,
+                ended=one.ended,
             )
             for one in found
         ]

@@ -156,23 +156,27 @@ class Service:
     async def predict(self, request: Request) -> Response:
         """Answer texts or rows."""
         texts = self._texts(await self._body(request))
-        replies = await self._ask(texts)
-        return JSONResponse({"model": self.name, "predictions": [*map(self._fields, replies)]})
+        asked = [text for text in texts if text is not None]
+        replies = iter(await self._ask(asked) if asked else ())
+        found = [self._fields(None if text is None else next(replies)) for text in texts]
+        return JSONResponse({"model": self.name, "predictions": found})
 
     async def complete(self, request: Request) -> Response:
         """Answer as OpenAI's chat completions do."""
         body = await self._body(request)
-        text = openai.text_of(body)
+        task = self.asker.task.task
+        is_json = task.output == "json" or task.spec.answer is AnswerForm.OBJECT
+        text = openai.text_of(body, is_json=is_json)
         self._require_texts([text])
         (reply,) = await self._ask([text])
         fields = self._fields(reply)
         answer = "" if fields["prediction"] is None else self._answer_text(reply)
+        given: Any = {"fields": fields, "tokens": reply.prompt_tokens, "ended": reply.answer.ended}
         if body.get("stream"):
-            parts = openai.chunks(self.name, answer, fields=fields)
+            parts = openai.chunks(self.name, answer, usage=openai.wants_usage(body), **given)
             events = (f"data: {json.dumps(one)}\n\n" for one in parts)
             return StreamingResponse([*events, "data: [DONE]\n\n"], media_type="text/event-stream")
-        whole = openai.completion(self.name, answer, fields=fields, tokens=reply.prompt_tokens)
-        return JSONResponse(whole)
+        return JSONResponse(openai.completion(self.name, answer, **given))
 
     def _counted(self, answer: Any) -> Any:
         """Return a route whose requests are counted, and whose refusals are answers."""
@@ -224,19 +228,21 @@ class Service:
         if self.key and not hmac.compare_digest(given.encode(), self.key.encode()):
             raise _Refused(UNAUTHORIZED, "send the server's key: `Authorization: Bearer KEY`")
 
-    def _texts(self, body: Any) -> list[str]:
-        """Return the texts that a body of `/predict` asks about."""
-        given = body if isinstance(body, Mapping) else {}
-        found: Any = [given["text"]] if "text" in given else given.get("texts")
-        if found is None and isinstance(given.get("rows"), list):
+    def _texts(self, body: Any) -> list[str | None]:
+        """Return the texts that a body of `/predict` asks about; None for a row that is not asked, as in `predict`."""
+        given = body if isinstance(body, Mapping) and len(body) == 1 else {}
+        texts: Any = [given["text"]] if "text" in given else given.get("texts")
+        if isinstance(rows := given.get("rows"), list):
             template = parse_template(self.asker.task.task.input)
-            found = [_filled(template, row) for row in given["rows"]]
-        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            found = [_filled(template, row) for row in rows]
+            self._require_texts([text or "-" for text in found])
+            return found
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise BadRequestError(
-                'send {"text": "…"}, {"texts": ["…"]} or {"rows": [{"column": "…"}]}'
+                'send {"text": "…"}, {"texts": ["…"]} or {"rows": [{"column": "…"}]}, and nothing beside it'
             )
-        self._require_texts(found)
-        return found
+        self._require_texts(texts)
+        return texts
 
     def _require_texts(self, texts: list[str]) -> None:
         limits = self.limits
@@ -264,10 +270,11 @@ class Service:
         except OSError as error:
             raise _Refused(BROKEN, error.strerror or "the model ended") from error
 
-    def _fields(self, reply: ModelReply) -> dict[str, Any]:
-        """Return an answer as data, and count it."""
+    def _fields(self, reply: ModelReply | None) -> dict[str, Any]:
+        """Return an answer as data, and count it; None for a row that was not asked."""
         task, bound = self.asker.task.task, self.abstain_below
-        stated, probability = reply.answer.stated, reply.answer.probability
+        stated = reply.answer.stated if reply else None
+        probability = reply.answer.probability if reply else None
         found = RowAnswer.of(task, stated, probability, abstain_below=bound)
         value = found.answer
         has_labels = task.spec.answer is AnswerForm.LABEL
@@ -284,13 +291,14 @@ class Service:
         return answer.text if held is None else answer_text(task, held)
 
 
-def _filled(template: Template, row: Any) -> str:
-    """Return the text that a template makes of a row."""
+def _filled(template: Template, row: Any) -> str | None:
+    """Return the text that a template makes of a row; None where a column that it is made of is blank."""
     if not isinstance(row, Mapping):
         raise BadRequestError("a row is an object of columns")
     try:
-        return template.fill(row)[0]
+        text, is_blank = template.fill(row)
     except MissingColumnError as error:
         raise BadRequestError(f"a row has no column `{error}`") from error
     except UnusableValueError as error:
         raise BadRequestError(str(error)) from error
+    return None if is_blank else text

@@ -11,22 +11,30 @@ from secrets import token_hex
 from typing import Any, Final
 
 COMPLETION, CHUNK = "chat.completion", "chat.completion.chunk"
-REFUSED: Final = ("tools", "functions", "audio", "prediction", "web_search_options")
-"""What would change the question; sampling parameters say nothing to a model whose answer is the most probable one."""
+REFUSED: Final = (
+    *("tools", "functions", "audio", "prediction", "web_search_options"),
+    *("logprobs", "top_logprobs"),
+)
+"""What would change the question, or asks for what is not there. Sampling parameters say nothing to a model whose
+answer is the most probable one."""
 
 
 class BadRequestError(ValueError):
     """A request that cannot be answered; the message says why and what to do."""
 
 
-def text_of(body: Any) -> str:
-    """Return the text that a request asks about: that of its last message, which has to be the user's."""
+def text_of(body: Any, *, is_json: bool = False) -> str:
+    """Return the text that a request asks about: that of its last message, which has to be the user's.
+
+    `is_json`: answers are objects, so that a client that wants one gets it.
+    """
     if not isinstance(body, Mapping):
         raise BadRequestError("the body is no JSON object")
     if asked := [name for name in REFUSED if body.get(name)]:
         raise BadRequestError(f"`{asked[0]}` has no meaning for a model of one task: leave it out")
     if body.get("n", 1) != 1:
         raise BadRequestError("there is one answer, the most probable: `n` is 1 or left out")
+    _require_form(body.get("response_format"), is_json=is_json)
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise BadRequestError("`messages` is a list of at least one message")
@@ -40,6 +48,22 @@ def text_of(body: Any) -> str:
             "each text is asked by itself: send one message of the user, without a conversation"
         )
     return _content(last.get("content"))
+
+
+def _require_form(wanted: Any, *, is_json: bool) -> None:
+    """Refuse a form of answers that the task does not give."""
+    form = wanted.get("type") if isinstance(wanted, Mapping) else None
+    if wanted is None or form == "text" or (form == "json_object" and is_json):
+        return
+    raise BadRequestError(
+        f"`response_format` cannot be `{form}`: an answer has the form of the task; leave it out"
+    )
+
+
+def wants_usage(body: Mapping[str, Any]) -> bool:
+    """Tell whether a stream is to end with its usage."""
+    options = body.get("stream_options")
+    return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
 
 def _content(content: Any) -> str:
@@ -56,25 +80,42 @@ def _content(content: Any) -> str:
 
 
 def completion(
-    model: str, answer: str, *, fields: Mapping[str, Any], tokens: int
+    model: str, answer: str, *, fields: Mapping[str, Any], tokens: int, ended: bool = True
 ) -> dict[str, Any]:
-    """Return a whole answer; `fields` are our own, beside OpenAI's."""
+    """Return a whole answer; `fields` are our own, beside OpenAI's. One that has not `ended` was cut off."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answer, "refusal": None},
-        "finish_reason": "stop",
+        "finish_reason": _reason(ended=ended),
         "logprobs": None,
     }
-    usage = {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
-    return {**_head(COMPLETION, model), "choices": [choice], "usage": usage, **fields}
+    return {**_head(COMPLETION, model), "choices": [choice], "usage": _usage(tokens), **fields}
 
 
-def chunks(model: str, answer: str, *, fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield an answer as a stream would bring it; it is known whole before the first part."""
-    head = _head(CHUNK, model)
-    for delta, reason in (({"role": "assistant", "content": answer}, None), ({}, "stop")):
+def chunks(
+    model: str,
+    answer: str,
+    *,
+    fields: Mapping[str, Any],
+    tokens: int = 0,
+    ended: bool = True,
+    usage: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Yield an answer as a stream would bring it; it is known whole before the first part. `usage` ends it."""
+    head, end = _head(CHUNK, model), _reason(ended=ended)
+    for delta, reason in (({"role": "assistant", "content": answer}, None), ({}, end)):
         choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
         yield {**head, "choices": [choice], **(fields if reason else {})}
+    if usage:
+        yield {**head, "choices": [], "usage": _usage(tokens)}
+
+
+def _reason(*, ended: bool) -> str:
+    return "stop" if ended else "length"
+
+
+def _usage(tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
 
 
 def error(message: str, kind: str) -> dict[str, Any]:

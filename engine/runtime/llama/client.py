@@ -181,6 +181,8 @@ class Answer:
     """That text is an answer of the task."""
     abstain_below: float | None = None
     """The threshold that it was held to; None for none."""
+    ended: bool = True
+    """It was not cut off, as what counts of it is."""
 
     @property
     def abstained(self) -> bool:
@@ -253,9 +255,18 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
                 probability=probability,
                 text=text,
                 is_valid=is_valid,
+                ended=_has_ended(task, answers, place),
             )
         )
     return found
+
+
+def _has_ended(task: TaskFile, answers: GgufAnswers, place: int) -> bool:
+    """Tell whether the answer that counts was not cut off: the one held to a form, else the free one."""
+    if answers.constrained:
+        return answers.constrained[place].finished
+    is_free = not task.task.spec.is_constrained and bool(answers.ended)
+    return answers.ended[place] if is_free else True
 
 
 def _constrained_answer(

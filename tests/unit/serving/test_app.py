@@ -1,0 +1,132 @@
+"""What a request gets, by a model that needs no weights: nothing of it is ignored that it could rely on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette")  # of the extra `serve`
+
+from starlette.testclient import TestClient
+
+from engine.recipe.model import Task
+from engine.runtime.llama.client import Answer
+from engine.runtime.rendering.task_file import TaskFile
+from engine.serving.app import Limits, Service
+from engine.serving.asker import ModelReply, ServedModel
+from support.tasks import task
+
+LABELS = task("classification", labels=("a", "b"), input="{title}: {text}")
+FREE = task("generation")
+OBJECTS = task("extraction", schema={"type": "object"})
+USER = {"role": "user", "content": "one"}
+
+
+class Asked(ServedModel):
+    """Answers every text alike, and counts them."""
+
+    __slots__ = ("answer", "texts")
+
+    def __init__(self, of: Task, answer: str, *, ended: bool = True) -> None:
+        file = TaskFile(task=of, before="", after="", strips=False, answers=(), max_new_tokens=8)
+        super().__init__(task=file, threads=1, most_waiting=8)
+        label = answer if of.spec.is_constrained and ended else None
+        self.answer = Answer(
+            kind=of.kind, label=label, probability=0.9, text=answer, is_valid=True, ended=ended
+        )
+        self.texts: list[str] = []
+
+    async def ask(self, texts: list[str], *, seconds: float) -> list[ModelReply]:
+        del seconds
+        self.texts += texts
+        return [ModelReply(answer=self.answer, prompt_tokens=3) for _ in texts]
+
+
+def client_of(asked: Asked, **limits: Any) -> TestClient:
+    service = Service(name="tiny", asker=asked, limits=Limits(**limits))
+    return TestClient(service.app(), base_url="http://localhost")
+
+
+def test_a_row_with_a_blank_column_is_not_asked_as_in_predict() -> None:
+    asked = Asked(LABELS, "a")
+    rows = [
+        {"title": "x", "text": " "},
+        {"title": "x", "text": "one"},
+        {"title": None, "text": "y"},
+    ]
+
+    found = client_of(asked).post("/predict", json={"rows": rows}).json()["predictions"]
+
+    assert [one["prediction"] for one in found] == [None, "a", None]
+    assert asked.texts == ["x: one"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "one", "texts": ["two"]},
+        {"text": "one", "abstain_below": 0.99},
+        {"rows": [{"title": "x", "text": "y"}], "texts": ["two"]},
+        {},
+    ],
+)
+def test_what_stands_beside_the_texts_is_refused_and_not_ignored(body: Any) -> None:
+    asked = Asked(LABELS, "a")
+
+    response = client_of(asked).post("/predict", json=body)
+
+    assert (response.status_code, asked.texts) == (400, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "of", "status"),
+    [
+        ({"response_format": {"type": "json_object"}}, LABELS, 400),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, OBJECTS, 400),
+        ({"response_format": {"type": "json_object"}}, OBJECTS, 200),
+        ({"response_format": {"type": "text"}}, LABELS, 200),
+        ({"response_format": None, "logprobs": False}, LABELS, 200),
+        ({"logprobs": True}, LABELS, 400),
+        ({"temperature": 2.0, "max_tokens": 1}, LABELS, 200),
+    ],
+)
+def test_a_form_that_the_answer_does_not_have_is_refused(
+    more: dict[str, Any], of: Task, status: int
+) -> None:
+    answer = "{}" if of is OBJECTS else "a"
+    body = {"messages": [USER], **more}
+
+    assert (
+        client_of(Asked(of, answer)).post("/v1/chat/completions", json=body).status_code == status
+    )
+
+
+def test_a_text_that_was_cut_off_is_not_one_that_ended() -> None:
+    reasons = [
+        client_of(Asked(FREE, "and so", ended=ended))
+        .post("/v1/chat/completions", json={"messages": [USER]})
+        .json()["choices"][0]["finish_reason"]
+        for ended in (True, False)
+    ]
+
+    assert reasons == ["stop", "length"]
+
+
+def test_a_stream_ends_with_its_usage_where_that_is_asked_for() -> None:
+    body = {"messages": [USER], "stream": True, "stream_options": {"include_usage": True}}
+
+    text = client_of(Asked(LABELS, "a")).post("/v1/chat/completions", json=body).text
+
+    events = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
+    usage = json.loads(events[-2])
+    assert events[-1] == "[DONE]"
+    assert (usage["choices"], usage["usage"]["prompt_tokens"]) == ([], 3)
+    assert json.loads(events[-3])["choices"][0]["finish_reason"] == "stop"
+
+
+def test_more_texts_than_may_wait_are_refused_for_good() -> None:
+    response = client_of(Asked(LABELS, "a"), texts=2).post("/predict", json={"texts": ["x"] * 3})
+
+    assert (response.status_code, "1 to 2 texts" in response.text) == (400, True)

@@ -35,7 +35,7 @@ class LockedAnswers:
     rows: tuple[Prediction, ...]
     """Every row; what its hash does not reveal counts as an output that is no answer."""
     unknown: int = 0
-    """Rows whose answer its hash does not reveal: it is neither today's nor a right one."""
+    """Rows whose answer its hash does not reveal: it is neither today's nor a right one. Of preferences all rows."""
 
     @property
     def predictions(self) -> tuple[Prediction, ...] | None:
@@ -68,8 +68,10 @@ def match_answers(
     # ids is all that pairs them
     pairs = list(zip(ordered, _entries(recorded), strict=True))
     if recorded["way"] == LIKELIHOODS:
-        rebuilt = [replace(row, nats=struct.unpack("<f", entry)[0]) for row, entry in pairs]
-        return LockedAnswers(same=(), rows=tuple(rebuilt))
+        rebuilt = [_with_nats(row, entry) for row, entry in pairs]
+        # which answer of a pair was preferred stands on likelihoods that are not kept
+        unknown = sum(row.margin is not None for row in ordered)
+        return LockedAnswers(same=(), rows=tuple(rebuilt), unknown=unknown)
     same = tuple(_hash(row.label, row.text) == entry for row, entry in pairs)
     known = [_matching_answer(row, entry, task) for row, entry in pairs]
     rows = [answer or _unreadable(row) for answer, row in zip(known, ordered, strict=True)]
@@ -87,6 +89,11 @@ def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | 
             return replace(plain, label=label, text=label)
     # With every label tried, it was no answer.
     return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
+
+
+def _with_nats(row: Prediction, entry: bytes) -> Prediction:
+    """Return the row as it was, with no rating: that of now is of another model."""
+    return replace(row, nats=struct.unpack("<f", entry)[0], margin=None, rejected_nats=None)
 
 
 def _unreadable(row: Prediction) -> Prediction:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.lock.answer_hashes import answer_facts, match_answers
 from engine.lock.file import AnswerFacts
+from engine.metrics.equivalence import Margin, MetricPair, equivalence
 from engine.metrics.predictions import Prediction
 from support.launches import TASK
 
@@ -64,6 +65,24 @@ def test_likelihoods_come_back_as_32_bit_numbers() -> None:
     assert found is not None
     assert found.predictions is not None
     assert [one.nats for one in found.predictions] == pytest.approx([one.nats for one in before])
+
+
+def test_the_rating_of_now_is_not_taken_for_that_of_the_lock() -> None:
+    """A model that preferred 60 % where the lock's preferred 95 % had a paired difference of 0 ± 0.01."""
+    task = replace(TASK, kind="preference", labels=())
+    before = [replace(row(n, "", None), nats=9.0, tokens=3, margin=1.0) for n in range(200)]
+    now = [replace(one, margin=1.0 if n < 120 else -1.0) for n, one in enumerate(before)]
+    asked = MetricPair(
+        metric="preference_accuracy", locked=0.95, found=0.6, task=task, seed=1,
+        margin=Margin(value=0.03, origin=""),
+    )  # fmt: skip
+
+    found = match_answers(answer_facts(before), now, task)
+
+    assert found is not None
+    assert {one.margin for one in found.rows} == {None}
+    assert (found.unknown, found.predictions) == (200, None)
+    assert not equivalence(asked, now, found.predictions, differing=found.unknown).holds
 
 
 @pytest.mark.parametrize("entries", ["AAAA", "!", ""])

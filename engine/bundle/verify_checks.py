@@ -45,7 +45,7 @@ def verify_problems(found: Contents) -> Iterator[str]:
     if report.verify is None:
         return
     checks = report.verify.checks
-    yield from _missing(checks, recipe)
+    yield from _missing(checks, recipe, is_of_this_version=found.is_of_this_version)
     yield from _bounds(checks, recipe)
     for check in checks:
         yield from by_itself("verify", check)
@@ -57,7 +57,7 @@ def verify_problems(found: Contents) -> Iterator[str]:
         yield from _selective(report, recipe)
 
 
-def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
+def _missing(checks: Sequence[Check], recipe: Recipe, *, is_of_this_version: bool) -> Iterator[str]:
     names = {check.name for check in checks}
     export = recipe.export
     graphs = [f"{kind}.{form}" for form in export.graphs for kind in ("parity", "token_parity")]
@@ -67,7 +67,9 @@ def _missing(checks: Sequence[Check], recipe: Recipe) -> Iterator[str]:
         wanted += [] if recipe.task.spec.by_likelihood else ["token_parity"]
         wanted += [bound.metric for bound in export.thresholds]
         wanted += [f"drop.{drop.metric}" for drop in export.max_drops]
-    missing = [name for name in wanted if name not in names]
+        # earlier versions did not compare each tensor, and read no rows of likelihoods back
+        wanted += ["weights", "token_parity"] if is_of_this_version else []
+    missing = [name for name in dict.fromkeys(wanted) if name not in names]
     yield from (f"verify has no check of {name}, which the recipe asks for" for name in missing)
 
 

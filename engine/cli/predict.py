@@ -8,6 +8,7 @@ standard input, or what `--read-as` says.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -86,15 +87,19 @@ def run(options: argparse.Namespace) -> None:
         # a link is not written through, which would be found when all rows are labelled
         if not (options.overwrite and written.is_file()) or written.is_symlink():
             refuse_taken(written, hint="--overwrite replaces a file, or name another")
+    if output is not None and options.keep_counts is not None:
+        refuse_same(output, options.keep_counts)
     root = store_of(options)
     started = time.monotonic()
     with _file(options.file) as path, ExitStack() as held:
         with others_to(log_file(root, "predict")) as terminal:
             answered, asked = _answered(options, path, root, terminal)
         held.callback(answered.close)
+        counts = _counts(answered, asked, root) if options.keep_counts is not None else ""
+        # the rows may stand at the place of the output, so they are read to the end before it is written
         summary = _write(answered, output)
         if options.keep_counts is not None:
-            _write_counts(answered, asked, root, options.keep_counts)
+            write_file(options.keep_counts, counts)
         answered.forget()
     if not options.quiet:
         write_error(_words(summary, answered, time.monotonic() - started))
@@ -177,13 +182,21 @@ def asked_model(
     return WeightsModel.of(run, store, form=options.form, progress=progress)
 
 
-def _write_counts(answered: AnsweredRows, asked: Path, root: Path, path: Path) -> None:
+def refuse_same(output: Path, counts: Path) -> None:
+    """RecipeError R005 where the counts would take the place of the answers."""
+    if os.path.abspath(output) == os.path.abspath(counts):
+        hint = "name another file with --keep-counts"
+        raise RecipeError.one("R005", f"`{counts}` would hold the answers already", hint=hint)
+
+
+def _counts(answered: AnsweredRows, asked: Path, root: Path) -> str:
+    """Return the text of a file of counts."""
     from engine.runs.row_drift import counts_of, counts_text, trained_nearness
     from engine.store import Store
 
     # beside a GGUF file stands its run, which knows the rows that it was trained on
     nearness = trained_nearness(asked.parent, Store(root))
-    write_file(path, counts_text(counts_of(answered, nearness)))
+    return counts_text(counts_of(answered, nearness))
 
 
 def _write(answered: AnsweredRows, output: Path | None) -> Summary:

@@ -17,6 +17,7 @@ from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
 from engine.render.labels import main_metric
 from engine.render.metric_format import kind_of
+from engine.render.report.card import scores_of
 from engine.render.styled_text import revealed
 from engine.store.runs import ACCEPTED
 
@@ -27,9 +28,17 @@ NAMESPACE: Final = uuid.UUID("7a2f9c52-3f0e-5d0c-9f55-0c5c7f2a4b11")
 
 
 def bill_of(
-    report: Report, files: Sequence[PublishedFile], accepted: Accepted | None, *, run: str
+    report: Report,
+    files: Sequence[PublishedFile],
+    accepted: Accepted | None,
+    *,
+    run: str,
+    form: str = "",
 ) -> bytes:
-    """Return the bill as JSON: the model, its files, its base model, its data and the software that made it."""
+    """Return the bill as JSON: the model, its files, its base model, its data and the software that made it.
+
+    `form` is the one whose numbers it has, as in `render_card`.
+    """
     model = f"{report.recipe_name}@{run}"
     parts = [*_files(files), *_base(report, accepted), *_data(accepted), *_software(report)]
     # its files are what it is; the others are what it was made of
@@ -48,7 +57,7 @@ def bill_of(
                 "name": report.recipe_name,
                 "version": run,
                 "description": report.description,
-                "modelCard": _card(report),
+                "modelCard": _card(report, form),
                 "properties": [{"name": "slm-recipe:outcome", "value": report.outcome}],
             },
         },
@@ -118,8 +127,8 @@ def _software(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def _card(report: Report) -> dict[str, Any]:
-    scores = report.quantized or report.holdout
+def _card(report: Report, form: str) -> dict[str, Any]:
+    scores = scores_of(report, form)
     kind = kind_of(report)
     limits = [
         f"The numbers hold for rows like the {report.holdout.rows} holdout rows."

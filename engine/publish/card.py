@@ -24,7 +24,7 @@ def published_card(report: Report, *, forms: Sequence[str], names: Sequence[str]
 
     `names` are the files beside it, `key` is the sha256 of the key that signed the bundle, empty for no bundle.
     """
-    card = render_card(report)
+    card = render_card(report, form=forms[0])
     relation = {"base_model_relation": RELATION[forms[0]]} if "\nbase_model: " in card else {}
     entries = {**relation, "library_name": LIBRARY[forms[0]]}
     front = "".join(f"{name}: {json.dumps(value)}\n" for name, value in entries.items())

@@ -148,7 +148,8 @@ def _add_evidence(
     made.report, pages = as_they_leave(report, evidence, with_row_texts=False)
     made.files += [_written(work, name, pages[name]) for name in (REPORT, "report.html")]
     lock = read_lock(run / BUNDLED_LOCK) if (run / BUNDLED_LOCK).is_file() else None
-    bill = bill_of(made.report, made.files, lock.accepted if lock else None, run=run.name)
+    locked = lock.accepted if lock else None
+    bill = bill_of(made.report, made.files, locked, run=run.name, form=forms[0])
     made.files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
     if made.later:
         return

@@ -527,7 +527,7 @@ def _reloads(adapter: Sequence[Prediction], merged: Sequence[Prediction]) -> Che
     kept = sum(one.id in answered for one in again)
     return point_check(
         "reload",
-        Status.PASS if merged and kept == len(answered) else Status.FAIL,
+        Status.PASS if answered and kept == len(answered) else Status.FAIL,
         kept / len(answered) if answered else None,
         n=len(answered),
         note="rows that the adapter answers, and the exported folder after loading too; "

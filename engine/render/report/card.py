@@ -29,16 +29,30 @@ _HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
 """As `engine.pipeline.report.describe` writes models of the hub; hubs accept no other `base_model`."""
 
 
-def render_card(report: Report) -> str:
-    """What the model is for, how good it is and on what, how to run it, and what it cannot."""
-    head = [_front_matter(report), f"# {plain(report.recipe_name)}", plain(report.description)]
+def render_card(report: Report, *, form: str = "") -> str:
+    """What the model is for, how good it is and on what, how to run it, and what it cannot.
+
+    `form` is the one that the card lies beside, whose numbers the hub reads; empty for the file that leaves.
+    """
+    scores = scores_of(report, form)
+    head = [
+        _front_matter(report, scores),
+        f"# {plain(report.recipe_name)}",
+        plain(report.description),
+    ]
     parts = [part for write in (_use, _evidence, _limits, _making) for part in write(report)]
     return joined([*head, *parts]) + "\n"
 
 
-def _front_matter(report: Report) -> str:
+def scores_of(report: Report, form: str) -> Scores | None:
+    """Return the scores of a form of the model on the holdout: `merged`, `adapter`, else the quantized file's."""
+    if form not in ("merged", "adapter"):
+        return report.quantized or report.holdout
+    return next((one.scores for one in report.ladder if one.name == form), report.holdout)
+
+
+def _front_matter(report: Report, scores: Scores | None) -> str:
     """YAML in which every value is written as JSON, which YAML reads as it is."""
-    scores = report.quantized or report.holdout
     hub = _HUB_MODEL.match(report.base_model)
     base = {"base_model": hub[1]} if hub else {"base_model_source": report.base_model}
     entries: dict[str, Any] = {

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import StageError
+from engine.errors import RecipeError, StageError
 from engine.files.reading import read_json
 from engine.kinds import AnswerForm
 from engine.recipe.model import Task
@@ -62,8 +62,17 @@ class TaskFile:
         return f"{self.before}{text_asked.strip() if self.strips else text_asked}{self.after}"
 
     def threshold(self, given: float | None) -> float | None:
-        """Return the probability below which there is no answer: the caller's, or the model's own; None for none."""
+        """Return the probability below which there is no answer: the caller's, or the model's own; None for none.
+
+        RecipeError R358 for a bound on answers that have no probability.
+        """
         kept = self.calibration
+        if given and not self.task.spec.is_constrained:
+            raise RecipeError.one(
+                "R358",
+                f"answers of a model of kind `{self.task.kind}` have no probability that a bound could be put on",
+                hint="leave --abstain-below out",
+            )
         return kept.abstain_below if given is None and kept is not None else given
 
 

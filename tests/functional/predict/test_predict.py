@@ -220,6 +220,7 @@ def test_less_sure_than_the_bound_is_no_answer(finished: Project) -> None:
         ("text,x", ("-o", "out.docx"), "R317"),
         ("text,x", ("-o", "new.csv"), "R005"),
         ("text,x", ("-o", "out.csv", "--keep-counts", "new.csv"), "R005"),
+        ("text,x", ("-o", "out.csv", "--keep-counts", "./out.csv"), "R005"),
         ("text,x", ("--input", "{text"), "D302"),
     ],
 )

@@ -16,6 +16,7 @@ from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import judge, verdict
 from engine.parity.ladder import ModelForm, form_result
+from engine.process.version import __version__
 from support.reports import rich
 
 RECIPE = b"""recipe: v1
@@ -159,3 +160,15 @@ def test_agreement_but_for_ties_is_that_of_the_rung(
     assert len(merged.flips) == 4
     assert [one for one in found if not one.endswith(problem)] == []
     assert bool(found) == bool(problem)
+
+
+@pytest.mark.parametrize("name", ["weights", "token_parity"])
+def test_a_look_at_every_tensor_and_prompt_cannot_be_left_out(name: str) -> None:
+    report = report_of(ANSWERS)
+    assert report.verify is not None
+    versions = {**report.versions, "slm-recipe": __version__}
+    kept = [check for check in report.verify.checks if check.name != name]
+    without = replace(report, versions=versions, verify=verdict(kept))
+
+    problem = f"verify has no check of {name}, which the recipe asks for"
+    assert problem in [*verify_problems(contents(without))]

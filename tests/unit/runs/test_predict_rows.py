@@ -168,3 +168,11 @@ def test_a_second_call_does_not_take_the_answers_of_the_first(tmp_path: Path) ->
     first.close()
     waiting.join(20)
     assert [answer.answer for _, answer in second[0]] == ["to one"]
+
+
+def test_a_bound_on_probabilities_that_answers_do_not_have_is_refused() -> None:
+    """`predict` abstained from every row, and `try` from none."""
+    with pytest.raises(RecipeError, match="R358"):
+        ECHO.task.threshold(0.5)
+    assert (ECHO.task.threshold(None), ECHO.task.threshold(0.0)) == (None, 0.0)
+    assert LABELS.task.threshold(0.5) == 0.5

@@ -1,0 +1,37 @@
+"""What the card and the bill of a published model say: the numbers of the form that is published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from engine.evidence import FormResult
+from engine.publish.bom import bill_of
+from engine.publish.card import published_card
+from support.reports import rich
+
+
+@pytest.mark.parametrize(("form", "value"), [("gguf", 0.4), ("merged", 0.5), ("adapter", 0.6)])
+def test_the_numbers_are_those_of_the_published_form(form: str, value: float) -> None:
+    """A merged model was published with the numbers of the quantized file."""
+    report = rich()
+    scores = report.holdout
+    assert scores is not None
+
+    def judged(at: float) -> FormResult:
+        metrics = tuple(replace(one, value=at) for one in scores.metrics)
+        name = {0.4: "Q4_K_M", 0.5: "merged", 0.6: "adapter"}[at]
+        return FormResult(name=name, scores=replace(scores, metrics=metrics), agreement=None)
+
+    rungs = tuple(judged(at) for at in (0.6, 0.5, 0.4))
+    report = replace(report, ladder=rungs, quantized=rungs[-1].scores)
+
+    card = published_card(report, forms=(form,), names=(), key="")
+    bill = json.loads(bill_of(report, (), None, run="one", form=form))
+
+    front = card.split("---")[1]
+    analysis = bill["metadata"]["component"]["modelCard"]["quantitativeAnalysis"]
+    assert f"value: {value}" in front
+    assert {one["value"] for one in analysis["performanceMetrics"]} == {f"{value:.4f}"}

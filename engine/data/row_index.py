@@ -96,8 +96,8 @@ class Pool:
     stratum: array[int] = field(default_factory=lambda: array("I"))
     """Number of the set of labels in `strata`."""
     strata: list[tuple[str, ...]] = field(default_factory=list)
-    source: array[int] = field(default_factory=lambda: array("H"))
-    """Number of the source in the recipe."""
+    source: array[int] = field(default_factory=lambda: array("I"))
+    """Number of the source in the recipe; a folder of texts holds more files than 16 bits count."""
     place: bytearray = field(default_factory=bytearray)
     """By files or column: the `Assignment` that the row belongs to; empty for the other ways."""
     alive: bytearray = field(default_factory=bytearray)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,6 +45,12 @@ def test_a_row_that_refuses_the_data_is_counted(values: dict[str, Any], reason: 
     summary = caught.value.summary
     assert summary.dropped[reason] == 2
     assert summary.rows_read == 122 == summary.rows_used + sum(summary.dropped.values())
+
+
+def test_more_files_than_16_bits_count_can_be_read() -> None:
+    last = replace(GOOD[-1], source=70_000)
+
+    assert run([*GOOD[:-1], last]).summary.rows_read == 120
 
 
 def test_rows_in_the_order_of_their_files_have_no_times() -> None:

@@ -5,7 +5,6 @@ The texts go to a spill file; memory holds some numbers of each row (`engine.dat
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import field
@@ -22,9 +21,10 @@ from engine.data.examples.unusable_rows import READING_ERRORS, UnusableRows
 from engine.data.kinds import filler
 from engine.data.kinds.base import Fill, Filled
 from engine.data.preparation import Preparation
-from engine.data.reading.row import Row, RowBatch
+from engine.data.reading.row import Row, RowBatch, several
 from engine.data.row_index import Assignment, Traits, drawn
-from engine.data.splitting.column import NoMarkError, mark_of, place_of, seconds_of
+from engine.data.splitting.column import NoMarkError, group_key, mark_of, place_of, seconds_of
+from engine.data.splitting.spellings import GroupSpellings, TimeSpellings
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class RowCollector:
         self._before: int | None = None
         """Plain rows of a batch that stand before the row that is looked at, and are not written yet."""
         self._writer, self._waiting = PoolWriter(work), WaitingRows()
+        self._groups, self._times = GroupSpellings(work.splits.seed), TimeSpellings()
         checks = work.data.checks
         self._masks = [(mask, Rejects(), Rejects()) for mask in masks(checks)]
         self._checks = [(check, Rejects()) for check in row_checks(work.task, checks)]
@@ -147,6 +148,7 @@ class RowCollector:
         self.flush()
         self._unusable.report(self._collected.read_by_source.total())
         self._report_checks()
+        self._report_spellings()
         return self._collected
 
     def _fill(self, row: Row) -> Fill:
@@ -209,15 +211,13 @@ class RowCollector:
         if not splits.column:
             return ""
         try:
-            # Not every format of pairs has a column of that name.
-            is_prompt = splits.by == "group" and splits.column == self._work.task.spec.group
-            value = filled.input if is_prompt else mark_of(row.values, splits.column)
+            value = self._mark(row, filled)
             match splits.by:
                 case "group":
-                    group = hashlib.sha256(value.encode(errors="surrogatepass")).digest()
-                    pool.unit.append(drawn("split", splits.seed, group))
+                    pool.unit.append(drawn("split", splits.seed, group_key(value)))
                 case "time":
                     pool.time.append(seconds_of(value))
+                    self._times.note(value, row.origin)
                 case "column":
                     pool.place.append(place_of(value))
         except MissingColumnError as error:
@@ -227,6 +227,26 @@ class RowCollector:
         else:
             return value
         return None
+
+    def _mark(self, row: Row, filled: Filled) -> str:
+        """Return the value in the column of the splits; errors as `mark_of`."""
+        splits = self._work.splits
+        # Not every format of pairs has a column of that name.
+        if splits.by == "group" and splits.column == self._work.task.spec.group:
+            return filled.input
+        value = mark_of(row.values, splits.column)
+        if splits.by == "group":
+            self._groups.note(value)
+        return value
+
+    def _report_spellings(self) -> None:
+        if groups := list(self._groups.found(self._pool.unit)):
+            what = several(len(groups), "group is", "groups are")
+            message = f"{what} written in several ways, so rows of one may be in several splits"
+            self._findings.report("splits", "warn", len(groups), message=message, examples=groups)
+        if times := self._times.problem():
+            count, message, firsts = times
+            self._findings.report("splits", "warn", count, message=message, examples=firsts)
 
     def _report_checks(self) -> None:
         for check, rejects in self._checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,6 +36,11 @@ def mark_of(values: Mapping[str, Any], column: str) -> str:
     return text
 
 
+def group_key(mark: str) -> bytes:
+    """Return the digest by which the rows of a group stay together."""
+    return hashlib.sha256(mark.encode(errors="surrogatepass")).digest()
+
+
 def place_of(mark: str) -> Assignment:
     """Return the split that a column names; NoMarkError for another word."""
     place = PLACES.get(mark.strip().casefold())
@@ -43,13 +49,18 @@ def place_of(mark: str) -> Assignment:
     return place
 
 
+def number_of(mark: str) -> float | None:
+    """Return the number that a value is; None for any other text."""
+    try:
+        return float(mark)
+    except ValueError:
+        return None
+
+
 def seconds_of(mark: str) -> float:
     """Return seconds since 1970 of an ISO 8601 time (without a zone: UTC) or a number; NoMarkError else."""
-    try:
-        number = float(mark)
-    except ValueError:
-        pass
-    else:
+    number = number_of(mark)
+    if number is not None:
         if math.isfinite(number):
             return number
         raise NoMarkError(f"`{mark}` is no time")

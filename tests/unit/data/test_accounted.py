@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,44 @@ def test_a_row_that_refuses_the_data_is_counted(values: dict[str, Any], reason: 
     summary = caught.value.summary
     assert summary.dropped[reason] == 2
     assert summary.rows_read == 122 == summary.rows_used + sum(summary.dropped.values())
+
+
+def found(values: Sequence[str], by: Any) -> list[tuple[str, tuple[str, ...]]]:
+    rows = [
+        replace(row, values={**row.values, "at": value})
+        for row, value in zip(GOOD, values, strict=True)
+    ]
+    splits = asked(by=by, column="at", train=60, validation=10, holdout=30)
+    return [
+        (one.message, one.examples)
+        for one in run(rows, splits=splits).summary.findings
+        if "stay together" not in one.message
+    ]
+
+
+def test_groups_that_differ_in_their_spelling_are_named() -> None:
+    names = [str(n % 40) for n in range(120)]
+    odd = {3: "3.0", 4: " 4", 45: "5 ", 85: " 5"}
+
+    assert found(names, "group") == []
+    assert found([odd.get(n, name) for n, name in enumerate(names)], "group") == [
+        (
+            "3 groups are written in several ways, so rows of one may be in several splits",
+            ("`3` and `3.0`", "`4` and ` 4`", "`5` and ` 5` and `5 `"),
+        )
+    ]
+
+
+def test_numbers_among_dates_are_named() -> None:
+    dates = [f"2024-01-{1 + n % 28:02}T{n % 24:02}:00" for n in range(120)]
+
+    assert found(dates, "time") == []
+    assert found(["2025", *dates[1:]], "time") == [
+        (
+            "1 time is a number, read as seconds since 1970, and the others are dates",
+            ("r.csv:2 `2025`", "r.csv:3 `2024-01-02T01:00`"),
+        )
+    ]
 
 
 def test_more_files_than_16_bits_count_can_be_read() -> None:

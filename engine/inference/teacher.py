@@ -17,6 +17,7 @@ from engine.evidence import KeptAtConfidence
 from engine.inference import predict
 from engine.inference.baselines.runner import Asker
 from engine.inference.baselines.shots import shots_of
+from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.model import Baseline
 from engine.store import Artifact
@@ -92,7 +93,7 @@ def kept_by_confidence(
 
 def _at(bound: float, predictions: Sequence[Prediction]) -> KeptAtConfidence:
     kept = [row for row in predictions if not why_refused(row, min_confidence=bound)]
-    right = sum(row.label == row.target for row in kept)
+    right = sum(map(is_right, kept))
     return KeptAtConfidence(
         confidence=bound,
         kept=len(kept) / len(predictions),

@@ -16,6 +16,7 @@ from engine.evidence import (
     TeacherResult,
 )
 from engine.metrics.comparing import comparisons_with, corrected, judge_drop
+from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.verdict import judge
 from engine.recipe.model import Acceptance, Direction
@@ -51,8 +52,8 @@ def against_teacher(
     rows_per_second: float | None,
 ) -> StudentAgainstTeacher:
     """Put both beside each other, row by row."""
-    its = {row.id: row.label == row.target for row in answers}
-    pairs = [(row.label == row.target, its[row.id]) for row in student]
+    its = {row.id: is_right(row) for row in answers}
+    pairs = [(is_right(row), its[row.id]) for row in student]
     return StudentAgainstTeacher(
         comparisons=comparisons,
         both_right=pairs.count((True, True)),

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.artifacts.results import data_summary
 from engine.evidence import DataSummary
 from engine.lock.previous import answers_of
+from engine.metrics.families.fields import is_right
 from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.metrics.predictions import read_predictions
 from engine.recipe.model import Recipe
@@ -56,7 +57,7 @@ def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> f
 
 
 def _right(file: Path) -> dict[str, bool]:
-    return {row.id: row.label == row.target for row in read_predictions(file)}
+    return {row.id: is_right(row) for row in read_predictions(file)}
 
 
 def _judges(recipe: Recipe, summary: DataSummary | None) -> JudgingRows | None:

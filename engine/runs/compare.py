@@ -12,6 +12,7 @@ from engine.evidence import Comparison
 from engine.files.reading import parse_json
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import comparisons_with, corrected
+from engine.metrics.families.fields import is_right
 from engine.metrics.paired import pair
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.pipeline.plan import products
@@ -197,7 +198,7 @@ def _changed_answers(
     found = []
     for row in one:
         other = two[row.id]
-        answers, right = (_answer(row), _answer(other)), (_is_right(row), _is_right(other))
+        answers, right = (_answer(row), _answer(other)), (is_right(row), is_right(other))
         if row.nats is not None or answers[0] == answers[1] or all(right):
             continue
         became = "right" if right[1] else "wrong" if right[0] else "another wrong one"
@@ -213,10 +214,6 @@ def _changed_answers(
 
 def _answer(row: Prediction) -> str:
     return row.label if row.label is not None else row.text
-
-
-def _is_right(row: Prediction) -> bool:
-    return _answer(row) in {row.target, *row.references}
 
 
 def speed_of(report: Mapping[str, Any]) -> float | None:

@@ -31,6 +31,7 @@ from engine.inference.synthesis.requests import (
     writing_task,
 )
 from engine.inference.teacher import ask_teacher
+from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import read_predictions
 from engine.recipe.asked_models import JUDGE, WRITER
 from engine.recipe.model import Baseline, Recipe, Task
@@ -184,7 +185,8 @@ class RowWriter:
             answers = ask_teacher(self._judging(vote), self.judge, rows, shown=self.train)
             found.judge += answers.products
             for row, answer in zip(rows, answers.predictions, strict=True):
-                agreed[row.origin] += answer.label == row.target
+                # what is kept by the text alone may be of another wish
+                agreed[row.origin] += is_right(replace(answer, target=row.target))
         found.votes += agreement.votes * len(rows)
         found.agreed += sum(agreed.values())
         left = {int(at.partition(":")[2]) for at, count in agreed.items() if count < agreement.min}

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from engine.files.reading import parse_json
+from engine.metrics.predictions import Prediction
 from engine.recipe.answer_json import read_object
 from engine.recipe.model import Json
 from engine.recipe.patterns import in_time, validator
@@ -35,6 +36,16 @@ def canonical(value: Any) -> str:
     Strings are compared exactly, true is not 1, and the order of a list counts.
     """
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def is_right(row: Prediction) -> bool:
+    """Tell whether an answer is right, as `exact_match` does: the target, a reference, or an object of equal values."""
+    if row.label is None:
+        return False
+    if row.label.strip() in {one.strip() for one in (row.target, *row.references)}:
+        return True
+    answer, target = (read_object(one) for one in (row.label, row.target))
+    return answer is not None and target is not None and canonical(answer) == canonical(target)
 
 
 def fits(text: str, schema: Json) -> tuple[bool, bool]:

@@ -15,6 +15,7 @@ from engine.metrics.against_teacher import (
     judge_against_teacher,
 )
 from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import score
 from engine.recipe.model import Acceptance, AgainstTeacher, MaxDrop
 from support.tasks import task
 
@@ -130,3 +131,29 @@ def test_a_comparison_that_is_missing_fails_each_of_its_bounds() -> None:
         ("teacher_ratio", None, Status.FAIL),
         ("teacher_ratio", None, Status.FAIL),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "given"),
+    [("extraction", '{"x":1}', '{"x":1.0}'), ("generation", "a", "b"), ("generation", "a ", "a")],
+)
+def test_who_is_right_is_counted_as_exact_match_counts_it(
+    kind: str, target: str, given: str
+) -> None:
+    """A student with an exact match of 1.0 stood there as right on no row."""
+    rows = [
+        Prediction(
+            id=f"{number:016x}", target=target, label=given, text=given, probability=None,
+            references=(target, "b") if kind == "generation" else (),
+        )
+        for number in range(4)
+    ]  # fmt: skip
+    judging = replace(JUDGING, task=task(kind))
+    result = TeacherResult(
+        name="larger", note="", metric="exact_match", validation=None, baselines={}, is_better=True
+    )
+
+    found = against_teacher(rows, rows, (), teacher=result, parameters=50, rows_per_second=None)
+
+    assert score(rows, judging).metric("exact_match").value == 1.0
+    assert (found.both_right, found.neither_right) == (4, 0)

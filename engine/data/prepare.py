@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.data.checks import all_rows
 from engine.data.checks.findings import Findings
 from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
+from engine.data.checks.spoiled_texts import check_spoiled
 from engine.data.examples.candidates import collect_rows
 from engine.data.examples.output import Examples, Outcome, occurrences, split_digest
 from engine.data.membership import Membership
@@ -209,6 +210,8 @@ def _check_slowly(work: Preparation) -> Iterable[int]:
     if _is_wanted(work, checks.near_duplicates):
         work.step("looking for near duplicates", len(work.pool))
         all_rows.check_near_duplicates(work)
+    if _is_wanted(work, checks.mojibake):
+        check_spoiled(work)
     if work.task.spec.answer is not AnswerForm.LABEL:
         return ()
     if _is_wanted(work, checks.label_in_input):

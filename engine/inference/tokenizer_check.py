@@ -51,6 +51,17 @@ def tokenizer_problems(
     words = chat.tokenizer.get_vocab()
     if len(set(words.values())) < len(words):
         yield _problem("gives two tokens the same number", Severity.ERROR)
+    for text in PLAIN:
+        ids = chat.token_ids(text)
+        marked = chat.tokenizer(text)["input_ids"]
+        behind = marked[len(marked) - marked[::-1].index(ids[-1]) :] if ids[-1] in marked else []
+        if behind:
+            yield _problem(
+                f"writes {chat.tokenizer.decode(behind)!r} behind every text: programs that let it do so ask after"
+                " an end",
+                Severity.WARNING,
+            )
+            break
     every = [*islice(dict.fromkeys(answers), ANSWERS)]
     lost = [(text, back) for text in every if (back := _back(chat, text)) != text.strip()]
     if lost:

@@ -15,6 +15,8 @@ from support.seeded_faults import (
     Patch,
     Prepare,
     Seed,
+    both,
+    recipe,
     rows,
 )
 
@@ -123,6 +125,28 @@ def twice(count: int) -> Callable[[list[list[str]]], object]:
             row[0] = next(text for label, text in texts.items() if label != row[1])
 
     return change
+
+
+def few_of(label: str, left: int) -> Callable[[list[list[str]]], object]:
+    """Give all but some rows of a label the other one."""
+
+    def change(found: list[list[str]]) -> None:
+        other = next(one[1] for one in found if one[1] != label)
+        for row in [one for one in found if one[1] == label][left:]:
+            row[1] = other
+
+    return change
+
+
+def labelled(*labels: str) -> Prepare:
+    """Give rows and recipe other labels, in the order of the alphabet."""
+    names = dict(zip(("negative", "positive"), labels, strict=True))
+
+    def rename(found: list[list[str]]) -> None:
+        for row in found:
+            row[1] = names[row[1]]
+
+    return both(recipe(task__labels=list(labels)), rows(rename))
 
 
 def noted(prepare: Prepare, code: str, until: str = "compile") -> Seed:

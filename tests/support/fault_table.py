@@ -14,6 +14,7 @@ from support.faults_of_base_models import OF_BASE_MODELS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_padding import OF_PADDING
+from support.faults_of_rows import OF_ROWS
 from support.faults_of_steps import OF_STEPS, same_draw
 from support.faults_of_texts import OF_TEXTS, swapped_bytes, with_mark
 from support.faults_of_training import OF_TRAINING
@@ -70,6 +71,7 @@ BEGINS = CHAT_TEMPLATE.replace(
 FAULTS: Mapping[str, Fault] = {
     **OF_TRAINING,
     **OF_STEPS,
+    **OF_ROWS,
     **OF_PADDING,
     **OF_MACHINES,
     **OF_TEXTS,

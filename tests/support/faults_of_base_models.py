@@ -32,6 +32,10 @@ CONFIG = "config.json"
 QUERY = "model.layers.0.self_attn.q_proj"
 
 
+NORM_OF_THIRD = "model.layers.2.input_layernorm.weight"
+DOWN_OF_THIRD = "model.layers.2.mlp.down_proj.weight"
+
+
 def in_shards(
     change: Callable[[Shards, dict[str, str]], object], *, keeps_whole: bool = False
 ) -> Prepare:
@@ -86,6 +90,20 @@ def twin_layers(found: Tensors) -> None:
     """Give the second layer the weights of the first."""
     for name in [one for one in found if ".layers.1." in one]:
         found[name] = found[name.replace(".1.", ".0.")].clone()
+
+
+def begun_anew(found: Tensors) -> None:
+    """Draw a matrix of a layer anew."""
+    import torch
+
+    draw = torch.Generator().manual_seed(1)
+    found[DOWN_OF_THIRD] = torch.randn(found[DOWN_OF_THIRD].shape, generator=draw) * 0.02
+
+
+def as_type(kind: str, name: str, **changes: object) -> Prepare:
+    """Call a model by an architecture that reads the same weights, and change what only that one has."""
+    given = {"model_type": kind, "architectures": [f"{name}ForCausalLM"], **changes}
+    return settings(CONFIG, lambda found: found.update(given))
 
 
 def exchanged_layers(found: Tensors) -> None:
@@ -202,6 +220,12 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
             ),
             "a norm of zeros": Seed(prepare=fill(NORM, 0.0), code="X771"),
             "a layer is there twice": noted(weights(twin_layers), "X845"),
+            "a norm of a trained model begins anew": noted(
+                trained(fill(NORM_OF_THIRD, 1.0)), "X845"
+            ),
+            "a matrix of a trained model is drawn anew": noted(
+                trained(weights(begun_anew)), "X845"
+            ),
             "a matrix a hundred times as large": noted(
                 weights(lambda found: found[DOWN].mul_(100)), "X845"
             ),
@@ -218,6 +242,15 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                 trained(rope(rope_theta=1e6)), "X846"
             ),
             "a base of positions that no model has": noted(rope(rope_theta=10.0), "X842"),
+            "a window of four tokens": Seed(
+                prepare=trained(as_type("mistral", "Mistral", sliding_window=4)), code="X846"
+            ),
+            "logits that are made smaller": Seed(
+                prepare=trained(
+                    as_type("granite", "Granite", attention_multiplier=0.25, logits_scaling=8.0)
+                ),
+                code="X846",
+            ),
             "stretched positions": Seed(
                 prepare=trained(rope(rope_theta=1e4, rope_type="linear", factor=32.0)), code="X846"
             ),
@@ -244,7 +277,7 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                 prepare=trained(weights(exchanged_layers)), code="X846"
             ),
         },
-        missed="neighbouring layers whose exchange costs next to nothing, heads exchanged within a matrix, small"
+        missed="neighbouring layers whose exchange costs next to nothing, heads exchanged within a matrix, noise, small"
         " changes of a base; anything of weights that nothing has trained",
     ),
 }

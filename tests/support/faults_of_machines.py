@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from support.fault_seeds import in_first_step, in_merge
+from support.fault_seeds import few_of, in_first_step, in_merge, labelled
 from support.project import Project, rows
 from support.runs import forget
 from support.seeded_faults import (
@@ -99,6 +99,16 @@ def number(name: str, value: float) -> Callable[[Any], object]:
     return change
 
 
+def kinds(value: int, place: int) -> Callable[[Any], object]:
+    """Have a GGUF file take tokens for others of a kind."""
+
+    def change(reader: Any) -> None:
+        field = reader.get_field("tokenizer.ggml.token_type")
+        field.parts[field.data[place]][0] = value
+
+    return change
+
+
 def tensor(name: str, other: Callable[[Any, Mapping[str, Any]], Any]) -> Callable[[Any], object]:
     """Have a GGUF file hold another tensor; all of its own are at hand."""
 
@@ -171,28 +181,6 @@ def raising_all(error: BaseException) -> Callable[..., NoReturn]:
         raise error
 
     return function
-
-
-def few_of(label: str, left: int) -> Callable[[list[list[str]]], object]:
-    """Give all but some rows of a label the other one."""
-
-    def change(found: list[list[str]]) -> None:
-        other = next(one[1] for one in found if one[1] != label)
-        for row in [one for one in found if one[1] == label][left:]:
-            row[1] = other
-
-    return change
-
-
-def labelled(*labels: str) -> Prepare:
-    """Give rows and recipe other labels, in the order of the alphabet."""
-    names = dict(zip(("negative", "positive"), labels, strict=True))
-
-    def rename(found: list[list[str]]) -> None:
-        for row in found:
-            row[1] = names[row[1]]
-
-    return both(recipe(task__labels=list(labels)), changed_rows(rename))
 
 
 def taught_by(change: Callable[[dict[str, Any]], object]) -> Prepare:
@@ -311,6 +299,8 @@ OF_MACHINES: Mapping[str, Fault] = {
                 number("tokenizer.ggml.eos_token_id", 100)
             ),
             "a start that is another token": converted(number("tokenizer.ggml.bos_token_id", 5)),
+            "a word that is a mark": converted(kinds(3, 310)),
+            "a letter that is a mark": converted(kinds(3, 95)),
             "a tensor of zeros": converted(tensor("blk.1.ffn_down.weight", lambda own, _: own * 0)),
             "a tensor of another layer": converted(
                 tensor("blk.1.attn_q.weight", lambda _, every: every["blk.0.attn_q.weight"])

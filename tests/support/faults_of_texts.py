@@ -81,6 +81,20 @@ def decoding(found: dict[str, Any]) -> None:
     found["decoder"] = {"type": "Sequence", "decoders": [found["decoder"], replace]}
 
 
+ENDED = {
+    "type": "TemplateProcessing",
+    "single": [
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "<|im_end|>", "type_id": 0}},
+    ],
+    "pair": [
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"Sequence": {"id": "B", "type_id": 1}},
+    ],
+    "special_tokens": {"<|im_end|>": {"id": "<|im_end|>", "ids": [2], "tokens": ["<|im_end|>"]}},
+}
+"""A post-processor that writes the end of a turn behind every text."""
+
 OF_TEXTS: Mapping[str, Fault] = {
     "F47": Fault(
         name="the template does not pass on what rows say",
@@ -150,6 +164,12 @@ OF_TEXTS: Mapping[str, Fault] = {
             ),
             "a decoder that writes other letters": Seed(
                 prepare=settings("tokenizer.json", decoding), code="X841"
+            ),
+            "merges the other way round": noted(
+                settings("tokenizer.json", lambda found: found["model"]["merges"].reverse()), "X841"
+            ),
+            "an end behind every text": noted(
+                settings("tokenizer.json", lambda found: found.update(post_processor=ENDED)), "X841"
             ),
             "no decoder": Seed(
                 prepare=settings("tokenizer.json", lambda found: found.update(decoder=None)),

@@ -17,10 +17,10 @@ from safetensors import safe_open
 
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.models.files import read_settings
-from engine.runtime.models.settings_check import token_ids
+from engine.runtime.models.settings_check import is_mark, token_ids
 from engine.runtime.rendering.chat import kept_tokenizer
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Bumped when the same files would now be judged otherwise."""
 ARCHITECTURES: Final = frozenset(
     {"llama", "qwen2", "qwen3", "gemma", "gemma2", "olmo2", "starcoder2", "granite", "smollm3"}
@@ -41,6 +41,8 @@ NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
 ROUNDED: Final = 1e-5
 """By which a number may differ that was written in 32 bits, as a share."""
 TOKENS: Final = ("bos_token_id", "eos_token_id")
+ENDING: Final = ("eot_token_id", "eom_token_id")
+"""Tokens at which programs end an answer, too."""
 ADDS_ONE: Final = frozenset({"gemma", "gemma2"})
 """Whose norms the converter writes with 1 added."""
 NORM, SUM = 5e-4, 4e-3
@@ -122,6 +124,10 @@ def _marks(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
         known = {own, *(token for one in every for token in token_ids(one.get(key)))}
         if found is not None and own is not None and found not in known:
             yield f"`tokenizer.ggml.{key}` is {found}, and the model has {own}"
+    for key in ENDING:
+        found = _value(fields, f"tokenizer.ggml.{key}")
+        if isinstance(found, int) and not is_mark(tokenizer, found):
+            yield f"`tokenizer.ggml.{key}` is {found}, the ordinary text {tokenizer.decode([found])!r}"
     types = fields.get("tokenizer.ggml.token_type")
     if types is None:
         return
@@ -134,6 +140,15 @@ def _marks(model: Path, fields: Mapping[str, Any]) -> Iterator[str]:
     ]
     if plain:
         yield f"{len(plain)} special tokens are ordinary text, such as {tokenizer.decode(plain[:1])}"
+    kinds = np.array([types.parts[at][0] for at in types.data])
+    marked = [
+        int(one)
+        for one in np.flatnonzero(kinds == TokenType.CONTROL)
+        if not is_mark(tokenizer, int(one))
+    ]
+    if marked:
+        what = f"{len(marked)} ordinary tokens are marks, which programs leave out, such as"
+        yield f"{what} {tokenizer.decode(marked[:1])!r}"
 
 
 def _value(fields: Mapping[str, Any], name: str) -> Any:

@@ -43,7 +43,7 @@ from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
-REVISION: Final = 5
+REVISION: Final = 6
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""
@@ -257,6 +257,7 @@ def _numbers(files: tuple[WeightFile, ...], model: Any) -> Iterator[Problem]:
                 state = _state(weight)
                 if weight.ndim == 1 and model is not None:
                     state = state or _state_of_norm(model, tensor.name, weight)
+                    sizes.add_norm(tensor.name, weight)
                 found.get(state, []).append(tensor.name)
                 if weight.ndim == MATRIX and state != "broken":
                     sizes.add(tensor.name, weight)

@@ -23,6 +23,7 @@ from accelerate import init_empty_weights
 from safetensors import safe_open
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
+from transformers import CONFIG_MAPPING
 from transformers.initialization import no_init_weights
 from transformers.utils import logging as transformers_logging
 
@@ -30,12 +31,12 @@ from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
 from engine.runtime.models.load import DTYPES, load_whole
-from engine.runtime.models.tensor_check import FLOATS, SAME_MODEL
+from engine.runtime.models.tensor_check import FLOATS, NORM, SAME_MODEL
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 from engine.values import dataclass
 
-REVISION: Final = 4
+REVISION: Final = 5
 """Bumped when the same model would now be judged otherwise."""
 TEXT: Final = (
     "The river rises in the hills north of the town and flows south for about forty miles before it reaches the sea."
@@ -60,7 +61,17 @@ BLIND: Final = 0.65
 STEPS: Final = (10.0, 0.1, 100.0, 0.01)
 """Factors of other bases of positions: models have 10,000 to 10,000,000, and one step may be too near to show."""
 ACTIVATIONS: Final = ("silu", "gelu_pytorch_tanh", "relu")
+SETTINGS: Final = (
+    *("sliding_window", "layer_types", "partial_rotary_factor", "clip_qkv"),
+    *("final_logit_softcapping", "attn_logit_softcapping", "query_pre_attn_scalar"),
+    *("embedding_multiplier", "residual_multiplier", "attention_multiplier", "logits_scaling"),
+    *("num_experts_per_tok", "norm_topk_prob", "routed_scaling_factor", "logit_scale"),
+)
+"""Settings that fit any weights, and that an architecture has a usual value of."""
 ACTIVATION_KEYS: Final = ("hidden_act", "hidden_activation", "activation_function")
+FULL: Final = "full_attention"
+WINDOW: Final = 256
+"""Tokens of a window from which the text says nothing of it."""
 SHORT: Final = 60
 """Tokens, asked twice in a row too, by which a way must be better before the whole text is asked."""
 MATRIX: Final = 2
@@ -77,7 +88,6 @@ OF_ATTENTION: Final = re.compile(r"[qkvo]_proj|qkv|c_attn|attention\.dense")
 """Changes from one layer to the next as it likes, and says nothing of their order."""
 LAYER: Final = re.compile(r"^(.*\.)(\d+)(\..*)$")
 STACK: Final = re.compile(r"^(.*?\.)(\d+)\.")
-NORM: Final = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
 Weights = Mapping[str, torch.Tensor]
 Change = Callable[[Any], object]
 
@@ -118,7 +128,8 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
         return
     reader = Reader(folder, device=device, precision=precision)
     guess = math.log(reader.config.vocab_size)
-    tried = [*reader.positions(), *reader.activations(), *reader.orders(), *reader.exchanges()]
+    tried = [*reader.positions(), *reader.activations(), *reader.settings()]
+    tried += [*reader.orders(), *reader.exchanges()]
     # Written this way round, so that NaN is odd too.
     is_odd = not float(reader.as_it_stands[:SHORT].mean()) <= ODD * guess
     if is_odd:
@@ -301,6 +312,24 @@ class Reader:
                         setattr(config, key, name)
 
                 yield Way(what=f"with `{keys[-1]}: {name}`", change=change)
+
+    def settings(self) -> Iterator[Way]:
+        """Yield the usual values of settings that are others here, such as a window that rows do not fit."""
+        if self.config.model_type not in CONFIG_MAPPING:
+            return
+        usual = CONFIG_MAPPING[self.config.model_type]()
+        for name in SETTINGS:
+            now, other = getattr(self.config, name, None), getattr(usual, name, None)
+            if name == "layer_types" and isinstance(now, list) and {*now} != {FULL}:
+                other = [FULL] * len(now)
+            if now is None or now == other or (name == "sliding_window" and now >= WINDOW):
+                continue
+
+            def change(config: Any, name: str = name, other: object = other) -> None:
+                setattr(config, name, other)
+
+            shown = FULL if name == "layer_types" else other
+            yield Way(what=f"with `{name}: {shown}`", change=change, is_far=True)
 
     def heads(self) -> Iterator[Way]:
         """Yield other numbers of heads whose matrices have the same shapes."""

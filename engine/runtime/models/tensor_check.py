@@ -20,11 +20,19 @@ from engine.errors import Problem, Severity
 from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_map
 
 LAYER: Final = re.compile(r"\.\d+\.")
+NORM: Final = re.compile(r"norm|\bln_|layernorm", re.IGNORECASE)
 BUFFERS: Final = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
 """Ends of names of what older versions saved with the weights, and every model computes by itself."""
 FLOATS: Final = frozenset({"F64", "F32", "F16", "BF16"})
 MOST_RATIO: Final = 30.0
 """Factor between a matrix and the same one of other layers that no training leaves."""
+FRESH: Final = 3.0
+"""Standard errors by which lengths of rows may vary more than those of drawn numbers do, in a matrix begun anew."""
+TRAINED: Final = 1.3
+"""Times as much as such a matrix they vary in the same one of other layers: in SmolLM2 2 to 12 times."""
+MANY_LAYERS: Final = 3
+FEW_ROWS: Final = 64
+TINY: Final = 1e-12
 FEW_COLUMNS: Final = 8
 """Compared first: rows that differ there need no further look."""
 HEAD: Final = "lm_head.weight"
@@ -127,19 +135,34 @@ class LayerSizes:
     def __init__(self) -> None:
         """Begin with none."""
         self._found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
+        self._spreads: dict[str, list[tuple[str, float, bool]]] = defaultdict(list)
+        self._norms: dict[str, list[tuple[str, bool]]] = defaultdict(list)
 
     def add(self, name: str, weight: torch.Tensor) -> None:
         """Count a matrix of a layer."""
         if LAYER.search(name):
-            numbers = weight.float()
+            numbers, form = weight.float(), LAYER.sub(".#.", name)
             norm = float(torch.linalg.vector_norm(numbers))
             total = float(numbers.sum(-1).sum(dtype=torch.float64))
-            self._found[LAYER.sub(".#.", name)].append(
-                (name, total, norm / math.sqrt(weight.numel()))
-            )
+            self._found[form].append((name, total, norm / math.sqrt(weight.numel())))
+            spread, is_drawn = _spread(numbers[:FEW_ROWS])
+            # A few rows say no nearly always, and are no evidence for a yes.
+            if is_drawn:
+                spread, is_drawn = _spread(numbers)
+                is_drawn &= _spread(numbers.T)[1]
+            self._spreads[form].append((name, spread, is_drawn))
+
+    def add_norm(self, name: str, weight: torch.Tensor) -> None:
+        """Count a norm of a layer."""
+        if LAYER.search(name) and NORM.search(name) and name.endswith(".weight"):
+            is_one = bool((weight == weight[0]).all())
+            self._norms[LAYER.sub(".#.", name)].append((name, is_one))
 
     def problems(self) -> Iterator[Problem]:
-        """Yield X845 as a warning for layers that are the same, and for a matrix much larger or smaller."""
+        """Yield X845 as a warning for layers that are the same, a matrix much larger or smaller, and one begun anew."""
+        if fresh := [*self._fresh()]:
+            what = f"{len(fresh)} tensors look as before any training, unlike the same ones of other layers, such as"
+            yield _problem("X845", f"{what} `{fresh[0]}`", AGAIN, warns=True)
         twins, strangers = list[tuple[str, str]](), list[tuple[str, float]]()
         for found in self._found.values():
             seen = dict[tuple[float, float], str]()
@@ -159,6 +182,25 @@ class LayerSizes:
             name, ratio = strangers[0]
             what = f"`{name}` is {ratio:.2g} times as large as the same matrix of other layers"
             yield _problem("X845", what, AGAIN, warns=True)
+
+    def _fresh(self) -> Iterator[str]:
+        """Yield matrices whose rows and columns are as alike as those of drawn numbers, and norms that begin anew."""
+        for found in self._spreads.values():
+            usual = median(spread for _, spread, _ in found)
+            for name, spread, is_drawn in found:
+                if is_drawn and len(found) >= MANY_LAYERS and usual >= TRAINED * spread:
+                    yield name
+        for norms in self._norms.values():
+            ones = [name for name, is_one in norms if is_one]
+            if len(norms) >= MANY_LAYERS and len(ones) < len(norms) / 2:
+                yield from ones
+
+
+def _spread(rows: torch.Tensor) -> tuple[float, bool]:
+    """Return how much the lengths of rows vary, where those of drawn numbers give 1, and whether they may be such."""
+    lengths = torch.linalg.vector_norm(rows, dim=1)
+    spread = float(lengths.std() / lengths.mean().clamp_min(TINY)) * math.sqrt(2 * rows.shape[1])
+    return spread, spread <= 1 + FRESH / math.sqrt(2 * len(rows))
 
 
 def token_rows(rows: torch.Tensor, tokens: Iterable[tuple[int, str]]) -> Iterator[Problem]:

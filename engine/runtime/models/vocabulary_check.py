@@ -18,6 +18,8 @@ SWAPPED: Final = 0.02
 """Share of words out of order below which they are exceptions in a vocabulary that has one."""
 MOST_BYTES: Final = 4
 """Bytes out of order that may be swapped pairs; a vocabulary with an order of its own has more."""
+REVERSED: Final = 0.9
+"""Share of words out of order from which merges stand the other way round."""
 FEW_BYTES: Final = 100
 
 
@@ -47,6 +49,10 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
         names = {number: word for word, number in words.items()}
         yield _warning(
             f"gives {len(back)} words a number out of order, such as {names[back[0]]!r}: words may be swapped"
+        )
+    elif len(back) > REVERSED * len(order):
+        yield _warning(
+            f"has its {len(made):,} merges the other way round: the last ones come first"
         )
 
 

@@ -7,6 +7,7 @@ asked once for each set of rows.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -39,8 +40,7 @@ def base_answers(
     asked = replace(asked, loss="")
     payload = {
         "revision": (REVISION, predict.REVISION),
-        # An id is a digest of the row's content, so the ids say which rows are asked.
-        "rows": sha256("\n".join(row.id for row in rows).encode()).hexdigest(),
+        "rows": rows_digest(rows),
         "base_model": context.base_model,
         "asked": asked.payload(),
         "device": context.device.kind,
@@ -57,6 +57,14 @@ def base_answers(
         write_predictions(folder / predict.FILE, found)
 
     return read_predictions(context.cached(PRODUCT, payload, build).file(predict.FILE))
+
+
+def rows_digest(rows: Sequence[Example]) -> str:
+    """Return what stands for rows in a key: an id is of prompt and chosen answer, and not of the rejected one."""
+    found = sha256()
+    for row in rows:
+        found.update(f"{row.id} {json.dumps(row.payload, sort_keys=True)}\n".encode())
+    return found.hexdigest()
 
 
 def reference_of(

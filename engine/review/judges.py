@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.evidence.review import Effect, Finding
 from engine.recipe.model import Checks, PathRef
-from engine.review.compare import Versions, finding
+from engine.review.compare import Versions, finding, finding_of
 from engine.review.files import MOST_COMPARED, bytes_changed, changed_rows
 from engine.review.rows import JudgedRows, RowDivider
 from engine.review.sources import Paired
@@ -32,6 +32,7 @@ _OF_MORE: Final = _OF_ROWS | {"W301"}
 MOST_NEW: Final = 0.25
 """Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
 _PINS: Final = ("W502",)
+MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,9 @@ def _cause(versions: Versions) -> str:
 def _unread(findings: Sequence[Finding], judges: Judges, versions: Versions) -> Iterator[Finding]:
     """Yield what may judge, and is not read here."""
     reported = {one.path for one in findings}
+    for found in filter(None, map(versions.find, MISSING)):
+        says = "it decides whether a row without an answer judges; how many do is not known here"
+        yield finding_of(found, "W703", says)
     for source in versions.sources:
         if source.old is not None or source.path in reported:
             continue

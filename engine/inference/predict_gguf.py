@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
     from engine.runtime.rendering.renderer import RenderedRow
 
-REVISION = 7
+REVISION = 8
 """Bumped when the same file and rows would now give other predictions."""
 
 

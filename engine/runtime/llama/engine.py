@@ -191,9 +191,10 @@ def run_beside(
 ) -> None:
     """Do all jobs, those of two halves of the rows beside each other: threads that share a batch wait for each other.
 
-    Which rows are together depends on the rows and the number of threads, not on their order.
+    Which rows are together, and so how sums are rounded, depends on the rows alone: with one thread the halves are
+    asked one after the other.
     """
-    parts = min(engine.threads, PARTS, max(1, len(rows) // ROWS))
+    parts = min(PARTS, max(1, len(rows) // ROWS))
     order = sorted(range(len(rows)), key=lambda at: (-len(rows[at]), rows[at]))
     done, lock = [0] * parts, Lock()
 
@@ -207,10 +208,7 @@ def run_beside(
         own = [rows[at] for at in members], [jobs[at] for at in members]
         PrefixedRows(engine, *own, parts=parts).run(note)
 
-    if parts == 1:
-        run(0)
-        return
-    with ThreadPoolExecutor(parts) as pool:
+    with ThreadPoolExecutor(min(parts, engine.threads)) as pool:
         for future in [pool.submit(run, part) for part in range(parts)]:
             future.result()
 
@@ -239,7 +237,7 @@ class PrefixedRows:
         self._cells = self._prefix + max(min(CELLS // parts, all_of_them), longest + most)
         # Lane 0 holds the shared start; a row takes one, and each place that is looked into behind it another.
         lanes = min(LANES, 1 + min(ROWS, len(rows)) * (1 + max(1, most)))
-        threads = engine.threads // parts
+        threads = max(1, engine.threads // parts)
         self._context = Context(
             engine, cells=self._cells, batch=self._room, lanes=lanes, threads=threads
         )

@@ -1,4 +1,4 @@
-"""Rows that are asked in two parts beside each other have the answers that one part gives them, in whatever order."""
+"""Rows that are asked in two parts have the same numbers beside each other and one part after the other."""
 
 from __future__ import annotations
 
@@ -28,13 +28,23 @@ def _asked(prompts: list[str], tmp_path: Path, progress: Any, *, threads: int) -
     return choose_gguf(pico_gguf(), prompts, ANSWERS, **common, distribution=True)
 
 
-def test_two_parts_answer_as_one(prompts: list[str], tmp_path: Path, progress: Any) -> None:
-    one = _asked(prompts, tmp_path, progress, threads=1)
-    two = _asked(prompts, tmp_path, progress, threads=2)
+def test_the_number_of_threads_changes_no_number(
+    prompts: list[str], tmp_path: Path, progress: Any
+) -> None:
+    one, two, many = (
+        _asked(prompts, tmp_path, progress, threads=threads).choices for threads in (1, 2, 5)
+    )
 
-    assert len(two.choices) == ROWS
-    for first, second in zip(one.choices, two.choices, strict=True):
-        assert first.probabilities == pytest.approx(second.probabilities, abs=1e-3)
+    assert len(one) == ROWS
+    assert one == two == many
+
+
+def test_two_parts_answer_as_rows_alone(prompts: list[str], tmp_path: Path, progress: Any) -> None:
+    together = _asked(prompts, tmp_path, progress, threads=2).choices
+
+    for place in (0, 7, ROWS - 1):
+        (alone,) = _asked([prompts[place]], tmp_path, progress, threads=2).choices
+        assert alone.probabilities == pytest.approx(together[place].probabilities, abs=1e-3)
 
 
 def test_the_order_of_the_rows_changes_no_number(

@@ -23,8 +23,28 @@ def sorted_by(values: array[int]) -> array[int]:
     """Return the numbers of the rows by their values; of equal ones the first row comes first."""
     if (numpy := _numpy(values)) is None:
         return array("I", sorted(range(len(values)), key=values.__getitem__))
-    order = numpy.argsort(_of(numpy, values), kind="stable").astype("I")
-    return array("I", order.tobytes())
+    return array("I", stable_order(_of(numpy, values)).tobytes())
+
+
+def stable_order(values: Any) -> Any:
+    """Return the places of the values of an array from the lowest on; of equal ones the first comes first.
+
+    NumPy's stable sort merges, and takes three times as long as its other one, which is of vector instructions. So
+    the places of equal values are sorted behind it, as they mostly are few.
+    """
+    import numpy as np  # an extra
+
+    order = np.argsort(values).astype(np.uint32)
+    ordered = values[order]
+    is_again = np.zeros(len(values) + 1, np.bool_)
+    is_again[1:-1] = ordered[1:] == ordered[:-1]
+    tied = np.flatnonzero(is_again[1:] | is_again[:-1])
+    # The number of the run before the place: sorted, each run stays where it is.
+    runs_and_places = np.cumsum(~is_again[tied]).astype(np.uint64) << np.uint64(32)
+    runs_and_places |= order[tied]
+    runs_and_places.sort()
+    order[tied] = runs_and_places.astype(np.uint32)
+    return order
 
 
 def ascending(rows: array[int]) -> array[int]:
@@ -85,7 +105,9 @@ def grouped(order: Sequence[int], values: Sequence[int]) -> dict[int, array[int]
             found[value].append(one)
         return found
     every, beside = _numbers(numpy, order), numpy.asarray(values)
-    by_value = numpy.argsort(beside, kind="stable")
+    # Of 16 bits they are sorted digit by digit, in a tenth of the time.
+    short = beside.astype("H") if 0 <= beside.min() and beside.max() < 1 << 16 else beside
+    by_value = numpy.argsort(short, kind="stable")
     ordered = beside[by_value]
     cuts = [0, *(numpy.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(ordered)]
     return {

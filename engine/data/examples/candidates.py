@@ -118,13 +118,22 @@ class RowCollector:
         self._writer.write_columns(reader, rows, places, others)
 
     def _column_reader(self, batch: RowBatch) -> ColumnReader | None:
-        """Return what reads the rows of a source as columns; None where they need more, or are few."""
-        # The first row of a source says its format.
-        if not self._writer.are_many or batch.source not in self._fills:
+        """Return what reads the rows of a source as columns; None where they need more."""
+        if batch.source not in self._fills and not self._knows_format(batch):
             return None
         if batch.source not in self._column_readers:
             self._column_readers[batch.source] = self._new_column_reader(batch.origin)
         return self._column_readers[batch.source]
+
+    def _knows_format(self, batch: RowBatch) -> bool:
+        """Tell whether the first row of a source says its format; its problems are counted with the row itself."""
+        first = next(iter(batch))
+        self._unusable.note_columns(first)
+        try:
+            self._fill(first)
+        except READING_ERRORS:
+            return False
+        return True
 
     def _new_column_reader(self, origin: str) -> ColumnReader | None:
         splits = self._work.splits

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.arrow_arrays import are_there, as_numbers
 from engine.data.checks.rows.texts import KEYS, PROSE_LETTERS
 from engine.data.examples.label import label_of
 from engine.data.examples.template import Template, parse_template
@@ -67,7 +68,7 @@ class ColumnReader:
         keys = joined_bytes([key.encode("ascii") for key in KEYS])
         plain = compiled.plain(data, starts, ends, LETTERS, keys)
         if texts.null_count:
-            plain &= texts.is_valid().to_numpy(zero_copy_only=False)
+            plain &= are_there(texts)
         numbers[~plain] = UNPLAIN
         return PlainRows(batch=batch, texts=(data, starts, ends), labels=numbers)
 
@@ -86,11 +87,10 @@ class ColumnReader:
         )
 
     def _label_numbers(self, labels: Any) -> Offsets:
-        found = labels.dictionary_encode()
+        found = labels.dictionary_encode(null_encoding="encode")
         values = found.dictionary.to_pylist()
-        numbers = np.array([self._number(value) for value in values] + [UNPLAIN], np.int64)
-        places = found.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
-        chosen: Offsets = numbers[places]
+        numbers = [UNPLAIN if value is None else self._number(value) for value in values]
+        chosen: Offsets = np.array(numbers, np.int64)[as_numbers(found.indices)]
         return chosen
 
     def _number(self, value: str) -> int:

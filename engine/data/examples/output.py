@@ -106,7 +106,7 @@ class Examples:
         if not self._are_many or outcome.division.folds or outcome.work.splits.by == "group":
             write_examples(path, self)
             return
-        from engine.data.examples.output_many import lines_in_order  # NumPy and numba: an extra
+        from engine.data.examples.output_many import lines_in_order  # an extra, as all of it
 
         def line(row: int, record: SpilledRow) -> bytes:
             return example_line(self._example(row, record)).encode()
@@ -123,14 +123,14 @@ class Examples:
         if not self._are_many:
             records = (record for _, record in work.pool.spill.ordered(self._rows))
             return split_digest(records, work.scratch)
-        from engine.data.examples.output_many import digest_of  # NumPy and numba: an extra
+        from engine.data.examples.output_many import digest_of  # an extra, as all of it
 
         return digest_of(work.pool.spill, self._rows, work.scratch)
 
     @property
     def _are_many(self) -> bool:
         """Tell whether compiled loops pay for their start, and are there."""
-        return len(self._rows) >= row_order.MANY and has_loops()
+        return len(self._rows) >= row_order.MANY and has_loops(columns=True)
 
     @property
     def rows(self) -> Sequence[int]:

@@ -164,7 +164,9 @@ class ParquetBatch:
 
     def rows(self, places: Any) -> Iterator[Row]:
         """Yield the rows at these places of the batch, an array of NumPy."""
-        found = self.columns.take(places).to_pylist()
+        from engine.data.arrow_arrays import as_indices  # NumPy: an extra
+
+        found = self.columns.take(as_indices(places)).to_pylist()
         for place, values in zip(places.tolist(), found, strict=True):
             yield self.trouble.row(f"#{self.first + place}", values)
 

@@ -19,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.row_order import stable_order
 from engine.data.similarity.near import Near, NearDuplicates, TextStore
 from engine.data.similarity.shingles import comparable
 from engine.data.spill import Texts
@@ -140,15 +141,14 @@ def _write_bands(
             whole[these], sketches[these] = hashes, bits
             at += len(hashes)
             for file, band in zip(files, bands, strict=True):
-                band.tofile(file)
+                file.write(band)  # `tofile` would open the file anew for each batch
     return whole, sketches, numbers
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     """Return each repeated text paired with its first row, and which rows are repeats."""
-    # Stable: of equal texts the first row comes first, and is the one that the others are paired
-    # with.
-    order = np.argsort(whole, kind="stable").astype(np.uint32)
+    # Of equal texts the first row comes first, and is the one that the others are paired with.
+    order = stable_order(whole)
     ordered = whole[order]
     again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
     # Of repeats that follow each other, the row before the first one is the one that all repeat.

@@ -30,19 +30,34 @@ _NEGLIGIBLE: Final = -25.0
 """A language whose logarithm is so far below that of the likeliest adds nothing that 32 bits could hold."""
 LONGEST: Final = 8
 """Letters of the longest word that is looked for."""
+_WORD_PLACES: Final = 1024
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Of a product with it, the upper bits are spread evenly (Knuth, The Art of Computer Programming, 6.4)."""
+_UPPER_HALF: Final = np.uint64(32)
+_ONE: Final = np.uint64(1)
+_FACTORS: Final = np.log1p(np.arange(64)).astype(np.float32)
+"""What a feature counts for that is found so many times."""
 
 Bytes = NDArray[np.uint8]
 Texts = tuple[Bytes, NDArray[np.int64], NDArray[np.int64]]
 """Bytes, and where each text begins and ends."""
-EnglishWords = tuple[NDArray[np.uint64], NDArray[np.uint64], int, float]
-"""Sorted: words that show English, and words that may; how many a text needs, and of what share of its words."""
+WordTable = tuple[NDArray[np.uint64], NDArray[np.bool_]]
+"""Open addressing: words as numbers, 0 for none, and whether each shows English or only may."""
+EnglishWords = tuple[WordTable, int, float]
+"""English words; how many a text needs, and of what share of its words."""
 Bounds = tuple[int, float, float]
 """The letters that a text needs, and from which probability a language is sure and likely."""
 
 
-def word_numbers(words: Iterable[str]) -> NDArray[np.uint64]:
-    """Return ASCII words of up to `LONGEST` letters as sorted numbers."""
-    return np.array(sorted(int.from_bytes(word.encode("ascii")) for word in words), np.uint64)
+def word_table(surely: Iterable[str], maybe: Iterable[str]) -> WordTable:
+    """Return ASCII words of up to `LONGEST` letters that show English, and others that may."""
+    numbers, shows = np.zeros(_WORD_PLACES, np.uint64), np.zeros(_WORD_PLACES, np.bool_)
+    for words, is_sure in ((maybe, False), (surely, True)):
+        for word in words:
+            number = np.uint64(int.from_bytes(word.encode("ascii")))
+            place = _place(numbers, number)
+            numbers[place], shows[place] = number, is_sure
+    return numbers, shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +105,45 @@ def read_model(detector: LanguageIdentifier) -> Model:
     )
 
 
+Table = NDArray[np.uint64]
+Found = NDArray[np.int64]
 Automaton = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]
+
+
+@compiled
+def _place(table: Table, value: np.uint64) -> np.uint64:
+    """Return where a number that is not 0 stands in a table of open addressing, or where there is room for it."""
+    mask = np.uint64(len(table) - 1)
+    place = (value * _SPREAD >> _UPPER_HALF) & mask
+    while table[place] != 0 and table[place] != value:
+        place = (place + _ONE) & mask
+    return place
+
+
+@compiled
+def _found_features(text: Bytes, automaton: Automaton) -> tuple[Found, Found]:
+    """Return the features of a text in the order in which they are first found, and how often each is."""
+    states, rows, features = automaton
+    size = 64
+    while size < 2 * len(text):
+        size *= 2
+    table, times = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    seen = np.empty(len(text) + 1, np.uint64)
+    count = 0
+    state = np.int64(0)
+    for letter in text:
+        state = np.int64(states[rows[state] + letter])
+        if features[state] >= 0:
+            feature = np.uint64(features[state] + 1)
+            place = _place(table, feature)
+            table[place] = feature
+            seen[count] = place
+            count += times[place] == 0
+            times[place] += 1
+    found, often = np.empty(count, np.int64), np.empty(count, np.int64)
+    for at in range(count):
+        found[at], often[at] = table[seen[at]] - _ONE, times[seen[at]]
+    return found, often
 
 
 @compiled
@@ -102,26 +155,14 @@ def _likeliest(
     same: NDArray[np.int64],
 ) -> tuple[int, float]:
     """Return the likeliest language and its probability."""
-    states, rows, features = automaton
-    seen, often = np.empty(len(text), np.int64), np.zeros(len(text), np.int64)
-    count = 0
-    state = np.int64(0)
-    for letter in text:
-        state = np.int64(states[rows[state] + letter])
-        feature = features[state]
-        if feature >= 0:
-            at = 0
-            while at < count and seen[at] != feature:
-                at += 1
-            seen[at] = feature
-            often[at] += 1
-            count = max(count, at + 1)
-    if not count:
+    found, often = _found_features(text, automaton)
+    if not len(found):
         return 0, 0.0
     scores = priors.copy()
-    for at in range(count):
-        factor = np.float32(math.log1p(often[at]))
-        row = weights[seen[at]]
+    for at in range(len(found)):
+        times = often[at]
+        factor = _FACTORS[times] if times < len(_FACTORS) else np.float32(math.log1p(times))
+        row = weights[found[at]]
         for number in range(len(scores)):
             scores[number] += factor * row[number]
     most, scale = scores.max(), np.float32(1 / math.sqrt(len(text)))
@@ -135,15 +176,9 @@ def _likeliest(
 
 
 @compiled
-def _is_one_of(words: NDArray[np.uint64], word: np.uint64) -> bool:
-    at = np.searchsorted(words, word)
-    return bool(at < len(words) and words[at] == word)
-
-
-@compiled
 def _english(text: Bytes, words: EnglishWords) -> tuple[bool, int, bool]:
     """Return whether so many words are English, how many letters there are, and whether all are capitals."""
-    surely, maybe, least, share = words
+    (numbers, shows), least, share = words
     count = known = sure = letters = small = length = 0
     word = np.uint64(0)
     for at in range(len(text) + 1):
@@ -157,12 +192,10 @@ def _english(text: Bytes, words: EnglishWords) -> tuple[bool, int, bool]:
         elif length:
             count += 1
             if length <= LONGEST:
-                if _is_one_of(surely, word):
-                    sure += 1
-                elif _is_one_of(maybe, word):
-                    known += 1
+                place = _place(numbers, word)
+                known += numbers[place] == word
+                sure += shows[place]
             length, word = 0, np.uint64(0)
-    known += sure
     is_english = sure > 0 and known >= least and known >= share * count
     return is_english, letters, letters > 0 and small == 0
 

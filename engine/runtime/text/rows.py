@@ -214,18 +214,6 @@ def _digits(number: int, out: Bytes, at: int) -> int:
 
 
 @compiled
-def chosen(data: Bytes, offsets: Offsets, places: NDArray[np.int64]) -> Bytes:
-    """Return the texts at these places, one after the other."""
-    size = 0
-    for place in places:
-        size += offsets[place + 1] - offsets[place]
-    out, at = np.empty(size, np.uint8), 0
-    for place in places:
-        at = _copied(data[offsets[place] : offsets[place + 1]], out, at)
-    return out
-
-
-@compiled
 def holding(data: Bytes, starts: Offsets, ends: Offsets, words: tuple[Bytes, Offsets]) -> Flags:
     """Return which ASCII texts hold one of the words, of small letters and two at least, whatever their capitals."""
     word_bytes, offsets = words

@@ -148,8 +148,7 @@ def _languages(block: Block, model: Model) -> list[str]:
     from engine.runtime.text import languages as many  # NumPy and numba: an extra
 
     starts, ends, others = block.ascii_inputs()
-    surely, maybe = many.word_numbers(SURELY_ENGLISH), many.word_numbers(MAYBE_ENGLISH)
-    words = surely, maybe, ENGLISH_WORDS, PLAIN_SHARE
+    words = many.word_table(SURELY_ENGLISH, MAYBE_ENGLISH), ENGLISH_WORDS, PLAIN_SHARE
     texts = block.data, starts, (starts + READ).clip(max=ends)
     found = model.classify_many(texts, words, (LETTERS, SURE, LIKELY))
     names = [f"{name}{mark}" for name in model.names for mark in ("", MAYBE)]

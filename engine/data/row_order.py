@@ -106,7 +106,7 @@ def grouped(order: Sequence[int], values: Sequence[int]) -> dict[int, array[int]
         return found
     every, beside = _numbers(numpy, order), numpy.asarray(values)
     # Of 16 bits they are sorted digit by digit, in a tenth of the time.
-    short = beside.astype("H") if 0 <= beside.min() and beside.max() < 1 << 16 else beside
+    short = beside.astype("H") if beside.min() >= 0 and beside.max() < 1 << 16 else beside
     by_value = numpy.argsort(short, kind="stable")
     ordered = beside[by_value]
     cuts = [0, *(numpy.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(ordered)]

@@ -121,7 +121,8 @@ def check_leakage(
     # here.
     exact, found_near = _counted(matches)
     found_exact = max(exact, shared.rows)
-    steering = {row for row in division.rows(pool, "train") if row in shared.steering}
+    train = division.rows(pool, "train") if shared.steering else ()
+    steering = {row for row in train if row in shared.steering}
     # Rows that go for the holdout's sake are counted once.
     steering -= strongest.keys()
     count = len(strongest) + len(steering)

@@ -219,18 +219,23 @@ def _unlike(one: Hashes, other: Hashes) -> np.uint64:
 def _sharing(
     hashes: Hashes,
     lookup: tuple[Hashes, Hashes, Ranks],
-    seen: tuple[Ranks, int],
+    seen: tuple[Ranks, int, Hashes],
     out: Ranks,
 ) -> int:
-    """Write each row that has one of these shingles among its rarest into `out`; return how many."""
+    """Write each row that has one of these shingles among its rarest into `out`; return how many.
+
+    `seen` is by row the text that it was last found for, this text, and room for its shingles.
+    """
     bitmap, table, rows = lookup
-    last, text = seen
+    last, text, rare = seen
     mask = np.uint64(len(bitmap) * 64 - 1)
-    count = 0
+    count = found = 0
+    # No branch in it: a processor would guess wrongly which of them are rare.
     for value in hashes:
         place = value & mask
-        if not (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE:
-            continue
+        rare[found] = value
+        found += (bitmap[place >> _WORD] >> (place & _BIT)) & _ONE
+    for value in rare[:found]:
         span = _span(table, value)
         for at in range(span >> _HALF, span & _LOWER):
             row = rows[at]
@@ -255,6 +260,7 @@ def _matches(
     # numba reads the type of an empty list off the element that it was made with.
     texts, found, same = [0][:0], [0][:0], [0.0][:0]
     hashes, signature = np.empty(room(offsets), np.uint64), np.empty(WORDS, np.uint64)
+    rare = np.empty(len(hashes) + 1, np.uint64)
     sharing, last = np.empty(len(ends), np.int64), np.full(len(ends), -1, np.int64)
     # Sets of such a similarity differ in no larger share of their sizes; a little room for rounding.
     differing = (1 - at_least) / (1 + at_least)
@@ -264,7 +270,7 @@ def _matches(
         if _unknown(hashes[:count], known, signature) > count * (1 - at_least) + 1e-6:
             continue
         _sign(hashes[:count], signature)
-        some = _sharing(hashes[:count], lookup, (last, text), sharing)
+        some = _sharing(hashes[:count], lookup, (last, text, rare), sharing)
         distinct = 0
         for row in sharing[:some]:
             size = ends[row + 1] - ends[row]

@@ -25,8 +25,8 @@ _HALF = np.uint64(32)
 _LOWER = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(33)
 _ONE = np.uint64(1)
-_LANES = 16
-"""Numbers of 32 bits in the widest vector."""
+_TOGETHER = 4
+"""Values of which the smallest is found together."""
 
 
 @compiled
@@ -77,13 +77,36 @@ def room(offsets: Offsets) -> int:
 
 
 @compiled
-def _smallest(values: NDArray[np.uint32], multiplier: np.uint32, addend: np.uint32) -> np.uint32:
-    """Return the smallest `multiplier * value + addend`, modulo 2^32."""
-    smallest = np.uint32(0xFFFFFFFF)
-    # A plain index: the loop becomes vector instructions.
-    for at in range(len(values)):
-        smallest = min(smallest, np.uint32(multiplier * values[at] + addend))
-    return smallest
+def _smallest(
+    values: NDArray[np.uint32],
+    multipliers: NDArray[np.uint32],
+    addends: NDArray[np.uint32],
+    out: NDArray[np.uint32],
+) -> None:
+    """Write the smallest `multiplier * value + addend`, modulo 2^32, of each function into `out`.
+
+    The number of values is a multiple of four.
+    """
+    out[:] = np.uint32(0xFFFFFFFF)
+    # The functions stand beside each other in a vector: with values there, the smallest one within each vector would
+    # have to be found, too. Four values at a time, as loading the functions takes longer than to multiply.
+    for at in range(0, len(values), _TOGETHER):
+        one, two, three, four = values[at], values[at + 1], values[at + 2], values[at + 3]
+        for number in range(len(out)):
+            by, plus = multipliers[number], addends[number]
+            low = min(np.uint32(by * one + plus), np.uint32(by * two + plus))
+            high = min(np.uint32(by * three + plus), np.uint32(by * four + plus))
+            out[number] = min(out[number], low, high)
+
+
+@compiled
+def _whole_hash(hashes: Hashes) -> np.uint64:
+    """Return the hash of a text by those of its shingles: its own, letter by letter, would take longer."""
+    value = np.uint64(len(hashes))
+    for at in range(len(hashes)):
+        # By another odd number for each place, so that the order counts.
+        value += hashes[at] * np.uint64(2 * at + 1)
+    return _mixed(value)
 
 
 @compiled
@@ -107,19 +130,18 @@ def band_hashes(
     sketches = np.zeros(texts, np.uint64)
     out = np.empty((bands, texts), np.uint32)
     hashes = np.empty(room(offsets), np.uint64)
-    values = np.empty(len(hashes) + _LANES, np.uint32)
+    values = np.empty(len(hashes) + _TOGETHER, np.uint32)
     smallest = np.empty(functions, np.uint32)
     for row in range(texts):
         start, end = offsets[row], offsets[row + 1]
-        whole[row] = hashed(codes, start, end)
         count = shingle_hashes(codes, start, end, hashes)
+        whole[row] = _whole_hash(hashes[:count])
         for at in range(count):
             values[at] = np.uint32(hashes[at] >> _HALF)
-        # The first one again, which changes no smallest one: what fills no vector would be taken one by one.
-        full = (count + _LANES - 1) // _LANES * _LANES
+        # The first one again, which changes no smallest one.
+        full = (count + _TOGETHER - 1) // _TOGETHER * _TOGETHER
         values[count:full] = values[0]
-        for number in range(functions):
-            smallest[number] = _smallest(values[:full], multipliers[number], addends[number])
+        _smallest(values[:full], multipliers, addends, smallest)
         for number in range(min(64, functions)):
             sketches[row] |= np.uint64(smallest[number] & np.uint32(1)) << np.uint64(number)
         for band in range(bands):

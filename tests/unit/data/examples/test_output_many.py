@@ -12,7 +12,9 @@ import pytest
 from engine.data.examples import output_many
 from engine.data.examples.example import Example, content_id, example_line
 from engine.data.examples.output import split_digest
+from engine.data.examples.output_many import chosen
 from engine.data.spill import SpilledRow
+from engine.data.spill_blocks import joined_bytes
 from engine.runtime.text import lines
 from support.spilled import spilled
 
@@ -109,3 +111,13 @@ def test_texts_are_sorted_by_their_bytes() -> None:
 
     assert sorted(places.tolist()) == list(range(len(texts)))
     assert [texts[place] for place in places] == sorted(texts)
+
+
+def test_texts_are_chosen_in_any_order_and_more_than_once() -> None:
+    data, offsets = joined_bytes([b"one", b"", b"three"])
+
+    found, ends = chosen(data, offsets, np.array([2, 0, 1, 2]))
+    none, starts = chosen(data, offsets, np.zeros(0, np.int64))
+
+    assert (found.tobytes(), ends.tolist()) == (b"threeonethree", [0, 5, 8, 8, 13])
+    assert (none.tobytes(), starts.tolist()) == (b"", [0])

@@ -150,9 +150,10 @@ def blocks(spill: Spill, rows: array[int]) -> Iterator[Block]:
 def file_order(rows: array[int]) -> Rows:
     """Return the places of rows, each of which stands there once, in the order of the file."""
     # Rows are numbers from 0 on, so that no sort is needed, which takes ten times as long.
-    place_of = np.full(np.max(rows, initial=0) + 1, _NO_PLACE, np.uint32)
+    place_of: Rows = np.full(int(np.max(rows, initial=0)) + 1, _NO_PLACE, np.uint32)
     place_of[np.asarray(rows)] = np.arange(len(rows), dtype=np.uint32)
-    return place_of[place_of != _NO_PLACE]
+    ordered: Rows = place_of[place_of != _NO_PLACE]
+    return ordered
 
 
 Numbered = tuple[NDArray[np.uint32], Codes, Offsets]

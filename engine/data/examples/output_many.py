@@ -133,7 +133,7 @@ def _parts(
     every: Iterable[tuple[Bytes, Offsets, NDArray[Any]]], files: Sequence[IO[bytes]]
 ) -> Iterator[tuple[Bytes, Offsets]]:
     """Yield the lines of each part, in the order in which they come; they come with the numbers of their parts."""
-    lengths: list[list[Offsets]] = [[] for _ in files]
+    lengths: list[list[NDArray[np.uint32]]] = [[] for _ in files]
     for lines, offsets, part_of in every:
         # Numbers of 16 bits are sorted digit by digit.
         order = np.argsort(part_of.astype(np.uint16), kind="stable")

@@ -239,6 +239,9 @@ def _run(
         raise AssertionError(planned.name)
     stage = load_stage(planned.name)
     _require_whole(planned, store)
+    # Whose disk lies, or whose store somebody edits, is to know of it.
+    if planned.reason.startswith(UNUSABLE[Stored.DAMAGED]):
+        progress.note(f"{planned.reason}: they lie in `damaged` of the store, and are made again")
 
     built = False
 

@@ -237,9 +237,11 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
     "F55": Fault(
         name="a trained model is read otherwise than it was trained",
         seeds={
-            "a base of positions a tenth as large": noted(trained(rope(rope_theta=1e3)), "X846"),
-            "a base of positions a hundred times as large": noted(
-                trained(rope(rope_theta=1e6)), "X846"
+            "a base of positions a tenth as large": Seed(
+                prepare=trained(rope(rope_theta=1e3)), code="X846"
+            ),
+            "a base of positions a hundred times as large": Seed(
+                prepare=trained(rope(rope_theta=1e6)), code="X846"
             ),
             "a base of positions that no model has": noted(rope(rope_theta=10.0), "X842"),
             "a window of four tokens": Seed(
@@ -270,8 +272,8 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
                 prepare=settings(CONFIG, lambda found: found.update(model_type="gemma")),
                 code="X846",
             ),
-            "two matrices of a layer in each other's place": noted(
-                trained(weights(exchanged_matrices)), "X846"
+            "two matrices of a layer in each other's place": Seed(
+                prepare=trained(weights(exchanged_matrices)), code="X846"
             ),
             "two layers in each other's place": Seed(
                 prepare=trained(weights(exchanged_layers)), code="X846"

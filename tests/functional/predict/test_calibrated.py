@@ -182,6 +182,7 @@ def test_a_bundle_whose_file_abstains_otherwise_than_its_checks_say_is_not_made(
         report=changed,
         recipe=load_recipe(project.recipe)[0],
         accepted=SimpleNamespace(verdicts=verdicts),
+        is_of_this_version=True,
     )
 
     problems = [*gate_problems(found), *verify_problems(found)]

@@ -18,7 +18,6 @@ from engine.backends.launch_folder import CONFIG
 from engine.files import leases
 from engine.process import start as processes
 from engine.process.confine import Rights
-from engine.process.waiting import awake
 from engine.values import dataclass
 
 TIGHTER: Final = 0.95
@@ -111,7 +110,7 @@ class Ahead:
             child = processes.start(
                 asked.command,
                 folder=folder,
-                variables={**asked.variables, **awake(asked.variables)},
+                variables=asked.variables,
                 out=stream,
                 errors=processes.STDOUT,
                 given=processes.PIPE,

@@ -48,7 +48,6 @@ from engine.process.confine import Rights
 from engine.process.idle import HangsError, IdleClock
 from engine.process.policies import TRAINING, rights_of
 from engine.process.rank_group import free_port
-from engine.process.waiting import awake
 from engine.runtime.training.event_file import files_of
 from engine.values import dataclass
 
@@ -311,8 +310,6 @@ def _started(
     with (launch.folder / LOG).open("ab") as log, processes.working_folder() as folder:
         lay_out(folder, launch.folder.absolute(), program.folders, events=event_files(launch))
         more = ray_variables() if launch.ranks.ray else {}
-        if launch.ranks == ONE:
-            more |= awake(program.variables)
         yield processes.start(
             command,
             folder=folder,

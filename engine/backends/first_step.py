@@ -152,20 +152,18 @@ def _rows(event: Event) -> None:
             path="method",
             hint=FROM_SCRATCH,
         )
-    if event.get("in_order"):
-        raise StageError.one(
-            "B452",
-            "the trainer goes through the rows in the order of their file, and they were to be shuffled",
-            path="method",
-            hint=FROM_SCRATCH,
-        )
-    if event.get("as_before"):
-        raise StageError.one(
-            "B452",
-            "the trainer goes through the rows in the same order in every epoch, and they were to be shuffled anew",
-            path="method",
-            hint=FROM_SCRATCH,
-        )
+    orders = {
+        "in_order": "in the order of their file, and they were to be shuffled",
+        "as_before": "in the same order in every epoch, and they were to be shuffled anew",
+    }
+    for name, words in orders.items():
+        if event.get(name):
+            raise StageError.one(
+                "B452",
+                f"the trainer goes through the rows {words}",
+                path="method",
+                hint=FROM_SCRATCH,
+            )
 
 
 def _validation_rows(event: Event) -> None:

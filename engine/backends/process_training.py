@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from engine.backends import events, nodes
-from engine.backends.ahead import Asked, Waiting
+from engine.backends.ahead import Ahead, Asked, Waiting
 from engine.backends.base import Launch, Trained
 from engine.backends.events import LOG
 from engine.backends.launch_folder import (
@@ -126,15 +126,20 @@ def train(launch: Launch, program: TrainingProgram) -> Trained:
 
 def start_ahead(launch: Launch, program: TrainingProgram) -> None:
     """Start the process that a training like this will need; its folder and rows are not known yet."""
-    if launch.ahead is not None and program.can_wait and launch.ranks == ONE:
+    if (ahead := _ahead(launch, program)) is not None:
         asked = _asked(program, reads=(launch.base_model,))
-        launch.ahead.start(asked, parent=launch.folder.parent, log=LOG)
+        ahead.start(asked, parent=launch.folder.parent, log=LOG)
 
 
 def _waiting(launch: Launch, program: TrainingProgram) -> Waiting | None:
-    if launch.ahead is None or not program.can_wait or launch.ranks != ONE:
+    if (ahead := _ahead(launch, program)) is None:
         return None
-    return launch.ahead.take(_asked(program, reads=_read_of(launch)), launch.folder)
+    return ahead.take(_asked(program, reads=_read_of(launch)), launch.folder)
+
+
+def _ahead(launch: Launch, program: TrainingProgram) -> Ahead | None:
+    """Return where the process of a training is started before it is needed; None for one that is not."""
+    return launch.ahead if program.can_wait and launch.ranks == ONE else None
 
 
 def _asked(program: TrainingProgram, *, reads: tuple[Path, ...]) -> Asked:

@@ -139,9 +139,11 @@ def _work(begin: int, options: dict[str, Any], trace: Path) -> Tally:
 
 
 def _try_all(chosen: list[Any], numbers: range, seed: int, tally: Tally, trace: Path) -> None:
-    from support.fuzzing import FoundError, changed, minimised, read_once
+    from support.fuzzing import FoundError, changed, minimised, read_once, read_unchanged
 
     folder = Path.cwd()
+    for target in chosen:
+        read_unchanged(target, folder)
 
     weights = [one.weight for one in chosen]
     for place, number in enumerate(numbers):

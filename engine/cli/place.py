@@ -171,12 +171,13 @@ def store_of(options: argparse.Namespace) -> Path:
 def store_and_warnings(
     options: argparse.Namespace, warnings: tuple[Problem, ...]
 ) -> tuple[Path, tuple[Problem, ...]]:
-    """The same, and the warnings with one of what stands there and was not made here, if anything does."""
+    """The same, and the warnings with those of what was not made here, and of variables that no library gets."""
+    from engine.process.library_settings import taken_out_problem
     from engine.store.adopt import foreign_problem  # only verbs that build on results
 
     root = store_of(options)
-    found = foreign_problem(root)
-    return root, warnings if found is None else (*warnings, found)
+    found = (foreign_problem(root), taken_out_problem())
+    return root, (*warnings, *(one for one in found if one is not None))
 
 
 def log_file(root: Path, verb: str) -> Path:

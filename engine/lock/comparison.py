@@ -15,7 +15,7 @@ from engine.evidence import FactComparison
 from engine.lock import accepted_run
 from engine.lock.answer_hashes import answer_facts
 from engine.lock.file import Accepted, ReplayFacts, SourceFacts, SyntheticFacts, TeacherFacts
-from engine.lock.hardware import RANKS, TRAINER, kind_of, read_basis
+from engine.lock.hardware import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
 from engine.recipe.digest import PINS
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import base_model_mapping
@@ -27,6 +27,8 @@ IN_ORDER = (
     "data", "base model", "tokenizer", "config", "tool version", "hardware", "threads", NUMBERS,
 )  # fmt: skip
 SURROUNDINGS = ("tool version", "hardware", "threads")
+OPTIONAL = (INSTRUCTIONS, RANKS)
+"""Of the hardware: stands in the lock of some runs only."""
 """Parts that may differ although everything else is the same."""
 DIGITS = 12
 SAME_ROWS = ", with the same rows"
@@ -95,7 +97,7 @@ def _unrecorded(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[Fa
         ("hardware", locked.hardware, basis["hardware"]),
         ("tool version", locked.versions, versions),
     ):
-        for name in found.keys() - before.keys() - {RANKS}:
+        for name in found.keys() - before.keys() - {*OPTIONAL}:
             yield _fact(part, name, UNRECORDED, found[name])
 
 
@@ -247,8 +249,12 @@ def _trainer(locked: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Fa
 
 def _hardware(locked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[FactComparison]:
     """Compare the machines, and the processes that trained together where one of the runs had several."""
-    of_machine = {name: value for name, value in locked.items() if name != RANKS}
+    of_machine = {name: value for name, value in locked.items() if name not in OPTIONAL}
     yield from _facts("hardware", of_machine, found)
+    if INSTRUCTIONS in locked or INSTRUCTIONS in found:
+        yield _fact(
+            "hardware", INSTRUCTIONS, *(one.get(INSTRUCTIONS, "all") for one in (locked, found))
+        )
     if RANKS in locked or RANKS in found:
         yield _fact("hardware", "processes", *(_together(one) for one in (locked, found)))
 

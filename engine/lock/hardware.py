@@ -11,6 +11,7 @@ from typing import Any
 from engine.compute.ranks import Ranks, divided, repeated_rows
 from engine.environment import Device, version_of
 from engine.files.reading import read_json
+from engine.process.library_settings import instructions
 from engine.recipe.model import Method
 from engine.store import Artifact, sha256_of
 
@@ -18,6 +19,8 @@ FILE = "basis.json"
 """In a train artifact."""
 TRAINER = "trainer"
 """In it: the versions in the environment that trained, where it is one of its own."""
+INSTRUCTIONS = "instructions"
+"""Of the hardware: the variables that choose among those of the processor; absent for none."""
 RANKS = "world"
 """Of the hardware: the processes that trained together; absent for one."""
 WEIGHTS = (".safetensors", ".safetensors.index.json")
@@ -86,10 +89,12 @@ def kind_of(name: str) -> str:
 
 
 def hardware(device: Device) -> dict[str, Any]:
-    """Return what can change bits: the kind and name of the device, and the machine's kind."""
+    """Return what can change bits: kind and name of the device, the machine's kind, instructions that were chosen."""
     # threads are recorded beside these: a reproduction can set their number, and cannot set the
     # machine
+    chosen = {INSTRUCTIONS: found} if (found := instructions()) else {}
     return {
+        **chosen,
         "device": device.kind,
         "name": device.name,
         "cores": device.cores,

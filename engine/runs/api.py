@@ -16,6 +16,7 @@ from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.process import interrupts
+from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe as read_recipe
 from engine.render.json import read_json
 from engine.render.progress import SilentProgress
@@ -118,13 +119,13 @@ def run(
             f"`{recipe.file.name}` says something else than this recipe: write the change to a file, and load that"
         )
     root = _root(store)
-    foreign = foreign_problem(root)
+    noted = (foreign_problem(root), taken_out_problem())
     # Libraries read at import whether they may use the network, so this comes before any of them.
     quieten()
     with interrupts.handled():
         return run_recipe(
             recipe,
-            (*warnings, *([foreign] if foreign else [])),
+            (*warnings, *(one for one in noted if one is not None)),
             root=root,
             options=RunOptions(until=until, force=tuple(force)),
             watcher=watcher or SilentWatcher(),

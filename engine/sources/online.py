@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.process.caches import CACHES, caches
+from engine.process.library_settings import take_out
 
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 15.0
@@ -51,7 +52,11 @@ def go_offline() -> None:
 
 
 def quieten() -> None:
-    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders."""
+    """Set what libraries read at import, so that they are silent, offline, and cache in the user's own folders.
+
+    What would have them compute otherwise is taken out.
+    """
+    take_out()
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     for name in {*HUB_CACHES, *CACHES}:

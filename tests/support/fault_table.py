@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from support.fault_seeds import in_first_step, in_merge, in_trainer, moved, noted, twice
 from support.faults_of_base_models import OF_BASE_MODELS
+from support.faults_of_environments import OF_ENVIRONMENTS
 from support.faults_of_interruptions import OF_INTERRUPTIONS
 from support.faults_of_machines import OF_MACHINES, swapped
 from support.faults_of_padding import OF_PADDING
@@ -77,6 +78,7 @@ FAULTS: Mapping[str, Fault] = {
     **OF_TEXTS,
     **OF_BASE_MODELS,
     **OF_INTERRUPTIONS,
+    **OF_ENVIRONMENTS,
     "F15": Fault(
         name="the merged model is not base plus adapter",
         seeds={

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engine.compute.ranks import Ranks
 from engine.environment import version_of
 from engine.lock.hardware import hardware, ranks_facts, write_basis
@@ -30,3 +32,11 @@ def test_of_one_process_nothing_is_written(tmp_path: Path) -> None:
 
     assert (one / "basis.json").read_bytes() == (same / "basis.json").read_bytes()
     assert "world" not in hardware(CPU)
+
+
+def test_a_choice_among_the_processors_instructions_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+
+    assert hardware(CPU)["instructions"] == "ATEN_CPU_CAPABILITY=default"

@@ -27,8 +27,10 @@ class GroupSpellings:
 
     def note(self, value: str) -> None:
         """Remember a value that could be written more simply."""
+        if self._count == MOST:
+            return
         plain = _plain(value)
-        if plain != value and value not in self._odd[plain] and self._count < MOST:
+        if plain != value and value not in self._odd[plain]:
             self._odd[plain].add(value)
             self._count += 1
 

@@ -127,9 +127,9 @@ class WeightsModel:
             "versions": {name: version_of(name) for name in VERSIONS},
         }
 
-    def prompt_tokens(self, text: str) -> int:
-        """Return how many tokens the question of a text has."""
-        return len(self.loaded.chat.token_ids(self.task.prompt(text)))
+    def tokens(self, text: str) -> int:
+        """Return how many tokens a text has for the model."""
+        return len(self.loaded.chat.token_ids(text))
 
     def held(self, *, threads: int) -> AbstractContextManager[Ask]:
         """Yield what asks the model, which this process keeps."""

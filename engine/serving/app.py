@@ -42,7 +42,6 @@ from engine.data.examples.template import (
 from engine.errors import EngineError
 from engine.files.reading import parse_json
 from engine.kinds import AnswerForm
-from engine.recipe.prompt import answer_text
 from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned, printable
 from engine.runs.predict_rows import RowAnswer
@@ -170,8 +169,10 @@ class Service:
         self._require_texts([text])
         (reply,) = await self._ask([text])
         fields = self._fields(reply)
-        answer = "" if fields["prediction"] is None else self._answer_text(reply)
-        given: Any = {"fields": fields, "tokens": reply.prompt_tokens, "ended": reply.answer.ended}
+        has_answer = fields["prediction"] is not None
+        answer = reply.text if has_answer else ""
+        tokens = (reply.prompt_tokens, reply.answer_tokens if has_answer else 0)
+        given: Any = {"fields": fields, "tokens": tokens, "ended": reply.answer.ended}
         if body.get("stream"):
             parts = openai.chunks(self.name, answer, usage=openai.wants_usage(body), **given)
             events = (f"data: {json.dumps(one)}\n\n" for one in parts)
@@ -283,12 +284,6 @@ class Service:
         self._metrics.answers.labels(counted).inc()
         more = {"abstained": found.abstained} if bound is not None else {}
         return {"prediction": value, "probability": probability, **more}
-
-    def _answer_text(self, reply: ModelReply) -> str:
-        """Return an answer in the words that the model was trained to say."""
-        task, answer = self.asker.task.task, reply.answer
-        held = answer.label if task.spec.is_constrained else None
-        return answer.text if held is None else answer_text(task, held)
 
 
 def _filled(template: Template, row: Any) -> str | None:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import StageError
+from engine.recipe.model import Task
+from engine.recipe.prompt import answer_text
 from engine.render.progress import SilentProgress
 from engine.runs.model_forms import WeightsModel
-from engine.runtime.llama.client import Answer, read_answers, request_for
+from engine.runtime.llama.client import Answer, Request, read_answers, request_for
 from engine.runtime.llama.held import HeldModel, held_model
 from engine.runtime.rendering.task_file import TaskFile
 from engine.values import dataclass
@@ -35,7 +37,11 @@ class ModelReply:
     """What the model answered, and what it read."""
 
     answer: Answer
+    text: str
+    """The answer in the words that the model was trained to say."""
     prompt_tokens: int
+    answer_tokens: int
+    """Of `text`, without what ends the turn."""
 
 
 @dataclass(slots=True)
@@ -135,15 +141,18 @@ class ServedModel:
             raise AssertionError(self)
         try:
             answers = process.ask(request_for(self.task, texts), SilentProgress())
+            found = read_answers(self.task, answers, len(texts))
+            words = [_words(self.task.task, one) for one in found]
+            replies = process.ask(Request(read=words), SilentProgress()).read
         except (StageError, OSError):
             process.child.kill()
             self._process = None
             raise
         self.batches += 1
-        found = read_answers(self.task, answers, len(texts))
-        counts = map(len, answers.token_ids)
+        parts = zip(found, words, answers.token_ids, replies, strict=True)
         return [
-            ModelReply(answer=one, prompt_tokens=n) for one, n in zip(found, counts, strict=True)
+            ModelReply(answer=one, text=text, prompt_tokens=len(asked), answer_tokens=len(reply))
+            for one, text, asked, reply in parts
         ]
 
 
@@ -167,7 +176,19 @@ class ServedWeights(ServedModel):
     def _exchange(self, texts: list[str]) -> list[ModelReply]:
         found = self.model.answers(texts, SilentProgress())
         self.batches += 1
+        words = [_words(self.task.task, one) for one in found]
+        count = self.model.tokens
         return [
-            ModelReply(answer=one, prompt_tokens=self.model.prompt_tokens(text))
-            for one, text in zip(found, texts, strict=True)
+            ModelReply(
+                answer=one,
+                text=reply,
+                prompt_tokens=count(self.task.prompt(text)),
+                answer_tokens=count(reply),
+            )
+            for one, text, reply in zip(found, texts, words, strict=True)
         ]
+
+
+def _words(task: Task, answer: Answer) -> str:
+    held = answer.label if task.spec.is_constrained else None
+    return answer.text if held is None else answer_text(task, held)

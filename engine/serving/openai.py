@@ -19,6 +19,10 @@ REFUSED: Final = (
 answer is the most probable one."""
 
 
+type Tokens = tuple[int, int]
+"""Of the question as the model reads it, and of the answer."""
+
+
 class BadRequestError(ValueError):
     """A request that cannot be answered; the message says why and what to do."""
 
@@ -80,7 +84,7 @@ def _content(content: Any) -> str:
 
 
 def completion(
-    model: str, answer: str, *, fields: Mapping[str, Any], tokens: int, ended: bool = True
+    model: str, answer: str, *, fields: Mapping[str, Any], tokens: Tokens, ended: bool = True
 ) -> dict[str, Any]:
     """Return a whole answer; `fields` are our own, beside OpenAI's. One that has not `ended` was cut off."""
     choice = {
@@ -97,7 +101,7 @@ def chunks(
     answer: str,
     *,
     fields: Mapping[str, Any],
-    tokens: int = 0,
+    tokens: Tokens,
     ended: bool = True,
     usage: bool = False,
 ) -> Iterator[dict[str, Any]]:
@@ -114,8 +118,13 @@ def _reason(*, ended: bool) -> str:
     return "stop" if ended else "length"
 
 
-def _usage(tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": tokens, "completion_tokens": 0, "total_tokens": tokens}
+def _usage(tokens: Tokens) -> dict[str, int]:
+    asked, answered = tokens
+    return {
+        "prompt_tokens": asked,
+        "completion_tokens": answered,
+        "total_tokens": asked + answered,
+    }
 
 
 def error(message: str, kind: str) -> dict[str, Any]:

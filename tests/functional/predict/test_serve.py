@@ -96,6 +96,8 @@ def test_openais_own_client_reads_whole_and_streamed_answers(server: Server) -> 
     assert whole.choices[0].message.content in ("negative", "positive")
     assert "".join(parts) == whole.choices[0].message.content
     assert 0 < whole.probability <= 1
+    assert whole.usage.completion_tokens > 0
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
     with pytest.raises(openai.BadRequestError, match="each text is asked by itself"):
         client.chat.completions.create(model="tiny", messages=[message, message])
     client.close()

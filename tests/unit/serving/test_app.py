@@ -41,7 +41,9 @@ class Asked(ServedModel):
     async def ask(self, texts: list[str], *, seconds: float) -> list[ModelReply]:
         del seconds
         self.texts += texts
-        return [ModelReply(answer=self.answer, prompt_tokens=3) for _ in texts]
+        words = self.answer.text
+        one = ModelReply(answer=self.answer, text=words, prompt_tokens=3, answer_tokens=2)
+        return [one for _ in texts]
 
 
 def client_of(asked: Asked, **limits: Any) -> TestClient:
@@ -122,7 +124,8 @@ def test_a_stream_ends_with_its_usage_where_that_is_asked_for() -> None:
     events = [line.removeprefix("data: ") for line in text.split("\n\n") if line]
     usage = json.loads(events[-2])
     assert events[-1] == "[DONE]"
-    assert (usage["choices"], usage["usage"]["prompt_tokens"]) == ([], 3)
+    counts = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    assert (usage["choices"], usage["usage"]) == ([], counts)
     assert json.loads(events[-3])["choices"][0]["finish_reason"] == "stop"
 
 

@@ -32,7 +32,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
 from engine.parity.files import exported_files
 from engine.recipe.digest import recipe_digest, section_digests
-from engine.recipe.model import GRAPH_FORMATS, Baseline, HubRef, Recipe
+from engine.recipe.model import GRAPH_FORMATS, Baseline, PackageRef, PathRef, Recipe, Reference
 from engine.recipe.references import base_reference
 from engine.recipe.sweeps import methods_of
 from engine.recipe.synthesis import judge_of
@@ -151,9 +151,7 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
     """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
-    has_gguf = recipe.export.has_quantized_file or not isinstance(
-        base_reference(recipe.base_model), HubRef
-    )
+    has_gguf = recipe.export.has_quantized_file or _comes_as_gguf(base_reference(recipe.base_model))
     graphs = {tool for form in recipe.export.graphs for tool in EXTRAS[form]}
     # `--frozen` asks for these very versions, so a tool that had no part in the run is none of them
     used = {
@@ -169,6 +167,14 @@ def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]
         for package in kind.metric_packages
     }
     return {name: version for name, version in versions.items() if used.get(name, True)}
+
+
+def _comes_as_gguf(base: Reference | None) -> bool:
+    """Tell whether a base model is one GGUF file; a bundle is read where the file need not be."""
+    if not isinstance(base, PathRef):
+        return isinstance(base, PackageRef)
+    is_named = base.path.suffix.lower() == ".gguf"
+    return base.path.is_file() or (is_named and not base.path.is_dir())
 
 
 def stage_revisions(artifacts: Artifacts) -> dict[str, int]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from engine.lock.accepted_run import used_versions
+from engine.recipe.model import PathRef
 from support.launches import make_recipe
 
 VERSIONS = {
@@ -29,3 +33,27 @@ def test_tools_that_make_the_model_are_kept() -> None:
     recipe = replace(recipe, export=replace(recipe.export, formats=("gguf",)))
 
     assert set(used_versions(recipe, VERSIONS)) == set(VERSIONS) - {"sacrebleu"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_folder", "is_read"),
+    [
+        ("base", True, False),
+        ("small.gguf", False, True),
+        ("gone.GGUF", None, True),
+        ("gone", None, False),
+    ],
+)
+def test_the_reader_of_gguf_files_is_named_where_the_base_model_is_one(
+    name: str, is_folder: bool | None, is_read: bool, tmp_path: Path
+) -> None:
+    if is_folder is not None:
+        (tmp_path / name).mkdir() if is_folder else (tmp_path / name).touch()
+    recipe = make_recipe("trl")
+    recipe = replace(
+        recipe,
+        base_model=PathRef(path=tmp_path / name, written=name),
+        export=replace(recipe.export, formats=("safetensors",)),
+    )
+
+    assert ("gguf" in used_versions(recipe, {"python": "3.13.5", "gguf": "0.17"})) is is_read

@@ -13,12 +13,10 @@ from engine.kinds import AnswerForm
 from engine.lock.coherence import NEAR
 from engine.metrics.selective_checks import judge_selective
 from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLE, SAMPLED
-from engine.recipe.metrics import FREE, OF_FILES, primary
+from engine.recipe.metrics import FREE, PHYSICAL, primary
 from engine.recipe.model import GRAPH_FORMATS, MaxDrop, Recipe
 
 AGREEMENT = "agreement"
-PHYSICAL = tuple(spec.name for spec in OF_FILES if spec.name != AGREEMENT)
-"""Bounds on size and speed, which are judged by their value."""
 WHOLE = (
     *("reload", "token_parity", "finite", "weights", "ends_turn"),
     *(f"token_parity.{form}" for form in GRAPH_FORMATS),

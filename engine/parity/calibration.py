@@ -7,12 +7,13 @@ the recipe calibrates. The holdout fits and chooses nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.environment import version_of
-from engine.evidence import CalibratedForm, ExportedFile
+from engine.evidence import Abstention, CalibratedForm, ExportedFile
 from engine.inference import predict_gguf
 from engine.inference.cached import cached_predictions, store_predictions
 from engine.inference.predict_gguf import GgufAsker
@@ -68,6 +69,20 @@ def calibrated_file(
         return _calibrated(context, name, [], holdout)
     found = cached_predictions(context, "validation", asker.asked, payload, build)
     return _calibrated(context, name, found.judged, holdout)
+
+
+def abstention_at(
+    form: CalibratedForm, holdout: Sequence[Prediction], judging: Judging
+) -> Abstention | None:
+    """Return what a form's threshold comes to on the holdout, with the intervals of another confidence."""
+    from engine.metrics.selective import on_holdout  # brings numpy
+    from engine.metrics.temperature import calibrated
+
+    if form.abstention is None:
+        return None
+    rows = calibrated(holdout, form.temperature)
+    accuracy, coverage = on_holdout(rows, form.abstention.threshold, judging)
+    return replace(form.abstention, accuracy=accuracy, coverage=coverage)
 
 
 def written_calibration(form: CalibratedForm | None, folder: Path) -> ExportedFile | None:

@@ -10,14 +10,11 @@ from typing import Any
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.evidence import Metric
-from engine.recipe.metrics import OF_FILES
 
 REVISION = 1
 PROMPTS, TOKENS = 5, 24
 """Prompts that are timed, and tokens that are generated for each."""
 FILE = "speed.json"
-NAMES = tuple(spec.name for spec in OF_FILES if spec.unit)
-"""Metrics of a file as a thing: they have a unit and no interval."""
 
 
 def measured(

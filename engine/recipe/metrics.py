@@ -6,7 +6,7 @@ or of one field of the answer (`f1.items.name`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.kinds import KINDS, MetricSpec
@@ -25,6 +25,8 @@ OF_FILES: Final = (
     MetricSpec(name="peak_memory_megabytes", better="lower", unit="MB"),
 )
 """What the exported file can be bound by besides the metrics of its kind."""
+PHYSICAL: Final = tuple(spec.name for spec in OF_FILES if not spec.is_row_share)
+"""Those of the file as a thing: measured once, they have no interval, and are decided on their value."""
 
 
 def is_measured(kind: str) -> bool:
@@ -53,6 +55,16 @@ def is_lower_better(name: str, kind: str) -> bool:
 def primary(kind: str, *, answer_pattern: str = "") -> str:
     """Return the metric that stands for the kind where one number is shown, such as in curves."""
     return KINDS[kind].primary_metric(answer_pattern)
+
+
+def headline(kind: str, bounded: Iterable[str], *, answer_pattern: str = "") -> str:
+    """Return the metric that summaries show: the kind's own, or the first that has a threshold where that has none.
+
+    Those of one label or field, and those that models are not compared by, stand for too little.
+    """
+    main = primary(kind, answer_pattern=answer_pattern)
+    asked = [name for name in bounded if name in (main, *KINDS[kind].compared_by)]
+    return main if main in asked or not asked else asked[0]
 
 
 def leaves(schema: Any) -> tuple[str, ...]:

@@ -18,7 +18,16 @@ from engine.artifacts.results import CALIBRATED, read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.environment import version_of
-from engine.evidence import CalibratedForm, Check, FormResult, Scores, Status, Verdict, to_json
+from engine.evidence import (
+    CalibratedForm,
+    Check,
+    FormResult,
+    Metric,
+    Scores,
+    Status,
+    Verdict,
+    to_json,
+)
 from engine.exporters.base import gguf_name
 from engine.inference import predict, predict_gguf, predict_graph
 from engine.inference.cached import (
@@ -32,11 +41,12 @@ from engine.metrics.endings import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
 from engine.metrics.scoring import agreement, named_metrics, score
 from engine.metrics.selective_checks import judge_selective
+from engine.metrics.several import corrected_confidence, is_proved, passes_among
 from engine.metrics.verdict import judge_drops, judge_thresholds, point_check, verdict
 from engine.parity import calibration, ladder, speed
 from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
-from engine.recipe.metrics import FREE
+from engine.recipe.metrics import FREE, PHYSICAL
 from engine.recipe.model import Recipe
 from engine.runtime.graph.client import Graph
 from engine.runtime.graph.files import RUNTIMES
@@ -47,7 +57,7 @@ if TYPE_CHECKING:
     from engine.runtime.gguf.tensors import TensorError
     from engine.runtime.rendering.chat import Chat
 
-REVISION = 12
+REVISION = 13
 NEEDS = ("data", "holdout", "evaluate", "merge", "quantize")
 TOOLS = ("inferna",)
 USES = ("device",)
@@ -278,14 +288,10 @@ class _ParityChain:
     def _try(self, quantization: str, path: Path, *, digest: str) -> _Tried:
         task = self.recipe.task
         predictions = self._gguf(path, name=quantization, digest=digest, free=True)
-        free = self._score(predictions.free) if task.spec.is_constrained else None
         prompts = [] if task.spec.by_likelihood else self._prompts()
         timed = speed.measured(self.context, path, prompts or self._texts(), digest=digest)
-        scores = self._score(predictions.judged)
-        whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
+        whole, free, same = self._measured(predictions, timed, self.judging)
         form = ModelForm(name=quantization, predictions=predictions.judged, scores=whole)
-        same = agreement(self.merged.judged, predictions.judged, confidence=self.judging.confidence)
-        metrics = {**named_metrics(whole, free=free), "agreement": same}
         leaves = "ollama" in self.recipe.export.formats
         asker_of = partial(self._asker, path, modelfile="")
         calibrated = calibration.calibrated_file(
@@ -296,10 +302,9 @@ class _ParityChain:
             ladder.weight_check(*self._weights(path, digest=digest)),
             *(ladder.quantized_shift(form, self._last) if self._last else ()),
             *_prompt_check(predictions.facts.get("other_prompts", 0), len(predictions.judged)),
-            *judge_endings(task, predictions.judged, scores=scores, free=free),
+            *judge_endings(task, predictions.judged, scores=whole, free=free),
             *self._drops(predictions),
-            *self._bounds(metrics, timed),
-            *judge_selective(calibrated.abstention if calibrated else None, self.recipe.acceptance),
+            *self._bounded(predictions, timed, calibrated),
         ]
         # `_last` stays the last form that should lose nothing, whatever was tried before
         return _Tried(
@@ -310,6 +315,29 @@ class _ParityChain:
             result=self._result(form, self._last, checks),
             calibrated=calibrated,
         )
+
+    def _measured(
+        self, predictions: Predictions, timed: dict[str, Any], judging: Judging
+    ) -> tuple[Scores, Scores | None, Metric]:
+        """Return the scores of a quantized file, those of its free answers, and its agreement with the merged model."""
+        scores = score(predictions.judged, judging)
+        whole = replace(scores, metrics=(*scores.metrics, *speed.metrics(timed)))
+        free = score(predictions.free, judging) if self.recipe.task.spec.is_constrained else None
+        merged = self.merged.judged
+        return whole, free, agreement(merged, predictions.judged, confidence=judging.confidence)
+
+    def _bounded(
+        self, predictions: Predictions, timed: dict[str, Any], calibrated: CalibratedForm | None
+    ) -> list[Check]:
+        """Judge the thresholds, and where one of several files leaves, once more at the confidence that asks for."""
+        checks = self._bounds(predictions, timed, calibrated, self.judging)
+        files = len(self.recipe.export.quantizations)
+        if files == 1 or not any(is_proved(check) for check in checks):
+            return checks
+        confidence = corrected_confidence(self.judging.confidence, files)
+        judging = replace(self.judging, confidence=confidence)
+        wider = self._bounds(predictions, timed, calibrated, judging)
+        return [passes_among(*both, files) for both in zip(checks, wider, strict=True)]
 
     def _result(
         self,
@@ -365,16 +393,26 @@ class _ParityChain:
             *judge(loose, merged=self.merged.free, quantized=predictions.free),
         ]
 
-    def _bounds(self, metrics: Mapping[str, Any], timed: dict[str, Any]) -> list[Check]:
+    def _bounds(
+        self,
+        predictions: Predictions,
+        timed: dict[str, Any],
+        calibrated: CalibratedForm | None,
+        judging: Judging,
+    ) -> list[Check]:
         """Judge the thresholds; size and speed have no interval and are judged by their value."""
+        whole, free, same = self._measured(predictions, timed, judging)
+        metrics = {**named_metrics(whole, free=free), "agreement": same}
         notes = speed.notes(timed, cores=self.context.device.cores)
         checks: list[Check] = []
         for threshold in self.recipe.export.thresholds:
-            # measured once: there is no interval whose end could decide
-            is_physical = threshold.metric in speed.NAMES
+            is_physical = threshold.metric in PHYSICAL
             decide_on = "point" if is_physical else self.recipe.acceptance.decide_on
             checks += judge_thresholds([threshold], metrics, decide_on=decide_on, notes=notes)
-        return checks
+        abstention = calibrated.abstention if calibrated else None
+        if calibrated and judging != self.judging:
+            abstention = calibration.abstention_at(calibrated, predictions.judged, judging)
+        return [*checks, *judge_selective(abstention, self.recipe.acceptance)]
 
     def _gguf(
         self, path: Path, *, name: str, digest: str, free: bool, rows: Sequence[int] | None = None

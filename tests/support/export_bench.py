@@ -61,6 +61,7 @@ class Bench:
     importance_matrix: bool = False
     thresholds: tuple[Threshold, ...] = ()
     max_drops: tuple[MaxDrop, ...] = ()
+    decide_on: str = "point"
     built: list[str] = field(default_factory=list)
     artifacts: dict[str, Folder] = field(default_factory=dict)
 
@@ -113,7 +114,7 @@ class Bench:
             splits=SimpleNamespace(seed=7),
             backend=SimpleNamespace(precision="fp32"),
             acceptance=SimpleNamespace(
-                confidence=0.95, decide_on="point", stride=None, selective=None
+                confidence=0.95, decide_on=self.decide_on, stride=None, selective=None
             ),
             calibrates=False,
             export=Export(

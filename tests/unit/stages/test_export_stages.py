@@ -332,7 +332,12 @@ def test_of_a_list_the_smallest_that_passes_leaves(bench: Bench) -> None:
         smallest = _verify(bench)
         bench.thresholds = (Threshold(metric="agreement", direction="min", bound=1.01),)
         none = _verify(bench)
+        # of 8 rows that all agree the lower bound is 0.676 at 95 %, and 0.583 at 98.3 %
+        bench.thresholds = (Threshold(metric="agreement", direction="min", bound=0.63),)
+        bench.decide_on = "lower_bound"
+        by_luck = _verify(bench)
     finally:
+        bench.decide_on = "point"
         bench.quantizations = ("Q8_0",)
         _plain(bench)
         bench.run(quantize)
@@ -346,6 +351,9 @@ def test_of_a_list_the_smallest_that_passes_leaves(bench: Bench) -> None:
     assert smallest["exported"] == "Q4_0"
     assert [rung["name"] for rung in none["ladder"]][3:] == ["Q4_0", "Q8_0", "F16"]
     assert none["exported"] is None
+    (check,) = [one for one in by_luck["verdict"]["checks"] if one["name"] == "agreement"]
+    assert (by_luck["exported"], check["got"], check["status"]) == (None, 1.0, "inconclusive")
+    assert check["note"].startswith("one of 3 files leaves: at 98.3 % the lower bound is 0.5826")
     files = [
         ExportedFile(name=name, format="gguf", bytes=1, sha256="")
         for name in (

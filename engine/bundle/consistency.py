@@ -108,6 +108,9 @@ def _repeated(found: Contents) -> Iterator[str]:
         "task": (report.task, {key: getattr(recipe.task, key) for key in keys}),
         "waivers": (list(map(asdict, report.waivers)), list(map(asdict, recipe.waivers))),
     }
+    # reports from before do not name it
+    if report.headline:
+        facts["headline"] = (report.headline, recipe.headline)
     # with a sweep the report names the setting that was chosen, which the recipe does not say
     if not recipe.sweep:
         facts["method"] = (report.method, describe_method(recipe))

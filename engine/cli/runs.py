@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from engine.cli.output import show_result
 from engine.cli.place import add_shared, recipe_name, store_of
 from engine.errors import RecipeError, StoreError
 from engine.files.reading import parse_json
+from engine.kinds import KINDS
 from engine.recipe.metrics import primary
 from engine.runs.leaving import size_of
 from engine.store.runs import Runs, is_ours, read_file, read_record
@@ -68,8 +70,7 @@ def _results(folder: Path) -> dict[str, Any]:
         report = parse_json(read_file(folder, "report.json"))
     except (StoreError, ValueError):
         return {}
-    task = report.get("task") or {}
-    main = primary(str(task.get("kind", "")), answer_pattern=str(task.get("answer_pattern", "")))
+    main = report.get("headline") or _usual(report.get("task") or {})
     results: dict[str, Any] = {}
     scores = report.get("holdout") or report.get("folds") or {}
     passed = [one for one in report.get("baselines", ()) if one.get("passes")]
@@ -80,6 +81,12 @@ def _results(folder: Path) -> dict[str, Any]:
     if size := size_of(report)[1]:
         results["bytes"] = size
     return results
+
+
+def _usual(task: Mapping[str, Any]) -> str:
+    """Return the metric of the kind of task; empty for a kind that is not known here."""
+    kind, pattern = str(task.get("kind", "")), str(task.get("answer_pattern", ""))
+    return primary(kind, answer_pattern=pattern) if kind in KINDS else ""
 
 
 def _table(found: list[dict[str, Any]]) -> list[str]:

@@ -17,7 +17,6 @@ from engine.evidence import (
 )
 from engine.files.typed_json import from_json
 from engine.progress import Progress
-from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.render.checks_text import check_lines
 from engine.render.labels import find_metric
@@ -115,10 +114,10 @@ def _data(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _baseline(artifacts: Artifacts, recipe: Recipe) -> str:
     baselines = results.baselines(artifacts, recipe)
-    shown = baseline_lines(baselines, metric=_main(recipe)) if baselines else "none asked for"
+    shown = baseline_lines(baselines, metric=recipe.headline) if baselines else "none asked for"
     hints = results.curves({"baseline": artifacts["baseline"]})
     absent = results.left_out(artifacts)
-    return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=_main(recipe))])
+    return "\n".join([shown, *absent, *learning_lines(hints, folds=None, metric=recipe.headline)])
 
 
 def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
@@ -126,7 +125,7 @@ def _teach(artifacts: Artifacts, recipe: Recipe) -> str:
     if found is None:
         return ""
     baselines = results.baselines({"teach": artifacts["teach"]}, recipe)
-    beside = [baseline_lines(baselines, metric=_main(recipe))] if baselines else []
+    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
     return "\n".join([teacher_line(found), *beside])
 
 
@@ -135,7 +134,7 @@ def _synthesize(artifacts: Artifacts, recipe: Recipe) -> str:
     if found is None:
         return ""
     baselines = results.baselines({"synthesize": artifacts["synthesize"]}, recipe)
-    beside = [baseline_lines(baselines, metric=_main(recipe))] if baselines else []
+    beside = [baseline_lines(baselines, metric=recipe.headline)] if baselines else []
     return "\n".join([*synthetic_lines(found), *beside])
 
 
@@ -154,11 +153,6 @@ def _answers_only(artifacts: Artifacts, _: Recipe) -> str:
     return "" if found is None else "\n".join(map(against_answers_line, found.comparisons))
 
 
-def _main(recipe: Recipe) -> str:
-    """The metric that stands for the recipe's kind of task."""
-    return primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
-
-
 def _compile(artifacts: Artifacts, recipe: Recipe) -> str:
     keys = len(results.read_json(artifacts["compile"], "provenance.json"))
     return f"{recipe.backend.name} config of {keys} keys, each traced to the recipe"
@@ -170,7 +164,7 @@ def _train(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 
 def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
-    metric = _main(recipe)
+    metric = recipe.headline
     values = {
         rows: find_metric(scores, metric) for rows, scores in results.scores(artifacts).items()
     }
@@ -181,7 +175,7 @@ def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
     curves = results.curves({"resample": artifacts["resample"]})
     folds = results.folds(artifacts, recipe)
-    return "\n".join(learning_lines(curves, folds=folds, metric=_main(recipe)))
+    return "\n".join(learning_lines(curves, folds=folds, metric=recipe.headline))
 
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:
@@ -204,7 +198,7 @@ def _sweep(artifacts: Artifacts, _recipe: Recipe) -> str:
 
 def _seeds(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.seeds(artifacts)
-    return "" if found is None else seeds_line(found, _main(recipe))
+    return "" if found is None else seeds_line(found, recipe.headline)
 
 
 def _verdict(artifacts: Artifacts, stage: str) -> str:
@@ -226,7 +220,7 @@ def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
 def _verify(artifacts: Artifacts, recipe: Recipe) -> str:
     found = results.read_json(artifacts["verify"], "verify.json")
     ladder = [from_json(FormResult, item) for item in found.get("ladder", ())]
-    shown = ladder_lines(ladder, metric=_main(recipe)) or _exported_scores(found, recipe)
+    shown = ladder_lines(ladder, metric=recipe.headline) or _exported_scores(found, recipe)
     return "\n".join(filter(None, [shown, _verdict(artifacts, "verify")]))
 
 
@@ -234,7 +228,7 @@ def _exported_scores(found: Mapping[str, Any], recipe: Recipe) -> str:
     """The exported file in one line, where no ladder leads to it."""
     if found["scores"]["quantized"] is None:
         return ""
-    scores, metric = from_json(Scores, found["scores"]["quantized"]), _main(recipe)
+    scores, metric = from_json(Scores, found["scores"]["quantized"]), recipe.headline
     shown = metric_text(find_metric(scores, metric))
     value = f"{recipe.export.quantizations[0]} {prose_name(metric)} {shown}"
     if found["agreement"] is None:

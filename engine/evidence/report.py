@@ -187,3 +187,5 @@ class Report(ShownInNotebooks):
     """None where the recipe does not compare them, or before it has."""
     calibrated: tuple[CalibratedForm, ...] = ()
     """The tuned model, then the file that leaves; empty where the recipe asks for no calibration."""
+    headline: str = ""
+    """The metric that summaries show: that of the kind, or the first with a threshold where that has none."""

@@ -155,6 +155,7 @@ def assemble(facts: ReportInputs) -> Report:
         reproduction=facts.reproduction,
         costs=tuple(facts.costs),
         lengths=tuple(facts.lengths),
+        headline=recipe.headline,
     )
 
 

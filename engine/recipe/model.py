@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from engine.kinds import KINDS, Kind
+from engine.recipe.metrics import headline
 from engine.values import dataclass
 
 # What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
@@ -955,6 +956,12 @@ class Recipe:
     """They change nothing but what review and report say."""
     method_defaults: tuple[MethodDefault, ...] = field(default=(), compare=False)
     """Keys of `method` that the file leaves open, with the reason of their values."""
+
+    @property
+    def headline(self) -> str:
+        """The metric that summaries show of its models."""
+        bounded = (one.metric for one in self.acceptance.metrics)
+        return headline(self.task.kind, bounded, answer_pattern=self.task.answer_pattern)
 
     @property
     def calibrates(self) -> bool:

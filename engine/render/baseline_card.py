@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.evidence import BaselineResult, Report
+from engine.render.labels import main_metric
 from engine.render.markdown import code, joined, plain, prose, table
-from engine.render.metric_format import direction, kind_of, metric_text, primary_of, short_list
+from engine.render.metric_format import direction, kind_of, metric_text, short_list
 from engine.render.number_format import count
 from engine.values import dataclass
 
@@ -67,7 +68,7 @@ def baseline_card(card: BaselineCard) -> str:
 
 def _scores(report: Report, baseline: BaselineResult) -> str:
     """The metrics on the holdout, with their intervals."""
-    names = short_list(kind_of(report), primary_of(report), [baseline.scores])
+    names = short_list(kind_of(report), main_metric(report), [baseline.scores])
     found = [baseline.scores.metric(name) for name in names]
     rows = [[code(one.name), metric_text(one), count(one.n), direction(one.name)] for one in found]
     each = [metric for metric in baseline.scores.metrics if "." in metric.name]

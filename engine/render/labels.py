@@ -201,8 +201,8 @@ def shown_model(report: Report) -> tuple[str, Scores] | None:
 
 
 def main_metric(report: Report) -> str:
-    """The metric the comparison is about: the kind's own; where it was not measured, the first gated."""
-    name = primary_of(report)
+    """The metric the comparison is about: the report's own; where it was not measured, the first gated."""
+    name = report.headline or primary_of(report)
     if report.holdout is None or find_metric(report.holdout, name):
         return name
     gated = (check.name for check in checks_of(report.gate))

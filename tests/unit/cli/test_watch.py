@@ -12,6 +12,7 @@ import pytest
 
 from engine.cli.watch import Console
 from engine.evidence import Report, StageRecord, StageStatus, to_json
+from engine.recipe.metrics import headline
 from support import reports
 
 
@@ -21,7 +22,7 @@ def stage_lines(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path
         (tmp_path / name).write_text(json.dumps(data), encoding="utf-8")
     artifact = SimpleNamespace(file=lambda name: tmp_path / name, path=tmp_path)
     recipe = SimpleNamespace(
-        task=SimpleNamespace(**{"answer_pattern": "", **task}),
+        headline=headline(task["kind"], (), answer_pattern=task.get("answer_pattern", "")),
         export=SimpleNamespace(quantizations=("Q4_K_M",)),
     )
     record = StageRecord(stage=stage, status=StageStatus.RAN, key="", reason="", seconds=1.0)

@@ -82,6 +82,16 @@ def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expecte
     assert main_metric(make()) == expected
 
 
+def test_the_metric_with_the_threshold_is_shown_where_the_main_one_has_none() -> None:
+    report = dataclasses.replace(reports.rich(), headline="accuracy")
+
+    assert main_metric(report) == "accuracy"
+    assert "accuracy, holdout" in render_html(report)
+    assert "macro_f1, holdout" not in render_html(report)
+    # what was compared without a gain asked for is the kind's own
+    assert "Against tfidf_svm: macro_f1" in render_card(report).replace("\\", "")
+
+
 @pages
 def test_fields_are_distinguished_from_classes(render: Render) -> None:
     shown = render(reports.extraction())

@@ -57,9 +57,9 @@ def baselines(report: Report) -> blocks.Section:
         parts += [blocks.Heading("How much better, row by row"), blocks.Paragraph(_PAIRED, "lead")]
         parts += [block for metric in metrics for block in _comparisons(report, metric)]
     parts += [_numbers(report, models)] if models else []
-    lines = [
-        comparison_line(item) for item in report.comparisons if item.metric == main_metric(report)
-    ]
+    # what is compared without a gain asked for is the kind's own metric, which need not be the report's
+    shown = main_metric(report) if main_metric(report) in metrics else "".join(metrics[:1])
+    lines = [comparison_line(item) for item in report.comparisons if item.metric == shown]
     return blocks.Section(
         title="Baselines",
         lead=_LEAD if models else "",

@@ -10,13 +10,13 @@ from engine.metrics.intervals import wilson
 from engine.metrics.several import corrected_confidence, passes_among
 from engine.metrics.verdict import judge
 
-ROWS, BOUND, FILES, CONFIDENCE = 300, 0.85, 4, 0.95
+ROWS, LEAST, FILES, CONFIDENCE = 300, 0.85, 4, 0.95
 
 
 def checked(right: int, confidence: float = CONFIDENCE) -> Check:
     interval = wilson(right, ROWS, confidence=confidence)
     metric = Metric(name="accuracy", value=right / ROWS, n=ROWS, interval=interval)
-    return judge(metric, "min", BOUND, decide_on="lower_bound")
+    return judge(metric, "min", LEAST, decide_on="lower_bound")
 
 
 def passes(right: int, files: int) -> bool:
@@ -28,11 +28,11 @@ def test_files_at_the_bound_pass_no_more_often_than_one_would() -> None:
     """Each right in the share of the bound, and otherwise than the others in every tenth row."""
     random = np.random.default_rng(5)
     runs = 4000
-    shared = random.random((runs, ROWS)) < BOUND
+    shared = random.random((runs, ROWS)) < LEAST
     counts = []
     for _ in range(FILES):
         own = random.random((runs, ROWS)) < 0.1
-        counts.append(np.where(own, random.random((runs, ROWS)) < BOUND, shared).sum(axis=1))
+        counts.append(np.where(own, random.random((runs, ROWS)) < LEAST, shared).sum(axis=1))
     limits = [min(n for n in range(ROWS + 1) if passes(n, files)) for files in (1, FILES)]
     alone, corrected = ((np.max(counts, axis=0) >= limit).mean() for limit in limits)
 

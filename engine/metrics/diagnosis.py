@@ -134,7 +134,7 @@ def _underfitted(case: TrainedCase) -> Diagnosis | None:
     """The training rows are not learned."""
     if not case.is_low:
         return None
-    edits = to_learn_more(case.method, case.training, case.losses)
+    edits = to_learn_more(case.recipe, case.training, case.losses)
     return _found(case, Fit.UNDERFITTED, *_signs_of_too_little(case), edits=edits)
 
 
@@ -152,7 +152,7 @@ def _form_not_learned(case: TrainedCase) -> Diagnosis | None:
             "template of the base model ends a turn, or take another base model, not at rows and epochs"
         )
         return _found(case, Fit.UNDERFITTED, share, cause)
-    edits = to_learn_more(case.method, case.training, case.losses)
+    edits = to_learn_more(case.recipe, case.training, case.losses)
     return _found(case, Fit.UNDERFITTED, share, *_signs_in_training(case), edits=edits)
 
 
@@ -167,8 +167,8 @@ def _signs_of_too_little(case: TrainedCase) -> Iterator[str]:
 def _signs_in_training(case: TrainedCase) -> Iterator[str]:
     training, losses = case.training, case.losses
     steps = f"{training.steps} optimizer steps at a learning rate of {written(case.method.learning_rate)}"
-    usual = rate_of(case.method, training)
-    if is_slow(case.method, training):
+    usual = rate_of(case.recipe, training)
+    if is_slow(case.recipe, training):
         yield f"{steps}, where {written(usual)} is usual for {case.method.kind}"
     elif training.steps < FEW_STEPS:
         yield f"{steps} are few"
@@ -202,6 +202,7 @@ def _too_much(case: TrainedCase, *reasons: str) -> Diagnosis:
         checkpoints=case.checkpoints,
         losses=case.validation_losses,
         has_labels=case.recipe.task.spec.has_labels,
+        can_choose=not case.has_few_validation_rows,
     )
     no_edit = (
         "no other checkpoint is better, so fewer epochs would not help"
@@ -256,11 +257,19 @@ def _found(
 ) -> Diagnosis:
     """Return a diagnosis; keys that the sweep varies are named, not edited in `method`.
 
-    `micro_batch_size` is not edited where the recipe leaves it open: it then follows `batch_size` by itself.
+    What the recipe leaves open and what follows by itself is not edited: `micro_batch_size` follows `batch_size`, and
+    where `epochs` are stated there are no bounds of the number of steps.
     """
+    follows = {"batch_size": ("micro_batch_size",), "epochs": ("min_steps", "max_steps")}
     open_keys = {one.key: one.value for one in case.recipe.method_defaults}
-    if open_keys.get("micro_batch_size") == case.method.micro_batch_size:
-        edits = [one for one in edits if one.key != "method.micro_batch_size"]
+    keys = {one.key.removeprefix("method.") for one in edits}
+    following = {
+        f"method.{key}"
+        for stated in keys & {*follows}
+        for key in follows[stated]
+        if key in open_keys and open_keys[key] == getattr(case.method, key)
+    }
+    edits = [one for one in edits if one.key not in following]
     varied_keys = varied(case.recipe.sweep) if case.recipe.sweep else ()
     swept = [one for one in edits if one.key.removeprefix("method.") in varied_keys]
     left = [one for one in edits if one not in swept]

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
 from engine.metrics.losses import TrainingLosses, ValidationLosses
-from engine.recipe.method_defaults import usual_rate
-from engine.recipe.model import Method
+from engine.recipe.method_defaults import blank_rate, learned_of, usual_rate
+from engine.recipe.model import Method, Recipe, Scratch
 from engine.values import dataclass
 
 FEW_STEPS: Final = 200
@@ -29,27 +29,36 @@ CHECKPOINT_GAIN: Final = 0.02
 """Of the main metric, by which another checkpoint has to be better before it is proposed."""
 
 
-def rate_of(method: Method, training: TrainingSummary) -> float:
-    """Return the learning rate that is usual for such a training."""
-    return usual_rate(training.total_parameters, is_full=method.kind == "full")
+def rate_of(recipe: Recipe, training: TrainingSummary) -> float:
+    """Return the learning rate that a recipe of the same kind gets by itself."""
+    method, weights = recipe.method, training.total_parameters
+    if isinstance(recipe.base_model, Scratch):
+        return blank_rate(weights)
+    return usual_rate(
+        weights,
+        is_full=method.kind == "full",
+        learns=learned_of(recipe.task.spec),
+        has_loraplus=method.loraplus_lr_ratio != 1,
+    )
 
 
-def is_slow(method: Method, training: TrainingSummary) -> bool:
+def is_slow(recipe: Recipe, training: TrainingSummary) -> bool:
     """Tell whether the rate is below half of the usual one."""
-    return method.learning_rate < rate_of(method, training) / 2
+    return recipe.method.learning_rate < rate_of(recipe, training) / 2
 
 
 def to_learn_more(
-    method: Method, training: TrainingSummary, losses: TrainingLosses | None
+    recipe: Recipe, training: TrainingSummary, losses: TrainingLosses | None
 ) -> tuple[RecipeEdit, ...]:
     """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
+    method = recipe.method
     if losses is not None and losses.has_diverged:
-        usual = rate_of(method, training)
+        usual = rate_of(recipe, training)
         lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
         return (_edit("learning_rate", method.learning_rate, lower),)
     changes: dict[str, Any] = {}
-    if is_slow(method, training):
-        changes["learning_rate"] = rate_of(method, training)
+    if is_slow(recipe, training):
+        changes["learning_rate"] = rate_of(recipe, training)
     if training.stopped_early and method.early_stopping is not None:
         changes["early_stopping.patience"] = 2 * method.early_stopping.patience
     elif training.steps < FEW_STEPS:
@@ -75,29 +84,34 @@ def to_learn_less(
     checkpoints: Checkpoints,
     losses: ValidationLosses | None,
     has_labels: bool,
+    can_choose: bool = True,
 ) -> tuple[RecipeEdit, ...]:
     """Return what would keep an overfitted model from learning rows by heart; nothing where no edit is known to.
 
     Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better. The
     validation loss alone decides nothing where labels are chosen: it rises long before answers get worse, and the
-    step of its minimum was better in one of nine trainings, by 0.002 (benchmarks/defaults.jsonl).
+    step of its minimum was better in one of nine trainings, by 0.002 (benchmarks/defaults.jsonl). Where validation
+    rows are too few for `can_choose`, their loss decides nothing and is not to choose a checkpoint either.
     """
     if checkpoints.are_compared:
         better = checkpoints.better
         if better is None:
             return ()
         at_minimum = losses is not None and losses.lowest_step == better.step
-        if method.keep == "last" and at_minimum:
+        if method.keep == "last" and at_minimum and can_choose:
             return to_keep(method, "best")
-        epochs = better.epoch if method.tokens is not None else _round_epochs(better.epoch)
-        return _edits(method, _length(method, training, epochs))
+        epochs = better.epoch if method.tokens is not None else _epochs_of(better, training)
+        # The lowest validation loss keeps the one that is kept now, unless training ends before it.
+        is_behind = better.step > checkpoints.kept_step
+        kept = {"keep": "last"} if method.keep == "best" and is_behind else {}
+        return _edits(method, _length(method, training, epochs) | kept)
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
         return to_keep(method, "best") if has_turned and not has_labels else ()
     # Without validation rows, `best` draws them from the training rows.
     half = max(1, math.floor(_epochs(method, training) / 2))
     fewer = _edits(method, _length(method, training, half))
-    return to_keep(method, "best") or fewer
+    return (to_keep(method, "best") if can_choose else ()) or fewer
 
 
 def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:
@@ -167,19 +181,34 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
         changes["batch_size"] = batch
         if batch % method.micro_batch_size:
             changes["micro_batch_size"] = batch
-    needed = math.ceil(WANTED_STEPS / max(1, math.ceil(training.rows / batch)))
-    epochs = min(needed, MOST_EPOCHS)
-    if epochs > _epochs(method, training):
-        changes |= _length(method, training, epochs)
+    each = max(1, math.ceil(training.rows / batch))
+    epochs = min(math.ceil(WANTED_STEPS / each), MOST_EPOCHS)
+    is_cut = method.max_steps is not None and method.max_steps < epochs * each
+    if is_cut or epochs > _epochs(method, training):
+        changes |= _length(method, training, epochs, batch=batch)
     return changes
 
 
-def _length(method: Method, training: TrainingSummary, epochs: float) -> dict[str, Any]:
-    """Return the key that says how long is trained, `epochs` or `tokens`, with the value for so many epochs."""
-    if method.tokens is None:
-        return {"epochs": epochs}
-    tokens = method.tokens * epochs / _epochs(method, training)
-    return {"tokens": int(float(f"{tokens:.2g}")) if tokens != method.tokens else method.tokens}
+def _length(
+    method: Method, training: TrainingSummary, epochs: float, *, batch: int | None = None
+) -> dict[str, Any]:
+    """Return the keys that say how long is trained, with their values for so many epochs.
+
+    `epochs` or `tokens`; and bounds of the number of steps, which would undo them.
+    """
+    if method.tokens is not None:
+        tokens = method.tokens * epochs / _epochs(method, training)
+        return {"tokens": int(float(f"{tokens:.2g}")) if tokens != method.tokens else method.tokens}
+    each = math.ceil(training.rows / (batch or method.batch_size))
+    steps = max(1, math.ceil(epochs * each))
+    changes: dict[str, Any] = {"epochs": epochs}
+    if method.max_steps is not None and steps > method.max_steps:
+        # Where they had not cut it, the epochs would be enough.
+        changes = {} if steps <= method.epochs * each else changes
+        changes["max_steps"] = steps
+    if method.min_steps is not None and steps < method.min_steps:
+        changes["min_steps"] = steps
+    return changes
 
 
 def _epochs(method: Method, training: TrainingSummary) -> float:
@@ -196,8 +225,10 @@ def _doubled(method: Method, training: TrainingSummary) -> dict[str, Any]:
     return _length(method, training, max(epochs, min(2 * epochs, LONGEST)))
 
 
-def _round_epochs(epochs: float) -> float:
-    return float(round(epochs)) if epochs >= 1 else round(epochs, 1) or 0.1
+def _epochs_of(checkpoint: CheckpointScore, training: TrainingSummary) -> float:
+    """Return the epochs that end at a checkpoint: whole ones, unless these are as long as the training was."""
+    whole = float(round(checkpoint.epoch))
+    return whole if 1 <= whole < training.epochs else round(checkpoint.epoch, 1) or 0.1
 
 
 def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]:

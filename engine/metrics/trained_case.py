@@ -119,8 +119,16 @@ class TrainedCase:
 
     @cached_property
     def validation_losses(self) -> ValidationLosses | None:
-        """The course of the validation loss; None where it was measured too seldom."""
+        """The course of the validation loss; None where it was measured too seldom, or on few rows."""
+        if self.has_few_validation_rows:
+            return None
         return validation_losses(self.training.history)
+
+    @property
+    def has_few_validation_rows(self) -> bool:
+        """Whether there are validation rows, but too few for what their loss does to be more than chance."""
+        validation = self.evidence.validation
+        return validation is not None and 0 < validation.rows < FEWEST_ROWS
 
     @property
     def goal(self) -> float | None:
@@ -175,7 +183,7 @@ class TrainedCase:
         """Whether nothing says that the training was too short or too slow to learn its rows."""
         return (
             self.training.steps >= FEW_STEPS
-            and not is_slow(self.method, self.training)
+            and not is_slow(self.recipe, self.training)
             and not (self.losses is not None and self.losses.is_falling)
             and self.stronger_baseline is None
         )

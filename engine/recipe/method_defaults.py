@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from enum import Enum
 from typing import Any, Final
 
-from engine.kinds import KINDS, Turns
+from engine.kinds import KINDS, Kind, Turns
 from engine.recipe.model import MethodDefault
 from engine.recipe.references import feed_forward_of
 from engine.recipe.validation_rows import has_validation
@@ -46,6 +46,16 @@ _GAMMA: Final = 0.5
 RATE_AND_STEPS: Final = ("epochs", "min_steps", "max_steps", "batch_size", "learning_rate")
 """Keys whose defaults decide how much is learned."""
 USUAL_BATCH: Final = 8
+
+
+class Learns(Enum):
+    """What the answers of a kind of task teach."""
+
+    LABELS = "labels"
+    TEXTS = "texts"
+    PREFERENCES = "preferences"
+
+
 _LEAST, _MOST = 200, 2000
 """Steps that few rows get at least, and many at most."""
 
@@ -65,8 +75,7 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     if not is_full:
         yield _alpha(written)
     yield from _steps(written, recipe)
-    rate = _rate(recipe, is_full=is_full)
-    yield _rate_of_a(rate) if written.get("loraplus_lr_ratio", 1) != 1 else rate
+    yield _rate(recipe, is_full=is_full, has_loraplus=written.get("loraplus_lr_ratio", 1) != 1)
     yield _keep(written, recipe)
     if _is_preference(recipe):
         found = preference_defaults({}, recipe)
@@ -84,10 +93,21 @@ def preference_defaults(written: Mapping[str, Any], recipe: Mapping[str, Any]) -
 
 
 def _is_preference(recipe: Mapping[str, Any]) -> bool:
+    return _learns(recipe) is Learns.PREFERENCES
+
+
+def _learns(recipe: Mapping[str, Any]) -> Learns:
     task = recipe.get("task")
     named = task.get("kind") if isinstance(task, Mapping) else None
     kind = KINDS.get(named) if isinstance(named, str) else None
-    return kind is not None and kind.turns is Turns.PREFERENCE
+    return Learns.TEXTS if kind is None else learned_of(kind)
+
+
+def learned_of(kind: Kind) -> Learns:
+    """Return what the answers of a kind teach."""
+    if kind.turns is Turns.PREFERENCE:
+        return Learns.PREFERENCES
+    return Learns.LABELS if kind.has_labels else Learns.TEXTS
 
 
 def _alpha(written: Mapping[str, Any]) -> MethodDefault:
@@ -97,12 +117,6 @@ def _alpha(written: Mapping[str, Any]) -> MethodDefault:
     return MethodDefault(
         key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
     )
-
-
-def _rate_of_a(rate: MethodDefault) -> MethodDefault:
-    """Return the rate that A keeps with LoRA+: lower than usual, as B learns a multiple of it."""
-    value = _one_digit(rate.value * _OF_LORAPLUS)  # type: ignore[operator]  # a number, as `_rate` made it
-    return replace(rate, value=value, reason=f"{rate.reason}; a quarter of it, as B learns faster")
 
 
 def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
@@ -116,7 +130,7 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")
     if "epochs" in written or "tokens" in written:  # then these decide how many steps there are
         return
-    labels = _labels(recipe)
+    labels = _learns(recipe) is Learns.LABELS
     epochs, why = 3.0, "each answer teaches many tokens"
     if labels:
         epochs, why = 8.0, "an answer is one label, which teaches little each time"
@@ -139,34 +153,42 @@ def _keep(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> MethodDefaul
     splits = recipe.get("splits")
     if isinstance(splits, Mapping) and not has_validation(recipe):
         return MethodDefault(key="keep", value="last", reason="no validation rows to choose by")
-    if _labels(recipe) and "early_stopping" not in written:
+    if _learns(recipe) is Learns.LABELS and "early_stopping" not in written:
         why = "labels get better for longer than the validation loss falls"
         return MethodDefault(key="keep", value="last", reason=why)
     return MethodDefault(key="keep", value="best", reason="the lowest validation loss")
 
 
-def _rate(recipe: Mapping[str, Any], *, is_full: bool) -> MethodDefault:
+def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> MethodDefault:
     weights = size_of(recipe.get("base_model"))
+    learns = _learns(recipe)
     if is_blank(recipe.get("base_model")):
         why = "a blank model has everything to learn, the larger in the smaller steps"
         return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
-    rate = usual_rate(weights or _USUAL, is_full=is_full)
+    rate = usual_rate(
+        weights or _USUAL, is_full=is_full, learns=learns, has_loraplus=has_loraplus
+    )
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
-    if _is_preference(recipe):
-        rate = _one_digit(rate * _OF_PREFERENCES)
+    if learns is Learns.PREFERENCES:
         why += ", a tenth of it as two answers are compared"
-    elif not _labels(recipe):
-        rate = _one_digit(rate * _OF_TEXTS)
+    elif learns is Learns.TEXTS:
         why += ", half of it as each answer teaches many tokens"
+    if has_loraplus:
+        why += "; a quarter of it, as B learns faster"
     return MethodDefault(key="learning_rate", value=rate, reason=why)
 
 
-def usual_rate(weights: float, *, is_full: bool) -> float:
-    """Return the learning rate for labels, of a base model with so many weights."""
+def usual_rate(
+    weights: float, *, is_full: bool, learns: Learns = Learns.LABELS, has_loraplus: bool = False
+) -> float:
+    """Return the learning rate of a base model with so many weights; with LoRA+ that of A."""
     rate = _MEASURED_RATE * min(1.0, (_MEASURED / weights) ** _FALL)
-    return _one_digit(rate * _OF_FULL if is_full else rate)
+    rate = _one_digit(rate * _OF_FULL if is_full else rate)
+    if learns is not Learns.LABELS:
+        rate = _one_digit(rate * (_OF_TEXTS if learns is Learns.TEXTS else _OF_PREFERENCES))
+    return _one_digit(rate * _OF_LORAPLUS) if has_loraplus else rate
 
 
 def blank_rate(weights: float | None) -> float:
@@ -176,17 +198,6 @@ def blank_rate(weights: float | None) -> float:
 
 def _one_digit(rate: float) -> float:
     return float(f"{rate:.0e}")
-
-
-def _labels(recipe: Mapping[str, Any]) -> int:
-    """Return how many labels an answer is chosen from; 0 where it is not."""
-    task = recipe.get("task")
-    named = task.get("kind") if isinstance(task, Mapping) else None
-    kind = KINDS.get(named) if isinstance(named, str) else None
-    if kind is None or not kind.has_labels:
-        return 0
-    labels = task.get("labels") if isinstance(task, Mapping) else None
-    return max(2, len(labels)) if isinstance(labels, list) else 2
 
 
 def size_of(base_model: Any) -> float | None:

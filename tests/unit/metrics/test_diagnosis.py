@@ -20,6 +20,7 @@ from support.trained import (
     falling,
     found,
     levelling,
+    metric,
     recipe,
     scores,
     training,
@@ -52,6 +53,43 @@ def test_a_set_without_rows_says_which() -> None:
     diagnosis = found(validation=None, holdout=None)
 
     assert diagnosis.reasons == ("0 unseen rows were judged, fewer than 30",)
+
+
+@pytest.mark.parametrize(("rows", "fit"), [(100, Fit.OVERFITTED), (10, Fit.FITS)])
+def test_the_loss_of_few_validation_rows_is_no_evidence(rows: int, fit: Fit) -> None:
+    late = training(LEARNED, TURNED, kept_step=250)
+    sides: dict[str, Any] = {
+        "train": scores(0.98),
+        "validation": scores(0.83, rows=rows),
+        "holdout": scores(0.83, rows=300),
+    }
+    diagnosis = found(of=recipe("generation", keep="last"), name="rouge_l", training=late, **{
+        key: replace(one, metrics=(metric(one.metrics[0].value, "rouge_l"),))
+        for key, one in sides.items()
+    })  # fmt: skip
+
+    assert diagnosis.fit is fit
+
+
+def test_few_validation_rows_choose_no_checkpoint() -> None:
+    wide = found(0.99, validation=scores(0.5, rows=10), holdout=scores(0.6), of=recipe(keep="last"))
+
+    assert wide.fit is Fit.OVERFITTED
+    assert wide.yaml == "method: {epochs: 2}"
+
+
+def test_bounds_that_the_recipe_leaves_open_are_not_edited_beside_epochs() -> None:
+    bounds = (
+        MethodDefault(key="min_steps", value=300, reason="few rows"),
+        MethodDefault(key="max_steps", value=2000, reason="many rows"),
+    )
+    of = replace(recipe(min_steps=300, max_steps=2000, keep="last"), method_defaults=bounds)
+    judged = (checkpoint(100, 0.9), checkpoint(300, 0.7))
+    late = training(levelling(2.0, 0.1, 300), epochs=6.0)
+
+    assert found(0.99, 0.7, 0.7, of=of, training=late, checkpoints=judged).yaml == (
+        "method: {epochs: 2}"
+    )
 
 
 # Underfitted.

@@ -10,6 +10,7 @@ from engine.metrics.losses import training_losses, validation_losses
 from engine.metrics.recipe_edits import (
     Checkpoints,
     edit_of,
+    is_slow,
     rate_of,
     to_keep,
     to_learn_less,
@@ -17,6 +18,8 @@ from engine.metrics.recipe_edits import (
     to_train_on,
     yaml_of,
 )
+from engine.recipe import load_recipe
+from support.paths import EXAMPLES
 from support.trained import (
     LEARNED,
     TURNED,
@@ -32,15 +35,80 @@ SHORT = falling(2.0, 1.9, 25)
 
 
 def more(losses: list[float], changes: dict[str, Any], **method: Any) -> str:
-    of, summary = recipe(**method).method, training(losses, **changes)
+    of, summary = recipe(**method), training(losses, **changes)
     return yaml_of(to_learn_more(of, summary, training_losses(history(losses))))
 
 
 def test_the_usual_rate_is_the_one_that_a_recipe_gets_by_itself() -> None:
     summary = training(SHORT, total_parameters=8_000_000_000)
 
-    assert rate_of(recipe(kind="qlora").method, summary) == pytest.approx(2e-4)
-    assert rate_of(recipe(kind="full").method, summary) == pytest.approx(2e-5)
+    assert rate_of(recipe(kind="qlora"), summary) == pytest.approx(2e-4)
+    assert rate_of(recipe(kind="full"), summary) == pytest.approx(2e-5)
+
+
+@pytest.mark.parametrize("written", ["kind: lora", "kind: lora, loraplus_lr_ratio: 16"])
+@pytest.mark.parametrize("name", ["minimal", "generation", "text", "preference"])
+def test_the_rate_that_a_kind_gets_by_itself_is_the_usual_one(name: str, written: str) -> None:
+    path = EXAMPLES / "valid" / f"{name}.yaml"
+    text = path.read_text(encoding="utf-8").replace("  kind: lora", f"  {{{written}}}")
+    found, _ = load_recipe(path, read=lambda _: text.encode())
+
+    summary = training(SHORT, total_parameters=360_000_000)
+    assert rate_of(found, summary) == found.method.learning_rate
+    assert not is_slow(found, summary)
+
+
+def test_the_rate_of_a_blank_model_is_near_the_one_that_it_gets_by_itself() -> None:
+    found, _ = load_recipe(EXAMPLES / "valid" / "scratch.yaml")
+
+    summary = training(SHORT, total_parameters=2_600_000)
+    assert rate_of(found, summary) == found.method.learning_rate == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "edit"),
+    [
+        ({"max_steps": 50}, 50, "method: {max_steps: 250}"),
+        ({"max_steps": 50, "epochs": 2.0}, 50, "method: {epochs: 5, max_steps: 250}"),
+        ({"max_steps": 50, "batch_size": 32}, 50, "method: {batch_size: 8, max_steps: 250}"),
+        ({"max_steps": 2000, "epochs": 2.0}, 100, "method: {epochs: 5}"),
+        ({"max_steps": 40, "epochs": 12.0, "rows": 20}, 36, "method: {epochs: 20, max_steps: 60}"),
+    ],
+)
+def test_a_stated_bound_of_the_steps_does_not_undo_a_longer_training(
+    method: dict[str, Any], steps: int, edit: str
+) -> None:
+    rows = method.pop("rows", 400)
+    batch = method.get("batch_size", 8)
+    changes = {"rows": rows, "epochs": steps / -(-rows // batch)}
+
+    assert more(falling(2.0, 1.0, steps), changes, micro_batch_size=4, **method) == edit
+
+
+def test_a_stated_bound_of_the_steps_does_not_undo_a_shorter_training() -> None:
+    summary = training(falling(2.0, 0.1, 300), epochs=6.0)
+    judged = (checkpoint(100, 0.9), checkpoint(300, 0.7))
+    seen = Checkpoints(judged=judged, kept_step=300, is_lower_better=False)
+    found = to_learn_less(
+        recipe(min_steps=300, keep="last").method,
+        summary,
+        checkpoints=seen,
+        losses=None,
+        has_labels=True,
+    )
+
+    assert yaml_of(found) == "method: {epochs: 2, min_steps: 100}"
+
+
+def test_a_better_checkpoint_behind_the_lowest_loss_is_not_kept_by_fewer_epochs_alone() -> None:
+    summary = training(falling(2.0, 0.1, 250), kept_step=100)
+    judged = (checkpoint(100, 0.7), checkpoint(200, 0.8), checkpoint(250, 0.75))
+    seen = Checkpoints(judged=judged, kept_step=100, is_lower_better=False)
+    found = to_learn_less(
+        recipe(keep="best").method, summary, checkpoints=seen, losses=None, has_labels=True
+    )
+
+    assert yaml_of(found) == "method: {epochs: 4, keep: last}"
 
 
 def test_where_bounds_decide_the_steps_edits_go_on_from_the_epochs_that_were_trained() -> None:

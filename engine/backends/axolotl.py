@@ -172,7 +172,7 @@ def _targets(method: Method) -> Line:
 
 
 def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
-    """Return the recorder, and those for batches, the CPU, 32-bit weights in full bf16, 4-bit weights on it.
+    """Return the recorder, and those for batches, the CPU, 32-bit weights of full training, 4-bit weights on it.
 
     And the one that counts layers where only the base model says how many there are.
     Axolotl's own for the kernels of a GPU come last.
@@ -190,7 +190,7 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
     if setting.device.kind == "cpu":
         names.append("OnCpu")
     if _mixed_full(method, setting):
-        names.append("MixedPrecision")
+        names.append("MixedPrecision" if setting.precision == "bf16" else "MixedHalf")
     if method.kind == "qlora" and setting.device.kind == "cpu":
         names.append("Unpacked")
     if method.train_only is not None or options.counts_from_end(method):
@@ -200,8 +200,11 @@ def _plugins(recipe: Recipe, setting: CompileInputs) -> list[Json]:
 
 
 def _mixed_full(method: Method, setting: CompileInputs) -> bool:
-    """Axolotl's `bf16: true` holds all weights in bf16, where small steps of full training round to nothing."""
-    return method.kind == "full" and setting.precision == "bf16"
+    """Axolotl's `bf16: true` and `fp16: true` hold all weights in 16 bits.
+
+    Small steps of full training round to nothing in bf16, and gradients of fp16 weights cannot be scaled back.
+    """
+    return method.kind == "full" and setting.precision != "fp32"
 
 
 def _rows(method: Method, setting: CompileInputs) -> Iterator[Line]:
@@ -314,10 +317,10 @@ def _schedule(method: Method, setting: CompileInputs) -> Iterator[Line]:
 
 
 def _precision(method: Method, setting: CompileInputs) -> Iterator[Line]:
-    bf16 = setting.precision == "bf16" and not _mixed_full(method, setting)
+    held = "fp32" if _mixed_full(method, setting) else setting.precision
     # All three are written down: `bf16: auto` becomes fp16 on a CPU.
-    yield "bf16", bf16, "backend.precision"
-    yield "fp16", setting.precision == "fp16", "backend.precision"
+    yield "bf16", held == "bf16", "backend.precision"
+    yield "fp16", held == "fp16", "backend.precision"
     yield axolotl_gpu.tf32(setting)
     yield "gradient_checkpointing", method.gradient_checkpointing, "method.gradient_checkpointing"
 

@@ -315,6 +315,7 @@ def trained(
         steps=monitor.steps,
         best=keeps_best(launch.method, validation_rows=launch.setting.validation_rows),
         steps_per_epoch=monitor.plan.steps_per_epoch,
+        is_fp16=launch.setting.precision == "fp16",
     )
     facts = monitor.facts
     return Trained(

@@ -201,7 +201,13 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def judge_ending(
-    output: Path, method: Method, *, steps: int, best: bool, steps_per_epoch: int
+    output: Path,
+    method: Method,
+    *,
+    steps: int,
+    best: bool,
+    steps_per_epoch: int,
+    is_fp16: bool = False,
 ) -> Ending:
     """Return the proof that training finished: all of `steps` steps, or stopped early for the reason it may.
 
@@ -215,7 +221,7 @@ def judge_ending(
     last_step, last = found[-1]
     state = read_state(last)
     history = history_of(state)
-    refuse_nonfinite(state)
+    refuse_nonfinite(state, is_fp16=is_fp16)
     early = last_step < steps
     if early and not _ran_out_of_patience(state, method):
         raise StageError.one(
@@ -296,10 +302,15 @@ def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
     return tuple(points)
 
 
-def refuse_nonfinite(state: dict[str, Any]) -> None:
-    """StageError B414 when any logged loss or gradient norm is NaN or infinite."""
+def refuse_nonfinite(state: dict[str, Any], *, is_fp16: bool = False) -> None:
+    """StageError B414 when any logged loss or gradient norm is NaN or infinite.
+
+    In fp16 gradients overflow while the scale of the loss is looked for, and such a step is passed over: how many may
+    in a row, whoever watches the training decides (`engine.runtime.training.callbacks`).
+    """
+    names = ("loss", "eval_loss") if is_fp16 else ("loss", "eval_loss", "grad_norm")
     for entry in state.get("log_history", ()):
-        for name in ("loss", "eval_loss", "grad_norm"):
+        for name in names:
             # Python writes NaN and Infinity into JSON, and reads them back.
             if name in entry and not math.isfinite(float(entry[name])):
                 raise nonfinite(name, str(entry[name]), int(entry["step"]))
@@ -324,7 +335,9 @@ def nonfinite(name: str, value: str, step: int) -> StageError:
 
 
 def _number(entry: dict[str, Any], name: str) -> float | None:
-    return float(entry[name]) if name in entry else None
+    """Return a number of an entry; None where it has none, or one of a step that was passed over."""
+    found = float(entry[name]) if name in entry else math.nan
+    return found if math.isfinite(found) else None
 
 
 def _ran_out_of_patience(state: dict[str, Any], method: Method) -> bool:

@@ -2,8 +2,8 @@
 
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `SharePrefix` has the rows of a batch share
 their common start, `Packed` keeps the documents of packed rows apart; `LearnSoftTargets` adds a teacher's
-probabilities to the loss; `EndTurns` has answers of preferences end as turns do; `OnCpu` and `MixedPrecision`
-set the two training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
+probabilities to the loss; `EndTurns` has answers of preferences end as turns do; `OnCpu`, `MixedPrecision`
+and `MixedHalf` set training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
 counts layers from the end; `SeveralProcesses`, of launches alone, has several processes learn what one would.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
@@ -171,6 +171,14 @@ class MixedPrecision(BasePlugin):  # type: ignore[misc]  # axolotl is untyped he
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """`bf16` autocast, while the config's `bf16: false` loads the weights in 32 bits."""
         return {"bf16": True}
+
+
+class MixedHalf(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
+    """The same with products of fp16: torch refuses to scale gradients of fp16 weights back."""
+
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """`fp16` autocast, while the config's `fp16: false` loads the weights in 32 bits."""
+        return {"fp16": True}
 
 
 class Unpacked(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

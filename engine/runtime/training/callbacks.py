@@ -43,6 +43,8 @@ come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_row
 the tokens that went through the model, padding included.
 """
 NUMBERS = ("loss", "eval_loss", "grad_norm", "learning_rate")
+MOST_OVERFLOWS = 20
+"""Steps in a row whose gradients overflow in fp16: the scale of the loss begins at 2^16, and each halves it."""
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
@@ -53,6 +55,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         self._report = report
         self._first_step = FirstStep(written, report) if written else None
         self._counts_steps = False
+        self._overflows = 0
         self._still = StillWeights()
         self._taken_steps: TakenSteps | None = None
         self._is_first = True
@@ -201,6 +204,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
     ) -> None:
         """Pass on the numbers; stop when one of them is not finite."""
         numbers = {name: float(value) for name, value in (logs or {}).items() if name in NUMBERS}
+        if args.fp16 and self._is_passed_over(numbers):
+            del numbers["grad_norm"]
         bad = {name: str(value) for name, value in numbers.items() if not math.isfinite(value)}
         if bad:
             self._report({"event": "nonfinite", "step": state.global_step, **bad})
@@ -210,6 +215,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
                 self._first_step.logged(numbers["loss"])
             facts = {"product_dtype": self._product_dtype} if self._product_dtype else {}
             self._report({"event": "log", "step": state.global_step, **numbers, **facts})
+
+    def _is_passed_over(self, numbers: Mapping[str, float]) -> bool:
+        """Return whether a step's gradients overflow in fp16: it is not taken, and the next loss is scaled less."""
+        if "grad_norm" not in numbers:
+            return False
+        is_finite = math.isfinite(numbers["grad_norm"])
+        self._overflows = 0 if is_finite else self._overflows + 1
+        return 0 < self._overflows <= MOST_OVERFLOWS
 
     def _taken(self) -> dict[str, Any]:
         """Return what was taken since the last look."""

@@ -90,6 +90,39 @@ def test_full_training_leaves_kernels_of_16_bits_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "precision", "held", "plugins"),
+    [
+        ("lora", "bf16", (True, False), []),
+        ("lora", "fp16", (False, True), []),
+        ("qlora", "fp16", (False, True), []),
+        ("full", "bf16", (False, False), ["MixedPrecision"]),
+        ("full", "fp16", (False, False), ["MixedHalf"]),
+        ("full", "fp32", (False, False), []),
+    ],
+)
+def test_full_training_never_holds_weights_of_16_bits(
+    kind: str, precision: str, held: tuple[bool, bool], plugins: list[str]
+) -> None:
+    config = compiled(setting((), precision), kind=kind)
+    named = [name.rsplit(".", 1)[1] for name in config["plugins"]]
+
+    assert (config["bf16"], config["fp16"]) == held
+    assert [name for name in named if name.startswith("Mixed")] == plugins
+
+
+def test_torch_scales_no_gradients_of_16_bit_weights_back() -> None:
+    """Why: the scaler that fp16 training needs takes weights of 32 bits only."""
+    import torch
+
+    half = torch.nn.Parameter(torch.ones(2, dtype=torch.float16))
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(half.sum().float()).backward()
+
+    with pytest.raises(ValueError, match="unscale FP16 gradients"):
+        scaler.unscale_(torch.optim.SGD([half], lr=1.0))
+
+
+@pytest.mark.parametrize(
     ("kernels", "max_length", "expected"),
     [(ALL, 4096, "flash_attention_2"), (ALL, 1024, "sdpa"), (ALL[:2], 4096, "sdpa")],
     ids=["long", "short", "not installed"],

@@ -328,6 +328,31 @@ def test_a_number_that_is_none_anywhere_in_the_history_is_an_error(
     assert [problem.code for problem in refused.value.problems] == ["B414"]
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_in_fp16_a_step_whose_gradients_overflow_is_one_that_was_passed_over(
+    tmp_path: Path, bad: float
+) -> None:
+    first = {"step": 1, "epoch": 0.3, "loss": 1.5, "grad_norm": bad}
+    _checkpoint(tmp_path, 6, {}, epoch=2.0, log_history=[first])
+
+    ending = judge_ending(
+        tmp_path, METHOD, steps=6, best=False, steps_per_epoch=3, is_fp16=True
+    )
+
+    # The report is JSON, which has no such number.
+    assert [(one.loss, one.grad_norm) for one in ending.history] == [(1.5, None)]
+
+
+@pytest.mark.parametrize("name", ["loss", "eval_loss"])
+def test_in_fp16_a_loss_that_is_no_number_is_an_error_all_the_same(
+    tmp_path: Path, name: str
+) -> None:
+    _checkpoint(tmp_path, 6, {}, log_history=[{"step": 2, "epoch": 0.5, name: float("nan")}])
+
+    with pytest.raises(StageError, match="became nan"):
+        judge_ending(tmp_path, METHOD, steps=6, best=False, steps_per_epoch=3, is_fp16=True)
+
+
 def test_no_checkpoint_is_no_result(tmp_path: Path) -> None:
     with pytest.raises(StageError) as refused:
         _judged(tmp_path, steps=6, best=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from engine.backends.trainer_state import checkpoints
 from engine.backends.usage import UsageMeter
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import callbacks, usage
-from engine.runtime.training.callbacks import Watch
+from engine.runtime.training.callbacks import MOST_OVERFLOWS, Watch
 from engine.runtime.training.in_force import method_facts, module_facts
 
 
@@ -148,6 +149,35 @@ def test_older_checkpoints_stay_until_the_new_one_has_its_digests(
 
     assert sorted(step for step, _ in checkpoints(tmp_path)) == [1, 3, 4]
     assert read_digests(tmp_path / "checkpoint-3" / FILE)
+
+
+def logged(folder: Path, norms: list[float], *, fp16: bool) -> tuple[list[str], bool]:
+    """Log gradient norms one a step; return the events, and whether training is to stop."""
+    events: list[dict[str, Any]] = []
+    watch = Watch(lambda event: events.append(dict(event)))
+    args, state, control = begin(watch, tiny(), folder)
+    args.fp16, control.should_training_stop = fp16, False
+    for step, norm in enumerate(norms, 1):
+        state.global_step = step
+        watch.on_log(args, state, control, logs={"loss": 1.0, "grad_norm": norm})
+        watch.on_log(args, state, control, logs={"eval_loss": 1.0})
+    # As it goes into a file of JSON.
+    json.dumps(events, allow_nan=False)
+    return [event["event"] for event in events[1:]], control.should_training_stop
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+def test_in_fp16_a_step_whose_gradients_overflow_ends_nothing(tmp_path: Path, bad: float) -> None:
+    assert logged(tmp_path, [bad, bad, 1.0], fp16=True) == (["log"] * 6, False)
+    assert logged(tmp_path, [bad], fp16=False) == (["nonfinite", "log"], True)
+
+
+def test_in_fp16_gradients_that_overflow_at_any_scale_end_the_training(tmp_path: Path) -> None:
+    norms = [float("nan")] * MOST_OVERFLOWS
+    finite = [*norms, 1.0, *norms]
+
+    assert not logged(tmp_path, finite, fp16=True)[1]
+    assert logged(tmp_path, [*norms, float("nan")], fp16=True)[1]
 
 
 def test_the_events_add_up(tmp_path: Path) -> None:

@@ -364,11 +364,15 @@ def _generate(
     """Return what the model says, held to a grammar where there is one."""
     from engine.runtime.generation.generate import generate  # brings torch
     from engine.runtime.generation.grammar import Grammar  # brings llguidance
-    from engine.runtime.served.vllm import generate_with_vllm
+    from engine.runtime.served.vllm import generate_with_vllm, reason_not_to_ask
 
     chat, most = loaded.chat, asked.max_new_tokens(loaded.chat)
     # labels and grammars stay in the engine, which needs fewer tokens for them than any server
-    if grammar is None and vllm_python() is not None:
+    is_asked = grammar is None and vllm_python() is not None
+    if is_asked and (reason := reason_not_to_ask(loaded.adapter)):
+        progress.note(f"vLLM is not asked: {reason}")
+        is_asked = False
+    if is_asked:
         answers = generate_with_vllm(loaded, prompts, max_new_tokens=most, progress=progress)
     else:
         constraint = grammar and Grammar.of(chat.tokenizer, grammar, chat.terminator)

@@ -29,7 +29,25 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.tool_process import run_tool
 
 WORKER = Path(__file__).with_name("vllm_worker.py")
+MOST_RANK = 512
+"""Of an adapter that vLLM takes."""
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+
+
+def reason_not_to_ask(adapter: Path | None) -> str:
+    """Say why vLLM would refuse an adapter, or answer by another one; empty where it takes it as it is."""
+    if adapter is None:
+        return ""
+    config = read_json(adapter / "adapter_config.json")
+    # It scales all modules by the one rank of the adapter: alpha / rank is the same for those of other ranks, by our
+    # `alpha_pattern`, and alpha / sqrt(rank) is not.
+    is_uneven = bool(config.get("use_rslora") and config.get("rank_pattern"))
+    reasons = {
+        "it has no DoRA": config.get("use_dora"),
+        "with rslora it knows one rank": is_uneven,
+        f"it takes ranks up to {MOST_RANK}": _rank(adapter) > MOST_RANK,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def generate_with_vllm(

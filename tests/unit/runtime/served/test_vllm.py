@@ -18,7 +18,7 @@ from engine.environment import VLLM, _vllm_version, version_of
 from engine.errors import EnvironmentProblem, StageError
 from engine.runtime.generation.generate import generate
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.served.vllm import _rank, generate_with_vllm
+from engine.runtime.served.vllm import _rank, generate_with_vllm, reason_not_to_ask
 
 pytestmark = pytest.mark.thorough
 
@@ -132,6 +132,28 @@ def test_room_for_the_adapter_is_a_power_of_two(tmp_path: Path, rank: int, room:
     (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
 
     assert _rank(tmp_path) == room
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"r": 8}, ""),
+        ({"r": 8, "use_rslora": True}, ""),
+        ({"r": 8, "rank_pattern": {"q_proj": 16}, "alpha_pattern": {"q_proj": 32}}, ""),
+        ({"r": 8, "use_dora": True}, "it has no DoRA"),
+        ({"r": 8, "use_rslora": True, "rank_pattern": {"q_proj": 16}}, "one rank"),
+        ({"r": 600}, "ranks up to 512"),
+    ],
+)
+def test_an_adapter_that_vllm_would_refuse_or_misread_is_not_given_to_it(
+    tmp_path: Path, config: dict[str, Any], reason: str
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    found = reason_not_to_ask(tmp_path)
+    assert reason in found
+    assert bool(reason) == bool(found)
+    assert reason_not_to_ask(None) == ""
 
 
 @pytest.mark.skipif(REAL is None, reason="VLLM_PYTHON names no environment with vLLM")

@@ -126,6 +126,9 @@ def _loss(recipe: Recipe, setting: CompileInputs) -> str | None:
     # of some models do not read.
     if shares_prefix(recipe) or soft_targets_of(recipe) is not None:
         return None
+    # Their trainers give the model no labels: they read its logits.
+    if recipe.method.preference is not None:
+        return None
     if CUT_CROSS_ENTROPY in setting.kernels and _holds_bf16(recipe.method):
         return CUT
     return LOSS if LIGER in setting.kernels else None
@@ -136,6 +139,8 @@ def _loss_reason(recipe: Recipe, setting: CompileInputs) -> str:
         return "default: rows that share their start have logits only where something is learned"
     if soft_targets_of(recipe) is not None:
         return "default: soft targets are compared with the logits of learned tokens"
+    if recipe.method.preference is not None:
+        return "default: losses of preferences are computed of logits"
     if _loss(recipe, setting) == CUT:
         return "default: no logits of all tokens are held; cut-cross-entropy is installed"
     if CUT_CROSS_ENTROPY in setting.kernels:

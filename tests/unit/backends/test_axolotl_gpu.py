@@ -13,6 +13,7 @@ import yaml
 from engine.backends import axolotl, axolotl_gpu, check_backend, load_backend
 from engine.backends.base import CompileInputs
 from engine.environment import Device
+from engine.recipe.model import Preference
 from support.launches import CPU, make_recipe
 
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=80 << 30, cores=16, bf16=True)
@@ -75,6 +76,15 @@ def test_plain_rows_have_one_loss_of_what_is_installed(
 
     assert [config.get(name) for name in LOSSES] == loss
     assert own_plugins(config) == plugins
+
+
+def test_preferences_have_no_fused_loss_and_the_plan_says_so() -> None:
+    recipe = make_recipe("axolotl", preference=Preference(loss="dpo", beta=0.1))
+    config = yaml.safe_load(axolotl.compile(recipe, setting()).text)
+
+    assert own_plugins(config) == ["LigerPlugin"]
+    assert [config.get(name) for name in LOSSES] == [False, None]
+    assert "logits of all tokens" in axolotl.kernel_words(recipe, setting())
 
 
 def test_full_training_leaves_kernels_of_16_bits_out() -> None:

@@ -165,9 +165,7 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> Me
     if is_blank(recipe.get("base_model")):
         why = "a blank model has everything to learn, the larger in the smaller steps"
         return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
-    rate = usual_rate(
-        weights or _USUAL, is_full=is_full, learns=learns, has_loraplus=has_loraplus
-    )
+    rate = usual_rate(weights or _USUAL, is_full=is_full, learns=learns, has_loraplus=has_loraplus)
     why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
     if is_full:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"

@@ -3,8 +3,9 @@
 `Recorder` writes what happens to `events.jsonl` in the launch folder; `SharePrefix` has the rows of a batch share
 their common start, `Packed` keeps the documents of packed rows apart; `LearnSoftTargets` adds a teacher's
 probabilities to the loss; `EndTurns` has answers of preferences end as turns do; `OnCpu`, `MixedPrecision`
-and `MixedHalf` set training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are; `CountLayers`
-counts layers from the end; `SeveralProcesses`, of launches alone, has several processes learn what one would.
+and `MixedHalf` set training arguments that no Axolotl key sets; `Unpacked` keeps 4-bit weights as they are;
+`CountLayers` counts layers from the end; `SeveralProcesses`, of launches alone, has several processes learn what one
+would.
 
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
 """

@@ -335,9 +335,7 @@ def test_in_fp16_a_step_whose_gradients_overflow_is_one_that_was_passed_over(
     first = {"step": 1, "epoch": 0.3, "loss": 1.5, "grad_norm": bad}
     _checkpoint(tmp_path, 6, {}, epoch=2.0, log_history=[first])
 
-    ending = judge_ending(
-        tmp_path, METHOD, steps=6, best=False, steps_per_epoch=3, is_fp16=True
-    )
+    ending = judge_ending(tmp_path, METHOD, steps=6, best=False, steps_per_epoch=3, is_fp16=True)
 
     # The report is JSON, which has no such number.
     assert [(one.loss, one.grad_norm) for one in ending.history] == [(1.5, None)]

@@ -126,7 +126,7 @@ def test_torch_scales_no_gradients_of_16_bit_weights_back() -> None:
 
     half = torch.nn.Parameter(torch.ones(2, dtype=torch.float16))
     scaler = torch.amp.GradScaler("cpu")
-    scaler.scale(half.sum().float()).backward()
+    torch.autograd.backward(scaler.scale(half.sum().float()))
 
     with pytest.raises(ValueError, match="unscale FP16 gradients"):
         scaler.unscale_(torch.optim.SGD([half], lr=1.0))

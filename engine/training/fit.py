@@ -16,15 +16,31 @@ from engine.recipe.model import Method
 from engine.recipe.text.nearest import nearest
 
 MATRIX = 2
+TRANSPOSED = ("gpt2", "openai-gpt")
+"""Models whose matrices transformers holds with inputs first: the merge does not know an adapter beside these."""
 
 
 def refuse_unfit(method: Method, base: Path) -> None:
-    """StageError X730 for layers, X731 for modules that the base model in the folder `base` does not have."""
-    found = list(_lacking_layers(method, _layer_count(base)))
+    """Refuse what the base model in the folder `base` does not have, or cannot have beside it.
+
+    StageError X621 for an adapter that could not be merged, X730 for layers, X731 for modules.
+    """
+    found = [*_unmerged(method, base), *_lacking_layers(method, _layer_count(base))]
     if _named(method):
         found += _lacking_modules(method, _modules(base))
     if found:
         raise StageError(found)
+
+
+def _unmerged(method: Method, base: Path) -> Iterator[Problem]:
+    kind = read_json(base / "config.json").get("model_type")
+    if method.kind != "full" and kind in TRANSPOSED:
+        yield Problem(
+            code="X621",
+            message=f"the matrices of a {kind} lie transposed, and no adapter beside them can be merged",
+            path="method.kind",
+            hint="set method.kind: full, or take another base model",
+        )
 
 
 def unfit(method: Method, *, layers: int | None, modules: Iterable[str]) -> Iterator[Problem]:

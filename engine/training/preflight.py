@@ -26,7 +26,7 @@ def check_base_model(context: StageContext, base: Path) -> None:
 
     Raises:
         StageError: X604, X692, X693, X770, X771, X773, X774, X843, X845, X846 what the files hold; X772, X844 what
-            the GGUF converter and llama.cpp do not know; X730, X731 what the method asks of it.
+            the GGUF converter and llama.cpp do not know; X621, X730, X731 what the method asks of it.
 
     """
     from engine.runtime.models import base_check  # brings torch

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.recipe.model import TrainOnly
-from engine.training.fit import refuse_unfit, unfit
+from engine.training.fit import TRANSPOSED, refuse_unfit, unfit
 from support.launches import make_recipe
 from support.pico import make_pico_model
 
@@ -42,6 +42,34 @@ def test_what_the_base_model_does_not_have_is_refused(
     [problem] = refused.value.problems
     assert (problem.code, problem.path) == (code, path)
     assert problem.hint
+
+
+@pytest.mark.parametrize("kind", ["lora", "qlora", "full"])
+def test_an_adapter_that_could_not_be_merged_is_refused_before_it_is_trained(
+    kind: str, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_layer": 2}', encoding="utf-8")
+    method = make_recipe("trl", kind=kind).method
+
+    if kind == "full":
+        refuse_unfit(method, tmp_path)
+        return
+    with pytest.raises(StageError, match=r"X621.*transposed"):
+        refuse_unfit(method, tmp_path)
+
+
+@pytest.mark.parametrize("kind", TRANSPOSED)
+def test_the_models_with_transposed_matrices_are_those_of_transformers(kind: str) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    config = CONFIG_MAPPING[kind](n_layer=1, n_embd=8, n_head=2, vocab_size=11, n_positions=8)
+    model = AutoModelForCausalLM.from_config(config)
+    lora = LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear")
+
+    with pytest.warns(UserWarning, match="Conv1D"):
+        trained = get_peft_model(model, lora)
+    assert trained.peft_config["default"].fan_in_fan_out
 
 
 @pytest.mark.parametrize(

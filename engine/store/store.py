@@ -284,7 +284,10 @@ class Store:
         # Ctrl-C and SIGTERM too: half a model would fill the disk
         except BaseException as error:
             # asked before the folder is deleted, which frees the very space that was missing
-            refused = out_of_room(error, partial) if isinstance(error, Exception) else None
+            refused = None
+            if isinstance(error, Exception):
+                places = (partial, self.root / SCRATCH / key.digest)
+                refused = out_of_room(error, *(one for one in places if one.is_dir()))
             shutil.rmtree(partial, ignore_errors=True)
             if refused and not isinstance(error, EnvironmentProblem):
                 raise storage_problem(refused, self.root) from error

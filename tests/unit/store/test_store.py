@@ -178,11 +178,15 @@ def test_a_full_disk_while_sealing_is_reported_and_leaves_nothing(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
-def test_a_limited_size_is_reported_whatever_a_library_says_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", ["a result", "a checkpoint"])
+def test_a_limited_size_is_reported_whatever_a_library_says_of_it(
+    where: str, tmp_path: Path
+) -> None:
     import resource
 
     def build(folder: Path) -> None:
-        (folder / "rows").write_bytes(bytes(1 << 16))
+        place = folder if where == "a result" else Store(tmp_path).scratch(KEY.digest)
+        (place / "rows").write_bytes(bytes(1 << 16))
         raise RuntimeError("70000 requested and 65536 written")
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -195,6 +195,18 @@ def _taken(event: Event) -> None:
     raise StageError.one("B458", message, path="method", hint=AGAIN)
 
 
+def _saved_weights(event: Event) -> None:
+    """B460 when a checkpoint holds other weights than those that were trained."""
+    some = _some_of({"names": event["names"], "count": event["count"]})
+    raise StageError.one(
+        "B460",
+        f"the checkpoint of step {event['step']} holds {some} of {event['of']} trained tensors otherwise than the"
+        " trainer has them",
+        path="method",
+        hint=AGAIN,
+    )
+
+
 def _ahead(event: Event) -> None:
     """B459 when what comes later in a row changes what the model expects before it."""
     _refuse_apart(
@@ -221,6 +233,7 @@ CHECKS: Final[Mapping[str, Callable[[Event], None]]] = {
     "ahead": _ahead,
     "fed": _fed,
     "taken": _taken,
+    "saved_weights": _saved_weights,
     "first_rows": _first_rows,
     "padded_row": _padded_row,
     "first_loss": _first_loss,

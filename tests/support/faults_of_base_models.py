@@ -199,6 +199,14 @@ OF_BASE_MODELS: Mapping[str, Fault] = {
             "a window of a thousand million tokens": config(max_position_embeddings=10**9),
             "a norm's term that is much too large": config(rms_norm_eps=1.0),
             "a norm's term that is ten times too large": config(rms_norm_eps=1e-4),
+            "a norm's term that is three times too large": config(rms_norm_eps=3e-5),
+            "a start that is an ordinary word": noted(
+                both(
+                    settings(CONFIG, lambda found: found.update(bos_token_id=100)),
+                    settings("tokenizer_config.json", lambda found: found.update(bos_token=None)),
+                ),
+                "X842",
+            ),
             "half of attention dropped out": config(attention_dropout=0.5),
             "the architecture of a classifier": config(
                 architectures=["LlamaForSequenceClassification"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from support.fault_seeds import in_first_step, in_trainer
 from support.project import Project
-from support.seeded_faults import TRAINING, Fault, Patch, Prepare, Seed, settings
+from support.seeded_faults import TRAINING, Fault, Patch, Prepare, Seed, both, recipe, settings
 
 LATE = 4
 """Step from which something is otherwise."""
@@ -143,6 +143,43 @@ def same_draw(_: Project, patch: Patch) -> None:
     patch.setattr("accelerate.data_loader.SeedableRandomSampler.__iter__", drawn)
 
 
+def forgotten_pass(_: Project, patch: Patch) -> None:
+    """Have the second pass of each step begin without the gradients of the first."""
+    from transformers import Trainer
+
+    real, passes = Trainer.training_step, list[int]()
+
+    def training_step(self: Any, model: Any, *given: Any, **named: Any) -> Any:
+        passes.append(1)
+        if len(passes) % 2 == 0:
+            model.zero_grad()
+        return real(self, model, *given, **named)
+
+    patch.setattr(Trainer, "training_step", training_step)
+
+
+def saved_as(change: Callable[[str, Any], Any]) -> Prepare:
+    """Have checkpoints hold other tensors of an adapter; `change` is given a name and what is trained."""
+
+    def prepare(_: Project, patch: Patch) -> None:
+        from peft import peft_model
+
+        real = peft_model.get_peft_model_state_dict
+
+        def state(*given: Any, **named: Any) -> Any:
+            found = real(*given, **named)
+            return {name: change(name, one) for name, one in found.items()}
+
+        patch.setattr(peft_model, "get_peft_model_state_dict", state)
+
+    return prepare
+
+
+def a_little_larger(name: str, found: Any) -> Any:
+    """Return one half of each pair a fiftieth larger."""
+    return found * 1.02 if "lora_B" in name else found
+
+
 def in_training(prepare: Prepare, code: str) -> Seed:
     """Return a seed that shows behind the first step."""
     return Seed(prepare=prepare, code=code, where=TRAINING, until="train")
@@ -160,6 +197,9 @@ OF_STEPS: Mapping[str, Fault] = {
             "without what it remembers": in_training(stepping(without_momenta), "B458"),
             "against the gradients": in_first_step(clipped(-1.0), "B458"),
             "with gradients of next to nothing": in_first_step(clipped(1e-12), "B458"),
+            "without the gradients of a pass": in_first_step(
+                both(recipe(method__micro_batch_size=4), forgotten_pass), "B458"
+            ),
         },
         missed="one wrong step among those that are not looked at; optimizers other than AdamW",
     ),
@@ -178,6 +218,15 @@ OF_STEPS: Mapping[str, Fault] = {
             ),
             "attention without its mask": in_trainer(ahead, "B459"),
         },
+    ),
+    "F72": Fault(
+        name="a checkpoint holds other weights than were trained",
+        seeds={
+            "rounded": in_training(saved_as(lambda _, one: one.bfloat16().float()), "B460"),
+            "a fiftieth larger": in_training(saved_as(a_little_larger), "B460"),
+            "as of another type": in_training(saved_as(lambda _, one: one.half()), "B460"),
+        },
+        missed="what several processes save together; the middle of tensors of a million numbers and more",
     ),
     "F67": Fault(
         name="later batches are learned with other labels",

@@ -43,7 +43,7 @@ from engine.runtime.models.vocabulary_check import vocabulary_problems
 from engine.runtime.models.weights import WeightFile, weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 
-REVISION: Final = 6
+REVISION: Final = 7
 """Bumped when the same model would now be judged otherwise."""
 SUSPECT: Final = 0.25
 """Share of zeros in a matrix from which its rows and columns are looked at."""

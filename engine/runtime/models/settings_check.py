@@ -15,7 +15,8 @@ from engine.runtime.models.reading_check import ACTIVATION_KEYS, is_trained
 
 CONFIG: Final = "config.json"
 GENERATION: Final = "generation_config.json"
-TOKENS: Final = ("bos_token_id", "eos_token_id", "pad_token_id")
+MARKS: Final = ("bos_token_id", "eos_token_id")
+TOKENS: Final = (*MARKS, "pad_token_id")
 BENDING: Final = frozenset(
     {
         *("repetition_penalty", "no_repeat_ngram_size", "encoder_repetition_penalty"),
@@ -42,7 +43,7 @@ SAMPLING: Final = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typic
 """Not exported either: rows are judged by the most probable tokens."""
 HOT: Final = 2.0
 """A temperature from which samples are noise."""
-EPSILON: Final = 5e-5
+EPSILON: Final = 1e-5
 DROPOUT: Final = 0.2
 POSITIONS: Final = 1 << 24
 """Largest values that models are published with."""
@@ -107,7 +108,7 @@ def _other_tokens(
         for token in token_ids(settings.get(key)):
             if token >= rows:
                 what = f"{token:,}, and the embedding has {rows:,} rows"
-            elif key == "eos_token_id" and not is_mark(tokenizer, token):
+            elif key in MARKS and not is_mark(tokenizer, token):
                 what = f"{token}, which is the ordinary text {tokenizer.decode([token])!r}"
             else:
                 continue

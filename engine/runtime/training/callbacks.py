@@ -29,6 +29,7 @@ from engine.runtime.training.in_force import (
     rate_difference,
     setting_arguments,
 )
+from engine.runtime.training.saved_weights import saved_otherwise
 from engine.runtime.training.still_weights import STEP, StillWeights
 from engine.runtime.training.taken_steps import TakenSteps
 
@@ -36,7 +37,7 @@ Event = Mapping[str, Any]
 """`{"event": "start" | "gradients" | "step" | "log" | "nonfinite" | "evaluated" | "saved" | "end", …}`, and
 before them `{"event": "shared_prefix", "used": …}` where batches may share their rows' start. Around the first step
 come `validation_rows`, `padded_row`, `labels`, `base_loss`, `ahead`, `first_rows`, `still`, `first_loss`, `optimizer`,
-`moved` (`engine.runtime.training.first_step`), at any step `fed` and `taken`, after each epoch `rows`
+`moved` (`engine.runtime.training.first_step`), at any step `fed`, `taken` and `saved_weights`, after each epoch `rows`
 (`engine.runtime.training.rows_seen`), before the end `kept_rows`.
 
 `step`, `evaluated`, `saved` and `end` carry what they took: `seconds`, `cpu_seconds`, `peak_bytes`, and
@@ -110,6 +111,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         """What comes between two steps is none of either, nor is the look at the first one."""
         if self._first_step is not None:
             self._first_step.before(given["model"], args)
+        if self._taken_steps is not None:
+            self._taken_steps.begin()
         self._taken()
 
     def on_pre_optimizer_step(
@@ -147,6 +150,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if self._first_step is not None:
             self._first_step.epoch_ended(float(state.epoch or 0.0))
 
+    def _compare_saved(
+        self, checkpoint: Path, model: torch.nn.Module, state: TrainerState, args: TrainingArguments
+    ) -> None:
+        """Say which trained weights a checkpoint does not have; of several processes each may hold a part only."""
+        odd = saved_otherwise(checkpoint, model) if args.world_size == 1 else None
+        if odd is not None:
+            self._report({"event": "saved_weights", "step": state.global_step, **odd})
+
     def _report_odd(self, found: Mapping[str, Any] | None, state: TrainerState) -> None:
         if found is not None:
             self._report({"event": "taken", "step": state.global_step, **found})
@@ -174,6 +185,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if self._is_first:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             if self._first_step is not None:
+                self._compare_saved(checkpoint, given["model"], state, args)
                 self._first_step.save(checkpoint)
             write_digests(checkpoint)
             best = f"checkpoint-{state.best_global_step}" if state.best_global_step else None

@@ -1,7 +1,8 @@
 """Whether each step is the one that gradients, momenta and schedule give, and nothing else changes weights.
 
-Some numbers of each trained tensor are followed. From the end of a step to the next one they must not change; clipping
-may make gradients shorter and nothing else; and Adam's step is computed again. What a library, a callback or a driver
+Some numbers of each trained tensor are followed. From the end of a step to the next one they must not change; the
+gradients of all passes of a step are in what it follows, which clipping may make shorter; and Adam's step is computed
+again. What a library, a callback or a driver
 does otherwise would only show as a lower score.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -23,7 +25,7 @@ EACH: Final = 4
 MOST: Final = 128
 """Tensors that are looked at at once; of more, others the next time."""
 HOOKED: Final = 4
-"""Tensors whose gradients are kept as they are computed."""
+"""Tensors whose gradients are added up as each pass computes them."""
 FEWEST: Final = 4
 """Numbers of a tensor that must be off: one may be a matter of rounding."""
 OFF: Final = 0.02
@@ -69,7 +71,11 @@ class TakenSteps:
         places = range(0, len(self._weights), max(1, len(self._weights) // HOOKED))
         for at in places[:HOOKED]:
             weight: Any = self._weights[at][1]
-            weight.register_post_accumulate_grad_hook(self._computed)
+            weight.register_hook(partial(self._computed, id(weight)))
+
+    def begin(self) -> None:
+        """A step begins: what gradients were computed for is done."""
+        self._raw.clear()
 
     def before(self, step: int) -> dict[str, Any] | None:
         """Return what changed since the last step, or what clipping has done; take what this one should do."""
@@ -119,10 +125,11 @@ class TakenSteps:
         ]
         return {"names": names[:1], "count": len(names), "of": len(sizes)} if names else None
 
-    def _computed(self, weight: Weight) -> None:
-        """Keep the gradient of a weight, as it is computed."""
-        if weight.grad is not None:
-            self._raw[id(weight)] = _some(weight.grad).clone()
+    def _computed(self, weight: int, gradient: torch.Tensor) -> None:
+        """Add up the gradients of a weight, as each pass of a step computes one."""
+        found, known = _some(gradient.detach()), self._raw.get(weight)
+        # Added as torch itself does, so that rounding is the same.
+        self._raw[weight] = found.clone() if known is None else known + found
 
     def _clipped(self) -> str:
         """Return how gradients are not the computed ones, but for their length; "" for the same."""

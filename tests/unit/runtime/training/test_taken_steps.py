@@ -33,6 +33,7 @@ def trained(
     kind: Any = torch.optim.AdamW,
     between: Callable[[Any], object] = nothing,
     before: Callable[[Any], object] = nothing,
+    within: Callable[[Any], object] = nothing,
     size: float = 1.0,
 ) -> Taken:
     """What is reported of a training whose weights or optimizer are changed on the way."""
@@ -44,7 +45,10 @@ def trained(
     found = list[dict[str, Any] | None]()
     for step in range(steps):
         between(model)
-        (size * model(torch.randn(4, 8)).square().sum()).backward()
+        look.begin()
+        for _ in range(2):
+            (size * model(torch.randn(4, 8)).square().sum()).backward()
+            within(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), ARGS.max_grad_norm)
         before(optimizer)
         found.append(look.before(step))
@@ -96,3 +100,14 @@ def test_a_gradient_that_is_another_one_is_none_of_the_computed() -> None:
         optimizer.param_groups[0]["params"][0].grad.add_(1.0)
 
     assert trained(before=change)[0] == {"what": "clipping", "names": ["other ones"]}
+
+
+def test_so_is_one_that_lacks_a_pass_of_its_step() -> None:
+    passes = list[int]()
+
+    def forget(model: Any) -> None:
+        passes.append(1)
+        if len(passes) % 2:
+            model.zero_grad()
+
+    assert trained(within=forget)[0] == {"what": "clipping", "names": ["other ones"]}

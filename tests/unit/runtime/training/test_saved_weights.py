@@ -1,0 +1,91 @@
+"""A checkpoint with other numbers than the trainer's is named, whatever it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+
+from engine.runtime.training import saved_weights
+from engine.runtime.training.saved_weights import saved_otherwise
+
+Tensors = dict[str, torch.Tensor]
+
+
+def adapted(**given: Any) -> Any:
+    """A small model with an adapter whose both halves have numbers."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 8))
+    found: Any = get_peft_model(model, LoraConfig(r=2, target_modules=["0", "1"], **given))
+    for name, weight in found.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    return found
+
+
+def saved(model: Any, folder: Path, change: Callable[[Tensors], object] = lambda _: None) -> Any:
+    """What is found of a checkpoint whose tensors were changed."""
+    model.save_pretrained(folder)
+    (file,) = folder.glob("*.safetensors")
+    tensors = load_file(file)
+    change(tensors)
+    save_file(tensors, file)
+    return saved_otherwise(folder, model)
+
+
+@pytest.mark.parametrize("given", [{}, {"use_dora": True}, {"use_rslora": True}], ids=str)
+def test_an_adapter_as_it_was_trained_is_not_named(given: Any, tmp_path: Path) -> None:
+    assert saved(adapted(**given), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.mul_(1.0001),
+        lambda one: one.copy_(one.bfloat16().float()),
+        lambda one: one.copy_(one.flip(0)),
+    ],
+    ids=["scaled", "rounded", "turned round"],
+)
+def test_other_numbers_are(change: Callable[[Any], object], tmp_path: Path) -> None:
+    found = saved(adapted(), tmp_path, lambda tensors: change(tensors[min(tensors)]))
+
+    assert found == {
+        "names": ["base_model.model.0.lora_A.weight"],
+        "count": 1,
+        "of": 4,
+    }
+
+
+def test_so_are_tensors_that_were_not_saved(tmp_path: Path) -> None:
+    found = saved(adapted(), tmp_path, lambda tensors: [tensors.popitem() for _ in range(2)])
+
+    assert found["count"] == 2
+
+
+def test_and_another_type(tmp_path: Path) -> None:
+    def rounded(tensors: Tensors) -> None:
+        tensors.update({name: one.half() for name, one in tensors.items()})
+
+    assert saved(adapted(), tmp_path, rounded)["count"] == 4
+
+
+def test_of_a_whole_model_the_frozen_parts_are_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved_weights, "LARGE", 100)
+    model = torch.nn.Sequential(torch.nn.Linear(8, 64), torch.nn.Linear(64, 8))
+    model[1].requires_grad_(requires_grad=False)
+    tensors = {name: one.clone() for name, one in model.state_dict().items()}
+    tensors["1.weight"] += 1
+    save_file(tensors, tmp_path / "model-00001-of-00001.safetensors")
+
+    assert saved_otherwise(tmp_path, model) is None
+    tensors["0.weight"][-1] += 1
+    save_file(tensors, tmp_path / "model-00001-of-00001.safetensors")
+    assert saved_otherwise(tmp_path, model) == {"names": ["0.weight"], "count": 1, "of": 2}

@@ -35,7 +35,9 @@ CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
 BLOCK: Final = 1 << 20
 CONNECT_SECONDS: Final = 10.0
 SILENT_SECONDS: Final = 120.0
-OK, CREATED, ACCEPTED, DENIED, NOT_FOUND = 200, 201, 202, 401, 404
+OK, CREATED, ACCEPTED, DENIED, FORBIDDEN, NOT_FOUND = 200, 201, 202, 401, 403, 404
+ABSENT: Final = (DENIED, FORBIDDEN, NOT_FOUND)
+"""What registries answer where nothing stands; some say so to nobody who may not read."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,6 +111,10 @@ class Registry:
             httpx.Client(timeout=limits, event_hooks=hooks, **way) as client,
         ):
             there = self._ask(client, "HEAD", f"manifests/{self.tag}", headers={"Accept": MANIFEST})
+            if there.status not in (OK, *ABSENT):
+                self._expect(
+                    there, NOT_FOUND
+                )  # what stands there is not known, so nothing replaces it
             if (
                 there.status == OK
                 and there.headers.get("Docker-Content-Digest") != found.manifest.digest
@@ -152,54 +158,67 @@ class Registry:
         if self._ask(client, "HEAD", f"blobs/{blob.digest}").status == OK:
             return
         note(f"uploading {blob.size:,} bytes")
+        for is_last in (False, True):
+            where = self._place_of_upload(client, blob)
+            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+            with contextlib.ExitStack() as held:
+                content: Any = blob.content
+                if blob.path is not None:
+                    content = _blocks(held.enter_context(blob.path.open("rb")))
+                request = client.build_request("PUT", where, headers=headers, content=content)
+                # the registry may name a store of blobs elsewhere, which gets no key of ours
+                if self._is_ours(request.url):
+                    request.headers.update(self._authorization())
+                answer = held.enter_context(contextlib.closing(client.send(request, stream=True)))
+                if not is_last and self._has_new_token(client, answer):
+                    continue
+                self._expect(self._read(answer), CREATED)
+            return
+
+    def _place_of_upload(self, client: httpx.Client, blob: Descriptor) -> str:
         begun = self._expect(self._ask(client, "POST", "blobs/uploads/"), ACCEPTED)
         if not (named := begun.headers.get("Location")):
             why = f"{self.address.name} names no place for the upload"
             raise EnvironmentProblem.one("X835", why)
         where = urljoin(f"{self.root}/", named)
-        where += f"{'&' if '?' in where else '?'}digest={blob.digest}"
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-        with contextlib.ExitStack() as held:
-            content: Any = blob.content
-            if blob.path is not None:
-                content = _blocks(held.enter_context(blob.path.open("rb")))
-            request = client.build_request("PUT", where, headers=headers, content=content)
-            # the registry may name a store of blobs elsewhere, which gets no key of ours
-            if self._is_ours(request.url):
-                request.headers.update(self._authorization())
-            with contextlib.closing(client.send(request, stream=True)) as answer:
-                self._expect(self._read(answer), CREATED)
+        return f"{where}{'&' if '?' in where else '?'}digest={blob.digest}"
 
     def _compare(self, client: httpx.Client, path: str, sent: Descriptor, name: str) -> None:
         where = f"{self.root}/v2/{self.repository}/{path}"
-        headers = {
-            "Accept": MANIFEST if path.startswith("manifests/") else "*/*",
-            **self._authorization(),
-        }
-        # httpx takes the key off where a redirect leads to another host
-        with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
-            if answer.status_code != OK:
-                self._expect(self._read(answer), OK)
-            digest = sent.digest.removeprefix("sha256:")
-            blocks = answer.iter_raw(BLOCK)
-            require_sent(blocks, self.name, name, sha256=digest, size=sent.size)
+        own = {"Accept": MANIFEST if path.startswith("manifests/") else "*/*"}
+        for is_last in (False, True):
+            headers = {**own, **self._authorization()}
+            # httpx takes the key off where a redirect leads to another host
+            with client.stream("GET", where, headers=headers, follow_redirects=True) as answer:
+                if not is_last and self._has_new_token(client, answer):
+                    continue
+                if answer.status_code != OK:
+                    self._expect(self._read(answer), OK)
+                digest = sent.digest.removeprefix("sha256:")
+                blocks = answer.iter_raw(BLOCK)
+                require_sent(blocks, self.name, name, sha256=digest, size=sent.size)
+            return
 
     def _ask(self, client: httpx.Client, method: str, path: str, **given: Any) -> _Answer:
         """Ask the registry; where it wants a token, get one and ask again."""
         where = f"{self.root}/v2/{self.repository}/{path}"
         own = given.pop("headers", {})
-
-        def asked() -> _Answer:
-            headers = {**own, **self._authorization()}
-            with client.stream(method, where, headers=headers, **given) as answer:
+        headers = {**own, **self._authorization()}
+        with client.stream(method, where, headers=headers, **given) as answer:
+            if not self._has_new_token(client, answer):
                 return self._read(answer)
+        headers = {**own, **self._authorization()}
+        with client.stream(method, where, headers=headers, **given) as answer:
+            return self._read(answer)
 
-        answer = asked()
+    def _has_new_token(self, client: httpx.Client, answer: httpx.Response) -> bool:
+        """Get a token where the registry asks for one: the first, or another one when that has expired."""
         challenge = answer.headers.get("WWW-Authenticate", "")
-        if answer.status != DENIED or not challenge.lower().startswith("bearer ") or self._token:
-            return answer
+        is_asked = answer.status_code == DENIED and challenge.lower().startswith("bearer ")
+        if not is_asked or not self._is_ours(answer.request.url):
+            return False
         self._token = self._asked_token(client, dict(CHALLENGE.findall(challenge)))
-        return asked()
+        return True
 
     def _read(self, answer: httpx.Response) -> _Answer:
         """Return an answer with its body. EnvironmentProblem X835 for one that is too long, or does not end."""

@@ -37,10 +37,17 @@ class RegistryServer:
     """What is answered to who asks for a token, in place of one."""
     refusal: bytes = b""
     """The body, packed as gzip, with which every upload is refused."""
+    ages: int = 0
+    """Requests after which a token has expired; 0 for never."""
+    tokens: int = 0
+    failing: str = ""
+    """The method whose requests for a manifest are answered by 503."""
     uploads: int = 0
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path, and the kind of authorization with it."""
     host: str = ""
+    used: int = 0
+    """Requests since the last token."""
 
 
 @contextmanager
@@ -79,7 +86,12 @@ class _RegistryHandler(BaseHTTPRequestHandler):
                 return
             given = self.headers.get("Authorization", "").removeprefix("Basic ")
             is_right = base64.b64decode(given).decode() == USER
+            registry.tokens += is_right
+            registry.used = 0
             self._send(200 if is_right else 401, {"token": TOKEN} if is_right else {})
+            return
+        if registry.failing == self.command and "/manifests/" in path:
+            self._send(503, {})
             return
         if self._refused():
             return
@@ -112,6 +124,9 @@ class _RegistryHandler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         registry, path = self._begin()
         content = self._body()
+        if registry.failing == "PUT" and "/manifests/" in path:
+            self._send(503, {})
+            return
         if self._refused():
             return
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -137,7 +152,10 @@ class _RegistryHandler(BaseHTTPRequestHandler):
 
     def _refused(self) -> bool:
         registry = self.served
-        if not registry.wants_token or self.headers.get("Authorization") == f"Bearer {TOKEN}":
+        registry.used += 1
+        is_fresh = not registry.ages or registry.used <= registry.ages
+        is_known = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if not registry.wants_token or (is_known and is_fresh):
             return False
         realm = registry.realm or f"http://{registry.host}/token"
         challenge = f'Bearer realm="{realm}",service="test",scope="x"'

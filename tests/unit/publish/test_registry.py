@@ -70,3 +70,43 @@ def test_a_registry_that_answers_as_it_should_gets_the_model(tmp_path: Path) -> 
 
     assert done.read_back == 3
     assert connection.MOST_BYTES == 16 << 20
+
+
+def test_a_token_that_expires_on_the_way_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCI_KEY", USER)
+    server = RegistryServer(wants_token=True, ages=2)
+
+    with registry_server(server) as found:
+        place = Registry(name=f"{found.host}/team/tiny", variable="OCI_KEY", given=NOTHING)
+        done = place.publish(publication(tmp_path), lambda _: None)
+
+    assert done.read_back == 3
+    assert server.tokens > 2
+
+
+def test_a_tag_is_not_moved_where_it_is_not_known_what_stands_there(tmp_path: Path) -> None:
+    server = RegistryServer(manifests={"latest": b"of another model"}, failing="HEAD")
+
+    with registry_server(server) as found:
+        place = Registry(name=f"{found.host}/team/tiny", given=NOTHING)
+        with pytest.raises(EngineError, match="X835"):
+            place.publish(publication(tmp_path), lambda _: None)
+
+    assert server.manifests == {"latest": b"of another model"}
+    assert not server.blobs
+
+
+def test_what_failed_midway_goes_on_where_it_was(tmp_path: Path) -> None:
+    server = RegistryServer(failing="PUT")
+
+    with registry_server(server) as found:
+        place = Registry(name=f"{found.host}/team/tiny", given=NOTHING)
+        with pytest.raises(EngineError, match="X835"):
+            place.publish(publication(tmp_path), lambda _: None)
+        assert (server.manifests, server.uploads) == ({}, 2)
+        server.failing = ""
+        done = place.publish(publication(tmp_path), lambda _: None)
+
+    assert (done.read_back, server.uploads) == (3, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from typing import Final
@@ -11,8 +12,14 @@ from engine.tracking.trackers import Settings, TrackerPlace
 
 MOST_LETTERS: Final = 500
 """Of a value that MLflow keeps as a parameter."""
-_OTHER: Final = re.compile(r"[^/\w.\- :]")
+MOST_OF_A_NAME: Final = 250
+"""Letters that MLflow takes of one."""
+DEPTH: Final = 2
+"""Slashes that our own names have; others are of a label."""
+_OTHER: Final = re.compile(r"[^\w.\- :]")
 """What MLflow refuses in a name."""
+_DIGITS: Final = 8
+"""Of the digest that tells apart names which would become one."""
 
 
 def opened(place: TrackerPlace, settings: Settings) -> MlflowRun:
@@ -55,4 +62,9 @@ class MlflowRun:
 
 
 def _name(text: str) -> str:
-    return _OTHER.sub("_", text)
+    """Return a name that MLflow takes. It keeps numbers in files of that path, of which a label is no part."""
+    found = "/".join(_OTHER.sub("_", part) for part in text.split("/", DEPTH))
+    if found == text and len(text) <= MOST_OF_A_NAME:
+        return found
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return f"{found[: MOST_OF_A_NAME - _DIGITS - 1]}-{digest}"

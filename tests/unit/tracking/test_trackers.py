@@ -28,10 +28,10 @@ EVENTS = (
 )
 
 
-def follow(one: Follower, root: Path) -> list[Problem]:
+def follow(one: Follower, root: Path, *events: str) -> list[Problem]:
     file = stream.live_file(root)
     with following([one], file, root) as problems:
-        file.write_text("".join(EVENTS), encoding="utf-8")
+        file.write_text("".join(events or EVENTS), encoding="utf-8")
     return problems
 
 
@@ -54,6 +54,25 @@ def test_a_run_is_kept_in_files(kind: str, left: str, tmp_path: Path) -> None:
     assert problems == []
     [kept] = (tmp_path / "tracking" / kind).glob(left)
     assert kept.stat().st_size
+
+
+ODD = ("a", "a/b", "a//b", "../x", "..", "/", "x" * 300, 'say "hi"', "say 'hi'", "", "a\nb", "ä 語")
+
+
+def test_mlflow_keeps_the_number_of_every_label(tmp_path: Path) -> None:
+    if importlib.util.find_spec("mlflow") is None:
+        pytest.skip("mlflow is not installed")
+    tmp_path.chmod(0o700)
+    values = {f"f1.{label}": number / 20 for number, label in enumerate(ODD)}
+    event = line_of(stream.METRICS, stage="evaluate", of="holdout", values=values)
+
+    problems = follow(tracker_of("mlflow", from_options([], [], [])), tmp_path, EVENTS[0], event)
+
+    assert problems == []
+    folder = tmp_path / "tracking" / "mlflow"
+    kept = [path for path in folder.glob("*/*/metrics/evaluate/holdout/*") if path.is_file()]
+    assert len(kept) == len(ODD)
+    assert {float(path.read_text().split()[1]) for path in kept} == set(values.values())
 
 
 def test_a_server_that_is_not_there_costs_a_warning(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from engine.bundle.contents import REPORT
 from engine.errors import (
     EngineError,
     EnvironmentProblem,
@@ -20,9 +21,11 @@ from engine.errors import (
     first_line,
     needs_extra,
 )
-from engine.publish.contents import Publication
+from engine.publish.contents import SUMS, Publication
 from engine.publish.destination import Note, Published, require_sent
 from engine.publish.files import PublishedFile
+from engine.publish.model_signature import FILE as SIGNATURE
+from engine.render.styled_text import printable
 from engine.sources.hub import is_of_the_connection
 from engine.sources.online import fetching
 from engine.trust.hosts import Address, parse_address
@@ -78,22 +81,32 @@ class Hub:
         endpoint = _endpoint()
         address = _address(endpoint)
         with _translated(), fetching(), _token_stays_at(address):
-            from huggingface_hub import CommitOperationAdd, HfApi, get_token
+            from huggingface_hub import (
+                CommitOperationAdd,
+                CommitOperationDelete,
+                HfApi,
+                get_token,
+            )
 
             token = get_token()
             if not token:
                 raise EnvironmentProblem.one("X831", "there is no token for the hub", hint=LOGIN)
             keep_secret(token)
             api = HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
-            parent = self._prepared(api, note)
+            there = self._prepared(api, note)
+            parent = there.sha if there else None
+            earlier = self._of_earlier_run(there, publication, token=token, endpoint=endpoint)
             note(f"uploading {len(publication.files)} files")
             with warnings.catch_warnings(record=True) as heard:
                 warnings.simplefilter("always")
                 commit = api.create_commit(
                     self.repo,
                     [
-                        CommitOperationAdd(path_in_repo=one.name, path_or_fileobj=str(one.path))
-                        for one in publication.files
+                        *(
+                            CommitOperationAdd(path_in_repo=one.name, path_or_fileobj=str(one.path))
+                            for one in publication.files
+                        ),
+                        *(CommitOperationDelete(path_in_repo=name) for name in earlier),
                     ],
                     commit_message=f"Publish {publication.report.recipe_name} ({publication.run.name})",
                     parent_commit=parent,
@@ -102,16 +115,21 @@ class Hub:
                 note(f"reading {file.name} back")
                 self._read_back(file, str(commit.oid), token=token, endpoint=endpoint)
             self._require_visibility(api.repo_info(self.repo))
-        lines = [first_line(ValueError(redacted(str(one.message)))) for one in heard]
+        lines = [
+            f"the hub warns: {first_line(ValueError(redacted(str(one.message))))}" for one in heard
+        ]
+        if earlier:
+            names = ", ".join(map(printable, earlier))
+            lines.append(f"no longer there, only in the commit before: {names}, of an earlier run")
         return Published(
             place=f"{endpoint}/{self.repo}",
             digest=str(commit.oid),
             read_back=len(publication.files),
-            lines=tuple(f"the hub warns: {line}" for line in lines),
+            lines=tuple(lines),
         )
 
-    def _prepared(self, api: HfApi, note: Note) -> str | None:
-        """Return the commit that the new one follows; None for a repository that was made just now."""
+    def _prepared(self, api: HfApi, note: Note) -> Any:
+        """Return what is known of the repository; None where it was made just now."""
         from huggingface_hub.errors import RepositoryNotFoundError
 
         try:
@@ -121,7 +139,34 @@ class Hub:
             api.create_repo(self.repo, private=not self.is_public)
             return None
         self._require_visibility(found)
-        return found.sha
+        return found
+
+    def _of_earlier_run(
+        self, there: Any, publication: Publication, *, token: str, endpoint: str
+    ) -> list[str]:
+        """Return the files that the sums of an earlier run name, and this publication does not bring.
+
+        Beside the new ones they would be read as parts of this model. What an earlier call published of the same run
+        stays, and so does what no sums name.
+        """
+        names = {one.rfilename for one in (there.siblings or ())} if there else set()
+        if not {SUMS, REPORT} <= names:
+            return []
+        sums = _digests(self._text(SUMS, str(there.sha), token=token, endpoint=endpoint))
+        brought = {one.name: one.sha256 for one in publication.files}
+        if sums.get(REPORT) == brought.get(REPORT):
+            return []
+        return sorted((names & {*sums, SIGNATURE}) - brought.keys())
+
+    def _text(self, name: str, commit: str, *, token: str, endpoint: str) -> str:
+        """Return a small file of a commit; what is longer, or no text, is empty."""
+        with self._stream(name, commit, token=token, endpoint=endpoint) as answer:
+            content = b""
+            for block in answer.iter_bytes(BLOCK):
+                content += block
+                if len(content) > BLOCK:
+                    return ""
+        return content.decode("utf-8", "replace")
 
     def _require_visibility(self, found: Any) -> None:
         is_private = bool(found.private)
@@ -135,16 +180,26 @@ class Hub:
 
     def _read_back(self, file: PublishedFile, commit: str, *, token: str, endpoint: str) -> None:
         """Compare a file of the commit, as everybody gets it. StoreError X832."""
+        with self._stream(file.name, commit, token=token, endpoint=endpoint) as answer:
+            blocks = answer.iter_bytes(BLOCK)
+            require_sent(blocks, self.repo, file.name, sha256=file.sha256, size=file.bytes)
+
+    @contextlib.contextmanager
+    def _stream(self, name: str, commit: str, *, token: str, endpoint: str) -> Iterator[Any]:
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils._headers import build_hf_headers
         from huggingface_hub.utils._http import get_session, hf_raise_for_status
 
-        url = hf_hub_url(self.repo, file.name, revision=commit, endpoint=endpoint)
+        url = hf_hub_url(self.repo, name, revision=commit, endpoint=endpoint)
         headers = build_hf_headers(token=token)
         with get_session().stream("GET", url, headers=headers, follow_redirects=True) as answer:
             hf_raise_for_status(answer)
-            blocks = answer.iter_bytes(BLOCK)
-            require_sent(blocks, self.repo, file.name, sha256=file.sha256, size=file.bytes)
+            yield answer
+
+
+def _digests(sums: str) -> dict[str, str]:
+    """Return the digests of a file of sums by name; lines of another form name nothing."""
+    return {line[66:]: line[:64] for line in sums.splitlines() if line[64:66] == "  "}
 
 
 def _endpoint() -> str:

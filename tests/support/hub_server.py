@@ -85,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         if repo not in hub.private:
             self._send(404, {"error": "none"}, {"X-Error-Code": "RepoNotFound"})
             return
-        found = {"id": repo, "sha": "b" * 40, "private": hub.private[repo], "siblings": []}
+        names = [{"rfilename": name} for name in hub.files]
+        found = {"id": repo, "sha": "b" * 40, "private": hub.private[repo], "siblings": names}
         self._send(200, found)
 
     do_HEAD = do_GET  # noqa: N815 - the name that the server looks for
@@ -142,6 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             value = line["value"]
             if line["key"] == "file":
                 hub.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "deletedFile":
+                del hub.files[value["path"]]
             elif line["key"] == "lfsFile":
                 content = hub.stored[value["oid"]]
                 assert hashlib.sha256(content).hexdigest() == value["oid"]

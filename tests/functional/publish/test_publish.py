@@ -146,6 +146,28 @@ def test_the_hub_gets_a_private_repository_that_is_read_back(
     assert {host for _, host in hub.authorized} == {"127.0.0.1"}
 
 
+def test_files_of_an_earlier_run_do_not_stay_beside_the_new_ones(
+    finished: Project, hub: HubServer
+) -> None:
+    """transformers would load an earlier `model.safetensors` under the new card."""
+    hub.private["me/tiny"] = True
+    sums = "".join(f"{'0' * 64}  {name}\n" for name in ("model.safetensors", "report.json", "gone"))
+    hub.files |= dict.fromkeys(("model.safetensors", "report.json", "model.sig", "mine.txt"), b"x")
+    hub.files["SHA256SUMS"] = sums.encode()
+
+    done = finished.run("publish", "tiny", "--to", "hub", "--name", "me/tiny", "--yes")
+    first = set(hub.files)
+    words = ("--form", "merged")
+    again = finished.run("publish", "tiny", "--to", "hub", "--name", "me/tiny", "--yes", *words)
+
+    assert (done.code, again.code) == (0, 0), done.err + again.err
+    assert first == {*EVIDENCE, *GGUF, "mine.txt"}
+    assert "only in the commit before: model.safetensors, model.sig, of an earlier run" in done.out
+    # what another call published of the same run stays
+    assert set(hub.files) > first
+    assert "no longer there" not in again.out
+
+
 @pytest.mark.parametrize(
     ("private", "words", "code"), [(False, (), "X837"), (True, ("--public",), "X837")]
 )

@@ -65,9 +65,11 @@ def _memory(peak: int, device: Device) -> str:
 
 def _total(found: Forecast) -> Iterator[str]:
     """Time, disk and cost of all stages, and what the time of training stands on."""
+    others = ", ".join(found.untimed)
     if found.seconds is not None:
-        without = f" without {', '.join(found.untimed)}" if found.untimed else ""
-        yield f"~{about(found.seconds)}{without}"
+        yield f"~{about(found.seconds)}{f' without {others}' if others else ''}"
+    elif others:
+        yield f"no time is known of {others}"
     if found.disk_bytes is not None:
         yield f"{size(found.disk_bytes)} disk"
     if found.cost is not None and found.price is not None:

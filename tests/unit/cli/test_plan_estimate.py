@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.cli.cost_text import estimate_lines
 from engine.cli.main import main
-from support.estimates import recipe_in
+from engine.estimate import TrainingEstimate
+from engine.estimate.run import Forecast, StageForecast
+from support.estimates import CPU, recipe_in
 
 
 @pytest.fixture
@@ -115,3 +119,15 @@ def test_a_layer_that_the_base_model_does_not_have_is_refused_as_by_a_run(
     # Modules are known of weights, and here is a config only.
     assert shown.count("X730") == 2
     assert not list((tmp_path / "store").glob("store/*/*"))
+
+
+def test_stages_whose_time_is_not_known_are_named_whether_or_not_others_are() -> None:
+    stages = {"data": StageForecast(), "verify": StageForecast()}
+    none = Forecast(device=CPU, training=TrainingEstimate(), stages=stages)
+    some = replace(none, stages={**stages, "train": StageForecast(seconds=60.0)})
+
+    [total] = [text for name, text in estimate_lines(none, explain=False) if name == "in all"]
+    [timed] = [text for name, text in estimate_lines(some, explain=False) if name == "in all"]
+
+    assert total == "no time is known of data, verify"
+    assert timed.endswith("without data, verify")

@@ -19,6 +19,7 @@ from engine.drafting.choices import DraftOptions
 from engine.drafting.gather import Gathered, gather
 from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
+from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, row_sizes
 from engine.drafting.roles import LABEL_NAMES, other_texts, rank, without_whole
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
@@ -89,6 +90,8 @@ def draft(
     """
     rows_file = target.with_name(f"{target.name.removesuffix('.yaml')}.rows.jsonl")
     found = _gathered(files, wishes.encoding, rows_file)
+    if wishes.base_model is None:
+        found = with_plain_tools(found, rows_file)
     if not found.rows:
         return _drafted(
             found, files, target, model=wishes.base_model or default_model, wishes=wishes
@@ -160,7 +163,7 @@ def _gathered(files: Sequence[Path], encoding: str, rows_file: Path) -> Gathered
                 inputs_of(found), encoding=encoding, rows_file=rows_file, must_write=is_packed
             )
     except DataError as error:
-        hint = "say it: --encoding cp1252 (Windows, western Europe), or the file's real one"
+        hint = "name its encoding, as in --encoding cp1250; UTF-8, UTF-16 and cp1252 are recognised without"
         problems = [
             replace(problem, hint=hint) if problem.code == "D322" else problem
             for problem in error.problems

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.reading.row import Row, Trouble
-from engine.data.reading.text import chunks, open_bytes, utf16_of
+from engine.data.reading.text import chunks
+from engine.drafting.encodings import WESTERN, drafted_encoding
 from engine.drafting.inputs import GivenFile, Inputs
 from engine.drafting.layouts.classes import are_classes
-from engine.drafting.layouts.foreign import foreign_rows, is_workbook
+from engine.drafting.layouts.foreign import foreign_rows
 from engine.drafting.layouts.reshape import reshaped
 from engine.drafting.layouts.step import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.layouts.wrapped import may_say_split, splits
@@ -24,7 +25,6 @@ from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
 from engine.values import dataclass
 
-HEAD: Final = 4096
 LABEL: Final = "label"
 Values = Mapping[str, Any]
 
@@ -52,9 +52,9 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
 
     DataError where a file cannot be read.
     """
-    parts = [(part, encoding_of(part.path, encoding)) for part in inputs.parts]
+    parts = [(part, drafted_encoding(part.path, encoding)) for part in inputs.parts]
     foreign, whys = _foreign(parts, inputs)
-    notes = inputs.notes
+    notes = (*inputs.notes, *_encodings(parts, encoding))
     if foreign is None:
         read = [(part, one) for part, coding in parts for one in _readings(part, coding, inputs)]
         read, more = _alike(read)
@@ -97,12 +97,14 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
     )
 
 
-def encoding_of(path: Path, asked: str) -> str:
-    """Return the encoding of a file: UTF-16 where its first bytes are that, else what was asked."""
-    if asked.lower() not in ("utf-8", "utf8") or path.is_dir() or is_workbook(path):
-        return asked
-    with open_bytes(path, Trouble(path.name)) as stream:
-        return utf16_of(stream.read(HEAD)) or asked
+def _encodings(parts: Sequence[tuple[GivenFile, str]], asked: str) -> tuple[str, ...]:
+    """Return what is to be known of files that are read in an encoding nobody named."""
+    names = [part.path.name for part, coding in parts if coding == WESTERN != asked]
+    if not names:
+        return ()
+    first = f"`{names[0]}` is" if len(names) == 1 else f"{len(names):,} files (`{names[0]}`) are"
+    why = "if accents look wrong in `recipe data`, --encoding names another"
+    return (f"{first} not UTF-8: read as {WESTERN} (Windows, western Europe); {why}",)
 
 
 def _foreign(
@@ -130,7 +132,7 @@ def _foreign(
 def _listed(
     texts: list[tuple[GivenFile, list[Values]]], table: GivenFile
 ) -> tuple[list[tuple[GivenFile, list[Values]]], list[str]]:
-    coding = encoding_of(table.path, "utf-8")
+    coding = drafted_encoding(table.path, "utf-8")
     plain = foreign_rows(table.path, coding)
     rows = plain[0] if plain else [
         row.values for one in readings_of(table.path, encoding=coding) for row in one.rows()

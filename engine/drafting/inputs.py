@@ -43,6 +43,11 @@ MORE_PLACES: Final = {
     "testing": "holdout",
     "tst": "holdout",
 }
+LANGUAGE: Final = re.compile(
+    r"(?:ar|bg|cs|da|de|el|en|es|et|fa|fi|fr|he|hi|hr|hu|id|it|ja|ko|lt|lv|nl|no|pl|pt|ro|ru|sk|sl|sv|th|tr|uk|vi|zh"
+    r"|src|tgt|source|target)"
+)
+"""Names of texts and their translations, line by line."""
 MOST_FILES: Final = 200_000
 FEWEST_LISTED: Final = 4
 """Files from which a table beside them may be the list of them."""
@@ -275,7 +280,8 @@ def _beside(parts: list[GivenFile]) -> Inputs | None:
     if len({len(lines) for lines in first}) != 1 or len(first[0]) < 4:
         return None
     labels = [len(set(lines)) <= max(2, len(lines) // 4) for lines in first]
-    if not any(labels) and _correlation(first[0], first[1]) < 0.25:
+    are_languages = all(LANGUAGE.fullmatch(name) for name in names[0])
+    if not any(labels) and not are_languages and _correlation(first[0], first[1]) < 0.25:
         return None
     widths = [sum(map(len, lines)) for lines in first]
     main = _main(names[0], first, widths)
@@ -319,8 +325,9 @@ def _lines(path: Path) -> list[str]:
 def _text(path: Path) -> str:
     from engine.data.reading.row import Trouble
     from engine.data.reading.text import chunks
+    from engine.drafting.encodings import drafted_encoding
 
-    return "".join(chunks(path, "utf-8", Trouble(path.name)))
+    return "".join(chunks(path, drafted_encoding(path, "utf-8"), Trouble(path.name)))
 
 
 def _correlation(one: Sequence[str], two: Sequence[str]) -> float:

@@ -27,7 +27,7 @@ from engine.data.examples.template import (
 )
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
-from engine.drafting.gather import encoding_of
+from engine.drafting.encodings import encoding_of
 from engine.drafting.reading import delimiter_of
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError

@@ -1,0 +1,96 @@
+"""How a file to draft from is encoded: what was asked, UTF-16 by its first bytes, or cp1252 where all of it fits."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from engine.data.reading.row import Trouble
+from engine.data.reading.text import open_bytes, utf16_of
+from engine.drafting.layouts.foreign import is_workbook
+from engine.recipe.formats import format_of
+
+HEAD: Final = 4096
+PIECE: Final = 1 << 20
+WESTERN: Final = "cp1252"
+FOREIGN: Final = frozenset(b"\x8a\x8e\x9a\x9e\x9f\xd0\xdd\xde\xf0\xfd\xfe".decode(WESTERN))
+"""Letters that stand for those of other languages in nearly every file: `š`, `ž`, `ý`, `þ`, `ð`."""
+JOINED: Final = frozenset(b"\x83\x88\x91\x92\xa0\xb5\xb7".decode(WESTERN))
+"""Signs that may stand between two letters, such as an apostrophe."""
+ORDINALS: Final = "\xaa\xba"
+"""Signs that Unicode calls letters."""
+MOST_ODD: Final = 0.02
+"""Share of the characters beyond ASCII that may be such letters, or stand where they do not belong."""
+MOST_OF_A_WORD: Final = 0.75
+"""Share of the letters of the words with such letters, above which they are of another alphabet."""
+WORD: Final = re.compile(r"[^\W\d_]{2,}")
+INSIDE: Final = re.compile(r"(?<=[^\W\d_])(?:[^\x00-\x7f](?=[^\W\d_])|[\u201a\u201e\xbf\xa1])")
+"""A sign between two letters, or one after a letter that only stands before words."""
+UTF8: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+MOSTLY_UTF8: Final = 0.1
+"""Share of the bytes beyond ASCII that are UTF-8, from which a file is UTF-8 with damage."""
+
+
+def encoding_of(path: Path, asked: str) -> str:
+    """Return the encoding of a file: UTF-16 where its first bytes are that, else what was asked."""
+    if asked.lower() not in ("utf-8", "utf8") or path.is_dir() or is_workbook(path):
+        return asked
+    with open_bytes(path, Trouble(path.name)) as stream:
+        return utf16_of(stream.read(HEAD)) or asked
+
+
+def drafted_encoding(path: Path, asked: str) -> str:
+    """Return the encoding that a draft states: as `encoding_of`, and cp1252 where the file is that and not UTF-8.
+
+    A guess, as every line of a draft: a run reads what the recipe states and nothing else.
+    """
+    found = encoding_of(path, asked)
+    is_text = not path.is_dir() and not is_workbook(path) and format_of(path.name) != "parquet"
+    if found.lower() not in ("utf-8", "utf8") or not is_text:
+        return found
+    return WESTERN if _is_western(path) else found
+
+
+def _is_western(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    pieces = _pieces(path)
+    for piece in pieces:
+        try:
+            decoder.decode(piece)
+        except UnicodeDecodeError:
+            return is_western(piece + next(pieces, b""))
+    return False
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with open_bytes(path, Trouble(path.name)) as stream:
+        while piece := stream.read(PIECE):
+            yield piece
+
+
+def is_western(data: bytes) -> bool:
+    """Whether bytes that are no UTF-8 are text of western Europe, by its letters and where its signs stand."""
+    try:
+        text = data.decode(WESTERN)
+    except UnicodeDecodeError:
+        return False
+    beyond = [sign for sign in text if not sign.isascii()]
+    if not beyond or "\0" in text:
+        return False
+    if sum(map(len, UTF8.findall(data))) >= MOSTLY_UTF8 * len(beyond):
+        return False
+    odd = sum(sign in FOREIGN for sign in beyond)
+    odd += sum(_is_apart(sign) for sign in INSIDE.findall(text))
+    # Hungarian: `õ` without `ã` stands for a letter that cp1252 does not have.
+    if odd > MOST_ODD * len(beyond) or ("õ" in text and "ã" not in text):
+        return False
+    words = [word for word in WORD.findall(text) if not word.isascii()]
+    letters = sum(map(len, words))
+    return sum(not sign.isascii() for word in words for sign in word) <= MOST_OF_A_WORD * letters
+
+
+def _is_apart(sign: str) -> bool:
+    return sign not in JOINED and (not sign.isalpha() or sign in ORDINALS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from difflib import get_close_matches
 from statistics import NormalDist
@@ -18,6 +18,7 @@ from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
 from engine.drafting.roles import SEVERAL, in_order, labels_of
 from engine.drafting.sizes import Sizes
+from engine.drafting.token_estimate import CAUTION, are_english, tokens_of
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.recipe.metrics import is_lower_better
@@ -25,8 +26,16 @@ from engine.recipe.prompt import unnamed_labels
 from engine.values import dataclass
 
 MANY_CLASSES: Final = 12
-BYTES_A_TOKEN: Final = 3.0
-"""A cautious figure: English has four, other languages fewer."""
+CHOSEN: Final = "chosen"
+COMPARED: Final = (CHOSEN, "rejected", "chosen_messages", "rejected_messages")
+"""Columns of two answers in rows of the shape `dpo`."""
+READ: Final = (
+    "system", "tools", "prompt", "instruction", "input", "output", "history", "question", "completion", "response",
+    "messages", "conversations",
+)  # fmt: skip
+"""Columns that shapes of rows are made of."""
+TURN: Final = "<|im_start|>user <|im_end|>"
+"""What the chat template writes around a turn."""
 TEMPLATE_TOKENS: Final = 64
 """Of the chat template and its system message."""
 SHORTEST: Final = 128
@@ -56,7 +65,7 @@ class DraftPlan:
     readings: tuple[Reading, ...]
     sizes: Sizes
     row_sizes: tuple[int, ...] = ()
-    """Bytes of each row, without what is asked."""
+    """Tokens that each row that was looked at may come to, without what is asked."""
     checks: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Check: (action, why)."""
     summary: DataSummary | None = None
@@ -161,6 +170,9 @@ class DraftPlan:
         # "Which is spam is it" asks nothing.
         is_word = re.fullmatch(r"(?!(?:is|has|was)[_ ])[A-Za-z_ ]{2,30}", last)
         word = last.replace("_", " ") if is_word else "label"
+        # "Which of these label apply" asks for one.
+        if self.kind.answer is AnswerForm.LABELS and not word.lower().endswith("s"):
+            word += "s"
         # The system message may say them already.
         is_listed = self._listed_bytes() <= MOST_ASKED and bool(
             unnamed_labels(self.labels(), self.guess.system)
@@ -176,7 +188,7 @@ class DraftPlan:
         if size > MOST_ASKED:
             return f"listing {len(self.labels())} labels would leave the text no room"
         if size > MANY_ASKED:
-            tokens = round(size / BYTES_A_TOKEN, -2)
+            tokens = round(_tokens(", ".join(self.labels())), -2)
             return f"lists all {len(self.labels())}: about {tokens:.0f} tokens a row"
         return "what the model is asked"
 
@@ -200,10 +212,12 @@ class DraftPlan:
         return sum(size > room for size in self.row_sizes)
 
     def _room(self, tokens: int) -> float:
-        """Bytes that so many tokens leave a row beside what is asked."""
+        """Tokens that so many leave a row beside what is asked."""
         asked = self.instruction()
-        listed = self._listed_bytes() if "{labels}" in asked else 0
-        return (tokens - TEMPLATE_TOKENS) * BYTES_A_TOKEN - _bytes(asked) - listed
+        labels = ", ".join(self.labels()) if "{labels}" in asked else ""
+        # Of many words, those that come to more are balanced by others.
+        listed = tokens_of(labels, is_english=True) / CAUTION
+        return tokens - TEMPLATE_TOKENS - listed - _tokens(asked) - _tokens(self.guess.system)
 
     def metrics(self) -> str:
         """Return the bounds that a model must keep, as they stand in braces; empty for none."""
@@ -231,12 +245,67 @@ class DraftPlan:
         return _bytes(", ".join(self.labels()))
 
 
-def row_sizes(guess: Guess, rows: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
-    """Bytes of each row as the model will see it, without what is asked."""
-    if guess.shape or KINDS[guess.kind].answer is AnswerForm.OBJECT:
-        return tuple(_bytes(str(row)) for row in rows)
+def row_sizes(guess: Guess, rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Tokens that each row may come to as the model will see it, without what is asked."""
+    texts = [_texts(guess, row) for row in rows]
+    is_english = are_english(one for some in texts for one in some)
+
+    def size(row: Mapping[str, Any], some: Iterable[str]) -> float:
+        whole = sum(tokens_of(one, is_english=is_english) for one in some)
+        # Of two answers each is read alone.
+        answers = (
+            sum(tokens_of(one, is_english=is_english) for one in _said(answer))
+            for answer in _answers(guess, row)
+        )
+        return whole + max(answers, default=0)
+
+    return tuple(round(size(row, some)) for row, some in zip(rows, texts, strict=True))
+
+
+def _answers(guess: Guess, row: Mapping[str, Any]) -> list[Any]:
+    if guess.pair:
+        return [found_at(row, name) for name in guess.pair[1:]]
+    return [row[name] for name in COMPARED if name in row] if guess.shape == "dpo" else []
+
+
+def _said(value: object) -> Iterator[str]:
+    """Yield the texts in a value, and what the chat template writes around each turn."""
+    if isinstance(value, Mapping):
+        yield TURN
+        for below in value.values():
+            yield from _said(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _said(below)
+    elif value is not None:
+        yield str(value)
+
+
+def _texts(guess: Guess, row: Mapping[str, Any]) -> list[str]:
+    """Return what a model reads of a row, two answers that were compared left out."""
+    if guess.pair:
+        return list(_said(found_at(row, guess.pair[0])))
+    if guess.turns is not None:
+        turns = found_at(row, guess.turns.column)
+        said = [
+            {"content": turn.get(guess.turns.content)}
+            for turn in (turns if isinstance(turns, list) else [])
+            if isinstance(turn, Mapping)
+        ]
+        return list(_said(said))
+    if guess.shape:
+        # A pair of whole conversations holds its prompt twice.
+        is_whole = isinstance(row.get(CHOSEN), list) and len(row[CHOSEN]) > 1
+        names = () if is_whole else [name for name in READ if row.get(name)]
+        return [text for name in names for text in _said(row[name])]
+    if KINDS[guess.kind].answer is AnswerForm.OBJECT:
+        return [str(dict(row))]
     names = [name for name in (*guess.texts, guess.label) if name]
-    return tuple(sum(_bytes(str(found_at(row, name) or "")) for name in names) for row in rows)
+    return [str(found_at(row, name) or "") for name in names]
+
+
+def _tokens(text: str) -> float:
+    return tokens_of(text, is_english=are_english([text]))
 
 
 def _bytes(text: str) -> int:

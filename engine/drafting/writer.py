@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 from engine.drafting.plan import DraftPlan
 from engine.drafting.reading import Reading
@@ -84,7 +85,10 @@ class Writer:
     def _head(self) -> Iterator[str]:
         stem = self.name.split(".")[0] or "draft"
         name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_") or "draft"
-        description = self.plan.kind.draft.description.replace("{label}", self.plan.guess.label)
+        # `messages.2.content` says where the label stands, and not what it is.
+        label = self.plan.guess.label
+        label = "label" if re.search(r"\.\d+(\.|$)", label) else label
+        description = self.plan.kind.draft.description.replace("{label}", label)
         yield "recipe: v1"
         yield f"name: {spelled(name[:64])}"
         yield f"description: {spelled(description)}"
@@ -169,6 +173,10 @@ class Writer:
         found: dict[str, Any] = {"column": guess.label}
         if relabel := self.plan.relabelled():
             found["relabel"], why = relabel, "labels that are spelled in several ways"
+            if all(
+                normalize("NFC", one) == normalize("NFC", other) for one, other in relabel.items()
+            ):
+                why = "written in two forms of Unicode, which look the same: as NFC and as NFD"
         if scale := self.plan.bins():
             found["bins"] = {label: {end: bound} for label, end, bound in scale}
             why = "the outer thirds: rows between are left out"
@@ -215,6 +223,8 @@ class Writer:
         checks = dict(self.plan.checks)
         if not self.plan.max_length()[1]:
             checks["truncation"] = ("drop", "the longest rows may not fit max_length")
+        elif self.plan.profile.rows > len(self.plan.row_sizes):
+            checks["truncation"] = ("drop", "rows after those looked at may not fit max_length")
         if len(checks) > 1 and "checks" not in folded:
             yield "  checks:"
             for check, (action, why) in checks.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ import yaml
 from engine.drafting.imported.columns import columns_of
 from engine.drafting.imported.configs import EXPRESSION, MODALITY, Config
 from engine.drafting.imported.keys import TABLES, why_left_out
-from engine.drafting.imported.sources import sources_of
+from engine.drafting.imported.sources import ON_HUB, sources_of
 from engine.errors import RecipeError, Severity
 from engine.kinds import KINDS
 from engine.recipe import check_recipe
@@ -25,6 +25,12 @@ MOST_CHECKS: Final = 40
 HOLDOUT: Final = 0.2
 """Share of the rows that judges, where the other tool had none: it has no split that only judges."""
 VALIDATION: Final = 0.1
+MOST_VALIDATION: Final = 0.4
+VALIDATED: Final = ("val_set_size", "val_size")
+PRECISIONS: Final = (
+    *(("bf16", key) for key in ("bf16", "pure_bf16", "bfloat16")),
+    *(("fp16", key) for key in ("fp16", "float16")),
+)
 LOSSES: Final = {
     "dpo": "dpo",
     "sigmoid": "dpo",
@@ -209,7 +215,7 @@ def _base_model(draft: _Draft, found: Mapping[str, Any]) -> None:
         draft.result.notes.append(
             "it names no model that can be trained here: base_model is a small one, choose yours"
         )
-    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not os.path.exists(folder / name):
+    elif ON_HUB.fullmatch(name) and not os.path.exists(folder / name):
         draft.value["base_model"] = {"hub": name}
         if isinstance(revision, str) and re.fullmatch(r"[0-9a-f]{40}", revision):
             draft.value["base_model"]["revision"] = revision
@@ -225,11 +231,7 @@ def _base_model(draft: _Draft, found: Mapping[str, Any]) -> None:
 def _splits(draft: _Draft, found: Mapping[str, Any]) -> None:
     """Divide the rows: the share that validated before, and a holdout, which the other tools do not have."""
     asked = next(
-        (
-            found[key]
-            for key in ("val_set_size", "val_size")
-            if isinstance(found.get(key), int | float)
-        ),
+        (found[key] for key in VALIDATED if isinstance(found.get(key), int | float)),
         VALIDATION,
     )
     if any(source.get("into") == "holdout" for source in draft.value["data"]["sources"]):
@@ -244,7 +246,13 @@ def _splits(draft: _Draft, found: Mapping[str, Any]) -> None:
             "holdout": int(asked),
         }
     else:
-        share = float(asked) if 0 < asked <= 0.4 else VALIDATION
+        share = float(asked) if 0 < asked <= MOST_VALIDATION else VALIDATION
+        if share != asked:
+            _leave_out(
+                draft,
+                VALIDATED,
+                f"splits.validation is {share}: rows that steer the training, beside those that judge",
+            )
         draft.value["splits"] = {
             "by": by,
             "train": round(1 - share - HOLDOUT, 4),
@@ -254,6 +262,13 @@ def _splits(draft: _Draft, found: Mapping[str, Any]) -> None:
     draft.result.notes.append(
         "splits.holdout is new: rows that only judge, which the config did not hold out"
     )
+
+
+def _leave_out(draft: _Draft, keys: Sequence[str], why: str) -> None:
+    """Name keys that were taken as left out after all."""
+    lost = [(key, why) for key, _ in draft.result.taken if key in keys]
+    draft.result.taken = [one for one in draft.result.taken if one[0] not in keys]
+    draft.result.left_out += lost
 
 
 def _method_kind(found: Mapping[str, Any]) -> str:
@@ -311,7 +326,7 @@ def _loss(value: object) -> str:
 
 
 def _precision(draft: _Draft, found: Mapping[str, Any]) -> None:
-    for name, key in (("bf16", "bf16"), ("bf16", "pure_bf16"), ("fp16", "fp16")):
+    for name, key in PRECISIONS:
         if found.get(key) is True:
             draft.put("backend.precision", name)
             return

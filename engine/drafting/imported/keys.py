@@ -27,6 +27,8 @@ SHARED: Final[Mapping[str, str]] = {
     "packing": "method.packing",
     "bf16": "backend.precision",
     "fp16": "backend.precision",
+    "bfloat16": "backend.precision",
+    "float16": "backend.precision",
     "lora_alpha": "method.alpha",
     "lora_dropout": "method.dropout",
     "load_in_4bit": "method.kind",

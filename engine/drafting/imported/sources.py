@@ -8,15 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
+from engine.drafting.foreign_yaml import load_yaml
 from engine.drafting.imported.configs import EXPRESSION, Config
-from engine.files.reading import read_json
+from engine.files.reading import read_json, read_text
 from engine.recipe.formats import format_of
+from engine.recipe.text.source import MAX_BYTES
 from engine.trust.project import lies_below, real_place
 
 Source = dict[str, Any]
 KNOWN_TYPES: Final = re.compile(
     r"chat_template|sharegpt|chatml|alpaca|completion|custom|pretrain|None|llama3"
 )
+ON_HUB: Final = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
+"""`owner/name`; `./merged` and `../merged` are folders."""
+LISTS: Final = (".yaml", ".yml")
+"""Endings of files that list data sets, as the next LLaMA-Factory names them under `train_dataset`."""
 COLUMN_KEYS: Final = (
     *(
         "field",
@@ -56,7 +64,7 @@ def _hub_or_path(name: str, folder: Path) -> Source:
         format_of(name) is not None
         # `Path.exists` raises for a name that is too long to be one.
         or os.path.exists(folder / name)
-        or not re.fullmatch(r"[\w.-]+/[\w.-]+", name)
+        or not ON_HUB.fullmatch(name)
     )
     if not is_file:
         return {"hub": name}
@@ -141,6 +149,16 @@ def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
     info = _dataset_info(config.path.parent, str(found.get("dataset_dir") or "data"))
     sources, notes = [], []
     for name in names:
+        if name.endswith(LISTS):
+            listed = _listed_in(config.path.parent, name)
+            sources += [_of_entry(entry, config.path.parent) for entry in listed]
+            # Of two answers, one is better.
+            kind = "preference" if any(one.get("converter") == "pair" for one in listed) else kind
+            if not listed:
+                notes.append(
+                    f"`{name}` lists the data sets, and is not here: write their files under data.sources"
+                )
+            continue
         entry = info.get(name) if isinstance(info, Mapping) else None
         if isinstance(entry, Mapping) and entry.get("hf_hub_url"):
             sources.append(
@@ -161,6 +179,25 @@ def _of_llamafactory(config: Config, found: Mapping[str, Any]) -> Found:
                 f"{INFO} beside the config says where `{name}` is; it is not here: correct its source"
             )
     return kind, sources, notes
+
+
+def _listed_in(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Return the data sets that a file below the config's folder, or the one worked in, lists; none without it."""
+    for root in (folder, Path()):
+        try:
+            place = real_place(root / name)
+            # As for `_dataset_info`.
+            if lies_below(place, real_place(root)):
+                value = load_yaml(read_text(place, limit=MAX_BYTES), most=MAX_BYTES)
+                return [dict(one) for one in value.values() if isinstance(one, Mapping)]
+        except (OSError, ValueError, AttributeError, yaml.YAMLError):
+            continue
+    return []
+
+
+def _of_entry(entry: Mapping[str, Any], folder: Path) -> Source:
+    source = _hub_or_path(str(entry.get("path", "data/rows.jsonl")), folder)
+    return source | ({"split": str(entry.get("split") or "train")} if "hub" in source else {})
 
 
 def _dataset_info(folder: Path, named: str) -> Any:

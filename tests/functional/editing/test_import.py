@@ -172,6 +172,51 @@ def test_what_cannot_be_taken_is_named_and_what_was_taken_is_not(
     assert "the script computes it" not in message
 
 
+def test_a_folder_is_no_model_of_the_hub(folder: Path, run: Run) -> None:
+    config = {**AXOLOTL, "base_model": "./merged", "datasets": [{"path": "./rows.jsonl"}]}
+    (folder / "a.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    assert run("import", "a.yaml").code == 0
+    recipe = yaml.safe_load((folder / "a.recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["base_model"] == {"path": "./merged"}
+    assert recipe["data"]["sources"] == [{"path": "./rows.jsonl"}]
+
+
+def test_data_sets_that_a_file_lists_are_taken(folder: Path, run: Run) -> None:
+    listed = {
+        "mine": {"path": "data/mine.json", "source": "local", "converter": "pair"},
+        "theirs": {"path": "owner/pairs", "split": "train_prefs"},
+    }
+    config = {
+        "model": "Qwen/Qwen3-4B",
+        "train_dataset": "data/list.yaml",
+        "cutoff_len": 512,
+        "float16": True,
+    }
+    (folder / "data").mkdir()
+    (folder / "data" / "list.yaml").write_text(yaml.safe_dump(listed), encoding="utf-8")
+    for name, one in (("a", config), ("b", {**config, "train_dataset": "data/none.yaml"})):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(one), encoding="utf-8")
+
+    assert run("import", "a.yaml").code == 0
+    recipe = yaml.safe_load((folder / "a.recipe.yaml").read_text(encoding="utf-8"))
+    assert recipe["task"]["kind"] == "preference"
+    assert recipe["backend"] == {"precision": "fp16"}
+    assert recipe["data"]["sources"] == [
+        {"path": "data/mine.json"}, {"hub": "owner/pairs", "split": "train_prefs"},
+    ]  # fmt: skip
+    assert "`data/none.yaml` lists the data sets, and is not here" in run("import", "b.yaml").out
+
+
+def test_no_rows_that_steer_are_not_called_taken(folder: Path, run: Run) -> None:
+    config = {**AXOLOTL, "val_set_size": 0}
+    (folder / "a.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    shown = " ".join(run("import", "a.yaml").out.split())
+
+    assert "val_set_size splits.validation is 0.1: rows that steer" in shown
+
+
 def test_several_jobs_are_refused(folder: Path, run: Run) -> None:
     (folder / "jobs.json").write_text(json.dumps({"object": "list", "data": [JOB, JOB]}))
 

@@ -34,6 +34,7 @@ BETTER: Final = (
     ("chosen", "rejected"), ("better", "worse"), ("preferred", "dispreferred"), ("winner", "loser"),
     ("accepted", "declined"), ("preferred_output", "non_preferred_output"), ("good", "bad"),
     ("chosen_response", "rejected_response"), ("response_chosen", "response_rejected"),
+    ("response_j", "response_k"),
 )  # fmt: skip
 """Names of the better and the worse answer."""
 
@@ -81,8 +82,7 @@ def _guessed(profile: Profile, given: DraftOptions) -> Guess:
     reason = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
         if given.kind in ("", kind) and (found := attempt(profile, text, given)):
-            inputs = roles.more_texts(profile, text) if not given.text else ()
-            inputs = inputs if found.label not in inputs and not found.inputs else found.inputs
+            inputs = _inputs(profile, text, found) if not given.text else found.inputs
             return _chosen(
                 replace(
                     found, text=text.name, why_text=reason, inputs=inputs,
@@ -92,6 +92,14 @@ def _guessed(profile: Profile, given: DraftOptions) -> Guess:
             )  # fmt: skip
     as_kind = f" as {given.kind}" if given.kind else ""
     raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
+
+
+def _inputs(profile: Profile, text: ColumnProfile, found: Guess) -> tuple[str, ...]:
+    """Return the columns that are the text together; none where an answer is one of them."""
+    names = roles.more_texts(profile, text)
+    if len(names) == 1 and KINDS[found.kind].has_labels:
+        names = roles.numbered_pair(profile, text)
+    return found.inputs if found.label in names or found.inputs else names
 
 
 def _shared_instruction(profile: Profile, found: Guess, inputs: tuple[str, ...]) -> str:
@@ -157,7 +165,10 @@ def _why_no_text(profile: Profile) -> str:
         dict.fromkeys(str(name) for row in profile.kept[:50] for name in row) if words else ()
     ):
         values = [row.get(name) for row in profile.kept[:50]]
-        if all(isinstance(one, list) and all(type(code) is int for code in one) for one in values):
+        # Those of several labels are texts by now.
+        if all(
+            isinstance(one, list) and all(str(code).isdigit() for code in one) for one in values
+        ):
             return (
                 f"the tags in `{name}` are numbers, and nothing names them: put their names, one a line, into"
                 " `labels.txt` in a folder with the rows, and name the folder"
@@ -286,6 +297,9 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         ) and not given.kind:
             continue
         separator = roles.separator_of(column)
+        # Every row has all of them.
+        if column.lists and column.values.total() == column.lists * len(column.values):
+            continue
         if (
             column.lists > 0.9 * column.filled
             and 1 < len(column.values) <= roles.MOST_LABELS
@@ -348,7 +362,14 @@ def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         others = [c for c in roles.answer_columns(profile, text) if c.name not in asked]
         if not others:
             return None
-        column = min(others, key=lambda c: (roles.rank(c.name, roles.ANSWER_NAMES), -c.mean_length))
+        column = min(
+            others,
+            key=lambda c: (
+                roles.begins_alike(c),
+                roles.rank(c.name, roles.ANSWER_NAMES),
+                -c.mean_length,
+            ),
+        )
     long = (
         "lists of right answers"
         if column.lists

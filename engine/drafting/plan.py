@@ -254,7 +254,7 @@ def row_sizes(guess: Guess, rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...
         whole = sum(tokens_of(one, is_english=is_english) for one in some)
         # Of two answers each is read alone.
         answers = (
-            sum(tokens_of(one, is_english=is_english) for one in _said(answer))
+            sum(tokens_of(one, is_english=is_english) for one in _texts_in(answer))
             for answer in _answers(guess, row)
         )
         return whole + max(answers, default=0)
@@ -268,15 +268,15 @@ def _answers(guess: Guess, row: Mapping[str, Any]) -> list[Any]:
     return [row[name] for name in COMPARED if name in row] if guess.shape == "dpo" else []
 
 
-def _said(value: object) -> Iterator[str]:
+def _texts_in(value: object) -> Iterator[str]:
     """Yield the texts in a value, and what the chat template writes around each turn."""
     if isinstance(value, Mapping):
         yield TURN
         for below in value.values():
-            yield from _said(below)
+            yield from _texts_in(below)
     elif isinstance(value, list):
         for below in value:
-            yield from _said(below)
+            yield from _texts_in(below)
     elif value is not None:
         yield str(value)
 
@@ -284,20 +284,20 @@ def _said(value: object) -> Iterator[str]:
 def _texts(guess: Guess, row: Mapping[str, Any]) -> list[str]:
     """Return what a model reads of a row, two answers that were compared left out."""
     if guess.pair:
-        return list(_said(found_at(row, guess.pair[0])))
+        return list(_texts_in(found_at(row, guess.pair[0])))
     if guess.turns is not None:
         turns = found_at(row, guess.turns.column)
-        said = [
+        turns_read = [
             {"content": turn.get(guess.turns.content)}
             for turn in (turns if isinstance(turns, list) else [])
             if isinstance(turn, Mapping)
         ]
-        return list(_said(said))
+        return list(_texts_in(turns_read))
     if guess.shape:
         # A pair of whole conversations holds its prompt twice.
         is_whole = isinstance(row.get(CHOSEN), list) and len(row[CHOSEN]) > 1
         names = () if is_whole else [name for name in READ if row.get(name)]
-        return [text for name in names for text in _said(row[name])]
+        return [text for name in names for text in _texts_in(row[name])]
     if KINDS[guess.kind].answer is AnswerForm.OBJECT:
         return [str(dict(row))]
     names = [name for name in (*guess.texts, guess.label) if name]

@@ -16,6 +16,7 @@ from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import DELIMITERS, old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
+from engine.drafting.roles import LONG_START
 from engine.errors import DataError
 from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
@@ -33,6 +34,9 @@ ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
 DEEPEST_ROW: Final = 12
 """Elements of XML around one that is a row."""
+MOST_CLASSES: Final = 20
+"""Whole numbers of a column without a name up to which they are classes, and not a score."""
+WORDS_OF_A_LABEL: Final = 4
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they are labels."""
 
@@ -125,7 +129,7 @@ def readings_of(path: Path, *, encoding: str = "utf-8") -> tuple[Reading, ...]:
 
 
 def _head(path: Path, encoding: str) -> str:
-    """Return the beginning of a text file; an encoding is never guessed (D322)."""
+    """Return the beginning of a text file; in the encoding that is given (D322)."""
     found, size = [], 0
     for piece in chunks(path, encoding, Trouble(path.name)):
         found.append(piece)
@@ -293,22 +297,70 @@ def _named(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
         0 if is_object else sum(len(str(cell)) for cell in column) / len(column)
         for column, is_object in zip(columns, inside, strict=True)
     ]
-    longest = widths.index(max(widths))
+    # Where a text comes from, and under which licence, may be longer than it.
+    varied = [
+        0 if _begin_alike(column) else width for column, width in zip(columns, widths, strict=True)
+    ]
+    longest = widths.index(max(widths)) if not any(varied) else varied.index(max(varied))
     names: list[str] = []
+    labels = [
+        place for place, column in enumerate(columns) if not inside[place] and place != longest
+    ]
+    label = next((place for are in LIKE_LABELS for place in labels if are(columns[place])), -1)
     for place, column in enumerate(columns):
         name = f"column_{place + 1}"
         if inside[place]:
             name = "marks"
         elif place == longest:
             name = "text"
+        elif _are_splits(column):
+            name = "split"
         elif len(set(map(str, column))) == len(column) and place == 0:
             name = "id"
+        elif place == label:
+            name = "label"
         elif all(_is_number(cell) for cell in column):
             name = "score"
-        elif len(set(map(str, column))) <= max(2, len(column) // 2):
-            name = "label"
         names.append(name if name not in names else f"column_{place + 1}")
     return tuple(names)
+
+
+def _begin_alike(column: Sequence[Any]) -> bool:
+    starts = {str(cell)[:LONG_START] for cell in column}
+    return len(column) > ENOUGH_BELOW and len(starts) == 1 and len(starts.pop()) == LONG_START
+
+
+def _are_splits(column: Sequence[Any]) -> bool:
+    """Whether each value says a split, and one of them that to train on."""
+    words = {str(cell).strip().lower() for cell in column}
+    return words <= PLACES.keys() and any(PLACES[word].split == "train" for word in words)
+
+
+def _are_names(column: Sequence[Any]) -> bool:
+    """Whether words come again and again."""
+    words = {str(cell) for cell in column}
+    # A title is longer, and begins like others.
+    is_worded = any(sign.isalpha() for word in words for sign in word) and all(
+        len(word.split()) <= WORDS_OF_A_LABEL for word in words
+    )
+    return is_worded and 1 < len(words) <= len(column) // COME_AGAIN and not _are_splits(column)
+
+
+def _come_again(column: Sequence[Any]) -> bool:
+    """Whether texts, and no numbers, come again at all."""
+    words = {str(cell) for cell in column}
+    are_texts = not all(map(_is_number, words)) and not _are_splits(column)
+    return are_texts and 1 < len(words) <= max(2, len(column) // 2)
+
+
+def _are_classes(column: Sequence[Any]) -> bool:
+    """Whether numbers are those of a few classes."""
+    numbers = {str(cell).strip() for cell in column}
+    return 1 < len(numbers) <= MOST_CLASSES and all(number.isdigit() for number in numbers)
+
+
+LIKE_LABELS: Final = (_are_names, _are_classes, _come_again)
+"""What a column without a name may hold where it is the label, the surest first."""
 
 
 def _is_number(cell: object) -> bool:

@@ -15,10 +15,11 @@ from engine.drafting.profile import ColumnProfile, Profile
 TEXT_NAMES: Final = (
     "text", "sentence", "message", "utterance", "tweet", "review", "comment", "headline", "question",
     "query", "prompt", "title", "body", "content", "note", "input", "description", "snippet", "document",
+    "abstract", "overview", "plot", "dialogue", "article", "narrative", "transcript",
 )  # fmt: skip
 LABEL_NAMES: Final = (
     "label", "labels", "category", "class", "intent", "topic", "sentiment", "emotion", "target", "tag",
-    "tags", "rating", "score", "stars", "ideal", "kind", "type", "fault", "genre", "categories", "y",
+    "tags", "rating", "score", "stars", "overall", "ideal", "kind", "type", "fault", "genre", "categories", "y",
     "classification", "queue", "department", "reason", "component", "team",
 )  # fmt: skip
 ANSWER_NAMES: Final = (
@@ -57,13 +58,27 @@ SURE_LABELS: Final = ("label", "labels", "intent", "sentiment", "class", "target
 SURE: Final = LABEL_NAMES.index("target")
 """Place of the last of the names that are labels wherever they stand."""
 FLAGS: Final = frozenset({"true", "false", "yes", "no", "t", "f"})
-ASKED_NAMES: Final = ("question", "query", "prompt", "instruction", "input")
+ASKED_NAMES: Final = (
+    *("question", "query", "prompt", "instruction", "input"),
+    *("dialogue", "article", "document"),
+)
 WHOLE: Final = "text"
 """The column of all that an element of XML holds."""
 TITLES: Final = ("title", "subject", "headline", "summary")
 """Of columns that may repeat how the text begins, and are no part that a model should find in it."""
 OF_PARENT: Final = ("name", "value", "text")
 """Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
+SEVERAL_NAMES: Final = ("categories", "tags", "labels", "topics", "genres", "keywords", "hashtags")
+"""Names of columns whose values may be several words with blanks between them."""
+KEY: Final = re.compile(r"[\w.+#/-]+")
+CODE: Final = re.compile(r"[A-Za-z]{0,8}[-_:.#]?\d[\w-]*")
+"""A value that names a thing or a person: `B000123`, `user17`."""
+MARKED: Final = re.compile(r"(?:O|[BIESLU]-\S+)(?:\s+(?:O|[BIESLU]-\S+))*\s*")
+"""A tag for each word of a text."""
+NUMBERED: Final = re.compile(r"(?<![^\W_])[12ab](?![^\W_])|(?<=[^\W\d_])[12]$", re.IGNORECASE)
+"""What tells the names of two texts apart: `#1 String`, `text_b`, `question2`."""
+ALIKE: Final = 4
+"""Times that one of two such texts may be longer than the other."""
 TIME: Final = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[/.]\d\d?[/.]\d{2,4}|https?://")
 TIMES: Final = re.compile(
     r"(?i)(?:^|[_. ])(?:time|date|ts|timestamp|created|updated)(?:[_. ]|$)|timestamp|_at$"
@@ -80,6 +95,8 @@ MOSTLY: Final = 0.9
 MOST_OF_IT: Final = 0.7
 """Share of a text from which the words of a list are the text itself."""
 SEVERAL: Final = 2
+LONG_START: Final = 12
+"""Characters that all values of a column begin with, from which they are no texts of their own."""
 NOT_A_CLASS: Final = 12
 """Different numbers above which a column of numbers is a scale and not a set of classes."""
 
@@ -125,7 +142,15 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
         if rank(column.name, TEXT_NAMES) < len(TEXT_NAMES) and column.mean_length >= LONG_TEXT
     ]
     if named:
-        return min(named, key=lambda column: (rank(column.name, TEXT_NAMES), -column.mean_length))
+        # A title says less than what stands below it.
+        return min(
+            named,
+            key=lambda column: (
+                last_part(column) in TITLES,
+                rank(column.name, TEXT_NAMES),
+                -column.mean_length,
+            ),
+        )
     called = {last_part(column): column for column in varied}
     if pair := next((two for two in PAIRS if called.keys() >= set(two)), None):
         return max((called[name] for name in pair), key=lambda column: column.mean_length)
@@ -191,8 +216,10 @@ def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
 
 
 def _is_worded(column: ColumnProfile) -> bool:
-    """Whether its values are several words, and no times."""
+    """Whether its values are several words, and no times or tags of words."""
     some = list(column.values)[:500]
+    if sum(bool(MARKED.fullmatch(value)) for value in some) > MOSTLY * len(some):
+        return False
     worded = sum(" " in value.strip() and not TIME.match(value) for value in some)
     return worded > 0.3 * len(some) and rank(column.name, ID_NAMES) >= len(ID_NAMES)
 
@@ -212,6 +239,25 @@ def more_texts(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
         ):  # fmt: skip
             return tuple(names)
     return (text.name,)
+
+
+def numbered_pair(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
+    """Return the text and the one whose name differs by a number or a letter alone; the text where there is none."""
+    found: dict[str, list[ColumnProfile]] = {}
+    for column in profile.columns.values():
+        marks = NUMBERED.findall(column.name)
+        if (
+            len(marks) == 1
+            and column.is_text
+            and everywhere(column, profile)
+            and _is_worded(column)
+        ):
+            found.setdefault(NUMBERED.sub("#", column.name).lower(), []).append(column)
+    pair = next((columns for columns in found.values() if text in columns), [])
+    lengths = [column.mean_length for column in pair]
+    if len(pair) != SEVERAL or max(lengths) > ALIKE * min(lengths):
+        return (text.name,)
+    return tuple(column.name for column in pair)
 
 
 def split_column(profile: Profile) -> str:
@@ -282,7 +328,11 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         }
         return min(
             classes,
-            key=lambda c: (is_metadata[c.name], c.is_number or _is_flag(c), len(c.values)),
+            key=lambda c: (
+                is_metadata[c.name] or _are_codes(c),
+                c.is_number or _is_flag(c),
+                len(c.values),
+            ),
         )
     return scales[0] if len(scales) == 1 else None
 
@@ -296,6 +346,15 @@ def _label_rank(name: str) -> float:
 
 def _is_flag(column: ColumnProfile) -> bool:
     return {value.strip().lower() for value in column.values} <= FLAGS
+
+
+def _are_codes(column: ColumnProfile) -> bool:
+    """Whether its values name many things or people, such as articles and users."""
+    return (
+        len(column.values) > NOT_A_CLASS
+        and not column.is_number
+        and all(map(CODE.fullmatch, column.values))
+    )
 
 
 def _is_sure_label(column: ColumnProfile) -> bool:
@@ -403,9 +462,12 @@ def separator_of(column: ColumnProfile) -> str | None:
     """What divides several labels of a row; None where nothing does."""
     if not column.is_text or column.longest > 4 * LONGEST_LABEL:
         return None
-    for separator in (",", ";", "|"):
+    separators = ",;|" + (" " if last_part(column) in SEVERAL_NAMES else "")
+    for separator in separators:
         joined = [value for value in column.values if separator in value]
         parts = {part.strip() for value in column.values for part in value.split(separator)}
+        if separator == " " and not all(map(KEY.fullmatch, parts)):
+            continue
         few = SEVERAL <= len(parts) <= min(MOST_LABELS, column.filled // 2)
         if (
             len(joined) >= SEVERAL
@@ -447,6 +509,8 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
             or column.objects
             or column.name.startswith("@")
             or len(column.values) < SEVERAL
+            # The letter of a choice stands in each question.
+            or column.longest == 1
         ):
             continue
         pairs = [(values.get(column.name), values.get(text.name)) for values in rows]
@@ -509,6 +573,12 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
 def _are_links(column: ColumnProfile) -> bool:
     some = list(column.values)[:50]
     return all(TIME.match(value) and " " not in value for value in some)
+
+
+def begins_alike(column: ColumnProfile) -> bool:
+    """Whether all its texts begin in the same way, as licences and sources of texts do."""
+    starts = {value[:LONG_START] for value in column.values}
+    return len(column.values) > NOT_A_CLASS and len(starts) == 1
 
 
 def holds_answers(column: ColumnProfile) -> bool:

@@ -19,6 +19,7 @@ from engine.drafting.layouts.label_names import Names, coded, names_in_schema
 from engine.drafting.layouts.lines import (
     example_of_intent,
     refuse_numbers,
+    rows_of_intents,
     rows_of_lines,
     rows_of_marked_lines,
 )
@@ -41,6 +42,10 @@ KNOWN_COLUMNS: Final = (*TEXT_NAMES, *LABEL_NAMES, *ANSWER_NAMES, *ID_NAMES)
 WORDED: Final = 0.95
 """Share of texts with a blank, from which lists are texts below their labels."""
 RULE: Final = re.compile(r"\|(?:\s*:?-+:?\s*\|)+")
+SEVERAL: Final = 2
+MOST_TITLES: Final = 5
+MOSTLY_FULL: Final = 0.9
+"""Share of the rows below a title that fill more than two cells."""
 BLANK: Final = re.compile(r"\s*")
 READ: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".xml")
 """Endings of formats that a recipe reads itself."""
@@ -73,7 +78,7 @@ def _of_text(text: str, suffix: str) -> tuple[Rows, str] | None:
     if suffix == ".json":
         return _json_by_column(text)
     if suffix in PAGES:
-        return _table_of_page(text)
+        return _table_of_page(text) or rows_of_intents(text)
     # A JSON value, or a tag, is what the usual readers recognise by themselves.
     return None if text.lstrip()[:1] in ("{", "<") else rows_of_lines(text)
 
@@ -100,7 +105,7 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
             text[stated.end() :], stated[1]
         ), "its first line says what divides its columns"
     try:
-        if _is_regular(text, usual):
+        if _is_regular(text, usual) and not _is_padded(text, usual):
             return _repeated_names(text, usual)
     except csv.Error:
         return None  # the reader reports it with its line
@@ -109,6 +114,22 @@ def _titled_table(text: str, usual: str) -> tuple[Rows, str] | None:
         return None
     tried = (_table_below_titles(text, delimiter=one) for one in dict.fromkeys((usual, *",;\t|")))
     return next((found for found in tried if found), None)
+
+
+def _is_padded(text: str, delimiter: str) -> bool:
+    """Whether a title stands in the first cell alone above full rows, as Excel saves a table below titles."""
+    rows = islice(csv.reader(text.splitlines(), delimiter=delimiter), 60)
+    first, *below = ([bool(cell.strip()) for cell in row] for row in rows)
+    # Above the names of the columns there is nothing but titles and blank rows.
+    named = next((at for at, row in enumerate(below) if sum(row) > 1), 0)
+    full = [sum(row) for row in below[named:]]
+    return (
+        len(first) > SEVERAL
+        and first[0]
+        and sum(first) == 1
+        and len(full) > MOST_TITLES
+        and sum(count > SEVERAL for count in full) >= MOSTLY_FULL * len(full)
+    )
 
 
 def _repeated_names(text: str, delimiter: str) -> tuple[Rows, str] | None:

@@ -10,8 +10,9 @@ from engine.data.examples.turns import ROLES
 from engine.drafting.layouts.spans import TAGS, are_tags, text_of_words
 from engine.drafting.layouts.step import LOOKED_AT, SPLIT, Row, columns_of
 
-SPEAKERS: Final = ("role", "speaker", "from", "author", "sender")
+SPEAKERS: Final = ("role", "speaker", "from", "author", "sender", "speaker_id", "speaker_idx")
 TEXTS: Final = ("content", "text", "message", "utterance", "value")
+BOTH: Final = ("user", "assistant")
 TALK: Final = re.compile(
     r"(?i)(?:conv(?:ersation)?|dialog(?:ue)?|thread|session|chat)(?:[_ ]?id)?$"
 )
@@ -54,17 +55,30 @@ def gathered_turns(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
     text = next((name for name in names if name.lower() in TEXTS), None)
     if talk is None or role is None or text is None:
         return None
-    known = {str(row.get(role)).lower() for row in sample}
-    if not known <= ROLES.keys() or {ROLES[one] for one in known} < {"user", "assistant"}:
-        return None
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(str(row.get(talk)), []).append(row)
     if len(found) == len(rows):
         return None
+    known = {str(row.get(role)).lower() for row in sample}
+    is_named = known <= ROLES.keys() and {ROLES[one] for one in known} >= {"user", "assistant"}
+    is_alternate = known.isdisjoint(ROLES) and all(
+        len({str(turn.get(role)) for turn in turns}) <= len(BOTH) for turns in found.values()
+    )
+    if not is_named and not is_alternate:
+        return None
     gathered: list[Row] = []
     for turns in found.values():
-        messages = [{"role": ROLES[str(t[role]).lower()], "content": t[text]} for t in turns]
+        # Who speaks first asks.
+        both = {str(turns[0].get(role)).lower(): "user"}
+        messages = [
+            {"role": (ROLES if is_named else both).get(str(t[role]).lower(), "assistant"), "content": t[text]}
+            for t in turns
+        ]  # fmt: skip
+        while is_alternate and messages and messages[-1]["role"] == "user":
+            messages.pop()
+        if not messages:
+            continue
         kept = {SPLIT: turns[0][SPLIT]} if SPLIT in turns[0] else {}
         gathered.append({"messages": messages, **kept})
     return gathered, f"each row is a turn; `{talk}` says of which conversation"

@@ -26,8 +26,10 @@ TREE: Final = re.compile(r"\s*\(\d \(.*\)\s*\Z")
 LEAF: Final = re.compile(r"\(\d ([^()]+)\)")
 HEAD: Final = 1 << 20
 LOOKED_AT: Final = 300
-SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", ": ", " ")
+SEPARATORS: Final = (" ||| ", "\t", " +++$+++ ", ";", "|", "@", ": ", " ")
 """What stands between a label and its text, the least usual in texts first."""
+END_OF_TURN: Final = "__eou__"
+NUMBER_LINE: Final = re.compile(r"#{2,}\s*\d+\s*")
 MOST_LABELS: Final = 150
 LONGEST_LABEL: Final = 40
 WORD: Final = re.compile(r"[\w.+/&:'-]+( [\w.+/&'-]+){0,3}\Z")
@@ -144,6 +146,30 @@ def _blocks(lines: Sequence[str], width: int) -> Iterator[list[list[str]]]:
             block = []
 
 
+def _abstracts(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read PubMed RCT: `###` and a number above the sentences of an abstract, each behind its label and a tab."""
+    sentences = [line.partition("\t") for line in filled if not NUMBER_LINE.fullmatch(line)]
+    if len(sentences) in (0, len(filled)) or not all(tab for _, tab, _ in sentences):
+        return None
+    if not _are_labels([label for label, _, _ in sentences]):
+        return None
+    rows = [{"text": text.strip(), "label": label} for label, _, text in sentences]
+    return rows, "each line begins with a label, below the number of its text"
+
+
+def _utterances(_: Sequence[str], filled: Sequence[str]) -> tuple[Rows, str] | None:
+    """Read DailyDialog: the turns of two speakers on one line, each with `__eou__` at its end."""
+    if sum(line.count(END_OF_TURN) > 1 for line in filled) < NEARLY * len(filled):
+        return None
+    turns = [[one.strip() for one in line.split(END_OF_TURN) if one.strip()] for line in filled]
+    return [{"turns": some} for some in turns], f"`{END_OF_TURN}` ends each turn of a conversation"
+
+
+def rows_of_intents(text: str) -> tuple[Rows, str] | None:
+    """Return the examples of a page of Rasa's training data; None where it holds none."""
+    return _intents(text.splitlines(), ())
+
+
 def _intents(lines: Sequence[str], _: Sequence[str]) -> tuple[Rows, str] | None:
     """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it."""
     rows: Rows = []
@@ -252,5 +278,7 @@ _ATTEMPTS: Final[tuple[Callable[[Sequence[str], Sequence[str]], tuple[Rows, str]
     _tagged_words,
     _questions,
     _bracketed,
+    _abstracts,
+    _utterances,
     _labelled,
 )

@@ -65,6 +65,11 @@ WINNERS: Final = (
     "chosen",
     "best",
 )
+WINNER: Final = re.compile(
+    r"(?i)(?:better|best|preferred|chosen|winning|winner)[ _-]?"
+    r"(?:response|answer|completion|model|side|output)?[ _-]?(?:id|idx|index)"
+)
+"""Names such as `better_response_id`."""
 SPEAKER: Final = re.compile(r"\n\n(Human|Assistant): ?")
 
 
@@ -142,7 +147,8 @@ def _text(item: object) -> object:
 
 def _two_and_a_winner(rows: Sequence[Row]) -> Recognised:
     names = [name for name in rows[0] if ANSWER_OF.match(name)]
-    prompt, winner = _named(rows, PROMPTS), _named(rows, WINNERS)
+    prompt = _named(rows, PROMPTS)
+    winner = _named(rows, (*WINNERS, *filter(WINNER.fullmatch, rows[0])))
     if (
         len(names) != 2
         or prompt is None
@@ -151,12 +157,20 @@ def _two_and_a_winner(rows: Sequence[Row]) -> Recognised:
     ):
         return None
     first, second = sorted(names)
-    sides = [_side(row[winner], first, second) for row in rows]
+    values = {str(row[winner]).strip().lower() for row in rows}
+    # Places of a list, where no third value says which of them is a tie.
+    is_place = {"0", "1"} <= values and "2" not in values
+
+    def side_of(row: Row) -> int | None:
+        place = str(row.get(winner)).strip()
+        return int(place) if is_place and place in ("0", "1") else _side(place, first, second)
+
+    sides = [side_of(row) for row in rows]
     if sum(side is not None for side in sides) < 0.5 * len(rows):
         return None
 
     def turn(row: Row) -> Iterator[dict[str, Any]]:
-        side = _side(row.get(winner), first, second)
+        side = side_of(row)
         # A tie says nothing of either answer.
         if side is not None:
             better, worse = (first, second) if side == 0 else (second, first)

@@ -31,6 +31,7 @@ Choices = Callable[[Row], list[str]]
 
 def with_choices(rows: Sequence[Row]) -> Recognised:
     """A question, the choices, and which one is right: the choices become part of the question."""
+    rows = [_unwrapped(row) for row in rows]
     names = columns_of(rows)
     known = {name.lower(): name for name in names}
     asked = next((known[name] for name in ASKED if _is_text(rows, known.get(name))), None)
@@ -45,12 +46,15 @@ def with_choices(rows: Sequence[Row]) -> Recognised:
     place = _place(rows, right, choices)
     before = next((known[n] for n in BEFORE if n != asked and _is_text(rows, known.get(n))), None)
 
-    def turn(row: Row) -> Iterator[dict[str, Any]]:
+    part = [name for name in names if name not in used and _stands_in(rows, name, asked)]
+
+    def turn(given: Row) -> Iterator[dict[str, Any]]:
+        row = _unwrapped(given)
         some = choices(row)
         at = place(row[right], some) if place else -1
         if not 0 <= at < len(some):
             return
-        rest = {key: one for key, one in row.items() if key not in (*used, asked, right, before)}
+        rest = {k: one for k, one in row.items() if k not in (*used, *part, asked, right, before)}
         head = [str(row[before])] if before else []
         ways = [f"{LETTERS[n]}. {one}" for n, one in enumerate(some)]
         yield {**rest, "question": "\n".join([*head, str(row[asked]), *ways]), "label": LETTERS[at]}
@@ -59,6 +63,20 @@ def with_choices(rows: Sequence[Row]) -> Recognised:
         turn,
         f"the choices stand below `{asked}`, and `{right}` becomes the letter of the right one",
     )
+
+
+def _unwrapped(row: Row) -> Row:
+    """Return a row whose question and choices stand beside each other, and not in `question` as in ARC's own files."""
+    inner = row.get("question")
+    if not isinstance(inner, Mapping) or not {"stem", "choices"} <= inner.keys():
+        return row
+    return {**row, "question": inner["stem"], "choices": inner["choices"]}
+
+
+def _stands_in(rows: Sequence[Row], name: str, asked: str) -> bool:
+    """Whether a column only repeats a part of the question."""
+    pairs = [(row.get(name), str(row.get(asked))) for row in rows]
+    return all(isinstance(part, str) and part in whole for part, whole in pairs)
 
 
 def _is_text(rows: Sequence[Row], name: str | None) -> bool:

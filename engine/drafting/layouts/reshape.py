@@ -17,7 +17,7 @@ from engine.drafting.layouts.flags import flags, flags_inside
 from engine.drafting.layouts.gathered import gathered_turns, gathered_words
 from engine.drafting.layouts.label_names import Names, named_labels
 from engine.drafting.layouts.markup import fenced, inline, templated
-from engine.drafting.layouts.preferences import preferences
+from engine.drafting.layouts.preferences import SCORE_OF, preferences
 from engine.drafting.layouts.questions import answerable, with_choices
 from engine.drafting.layouts.spans import are_tags, spans_of, tag_divider, text_of_words
 from engine.drafting.layouts.step import (
@@ -175,7 +175,8 @@ def _numbered(rows: Sequence[Row]) -> Recognised:
     stems: dict[str, list[str]] = {}
     for name in names:
         stem = re.sub(r"[ _-]?\d+$", "", name)
-        if rank(stem, LABEL_NAMES) < len(LABEL_NAMES):
+        # Of two compared answers the scores are no labels.
+        if rank(stem, LABEL_NAMES) < len(LABEL_NAMES) and not SCORE_OF.match(name):
             stems.setdefault(stem, []).append(name)
     for stem, columns in stems.items():
         values = [[str(row.get(name) or "").strip() for name in columns] for row in rows]
@@ -326,8 +327,11 @@ def _fit(rows: Sequence[Row], words: str, tags: str) -> bool:
     return sum(len(r[words].split()) == len(_divided(r[tags])) for r in rows) >= NEARLY * len(rows)
 
 
+SYSTEMS: Final = ("systemInstruction", "system_instruction", "system")
+
+
 def _texts_of_parts(rows: Sequence[Row]) -> Recognised:
-    """Turns whose texts stand in a list of parts: Gemini's `contents`, and messages with parts of type text."""
+    """Turns whose texts stand in a list of parts: Gemini's `contents`, and messages as OpenAI and Bedrock have them."""
     name = next(
         (n for n in ("contents", "messages") if all(_has_parts(row.get(n)) for row in rows)), None
     )
@@ -335,14 +339,16 @@ def _texts_of_parts(rows: Sequence[Row]) -> Recognised:
         return None
 
     def turn(row: Row) -> Iterator[dict[str, Any]]:
-        system = row.get("systemInstruction", row.get("system_instruction"))
+        system = next(
+            (row[key] for key in SYSTEMS if isinstance(row.get(key), Mapping | list)), None
+        )
         turns = [{"role": one.get("role", "user"), "content": _joined(one)} for one in row[name]]
-        if isinstance(system, Mapping):
-            turns.insert(0, {"role": "system", "content": _joined(system)})
+        if system is not None:
+            parts = system if isinstance(system, Mapping) else {"parts": system}
+            turns.insert(0, {"role": "system", "content": _joined(parts)})
+        # A system message that is a text is read beside the turns.
         rest = {
-            k: v
-            for k, v in row.items()
-            if k not in (name, "systemInstruction", "system_instruction")
+            k: v for k, v in row.items() if k != name and (k not in SYSTEMS or isinstance(v, str))
         }
         yield {**rest, "messages": turns}
 
@@ -513,6 +519,61 @@ def _paragraphs(rows: Sequence[Row]) -> Recognised:
     return turn, "questions stand below their paragraphs"
 
 
+def _named_objects(rows: Sequence[Row]) -> Recognised:
+    """Labels that are objects with a name, in a list: genres of TMDB, labels of an issue of GitHub."""
+    for name in columns_of(rows):
+        lists = [row.get(name) for row in rows]
+        items = [one for some in lists if isinstance(some, list) for one in some]
+        if not items or not all(isinstance(some, list) for some in lists):
+            continue
+        if not all(isinstance(one, Mapping) and isinstance(one.get("name"), str) for one in items):
+            continue
+        names = {one["name"] for one in items}
+        if any(map(_says_more, items)) or 2 * len(names) > len(items):
+            continue
+
+        def turn(row: Row, name: str = name) -> Iterator[dict[str, Any]]:
+            yield {**row, name: [one["name"] for one in row[name]]}
+
+        return turn, f"`{name}` holds objects, whose names are the labels"
+    return None
+
+
+def _says_more(item: Row) -> bool:
+    """Whether an object is more than a name, such as a marked part of a text or a turn."""
+    deeper = any(isinstance(one, Mapping | list) for one in item.values())
+    return deeper or not item.keys().isdisjoint(
+        ("start", "end", "offset", "text", "value", "content")
+    )
+
+
+def _stories(rows: Sequence[Row]) -> Recognised:
+    """Questions and answers about a story, one after the other, as CoQA has them."""
+    keys = ("questions", "answers")
+    if not rows or not all(isinstance(row.get("story"), str) for row in rows):
+        return None
+    if not all(
+        isinstance(one["input_text"], str) for row in rows for key in keys for one in row[key]
+    ):
+        return None
+
+    def turn(row: Row) -> Iterator[dict[str, Any]]:
+        asked, answered = ([one["input_text"] for one in row[key]] for key in keys)
+        asked[0] = f"{row['story']}\n\n{asked[0]}"
+        yield {
+            "messages": [
+                message
+                for question, answer in zip(asked, answered, strict=True)
+                for message in (
+                    {"role": "user", "content": question},
+                    {"role": "assistant", "content": answer},
+                )
+            ]
+        }
+
+    return turn, "questions about each `story` follow each other, as in CoQA"
+
+
 ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     *TOOLS,
     _odd_names,
@@ -520,6 +581,7 @@ ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     chosen,
     sentences_of_tokens,
     _paragraphs,
+    _stories,
     answerable,
     with_choices,
     _numbered,
@@ -539,6 +601,7 @@ ATTEMPTS: Final[tuple[Callable[[Sequence[Row]], Recognised], ...]] = (
     _turns_as_texts,
     _turns_before,
     _instructions,
+    _named_objects,
     flags,
     flags_inside,
     inline,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.main import main
+from engine.drafting.plain_tools import INTRODUCED
 
 TOOL = {"name": "weather", "description": "Look it up.", "parameters": {"type": "object"}}
 CALL = {"name": "weather", "arguments": {"city": "Bonn"}}
@@ -44,7 +45,7 @@ def test_tools_stand_in_the_texts(tmp_path: Path) -> None:
     first = drafted(tmp_path, [row(at) for at in range(60)])[0]
 
     system, asked, called, result, answered = first["messages"]
-    assert json.dumps(TOOL) in system["content"]
+    assert system["content"] == f"{INTRODUCED}\n{json.dumps(TOOL)}"
     assert (asked["role"], answered["content"]) == ("user", "Yes, take it on day 0.")
     assert called == {
         "role": "assistant", "content": f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>", "weight": 0,

@@ -1,0 +1,300 @@
+"""More of the layouts that public data sets and services have, each with what a first recipe of it should say."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from support.layout_files import answered, labelled, lines, table, tags_of, text
+from support.layout_table import Layout
+
+NAMES = sorted({label for _, label in labelled()})
+BY_LABEL = {"data.label.column": "label", "task.labels": NAMES}
+LETTERS = ["A", "B", "C", "D"]
+ROUNDS = [(f"{question} Why?", answer) for question, answer in answered()]
+
+
+def padded(path: Path) -> None:
+    """Write a table below titles as Excel saves it: each line has as many commas."""
+    found = [["Report of May", "", ""], ["", "", ""], ["Nr", "Comment", "Team"]]
+    table(path, [*found, *([str(at), t, label] for at, (t, label) in enumerate(labelled()))])
+
+
+def western(path: Path) -> None:
+    """Write what Excel calls CSV on Windows in western Europe."""
+    rows = "".join(f"{t} für café;{label}\n" for t, label in labelled())
+    path.write_bytes(f"Anliegen;Abteilung\n{rows}".encode("cp1252"))
+
+
+def compared(path: Path, better: str = "better_response_id") -> None:
+    """Write two answers and the place of the better one."""
+    lines(path, [
+        {"prompt": q, f"response_{at % 2}": f"{a} Sure.", f"response_{1 - at % 2}": f"No: {a}", better: at % 2}
+        for at, (q, a) in enumerate(answered())
+    ])  # fmt: skip
+
+
+def scored(path: Path) -> None:
+    """Write two answers with a score each, to a question that is an object."""
+    lines(path, [
+        {
+            "question": {"id": str(at), "full_text": q}, "answer_0": a, "score_0": at % 2 or -1,
+            "answer_1": f"No: {a}", "score_1": -(at % 2 or -1),
+        }
+        for at, (q, a) in enumerate(answered())
+    ])  # fmt: skip
+
+
+def stemmed() -> Iterator[dict[str, Any]]:
+    """Yield questions whose stem and choices stand below them, as ARC's and CommonsenseQA's own files have them."""
+    for at, (q, _) in enumerate(answered()):
+        choices = [
+            {"label": letter, "text": f"{at + n} things"} for n, letter in enumerate(LETTERS)
+        ]
+        yield {
+            "id": str(at),
+            "question": {"stem": q, "choices": choices},
+            "answerKey": LETTERS[at % 4],
+        }
+
+
+def continued() -> Iterator[dict[str, Any]]:
+    """Yield beginnings with endings, and the parts that a beginning was made of."""
+    for at, (q, _) in enumerate(answered()):
+        half = q[: len(q) // 2]
+        yield {
+            "ind": at, "ctx_a": half, "ctx_b": q[len(half) :], "ctx": q, "label": at % 4,
+            "endings": [f"they do {at + n} things." for n in range(4)],
+        }  # fmt: skip
+
+
+def speakers(path: Path) -> None:
+    """Write a turn a row, of two speakers that are numbers."""
+    found = [("conv_id", "utterance_idx", "speaker_idx", "utterance")]
+    for at, pair in enumerate(ROUNDS):
+        found += [(f"c{at}", str(n), str(n), one) for n, one in enumerate(pair)]
+    table(path, found)
+
+
+def stories(path: Path) -> None:
+    """Write questions and answers about a story, one after the other."""
+    lines(path, [
+        {
+            "story": q,
+            "questions": [{"input_text": "Who?"}, {"input_text": "Why?"}],
+            "answers": [{"input_text": a}, {"input_text": "So."}],
+        }
+        for q, a in answered()
+    ])  # fmt: skip
+
+
+def genres(path: Path) -> None:
+    """Write a column of objects with names, as text."""
+    rows = [
+        (
+            str(at),
+            t,
+            str([{"id": n, "name": name} for n, name in enumerate(tags_of(at))]),
+            str(at % 9),
+        )
+        for at, (t, _) in enumerate(labelled())
+    ]
+    table(path, [("id", "overview", "genres", "budget"), *rows])
+
+
+def pairs(path: Path) -> None:
+    """Write the texts of pairs in columns whose names differ by a number alone."""
+    rows = [(str(n % 2), str(n), t, f"{t} again") for n, (t, _) in enumerate(labelled())]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t")
+        writer.writerows([("Quality", "#1 ID", "#1 String", "#2 String"), *rows])
+
+
+def services(path: Path) -> None:
+    """Write a table without names whose first column says the split."""
+    splits = ["TRAIN"] * 100 + ["VALIDATION"] * 20 + ["TEST"] * 40
+    table(path, [(split, *pair) for split, pair in zip(splits, labelled(), strict=True)])
+
+
+def bedrock(path: Path) -> None:
+    """Write conversations as Bedrock takes them: texts in parts, the system message too."""
+    lines(path, [
+        {
+            "schemaVersion": "bedrock-conversation-2024", "system": [{"text": "Do sums."}],
+            "messages": [{"role": "user", "content": [{"text": q}]}, {"role": "assistant", "content": [{"text": a}]}],
+        }
+        for q, a in answered()
+    ])  # fmt: skip
+
+
+def reviews() -> Iterator[dict[str, Any]]:
+    """Yield reviews with a rating, of articles whose codes come again."""
+    for at, (t, _) in enumerate(labelled()):
+        yield {
+            "asin": f"B{at % 20:04d}",
+            "reviewText": f"{t} {at}",
+            "overall": float(at % 5 + 1),
+            "summary": t[:9],
+        }
+
+
+def abstracts(path: Path) -> None:
+    """Write sentences behind their labels, below the number of their text."""
+    found = [
+        f"###{at}\nAIM\tWe ask: {q}\nRESULT\tIt is {at}.\n" for at, (q, _) in enumerate(answered())
+    ]
+    text(path, "\n".join(one.replace("\n\n", "\n") for one in found))
+
+
+def classes(path: Path) -> None:
+    """Write classes as numbers before a title and a text, as AG News is given out."""
+    path.mkdir()
+    rows = [(str(NAMES.index(label) + 1), t[:20], t) for t, label in labelled()]
+    for name, cut in (("train", slice(0, 120)), ("test", slice(120, None))):
+        table(path / f"{name}.csv", rows[cut])
+
+
+def translated(path: Path) -> None:
+    """Write lines beside their translations, whose lengths have nothing to do with each other."""
+    path.mkdir()
+    for name, cut in (("train", slice(0, 90)), ("test", slice(90, None))):
+        some = answered()[cut]
+        text(
+            path / f"{name}.en",
+            "".join(f"{q.split('.')[0]} {at}\n" for at, (q, _) in enumerate(some)),
+        )
+        text(
+            path / f"{name}.de",
+            "".join(f"{'ja ' * (at * 7 % 11 + 1)}{at}\n" for at in range(len(some))),
+        )
+
+
+Written = tuple[str, Any, str, dict[str, Any], str]
+FILES: tuple[Written, ...] = (
+    (
+        "padded.csv",
+        padded,
+        "classification",
+        {"task.input": "{Comment}", "data.label.column": "Team"},
+        "divided",
+    ),
+    ("western.csv", western, "classification", {"data.sources.0.encoding": "cp1252"}, "divided"),
+    ("better.jsonl", compared, "preference", {}, "divided"),
+    ("scored.jsonl", scored, "preference", {}, "divided"),
+    (
+        "stems.jsonl",
+        lambda p: lines(p, list(stemmed())),
+        "classification",
+        {"task.labels": LETTERS},
+        "divided",
+    ),
+    (
+        "continued.jsonl",
+        lambda p: lines(p, list(continued())),
+        "classification",
+        {"task.labels": LETTERS},
+        "divided",
+    ),
+    ("talks.csv", speakers, "chat", {}, "divided"),
+    ("stories.jsonl", stories, "chat", {}, "divided"),
+    (
+        "movies.csv",
+        genres,
+        "multilabel",
+        {"data.label.column": "genres", "task.input": "{overview}"},
+        "divided",
+    ),
+    ("pairs.tsv", pairs, "classification", {"task.input": "{#1 String}\n{#2 String}"}, "divided"),
+    ("cloud.csv", services, "classification", BY_LABEL, "column"),
+    ("bedrock.jsonl", bedrock, "chat", {}, "divided"),
+    (
+        "rated.jsonl",
+        lambda p: lines(p, list(reviews())),
+        "classification",
+        {"data.label.column": "overall"},
+        "divided",
+    ),
+    ("abstracts.txt", abstracts, "classification", {"task.labels": ["AIM", "RESULT"]}, "divided"),
+    (
+        "classes",
+        classes,
+        "classification",
+        {"data.label.column": "label"},
+        "files",
+    ),
+    ("translated", translated, "generation", {"data.answer.column": "de"}, "files"),
+    (
+        "eou.txt",
+        lambda p: text(
+            p,
+            "".join(
+                f"{q} __eou__ {a} __eou__\n".replace("\n", " ").strip() + "\n" for q, a in ROUNDS
+            ),
+        ),
+        "chat",
+        {},
+        "divided",
+    ),
+    (
+        "at.txt",
+        lambda p: text(p, "".join(f"{t} .@{label}\n" for t, label in labelled())),
+        "classification",
+        BY_LABEL,
+        "divided",
+    ),
+    (
+        "nlu.md",
+        lambda p: text(
+            p,
+            "\n".join(
+                f"## intent:{name}\n"
+                + "".join(f"- {t}\n" for t, label in labelled() if label == name)
+                for name in NAMES
+            ),
+        ),
+        "classification",
+        {"data.label.column": "intent", "task.labels": NAMES},
+        "divided",
+    ),
+    (
+        "kinds.jsonl",
+        lambda p: lines(
+            p,
+            [
+                {"title": t[:9], "abstract": t, "categories": " ".join(tags_of(at)) or "none"}
+                for at, (t, _) in enumerate(labelled())
+            ],
+        ),
+        "multilabel",
+        {"data.label.separator": " ", "task.input": "{abstract}"},
+        "divided",
+    ),
+    (
+        "posts.csv",
+        lambda p: table(
+            p,
+            [
+                ("title", "description", "fake"),
+                *((t[:20], t, str(at % 2)) for at, (t, _) in enumerate(labelled())),
+            ],
+        ),
+        "classification",
+        {"task.input": "{description}"},
+        "divided",
+    ),
+    (
+        "ranked.jsonl",
+        lambda p: lines(
+            p, [{"question": q, "response_j": a, "response_k": f"No: {a}"} for q, a in answered()]
+        ),
+        "preference",
+        {"data.pair.chosen": "response_j"},
+        "divided",
+    ),
+)
+MORE = tuple(
+    Layout(name=name, write=write, kind=kind, says=says, splits=splits)
+    for name, write, kind, says, splits in FILES
+)

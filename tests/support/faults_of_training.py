@@ -55,6 +55,7 @@ ENDLESS = both(
     template(CHAT_TEMPLATE.replace("'<|im_end|>' + ", "")),
     settings("tokenizer_config.json", lambda found: found.update(eos_token=None)),
 )
+FULL: Mapping[str, Any] = {"method__kind": "full", "method__rank": None, "method__alpha": None}
 LONG = " and on and on it went" * 12
 
 
@@ -68,6 +69,16 @@ def keeping_the_first(_: Project, patch: Patch) -> None:
         return self.state.best_global_step is None and real(self, *given, **named)
 
     patch.setattr(sft.LeanTrainer, "_determine_best_metric", determine)
+
+
+def decayed_norms(_: Project, patch: Patch) -> None:
+    """Have the trainer decay every weight."""
+    from transformers import Trainer
+
+    def names(_: Any, model: Any) -> list[str]:
+        return [name for name, _ in model.named_parameters()]
+
+    patch.setattr(Trainer, "get_decay_parameter_names", names)
 
 
 OF_TRAINING: Mapping[str, Fault] = {
@@ -225,6 +236,9 @@ OF_TRAINING: Mapping[str, Fault] = {
             ),
             "an optimizer that decays weights": in_trainer(
                 optimizer_of("AdamW", weight_decay=1.0), "B453"
+            ),
+            "an optimizer that decays norms": in_trainer(
+                both(recipe(**FULL, method__weight_decay=0.1), decayed_norms), "B453"
             ),
             "a validation loss that is asked rarely": in_trainer(
                 with_arguments(eval_steps=100), "B453"

@@ -25,6 +25,7 @@ from engine.runtime.training.gradients import agreement, autocast_dtype
 from engine.runtime.training.in_force import (
     method_facts,
     module_facts,
+    other_decay,
     other_optimizer,
     rate_difference,
     setting_arguments,
@@ -80,7 +81,9 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
             "arguments": setting_arguments(model, args),
         }
         if (optimizer := given.get("optimizer")) is not None:
-            facts["optimizer"] = other_optimizer(args, optimizer)
+            facts["optimizer"] = other_optimizer(args, optimizer) or other_decay(
+                model, args, optimizer
+            )
         if (scheduler := given.get("lr_scheduler")) is not None:
             facts["rate_difference"] = rate_difference(args, state, scheduler)
         start = {"at": time.monotonic(), "cpu_at": time.process_time()}

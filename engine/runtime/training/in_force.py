@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
@@ -22,6 +23,11 @@ ADAPTER: Final[Mapping[str, str]] = {
     "lora_alpha_pattern": "alpha_pattern",
 }
 """The same of an adapter, and their names in PEFT."""
+PLAIN: Final = re.compile(r"((layernorm|rmsnorm|_norm|\.norm)\.weight|\.bias)$")
+"""How the names end of weights that transformers never decays."""
+LIKE_PLAIN: Final = re.compile(r"norm|bias", re.IGNORECASE)
+"""What stands in the names of those that it may not decay."""
+MATRIX: Final = 2
 POINTS: Final = 20
 """Steps of a schedule that are compared."""
 
@@ -74,6 +80,22 @@ def other_optimizer(args: TrainingArguments, optimizer: Any) -> str:
         decay = group.get("weight_decay", 0.0)
         if decay not in (0.0, args.weight_decay):
             return f"has weight_decay {decay:g}, planned is {args.weight_decay:g}"
+    return ""
+
+
+def other_decay(model: torch.nn.Module, args: TrainingArguments, optimizer: Any) -> str:
+    """Return how weight decay is on other weights than transformers puts it on: not on norms and biases; "" if so."""
+    groups = getattr(getattr(optimizer, "optimizer", optimizer), "param_groups", ())
+    decay = {id(one): group.get("weight_decay", 0.0) for group in groups for one in group["params"]}
+    if not args.weight_decay:
+        return ""
+    for name, weight in model.named_parameters():
+        if id(weight) not in decay:
+            continue
+        if PLAIN.search(name) and decay[id(weight)]:
+            return f"has weight_decay for `{name}`, planned is none for norms and biases"
+        if weight.ndim == MATRIX and not LIKE_PLAIN.search(name) and not decay[id(weight)]:
+            return f"has no weight_decay for `{name}`, planned is {args.weight_decay:g}"
     return ""
 
 

@@ -10,7 +10,12 @@ import pytest
 import torch
 from transformers import TrainingArguments, get_scheduler
 
-from engine.runtime.training.in_force import other_optimizer, rate_difference, setting_arguments
+from engine.runtime.training.in_force import (
+    other_decay,
+    other_optimizer,
+    rate_difference,
+    setting_arguments,
+)
 
 STEPS = 40
 
@@ -49,6 +54,43 @@ def test_an_optimizer_is_that_of_the_arguments(tmp_path: Path, made: Any, words:
 
     assert words in found
     assert bool(found) is bool(words)
+
+
+class Normed(torch.nn.Module):
+    """A matrix with a bias, and a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = torch.nn.Linear(4, 4)
+        self.input_layernorm = torch.nn.LayerNorm(4, bias=False)
+
+
+@pytest.mark.parametrize(
+    ("decayed", "words"),
+    [
+        (["proj.weight"], ""),
+        (["proj.weight", "input_layernorm.weight"], "for `input_layernorm.weight`"),
+        (["proj.weight", "proj.bias"], "for `proj.bias`"),
+        ([], "no weight_decay for `proj.weight`"),
+    ],
+    ids=["matrices", "a norm", "a bias", "nothing"],
+)
+def test_weights_decay_but_for_norms_and_biases(
+    decayed: list[str], words: str, tmp_path: Path
+) -> None:
+    model, args = Normed(), arguments(tmp_path, weight_decay=0.1)
+    weights = dict(model.named_parameters())
+    groups: Any = [
+        {"params": [weights[name] for name in decayed], "weight_decay": 0.1},
+        {"params": [one for name, one in weights.items() if name not in decayed]},
+    ]
+    made = torch.optim.AdamW([one for one in groups if one["params"]], lr=1e-3, weight_decay=0.0)
+
+    found = other_decay(model, args, made)
+
+    assert words in found
+    assert bool(found) is bool(words)
+    assert other_decay(model, arguments(tmp_path), made) == ""
 
 
 def test_a_schedule_is_that_of_the_arguments(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def _machine(store: str | None) -> list[Row]:
     existing = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
     bf16 = "bfloat16 native" if device.bf16 else "bfloat16 not native: fp32 is used"
+    is_writable = os.access(existing, os.W_OK)
     ranks = "several processes of one training share its cores"
     if device.kind == "cuda":
         ranks = "one process a GPU; several GPUs, and shard: true, were never run by us"
@@ -78,7 +79,7 @@ def _machine(store: str | None) -> list[Row]:
         ("--on NAME", True, ranks),
         ("memory", True, f"{device.memory_bytes / 2**30:.0f} GiB"),
         ("disk", free >= ENOUGH_DISK_BYTES, f"{free / 1e9:.0f} GB free where the store is"),
-        ("store", os.access(existing, os.W_OK), f"{root} can be written"),
+        ("store", is_writable, f"{root} {'can' if is_writable else 'cannot'} be written"),
         # Not a thing that is missing: on other systems a run goes on without it.
         ("confined", True, available().words),
     ]

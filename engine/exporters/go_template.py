@@ -50,7 +50,10 @@ def _compiled(template: str) -> Template:
     ends: list[str] = []
     place = 0
     for match in ACTION.finditer(template):
-        parts += [_quoted(template[place : match.start()]), _in_jinja(match.group(1), ends)]
+        literal = template[place : match.start()]
+        if literal.endswith("{"):
+            raise UnknownActionError("Go begins an action one brace earlier")
+        parts += [_quoted(literal), _in_jinja(match.group(1), ends)]
         place = match.end()
     parts.append(_quoted(template[place:]))
     if ends or "{{" in ACTION.sub(" ", template):

@@ -127,7 +127,9 @@ def _between(chat: Chat, turns: Sequence[dict[str, str]], marks: Sequence[str]) 
 
 def _text(piece: str) -> str:
     """Return literal text for a Go template: braces would start an action."""
-    return piece.replace("{{", '{{ "{{" }}')
+    text = piece.replace("{{", '{{ "{{" }}')
+    # before an action the last one would begin it
+    return f'{text[:-1]}{{{{ "{{" }}}}' if text.endswith("{") else text
 
 
 def _quoted(text: str) -> str:

@@ -37,11 +37,24 @@ class MlflowRun:
         self._metric = Metric
         self._client = MlflowClient(tracking_uri=place.url or place.folder.as_uri())
         name = str(settings["recipe"])
-        found = self._client.get_experiment_by_name(name)
-        known = found.experiment_id if found else self._client.create_experiment(name)
-        self._run = self._client.create_run(known).info.run_id
+        self._run = self._client.create_run(self._experiment(name)).info.run_id
         params = [Param(_name(key), str(value)[:MOST_LETTERS]) for key, value in settings.items()]
         self._client.log_batch(self._run, params=params)
+
+    def _experiment(self, name: str) -> str:
+        """Return the number of the experiment, made where it is absent."""
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            try:
+                return self._client.create_experiment(name)
+            except MlflowException:
+                # another run may have made it meanwhile
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        return found.experiment_id
 
     def take(self, facts: EventFacts) -> None:
         """Log numbers as metrics, texts as tags."""

@@ -54,3 +54,15 @@ def test_every_extra_is_one_of_a_run_or_says_what_it_is_for() -> None:
         "packages", "data", "metrics", "train", "axolotl", "gguf",
     }  # fmt: skip
     assert not set(doctor.USED_BY) - set(EXTRAS)
+
+
+def test_a_store_that_cannot_be_written_is_not_called_one_that_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+
+    assert main(["doctor", "--store", str(tmp_path / "store")]) == 3
+
+    out = capsys.readouterr().out
+    assert "store cannot be written" in out
+    assert "can be written" not in out

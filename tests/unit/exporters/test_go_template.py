@@ -38,6 +38,18 @@ def test_the_exported_template_writes_what_the_model_s_own_does(
     assert _chatml(messages, default) == render(go_template(chat), messages)
 
 
+def test_a_brace_before_a_text_begins_no_action() -> None:
+    """Go reads three braces as an action that begins at the first."""
+
+    def prompt(turns: Any) -> str:
+        return "".join(f"{{{turn['role']}: {{{turn['content']}}}}}\n" for turn in turns) + "{a: {"
+
+    template = go_template(SimpleNamespace(prompt=prompt))  # type: ignore[arg-type]
+
+    assert "{{{" not in template
+    assert render(template, [USER, ASSISTANT, AGAIN]) == prompt([USER, ASSISTANT, AGAIN])
+
+
 def test_the_template_is_found_in_a_modelfile() -> None:
     text = 'FROM ./model.gguf\nTEMPLATE """{{ .Content }}\nx"""\nPARAMETER stop """</s>"""\n'
 
@@ -52,6 +64,7 @@ def test_the_template_is_found_in_a_modelfile() -> None:
         "{{ range $i, $_ := .Messages }}{{ .Content }}",
         '{{ if eq .Role "user" }}x{{ end }}',
         "{{ .Content",
+        "{{ range $i, $_ := .Messages }}{{{ .Content }}{{ end }}",
     ],
 )
 def test_what_is_never_exported_is_refused(template: str) -> None:

@@ -55,6 +55,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> _Calls:
         "mlflow.entities": {"Metric": list_of, "Param": list_of},
     }
     parts |= {"mlflow.tracking": {"MlflowClient": client_of}}
+    parts |= {"mlflow.exceptions": {"MlflowException": LookupError}}
     for name, values in parts.items():
         module = ModuleType(name)
         module.__dict__.update(values)
@@ -92,6 +93,21 @@ def test_a_tracker_gets_events_in_order(
     assert ("set_tag", ("r", "gate/verdict", "pass")) in client
     assert ("set_tag", ("r", "outcome", "refused")) in client
     assert client[-1] == ("set_terminated", ("r", "FINISHED"))
+
+
+def test_an_experiment_that_another_run_makes_meanwhile_is_taken(
+    client: _Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = iter([None, SimpleNamespace(experiment_id="theirs")])
+    monkeypatch.setattr(client, "get_experiment_by_name", lambda _: next(known), raising=False)
+
+    def refuse(_: str) -> str:
+        raise LookupError("it is there already")
+
+    monkeypatch.setattr(client, "create_experiment", refuse, raising=False)
+
+    assert followed("mlflow", BEGUN + ENDED, tmp_path, monkeypatch) == 0
+    assert client[0] == ("create_run", ("theirs",))
 
 
 def test_a_run_that_was_killed_has_failed(

@@ -48,13 +48,13 @@ class MlflowRun:
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:
-                return self._client.create_experiment(name)
+                return str(self._client.create_experiment(name))
             except MlflowException:
                 # another run may have made it meanwhile
                 found = self._client.get_experiment_by_name(name)
                 if found is None:
                     raise
-        return found.experiment_id
+        return str(found.experiment_id)
 
     def take(self, facts: EventFacts) -> None:
         """Log numbers as metrics, texts as tags."""

@@ -59,7 +59,7 @@ def test_every_extra_is_one_of_a_run_or_says_what_it_is_for() -> None:
 def test_a_store_that_cannot_be_written_is_not_called_one_that_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
 
     assert main(["doctor", "--store", str(tmp_path / "store")]) == 3
 

@@ -66,6 +66,22 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
         cfg.dataset_num_proc = self._processes
         gc.freeze()
 
+    def get_training_args(self, cfg: Any) -> dict[str, Any]:
+        """Have the checkpoint loaded at the end that the config says.
+
+        Axolotl does not pass these on where preferences are trained, and takes the best one wherever training may stop
+        early.
+        """
+        found = {"load_best_model_at_end": bool(cfg.load_best_model_at_end)}
+        if cfg.metric_for_best_model:
+            found |= {
+                "metric_for_best_model": cfg.metric_for_best_model,
+                "greater_is_better": False,
+            }
+        if cfg.neftune_noise_alpha is not None:
+            found["neftune_noise_alpha"] = cfg.neftune_noise_alpha
+        return found
+
     def add_callbacks_post_trainer(
         self,
         cfg: Any,
@@ -79,7 +95,9 @@ class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here
             # type: `Patience` is a subclass of it.
             if type(callback) is EarlyStoppingCallback:
                 trainer.remove_callback(callback)
-                trainer.add_callback(Patience(callback.early_stopping_patience))
+        # Where preferences are trained Axolotl has none.
+        if cfg.early_stopping_patience:
+            trainer.add_callback(Patience(cfg.early_stopping_patience))
         if cfg.adapter == "qlora" and not cfg.fsdp_config:
             keep_full_precision(trainer.model)
         # In the working directory of the process, which is the launch folder.

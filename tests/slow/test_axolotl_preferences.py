@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.backends import load_backend
 from engine.backends.base import Trained
+from engine.recipe.model import EarlyStopping
+from support.launches import make_launch, make_recipe
 from support.module_server import AXOLOTL, served
 from support.pico import SPECIAL, SPECIAL_TOKENS, make_pico_model
 from support.preferences import LOSSES, preference_launch, preference_recipe, trained_and_resumed
@@ -79,3 +82,35 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, pico_mode
     assert resumed.resumed_from_step == whole.steps - 1
     name = "adapter_model.safetensors"
     assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+UPS_AND_DOWNS: dict[str, Any] = {"epochs": 6.0, "learning_rate": 0.2}
+"""After which the validation loss is not the lowest at the end."""
+
+
+@pytest.mark.parametrize(("patience", "noise"), [(None, None), (1, 0.1)])
+def test_axolotl_keeps_the_best_checkpoint_of_preferences_and_stops_early(
+    patience: int | None, noise: float | None, tmp_path: Path, pico_model: Path
+) -> None:
+    early = patience and EarlyStopping(patience=patience)
+    recipe = preference_recipe(
+        "axolotl", "dpo", keep="best", early_stopping=early, neftune_alpha=noise, **UPS_AND_DOWNS
+    )
+    trained = load_backend("axolotl").train(preference_launch(recipe, tmp_path, pico_model))
+    losses = {one.step: one.eval_loss for one in trained.history if one.step and one.eval_loss}
+
+    assert trained.kept_step == min(losses, key=lambda step: losses[step]) < trained.steps
+    assert trained.stopped_early == bool(patience)
+
+
+def test_axolotl_ends_with_the_last_checkpoint_where_training_may_stop_early(
+    tmp_path: Path, pico_model: Path
+) -> None:
+    recipe = make_recipe(
+        "axolotl", keep="last", early_stopping=EarlyStopping(patience=5), **UPS_AND_DOWNS
+    )
+    trained = load_backend("axolotl").train(make_launch(recipe, tmp_path, pico_model))
+
+    assert trained.kept_step == trained.steps
+    # What the model says at training's end is compared with what the kept one says: they are the same weights.
+    assert not trained.facts["arguments"]["load_best_model_at_end"]

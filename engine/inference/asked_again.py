@@ -32,7 +32,7 @@ def refuse_moved_answers(
     written: Sequence[Prediction],
 ) -> None:
     """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
-    from engine.runtime.scoring.plain_check import plain_lead  # brings torch
+    from engine.runtime.scoring.plain_check import Lead, plain_leads  # brings torch
 
     places = between_others(written)
     if not places:
@@ -41,22 +41,34 @@ def refuse_moved_answers(
     texts = zip(asked.task.labels, predict.answers_of(model, asked.task), strict=True)
     answers = {label: model.chat.token_ids(text) for label, text in texts}
     prompts = predict.prompts_of(model, asked, [rows[at] for at in places])
-    for at, prompt in zip(places, prompts, strict=True):
-        row = model.chat.token_ids(prompt)
-        label, share = str(written[at].label), min(written[at].probability or 0.0, KNOWN)
-        least = math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
-        for other in {str(written[place].label) for place in (at - 1, at + 1)}:
-            lead = plain_lead(model, row, answers[label], answers[other], least=least)
-            # Written this way round, so that NaN is refused too.
-            if not lead >= least:
-                raise StageError.one(
-                    "X820",
-                    f"answers stand at other rows than their own: row {at + 1} has {label!r} with a probability of"
-                    f" {share:.2g}, and asked alone {1 / (1 + math.exp(-lead)):.2g} beside {other!r}",
-                    path="task",
-                    hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be"
-                    " trusted",
-                )
+    compared = [
+        (at, label, other, Lead(model.chat.token_ids(prompt), answers[label], answers[other], least))
+        for at, prompt in zip(places, prompts, strict=True)
+        for label, least in [(str(written[at].label), _least(model, written[at]))]
+        for other in sorted({str(written[place].label) for place in (at - 1, at + 1)})
+    ]
+    leads = plain_leads(model, [one for *_, one in compared])
+    for lead, (at, label, other, one) in zip(leads, compared, strict=True):
+        # Written this way round, so that NaN is refused too.
+        if not lead >= one.least:
+            raise StageError.one(
+                "X820",
+                f"answers stand at other rows than their own: row {at + 1} has {label!r} with a probability of"
+                f" {_share(written[at]):.2g}, and asked alone {1 / (1 + math.exp(-lead)):.2g} beside {other!r}",
+                path="task",
+                hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be"
+                " trusted",
+            )
+
+
+def _share(written: Prediction) -> float:
+    return min(written.probability or 0.0, KNOWN)
+
+
+def _least(model: LoadedModel, written: Prediction) -> float:
+    """Return the nats by which a recorded answer must lead."""
+    share = _share(written)
+    return math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
 
 
 def between_others(written: Sequence[Prediction]) -> list[int]:

@@ -114,8 +114,9 @@ def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
         learn_all=method.loss_on == "everything",
     )
     each = APART_4BIT if method.kind == "qlora" else APART[context.precision]
-    for (reported, count), row in zip(read_json(path), plain_rows(written), strict=True):
-        before, (now, *_) = float(reported), nats_of(loaded.model, row)
+    found = nats_of(loaded.model, plain_rows(written))
+    for (reported, count), (now, *_) in zip(read_json(path), found, strict=True):
+        before = float(reported)
         # Written this way round, so that NaN is refused too.
         if not abs(now - before) <= each * count + APART_SHARE * abs(before):
             raise StageError.one(

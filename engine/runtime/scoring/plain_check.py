@@ -1,4 +1,4 @@
-"""Some rows of a scoring, scored once more the plain way: one pass over row and answer, no cache, nothing shared.
+"""Some rows of a scoring, scored once more the plain way: passes over row and answer, no cache, nothing shared.
 
 A cache that is wrong for a model's attention gives numbers that look like any others. The answer that comes second is
 asked where there is one: of an answer that the model is sure of, a wrong context changes the least.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.models.plain_pass import plain_logits
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import AnswerTree, Search
 
@@ -33,6 +34,22 @@ def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
     return frozenset({*range(0, len(prompts), EACH), *others[len(others) // 2 :][:1]})
 
 
+class Answered(NamedTuple):
+    """A row and an answer behind it, as tokens."""
+
+    row: Sequence[int]
+    answer: Sequence[int]
+
+
+class Lead(NamedTuple):
+    """Two answers behind a row, as tokens, and how far the first must be ahead."""
+
+    row: Sequence[int]
+    one: Sequence[int]
+    two: Sequence[int]
+    least: float
+
+
 @torch.inference_mode()
 def refuse_other_scores(
     loaded: LoadedModel,
@@ -42,11 +59,15 @@ def refuse_other_scores(
 ) -> None:
     """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too."""
     asked = [
-        (rows[row], tokens, search.scores[answer])
+        (Answered(rows[row], tokens), search.scores[answer])
         for row, search in searches.items()
         if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
-    away = [abs(_score(loaded, row, tokens) - known) / len(tokens) for row, tokens, known in asked]
+    shares = _shares(loaded, [one for one, _ in asked])
+    away = [
+        abs(_of(found, one.answer) - known) / len(one.answer)
+        for found, (one, known) in zip(shares, asked, strict=True)
+    ]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
 
@@ -56,28 +77,34 @@ def refuse_other_nats(loaded: LoadedModel, row: TokenRow, nats: float) -> None:
     """StageError X803 where a row has another likelihood alone than in a batch, whose longer rows pad it."""
     places = [at for at in range(1, len(row.ids)) if row.learned[at]]
     if places:
-        tokens = [row.ids[at] for at in places]
-        shares = _shares(loaded, row.ids[:-1], [at - 1 for at in places])
-        _refuse(loaded, abs(_of(shares, tokens) + nats) / len(places), 1)
+        (logits,) = plain_logits(loaded.model, [row.ids[:-1]], [[at - 1 for at in places]])
+        apart = abs(_of(logits.log_softmax(-1), [row.ids[at] for at in places]) + nats)
+        _refuse(loaded, apart / len(places), 1)
 
 
 @torch.inference_mode()
-def plain_lead(
-    loaded: LoadedModel, row: Sequence[int], one: Sequence[int], two: Sequence[int], *, least: float
-) -> float:
-    """Return by how many nats an answer is more probable behind a row than another, as tokens.
+def plain_leads(loaded: LoadedModel, asked: Sequence[Lead]) -> list[float]:
+    """Return by how many nats an answer is more probable behind each row than the other one.
 
     A lead that is `least` at least may be larger: where the other's beginning shows it, the rest is not asked.
     """
-    shares = _shares(loaded, [*row, *one[:-1]], _places(row, one))
-    own = _of(shares, one)
-    same = next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+    # Of one row and answer once, whatever other answers it is compared with.
+    own = {(tuple(one.row), tuple(one.one)): Answered(one.row, one.one) for one in asked}
+    shares = dict(zip(own, _shares(loaded, [*own.values()]), strict=True))
+    return [_lead(loaded, one, shares[tuple(one.row), tuple(one.one)]) for one in asked]
+
+
+def _lead(loaded: LoadedModel, asked: Lead, shares: torch.Tensor) -> float:
+    own = _of(shares, asked.one)
+    pairs = enumerate(zip(asked.one, asked.two, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), None)
     if same is not None:
         # No answer is more probable than what it begins with.
-        lead = own - _of(shares[: same + 1], two[: same + 1])
-        if lead >= least:
+        lead = own - _of(shares[: same + 1], asked.two[: same + 1])
+        if lead >= asked.least:
             return lead
-    return own - _score(loaded, row, two)
+    (others,) = _shares(loaded, [Answered(asked.row, asked.two)])
+    return own - _of(others, asked.two)
 
 
 def _refuse(loaded: LoadedModel, apart: float, rows: int) -> None:
@@ -106,24 +133,12 @@ def _tokens(tree: AnswerTree, answer: int) -> list[int]:
     return [*path, last.allowed[last.following.index(~answer)]]
 
 
-def _places(row: Sequence[int], answer: Sequence[int]) -> range:
-    return range(len(row) - 1, len(row) - 1 + len(answer))
-
-
-def _score(loaded: LoadedModel, row: Sequence[int], answer: Sequence[int]) -> float:
-    """Return the log-probability of an answer behind a row, both as tokens."""
-    return _of(_shares(loaded, [*row, *answer[:-1]], _places(row, answer)), answer)
-
-
 def _of(shares: torch.Tensor, tokens: Sequence[int]) -> float:
     return math.fsum(shares[range(len(tokens)), list(tokens)].tolist())
 
 
-def _shares(loaded: LoadedModel, ids: Sequence[int], places: Sequence[int]) -> torch.Tensor:
-    """Return the log-probabilities of all tokens behind places of a row."""
-    given = torch.tensor([list(ids)], device=loaded.device)
-    kept = len(ids) - places[0]
-    logits = loaded.model(input_ids=given, use_cache=False, logits_to_keep=kept).logits[0]
-    # From the end: some models keep all of them whatever they are asked.
-    found: torch.Tensor = logits[[at - len(ids) for at in places]].float().log_softmax(-1)
-    return found
+def _shares(loaded: LoadedModel, asked: Sequence[Answered]) -> list[torch.Tensor]:
+    """Return the log-probabilities of all tokens at the places of each answer."""
+    rows = [[*one.row, *one.answer[:-1]] for one in asked]
+    places = [range(len(one.row) - 1, len(one.row) - 1 + len(one.answer)) for one in asked]
+    return [logits.log_softmax(-1) for logits in plain_logits(loaded.model, rows, places)]

@@ -22,6 +22,7 @@ import torch
 
 from engine.files.reading import parse_json
 from engine.runtime.models.load import attention_of
+from engine.runtime.models.plain_pass import plain_logits
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.rendering.packing import IGNORED
 from engine.runtime.training.fed_batches import FedBatches
@@ -173,7 +174,7 @@ class FirstStep:
         kept, learned = logits[number, part][:-1], labels[number, part][1:]
         nats = float(token_nats(kept[learned != IGNORED], learned[learned != IGNORED]).sum())
         with undisturbed(model), casting(model, self._dtype), _plain_attention(model):
-            alone, count, _ = nats_of(model, row)
+            ((alone, count, _),) = nats_of(model, [row])
         difference = abs(nats - alone) / max(abs(alone), count)
         self._report(
             {"event": "padded_row", "difference": str(difference), "allowed": self._allowed}
@@ -202,7 +203,7 @@ class FirstStep:
             return
         with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
             model.eval()
-            found = [nats_of(model, row) for row in plain_rows(self._written)]
+            found = nats_of(model, plain_rows(self._written))
         rows = [[str(nats), count] for nats, count, _ in found]
         self._report({"event": "kept_rows", "rows": rows})
 
@@ -236,15 +237,12 @@ class FirstStep:
         ):
             with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
                 model.eval()
-                found = [nats_of(model, row) for row in few]
+                found, apart = nats_and_ahead(model, few)
             self._plain = [(learned, count) for learned, count, _ in found]
             tokens = sum(len(row["input_ids"]) - 1 for row in few)
             loss = sum(whole for *_, whole in found) / max(tokens, 1)
             guess = math.log(model.get_output_embeddings().weight.shape[0])
             self._report({"event": "base_loss", "loss": str(loss), "guess": guess})
-            with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
-                model.eval()
-                apart = sees_ahead(model, max(few, key=lambda row: len(row["input_ids"])))
             self._report({"event": "ahead", "difference": str(apart), "allowed": self._allowed})
         self._handle = model.register_forward_hook(self._passed, with_kwargs=True)
 
@@ -397,16 +395,38 @@ def _text(chat: Chat, labels: Sequence[int]) -> str:
     return str(chat.tokenizer.decode(learned, clean_up_tokenization_spaces=False))[:200]
 
 
-def nats_of(model: Any, row: Row) -> tuple[float, int, float]:
-    """Return minus the log-probability of a row's learned tokens, how many they are, and the same of all tokens."""
-    device = next(model.parameters()).device
-    ids, labels = (
-        torch.tensor([list(row[name])], device=device) for name in ("input_ids", "labels")
-    )
+def nats_of(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
+    """Return minus the log-probability of each row's learned tokens, how many they are, and the same of all tokens."""
+    every = _all_nats(model, [row["input_ids"] for row in rows])
+    return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)]
+
+
+def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, int, float]], float]:
+    """Return what `nats_of` does, and by how many nats a token the longest row's first half differs without the second.
+
+    The rows pass in another order than in their batch, so that one that gets what is another's shows.
+    """
+    ids = [row["input_ids"] for row in rows]
+    longest = max(range(len(ids)), key=lambda at: len(ids[at]))
+    half = ids[longest][: max(2, len(ids[longest]) // 2)]
+    alone, *every = _all_nats(model, [half, *reversed(ids)])
+    every.reverse()
+    apart = float((every[longest][: len(alone)] - alone).abs().mean())
+    return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)], apart
+
+
+def _all_nats(model: Any, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
+    """Return minus the log-probability of each token behind the first one, of rows that pass the plain way."""
     with torch.no_grad():
-        logits = model(input_ids=ids, use_cache=False).logits
-    nats = token_nats(logits[0, :-1], ids[0, 1:])
-    mask = labels[0, 1:] != IGNORED
+        logits = plain_logits(model, rows, [range(len(row) - 1) for row in rows])
+    return [
+        token_nats(own, torch.tensor(list(row[1:]), device=own.device))
+        for own, row in zip(logits, rows, strict=True)
+    ]
+
+
+def _summed(nats: torch.Tensor, row: Row) -> tuple[float, int, float]:
+    mask = torch.tensor(list(row["labels"])[1:], device=nats.device) != IGNORED
     return float(nats[mask].sum()), int(mask.sum()), float(nats.sum())
 
 
@@ -414,19 +434,6 @@ def token_nats(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Return minus the log-probability of each token, without the function that the trainer's loss is computed by."""
     numbers = logits.float()
     return numbers.logsumexp(-1) - numbers.gather(-1, tokens[..., None])[..., 0]
-
-
-def sees_ahead(model: Any, row: Row) -> float:
-    """Return by how many nats a token the first half of a row is predicted otherwise where the second follows."""
-    ids = torch.tensor([list(row["input_ids"])], device=next(model.parameters()).device)
-    half = ids[:, : max(2, ids.shape[1] // 2)]
-    size = half.shape[1] - 1
-    with torch.no_grad():
-        whole, alone = (
-            token_nats(model(input_ids=one, use_cache=False).logits[0, :size], half[0, 1:])
-            for one in (ids, half)
-        )
-    return float((whole - alone).abs().mean())
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring import packed_cache
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
-from engine.runtime.scoring.plain_check import plain_lead, sampled_rows
+from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
 from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
@@ -102,9 +102,10 @@ def test_a_lead_is_that_of_whole_answers_unless_a_beginning_shows_enough(
         shares = logits[len(row) - 1 : -1].log_softmax(-1)
         whole.append(float(shares[range(len(answer)), answer].sum()))
 
-    for one, two in permutations(range(len(answers)), 2):
-        lead = plain_lead(pico, row, answers[one], answers[two], least=least)
+    pairs = [*permutations(range(len(answers)), 2)]
+    leads = plain_leads(pico, [Lead(row, answers[one], answers[two], least) for one, two in pairs])
 
+    for lead, (one, two) in zip(leads, pairs, strict=True):
         right = whole[one] - whole[two]
         assert lead <= right + 1e-4
         assert (lead >= least) is (right >= least) or lead == pytest.approx(right, abs=1e-4)

@@ -3,8 +3,9 @@
     python benchmarks/looks.py
 
 Runs the recipe once, in a copy of the engine with a store of its own. In each of its processes the functions of
-`LOOKS` are timed, with the processes that they start and wait for; a look within a look counts once. Where one of them
-has gone, the run ends with an error. No looks are what was judged before there were any (the holdout, asked of the
+`LOOKS` are timed, with the processes that they start and wait for; a look within a look counts once. What is read once for a process
+and first in a look (`KEPT`) is no part of it where the process reads it anyway later. Where one of them has gone, the
+run ends with an error. No looks are what was judged before there were any (the holdout, asked of the
 adapter, the merged model and the file that leaves), and the checks of rows, which recipes switch on and off. Ends with
 1 where the share is larger.
 """
@@ -42,9 +43,9 @@ sys.exit(main())
 """A run whose children may write the log."""
 TIMER: Final = "looks_timer"
 """This file's name in the copy of the engine."""
-BEFORE, WITHIN, AFTER, EXPORT, DIGESTS = (
+BEFORE, WITHIN, AFTER, EXPORT, DIGESTS, SHARED = (
     *("before the first step", "in the trainer", "after training", "merge and export"),
-    "results read again",
+    *("results read again", "read anyway"),
 )
 LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.training.preflight": (BEFORE, ("check_base_model",)),
@@ -54,6 +55,9 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.runtime.training.callbacks": (WITHIN, ("Watch",)),
     "engine.runtime.training.first_step": (WITHIN, ("FirstStep",)),
     "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen",)),
+    # Called for each batch and each gradient, too.
+    "engine.runtime.training.fed_batches": (WITHIN, ("FedBatches",)),
+    "engine.runtime.training.taken_steps": (WITHIN, ("TakenSteps",)),
     "engine.runtime.training.shared_prefix": (WITHIN, ("SharedPrefix.on_train_begin",)),
     "engine.backends.events": (WITHIN, ("TrainingMonitor.handle",)),
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),
@@ -77,10 +81,14 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
             *("GgufAsker._by_ollama", "GgufAsker._by_the_file"),
         ),
     ),
-    # Prompts that are answered are read by it, too.
-    "engine.runtime.llama.engine": (EXPORT, ("Engine.tokens",)),
+    "engine.runtime.llama.engine": (EXPORT, ("Engine.read",)),
     "engine.store.store": (DIGESTS, ("Store._is_intact", "Store.deliver")),
 }
+KEPT: Final[Mapping[str, tuple[str, ...]]] = {
+    "engine.runtime.rendering.chat": ("_kept_tokenizer",),
+    "engine.runtime.models.files": ("_require_numbers",),
+}
+"""What processes read once, by the state of the files; none calls another."""
 
 
 class Timer:
@@ -90,7 +98,16 @@ class Timer:
         """Begin outside of any look."""
         self._log, self._is_inside = log, False
         self._within = log.with_suffix(".within")
-        """Is there while one is taken: processes that it starts are part of it."""
+        """Is there while one is taken, with the last process before it: those that it starts are part of it."""
+        self._first = dict[str, float]()
+        """What was read first in a look, and what it took."""
+
+    def is_part(self) -> bool:
+        """Say whether this process was started by a look."""
+        try:
+            return os.getpid() > int(self._within.read_text(encoding="utf-8") or os.getpid())
+        except OSError:
+            return False
 
     def timed(self, part: str, look: Callable[..., Any]) -> Callable[..., Any]:
         """Return a look that is timed."""
@@ -102,7 +119,9 @@ class Timer:
             if self._is_inside:
                 return look(*given, **named)
             self._is_inside = True
-            self._within.touch()
+            # Its last word is the number of the process that was started last.
+            last = Path("/proc/loadavg").read_text(encoding="utf-8").split()[-1]
+            self._within.write_text(last, encoding="utf-8")
             began = _processor()
             try:
                 return look(*given, **named)
@@ -110,23 +129,46 @@ class Timer:
                 taken = _processor() - began
                 self._is_inside = False
                 self._within.unlink(missing_ok=True)
-                with self._log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps([part, look.__qualname__, taken]) + "\n")
+                self._write(part, look.__qualname__, taken)
 
         return run
 
+    def kept(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that keeps what it reads, whose first call in a look is taken back by one outside."""
+
+        @functools.wraps(read)
+        def run(*given: Any, **named: Any) -> Any:
+            what = f"{read.__qualname__}{given}{named}"
+            is_first, self._first[what] = what not in self._first, self._first.get(what, 0.0)
+            began = _processor()
+            found = read(*given, **named)
+            if is_first and self._is_inside:
+                self._first[what] = _processor() - began
+            elif (taken := self._first[what]) and not self._is_inside:
+                self._first[what] = 0.0
+                self._write(SHARED, read.__qualname__, -taken)
+            return found
+
+        return run
+
+    def _write(self, part: str, name: str, taken: float) -> None:
+        with self._log.open("a", encoding="utf-8") as log:
+            log.write(json.dumps([part, name, taken]) + "\n")
+
     def find_spec(self, name: str, path: Any, _target: Any = None) -> ModuleSpec | None:
         """Find a module with looks, as `sys.meta_path` asks for it."""
-        found = PathFinder.find_spec(name, path) if name in LOOKS else None
+        found = PathFinder.find_spec(name, path) if name in LOOKS or name in KEPT else None
         if found is None or found.loader is None:
             return None
         execute = found.loader.exec_module
 
         def execute_and_wrap(module: ModuleType) -> None:
             execute(module)
-            part, names = LOOKS[name]
+            part, names = LOOKS.get(name, ("", ()))
             for one in names:
                 self._wrap(module, part, one)
+            for one in KEPT.get(name, ()):
+                setattr(module, one, self.kept(getattr(module, one)))
 
         vars(found.loader)["exec_module"] = execute_and_wrap
         return found
@@ -146,7 +188,7 @@ class Timer:
 def install(log: str) -> None:
     """Time the looks of this process, unless it is part of one."""
     timer = Timer(Path(log))
-    if not timer._within.exists():  # noqa: SLF001 - of this module
+    if not timer.is_part():
         sys.meta_path.insert(0, timer)
 
 

@@ -98,6 +98,10 @@ class Engine:
         """Return the tokens of text, special ones recognised; those that the file adds only where `as_sent`."""
         return list(self.vocab.tokenize(text, add_special=as_sent, parse_special=True))
 
+    def read(self, texts: Sequence[str], *, as_sent: bool = False) -> list[list[int]]:
+        """Return the tokens of texts that nothing is answered to, to be compared."""
+        return [self.tokens(text, as_sent=as_sent) for text in texts]
+
     def text(self, tokens: Sequence[int], *, special: bool = False) -> str:
         """Return the text of tokens; control tokens in it only where `special`."""
         pieces = (self.vocab.token_to_piece_bytes(token, 0, special) for token in tokens)

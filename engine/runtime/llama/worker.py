@@ -49,8 +49,8 @@ def answer(
             engine.tokens(prompt, as_sent=adds and engine.tokens(prompt)[:1] != bos)
             for prompt in request["prompts"]
         ],
-        "read": [engine.tokens(text) for text in request["read"]],
-        "sent": [engine.tokens(text, as_sent=True) for text in request["sent"]],
+        "read": engine.read(request["read"]),
+        "sent": engine.read(request["sent"], as_sent=True),
         "is_ended": _ends(engine, request["terminator"]),
     }
     try:

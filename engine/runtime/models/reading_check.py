@@ -86,6 +86,8 @@ AROUND: Final = (-2, -1, 1, 2)
 """Layers that a matrix is compared with."""
 OF_ATTENTION: Final = re.compile(r"[qkvo]_proj|qkv|c_attn|attention\.dense")
 """Changes from one layer to the next as it likes, and says nothing of their order."""
+UNLIKE_SETTINGS: Final = (RuntimeError, ValueError, TypeError, KeyError, AttributeError)
+"""Of other shapes than the weights have, or a setting that the architecture does not take."""
 LAYER: Final = re.compile(r"^(.*\.)(\d+)(\..*)$")
 STACK: Final = re.compile(r"^(.*?\.)(\d+)\.")
 Weights = Mapping[str, torch.Tensor]
@@ -120,6 +122,8 @@ class Way:
     """In the place of those of the same names."""
     is_far: bool = False
     """Shows in what was read far back."""
+    is_of_waves: bool = False
+    """Changes the waves of positions and nothing else."""
 
 
 def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
@@ -134,6 +138,7 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
     is_odd = not float(reader.as_it_stands[:SHORT].mean()) <= ODD * guess
     if is_odd:
         tried += [*reader.heads(), *reader.halves()]
+    reader.read_together([way for way in tried if way.is_of_waves])
     better = [(gain, way.what) for way in tried if (gain := reader.gain(way, guess))]
     if not better and not is_odd:
         return
@@ -188,6 +193,8 @@ class Reader:
         self._whole = torch.tensor([[*first, *ids, *ids]])
         self._short = torch.tensor([[*first, *ids[:SHORT], *ids[:SHORT]]])
         self._given: list[Any] = []
+        self._far = dict[str, torch.Tensor]()
+        """Nats of the short text in ways that passed together, by what they are."""
         self.as_it_stands: torch.Tensor = self._first_nats()
 
     @cached_property
@@ -199,7 +206,7 @@ class Reader:
     def gain(self, way: Way, guess: float) -> float:
         """Return by how many nats a token another way is better; 0 where it is not."""
         ids = self._short if way.is_far else self._short[:, :-SHORT]
-        short = self._asked(way, ids)
+        short = self._far[way.what] if way.what in self._far else self._asked(way, ids)
         # NaN is never better.
         if short is None or not float(short.mean()) < float(self.as_it_stands[: len(short)].mean()):
             return 0.0
@@ -209,6 +216,33 @@ class Reader:
             return 0.0
         half = len(other) // 2
         return max(_gain(self.whole, other), _gain(self.whole[:half], other[:half]))
+
+    def read_together(self, ways: Sequence[Way]) -> None:
+        """Read the short text with other waves of positions, beside each other: weights are read once.
+
+        Where the model does not compute them in one place, for all layers, each is read by itself later.
+        """
+        found = [one for part, one in self._model.named_modules() if part.endswith("rotary_emb")]
+        changes = {way.what: way.change for way in ways if way.change is not None}
+        if len(found) != 1 or not changes:
+            return
+        try:
+            made = [type(found[0])(self._changed(one)).to(self._device) for one in changes.values()]
+
+            def forward(*given: Any, **named: Any) -> Any:
+                return tuple(map(torch.cat, zip(*(one(*given, **named) for one in made), strict=True)))
+
+            vars(found[0])["forward"] = forward
+            with torch.inference_mode():
+                ids = self._short.to(self._device)
+                logits = self._model(input_ids=ids.expand(len(made), -1), use_cache=False).logits
+            nats = [cross_entropy(one[:-1].float(), ids[0, 1:], reduction="none") for one in logits]
+            self._far = dict(zip(changes, [one.cpu() for one in nats], strict=True))
+        # As of other ways.
+        except UNLIKE_SETTINGS:
+            return
+        finally:
+            vars(found[0]).pop("forward", None)
 
     def _asked(self, way: Way, ids: torch.Tensor) -> Any:
         """Return the nats of tokens read in another way; None for a model that cannot be built or asked."""
@@ -220,13 +254,16 @@ class Reader:
             }
             with self._begun_behind(weights, ids):
                 return self._nats(ids, weights=weights)
-        # Other shapes than the weights have, or a setting that the architecture does not take.
-        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError):
+        except UNLIKE_SETTINGS:
             return None
 
-    def _built(self, change: Change) -> Any:
+    def _changed(self, change: Change) -> Any:
         config = copy.deepcopy(self.config)
         change(config)
+        return config
+
+    def _built(self, change: Change) -> Any:
+        config = self._changed(change)
         # Without weights of its own: it is asked with those that are there. What it computes for itself, such as the
         # waves of positions, is not left out.
         with self._device, init_empty_weights(include_buffers=False), no_init_weights():
@@ -292,7 +329,8 @@ class Reader:
         bases = [one["rope_theta"] for one in parts if one.get("rope_theta")]
         for factor in STEPS if bases else ():
             named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
-            yield Way(what=f"with `rope_theta: {named}`", change=_scaled(factor), is_far=True)
+            what, change = f"with `rope_theta: {named}`", _scaled(factor)
+            yield Way(what=what, change=change, is_far=True, is_of_waves=True)
         if any(one.get("rope_type", "default") != "default" for one in parts):
             yield Way(what="with `rope_type: default`", change=_unstretched, is_far=True)
 

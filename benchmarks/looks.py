@@ -105,7 +105,8 @@ class Timer:
     def is_part(self) -> bool:
         """Say whether this process was started by a look."""
         try:
-            return os.getpid() > int(self._within.read_text(encoding="utf-8") or os.getpid())
+            # Of its group: what the engine starts is a child of the first process of one.
+            return os.getpgrp() > int(self._within.read_text(encoding="utf-8") or os.getpgrp())
         except OSError:
             return False
 

@@ -22,6 +22,7 @@ from engine.values import dataclass
 PREFIX = "base_model.model."
 DIGITS = {torch.float32: 24, torch.float64: 24, torch.float16: 11, torch.bfloat16: 8}
 """Binary digits of a stored number; a merge is computed in float32."""
+HALVES = (torch.float16, torch.bfloat16)
 SMALLEST = {torch.float16: -24, torch.bfloat16: -133, torch.float32: -149, torch.float64: -149}
 """Exponent of the smallest step."""
 ROUNDING = 2.0**-21
@@ -150,19 +151,27 @@ def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> in
     reach = float(found.up.abs().max() * found.down.abs().max()) * len(found.down)
     wrong = 0
     rows = max(1, BLOCK // before.shape[1])
+    # Numbers of 16 bits that are the nearest in 32 already, in which a merge is computed, need no more.
+    is_short = before.dtype in HALVES and found.lengths is None
+    up, down = found.up.float(), found.down.float()
     # Some rows at a time: a whole matrix in float64 would take four times its size in 16 bits.
     for start in range(0, len(before), rows):
         part = slice(start, start + rows)
+        given = after[part]
+        # NaN is both.
+        is_finite = bool(torch.stack(given.aminmax()).isfinite().all())
+        if is_short and is_finite:
+            near = torch.addmm(before[part].float(), up[part], down).to(before.dtype)
+            if torch.equal(near, given):
+                continue
         exact = torch.addmm(before[part].double(), found.up[part], found.down)
         factor = None
         if found.lengths is not None:
             factor = (found.lengths[part] / torch.linalg.norm(exact, dim=1)).unsqueeze(1)
         # All but a few are the nearest number that the type holds: what sums lose decides near the middle of two alone.
-        given = after[part]
         nearest = (exact if factor is None else exact * factor).to(before.dtype)
         odd = nearest != given
-        # NaN is both.
-        if not bool(torch.stack(given.aminmax()).isfinite().all()):
+        if not is_finite:
             odd |= ~given.isfinite()
         if bool(odd.any()):
             factors = None if factor is None else factor.expand_as(exact)[odd]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 from gguf import dequantize
 
 from engine.runtime.gguf.reader import GgufReader
@@ -106,6 +107,9 @@ def _limits(kind: str) -> tuple[float, float]:
 
 
 def _weights(rows: Any, tensor: Any) -> Any:
+    if tensor.tensor_type.name == "F16":
+        # Twice as fast as NumPy; a copy, since torch takes no arrays that cannot be written.
+        return torch.from_numpy(rows.view(np.float16).copy()).float().numpy()
     # As one row: the package's own goes through sixteen at a time, and is slower than what it computes.
     return dequantize(rows.reshape(1, -1), tensor.tensor_type).reshape(len(rows), -1)
 

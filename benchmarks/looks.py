@@ -3,11 +3,11 @@
     python benchmarks/looks.py
 
 Runs the recipe once, in a copy of the engine with a store of its own. In each of its processes the functions of
-`LOOKS` are timed, with the processes that they start and wait for; a look within a look counts once. What is read once for a process
-and first in a look (`KEPT`) is no part of it where the process reads it anyway later. Where one of them has gone, the
-run ends with an error. No looks are what was judged before there were any (the holdout, asked of the
-adapter, the merged model and the file that leaves), and the checks of rows, which recipes switch on and off. Ends with
-1 where the share is larger.
+`LOOKS` are timed, with the processes that they start and wait for; a look within a look counts once. What a process
+reads once and first in a look (`KEPT`) is no part of it where it is read anyway later. Where one of them has gone, the
+run ends with an error. No looks are what was judged before there were any (the holdout, asked of the adapter, the
+merged model and the file that leaves), and the checks of rows, which recipes switch on and off. Ends with 1 where the
+share is larger.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.runtime.training.rows_seen": (WITHIN, ("RowsSeen",)),
     # Called for each batch and each gradient, too.
     "engine.runtime.training.fed_batches": (WITHIN, ("FedBatches",)),
-    "engine.runtime.training.taken_steps": (WITHIN, ("TakenSteps",)),
+    "engine.runtime.training.taken_steps": (
+        WITHIN,
+        ("TakenSteps.before", "TakenSteps.after", "TakenSteps._computed"),
+    ),
     "engine.runtime.training.shared_prefix": (WITHIN, ("SharedPrefix.on_train_begin",)),
     "engine.backends.events": (WITHIN, ("TrainingMonitor.handle",)),
     "engine.backends.trainer_state": (WITHIN, ("set_damaged_aside", "judge_ending")),

@@ -42,7 +42,12 @@ def refuse_moved_answers(
     answers = {label: model.chat.token_ids(text) for label, text in texts}
     prompts = predict.prompts_of(model, asked, [rows[at] for at in places])
     compared = [
-        (at, label, other, Lead(model.chat.token_ids(prompt), answers[label], answers[other], least))
+        (
+            at,
+            label,
+            other,
+            Lead(model.chat.token_ids(prompt), answers[label], answers[other], least),
+        )
         for at, prompt in zip(places, prompts, strict=True)
         for label, least in [(str(written[at].label), _least(model, written[at]))]
         for other in sorted({str(written[place].label) for place in (at - 1, at + 1)})

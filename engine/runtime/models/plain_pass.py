@@ -1,8 +1,8 @@
 """Rows passed through a model the plain way: nothing cached, nothing shared, no mask, and no padding.
 
-Reading the weights takes as long as computing some hundred tokens, so rows pass beside each other where that is cheaper.
-Behind a shorter one stands its own beginning again: no token may see what follows it, and where one does, the row has
-other numbers than behind padding.
+Reading the weights takes as long as computing some hundred tokens, so rows pass beside each other where that is
+cheaper. Behind a shorter one stands its own beginning again: no token may see what follows it, and where one does, the
+row has other numbers than behind padding.
 """
 
 from __future__ import annotations

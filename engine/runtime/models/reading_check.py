@@ -230,7 +230,9 @@ class Reader:
             made = [type(found[0])(self._changed(one)).to(self._device) for one in changes.values()]
 
             def forward(*given: Any, **named: Any) -> Any:
-                return tuple(map(torch.cat, zip(*(one(*given, **named) for one in made), strict=True)))
+                return tuple(
+                    map(torch.cat, zip(*(one(*given, **named) for one in made), strict=True))
+                )
 
             vars(found[0])["forward"] = forward
             with torch.inference_mode():

@@ -34,7 +34,7 @@ def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
     return frozenset({*range(0, len(prompts), EACH), *others[len(others) // 2 :][:1]})
 
 
-class Answered(NamedTuple):
+class PlainAnswer(NamedTuple):
     """A row and an answer behind it, as tokens."""
 
     row: Sequence[int]
@@ -59,7 +59,7 @@ def refuse_other_scores(
 ) -> None:
     """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too."""
     asked = [
-        (Answered(rows[row], tokens), search.scores[answer])
+        (PlainAnswer(rows[row], tokens), search.scores[answer])
         for row, search in searches.items()
         if (answer := _second(search)) is not None and (tokens := _tokens(tree, answer))
     ]
@@ -89,7 +89,7 @@ def plain_leads(loaded: LoadedModel, asked: Sequence[Lead]) -> list[float]:
     A lead that is `least` at least may be larger: where the other's beginning shows it, the rest is not asked.
     """
     # Of one row and answer once, whatever other answers it is compared with.
-    own = {(tuple(one.row), tuple(one.one)): Answered(one.row, one.one) for one in asked}
+    own = {(tuple(one.row), tuple(one.one)): PlainAnswer(one.row, one.one) for one in asked}
     shares = dict(zip(own, _shares(loaded, [*own.values()]), strict=True))
     return [_lead(loaded, one, shares[tuple(one.row), tuple(one.one)]) for one in asked]
 
@@ -103,7 +103,7 @@ def _lead(loaded: LoadedModel, asked: Lead, shares: torch.Tensor) -> float:
         lead = own - _of(shares[: same + 1], asked.two[: same + 1])
         if lead >= asked.least:
             return lead
-    (others,) = _shares(loaded, [Answered(asked.row, asked.two)])
+    (others,) = _shares(loaded, [PlainAnswer(asked.row, asked.two)])
     return own - _of(others, asked.two)
 
 
@@ -137,7 +137,7 @@ def _of(shares: torch.Tensor, tokens: Sequence[int]) -> float:
     return math.fsum(shares[range(len(tokens)), list(tokens)].tolist())
 
 
-def _shares(loaded: LoadedModel, asked: Sequence[Answered]) -> list[torch.Tensor]:
+def _shares(loaded: LoadedModel, asked: Sequence[PlainAnswer]) -> list[torch.Tensor]:
     """Return the log-probabilities of all tokens at the places of each answer."""
     rows = [[*one.row, *one.answer[:-1]] for one in asked]
     places = [range(len(one.row) - 1, len(one.row) - 1 + len(one.answer)) for one in asked]

@@ -11,7 +11,9 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
+from engine.environment import MISSING
 from engine.evidence import Metric, Report
 from engine.lock.file import Accepted
 from engine.publish.files import PublishedFile
@@ -116,14 +118,15 @@ def _data(accepted: Accepted | None) -> Iterator[dict[str, Any]]:
 
 def _software(report: Report) -> Iterator[dict[str, Any]]:
     for name, version in sorted(report.versions.items()):
-        if name == "python" or not version:
+        if name == "python" or version in ("", MISSING):
             continue
         yield {
             "type": "library",
             "bom-ref": f"pypi:{name}",
             "name": name,
             "version": version,
-            "purl": f"pkg:pypi/{name}@{version}",
+            # a local version such as 2.14.1+cpu has a sign that some readers take for a blank
+            "purl": f"pkg:pypi/{name}@{quote(version, safe='')}",
         }
 
 

@@ -31,6 +31,8 @@ _STANDING: Final[set[int]] = set()
 """Children that stood before a run was begun: they are none of its own."""
 POLL: Final = 0.01
 MOST_SECONDS: Final = 300.0
+MOST_APART: Final = 1.0
+"""Seconds between two looks; more are those in which nothing ran."""
 WRITES: Final = frozenset(
     {"os.rename", "os.mkdir", "os.link", "os.symlink", "os.remove", "os.rmdir"}
 )
@@ -62,17 +64,22 @@ class Forked:
     """Seconds of processor time that it took, with helpers that it waited for."""
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end for so long, and tell whether it has ended."""
-        deadline = time.monotonic() + seconds
+        """Wait for its end for so long, and tell whether it has ended.
+
+        While this process is stopped (SIGSTOP), as its runs then are too, next to no time passes.
+        """
+        left, looked = seconds, time.monotonic()
         while self.status is None:
             found, status, used = os.wait4(self.number, os.WNOHANG)
             if found:
                 self.status = os.waitstatus_to_exitcode(status)
                 self.cpu = used.ru_utime + used.ru_stime
-            elif time.monotonic() >= deadline:
+                break
+            now = time.monotonic()
+            left, looked = left - min(now - looked, MOST_APART), now
+            if left <= 0:
                 return False
-            else:
-                time.sleep(min(POLL, max(0.0, deadline - time.monotonic())))
+            time.sleep(min(POLL, left))
         return True
 
     def wait(self) -> int:

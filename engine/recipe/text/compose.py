@@ -82,6 +82,16 @@ def plain_value(text: str) -> Json:
     return text
 
 
+def _before_comma(before: Event | None, key: Event) -> str:
+    """Return the number that a decimal comma cuts a key from, as in `{min: 0,5}`; empty where there is none."""
+    if not isinstance(before, yaml.ScalarEvent) or not before.implicit[0]:
+        return ""
+    end = before.end_mark
+    is_cut = end is not None and end.index + 1 == key.start_mark.index
+    are_digits = before.value.lstrip("-").isdigit() and key.value.isdigit()
+    return str(before.value) if is_cut and are_digits else ""
+
+
 def is_plain_text(text: str) -> bool:
     """Tell whether an unquoted scalar means this text, and no number, boolean or nothing."""
     try:
@@ -152,8 +162,9 @@ class Composer:
 
     def _mapping(self, stream: Iterator[Event], path: KeyPath) -> dict[str, Json]:
         found: dict[str, Json] = {}
+        before: Event | None = None
         while not isinstance(event := next(stream), yaml.MappingEndEvent):
-            name = self._key(event, path)
+            name = self._key(event, path, before=before)
             at = (*path, name)
             if at in self.keys:
                 # The first one stays; the second is skipped, so that nothing in it is reported as well.
@@ -162,10 +173,11 @@ class Composer:
                 self._skip(next(stream), stream)
                 continue
             self.keys[at] = self._span(event)
-            found[name] = self._value(next(stream), stream, at)
+            before = next(stream)
+            found[name] = self._value(before, stream, at)
         return found
 
-    def _key(self, event: Event, path: KeyPath) -> str:
+    def _key(self, event: Event, path: KeyPath, *, before: Event | None = None) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._refuse("R120", "a key must be text", event, path)
             raise RecipeError(self.problems)
@@ -178,7 +190,12 @@ class Composer:
         if name == "<<":
             self._refuse("R117", "merge key `<<` is not part of recipes", event, at)
         elif not is_plain_text(name):
-            hint = f'write it in quotes: "{name}"'
+            decimal = _before_comma(before, event)
+            hint = (
+                f"write a decimal point: {decimal}.{name}"
+                if decimal
+                else f'write it in quotes: "{name}"'
+            )
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
 

@@ -145,6 +145,19 @@ def test_what_cannot_be_read_is_reported_with_its_place(
     assert expected == refusal(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("a: {min: 0,5}\n", "write a decimal point: 0.5"),
+        ("a: {min: -2,25, max: 1}\n", "write a decimal point: -2.25"),
+        ("a: {min: 0, 5}\n", 'write it in quotes: "5"'),
+        ("a: {min: b,5}\n", 'write it in quotes: "5"'),
+    ],
+)
+def test_a_decimal_comma_is_recognised(text: str, hint: str) -> None:
+    assert [problem.hint for problem in read(text).problems] == [hint]
+
+
 def test_a_path_that_is_no_text_is_refused() -> None:
     """No report and no lock could name it."""
     path = Path(os.fsdecode(b"r\xff.yaml"))

@@ -1,23 +1,29 @@
-"""End one of two processes of a training again and again, and compare the bytes with those of one process.
+"""End processes of a training of two again and again, and compare the bytes with those of one process.
 
     PYTHONPATH=tests python benchmarks/ranks.py --kills 50 --seed 1 [--backend axolotl] [--signal TERM]
+    PYTHONPATH=tests python benchmarks/ranks.py --kills 20 --seed 1 --run
 
 A random two-layer model is trained on 24 rows for as many epochs as the kills need. Each time 3 to 9 more steps are
 done, one of the processes, drawn by the seed, is ended by SIGKILL, and the training goes on by itself (`retries`).
 With `--signal TERM` the training as a whole is asked to end, which saves and ends, and is started again. It must come
-to the bytes of one process, and one that was asked to end may lose 2 steps at most. Ends with 1 where it did not.
+to the bytes of one process, and one that was asked to end may lose 2 steps at most.
+With `--run` it is `recipe run --on two` that is asked to end by SIGTERM: one time in three at a moment before the first
+step, else after 1 to 9 more steps, at a drawn moment of the next. It must end with 143 and a record that says that it
+was interrupted, and say how to go on. Ends with 1 where something of this is not so.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import random
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +33,8 @@ from engine.backends.base import Launch
 from engine.backends.trainer_state import checkpoints
 from engine.compute.ranks import Ranks
 from engine.process import interrupts
+from support import forked_runs
+from support.cluster_runs import adapters, on, pico_project
 from support.launches import RecordedProgress, make_launch, make_recipe
 from support.pico import make_pico_model
 from support.processes import ranks_of
@@ -35,6 +43,18 @@ from support.shared import open_shared_folder
 STEPS_AN_EPOCH = 3
 BETWEEN = (3, 9)
 """Steps from one kill to the next."""
+MOST_LOST = 2
+COMPUTE = "compute: v1\nprofiles:\n  two: {processes: 2}\n"
+RUN = ("run", "recipe.yaml", "--until", "train")
+STEPS_OF_A_RUN = 8
+"""In an epoch of the recipe that is run."""
+EARLY = 1 / 3
+"""Share of the moments before a first step."""
+BEFORE_SECONDS, STEP_SECONDS = 10.0, 0.2
+"""From the beginning of a training, or from a step, to the moment."""
+POLL = 0.02
+LOG = "forked.log"
+GOES_ON = "the same command"
 
 
 @dataclass
@@ -48,8 +68,8 @@ class Ending(RecordedProgress):
     ended_at: list[int] = field(default_factory=list)
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:  # noqa: ARG002 - the contract
-        """Look whether it is time."""
-        if unit != "step" or done < self.at or not self.left:
+        """Look whether it is time; not while it is ending already."""
+        if unit != "step" or done < self.at or not self.left or interrupts.pending() is not None:
             return
         self.left -= 1
         self.ended_at.append(done)
@@ -67,10 +87,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--backend", choices=("axolotl", "trl"), default="trl")
     parser.add_argument("--signal", choices=("KILL", "TERM"), default="KILL")
+    parser.add_argument("--run", action="store_true")
     given = parser.parse_args()
     open_shared_folder()
     with tempfile.TemporaryDirectory() as folder:
-        return _play(Path(folder), given)
+        return (_end_runs if given.run else _play)(Path(folder), given)
 
 
 def _play(folder: Path, given: argparse.Namespace) -> int:
@@ -88,7 +109,7 @@ def _play(folder: Path, given: argparse.Namespace) -> int:
     began = time.monotonic()
     adapter, lost = _trained(given.backend, launch, progress)
     expected = sha256((whole.folder / "adapter_model.safetensors").read_bytes()).hexdigest()
-    wrong = [f"{steps} steps lost" for steps in lost if steps > 2]
+    wrong = [f"{steps} steps lost" for steps in lost if steps > MOST_LOST]
     wrong += [] if adapter == expected else [f"{adapter[:16]} and not {expected[:16]}"]
     print(
         f"{len(progress.ended_at)} x SIG{given.signal} at steps {progress.ended_at} of {whole.steps}"
@@ -111,6 +132,95 @@ def _trained(backend: str, launch: Launch, progress: Ending) -> tuple[str, list[
             lost.append(max(0, progress.ended_at[-1] - (saved[-1][0] if saved else 0)))
             continue
         return sha256((trained.folder / "adapter_model.safetensors").read_bytes()).hexdigest(), lost
+
+
+def _end_runs(folder: Path, given: argparse.Namespace) -> int:
+    draw = random.Random(given.seed)  # noqa: S311 - repeatable
+    epochs = 2 + given.kills * BETWEEN[1] // STEPS_OF_A_RUN
+    one, two = (pico_project(folder / name, COMPUTE, {}) for name in ("one", "two"))
+    for project in (one, two):
+        project.edit(backend__name=given.backend, method__epochs=epochs)
+    forked_runs.prepare()
+    began, wrong, steps = time.monotonic(), list[str](), list[int]()
+    while len(steps) < given.kills:
+        (two.folder / LOG).unlink(missing_ok=True)
+        run = forked_runs.start(two.folder, [*RUN, *on("two")])
+        if not _asked(two.folder, run, draw):
+            wrong.append(f"ended before it was asked: {_log(two.folder)}")
+            break
+        status, done, saved = run.wait(), _step(two.folder), _saved(two.folder)
+        steps.append(done)
+        faults = [*_faults(two.folder, status, lost=done - saved)]
+        faults += [f"lives on: {line}" for line in forked_runs.alive()]
+        print(f"at step {done}, saved {saved}: {'; '.join(faults) or 'as it should'}", flush=True)
+        wrong += faults
+    for project, words in ((one, ()), (two, on("two"))):
+        status = forked_runs.start(project.folder, [*RUN, *words]).wait()
+        wrong += [] if status == 0 else [f"{status}: {_log(project.folder)}"]
+    wrong += [] if adapters(two.folder) == adapters(one.folder) != [] else ["other weights"]
+    print(f"{len(steps)} x SIGTERM to `recipe run` at steps {steps} of {epochs * STEPS_OF_A_RUN}")
+    print(f"{time.monotonic() - began:.0f} s; wrong: {wrong or 'nothing'}")
+    return bool(wrong)
+
+
+def _asked(folder: Path, run: forked_runs.Forked, draw: random.Random) -> bool:
+    """Ask a run to end at a drawn moment of its training; False where it has ended before."""
+    is_early = draw.random() < EARLY
+    before = _begun(folder)
+    at, moment = _saved(folder) + draw.randint(1, BETWEEN[1]), draw.random()
+    while not run.ends_within(POLL):
+        if _begun(folder) != before and (is_early or _step(folder) >= at):
+            ended = run.ends_within(moment * (BEFORE_SECONDS if is_early else STEP_SECONDS))
+            if not ended:
+                os.kill(run.number, signal.SIGTERM)
+            return not ended
+    return False
+
+
+def _begun(folder: Path) -> set[tuple[Path, int]]:
+    """Return what changes when a training begins."""
+    found = folder.glob(".recipe/scratch/*/config.yaml")
+    return {(path, path.stat().st_mtime_ns) for path in found}
+
+
+def _step(folder: Path) -> int:
+    """Return how many steps are done, by the events of the training."""
+    return max((one["step"] for one in _events(folder) if one["event"] == "step"), default=0)
+
+
+def _events(folder: Path) -> Iterator[dict[str, int | str]]:
+    for path in folder.glob(".recipe/scratch/*/events.jsonl"):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        # The last line may be one that is being written.
+        yield from (json.loads(one) for one in text.splitlines(keepends=True) if one[-1] == "\n")
+
+
+def _saved(folder: Path) -> int:
+    """Return the step of the last whole checkpoint."""
+    found = [checkpoints(path) for path in folder.glob(".recipe/scratch/*/output")]
+    return max((step for output in found for step, _ in output), default=0)
+
+
+def _faults(folder: Path, status: int, *, lost: int) -> Iterator[str]:
+    """Yield what is not as it should be after a run was asked to end."""
+    if status != 128 + signal.SIGTERM:
+        yield f"it ended with {status}: {_log(folder)}"
+    if lost > MOST_LOST:
+        yield f"{lost} steps lost"
+    if GOES_ON not in _log(folder):
+        yield f"it does not say how to go on: {_log(folder)}"
+    runs = sorted((folder / ".recipe" / "runs").glob("*/*"))
+    record = runs[-1] / "run.json"
+    outcome = json.loads(record.read_text("utf-8"))["outcome"] if record.is_file() else None
+    if outcome != "interrupted":
+        yield f"its record has {outcome}"
+
+
+def _log(folder: Path) -> str:
+    return (folder / LOG).read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

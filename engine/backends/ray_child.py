@@ -25,7 +25,7 @@ from engine.files.writing import write_text
 from engine.process.rank_group import free_port
 from engine.process.start import search_path, working_folder
 
-ROOM_SECONDS: Final = 100.0
+ROOM_SECONDS: Final = 60.0
 """For machines with room: Ray itself would wait for ever."""
 SETTINGS: Final = {
     # Workers would be slowed on a busy machine, and those that start late are given up.
@@ -87,9 +87,8 @@ def _run(ray: Any, place: Path, training: nodes.SharedTraining, *, is_local: boo
     device = "GPU" if training.has_gpus else "CPU"
     bundles = [{device: training.ranks} for _ in range(training.nodes)]
     group = ray.util.placement_group(bundles, strategy="PACK" if is_local else "STRICT_SPREAD")
-    try:
-        ray.get(group.ready(), timeout=ROOM_SECONDS)
-    except ray.exceptions.GetTimeoutError:
+    # Not `ready`, which is a task that needs a process of its own.
+    if not group.wait(ROOM_SECONDS):
         _fail(
             f"no room on Ray within {ROOM_SECONDS:g} seconds for {training.nodes} machines with"
             f" {training.ranks} {device} each"
@@ -102,9 +101,11 @@ def _run(ray: Any, place: Path, training: nodes.SharedTraining, *, is_local: boo
         share = {"num_gpus": training.ranks} if training.has_gpus else {"num_cpus": training.ranks}
         return ray.remote(function).options(max_retries=0, scheduling_strategy=strategy, **share)
 
-    training = replace(training, at=ray.get(on(0, _first_address).remote()))
-    shares = [on(node, _share).remote(str(place), training, node) for node in range(training.nodes)]
     try:
+        training = replace(training, at=ray.get(on(0, _first_address).remote()))
+        shares = [
+            on(node, _share).remote(str(place), training, node) for node in range(training.nodes)
+        ]
         while shares:
             ended, shares = ray.wait(shares)
             if code := max(ray.get(ended)):

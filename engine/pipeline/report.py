@@ -277,7 +277,7 @@ def _summary(facts: ReportInputs) -> str:
         "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
         "baseline_passes": f"no training needed: {why}",
         "failed": f"the run could not finish: {why}",
-        "interrupted": f"the run was interrupted: {why}",
+        "interrupted": f"the run was {why}: the same command goes on from there",
         results.TEACHER_NO_BETTER: f"nothing was trained: {why}",
         results.NOT_REVIEWED: f"nothing was trained: {why}",
         results.NOTHING_ADDED: f"nothing was trained: {why}",

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
-import sys
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.process.rank_group import free_port
+from support import ray_cluster
 from support.cluster_runs import (
     WAIT_SECONDS,
     adapters,
@@ -23,7 +21,6 @@ from support.cluster_runs import (
     results,
     started,
 )
-from support.paths import ROOT
 
 pytestmark = [
     pytest.mark.scale,
@@ -37,41 +34,82 @@ profiles:
   ray: {engine: ray, address: local, nodes: 2, retries: 1}
 """
 RUN = ("run", "recipe.yaml", "--until", "train")
+MOST_SECONDS = 300.0
+"""For a whole run that finds no room: two minutes where the machine has nothing else to do."""
+GONE = "127.0.0.1:9"
+"""Where nothing listens."""
 
 
-def test_it_trains_the_bytes_of_one_process_also_when_one_is_killed(tmp_path: Path) -> None:
-    pico_project(tmp_path, COMPUTE, {})
-    process = started(tmp_path, {}, *RUN, *on("ray"))
-    kill_second_machine(tmp_path, process)
+@pytest.fixture
+def left_by_another(tmp_path: Path) -> dict[str, str]:
+    """What a Ray that is gone has left: the file from which Ray takes an address where it is given none."""
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(GONE, encoding="ascii")
+    return {"RAY_TMPDIR": str(tmp_path)}
+
+
+def test_it_trains_the_bytes_of_one_process_also_when_one_is_killed(
+    tmp_path: Path, left_by_another: dict[str, str]
+) -> None:
+    project = pico_project(tmp_path / "project", COMPUTE, left_by_another)
+    process = started(project.folder, left_by_another, *RUN, *on("ray"))
+    kill_second_machine(project.folder, process)
     out, errors = process.communicate(timeout=WAIT_SECONDS)
 
     assert process.returncode == 0, out + errors
     assert "it goes on by itself" in errors
+    assert adapters(project.folder) == adapters(alone().folder) != []
+
+
+@pytest.fixture(scope="module")
+def of_three() -> Iterator[str]:
+    """Of three machines with a processor each: one more than a training takes."""
+    with ray_cluster.cluster(processors=0, machines=3) as address:
+        yield address
+
+
+def test_a_machine_too_many_is_not_waited_for(tmp_path: Path, of_three: str) -> None:
+    compute = COMPUTE.replace("local, nodes: 2, retries: 1", f'"{of_three}", nodes: 4, retries: 3')
+    began = time.monotonic()
+    crowded = pico_project(tmp_path, compute, {}).run(*RUN, *on("ray"))
+
+    assert crowded.code == 3
+    assert "B411" in crowded.err
+    assert "no room on Ray within" in crowded.err
+    assert "it goes on by itself" not in crowded.err
+    assert time.monotonic() - began < MOST_SECONDS
+
+
+def test_a_machine_that_dies_is_replaced_by_another(tmp_path: Path, of_three: str) -> None:
+    project = pico_project(tmp_path, COMPUTE.replace("local", f'"{of_three}"'), {})
+    process = started(project.folder, {}, *RUN, *on("ray"))
+    kill_second_machine(tmp_path, process, found=ray_cluster.second_machines_raylet, saved=1)
+    out, errors = process.communicate(timeout=WAIT_SECONDS)
+
+    assert process.returncode == 0, out + errors
+    assert "it goes on by itself" in errors
+    assert "continuing from step" in errors
     assert adapters(tmp_path) == adapters(alone().folder) != []
 
 
+def test_a_ray_of_another_machine_is_not_used_without_a_token(tmp_path: Path) -> None:
+    without = {name: "" for name in os.environ if name == "RAY_AUTH_MODE"}
+    compute = COMPUTE.replace("local", '"192.0.2.1:6379"')
+    result = pico_project(tmp_path, compute, without).run(*RUN, *on("ray"))
+
+    assert (result.code, "R452" in result.err) == (2, True), result.err
+
+
 @pytest.fixture
-def address() -> Iterator[str]:
-    """A Ray of this machine that others can join."""
-    port = free_port()
-    words = ("start", "--head", "--block", f"--port={port}", "--num-cpus=2", "--num-gpus=0")
-    program = Path(sys.executable).with_name("ray")
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_worker_niceness": "0"}
-    # Not pytest's folder: a socket's path has no room for it.
-    with tempfile.TemporaryDirectory() as folder:
-        more = ("--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}")
-        with subprocess.Popen([program, *words, *more], env=environ, stdout=subprocess.PIPE) as ray:
-            assert ray.stdout is not None
-            # It ends with how others join it, and then stays.
-            next(line for line in ray.stdout if b"started" in line)
-            yield f"127.0.0.1:{port}"
-            ray.terminate()
+def of_one() -> Iterator[str]:
+    with ray_cluster.cluster(processors=2) as address:
+        yield address
 
 
 def test_it_places_each_of_several_trainings_with_the_bytes_of_one_after_the_other(
-    tmp_path: Path, address: str
+    tmp_path: Path, of_one: str
 ) -> None:
-    compute = COMPUTE.replace("local, nodes: 2, retries: 1", f'"{address}", parallel: 2')
+    compute = COMPUTE.replace("local, nodes: 2, retries: 1", f'"{of_one}", parallel: 2')
     placed, in_turn = (pico_project(tmp_path / name, compute, {}) for name in ("placed", "in turn"))
     for project, words in ((placed, on("ray")), (in_turn, ())):
         project.edit(method__seeds=[2, 3])

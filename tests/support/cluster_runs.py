@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from engine.backends.trainer_state import checkpoints
 from support.paths import ROOT
 from support.pico import make_pico_model
 from support.processes import second_machines_trainer
@@ -22,25 +23,33 @@ WAIT_SECONDS = 400.0
 TIMED = ("train.log", "training.json", "usage.json")
 """Files that hold times, which no two trainings share."""
 
+NONE: Mapping[str, str] = {}
+
 type Results = dict[str, tuple[str, list[tuple[str, str]]]]
 
 
 def pico_project(folder: Path, compute: str, variables: Mapping[str, str]) -> Project:
     """A recipe of a pico model with `compute.yaml` beside it, run by processes of their own with `variables`."""
 
-    def run(*words: str) -> Outcome:
-        done = started(folder, variables, *words)
-        out, errors = done.communicate(timeout=WAIT_SECONDS)
-        return Outcome(code=done.returncode, out=out, err=errors)
-
     folder.mkdir(exist_ok=True)
     write_project(folder, folder)
     (folder / "base").unlink()
     make_pico_model(folder / "base")
     (folder / "compute.yaml").write_text(compute, encoding="utf-8")
-    project = Project(folder=folder, run=run)
+    project = project_in(folder, variables)
     _with_batches_to_share(project)
     return project
+
+
+def project_in(folder: Path, variables: Mapping[str, str] = NONE) -> Project:
+    """A project that is there, run by processes of their own with `variables`."""
+
+    def run(*words: str) -> Outcome:
+        done = started(folder, variables, *words)
+        out, errors = done.communicate(timeout=WAIT_SECONDS)
+        return Outcome(code=done.returncode, out=out, err=errors)
+
+    return Project(folder=folder, run=run)
 
 
 def _with_batches_to_share(project: Project) -> None:
@@ -70,13 +79,23 @@ def on(name: str) -> tuple[str, ...]:
     return ("--on", name, "--compute", "compute.yaml")
 
 
-def kill_second_machine(folder: Path, process: subprocess.Popen[str]) -> None:
-    """Kill the second machine's process once its training has begun."""
+def kill_second_machine(
+    folder: Path,
+    process: subprocess.Popen[str],
+    *,
+    found: Callable[[], int] = second_machines_trainer,
+    saved: int = 0,
+) -> None:
+    """Kill what is `found`, the second machine's process, once the training has so many whole checkpoints."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         logs = folder.glob(".recipe/scratch/*/events.1.jsonl")
-        if any('"start"' in path.read_text(encoding="utf-8") for path in logs):
-            os.kill(second_machines_trainer(), signal.SIGKILL)
+        if any(
+            '"start"' in path.read_text(encoding="utf-8")
+            and len(checkpoints(path.parent / "output")) >= saved
+            for path in logs
+        ):
+            os.kill(found(), signal.SIGKILL)
             return
         time.sleep(0.05)
     process.kill()

@@ -25,6 +25,17 @@ def ranks_of(parent: int) -> list[int]:
     return sorted(found)
 
 
+def ancestor(number: int, program: bytes) -> int:
+    """The nearest process above one that runs a program of that name."""
+    while number > 1:
+        words = (PROC / str(number) / "cmdline").read_bytes().split(b"\0")
+        if Path(words[0].decode()).name.encode() == program:
+            return number
+        stat = (PROC / str(number) / "stat").read_text(encoding="utf-8", errors="replace")
+        number = int(stat.rpartition(")")[2].split()[1])
+    raise LookupError(program.decode())
+
+
 def second_machines_trainer() -> int:
     """A process of the second of two machines that train together, each of which has one."""
     for folder in PROC.glob("[0-9]*"):

@@ -1,0 +1,74 @@
+"""Shares of a training on Ray: what it has no room for, or loses, ends with a word of it and an exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.backends import nodes, ray_child
+
+TRAINING = nodes.SharedTraining(
+    module="engine.backends.trl_child",
+    arguments=(),
+    variables={},
+    launch="/launch",
+    folders=(),
+    reads=(),
+    ranks=1,
+    nodes=2,
+    at="",
+)
+
+
+class LostError(Exception):
+    """As Ray's own errors are."""
+
+
+def ray_that(*, has_room: bool, fails: Exception | None = None) -> Any:
+    """Stands for the package: its calls, none of its processes."""
+
+    def get(_: object) -> Any:
+        if fails is not None:
+            raise fails
+        return "127.0.0.1:1"
+
+    group = SimpleNamespace(wait=lambda _seconds: has_room)
+    task = SimpleNamespace(remote=lambda *_: None)
+    strategies = SimpleNamespace(PlacementGroupSchedulingStrategy=lambda *_, **__: None)
+    util = SimpleNamespace(placement_group=lambda *_, **__: group, scheduling_strategies=strategies)
+    return SimpleNamespace(
+        util=util,
+        exceptions=SimpleNamespace(RayError=LostError),
+        remote=lambda _: SimpleNamespace(options=lambda **_: task),
+        get=get,
+    )
+
+
+def test_where_there_is_no_room_it_ends_with_a_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        ray_child._run(ray_that(has_room=False), tmp_path, TRAINING, is_local=False)
+
+    assert ended.value.code == 1
+    assert (
+        "no room on Ray within 60 seconds for 2 machines with 1 CPU each" in capsys.readouterr().err
+    )
+
+
+def test_a_machine_that_is_lost_before_the_first_process_ends_it_as_a_later_one_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = ray_that(has_room=True, fails=LostError("it died\nthe node is gone"))
+    with pytest.raises(SystemExit) as ended:
+        ray_child._run(ray, tmp_path, TRAINING, is_local=False)
+
+    assert ended.value.code == 1
+    assert (
+        "Ray lost a machine or a process of the training: the node is gone"
+        in capsys.readouterr().err
+    )
+    assert (tmp_path / nodes.END).exists()

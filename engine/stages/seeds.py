@@ -64,16 +64,18 @@ def run(context: StageContext) -> None:
     recipe = context.recipe
     first = read_predictions(context.artifacts["evaluate"].file("predictions.holdout.jsonl"))
     holdout = context.examples("holdout")
-    runs = [_judged(recipe.method.seed, first, None, recipe)]
     seeds = recipe.method.seeds
     jobs = [
         VariantJob(name=f"seed {seed}", call=partial(_answers, seed, holdout)) for seed in seeds
     ]
-    for seed, predictions in zip(seeds, results(jobs, context), strict=True):
+    found = results(jobs, context)
+    # Judged afterwards: libraries that judging imports keep nobody waiting who trains.
+    runs = [_judged(recipe.method.seed, first, None, recipe)]
+    for seed, predictions in zip(seeds, found, strict=True):
         write_predictions(context.workdir / f"predictions.{seed}.jsonl", predictions)
         runs.append(_judged(seed, predictions, first, recipe))
-    found = Seeds(runs=tuple(runs), spread=spread_of(runs))
-    write_json(context.workdir / FILE, to_json(found))
+    judged = Seeds(runs=tuple(runs), spread=spread_of(runs))
+    write_json(context.workdir / FILE, to_json(judged))
 
 
 def _judged(

@@ -57,7 +57,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
     """
     from engine.runtime.generation.grammar import check_grammar  # numpy
-    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact  # torch
+    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact
 
     recipe = context.recipe
     # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.

@@ -120,7 +120,9 @@ def variant(method: Method, context: StageContext, *, of: str) -> TrainingVarian
     recipe = replace(context.recipe, method=method)
     own = replace(context, recipe=recipe, progress=NamedProgress(of=of, inner=context.progress))
     base = own.base_model_folder()
-    rendered = rendered_rows(own, base)
+    # The texts of the holdout were looked at by `baseline`, which takes the libraries of a tokenizer.
+    read = {name: one for name, one in own.artifacts.items() if name != "holdout"}
+    rendered = rendered_rows(replace(own, artifacts=read), base)
     config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
     return TrainingVariant(context=own, base=base, rendered=rendered, config=config)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.runtime.rendering.chat import Chat
+if TYPE_CHECKING:
+    from engine.runtime.rendering.chat import Chat  # brings transformers
+
 
 WINDOW = 8
 """Characters tokenised for each token wanted: a long document is not tokenised again for each block."""

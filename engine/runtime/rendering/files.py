@@ -20,7 +20,6 @@ from engine.errors import DataError, Problem
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
 from engine.recipe.model import Task
-from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.key import (
     FACTS,
     HOLDOUT,
@@ -262,6 +261,8 @@ def _replayed(data: Artifact, renderer: Renderer, stats: RenderStats) -> Iterato
 
 
 def _renderer(request: RenderRequest) -> Renderer:
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
+
     chat = kept_chat(request.base_folder, asks=request.task.spec.has_turns)
     return Renderer(chat, request.task, request.limits)
 

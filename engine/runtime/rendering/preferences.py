@@ -7,10 +7,12 @@ answer together, and take what comes after the prompt's tokens as the answer; th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.segments import Segment
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.chat import Chat  # brings transformers
 
 PAIR: Final = 2
 """Segments of an answer: what is asked, and the answer."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.errors import StageError
 from engine.kinds import Turns
 from engine.recipe.answer_json import strings
 from engine.recipe.conversation import conversation
 from engine.recipe.model import Task
-from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.documents import document_blocks, document_windows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.preferences import misread, preference_text
@@ -26,6 +25,9 @@ from engine.runtime.rendering.segments import (
     cut_turns,
 )
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.runtime.rendering.chat import Chat  # brings transformers
 
 PAIR = 2
 """Segments of one learned turn: what stands before it, and itself."""

@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from engine.backends import load_backend
 from engine.backends.base import Launch
@@ -188,7 +189,7 @@ def _step(folder: Path) -> int:
     return max((one["step"] for one in _events(folder) if one["event"] == "step"), default=0)
 
 
-def _events(folder: Path) -> Iterator[dict[str, int | str]]:
+def _events(folder: Path) -> Iterator[dict[str, Any]]:
     for path in folder.glob(".recipe/scratch/*/events.jsonl"):
         try:
             text = path.read_text(encoding="utf-8")

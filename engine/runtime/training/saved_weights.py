@@ -61,4 +61,6 @@ def _is_same(source: Any, weight: torch.Tensor) -> bool:
 
 
 def _equal(one: torch.Tensor, two: torch.Tensor) -> bool:
-    return one.dtype == two.dtype and torch.equal(torch.nan_to_num(one), torch.nan_to_num(two))
+    if one.dtype != two.dtype:
+        return False
+    return torch.equal(one, two) or torch.equal(torch.nan_to_num(one), torch.nan_to_num(two))

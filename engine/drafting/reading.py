@@ -350,7 +350,8 @@ def _come_again(column: Sequence[Any]) -> bool:
     """Whether texts, and no numbers, come again at all."""
     words = {str(cell) for cell in column}
     are_texts = not all(map(_is_number, words)) and not _are_splits(column)
-    return are_texts and 1 < len(words) <= max(2, len(column) // 2)
+    # A part of a file may hold rows of one label, as CLINC's of no class do.
+    return are_texts and len(words) <= max(2, len(column) // 2)
 
 
 def _are_classes(column: Sequence[Any]) -> bool:

@@ -136,7 +136,7 @@ def _made(results: Results) -> str:
     notes = "".join(f"- {note}\n" for note in results.notes)
     return f"""\
 - Runs: {runs} on {len(results.lines)} sets, {" to ".join(results.dates)}
-- Hardware: {" and ".join(results.hardware)}
+- Hardware: {"; ".join(results.hardware)}
 - Base model: {models}
 - Versions: {versions}{commits}
 {notes}"""
@@ -304,7 +304,7 @@ def excerpt(results: Results) -> str:
         for line in lines
     ]
     heads = ("set", "metric", *(_head_of(column) for column in shown), "MB", "verdict")
-    hardware = " and ".join(results.hardware)
+    hardware = "; ".join(results.hardware)
     return f"""\
 Measured on {hardware}, on public sets that had no part in any default, with no setting of the method but its seed:
 

@@ -5,19 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from engine.backends.nodes import FILE, SharedTraining, assigned
-
-TRAINING = SharedTraining(
-    module="engine.backends.trl_child",
-    arguments=(),
-    variables={},
-    launch="/launch",
-    folders=(),
-    reads=(),
-    ranks=1,
-    nodes=2,
-    at="",
-)
+from engine.backends.nodes import FILE, assigned
+from support.shared_trainings import TRAINING
 
 
 def test_variants_that_are_trained_at_the_same_time_share_no_folder(tmp_path: Path) -> None:

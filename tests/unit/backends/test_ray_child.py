@@ -9,18 +9,7 @@ from typing import Any
 import pytest
 
 from engine.backends import nodes, ray_child
-
-TRAINING = nodes.SharedTraining(
-    module="engine.backends.trl_child",
-    arguments=(),
-    variables={},
-    launch="/launch",
-    folders=(),
-    reads=(),
-    ranks=1,
-    nodes=2,
-    at="",
-)
+from support.shared_trainings import TRAINING
 
 
 class LostError(Exception):

@@ -1,0 +1,15 @@
+"""A training that two machines share, as their programs are given it."""
+
+from engine.backends.nodes import SharedTraining
+
+TRAINING = SharedTraining(
+    module="engine.backends.trl_child",
+    arguments=(),
+    variables={},
+    launch="/launch",
+    folders=(),
+    reads=(),
+    ranks=1,
+    nodes=2,
+    at="",
+)

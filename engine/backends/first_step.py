@@ -197,11 +197,10 @@ def _taken(event: Event) -> None:
 
 def _saved_weights(event: Event) -> None:
     """B460 when a checkpoint holds other weights than those that were trained."""
-    some = _some_of({"names": event["names"], "count": event["count"]})
     raise StageError.one(
         "B460",
-        f"the checkpoint of step {event['step']} holds {some} of {event['of']} trained tensors otherwise than the"
-        " trainer has them",
+        f"the checkpoint of step {event['step']} holds {_some_of(event)} of {event['of']} trained tensors otherwise"
+        " than the trainer has them",
         path="method",
         hint=AGAIN,
     )

@@ -85,10 +85,10 @@ def other_optimizer(args: TrainingArguments, optimizer: Any) -> str:
 
 def other_decay(model: torch.nn.Module, args: TrainingArguments, optimizer: Any) -> str:
     """Return how weight decay is on other weights than transformers puts it on: not on norms and biases; "" if so."""
-    groups = getattr(getattr(optimizer, "optimizer", optimizer), "param_groups", ())
-    decay = {id(one): group.get("weight_decay", 0.0) for group in groups for one in group["params"]}
     if not args.weight_decay:
         return ""
+    groups = getattr(getattr(optimizer, "optimizer", optimizer), "param_groups", ())
+    decay = {id(one): group.get("weight_decay", 0.0) for group in groups for one in group["params"]}
     for name, weight in model.named_parameters():
         if id(weight) not in decay:
             continue

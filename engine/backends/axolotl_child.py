@@ -18,6 +18,7 @@ from pathlib import Path
 from engine.backends.launch_folder import WAITS
 from engine.process import interrupts
 from engine.process.installed_packages import read_quickly
+from engine.process.kept_imports import kept_imports
 
 LIBRARIES = (
     *("engine.runtime.axolotl_plugin", "axolotl.cli.args", "axolotl.cli.checks"),
@@ -44,8 +45,9 @@ def main() -> None:
 
 def _wait() -> None:
     """Import, and read a line; end where there is none, because it is not needed."""
-    for name in LIBRARIES:
-        importlib.import_module(name)
+    with kept_imports():
+        for name in LIBRARIES:
+            importlib.import_module(name)
     if not sys.stdin.readline():
         os._exit(0)
     # From here on nothing stands on its standard input, as in a process that did not wait.

@@ -11,12 +11,14 @@ import sys
 
 from engine.process import interrupts
 from engine.process.installed_packages import read_quickly
+from engine.process.kept_imports import kept_imports
 
 
 def main(config: str, device: str, checkpoint: str | None = None) -> None:
     """Train."""
     read_quickly()
-    from engine.runtime.training import rank  # brings torch
+    with kept_imports():
+        from engine.runtime.training import rank  # brings torch
 
     try:
         rank.train(config, device, checkpoint)

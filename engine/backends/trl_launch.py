@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.backends.resuming import train_on
 from engine.errors import EngineError, StageError, first_line
 from engine.failures import as_engine_error
 from engine.process import start as processes
+from engine.process.kept_imports import kept_imports
 from engine.process.start import Command
 
 ROWS_AND_PASSES = ("per_device_train_batch_size", "gradient_accumulation_steps")
@@ -46,7 +48,9 @@ def train(launch: Launch) -> Trained:
     if launch.ranks.size > 1 or launch.ranks.ray:
         return _train_apart(launch)
     output = _prepare(launch)
-    from engine.runtime.training import sft as training  # noqa: F401 - imported before the time is taken
+    # Before the time is taken.
+    with kept_imports():
+        import_module("engine.runtime.training.sft")
 
     def run(resume: Path | None, monitor: events.TrainingMonitor) -> None:
         _run(launch, output, resume, monitor)

@@ -81,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _run(words, has_own_process=arguments is None)
             # Within `try`: that a disk is full shows only when the buffer is written.
             flush()
+            if arguments is None:
+                # All that is left goes with the process: looking it through first would take seconds with torch.
+                gc.freeze()
             return code
     except EngineError as error:
         return _report_error(error, as_json=False)

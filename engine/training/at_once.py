@@ -1,6 +1,7 @@
-"""Trainings beside the model of the run, several at once: each in a child process that leaves its results in the store.
+"""Trainings beside the model of the run, several at once, in child processes that leave results in the store.
 
-The stage then goes through them in order, as it does with one at a time, and finds every result: same keys, same bytes.
+A child that is done with one takes the next: what it has imported stays. The stage then goes through them in order, as
+it does with one at a time, and finds every result: same keys, same bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import pickle
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,7 @@ def _is_made[T](job: VariantJob[T], context: StageContext, parallel: AtOnce) -> 
 
 @dataclass(slots=True)
 class _RunningJob:
-    """A job and its child."""
+    """A child and the job that it does."""
 
     name: str
     child: Child
@@ -93,6 +94,14 @@ class _RunningJob:
     reader: threading.Thread
     shown: str = "starts"
     is_done: bool = False
+
+    def begin(self, name: str, order: str) -> None:
+        """Give it a job. StageError X866 where it takes none."""
+        self.name, self.shown, self.is_done = name, "starts", False
+        try:
+            self.child.send(order)
+        except OSError as error:
+            raise _unstarted(name, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +114,39 @@ class _Line:
 
 
 def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOnce) -> None:
-    """Run each job in a child, so many at once. KeyboardInterrupt and errors end all of them."""
+    """Run the jobs in children, so many at once. KeyboardInterrupt and errors end all of them."""
     lines: queue.Queue[_Line] = queue.Queue()
     running: dict[int, _RunningJob] = {}
-    waiting = list(enumerate(jobs))
+    orders = ((job.name, _order(job, context, parallel)) for job in jobs)
     ended = 0
     try:
-        while waiting or running:
-            while waiting and len(running) < parallel.most:
-                number, job = waiting.pop(0)
-                running[number] = _started(job, context, parallel, partial(_read, number, lines))
+        # All are started first: an order is longer than a pipe holds, and waits for the child that reads it.
+        for number, job in enumerate(jobs[: parallel.most]):
+            running[number] = _started(job.name, context, partial(_read, number, lines))
+        for one in running.values():
+            _go_on(one, orders)
+        while running:
             line = _next(lines)
             one = running[line.number]
-            if line.text is not None:
-                _take_event(one, parse_json(line.text), context)
-            else:
+            if line.text is None:
                 del running[line.number]
                 _end(one, line.error)
+            elif _takes_done(one, parse_json(line.text), context):
                 ended += 1
-            shown = " · ".join(f"{each.name}: {each.shown}" for each in running.values())
+                _go_on(one, orders)
+            busy = [each for each in running.values() if not each.is_done]
+            shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
             context.progress.update(ended, len(jobs), "trainings", now=shown)
     finally:
         _stop(running)
+
+
+def _go_on(one: _RunningJob, orders: Iterator[tuple[str, str]]) -> None:
+    """Give a child the next job; without one it ends."""
+    if following := next(orders, None):
+        one.begin(*following)
+    else:
+        one.child.close_input()
 
 
 def _next(lines: queue.Queue[_Line]) -> _Line:
@@ -136,12 +156,14 @@ def _next(lines: queue.Queue[_Line]) -> _Line:
             return lines.get(timeout=0.5)
 
 
-def _started(
-    job: VariantJob[Any], context: StageContext, parallel: AtOnce, read: Callable[[Child], None]
-) -> _RunningJob:
+def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
+    """Return the line that asks for a job."""
     sent = replace(context, cached=_unset, scratch_for=_unset, progress=None, at_once=None)  # type: ignore[arg-type]
     order = (str(Path.cwd()), str(parallel.root), job.call, sent)
-    text = base64.b64encode(pickle.dumps(order)).decode("ascii")
+    return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"
+
+
+def _started(name: str, context: StageContext, read: Callable[[Child], None]) -> _RunningJob:
     extra = {name: value for name in NEEDED if (value := os.environ.get(name))}
     if context.ranks.ray:
         from engine.backends.process_training import ray_variables  # a plan comes by here
@@ -160,15 +182,17 @@ def _started(
                 given=PIPE,
             )
         )
-        child.send(f"{text}\n")
     except OSError as error:
         closing.close()
-        raise StageError.one(
-            "X866", f"{job.name}: its process cannot be started: {error.strerror or error}"
-        ) from error
+        raise _unstarted(name, error) from error
     reader = threading.Thread(target=read, args=(child,), daemon=True)
     reader.start()
-    return _RunningJob(name=job.name, child=child, closing=closing, reader=reader)
+    return _RunningJob(name=name, child=child, closing=closing, reader=reader)
+
+
+def _unstarted(name: str, error: OSError) -> StageError:
+    why = error.strerror or error
+    return StageError.one("X866", f"{name}: its process cannot be started: {why}")
 
 
 def _unset(*_: object) -> NoReturn:
@@ -186,7 +210,8 @@ def _read(number: int, lines: queue.Queue[_Line], child: Child) -> None:
         lines.put(_Line(number, None))
 
 
-def _take_event(one: _RunningJob, event: Mapping[str, Any], context: StageContext) -> None:
+def _takes_done(one: _RunningJob, event: Mapping[str, Any], context: StageContext) -> bool:
+    """Take what a child tells; return whether its job is done."""
     if "update" in event:
         done, total, unit = event["update"]
         one.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
@@ -196,6 +221,7 @@ def _take_event(one: _RunningJob, event: Mapping[str, Any], context: StageContex
         raise _error(event["failed"])
     else:
         one.is_done = True
+    return one.is_done
 
 
 def _end(one: _RunningJob, error: HangsError | None) -> None:

@@ -1,11 +1,12 @@
-"""The process of one training among several at once: reads its order, writes progress as JSON lines.
+"""The process of trainings among several at once: reads an order for each, writes progress as JSON lines.
 
-The order comes through a pipe from the process that started this one, and from nowhere else.
+Orders come through a pipe from the process that started this one, and from nowhere else; it ends with them.
 """
 
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import pickle
@@ -42,11 +43,19 @@ class LineProgress:
 
 
 def main() -> None:
-    """Do what the order says."""
+    """Do what the orders say, one after the other."""
     # what libraries print goes to the log; only events go to the other process
     progress = LineProgress(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
-    order = sys.stdin.buffer.readline()
+    while order := sys.stdin.buffer.readline():
+        if not _is_done(order, progress):
+            break
+    # All that is left goes with the process, which somebody waits for.
+    gc.freeze()
+
+
+def _is_done(order: bytes, progress: LineProgress) -> bool:
+    """Do what an order says, and tell how it went."""
     cwd, root, call, sent = pickle.loads(base64.b64decode(order))
     os.chdir(cwd)
     store = Store(Path(root), versions=tool_versions())
@@ -58,8 +67,9 @@ def main() -> None:
         if known is None:
             raise
         progress.write(as_event(known))
-    else:
-        progress.write({"done": True})
+        return False
+    progress.write({"done": True})
+    return True
 
 
 if __name__ == "__main__":

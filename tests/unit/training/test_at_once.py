@@ -77,7 +77,8 @@ def test_children_make_what_is_missing_and_their_results_come_in_order(
     assert found == [1, 4, 9, 16]
     here, *others = pids(context)
     assert here == os.getpid()
-    assert len({here, *others}) == 4
+    # Two children for three: what one has imported serves its next job.
+    assert len({here, *others}) == 3
     kept: Any = context.progress
     assert sorted(kept.notes[1:]) == ["2 is squared", "3 is squared", "4 is squared"]
     assert kept.updates[-1][:2] == (3, 3)

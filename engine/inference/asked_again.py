@@ -23,6 +23,8 @@ FAR: Final = {"torch.float32": 0.5, "torch.float16": 1.0, "torch.bfloat16": 2.0}
 """Nats by which rounding may move the distance of two answers, by dtype, and more."""
 ROWS: Final = 3
 """Of each set: of answers in another order each row shows it by chance only."""
+SUREST: Final = 32
+"""Rows of which the shortest ones are asked, which cost the least."""
 
 
 def refuse_moved_answers(
@@ -34,7 +36,7 @@ def refuse_moved_answers(
     """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
     from engine.runtime.scoring.plain_check import Lead, plain_leads  # brings torch
 
-    places = between_others(written)
+    places = between_others(written, [len(row.input) for row in rows])
     if not places:
         return
     model = loaded()
@@ -76,8 +78,8 @@ def _least(model: LoadedModel, written: Prediction) -> float:
     return math.log(share / (1 - share)) - FAR.get(str(model.model.dtype), 2.0)
 
 
-def between_others(written: Sequence[Prediction]) -> list[int]:
-    """Return the places of the surest answers that differ from those of the rows around them."""
+def between_others(written: Sequence[Prediction], sizes: Sequence[int]) -> list[int]:
+    """Return the places of sure answers, short rows first, that differ from those of the rows around them."""
     labels = [one.label for one in written]
     steps = [one != two for one, two in pairwise(labels)]
     sure = {
@@ -86,4 +88,5 @@ def between_others(written: Sequence[Prediction]) -> list[int]:
         if before and after and None not in labels[at - 1 : at + 2]
     }
     places = [at for at, probability in sure.items() if probability >= SURE]
-    return sorted(places, key=lambda at: -sure[at])[:ROWS]
+    surest = sorted(places, key=lambda at: -sure[at])[:SUREST]
+    return sorted(surest, key=lambda at: sizes[at])[:ROWS]

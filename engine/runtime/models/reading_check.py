@@ -58,7 +58,7 @@ ODD: Final = 0.35
 """Loss, as a share of guessing any token, from which rarer mistakes are tried; SmolLM2 of 135 M has 0.24."""
 BLIND: Final = 0.65
 """The same from which a model that was trained on such text is not read as it was trained."""
-STEPS: Final = (10.0, 0.1, 100.0, 0.01)
+STEPS: Final = (10.0, 0.1)
 """Factors of other bases of positions: models have 10,000 to 10,000,000, and one step may be too near to show."""
 ACTIVATIONS: Final = ("silu", "gelu_pytorch_tanh", "relu")
 SETTINGS: Final = (
@@ -122,8 +122,6 @@ class Way:
     """In the place of those of the same names."""
     is_far: bool = False
     """Shows in what was read far back."""
-    is_of_waves: bool = False
-    """Changes the waves of positions and nothing else."""
 
 
 def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterator[Problem]:
@@ -138,7 +136,6 @@ def reading_problems(folder: Path, *, device: Device, precision: str) -> Iterato
     is_odd = not float(reader.as_it_stands[:SHORT].mean()) <= ODD * guess
     if is_odd:
         tried += [*reader.heads(), *reader.halves()]
-    reader.read_together([way for way in tried if way.is_of_waves])
     better = [(gain, way.what) for way in tried if (gain := reader.gain(way, guess))]
     if not better and not is_odd:
         return
@@ -217,7 +214,7 @@ class Reader:
         half = len(other) // 2
         return max(_gain(self.whole, other), _gain(self.whole[:half], other[:half]))
 
-    def read_together(self, ways: Sequence[Way]) -> None:
+    def _read_together(self, ways: Sequence[Way]) -> None:
         """Read the short text with other waves of positions, beside each other: weights are read once.
 
         Where the model does not compute them in one place, for all layers, each is read by itself later.
@@ -239,7 +236,7 @@ class Reader:
                 ids = self._short.to(self._device)
                 logits = self._model(input_ids=ids.expand(len(made), -1), use_cache=False).logits
             nats = [cross_entropy(one[:-1].float(), ids[0, 1:], reduction="none") for one in logits]
-            self._far = dict(zip(changes, [one.cpu() for one in nats], strict=True))
+            self._far |= dict(zip(changes, [one.cpu() for one in nats], strict=True))
         # As of other ways.
         except UNLIKE_SETTINGS:
             return
@@ -329,12 +326,26 @@ class Reader:
             return
         parts = [one for one in found.values() if isinstance(one, dict)] or [found]
         bases = [one["rope_theta"] for one in parts if one.get("rope_theta")]
-        for factor in STEPS if bases else ():
-            named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
-            what, change = f"with `rope_theta: {named}`", _scaled(factor)
-            yield Way(what=what, change=change, is_far=True, is_of_waves=True)
+        if bases:
+            near = {factor: _scaled_way(bases, factor) for factor in STEPS}
+            self._read_together([*near.values()])
+            yield from near.values()
+            # Nearer to the base of training each step is better: behind a worse one is none.
+            further = [
+                _scaled_way(bases, factor * factor)
+                for factor, way in near.items()
+                if self._may_be_better(way)
+            ]
+            self._read_together(further)
+            yield from further
         if any(one.get("rope_type", "default") != "default" for one in parts):
             yield Way(what="with `rope_type: default`", change=_unstretched, is_far=True)
+
+    def _may_be_better(self, way: Way) -> bool:
+        """Say whether the short text was not read worse in another way, by whatever little."""
+        short = self._far.get(way.what)
+        # Written this way round, so that NaN is further from right than it seems.
+        return short is None or not float(short.mean()) >= float(self.as_it_stands.mean())
 
     def activations(self) -> Iterator[Way]:
         """Yield other activations."""
@@ -544,6 +555,11 @@ def _profile(weight: torch.Tensor, size: int, at: int | None = None) -> torch.Te
     found -= found.mean()
     profile: torch.Tensor = found / found.norm().clamp_min(TINY)
     return profile
+
+
+def _scaled_way(bases: Sequence[float], factor: float) -> Way:
+    named = ", ".join(f"{base * factor:g}" for base in dict.fromkeys(bases))
+    return Way(what=f"with `rope_theta: {named}`", change=_scaled(factor), is_far=True)
 
 
 def _scaled(factor: float) -> Change:

@@ -19,7 +19,7 @@ from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import AnswerTree, Search
 
 EACH: Final = 500
-"""One row in so many, and the one of middle length: what pads rows does not touch the longest.
+"""One row in so many beyond the one of middle length: what pads rows does not touch the longest.
 
 A wrong cache or start gives every row other numbers. What does so to a share q of them only is missed with a chance of
 (1 - q) to the number of rows that are looked at.
@@ -30,8 +30,8 @@ FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 
 def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
     """Return the rows that are scored once more."""
-    others = sorted(range(1, len(prompts)), key=lambda at: (len(prompts[at]), at))
-    return frozenset({*range(0, len(prompts), EACH), *others[len(others) // 2 :][:1]})
+    order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
+    return frozenset({*range(EACH, len(prompts), EACH), *order[len(order) // 2 :][:1]})
 
 
 class PlainAnswer(NamedTuple):

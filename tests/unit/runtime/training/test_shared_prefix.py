@@ -44,9 +44,9 @@ class Trainer:
         self.events: list[Mapping[str, Any]] = []
         self.sharing = SharedPrefix(self, self.events.append)
 
-    def begin(self) -> Mapping[str, Any]:
+    def begin(self, rows: Sequence[Mapping[str, Sequence[int]]] = ROWS) -> Mapping[str, Any]:
         """Training begins; return what is reported."""
-        loader = SimpleNamespace(dataset=ROWS)
+        loader = SimpleNamespace(dataset=rows)
         self.sharing.on_train_begin(*self.given(), model=self.model, train_dataloader=loader)
         return self.events[-1]
 
@@ -94,6 +94,20 @@ def test_a_few_rows_are_computed_both_ways_and_leave_no_trace() -> None:
     assert seen == [2]
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_they_are_short_ones_of_two_lengths_so_that_one_is_padded() -> None:
+    seen: list[int] = []
+
+    def collate(rows: Any) -> Any:
+        seen.extend(len(row["input_ids"]) for row in rows)
+        return plain(rows)
+
+    long = {"input_ids": [*START, *[9] * 30, 5, 6], "labels": [-100] * 37 + [6]}
+    shorter = {"input_ids": [*START, 5, 6], "labels": [-100] * 7 + [6]}
+    Trainer(llama(), collate).begin([long, *ROWS, shorter])
+
+    assert seen == [8, 9]
 
 
 def test_a_model_that_asks_for_a_sliding_window_is_trained_plainly() -> None:

@@ -1,45 +1,108 @@
-"""`dataclass` of the standard library, with methods that are written when they are first called.
+"""`dataclass` of the standard library, whose fields and methods are worked out when they are first needed.
 
-Writing them is most of what a class costs at import, and light verbs make one in five of the classes that they import.
+Working them out is most of what a class costs at import, and light verbs make values of one in five of the classes
+that they import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import MISSING, FrozenInstanceError, fields, make_dataclass
+from dataclasses import MISSING, Field, FrozenInstanceError, field, fields, make_dataclass, replace
 from dataclasses import dataclass as eager
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 METHODS = ("__init__", "__repr__", "__eq__", "__hash__")
+FIELDS, PARAMS = "__dataclass_fields__", "__dataclass_params__"
+"""What the standard library writes into a class, and asks it for."""
 
 
 def _dataclass[T](
     *, frozen: bool = False, slots: bool = False, kw_only: bool = False, order: bool = False
 ) -> Callable[[type[T]], type[T]]:
-    if order or not slots:
-        return eager(frozen=frozen, slots=slots, kw_only=kw_only, order=order)
-
     def decorate(cls: type[T]) -> type[T]:
-        # of a class without one the signature becomes it, which is not known yet
-        cls.__doc__ = cls.__doc__ or cls.__name__
-        made = eager(slots=True, kw_only=kw_only, init=False, repr=False, eq=False)(cls)
-        methods = {name: _first_call(made, name) for name in METHODS if name not in vars(cls)}
-        if frozen:
-            methods |= FROZEN
-        else:
-            methods["__hash__"] = None
-        for name, method in methods.items():
-            setattr(made, name, method)
+        if order or not slots or any(map(_calls_super, vars(cls).values())):
+            return eager(frozen=frozen, slots=slots, kw_only=kw_only, order=order)(cls)
+        made: type[T] = _slotted(cls, frozen=frozen, kw_only=kw_only)
         return made
 
     return decorate
 
 
-def _first_call(cls: type, name: str) -> Any:
-    """Return a method that writes the real one in its own place, and calls that."""
+def _calls_super(member: object) -> bool:
+    """Whether it is a function that the compiler has tied to its class: `_slotted` returns another one."""
+    return isinstance(member, FunctionType) and "__class__" in member.__code__.co_freevars
+
+
+def _slotted(cls: Any, *, frozen: bool, kw_only: bool) -> Any:
+    """Return a class of the same body that has a slot for each field: slots are given to new classes only."""
+    body = dict(vars(cls))
+    kinds = {name: kind for name, kind in cls.__annotations__.items() if "ClassVar" not in kind}
+    defaults = {name: body.pop(name) for name in kinds if name in body}
+    inherited = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
+    for name in ("__dict__", "__weakref__"):
+        body.pop(name, None)
+    # of a class without one the signature becomes it, which is not known yet
+    body["__doc__"] = cls.__doc__ or cls.__name__
+    body["__slots__"] = tuple(name for name in kinds if name not in inherited)
+    body[FIELDS] = _Fields(kinds, defaults, frozen=frozen, kw_only=kw_only)
+    methods, fixed = (FIRST_CALLS, FROZEN) if frozen else ({**FIRST_CALLS, "__hash__": None}, {})
+    made = type(cls)(cls.__name__, cls.__bases__, {**methods, **body, **fixed})
+    made.__qualname__ = cls.__qualname__
+    return made
+
+
+class _Fields:
+    """The fields that a class adds to those of its bases; asked for, they take its place."""
+
+    __slots__ = ("defaults", "frozen", "kinds", "kw_only")
+
+    def __init__(
+        self, kinds: Mapping[str, str], defaults: Mapping[str, Any], *, frozen: bool, kw_only: bool
+    ) -> None:
+        self.kinds, self.defaults, self.frozen, self.kw_only = kinds, defaults, frozen, kw_only
+
+    def __get__(self, _value: object, cls: type) -> dict[str, Field[Any]]:
+        owner = next(one for one in cls.__mro__ if vars(one).get(FIELDS) is self)
+        body = {"__module__": owner.__module__, "__annotations__": self.kinds, **self.defaults}
+        plain: Any = type(owner.__name__, (), body)
+        made: Any = eager(init=False, repr=False, eq=False, kw_only=self.kw_only)(plain)
+        known: dict[str, Field[Any]] = {}
+        for base in owner.__mro__[:0:-1]:
+            known |= getattr(base, FIELDS, {})
+        known |= getattr(made, FIELDS)
+        params = getattr(made, PARAMS)
+        params.frozen = self.frozen
+        setattr(owner, PARAMS, params)
+        setattr(owner, FIELDS, known)
+        return known
+
+    def parameters(self) -> dict[str, Field[Any]]:
+        """Return as much of the fields as `__init__` needs, in a tenth of the time."""
+        given = {name: self.defaults.get(name, MISSING) for name in self.kinds}
+        found = {
+            name: one if isinstance(one, Field) else field(default=one)
+            for name, one in given.items()
+        }
+        for name, one in found.items():
+            one.name = name
+            one.kw_only = self.kw_only if one.kw_only is MISSING else one.kw_only
+        return found
+
+
+class _Positional:
+    """The fields that a pattern may name by their place."""
+
+    def __get__(self, _value: object, cls: type) -> tuple[str, ...]:
+        return tuple(one.name for one in fields(cls) if one.init and not one.kw_only)
+
+
+def _first_call(name: str) -> Any:
+    """Return a method that writes the real one of a class in its own place, and calls that."""
 
     def method(self: object, *values: object, **named: object) -> object:
+        cls = next(one for one in type(self).__mro__ if vars(one).get(name) is method)
         written = _init(cls) if name == "__init__" else _as_eager(cls, name)
         written.__qualname__ = f"{cls.__qualname__}.{name}"
         setattr(cls, name, written)
@@ -52,7 +115,7 @@ def _init(cls: Any) -> Any:
     """Write what fills the fields; those that are not given stay as they are until `__post_init__`."""
     names: dict[str, Any] = {"_set": object.__setattr__, "_NOT_GIVEN": MISSING}
     by_place, by_name, body = ["self"], list[str](), list[str]()
-    for one in fields(cls):
+    for one in _parameters(cls):
         if not one.init:
             continue
         parameter = value = one.name
@@ -70,6 +133,14 @@ def _init(cls: Any) -> Any:
     parameters = ", ".join([*by_place, *(["*", *by_name] if by_name else [])])
     exec(f"def __init__({parameters}):\n " + "\n ".join(body or ["pass"]), names)
     return names["__init__"]
+
+
+def _parameters(cls: type) -> list[Field[Any]]:
+    found: dict[str, Field[Any]] = {}
+    for base in reversed(cls.__mro__):
+        noted = vars(base).get(FIELDS, {})
+        found |= noted.parameters() if isinstance(noted, _Fields) else noted
+    return list(found.values())
 
 
 def _as_eager(cls: Any, name: str) -> Any:
@@ -95,7 +166,13 @@ def _set_state(self: Any, state: list[object]) -> None:
         object.__setattr__(self, one.name, value)
 
 
-FROZEN = {
+FIRST_CALLS: Mapping[str, Any] = {
+    **{name: _first_call(name) for name in METHODS},
+    "__match_args__": _Positional(),
+    "__replace__": replace,
+}
+"""What a class has that does not write it itself."""
+FROZEN: Mapping[str, Any] = {
     "__setattr__": _refuse_to_set,
     "__delattr__": _refuse_to_delete,
     "__getstate__": _state,

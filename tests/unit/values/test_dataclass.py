@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
 from typing import Any, ClassVar
@@ -64,6 +65,13 @@ def made_by(dataclass: Any) -> dict[str, Any]:
         more: float = 0.5
 
     @dataclass(frozen=True, slots=True)
+    class Further(Placed):
+        """Its fields stand after those of its base."""
+
+        third: bool = field(default=False, kw_only=True)
+        fourth: str = "f"
+
+    @dataclass(frozen=True, slots=True)
     class Empty:
         pass
 
@@ -73,6 +81,11 @@ def made_by(dataclass: Any) -> dict[str, Any]:
 
         def __repr__(self) -> str:
             return f"<{self.text}>"
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Titled(Longer):
+        def __repr__(self) -> str:
+            return f"titled {super().__repr__()}"
 
     @dataclass(frozen=True, slots=True, order=True)
     class Ordered:
@@ -94,6 +107,9 @@ SCENES: list[Callable[[dict[str, Any]], object]] = [
     lambda of: repr(of["Counter"](3)),
     lambda of: repr(of["Empty"]()),
     lambda of: repr(of["Shown"]("text")),
+    lambda of: repr(of["Further"](1, (2,), "g", third=True)),
+    lambda of: of["Further"](1, (), "g", True),
+    lambda of: repr(of["Titled"](left=1)),
     lambda of: of["Value"](left=1),
     lambda of: of["Value"](1),
     lambda of: of["Value"](),
@@ -115,11 +131,15 @@ SCENES: list[Callable[[dict[str, Any]], object]] = [
     lambda of: setattr(of["Counter"](1), "total", 2),
     lambda of: asdict(of["Longer"](left=1, rows=[1])),
     lambda of: repr(replace(of["Longer"](left=1), left=2, more=1.0)),
+    lambda of: repr(replace(of["Further"](1), third=True)),
+    lambda of: repr(of["Further"](1).__replace__(first=2)) if sys.version_info >= (3, 13) else "",
     lambda of: repr(copy.deepcopy(of["Longer"](left=1, rows=[1]))),
     lambda of: repr(copy.copy(of["Counter"](1))),
     lambda of: [(one.name, one.type, one.kw_only) for one in fields(of["Longer"])],
-    lambda of: [of[name].__match_args__ for name in ("Value", "Placed")],
-    lambda of: [of[name].__slots__ for name in ("Value", "Longer", "Counter")],
+    lambda of: [(one.name, one.default, one.type) for one in fields(of["Further"](1))],
+    lambda of: [dataclasses.is_dataclass(of[name]) for name in ("Empty", "Counter")],
+    lambda of: [of[name].__match_args__ for name in ("Value", "Placed", "Longer", "Further")],
+    lambda of: [of[name].__slots__ for name in ("Value", "Longer", "Counter", "Further")],
     lambda of: of["Value"].__doc__,
     lambda of: of["Value"].kind,
     lambda of: of["Ordered"](1) < of["Ordered"](2),
@@ -152,6 +172,16 @@ def test_a_value_comes_back_from_a_pickle_and_stays_frozen() -> None:
     assert (Named(x=1, tags=["a"], name="n"), "n at 1") == (back, back.title)
     with pytest.raises(FrozenInstanceError):
         back.x = 2
+
+
+def test_fields_are_worked_out_when_they_are_first_asked_for() -> None:
+    waiting: Any = made_by(values.dataclass)["Counter"]
+    waiting(3)
+    before = vars(waiting)[values.FIELDS]
+    names = [one.name for one in fields(waiting)]
+
+    assert (isinstance(before, dict), names) == (False, ["total", "_parts"])
+    assert vars(waiting)[values.FIELDS] is waiting.__dataclass_fields__
 
 
 def test_methods_are_written_when_they_are_first_called() -> None:

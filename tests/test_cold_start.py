@@ -124,8 +124,11 @@ OF_NO_VERB = {
 SPARED = {
     "validate": {"importlib.metadata", "rich.console", "engine.data", "engine.metrics"},
     "compile": {"rich.console", "engine.data.checks", "engine.data.reading.readers"},
-    "plan": {"engine.data.prepare", "engine.data.reading.readers", "engine.pipeline.loop"},
-}
+    "plan": {
+        "rich.console", "rich.table", "engine.data.prepare", "engine.data.reading.readers",
+        "engine.pipeline.loop",
+    },
+}  # fmt: skip
 """What takes tens of milliseconds together, and `recipes/quickstart.yaml` needs none of."""
 
 

@@ -68,9 +68,9 @@ from engine.recipe.text.compose import dotted
 from engine.recipe.validation_rows import drawn_note, sizes_in_rows
 from engine.render.blocks import Table
 from engine.render.number_format import about, size
+from engine.render.plan_table import PlanRow, plan_table
 from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import split_lines
-from engine.render.stage_lines import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem

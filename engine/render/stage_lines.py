@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,7 @@ from engine.evidence import (
     Status,
     TrainingSummary,
 )
-from engine.render import blocks, terminal
+from engine.render import terminal
 from engine.render.labels import best_baseline, check_sentence, find_metric, recorded_line
 from engine.render.metric_format import is_share, lower_note, prose_name, value_of
 from engine.render.number_format import amount, count, duration, millions, percent, size
@@ -29,25 +28,9 @@ from engine.render.report.sections.export import (
     sample_text,
 )
 from engine.render.report.sections.training import packed
-from engine.values import dataclass
 
 _TIME_WIDTH = 13
-_REASON_WIDTH = 45
-"""Columns of the plan that a cost leaves to stage, state and reason."""
-_HEAD_GIVES = 5
-"""Columns that `rows for 0.80` is narrower on two lines."""
 _ROOM = WIDTH - STAGE_WIDTH - _TIME_WIDTH
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRow:
-    """One line of the plan."""
-
-    stage: str
-    state: str
-    """`reuse`, `run` or `wait`."""
-    why: str
-    cost: str = ""
 
 
 def stage_result(
@@ -154,45 +137,6 @@ def ladder_lines(ladder: Sequence[FormResult], *, metric: str) -> str:
         shift = f"{kept.mean_shift:.4f} nats on average"
         lines.append(f"{kept.name} moved log-probabilities by {shift}")
     return "\n".join(lines)
-
-
-def plan_table(
-    rows: Sequence[PlanRow],
-    *,
-    title: str,
-    facts: Sequence[tuple[str, str | blocks.Table]] = (),
-    closing: str = "",
-    colour: bool,
-    width: int = WIDTH,
-) -> str:
-    """The plan: a title, a table of stage, state, why and cost, named facts, and a closing sentence."""
-    states = (blocks.Strong(row.state) if row.state == "run" else row.state for row in rows)
-    cells = ((row.stage, state, row.why, row.cost) for row, state in zip(rows, states, strict=True))
-    stages = terminal.rich_table(blocks.table("", "stage | state | why | cost", cells))
-    # so that a reason that takes two lines is read without the cost in between
-    cost = stages.columns[-1]
-    cost.vertical = "bottom"
-    # a cost stays on one line where that leaves room for the reasons, which are sentences
-    cost.no_wrap = max((len(row.cost) for row in rows), default=0) <= width - _REASON_WIDTH
-    room = width - 4 - max((len(name) for name, _ in facts), default=0)
-    named = ((terminal.text(name, "quiet"), _shown(fact, room)) for name, fact in facts)
-    gap = terminal.text("")
-    parts = [terminal.text(title, "strong"), gap, terminal.indented(stages)]
-    parts += [gap, terminal.indented(terminal.grid(named))] if facts else []
-    parts += [gap, terminal.text(closing)] if closing else []
-    return terminal.terminal_text(parts, width=width, colour=colour)
-
-
-def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
-    """A fact's sentence, or its table under its caption."""
-    if isinstance(fact, str):
-        return terminal.text(fact)
-    table = terminal.rich_table(blocks.filled(fact))
-    wide = Console(width=10 * width).measure(table).maximum
-    # where it is a little too wide, the head of the last column is set on two lines, and no cell
-    for column in table.columns[:-1]:
-        column.no_wrap = wide - width <= _HEAD_GIVES
-    return Group(terminal.text(fact.caption), table)
 
 
 def _joined(parts: Sequence[str], separator: str) -> str:

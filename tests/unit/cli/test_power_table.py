@@ -11,7 +11,7 @@ from engine.cli.power_table import power_facts
 from engine.metrics.power_text import JudgingRows, PowerEstimates, estimate_power
 from engine.recipe.model import Acceptance, MaxDrop, MinGain, Threshold
 from engine.render.number_format import DASH
-from engine.render.stage_lines import PlanRow, plan_table
+from engine.render.plan_table import PlanRow, plan_table
 from support.tasks import task
 
 TASK = task("classification", labels=("a", "b"))

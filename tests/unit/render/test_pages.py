@@ -18,16 +18,15 @@ import yaml
 from engine.evidence import Flip, Report, Waived
 from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
+from engine.render.plan_table import PlanRow, plan_table
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.summary import closing_block
 from engine.render.stage_lines import (
-    PlanRow,
     baseline_lines,
     data_line,
     file_line,
     ladder_lines,
-    plan_table,
     stage_result,
     training_line,
 )

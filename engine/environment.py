@@ -14,7 +14,6 @@ from pathlib import Path
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
-from engine.process.start import answer_of, program
 from engine.process.version import __version__
 from engine.values import dataclass
 
@@ -131,12 +130,18 @@ def packages_of(python: str) -> Mapping[str, str]:
         "print(json.dumps({**found, 'python': platform.python_version()}))"
     )
     # isolated: nothing of the current folder, which may be a stranger's, is imported
-    answer = answer_of(program(python)("-I", "-c", ask))
+    answer = _answer_of(python, "-I", "-c", ask)
     try:
         found: dict[str, str] = parse_json(answer)
     except ValueError as error:
         raise OSError(errno.ENOEXEC, "no answer of a Python", python) from error
     return dict(sorted(found.items()))
+
+
+def _answer_of(command: str, *words: str, seconds: float | None = None) -> str:
+    from engine.process.start import ASK_SECONDS, answer_of, program  # light verbs start none
+
+    return answer_of(program(command)(*words), seconds=seconds or ASK_SECONDS)
 
 
 def version_of(distribution: str) -> str | None:
@@ -186,7 +191,7 @@ def _vllm_version(python: str | None) -> str | None:
     )
     try:
         # isolated: nothing of the current folder, which may be a stranger's, is imported
-        return answer_of(program(python)("-I", "-c", ask)).strip()
+        return _answer_of(python, "-I", "-c", ask).strip()
     except OSError:
         return MISSING
 
@@ -335,7 +340,7 @@ def _smi(*words: str) -> str:
     if not Path("/dev/nvidiactl").exists():
         return ""
     try:
-        return answer_of(program("nvidia-smi")(*words), seconds=NVIDIA_SECONDS)
+        return _answer_of("nvidia-smi", *words, seconds=NVIDIA_SECONDS)
     except (OSError, ValueError):
         return ""
 

@@ -122,11 +122,11 @@ OF_NO_VERB = {
     *(f"engine.stages.{one}" for one in OPTIONAL),
 }
 SPARED = {
-    "validate": {"importlib.metadata", "rich.console", "engine.data", "engine.metrics"},
-    "compile": {"rich.console", "engine.data.checks", "engine.data.reading.readers"},
+    "validate": {"importlib.metadata", "subprocess", "rich.console", "engine.data", "engine.metrics"},
+    "compile": {"rich.console", "subprocess", "engine.data.checks", "engine.data.reading.readers"},
     "plan": {
         "rich.console", "rich.table", "engine.data.prepare", "engine.data.reading.readers",
-        "engine.pipeline.loop",
+        "engine.data.row_index", "engine.backends.ahead", "engine.pipeline.loop",
     },
 }  # fmt: skip
 """What takes tens of milliseconds together, and `recipes/quickstart.yaml` needs none of."""

@@ -7,7 +7,6 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.backends.ahead import Ahead
 from engine.compute.ranks import ONE, Ranks
 from engine.data.examples.example import Example, iter_examples, read_examples
 from engine.data.membership import Membership
@@ -20,6 +19,7 @@ from engine.store import Artifact, Cached
 from engine.values import dataclass
 
 if TYPE_CHECKING:
+    from engine.backends.ahead import Ahead
     from engine.runtime.models.start import TrainingText
 
 Payload = Mapping[str, Any]

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
-from engine.backends.ahead import Ahead
 from engine.backends.usage import Usage
 from engine.compute.ranks import ONE, Ranks
 from engine.environment import Device
@@ -25,6 +24,9 @@ from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.backends.ahead import Ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

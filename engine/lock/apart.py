@@ -13,14 +13,15 @@ import threading
 from contextlib import ExitStack
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
-from engine.process import start as processes
 from engine.process.policies import LOCK_WRITER, rights_of
-from engine.process.start import Child, module
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.process.start import Child
 
 WRITER: Final = "engine.lock.writing_apart"
 
@@ -76,7 +77,9 @@ def apart_for(lock: Path) -> LockProcess | None:
 
 def begin(lock: Path, held: ExitStack) -> None:
     """Start it; it ends with `held`, and with this process. EnvironmentProblem X867."""
-    place, command = _absolute(lock), module(WRITER)
+    from engine.process import start as processes  # light verbs start none
+
+    place, command = _absolute(lock), processes.module(WRITER)
     command = command(str(place))
     try:
         child = processes.start(

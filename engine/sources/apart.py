@@ -13,18 +13,19 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, field
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from engine import errors
 from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
-from engine.process import start as processes
 from engine.process.confine import Rights
-from engine.process.start import Child, module
 from engine.progress import Progress
 from engine.trust.hosts import Address
 from engine.trust.resolving import UnsafeAddressError
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.process.start import Child
 
 FETCHER: Final = "engine.sources.fetcher"
 PREFIXES: Final = ("HF_", "HUGGINGFACE_", "PIP_", "UV_", "XDG_")
@@ -115,12 +116,14 @@ def apart() -> Apart | None:
 
 def begin(named: Named, rights: Rights, held: ExitStack) -> None:
     """Start it; it ends with `held`, and with this process. OSError where that is not possible."""
+    from engine.process import start as processes  # light verbs start none
+
     folder = held.enter_context(processes.working_folder())
     log = held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with all that is held
     child = processes.start(
-        module(FETCHER)(json.dumps(asdict(named))),
+        processes.module(FETCHER)(json.dumps(asdict(named))),
         folder=folder,
-        variables={**_variables(), "TMPDIR": str(folder)},
+        variables={**_variables(processes.environment()), "TMPDIR": str(folder)},
         out=processes.PIPE,
         errors=log,
         given=processes.PIPE,
@@ -141,13 +144,13 @@ def _forget() -> None:
     _Running.apart = None
 
 
-def _variables() -> dict[str, str]:
+def _variables(kept: Mapping[str, str]) -> dict[str, str]:
     own = {
         name: value
         for name, value in os.environ.items()
         if name.startswith(PREFIXES) or name.upper() in NAMES
     }
-    found = {**processes.environment(), **own}
+    found = {**kept, **own}
     return {name: value for name, value in found.items() if name not in WISHES or name in own}
 
 

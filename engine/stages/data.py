@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.results import READ, write_json
 from engine.artifacts.stage import Payload, StageContext
-from engine.data.checks.findings import FILE, Findings
 from engine.data.membership import membership_to_json
 from engine.data.reading.sources import (
     Fetched,
@@ -20,12 +19,13 @@ from engine.data.reading.sources import (
     source_slice,
 )
 from engine.data.row_fingerprints import Fingerprints
-from engine.data.splitting.replacements import may_replace
+from engine.data.splitting.refilling import may_replace
 from engine.errors import Problem
 from engine.evidence import to_json
 from engine.recipe.model import Recipe
 
 if TYPE_CHECKING:
+    from engine.data.checks.findings import Findings
     from engine.data.examples.output import Examples
 
 REVISION = 4
@@ -110,6 +110,8 @@ def _keep_findings(context: StageContext, findings: Findings) -> str:
     A product, because a stage that refuses the data leaves nothing else, and because holdout rows
     are named there: nothing given to training leads to it.
     """
+    from engine.data.checks.findings import FILE  # a plan needs none of it
+
     if not findings.has_rows:
         return ""
 

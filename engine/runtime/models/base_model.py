@@ -19,7 +19,6 @@ from engine.errors import StageError
 from engine.failures import library_errors
 from engine.files.reading import open_regular, require_regular
 from engine.process.limits import more_memory
-from engine.process.start import working_folder
 from engine.progress import Progress
 from engine.recipe.model import HubRef, PackageRef, PathRef, Reference
 from engine.runtime.models.files import (
@@ -214,6 +213,8 @@ def _read_tokenizer(folder: Path, name: str) -> Any:
 def _alone(gguf: Path) -> Iterator[tuple[Path, str]]:
     """Yield a folder with nothing but a link to the file: transformers reads settings that stand beside one. X610."""
     _check_gguf(gguf)
+    from engine.process.start import working_folder  # light verbs need none
+
     what = f"`{gguf.name}` cannot be dequantized"
     errors = library_errors("X610", what, path="base_model.file", hint=GGUF_HINT)
     with working_folder() as folder, errors:

@@ -64,6 +64,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "openvino": ("onnx", "onnxscript", "openvino"),
     "mlflow": ("mlflow-skinny",),
     "notify": ("apprise",),
+    "ray": ("ray",),
     "serve": ("prometheus-client", "starlette", "uvicorn"),
     "store": ("obstore",),
     "tensorboard": ("tensorboard",),

@@ -11,6 +11,8 @@ import os
 import secrets
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +29,8 @@ from engine.process.start import search_path, working_folder
 
 ROOM_SECONDS: Final = 60.0
 """For machines with room: Ray itself would wait for ever."""
+BEGIN_SECONDS: Final = 90.0
+"""For a cluster to take the training, whatever it does instead: Ray tries for minutes to reach one that is gone."""
 SETTINGS: Final = {
     # Workers would be slowed on a busy machine, and those that start late are given up.
     "RAY_worker_niceness": "0",
@@ -51,12 +55,23 @@ def main(folder: str, address: str) -> None:
     # All shares then save a checkpoint and end.
     signal.signal(signal.SIGTERM, lambda *_: write_text(place / nodes.END, ""))
     ray: Any = import_module("ray")
+    late = threading.Timer(BEGIN_SECONDS, _give_up)
+    late.daemon = True
+    if address != LOCAL:
+        late.start()
     with working_folder() as own:
         _begin(ray, address, _own(training, own) if address == LOCAL else {})
         try:
-            _run(ray, place, training, is_local=address == LOCAL)
+            _run(ray, place, training, is_local=address == LOCAL, begun=late.cancel)
         finally:
             ray.shutdown()
+
+
+def _give_up() -> NoReturn:
+    """End at once: what waits here may never come back."""
+    sys.stderr.write(f"no room on Ray within {BEGIN_SECONDS:g} seconds: it does not answer\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _begin(ray: Any, address: str, settings: dict[str, Any]) -> None:
@@ -83,7 +98,15 @@ def _own(training: nodes.SharedTraining, folder: Path) -> dict[str, Any]:
     }
 
 
-def _run(ray: Any, place: Path, training: nodes.SharedTraining, *, is_local: bool) -> None:
+def _run(
+    ray: Any,
+    place: Path,
+    training: nodes.SharedTraining,
+    *,
+    is_local: bool,
+    begun: Callable[[], None],
+) -> None:
+    """Train; `begun` is called once Ray has found machines, and started a process on the first one."""
     device = "GPU" if training.has_gpus else "CPU"
     bundles = [{device: training.ranks} for _ in range(training.nodes)]
     group = ray.util.placement_group(bundles, strategy="PACK" if is_local else "STRICT_SPREAD")
@@ -103,6 +126,7 @@ def _run(ray: Any, place: Path, training: nodes.SharedTraining, *, is_local: boo
 
     try:
         training = replace(training, at=ray.get(on(0, _first_address).remote()))
+        begun()
         shares = [
             on(node, _share).remote(str(place), training, node) for node in range(training.nodes)
         ]

@@ -23,11 +23,13 @@ FAILED = "B411"
 OTHER_EPOCHS = "B422"
 NOT_OF_A_CHECKPOINT = (
     "out of memory", "memoryerror", "cannot allocate memory", "can't allocate memory", "sigkill",
-    "no space left", "disk quota", "file too large",
+    "no space left", "disk quota", "file too large", "no room on ray", "ray lost a machine",
 )  # fmt: skip
 """In the message of a failure that another checkpoint would not mend."""
-REPEATING = (*(word for word in NOT_OF_A_CHECKPOINT if word != "sigkill"), "no room on ray")
-"""The same of one that another try would not mend: a process may have been killed with its machine."""
+OF_A_MACHINE = ("sigkill", "ray lost a machine")
+"""Of these, what a machine that is lost shows."""
+REPEATING = tuple(word for word in NOT_OF_A_CHECKPOINT if word not in OF_A_MACHINE)
+"""In the message of a failure that another try would not mend either."""
 BROKEN_OFF = ("B411", "B450")
 """A trainer that ended with an error of its own, or hung."""
 

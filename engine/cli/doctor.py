@@ -26,6 +26,7 @@ USED_BY = {
     "notify": "notifications",
     "onnx": "`export.formats: [onnx]`",
     "openvino": "`export.formats: [openvino]`",
+    "ray": "profiles with `engine: ray`",
     "serve": "`recipe serve`",
     "store": "a shared store",
     "tensorboard": "tracking",

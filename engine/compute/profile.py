@@ -143,7 +143,7 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
         raise EnvironmentProblem.one(
             "X853",
             f"profile `{profile.name}`: Ray is not installed in this environment",
-            hint="pip install ray, here and on the machines of the cluster",
+            hint="pip install 'slm-recipe[ray]', here and on the machines of the cluster",
         )
 
 

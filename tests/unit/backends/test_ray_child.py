@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.backends import nodes, ray_child
+from support.paths import ROOT
 from support.shared_trainings import TRAINING
 
 
@@ -36,11 +40,15 @@ def ray_that(*, has_room: bool, fails: Exception | None = None) -> Any:
     )
 
 
+def never() -> None:
+    raise AssertionError("it has begun")
+
+
 def test_where_there_is_no_room_it_ends_with_a_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        ray_child._run(ray_that(has_room=False), tmp_path, TRAINING, is_local=False)
+        ray_child._run(ray_that(has_room=False), tmp_path, TRAINING, is_local=False, begun=never)
 
     assert ended.value.code == 1
     assert (
@@ -53,7 +61,7 @@ def test_a_machine_that_is_lost_before_the_first_process_ends_it_as_a_later_one_
 ) -> None:
     ray = ray_that(has_room=True, fails=LostError("it died\nthe node is gone"))
     with pytest.raises(SystemExit) as ended:
-        ray_child._run(ray, tmp_path, TRAINING, is_local=False)
+        ray_child._run(ray, tmp_path, TRAINING, is_local=False, begun=never)
 
     assert ended.value.code == 1
     assert (
@@ -61,3 +69,29 @@ def test_a_machine_that_is_lost_before_the_first_process_ends_it_as_a_later_one_
         in capsys.readouterr().err
     )
     assert (tmp_path / nodes.END).exists()
+
+
+UNREACHABLE = """
+import time, sys, types
+ray = sys.modules["ray"] = types.ModuleType("ray")
+ray.init = lambda **_: time.sleep(600)
+from engine.backends import nodes, ray_child
+ray_child.BEGIN_SECONDS = 0.2
+ray_child.read_json, ray_child.from_json = (lambda _: None), (lambda *_: None)
+ray_child.main(".", "192.0.2.1:6379")
+"""
+
+
+def test_a_ray_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNREACHABLE],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "no room on Ray within 0.2 seconds: it does not answer\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from itertools import product
 from pathlib import Path
 
@@ -87,3 +89,69 @@ def test_a_profile_of_one_process_is_what_happens_without_one(
     laptop = project.run("plan", "recipe.yaml", "--on", "laptop", "--compute", str(compute))
 
     assert "laptop: one process on this machine" in laptop.out
+
+
+WRONG = """\
+compute: v1
+profiles:
+  a: {engine: slurm, nodes: 2, tasks: 4}
+  b: {engine: slrum}
+  c: {engine: slurm, nodes: 0}
+  d: {engine: slurm, processes: eight}
+  e: {engine: slurm, time: 8 hours}
+  f: {engine: slurm, options: {queue: gpu}}
+  g: {engine: slurm, options: {account: 'a; rm'}}
+  h: {engine: slurm, store: {trust: read}}
+  i: {engine: ray, nodes: 2, address: 'ray://h:1'}
+  j: {engine: skypilot, device: "H100:eight", store: "s3://b/r"}
+  k: {engine: skypilot, spot: maybe, store: "s3://b/r"}
+  l: {engine: skypilot, max_cost: -1, store: "s3://b/r"}
+"""
+"""A mistake in each of twelve."""
+UNFIT = """\
+compute: v1
+profiles:
+  a: {engine: slurm, spot: true}
+  b: {engine: skypilot}
+  c: {engine: ray}
+  d: {nodes: 2}
+"""
+"""Profiles whose keys do not go together."""
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is there once a tool of a cluster was called."""
+    folder, mark = tmp_path / "tools", tmp_path / "called"
+    folder.mkdir()
+    for name in ("sbatch", "scontrol", "sinfo", "squeue", "srun", "ray", "sky"):
+        (folder / name).write_text(f"#!/bin/sh\ntouch '{mark}'\nexit 1\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return mark
+
+
+@pytest.mark.parametrize("verb", ["run", "compile", "plan"])
+@pytest.mark.parametrize(("text", "count"), [(WRONG, 12), (UNFIT, 4)])
+def test_each_wrong_profile_is_shown_with_line_and_column_before_a_tool_is_called(
+    verb: str, text: str, count: int, project: Project, compute: Path, called: Path
+) -> None:
+    compute.write_text(text, encoding="utf-8")
+    refused = project.run(verb, "recipe.yaml", "--on", "a", "--compute", str(compute))
+
+    places = re.findall(r"profiles\.yaml:(\d+):(\d+)  R\d+", refused.err)
+    assert refused.code == 2
+    assert [int(line) for line, _ in places] == list(range(3, 3 + count))
+    assert all(int(column) >= 3 for _, column in places)
+    assert not called.exists()
+
+
+def test_a_right_profile_comes_to_its_tool(
+    project: Project, compute: Path, called: Path, pico: Path
+) -> None:
+    compute.write_text("compute: v1\nprofiles:\n  a: {engine: slurm}\n", encoding="utf-8")
+    words = ("--on", "a", "--compute", str(compute), "--allow-read", str(pico))
+    refused = project.run("run", "recipe.yaml", *words)
+
+    assert refused.code != 0
+    assert called.exists()

@@ -127,6 +127,7 @@ SPARED = {
     "plan": {
         "rich.console", "rich.table", "engine.data.prepare", "engine.data.reading.readers",
         "engine.data.row_index", "engine.backends.ahead", "engine.pipeline.loop",
+        "engine.process.start", "engine.process.confine", "engine.runtime.gguf.convert",
     },
 }  # fmt: skip
 """What takes tens of milliseconds together, and `recipes/quickstart.yaml` needs none of."""

@@ -14,7 +14,7 @@ from engine.errors import Problem
 from engine.evidence import ExportedFile
 from engine.exporters.base import ExportSpec, describe, gguf_name
 from engine.progress import Progress
-from engine.runtime.gguf.convert import find_tools, missing_tools, read_facts, write_gguf
+from engine.runtime.gguf.required import missing_tools
 
 NAME = "gguf"
 REQUIRES: tuple[str, ...] = ()
@@ -30,6 +30,7 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
+    from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf  # no plan writes
     from engine.runtime.rendering.chat import load_chat  # brings transformers
     from engine.runtime.rendering.task_file import (  # brings transformers
         FILE,

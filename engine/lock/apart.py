@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json
-from engine.process.policies import LOCK_WRITER, rights_of
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -78,6 +77,7 @@ def apart_for(lock: Path) -> LockProcess | None:
 def begin(lock: Path, held: ExitStack) -> None:
     """Start it; it ends with `held`, and with this process. EnvironmentProblem X867."""
     from engine.process import start as processes  # light verbs start none
+    from engine.process.policies import LOCK_WRITER, rights_of
 
     place, command = _absolute(lock), processes.module(WRITER)
     command = command(str(place))

@@ -32,7 +32,6 @@ from engine.evidence import (
 from engine.files.typed_json import from_json
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.power import measured_discordance, power_estimates
-from engine.process.confine import in_force
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import (
@@ -375,6 +374,8 @@ def _text(artifact: Artifact | None, name: str) -> str:
 
 
 def _environment(device: Device) -> dict[str, str]:
+    from engine.process.confine import in_force  # a plan confines nothing
+
     return {
         "device": device.name,
         "kind": device.kind,

@@ -18,13 +18,13 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from engine import errors
 from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
-from engine.process.confine import Rights
 from engine.progress import Progress
 from engine.trust.hosts import Address
 from engine.trust.resolving import UnsafeAddressError
 from engine.values import dataclass
 
 if TYPE_CHECKING:
+    from engine.process.confine import Rights
     from engine.process.start import Child
 
 FETCHER: Final = "engine.sources.fetcher"

@@ -21,8 +21,6 @@ from engine.files.typed_json import from_json
 from engine.inference.predict import PredictionInputs
 from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import Recipe
-from engine.runtime.graph.convert import REVISION as GRAPH_REVISION
-from engine.runtime.graph.convert import tools_of
 from engine.store import Artifact
 from engine.store.store import link_file
 from engine.training.rendered import rendered_rows
@@ -66,6 +64,9 @@ def run(context: StageContext) -> None:
 
 def _graph_slice(recipe: Recipe) -> Payload:
     """Return what a graph depends on besides the model; named only where one is asked for."""
+    from engine.runtime.graph.convert import REVISION as GRAPH_REVISION
+    from engine.runtime.graph.convert import tools_of  # only where a graph is asked for
+
     tools = sorted({tool for form in recipe.export.graphs for tool in tools_of(form)})
     return {
         "precision": recipe.export.graph_precision or "fp32",

@@ -48,7 +48,6 @@ from engine.parity import files as parity_files
 from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE, PHYSICAL
 from engine.recipe.model import Recipe
-from engine.runtime.graph.client import Graph
 from engine.runtime.graph.files import RUNTIMES
 from engine.store import Artifact
 from engine.values import dataclass
@@ -176,6 +175,8 @@ class _ParityChain:
 
     def _graph(self, name: str) -> None:
         """Ask a graph all rows; it leaves as it is, and nothing is made of it."""
+        from engine.runtime.graph.client import Graph  # only where a graph is asked for
+
         artifact, merged = self.context.artifacts["quantize"], self._last
         folder, digests = artifact.file(name), _digests(artifact)
 

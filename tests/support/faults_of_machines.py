@@ -83,7 +83,7 @@ def quantized_as(kind: str, *, named: bool) -> Seed:
             if named:
                 change_file(target, number("general.file_type", 7))
 
-        patch.setattr("engine.exporters.gguf.write_gguf", write_gguf)
+        patch.setattr("engine.runtime.gguf.convert.write_gguf", write_gguf)
         project.edit(export={"formats": ["gguf"], "quantization": "Q8_0"})
 
     return in_the_file(prepare, "X819")

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
-from engine.data.similarity.leakage import leaks
 from engine.values import dataclass
 
 
@@ -107,6 +106,8 @@ def _apart(
     rows: Sequence[Example], judged: Sequence[Example], *, near: bool
 ) -> tuple[Example, ...]:
     """Leave out what stands among the judged rows; the data stage looked at fold 0 only."""
+    from engine.data.similarity.leakage import leaks  # a plan compares no rows
+
     found = leaks([row.input for row in judged], enumerate(row.input for row in rows))
     out = {match.other for match in found if near or match.exact}
     return tuple(row for place, row in enumerate(rows) if place not in out)

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from engine.environment import own_llama_cpp, version_of
-from engine.errors import EnvironmentProblem, Problem, StageError, first_line
+from engine.errors import EnvironmentProblem, StageError, first_line
 from engine.process.policies import CONVERTER, QUANTIZER
 from engine.process.start import Command, module, program, script
+from engine.runtime.gguf.required import PACKAGES, missing_tools
 from engine.runtime.models.files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
 from engine.store.store import out_of_room
 from engine.values import dataclass
 
-PACKAGES = ("convert_hf_to_gguf", "gguf", "inferna")
 SIXTEEN_BIT = ("F16", "BF16")
 SUPER_BLOCK, BLOCK = 256, 32
 """A row must be a multiple of this for K-quants, and for the older quants."""
@@ -74,19 +74,6 @@ def find_tools(find_version: Callable[[str], str | None] = version_of) -> GgufTo
         quantize=module("engine.runtime.gguf.quantize_worker"),
         origin=", ".join(f"{name} {find_version(name)}" for name in PACKAGES),
     )
-
-
-def missing_tools(find_version: Callable[[str], str | None]) -> Problem | None:
-    """Return what is missing to write GGUF files, if anything."""
-    if (own := own_llama_cpp()) is not None:
-        absent = [path.name for path in own if not path.exists()]
-        hint = "$LLAMA_CPP_DIR must hold a built llama.cpp"
-    else:
-        absent = [name for name in PACKAGES if find_version(name) is None]
-        hint = "pip install 'slm-recipe[gguf]'"
-    if not absent:
-        return None
-    return Problem(code="X630", message=f"GGUF export needs {', '.join(absent)}", hint=hint)
 
 
 def write_gguf(  # noqa: PLR0913 - one call, named

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 WORD: Final = 1.06
@@ -109,6 +110,7 @@ def is_english(texts: Iterable[str]) -> bool:
     return words < LEAST_WORDS * count or function_words >= LEAST_SHARE * words
 
 
+@lru_cache(maxsize=4096)  # texts repeat their words
 def _word(letters: str) -> float:
     return sum(
         CAPITAL * len(word)

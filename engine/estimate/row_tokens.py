@@ -189,8 +189,8 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
     # `recipe plan` comes here and must start without pyarrow.
     if format_of(ref.path.name, source.format) in (None, "parquet"):
         return
-    # only where rows lie here: readers and what they raise bring the checks of rows
-    from engine.data.examples.unusable_rows import READING_ERRORS
+    # only where rows lie here: readers of every format
+    from engine.data.examples.reading_errors import READING_ERRORS
     from engine.data.kinds import filler
     from engine.data.reading.readers import read_rows
 

@@ -16,8 +16,9 @@ from engine.data.checks.rows.texts import is_plain
 from engine.data.examples.chat_formats import shape_of
 from engine.data.examples.example import content_key
 from engine.data.examples.pool_writer import BATCH, PoolWriter, WaitingRows
+from engine.data.examples.reading_errors import READING_ERRORS
 from engine.data.examples.template import MissingColumnError, UnusableValueError
-from engine.data.examples.unusable_rows import READING_ERRORS, UnusableRows
+from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
 from engine.data.kinds.base import Fill, Filled
 from engine.data.preparation import Preparation

@@ -26,14 +26,6 @@ from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
 from engine.recipe.model import Data
 
-READING_ERRORS: Final = (
-    NoBinError,
-    NoNumberError,
-    MissingColumnError,
-    UnusableValueError,
-    RejectedError,
-)
-"""What a reader of rows raises for a row that it cannot read."""
 _SPLIT_COLUMN: Final = {
     "column": ("D317", f"write one of {', '.join(SPLIT_NAMES)}"),
     "time": ("D318", "write times as 2026-01-31T12:00:00Z, or as seconds since 1970"),

@@ -141,7 +141,8 @@ def old_line_ends(text: Iterable[str]) -> Iterator[str]:
     """Also end lines at a lone carriage return, as old spreadsheets write them."""
     # The csv module refuses a carriage return within a line that is not quoted.
     for line in text:
-        yield from filter(None, OLD_END.split(line)) if "\r" in line else (line,)
+        is_old = line.count("\r") > line.endswith("\r\n")
+        yield from filter(None, OLD_END.split(line)) if is_old else (line,)
 
 
 def _csv_fault(error: csv.Error) -> str:

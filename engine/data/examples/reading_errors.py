@@ -1,0 +1,18 @@
+"""What a row that cannot be read raises; a plan passes such rows over, the data stage counts them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.data.examples.label import NoBinError, NoNumberError
+from engine.data.examples.template import MissingColumnError, UnusableValueError
+from engine.data.kinds.base import RejectedError
+
+READING_ERRORS: Final = (
+    NoBinError,
+    NoNumberError,
+    MissingColumnError,
+    UnusableValueError,
+    RejectedError,
+)
+"""What a reader of rows raises for a row that it cannot read."""

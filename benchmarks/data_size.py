@@ -1,6 +1,6 @@
 """The whole data stage on many short rows: seconds by part, rows a second and core, memory.
 
-    python benchmarks/data_size.py --before v0.2.0
+    python benchmarks/data_size.py --before HEAD~20
     python benchmarks/data_size.py --rows 10000000 --formats parquet
 
 Made-up support messages of 8 to 20 words with one of eight labels; one row in fifty has something for a check: a copy,

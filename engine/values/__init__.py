@@ -73,7 +73,11 @@ class _Fields:
         self.kinds, self.defaults, self.frozen, self.kw_only = kinds, defaults, frozen, kw_only
 
     def __get__(self, _value: object, cls: type) -> dict[str, Field[Any]]:
-        owner = next(one for one in cls.__mro__ if vars(one).get(FIELDS) is self)
+        owner = next((one for one in cls.__mro__ if vars(one).get(FIELDS) is self), None)
+        # Another thread may have worked them out since this one looked.
+        if owner is None:
+            found: dict[str, Field[Any]] = getattr(cls, FIELDS)
+            return found
         known: dict[str, Field[Any]] = {}
         for base in owner.__mro__[:0:-1]:
             known |= getattr(base, FIELDS, {})
@@ -108,7 +112,10 @@ def _first_call(name: str) -> Any:
     """Return a method that writes the real one of a class in its own place, and calls that."""
 
     def method(self: object, *values: object, **named: object) -> object:
-        cls = next(one for one in type(self).__mro__ if vars(one).get(name) is method)
+        cls = next((one for one in type(self).__mro__ if vars(one).get(name) is method), None)
+        # Another thread may have written it since this one looked.
+        if cls is None:
+            return getattr(type(self), name)(self, *values, **named)
         written = _init(cls) if name == "__init__" else _as_eager(cls, name)
         written.__qualname__ = f"{cls.__qualname__}.{name}"
         setattr(cls, name, written)

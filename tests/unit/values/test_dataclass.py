@@ -195,6 +195,18 @@ def test_methods_are_written_when_they_are_first_called() -> None:
     assert after.__qualname__ == f"{waiting.__qualname__}.__init__"
 
 
+def test_two_threads_may_ask_first() -> None:
+    waiting: Any = made_by(values.dataclass)["Counter"]
+    # What the slower thread has looked up, before the faster one is done.
+    init, own = vars(waiting)["__init__"], vars(waiting)[values.FIELDS]
+    one = waiting(1)
+    known = waiting.__dataclass_fields__
+    init(one, 2)
+
+    assert one.total == 2
+    assert own.__get__(None, waiting) is known
+
+
 def test_a_method_is_written_once_for_subclasses_too() -> None:
     placed: Any = OURS["Placed"]
 

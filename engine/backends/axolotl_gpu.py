@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -174,6 +173,8 @@ def _is_there(module: str) -> bool:
 
 
 def _compiles_c() -> bool:
+    import sysconfig  # only where there is a GPU
+
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     return header.exists() and any(map(shutil.which, ("gcc", "clang")))
 

@@ -21,7 +21,6 @@ from engine.recipe.model import Endpoint, HubRef, PackageRef, PathRef, Recipe, R
 from engine.recipe.references import sources_at
 from engine.store.remote.place import SharedPlace
 from engine.trust.hosts import parse_address
-from engine.trust.resolving import has_proxy
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def confine_run(
     named = [one for _, one in named_of(recipe)]
     paths = [one.path for one in (*named, *others) if isinstance(one, PathRef)]
     remote = _remote(recipe, others)
+    from engine.trust.resolving import has_proxy  # light verbs reach no server
+
     # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
     # A bucket is reached from this process.
     is_remote = any(has_proxy(parse_address(one)) for one in remote.servers) or bool(

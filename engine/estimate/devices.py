@@ -6,7 +6,6 @@ with sums in 32 bits. How much of a peak a training reaches is not among them (`
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +85,9 @@ def named_device(name: str) -> Device:
     """Return the device of that name. RecipeError R040 for one that is not in the table."""
     found = [facts for facts in GPUS.values() if _plain(facts.name) == _plain(name)]
     if not found:
-        near = difflib.get_close_matches(name.lower(), GPUS, n=1)
+        from difflib import get_close_matches  # only for a mistake
+
+        near = get_close_matches(name.lower(), GPUS, n=1)
         known = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(GPUS)}"
         raise RecipeError.one("R040", f"no device is known as `{name}`", hint=known)
     facts = found[0]

@@ -16,7 +16,6 @@ from engine.lock.accepted_run import accepted_of, used_versions
 from engine.lock.coherence import contradictions_of_recipe
 from engine.lock.file import Accepted, lock_path, read_lock
 from engine.lock.input_check import InputCheck, changed_since, device_of_lock
-from engine.lock.reproduction import RepeatedRun, another_recipe, reproduction_of
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
@@ -104,6 +103,12 @@ class LockPolicy:
         """Return how the run compares; None without anything to compare with. `runs` are those before it."""
         if self.accepted is None:
             return None
+        from engine.lock.reproduction import (
+            RepeatedRun,
+            another_recipe,
+            reproduction_of,
+        )  # a plan repeats nothing
+
         if self.changed:
             return another_recipe(self.changed)
         return reproduction_of(

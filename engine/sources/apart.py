@@ -20,7 +20,6 @@ from engine.errors import EngineError, EnvironmentProblem, Problem, Severity
 from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.trust.hosts import Address
-from engine.trust.resolving import UnsafeAddressError
 from engine.values import dataclass
 
 if TYPE_CHECKING:
@@ -166,6 +165,8 @@ def _show(found: Mapping[str, Any], progress: Progress | None) -> None:
 
 def _error(failed: Mapping[str, Any]) -> Exception:
     """Return an error of the process as one of this one."""
+    from engine.trust.resolving import UnsafeAddressError  # light verbs reach no server
+
     if failed["kind"] == UnsafeAddressError.__name__:
         return UnsafeAddressError(failed["text"])
     kind = getattr(errors, str(failed["kind"]), None)

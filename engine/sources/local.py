@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import hashlib
 from collections.abc import Callable
@@ -62,7 +61,9 @@ def _require(ref: PathRef) -> None:
     except (OSError, ValueError) as error:
         raise _unreadable(ref, error) from None
     if not is_there:
-        near = difflib.get_close_matches(ref.path.name, names_in(ref.path.parent), n=1)
+        from difflib import get_close_matches  # only for a mistake
+
+        near = get_close_matches(ref.path.name, names_in(ref.path.parent), n=1)
         hint = f"did you mean `{near[0]}`?" if near else None
         raise DataError.one("D320", f"`{ref.written}` does not exist", hint=hint)
 

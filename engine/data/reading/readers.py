@@ -5,7 +5,6 @@ Strict: what is not clearly a row is a problem with its line, and no value is ch
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -106,7 +105,9 @@ _READERS: Final[Mapping[str, Callable[[Path, Source, Trouble], Iterator[Row | Ro
 
 
 def _format_hint(path: Path) -> str:
-    near = difflib.get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
+    from difflib import get_close_matches  # only for a mistake
+
+    near = get_close_matches(path.suffix.lower(), SUFFIXES, n=1)
     guess = SUFFIXES[near[0]] if near else FORMATS[0]
     others = ", ".join(name for name in FORMATS if name != guess)
     return f"add `format: {guess}` (or {others}) to the source"

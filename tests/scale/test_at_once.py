@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster_runs import Results, results
+from support.cluster_runs import (
+    Results,
+    evaluated_once,
+    further_trainings,
+    others_in_turn,
+    results,
+)
 from support.paths import ROOT
 from support.project import Outcome, Project
-from support.run_once import RunOnce, run_once
+from support.run_once import RunOnce
 
 pytestmark = pytest.mark.scale
 WAIT_SECONDS = 300.0
@@ -27,28 +32,14 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True)
 
 
-def _in_one_folder(project: Project) -> None:
-    """A copy of the model in the project: nothing outside of it has to be allowed."""
-    base = project.folder / "base"
-    model = base.resolve()
-    base.unlink()
-    shutil.copytree(model, base)
-
-
-def _further_trainings(project: Project) -> None:
-    project.edit(learning_curve=True, method__seeds=[2, 3])
-
-
 @pytest.fixture(scope="module")
 def evaluated() -> RunOnce:
-    return run_once("before others at once", _in_one_folder, "--until", "evaluate")
+    return evaluated_once()
 
 
 @pytest.fixture(scope="module")
-def one_after_the_other(evaluated: RunOnce) -> Results:
-    done = run_once("others in turn", _further_trainings, "--until", "seeds", start=evaluated)
-    assert done.outcome.code == 0, done.outcome.err
-    return results(done.folder)
+def one_after_the_other() -> Results:
+    return others_in_turn()
 
 
 def copied(evaluated: RunOnce, folder: Path) -> Project:
@@ -80,7 +71,7 @@ def test_two_at_once_that_are_killed_go_on_to_what_one_after_the_other_leaves(
     evaluated: RunOnce, one_after_the_other: Results, tmp_path: Path
 ) -> None:
     project = copied(evaluated, tmp_path)
-    _further_trainings(project)
+    further_trainings(project)
     killed = start(tmp_path, "--parallel", "2")
     end = time.monotonic() + WAIT_SECONDS
     while len(results(tmp_path)) < len(one_after_the_other) - 4 and time.monotonic() < end:

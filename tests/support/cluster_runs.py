@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,30 @@ def _with_batches_to_share(project: Project) -> None:
 def alone() -> RunOnce:
     """The whole run of that project without `compute.yaml`, in this process; done once."""
     return run_once("alone", _with_batches_to_share)
+
+
+def evaluated_once() -> RunOnce:
+    """A run up to the evaluation, with its model in the project: nothing outside of it has to be allowed."""
+    return run_once("before others at once", _in_one_folder, "--until", "evaluate")
+
+
+def others_in_turn() -> Results:
+    """What that project holds once its seeds and the points of its curve were trained one after the other."""
+    done = run_once("others in turn", further_trainings, "--until", "seeds", start=evaluated_once())
+    assert done.outcome.code == 0, done.outcome.err
+    return results(done.folder)
+
+
+def _in_one_folder(project: Project) -> None:
+    base = project.folder / "base"
+    model = base.resolve()
+    base.unlink()
+    shutil.copytree(model, base)
+
+
+def further_trainings(project: Project) -> None:
+    """Ask for two seeds and a learning curve besides."""
+    project.edit(learning_curve=True, method__seeds=[2, 3])
 
 
 def started(folder: Path, variables: Mapping[str, str], *words: str) -> subprocess.Popen[str]:

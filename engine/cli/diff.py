@@ -71,7 +71,6 @@ def _review(options: argparse.Namespace) -> Review:
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
     from engine.review.file_tree import Disk, revisions
-    from engine.review.repository import Repository
     from engine.review.version import load_side
 
     _refuse(options)
@@ -79,6 +78,8 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         tree = Disk()
         yield tuple(load_side(path, tree, label=str(path)) for path in (options.old, options.new))
         return
+    from engine.review.repository import Repository  # starts git
+
     path = options.old
     with Repository.around(path.parent) as repository:
         old = repository.commit(options.since)

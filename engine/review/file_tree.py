@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from engine.errors import Place, RecipeError
 from engine.files import reading
@@ -24,9 +24,11 @@ from engine.recipe.text.source import Reader, read_bytes
 from engine.review.large_files import is_pointer, pointer_of
 from engine.review.listing import Target
 from engine.review.patterns import matching
-from engine.review.repository import Repository
 from engine.trust.allowed import Allowed
 from engine.values import dataclass
+
+if TYPE_CHECKING:
+    from engine.review.repository import Repository
 
 MOST_HASHED: Final = 50_000_000
 """Bytes of a file up to which its digest says which one it is; larger ones are compared byte by byte."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,35 @@ def test_a_verb_imports_no_part_of_the_engine_that_its_recipe_does_not_need(
 
     assert f"engine.cli.{verb}" in loaded
     assert loaded & (SPARED[verb, recipe] | OF_NO_VERB) == set()
+
+
+OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from engine.cli.main import main
+
+main(["plan", sys.argv[1], "--store", "store"])
+print(sum(name.endswith("tickets.csv") for name in opened))
+"""
+
+
+def test_a_plan_reads_rows_no_more_often_for_many_settings_than_for_one(tmp_path: Path) -> None:
+    written = (ROOT / BESIDE_ROWS).read_text(encoding="utf-8")
+    (tmp_path / "one.yaml").write_text(written, encoding="utf-8")
+    grid = "sweep: {grid: {learning_rate: [1e-4, 2e-4, 4e-4], rank: [8, 16]}}"
+    (tmp_path / "many.yaml").write_text(f"{written}\n{grid}\n", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    shutil.copy(ROOT / "recipes/data/tickets.csv", tmp_path / "data")
+    one, many = (
+        subprocess.run(
+            [sys.executable, "-c", OPENED, name],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True, text=True,
+        ).stdout.splitlines()[-1]
+        for name in ("one.yaml", "many.yaml")
+    )  # fmt: skip
+
+    assert 0 < int(many) <= int(one)
 
 
 @pytest.mark.parametrize("module", ["engine.runs.predict_output", "engine.serving.asker"])

@@ -12,7 +12,7 @@ from engine.estimate import measured
 from engine.estimate.base_model import shape_of, why_unknown
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import ready
-from engine.estimate.rows import counted_rows, workload_of
+from engine.estimate.rows import Sampler, counted_rows, workload_of
 from engine.estimate.training import (
     Known,
     TrainingEstimate,
@@ -37,13 +37,14 @@ def estimate_training(
     *,
     base_model: Mapping[str, Any],
     data: Artifact | None,
+    sample: Sampler | None = None,
 ) -> TrainingEstimate:
     """Return what training the recipe will take; nothing is fetched and nothing is run.
 
     `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
-    artifact if it is there.
+    artifact if it is there, `sample` what samples the rows where they were sampled already.
     """
-    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data))
+    return estimate_from(recipe, device, known_of(recipe, store, device, base_model, data, sample))
 
 
 def known_of(
@@ -52,10 +53,11 @@ def known_of(
     device: Device,
     base_model: Mapping[str, Any],
     data: Artifact | None,
+    sample: Sampler | None = None,
 ) -> Known:
     """Return what an estimate may stand on."""
     shape = shape_of(recipe.base_model, store)
-    workload = workload_of(recipe, store, data=data, base_model=base_model)
+    workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
     exact = None
     if data is not None:
         rendered = rendered_key(recipe, data.key, base_model).digest

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 from engine.estimate.base_model import tokenizer_file
@@ -25,6 +26,9 @@ from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, counts_after_rendering, rendered_key
 from engine.store import Artifact, Store
 from engine.training.trained_rows import TrainedRows, trained_rows, what_changes_rows
+
+Sampler = Callable[[], RowSample]
+"""Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
 
 
 def known_rows(
@@ -76,19 +80,31 @@ def sampled_rows(recipe: Recipe, store: Store, data: Artifact | None) -> RowSamp
     return _sample(recipe, store, data, {})
 
 
+def sampler(
+    recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
+) -> Sampler:
+    """Return what samples the rows once, for all settings that a recipe trains them with."""
+    return cache(partial(_sample, recipe, store, data, base_model))
+
+
 def workload_of(
-    recipe: Recipe, store: Store, *, data: Artifact | None, base_model: Mapping[str, Any]
+    recipe: Recipe,
+    store: Store,
+    *,
+    data: Artifact | None,
+    base_model: Mapping[str, Any],
+    sample: Sampler | None = None,
 ) -> Workload:
     """Return what is known of the rows, from the best there is."""
     if data is not None:
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         if counted := counted_rows(rendered) if rendered else None:
             return counted
-    sample = _sample(recipe, store, data, base_model)
+    sampled = sample() if sample else _sample(recipe, store, data, base_model)
     rows = trained_rows(recipe, store, data, base_model)
     if rows is not None and not rows.counted and changes_with_length(recipe):
-        rows = _scaled(recipe, rows, sample)
-    return _estimated(recipe, sample, rows)
+        rows = _scaled(recipe, rows, sampled)
+    return _estimated(recipe, sampled, rows)
 
 
 def counted_rows(rendered: Artifact) -> Workload | None:

@@ -11,6 +11,7 @@ from engine.environment import Device
 from engine.estimate import TrainingEstimate, estimate_training
 from engine.estimate.base_model import shape_of
 from engine.estimate.prices import Price
+from engine.estimate.rows import Sampler, sampler
 from engine.estimate.stages import disk_of, past_seconds
 from engine.estimate.teacher import soft_estimate
 from engine.metrics.learning import SHARES
@@ -95,7 +96,8 @@ def forecast(
     GPUs of several processes divide the time of trainings and are paid for together; on a CPU they share its cores.
     """
     device = plan.inputs.device
-    recipe, training, of = _largest(plan, store)
+    sample = sampler(plan.recipe, store, plan.training_data(store), plan.inputs.base_model)
+    recipe, training, of = _largest(plan, store, sample)
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store)
     found: dict[str, StageForecast] = {}
@@ -104,7 +106,7 @@ def forecast(
         if stage.reused is not None:
             continue
         if stage.name == "sweep":
-            found[stage.name] = _sweep(plan, store)
+            found[stage.name] = _sweep(plan, store, sample)
         elif stage.name == "train":
             found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
         elif stage.name in repeats:
@@ -149,10 +151,14 @@ def _trainings_on_other_rows(recipe: Recipe) -> int:
 
 
 def largest_setting(
-    recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None
+    recipe: Recipe,
+    store: Store,
+    inputs: PlanInputs,
+    data: Artifact | None,
+    sample: Sampler | None = None,
 ) -> tuple[int, TrainingEstimate]:
     """Return which method of a recipe takes the most memory, counted from 0, and its estimate."""
-    ones = _every(recipe, store, inputs, data)
+    ones = _every(recipe, store, inputs, data, sample)
     number = max(
         range(len(ones)),
         key=lambda one: (ones[one].memory_bytes or 0, ones[one].trainable_parameters or 0),
@@ -160,20 +166,25 @@ def largest_setting(
     return number, ones[number]
 
 
-def _largest(plan: Plan, store: Store) -> tuple[Recipe, TrainingEstimate, str]:
+def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, TrainingEstimate, str]:
     """Return the recipe whose training is estimated: the one that is trained, or the sweep's largest setting."""
     data = plan.training_data(store)
     if plan.trained is not None:
         plain = replace(plan.trained, sweep=None)
-        return plan.trained, _every(plain, store, plan.inputs, data)[0], ""
-    number, found = largest_setting(plan.recipe, store, plan.inputs, data)
+        return plan.trained, _every(plain, store, plan.inputs, data, sample)[0], ""
+    number, found = largest_setting(plan.recipe, store, plan.inputs, data, sample)
     of = f"setting {number + 1} of {len(methods_of(plan.recipe))}, the largest"
     return settled(plan.recipe, number), found, of
 
 
 def _every(
-    recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None
+    recipe: Recipe,
+    store: Store,
+    inputs: PlanInputs,
+    data: Artifact | None,
+    sample: Sampler | None,
 ) -> list[TrainingEstimate]:
+    sample = sample or sampler(recipe, store, data, inputs.base_model)
     return [
         estimate_training(
             replace(recipe, method=method),
@@ -181,14 +192,15 @@ def _every(
             inputs.device,
             base_model=inputs.base_model,
             data=data,
+            sample=sample,
         )
         for method in methods_of(recipe)
     ]
 
 
-def _sweep(plan: Plan, store: Store) -> StageForecast:
+def _sweep(plan: Plan, store: Store, sample: Sampler) -> StageForecast:
     """Return what all settings take together, as if none had been judged before; the largest one's memory."""
-    ones = _every(plan.recipe, store, plan.inputs, plan.training_data(store))
+    ones = _every(plan.recipe, store, plan.inputs, plan.training_data(store), sample)
     seconds = [one.seconds for one in ones if one.seconds is not None]
     return StageForecast(
         # A sum over a part of the settings would read like the whole.

@@ -27,6 +27,7 @@ VERBS = {
     "recipe validate": ["validate", QUICKSTART],
     "recipe plan": ["plan", QUICKSTART, "--store", "STORE"],
     "recipe compile": ["compile", QUICKSTART, "--store", "STORE"],
+    "recipe diff": ["diff", QUICKSTART, "recipes/ticket-topics.yaml", "--store", "STORE"],
 }
 OWN_RUNS, PEER_RUNS = 10, 3
 FLOOR = 'python -c "import yaml, jsonschema, rich"'

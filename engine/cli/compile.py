@@ -16,7 +16,7 @@ from engine.cli.place import (
     store_of,
 )
 from engine.cli.terminal import write_error
-from engine.compute.profile import SKYPILOT, SLURM, ComputeProfile
+from engine.compute.profile import HANDED_IN, SLURM, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
 from engine.estimate.rows import known_rows
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     recipe, warnings = read_recipe(options)
     show_problems(warnings)
     profile = compute_of(options)
-    if profile.engine in (SLURM, SKYPILOT):
+    if profile.engine == SLURM or profile.engine in HANDED_IN:
         _compile_job(options, recipe, profile)
         return
     store = Store(store_of(options))
@@ -104,7 +104,7 @@ def _compile_job(options: argparse.Namespace, recipe: Recipe, profile: ComputePr
     if options.format == "json":
         show_json({"schema": "job.v1", "engine": profile.engine, "text": text})
     elif options.output:
-        name = f"job.{'yaml' if profile.engine == SKYPILOT else 'sh'}"
+        name = f"job.{'sh' if profile.engine == SLURM else 'yaml'}"
         refuse_taken(options.output / name, mark=COMPILED)
         write_file(options.output / name, text)
         show(f"wrote {options.output / name}")

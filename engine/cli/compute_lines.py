@@ -16,7 +16,7 @@ from engine.training.trained_rows import TrainedRows
 
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
 SHARED = "no faster than one process: processes of a CPU share its cores"
-ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot"}
+ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot", "kubernetes": "Kubernetes"}
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 
 

@@ -28,20 +28,30 @@ FILE: Final = "compute.yaml"
 LOCAL: Final = "local"
 SLURM: Final = "slurm"
 SKYPILOT: Final = "skypilot"
+KUBERNETES: Final = "kubernetes"
 RAY: Final = "ray"
 RUN: Final = (LOCAL, SLURM, RAY)
 """The engines that `recipe run` starts."""
+HANDED_IN: Final[Mapping[str, str]] = {
+    SKYPILOT: "sky jobs launch FILE",
+    KUBERNETES: "kubectl apply -f FILE",
+}
+"""How a person hands in the jobs of the others."""
 SECONDS: Final[Mapping[str, int]] = {"m": 60, "h": 3600, "d": 86400}
 OF_ENGINES: Final[Mapping[str, tuple[str, ...]]] = {
     "address": ("ray",),
-    "cores": ("slurm", "skypilot"),
-    "device": ("slurm", "skypilot"),
+    "cores": ("slurm", "skypilot", "kubernetes"),
+    "device": ("slurm", "skypilot", "kubernetes"),
+    "image": ("kubernetes",),
     "max_cost": ("skypilot",),
-    "memory": ("slurm", "skypilot"),
-    "nodes": ("ray", "slurm"),
+    "memory": ("slurm", "skypilot", "kubernetes"),
+    "namespace": ("kubernetes",),
+    "nodes": ("ray", "slurm", "kubernetes"),
     "options": ("slurm",),
+    "runtime": ("kubernetes",),
     "spot": ("skypilot",),
-    "time": ("slurm", "skypilot"),
+    "time": ("slurm", "skypilot", "kubernetes"),
+    "volume": ("kubernetes",),
 }
 """Keys that mean something to some engines only."""
 
@@ -53,6 +63,18 @@ class StorePlace:
     url: str
     trust: str = "write"
     """`read`: results are taken from it, and none are put there; `write`: both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectVolume:
+    """Where a job of Kubernetes finds the project."""
+
+    claim: str
+    """A PersistentVolumeClaim that is there."""
+    path: str
+    """Where the job has it."""
+    folder: str = ""
+    """The project in it; empty where it holds nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +101,11 @@ class ComputeProfile:
     spot: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     max_cost: float | None = None
+    image: str | None = None
+    volume: ProjectVolume | None = None
+    namespace: str | None = None
+    runtime: str = "torch-distributed"
+    """Of Kubeflow Trainer: a ClusterTrainingRuntime."""
     store: StorePlace | None = None
 
     @property
@@ -131,7 +158,8 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
         raise RecipeError.one(
             "R434",
             f"profile `{profile.name}`: `recipe run` does not start jobs of `{profile.engine}`",
-            hint="write its task with `recipe compile RECIPE --on NAME`, and hand that in",
+            hint="write its file with `recipe compile RECIPE --on NAME`, and hand that in: "
+            f"{HANDED_IN[profile.engine]}",
         )
     if profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
         raise RecipeError.one(
@@ -187,6 +215,16 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
                 key=True,
                 hint="set `store` to a bucket, in the profile or for the whole file",
             )
+        if engine == KUBERNETES:
+            yield from _no_train_job(source, name, keys)
+        elif "/" in keys.get("device", ""):
+            yield source.problem(
+                "R432",
+                f"a resource of Kubernetes is no device of the engine `{engine}`",
+                at=("profiles", name, "device"),
+                key=True,
+                hint="name the device and its number, such as H100:8",
+            )
         # The Ray of one machine has nowhere to place variants that `parallel` does not know by itself.
         places_variants = keys.get("parallel", 1) > 1 and keys.get("address", LOCAL) != LOCAL
         is_one = keys.get("nodes", 1) * keys.get("processes", 1) == 1
@@ -209,10 +247,41 @@ def _unfit(source: SourceText) -> Iterator[Problem]:
             )
 
 
+def _no_train_job(source: SourceText, name: str, keys: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield R432 for what a job of Kubernetes lacks, and for what it cannot be."""
+    for key, need in (("image", "a container with slm-recipe"), ("volume", "the project's folder")):
+        if key not in keys:
+            yield source.problem(
+                "R432",
+                f"a job of Kubernetes needs {need}, and `{key}` does not say which",
+                at=("profiles", name),
+                key=True,
+                hint=f"set `{key}`",
+            )
+    if keys.get("nodes", 1) > 1:
+        yield source.problem(
+            "R432",
+            "machines of a job meet under a name that is made when it starts, and a TrainJob makes none",
+            at=("profiles", name, "nodes"),
+            key=True,
+            hint="leave nodes out: `processes` share one machine",
+        )
+    if "/" not in keys.get("device", "/"):
+        yield source.problem(
+            "R432",
+            "a device of Kubernetes is a resource of its machines",
+            at=("profiles", name, "device"),
+            key=True,
+            hint="name the resource and its number, such as nvidia.com/gpu:8",
+        )
+
+
 def _profile(name: str, keys: Mapping[str, Any], shared: StorePlace | None) -> ComputeProfile:
     given = dict(keys)
     time = given.pop("time", None)
     seconds = int(time[:-1]) * SECONDS[time[-1]] if time else None
+    if "volume" in given:
+        given["volume"] = ProjectVolume(**given["volume"])
     return ComputeProfile(
         **given | {"name": name, "time": seconds, "store": _store(given.get("store")) or shared}
     )

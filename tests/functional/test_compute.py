@@ -20,6 +20,7 @@ profiles:
   six: {processes: 6}
   big: {processes: 2, shard: true}
   spot: {engine: skypilot, store: "s3://b/r"}
+  kube: {engine: kubernetes, image: slm-recipe, volume: {claim: team, path: /data}}
 """
 
 
@@ -69,7 +70,7 @@ def test_a_plan_says_the_same_as_json_and_has_the_keys_of_one_process(
         *product(("plan", "run"), ("six",), ("R433",)),
         *product(("plan", "run"), ("too",), ("R431",)),
         *product(("plan", "run"), ("big",), ("B434",)),
-        ("run", "spot", "R434"),
+        *product(("run",), ("spot", "kube"), ("R434",)),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_done(
@@ -106,8 +107,13 @@ profiles:
   j: {engine: skypilot, device: "H100:eight", store: "s3://b/r"}
   k: {engine: skypilot, spot: maybe, store: "s3://b/r"}
   l: {engine: skypilot, max_cost: -1, store: "s3://b/r"}
+  m: {engine: kubernetes, image: "a b", volume: {claim: team, path: /data}}
+  n: {engine: kubernetes, image: a, volume: {claim: team}}
+  o: {engine: kubernetes, image: a, volume: {claim: team, path: ../data}}
+  p: {engine: kubernetes, image: a, volume: {claim: 'team; rm', path: /data}}
+  q: {engine: kubernetes, image: a, volume: {claim: team, path: /data, mount: /data}}
 """
-"""A mistake in each of twelve."""
+"""A mistake in each of seventeen."""
 UNFIT = """\
 compute: v1
 profiles:
@@ -115,6 +121,12 @@ profiles:
   b: {engine: skypilot}
   c: {engine: ray}
   d: {nodes: 2}
+  e: {engine: kubernetes, image: a}
+  f: {engine: kubernetes, volume: {claim: team, path: /data}}
+  g: {engine: kubernetes, image: a, volume: {claim: team, path: /data}, nodes: 2}
+  h: {engine: kubernetes, image: a, volume: {claim: team, path: /data}, device: "H100:8"}
+  i: {engine: slurm, device: "nvidia.com/gpu:8"}
+  j: {engine: slurm, namespace: nlp}
 """
 """Profiles whose keys do not go together."""
 
@@ -124,7 +136,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is there once a tool of a cluster was called."""
     folder, mark = tmp_path / "tools", tmp_path / "called"
     folder.mkdir()
-    for name in ("sbatch", "scontrol", "sinfo", "squeue", "srun", "ray", "sky"):
+    for name in ("sbatch", "scontrol", "sinfo", "squeue", "srun", "ray", "sky", "kubectl"):
         (folder / name).write_text(f"#!/bin/sh\ntouch '{mark}'\nexit 1\n", encoding="utf-8")
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -132,7 +144,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("verb", ["run", "compile", "plan"])
-@pytest.mark.parametrize(("text", "count"), [(WRONG, 12), (UNFIT, 4)])
+@pytest.mark.parametrize(("text", "count"), [(WRONG, 17), (UNFIT, 10)])
 def test_each_wrong_profile_is_shown_with_line_and_column_before_a_tool_is_called(
     verb: str, text: str, count: int, project: Project, compute: Path, called: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Jobs of Kubernetes, read by Kubeflow Trainer's own types: what `recipe compile --on` writes comes back unchanged.
+"""Jobs of Kubernetes: Kubeflow Trainer's own types give them back unchanged, and their command runs the recipe.
 
 Its types pass over a key that they do not know, so only the way there and back shows one. A missing name of the job
 itself is no fault to them.
@@ -6,6 +6,9 @@ itself is no fault to them.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from support.cluster_runs import project_in
+from support.cluster_runs import WAIT_SECONDS, adapters, alone, on, pico_project, project_in
+from support.paths import ROOT
 from support.project import write_project
 
 pytestmark = pytest.mark.scale
@@ -92,3 +96,27 @@ def test_a_name_that_is_missing_is_refused(compiled: Callable[[str], Any]) -> No
 
     with pytest.raises(ValueError, match="name"):
         there_and_back(job)
+
+
+def test_the_command_of_a_job_runs_the_recipe_in_the_folder_of_the_volume(tmp_path: Path) -> None:
+    """As a container would that has the volume at this path and `recipe` among its programs."""
+    place = f"{{claim: team, path: {tmp_path}, folder: tickets}}"
+    compute = f"{{engine: kubernetes, image: slm-recipe, volume: {place}, processes: 2}}"
+    profiles = f"compute: v1\nprofiles:\n  kube: {compute}\n"
+    project = pico_project(tmp_path / "tickets", profiles, {})
+    compiled = project.run("compile", "recipe.yaml", *on("kube"))
+    trainer = yaml.safe_load(compiled.out)["spec"]["trainer"]
+    (tmp_path / "recipe").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -P -m engine "$@"\n', encoding="utf-8"
+    )
+    (tmp_path / "recipe").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*trainer["command"], *(text.replace("$$", "$") for text in trainer["args"])],
+        cwd="/", env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert adapters(project.folder) == adapters(alone().folder)
+    assert len(adapters(project.folder)) == 1

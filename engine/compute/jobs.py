@@ -28,7 +28,7 @@ MEETING: Final = "RECIPE_MEETING"
 """Set in a job of several machines: where they find each other, a name that nobody can know before."""
 HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
 NOTICE_SECONDS: Final = 90
-"""Before Slurm ends a job whose time is over: for a checkpoint."""
+"""Between the signal and the end of a job whose time is over, or that has to go: for a checkpoint."""
 VOLUME: Final = "project"
 """What a TrainJob calls the volume with the project."""
 LONGEST: Final = 41

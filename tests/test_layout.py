@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import pkgutil
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,27 @@ def test_no_link_is_tracked_which_would_lead_somewhere_on_one_machine() -> None:
     )
 
     assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
+def patched(path: Path) -> Iterator[str]:
+    """What a test puts something in the place of, by its whole name."""
+    text = path.read_text(encoding="utf-8")
+    for one in ast.walk(ast.parse(text)) if re.search(r'setattr\(\s*"engine', text) else ():
+        match one:
+            case ast.Call(
+                func=ast.Attribute(attr="setattr"), args=[ast.Constant(value=str(name)), *_]
+            ) if name.startswith("engine."):
+                yield name
+
+
+def test_what_a_test_replaces_is_there() -> None:
+    # Where it is not, tests fail that CI does not run.
+    gone = list[str]()
+    for path in sorted(TESTS.rglob("*.py")):
+        for name in patched(path):
+            try:
+                pkgutil.resolve_name(name)
+            except AttributeError:
+                gone.append(f"{name_of(path)}: {name}")
+
+    assert gone == []

@@ -30,8 +30,9 @@ TAIL = """
 [tool.uv]
 package = false
 """
+# Ray's tests take longer than all others of several machines; they run where somebody has installed it.
 EXPORT = (
-    "export", "--all-extras", "--all-groups", "--no-hashes", "--no-annotate", "--no-header",
+    "export", "--all-extras", "--no-extra", "ray", "--all-groups", "--no-hashes", "--no-annotate", "--no-header",
     "--no-emit-project", "--no-emit-package", "slm-recipe-pins",
 )  # fmt: skip
 

@@ -84,19 +84,15 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, pico_mode
     assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-UPS_AND_DOWNS: dict[str, Any] = {"epochs": 6.0, "learning_rate": 0.2}
-"""After which the validation loss is not the lowest at the end."""
-
-
 @pytest.mark.parametrize(("patience", "noise"), [(None, None), (1, 0.1)])
 def test_axolotl_keeps_the_best_checkpoint_of_preferences_and_stops_early(
     patience: int | None, noise: float | None, tmp_path: Path, pico_model: Path
 ) -> None:
     early = patience and EarlyStopping(patience=patience)
-    recipe = preference_recipe(
-        "axolotl", "dpo", keep="best", early_stopping=early, neftune_alpha=noise, **UPS_AND_DOWNS
-    )
-    trained = load_backend("axolotl").train(preference_launch(recipe, tmp_path, pico_model))
+    keys: dict[str, Any] = {"keep": "best", "early_stopping": early, "neftune_alpha": noise}
+    recipe = preference_recipe("axolotl", "dpo", epochs=6.0, learning_rate=1e-2, **keys)
+    launch = preference_launch(recipe, tmp_path, pico_model, validates_opposite=True)
+    trained = load_backend("axolotl").train(launch)
     losses = {one.step: one.eval_loss for one in trained.history if one.step and one.eval_loss}
 
     assert trained.kept_step == min(losses, key=lambda step: losses[step]) < trained.steps
@@ -107,7 +103,11 @@ def test_axolotl_ends_with_the_last_checkpoint_where_training_may_stop_early(
     tmp_path: Path, pico_model: Path
 ) -> None:
     recipe = make_recipe(
-        "axolotl", keep="last", early_stopping=EarlyStopping(patience=5), **UPS_AND_DOWNS
+        "axolotl",
+        keep="last",
+        early_stopping=EarlyStopping(patience=5),
+        epochs=6.0,
+        learning_rate=0.2,
     )
     trained = load_backend("axolotl").train(make_launch(recipe, tmp_path, pico_model))
 

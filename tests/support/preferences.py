@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,25 @@ def preference_rows(loss: str, count: int, *, start: int = 0) -> list[Example]:
     return made
 
 
-def preference_launch(recipe: Recipe, folder: Path, base_model: Path) -> Launch:
-    """Render the rows, and compile."""
+def _opposite(pair: Mapping[str, Any]) -> dict[str, Any]:
+    return {**pair, "chosen": pair["rejected"], "rejected": pair["chosen"]}
+
+
+def preference_launch(
+    recipe: Recipe, folder: Path, base_model: Path, *, validates_opposite: bool = False
+) -> Launch:
+    """Render the rows, and compile.
+
+    Validation rows of `validates_opposite` prefer what training rows reject: their loss is the lowest at the start.
+    """
     assert recipe.method.preference is not None
     loss, rows = recipe.method.preference.loss, folder / "rows"
     rows.mkdir(parents=True)
     limits = LengthLimits(max_length=recipe.method.max_length, truncation="fail", loss=loss)
     for split, count, start in (("train", TRAIN, 0), ("validation", VALIDATION, 100)):
         made = preference_rows(loss, count, start=start)
+        if validates_opposite and split == "validation":
+            made = [replace(row, payload=_opposite(row.payload)) for row in made]
         chat = load_chat(base_model)
         rendering = render_rows(made, task=recipe.task, chat=chat, limits=limits)
         write_rows(rows / f"{split}.jsonl", rendering.rows)

@@ -1,7 +1,9 @@
 """Trainings beside the model of the run, several at once, in child processes that leave results in the store.
 
-A child that is done with one takes the next: what it has imported stays. The stage then goes through them in order, as
-it does with one at a time, and finds every result: same keys, same bytes.
+A child that is done with one takes the next: what it has imported stays. Each has processors of its own: a training
+has as many threads as the machine has processors, whose number its bytes depend on, and those of two on the same ones
+wait for each other. The stage then goes through them in order, as it does with one at a time, and finds every result:
+same keys, same bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import os
 import pickle
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +27,7 @@ from engine.errors import EngineError, Problem, Severity, StageError
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
 from engine.process.idle import HangsError
-from engine.process.start import PIPE, Child, environment, module, start, working_folder
+from engine.process.start import PIPE, Child, Command, environment, module, start, working_folder
 from engine.store import Artifact, StageKey, product_key
 from engine.values import dataclass
 
@@ -121,8 +124,10 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
     ended = 0
     try:
         # All are started first: an order is longer than a pipe holds, and waits for the child that reads it.
-        for number, job in enumerate(jobs[: parallel.most]):
-            running[number] = _started(job.name, context, partial(_read, number, lines))
+        first = jobs[: parallel.most]
+        for number, job in enumerate(first):
+            command = module(CHILD)(_processors(number, len(first)))
+            running[number] = _started(job.name, command, context, partial(_read, number, lines))
         for one in running.values():
             _go_on(one, orders)
         while running:
@@ -163,7 +168,15 @@ def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str
     return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"
 
 
-def _started(name: str, context: StageContext, read: Callable[[Child], None]) -> _RunningJob:
+def _processors(number: int, of: int) -> str:
+    """Return the processors of one of so many children, by number; none where each cannot have its own."""
+    every = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+    return ",".join(map(str, every[number::of])) if len(every) >= of else ""
+
+
+def _started(
+    name: str, command: Command, context: StageContext, read: Callable[[Child], None]
+) -> _RunningJob:
     extra = {name: value for name in NEEDED if (value := os.environ.get(name))}
     if context.ranks.ray:
         from engine.backends.process_training import ray_variables  # a plan comes by here
@@ -174,7 +187,7 @@ def _started(name: str, context: StageContext, read: Callable[[Child], None]) ->
         folder = closing.enter_context(working_folder())
         child = closing.enter_context(
             start(
-                module(CHILD),
+                command,
                 folder=folder,
                 variables=environment(extra),
                 out=PIPE,

@@ -1,5 +1,6 @@
-"""The process of trainings among several at once: reads an order for each, writes progress as JSON lines.
+"""The process of trainings among several at once: `engine.training.at_once_child PROCESSORS`.
 
+It reads an order for each, and writes progress as JSON lines. PROCESSORS are those that it keeps to; empty for all.
 Orders come through a pipe from the process that started this one, and from nowhere else; it ends with them.
 """
 
@@ -43,6 +44,9 @@ class LineProgress:
 
 def main() -> None:
     """Do what the orders say, one after the other."""
+    # Before any thread is started.
+    if sys.platform == "linux" and sys.argv[1]:
+        os.sched_setaffinity(0, map(int, sys.argv[1].split(",")))
     # what libraries print goes to the log; only events go to the other process
     progress = LineProgress(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,13 +14,16 @@ from engine.errors import StageError
 
 
 def square(number: int, context: StageContext) -> int:
-    """Leave the square of a number, and by which process it was made."""
+    """Leave the square of a number, and by which process on which processors it was made."""
 
     def build(folder: Path) -> None:
         context.progress.update(1, 2, "steps")
         context.progress.note(f"{number} is squared")
         (folder / "square").write_text(str(number * number), encoding="utf-8")
-        (context.scratch.parent.parent / f"by-{number}").write_text(str(os.getpid()), "utf-8")
+        left = context.scratch.parent.parent
+        (left / f"by-{number}").write_text(str(os.getpid()), "utf-8")
+        if sys.platform == "linux":
+            (left / f"on-{number}").write_text(json.dumps([*os.sched_getaffinity(0)]), "utf-8")
 
     made = context.cached("square", {"of": number}, build)
     return int(made.file("square").read_text(encoding="utf-8"))

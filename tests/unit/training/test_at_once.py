@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,6 +16,7 @@ import pytest
 from engine.artifacts.stage import AtOnce, StageContext
 from engine.errors import StageError
 from engine.store import Store
+from engine.training import at_once
 from engine.training.at_once import VariantJob, results
 from support import at_once_jobs
 from support.stage_bench import CPU, Bench, make_bench
@@ -83,6 +86,24 @@ def test_children_make_what_is_missing_and_their_results_come_in_order(
     assert sorted(kept.notes[1:]) == ["2 is squared", "3 is squared", "4 is squared"]
     assert kept.updates[-1][:2] == (3, 3)
     assert any("1/2 steps" in shown for _, _, shown in kept.updates)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says where a process may run")
+def test_each_child_has_processors_of_its_own_where_there_are_enough(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = sorted(os.sched_getaffinity(0))
+    results(squares(1, 2), context)
+    folder = context.scratch.parent.parent
+    one, two = (json.loads((folder / f"on-{number}").read_text("utf-8")) for number in (1, 2))
+
+    if len(every) > 1:
+        assert sorted([*one, *two]) == every
+    else:
+        assert one == two == every
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 7, 9})
+    assert [at_once._processors(number, 2) for number in range(2)] == ["4,9", "7"]
+    assert [at_once._processors(number, 4) for number in range(4)] == [""] * 4
 
 
 @pytest.mark.parametrize(("numbers", "most"), [((5,), 2), ((5, 6), 1)])

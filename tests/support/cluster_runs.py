@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.backends.trainer_state import checkpoints
+from engine.files import digests
 from support.paths import ROOT
 from support.pico import make_pico_model
 from support.processes import second_machines_trainer
@@ -117,7 +118,7 @@ def kill_second_machine(
         logs = folder.glob(".recipe/scratch/*/events.1.jsonl")
         if any(
             '"start"' in path.read_text(encoding="utf-8")
-            and len(checkpoints(path.parent / "output")) >= saved
+            and sum(map(_is_whole, checkpoints(path.parent / "output"))) >= saved
             for path in logs
         ):
             os.kill(found(), signal.SIGKILL)
@@ -125,6 +126,11 @@ def kill_second_machine(
         time.sleep(0.05)
     process.kill()
     raise AssertionError(process.communicate()[1])
+
+
+def _is_whole(checkpoint: tuple[int, Path]) -> bool:
+    """Say whether every process has saved its part: the digests are written behind all of them."""
+    return (checkpoint[1] / digests.FILE).is_file()
 
 
 def adapters(folder: Path) -> list[bytes]:

@@ -137,7 +137,8 @@ def _trained(backend: str, launch: Launch, progress: Ending) -> tuple[str, list[
 
 def _end_runs(folder: Path, given: argparse.Namespace) -> int:
     draw = random.Random(given.seed)  # noqa: S311 - repeatable
-    epochs = 2 + given.kills * BETWEEN[1] // STEPS_OF_A_RUN
+    # Twice as many as are drawn: while a step is waited for, and at its drawn moment, more are done.
+    epochs = 2 + 2 * given.kills * BETWEEN[1] // STEPS_OF_A_RUN
     one, two = (pico_project(folder / name, COMPUTE, {}) for name in ("one", "two"))
     for project in (one, two):
         project.edit(backend__name=given.backend, method__epochs=epochs)

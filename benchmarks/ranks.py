@@ -51,7 +51,7 @@ STEPS_OF_A_RUN = 8
 """In an epoch of the recipe that is run."""
 EARLY = 1 / 3
 """Share of the moments before a first step."""
-BEFORE_SECONDS, STEP_SECONDS = 10.0, 0.2
+BEFORE_SECONDS, STEP_SECONDS = 4.0, 0.2
 """From the beginning of a training, or from a step, to the moment."""
 POLL = 0.02
 LOG = "forked.log"

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import yaml  # noqa: E402 - after the path
-from results import UNFINISHED, engine_command, keep, outcome_of, prune, run_recipe  # noqa: E402 - the same
-from results_cases import CASES, DATA, Case, Settings, quickstart_base, recipe_of  # noqa: E402 - the same
+from results import engine_command, keep, outcome_of, prune, run_recipe  # noqa: E402 - the same
+from results_cases import CASES, DATA, UNFINISHED, Case, Settings, quickstart_base, recipe_of  # noqa: E402 - the same
 from results_rows import Sources  # noqa: E402 - the same
 
 from engine import load_report  # noqa: E402 - the same

@@ -1,13 +1,14 @@
 """Results on public sets: runs of the engine, and the page that is made of their reports.
 
     python benchmarks/results.py list
-    python benchmarks/results.py run [--only NAME …] [--seeds 3] [--jobs 1]
+    python benchmarks/results.py run [--only NAME …] [--seeds 1 2 3] [--jobs 1]
     python benchmarks/results.py page [--readme]
 
 `run` writes a recipe for each set and seed (`benchmarks/results_cases.py`) into a work folder and runs it there; what
 is there already is not run again. `page` reads the reports of that folder and writes docs/results.md and
-docs/results.json; numbers that are not there say why, and sets that were run before stay in them. Sets of packages are
-fetched; others are read below `--data`, one folder a set, and are passed over where they are absent.
+docs/results.json, which grow seed by seed: a run replaces that of the same set and seed, and runs of earlier sessions
+stay. Numbers that are not there say why. Sets of packages are fetched; others are read below `--data`, one folder a
+set, and are passed over where they are absent.
 """
 
 from __future__ import annotations
@@ -35,21 +36,20 @@ from results_cases import (  # noqa: E402 - they import the engine
     CASES,
     DATA,
     QUANTIZATIONS,
+    SEEDS,
+    UNFINISHED,
     Case,
     Settings,
     quickstart_base,
     recipe_of,
 )
 from results_page import PAGE, TABLE, write_pages, written_pages  # noqa: E402 - the same
-from results_reports import COMMIT, PROBLEM, RUN, Results, collect, joined  # noqa: E402 - the same
+from results_reports import COMMIT, PROBLEM, RUN, collect  # noqa: E402 - the same
 from results_rows import Sources  # noqa: E402 - the same
+from results_table import joined, read_results  # noqa: E402 - the same
 
-from engine.files.typed_json import from_json  # noqa: E402 - the same
 from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
 
-SEEDS: Final = 3
-UNFINISHED: Final = ("failed", "interrupted", "stopped")
-"""Outcomes after which a run is tried again."""
 MEASURED: Final = ("accepted", "refused", "inconclusive")
 """Outcomes of runs that trained a model, whose files are measured whatever the verdict was."""
 REPORT: Final = "report.json"
@@ -272,13 +272,15 @@ def _taken(stores: SimpleQueue[Path]) -> Iterator[Path]:
         stores.put(store)
 
 
-def jobs_of(names: Sequence[str], seeds: int, work: Path) -> list[Job]:
+def jobs_of(names: Sequence[str], seeds: Sequence[int], work: Path) -> list[Job]:
     """Return the jobs, seed by seed, so that every set has a number early. SystemExit for a name of no set."""
     known = {case.name: case for case in CASES}
     if unknown := [name for name in names if name not in known]:
         raise SystemExit(f"no set is called {', '.join(unknown)}: {', '.join(known)}")
     chosen = [known[name] for name in names or known]
-    return [Job(case=case, seed=seed, work=work) for seed in range(1, seeds + 1) for case in chosen]
+    return [
+        Job(case=case, seed=seed, work=work) for seed in dict.fromkeys(seeds) for case in chosen
+    ]
 
 
 def main(words: Sequence[str] | None = None, command: Command = engine_command) -> int:
@@ -313,6 +315,13 @@ def main(words: Sequence[str] | None = None, command: Command = engine_command) 
 
 
 def _page(options: argparse.Namespace) -> int:
+    try:
+        return _write_or_check(options)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _write_or_check(options: argparse.Namespace) -> int:
     readme = ROOT / "README.md" if options.readme else None
     if options.check:
         stale = [path for path, text in written_pages(TABLE, readme).items() if _read(path) != text]
@@ -324,8 +333,8 @@ def _page(options: argparse.Namespace) -> int:
         raise SystemExit(f"no runs below {options.work}: python benchmarks/results.py run")
     earlier = options.output / TABLE.name
     if earlier.is_file() and not options.fresh:
-        # the runs of other sets may have been made, and their folders deleted, long ago
-        results = joined(from_json(Results, json.loads(earlier.read_text("utf-8"))), results)
+        # other runs may have been made, and their folders deleted, long ago
+        results = joined(read_results(earlier), results)
     for path in write_pages(results, options.output, readme):
         _say(f"wrote {path}")
     return 0
@@ -341,7 +350,9 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("list", help="the sets")
     run = verbs.add_parser("run", help="run what has no result yet")
     run.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these sets")
-    run.add_argument("--seeds", type=int, default=SEEDS, help="how many, from 1 on")
+    run.add_argument(
+        "--seeds", type=int, nargs="+", default=SEEDS, metavar="SEED", help="these, not how many"
+    )
     run.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     run.add_argument(
         "--data", type=Path, default=DATA, help="the folder of sets that no package holds"
@@ -355,7 +366,7 @@ def _parser() -> argparse.ArgumentParser:
     page = verbs.add_parser("page", help="write docs/results.md and docs/results.json")
     page.add_argument("--output", type=Path, default=PAGE.parent, help="another folder for them")
     page.add_argument(
-        "--fresh", action="store_true", help="only these runs: forget the sets of earlier ones"
+        "--fresh", action="store_true", help="only these runs: forget those of earlier sessions"
     )
     page.add_argument(
         "--note",

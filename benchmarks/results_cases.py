@@ -38,6 +38,10 @@ WANTED: Final = (
 )
 """Baselines, as far as the installed engine has them and the kind of task can be answered by them."""
 QUANTIZATIONS: Final = ("Q4_K_M", "Q8_0")
+SEEDS: Final = (1, 2, 3)
+"""Those of each set, in the end."""
+UNFINISHED: Final = ("failed", "interrupted", "stopped")
+"""Outcomes after which a run is tried again: they say nothing of a set."""
 
 GAIN: Final = 0.02
 """What a model must gain over each baseline, in its main metric."""

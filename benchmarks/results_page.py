@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIONS, Group
-from results_reports import COLUMNS, TUNED, Line, Number, Results
+from results_cases import AGREEMENT, BITS, CASES, DROP, FLOOR, GAIN, QUANTIZATIONS, SEEDS, Group
+from results_table import COLUMNS, TUNED, Line, Number, Results, read_results, table_text
 from ways_page import section as ways_section
 from ways_table import TABLE as WAYS_TABLE
 from ways_table import WaysTable, read_table
 
-from engine.files.typed_json import from_json
 from engine.recipe.metrics import is_lower_better
 from engine.render.markdown import prose, table
 
@@ -43,19 +40,21 @@ def write_pages(results: Results, folder: Path, readme: Path | None = None) -> l
     """Write the table as JSON, the page, and with `readme` its excerpt; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / TABLE.name
-    text = json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(table_text(results), encoding="utf-8")
     pages = written_pages(path, readme)
     for page_path, content in pages.items():
         page_path.write_text(content, encoding="utf-8")
-    return [path, *pages]
+    return list(pages)
 
 
 def written_pages(path: Path, readme: Path | None = None) -> dict[Path, str]:
-    """Return the texts that are made of the JSON table and of that of the ways beside it, by their files."""
-    results = from_json(Results, json.loads(path.read_text("utf-8")))
+    """Return the texts that are made of the runs in the JSON table and of the table of the ways beside it.
+
+    The JSON table is one of them: its means are made of its runs. ValueError where it is one of another version.
+    """
+    results = read_results(path)
     ways = read_table(path.with_name(WAYS_TABLE))
-    pages = {path.with_suffix(".md"): page(results, ways)}
+    pages = {path: table_text(results), path.with_suffix(".md"): page(results, ways)}
     if readme is not None:
         pages[readme] = with_excerpt(readme.read_text("utf-8"), results)
     return pages
@@ -127,7 +126,6 @@ def _made(results: Results) -> str:
     """Return on what the numbers were measured, and when."""
     if not results.lines:
         return "Nothing was run yet.\n"
-    runs = sum(len(line.runs) for line in results.lines)
     models = ", ".join(f"`{name}`" for name in results.base_models)
     versions = ", ".join(
         f"{tool} {results.versions[tool]}" for tool in TOOLS if tool in results.versions
@@ -135,11 +133,18 @@ def _made(results: Results) -> str:
     commits = f"; commit {', '.join(results.commits)}" if results.commits else ""
     notes = "".join(f"- {note}\n" for note in results.notes)
     return f"""\
-- Runs: {runs} on {len(results.lines)} sets, {" to ".join(results.dates)}
+- Runs: {len(results.runs)} on {len(results.lines)} sets, {" to ".join(results.dates)}; {_complete(results.lines)}
 - Hardware: {"; ".join(results.hardware)}
 - Base model: {models}
 - Versions: {versions}{commits}
 {notes}"""
+
+
+def _complete(lines: Sequence[Line]) -> str:
+    """Return how many of the sets have all seeds."""
+    count = sum(line.seeds >= len(SEEDS) for line in lines)
+    have = "1 set has" if count == 1 else f"{count or 'no'} sets have"
+    return f"{have} {len(SEEDS)} seeds"
 
 
 TITLES: Final[Mapping[str, tuple[str, str]]] = {
@@ -164,7 +169,10 @@ def _section(group: Group, lines: Sequence[Line]) -> str:
     title, text = TITLES[group]
     notes = _Notes()
     scores = table(
-        ("set", "rows", "classes", "language", "metric", *map(_head_of, COLUMNS), "verdict"),
+        (
+            *("set", "seeds", "rows", "classes", "language", "metric"),
+            *(*map(_head_of, COLUMNS), "verdict"),
+        ),
         [_scores_row(line, notes) for line in lines],
     )
     costs = table(
@@ -181,24 +189,27 @@ def _section(group: Group, lines: Sequence[Line]) -> str:
 
 
 def _scores_row(line: Line, notes: _Notes) -> list[str]:
+    scores = line.means.scores
     rows = " + ".join(str(line.rows.get(name, "?")) for name in ("train", "validation", "holdout"))
     return [
         f"{line.name}: {line.title}",
+        str(line.seeds),
         rows if line.rows else "-",
         str(line.classes or "-"),
         line.language,
         _metric(line),
-        *(_number(line.scores[column], notes, digits=3) for column in COLUMNS),
+        *(_number(scores[column], notes, digits=3) for column in COLUMNS),
         _verdicts(line),
     ]
 
 
 def _costs_row(line: Line, notes: _Notes) -> list[str]:
+    means = line.means
     return [
         line.name,
-        *(_number(line.megabytes[name], notes, digits=0) for name in QUANTIZATIONS),
-        *(_number(line.rows_a_second[name], notes, digits=1) for name in QUANTIZATIONS),
-        _number(line.minutes, notes, digits=1),
+        *(_number(means.megabytes[name], notes, digits=0) for name in QUANTIZATIONS),
+        *(_number(means.rows_a_second[name], notes, digits=1) for name in QUANTIZATIONS),
+        _number(means.minutes, notes, digits=1),
     ]
 
 
@@ -250,8 +261,9 @@ METHOD: Final = f"""\
 ## How the numbers are made
 
 - **Metric**: the main one of the kind of task, or what the table says.
-- **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds. Its interval is the
-  wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds.
+- **Seeds**: a seed draws the splits and starts the training. A number is the mean over the seeds that the table counts.
+  Its interval is the wider one of two: the 95 % interval of a single run, on average, and Student's over the seeds. Of
+  one seed it is that of the run.
 - **Baselines** are evaluated on the same holdout. *Ours, tuned* is the trained model; *ours, Q4_K_M* and *ours, Q8_0*
   are the quantized files, run by llama.cpp.
 - **Acceptance** is the same for every set without a target. In its main metric the model must gain {GAIN:g} over
@@ -288,22 +300,26 @@ def excerpt(results: Results) -> str:
     lines = [line for line in results.lines if line.group == Group.HELD_APART]
     if not lines:
         return ""
+    found = [(line, line.means) for line in lines]
     columns = ("tfidf_svm", "few_shot", TUNED, QUANTIZATIONS[0])
     best = "encoder_tuned"
     shown = (
-        (*columns[:1], best, *columns[1:]) if any(_has(line, best) for line in lines) else columns
+        (*columns[:1], best, *columns[1:])
+        if any(means.scores[best].mean is not None for _, means in found)
+        else columns
     )
     rows = [
         [
             line.title,
+            str(line.seeds),
             _metric(line),
-            *(_short(line.scores[column]) for column in shown),
-            _short(line.megabytes[QUANTIZATIONS[0]], digits=0),
+            *(_short(means.scores[column]) for column in shown),
+            _short(means.megabytes[QUANTIZATIONS[0]], digits=0),
             _verdicts(line),
         ]
-        for line in lines
+        for line, means in found
     ]
-    heads = ("set", "metric", *(_head_of(column) for column in shown), "MB", "verdict")
+    heads = ("set", "seeds", "metric", *(_head_of(column) for column in shown), "MB", "verdict")
     hardware = "; ".join(results.hardware)
     return f"""\
 Measured on {hardware}, on public sets that had no part in any default, with no setting of the method but its seed:
@@ -321,10 +337,6 @@ def _metric(line: Line) -> str:
 
 def _head_of(column: str) -> str:
     return HEADS.get(column, column)
-
-
-def _has(line: Line, column: str) -> bool:
-    return line.scores[column].mean is not None
 
 
 def _short(number: Number, digits: int = 2) -> str:

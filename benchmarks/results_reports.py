@@ -1,20 +1,19 @@
-"""What the runs of the results page came to: reports below a work folder become one table, with means over seeds."""
+"""What the runs of the results page came to: reports below a work folder become one table."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from results_cases import CASES, QUANTIZATIONS, WANTED, Case
+from results_cases import CASES, QUANTIZATIONS, Case
+from results_table import COLUMNS, NO_REPORT, TUNED, Line, Measured, Results, RunFacts
 
 from engine import load_report
-from engine.evidence import Metric, Report, Scores, Status
+from engine.evidence import Report, Scores, Status
 from engine.kinds import KINDS, Decoding
-from engine.recipe.metrics import spec_of
 
 RUN: Final = "run"
 """The folder of a seed's report; those of further quantizations have their names."""
@@ -22,85 +21,6 @@ PROBLEM: Final = "problem.txt"
 """What the engine printed where it left no report."""
 COMMIT: Final = "commit.txt"
 """That of the engine that ran."""
-TUNED: Final = "tuned"
-"""The model after training, before it leaves."""
-COLUMNS: Final = (*WANTED, TUNED, *QUANTIZATIONS)
-"""What is scored."""
-T_97_5: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-"""Quantiles of Student's distribution, from one degree of freedom on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """The mean over seeds, or why there is none."""
-
-    mean: float | None = None
-    low: float | None = None
-    high: float | None = None
-    runs: int = 0
-    """How many it stands on."""
-    missing: tuple[str, ...] = ()
-    """Why the others have none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """What one seed came to."""
-
-    seed: int
-    outcome: str
-    """That of the report; `no report` where the engine left none."""
-    reason: str
-    """Why it was not accepted: the report's summary and what each failed check measured."""
-    exported: str = ""
-    method: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """`method` of the resolved recipe: the defaults as they were worked out."""
-    commit: str = ""
-    started: str = ""
-    minutes: float | None = None
-    """Of all stages; None where some were reused, since the run had been interrupted."""
-    holdout: str = ""
-    """Digest of its rows."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One set."""
-
-    name: str
-    title: str
-    group: str
-    kind: str
-    language: str
-    origin: str
-    note: str
-    metric: str
-    classes: int
-    """Labels, or fields of an answer."""
-    rows: dict[str, int]
-    scores: dict[str, Number]
-    megabytes: dict[str, Number]
-    rows_a_second: dict[str, Number]
-    minutes: Number
-    runs: tuple[RunFacts, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Results:
-    """Everything that the page says."""
-
-    schema: str = "results.v1"
-    dates: tuple[str, ...] = ()
-    """First and last day of the runs."""
-    hardware: tuple[str, ...] = ()
-    commits: tuple[str, ...] = ()
-    """Of the engine."""
-    base_models: tuple[str, ...] = ()
-    versions: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    """What a reader has to know of how the runs were made."""
-    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,42 +73,10 @@ def collect(work: Path, cases: Sequence[Case] = CASES) -> Results:
     """Return the results of all runs below a work folder."""
     found = {case.name: _runs(work / case.name) for case in cases}
     reports = [run.main for runs in found.values() for run in runs if run.main is not None]
-    days = sorted({report.started[:10] for report in reports})
     return Results(
-        dates=tuple(dict.fromkeys((days[0], days[-1]))) if days else (),
-        hardware=tuple(sorted({hardware_of(report) for report in reports})),
-        commits=tuple(
-            sorted({run.commit for runs in found.values() for run in runs if run.commit})
-        ),
-        base_models=tuple(sorted({report.base_model for report in reports})),
         versions=versions_of(reports),
         lines=tuple(_line(case, found[case.name]) for case in cases if found[case.name]),
     )
-
-
-def joined(earlier: Results, newer: Results, cases: Sequence[Case] = CASES) -> Results:
-    """Return both tables as one: a set that was run anew has the new seeds alone, others stay as they were."""
-    lines = {line.name: line for line in (*earlier.lines, *newer.lines)}
-    days = sorted({*earlier.dates, *newer.dates})
-    tools = sorted({*earlier.versions, *newer.versions})
-    return Results(
-        dates=tuple(dict.fromkeys((days[0], days[-1]))) if days else (),
-        hardware=_either(earlier.hardware, newer.hardware),
-        commits=_either(earlier.commits, newer.commits),
-        base_models=_either(earlier.base_models, newer.base_models),
-        versions={tool: _versions_of(tool, earlier, newer) for tool in tools},
-        notes=_either(earlier.notes, newer.notes),
-        lines=tuple(lines[case.name] for case in cases if case.name in lines),
-    )
-
-
-def _either(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({*one, *other}))
-
-
-def _versions_of(tool: str, *tables: Results) -> str:
-    found = (table.versions.get(tool, "").split(", ") for table in tables)
-    return ", ".join(sorted({version for versions in found for version in versions if version}))
 
 
 def _runs(folder: Path) -> list[_Run]:
@@ -228,8 +116,6 @@ def versions_of(reports: Iterable[Report]) -> dict[str, str]:
 
 
 def _line(case: Case, runs: Sequence[_Run]) -> Line:
-    metric = case.judged_by
-    reports = [run.main for run in runs if run.main is not None]
     return Line(
         name=case.name,
         title=case.title,
@@ -238,14 +124,8 @@ def _line(case: Case, runs: Sequence[_Run]) -> Line:
         language=case.language,
         origin=case.origin,
         note=case.note,
-        metric=metric,
-        classes=max((_classes(report) for report in reports), default=0),
-        rows=next((_rows(report) for report in reports if report.data), {}),
-        scores={column: _score(case, runs, column, metric) for column in COLUMNS},
-        megabytes={name: _of_file(runs, name, "file_megabytes") for name in QUANTIZATIONS},
-        rows_a_second={name: _rates(case, runs, name) for name in QUANTIZATIONS},
-        minutes=mean_of([(_minutes(run.main), "the run was continued") for run in runs]),
-        runs=tuple(_facts(run) for run in runs),
+        metric=case.judged_by,
+        runs=tuple(_facts(case, run) for run in runs),
     )
 
 
@@ -255,32 +135,34 @@ def _classes(report: Report) -> int:
 
 
 def _rows(report: Report) -> dict[str, int]:
-    assert report.data is not None  # noqa: S101 - asked by the caller
-    return {split.name: split.rows for split in report.data.splits}
+    return {split.name: split.rows for split in report.data.splits} if report.data else {}
 
 
-def _score(case: Case, runs: Sequence[_Run], column: str, metric: str) -> Number:
-    found: list[tuple[Metric | None, str]] = []
-    for run in runs:
-        if column in QUANTIZATIONS:
-            why = run.why_no_file()
-        elif column == TUNED or run.main is None:
-            why = run.why_no_model()
-        else:
-            why = case.why_not(column) or "the run has no such baseline"
-        scores = run.scores(column)
-        measured = (
-            next((one for one in scores.metrics if one.name == metric), None) if scores else None
-        )
-        found.append((measured, (measured.undefined if measured else "") or why))
-    spec = spec_of(metric, case.kind)
-    return mean_of_metrics(found, is_share=spec is not None and spec.unit == "share")
-
-
-def _of_file(runs: Sequence[_Run], quantization: str, name: str) -> Number:
-    return mean_of(
-        [(_value(run.file_scores(quantization), name), run.why_no_file()) for run in runs]
+def _score(case: Case, run: _Run, column: str) -> Measured:
+    if column in QUANTIZATIONS:
+        why = run.why_no_file()
+    elif column == TUNED or run.main is None:
+        why = run.why_no_model()
+    else:
+        why = case.why_not(column) or "the run has no such baseline"
+    scores = run.scores(column)
+    metrics = scores.metrics if scores else ()
+    metric = next((one for one in metrics if one.name == case.judged_by), None)
+    if metric is None or metric.value is None:
+        return Measured(missing=(metric.undefined if metric else "") or why)
+    found = metric.interval
+    return Measured(
+        value=metric.value, low=found.low if found else None, high=found.high if found else None
     )
+
+
+def _measured(value: float | None, why: str) -> Measured:
+    return Measured(value=value, missing=why if value is None else "")
+
+
+def _megabytes(run: _Run, quantization: str) -> Measured:
+    value = _value(run.file_scores(quantization), "file_megabytes")
+    return _measured(value, run.why_no_file())
 
 
 def _value(scores: Scores | None, name: str) -> float | None:
@@ -288,17 +170,12 @@ def _value(scores: Scores | None, name: str) -> float | None:
     return next(iter(found), None)
 
 
-def _rates(case: Case, runs: Sequence[_Run], quantization: str) -> Number:
+def _rate(case: Case, run: _Run, quantization: str) -> Measured:
     is_asked = KINDS[case.kind].decoding is not Decoding.LIKELIHOOD
     why = "it was not timed" if is_asked else "nothing is generated"
-    return mean_of(
-        [
-            (
-                _rows_a_second(run, quantization) if is_asked else None,
-                why if run.file_scores(quantization) else run.why_no_file(),
-            )
-            for run in runs
-        ]
+    return _measured(
+        _rows_a_second(run, quantization) if is_asked else None,
+        why if run.file_scores(quantization) else run.why_no_file(),
     )
 
 
@@ -314,36 +191,55 @@ def _rows_a_second(run: _Run, quantization: str) -> float | None:
     return 1 / (first / 1000 + training.supervised_tokens / training.rows / rate)
 
 
-def _minutes(report: Report | None) -> float | None:
-    """Return how long a run took; None where it used what an interrupted one had left."""
-    if report is None or any(stage.status == "reused" for stage in report.stages):
-        return None
-    return report.seconds / 60
+def _minutes(run: _Run) -> Measured:
+    """Return how long a run took; nothing where it used what an interrupted one had left."""
+    if run.main is None:
+        return Measured(missing=run.why_no_model())
+    is_whole = all(stage.status != "reused" for stage in run.main.stages)
+    return _measured(run.main.seconds / 60 if is_whole else None, "the run was continued")
 
 
-def _facts(run: _Run) -> RunFacts:
-    report = run.main
-    if report is None:
-        return RunFacts(seed=run.seed, outcome="no report", reason=run.problem, commit=run.commit)
-    exported = [
+def _facts(case: Case, run: _Run) -> RunFacts:
+    facts = RunFacts(
+        seed=run.seed,
+        outcome=NO_REPORT,
+        reason=run.problem,
+        commit=run.commit,
+        scores={column: _score(case, run, column) for column in COLUMNS},
+        megabytes={name: _megabytes(run, name) for name in QUANTIZATIONS},
+        rows_a_second={name: _rate(case, run, name) for name in QUANTIZATIONS},
+        minutes=_minutes(run),
+    )
+    return facts if run.main is None else _with_report(facts, run.main)
+
+
+def _with_report(facts: RunFacts, report: Report) -> RunFacts:
+    is_accepted = report.outcome == "accepted"
+    return replace(
+        facts,
+        outcome=report.outcome,
+        reason="" if is_accepted else _reason(report),
+        exported=", ".join(_passed(report)) if is_accepted else "",
+        method=report.method,
+        settings=yaml.safe_load(report.resolved_recipe).get("method", {}),
+        base_model=report.base_model,
+        hardware=hardware_of(report),
+        started=report.started,
+        holdout=report.holdout_use.digest if report.holdout_use else "",
+        classes=_classes(report),
+        rows=_rows(report),
+    )
+
+
+def _passed(report: Report) -> list[str]:
+    """Return the quantizations that passed the last check."""
+    return [
         variant.name
         for variant in report.ladder
         if variant.name in QUANTIZATIONS
         and variant.verdict is not None
         and variant.verdict.status is Status.PASS
     ]
-    return RunFacts(
-        seed=run.seed,
-        outcome=report.outcome,
-        reason="" if report.outcome == "accepted" else _reason(report),
-        exported=", ".join(exported) if report.outcome == "accepted" else "",
-        method=report.method,
-        settings=yaml.safe_load(report.resolved_recipe).get("method", {}),
-        commit=run.commit,
-        started=report.started,
-        minutes=_minutes(report),
-        holdout=report.holdout_use.digest if report.holdout_use else "",
-    )
 
 
 def _reason(report: Report) -> str:
@@ -364,53 +260,3 @@ def _reason(report: Report) -> str:
         note = f"; {check.note}" if check.note else ""
         parts.append(f"`{check.name}` {got}, {sign} {check.bound:g} was asked{note}")
     return ". ".join(parts) or report.summary
-
-
-# Means
-
-
-def mean_of(values: Sequence[tuple[float | None, str]]) -> Number:
-    """Return the mean of what is there, without an interval."""
-    known = [value for value, _ in values if value is not None]
-    missing = tuple(dict.fromkeys(why for value, why in values if value is None and why))
-    mean = math.fsum(known) / len(known) if known else None
-    return Number(mean=mean, runs=len(known), missing=missing)
-
-
-def mean_of_metrics(found: Sequence[tuple[Metric | None, str]], *, is_share: bool = True) -> Number:
-    """Return the mean over seeds with an interval: the wider one of two, of a share within 0 and 1.
-
-    One run's own interval, of the mean width, knows how many rows judged the model, but not that another seed trains
-    another one on other rows; Student's interval of the means knows both, from few values. Neither may look better
-    than the other allows.
-    """
-    number = mean_of([(metric.value if metric else None, why) for metric, why in found])
-    known = [metric for metric, _ in found if metric is not None and metric.value is not None]
-    if number.mean is None:
-        return number
-    below, above = _own_halves(known, number.mean)
-    values = [metric.value for metric in known if metric.value is not None]
-    if len(values) > 1:
-        spread = math.fsum((value - number.mean) ** 2 for value in values) / (len(values) - 1)
-        student = T_97_5[min(len(values) - 2, len(T_97_5) - 1)]
-        half = student * math.sqrt(spread / len(values))
-        below, above = max(below, half), max(above, half)
-    if not below and not above:
-        return number
-    return Number(
-        mean=number.mean,
-        low=max(0.0, number.mean - below),
-        high=min(1.0 if is_share else math.inf, number.mean + above),
-        runs=number.runs,
-        missing=number.missing,
-    )
-
-
-def _own_halves(metrics: Sequence[Metric], mean: float) -> tuple[float, float]:
-    """Return how far the intervals of single runs reach below and above their values, on average."""
-    intervals = [metric.interval for metric in metrics if metric.interval is not None]
-    if not intervals or len(intervals) != len(metrics):
-        return 0.0, 0.0
-    low = math.fsum(one.low for one in intervals) / len(intervals)
-    high = math.fsum(one.high for one in intervals) / len(intervals)
-    return mean - low, high - mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from results_reports import Number
+from results_table import Number
 from ways_recipes import LORA, PARITY, STUDENT_RATE
 from ways_table import SyntheticRows, TeacherLabels, WayLine, WaysTable
 

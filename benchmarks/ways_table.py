@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from results_cases import Case
-from results_reports import COMMIT, PROBLEM, Number, hardware_of, versions_of
+from results_reports import COMMIT, PROBLEM, hardware_of, versions_of
+from results_table import Number
 from ways_recipes import (
     ANSWERS,
     FEWER,

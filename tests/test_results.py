@@ -285,6 +285,24 @@ def test_a_name_of_no_set_is_refused() -> None:
         results.main(["run", "--only", "poems"], Engine())
 
 
+def test_one_seed_alone_can_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--only", "sms_spam", "--data", str(tmp_path), "--work", str(tmp_path / "work")]
+
+    results.main(["run", *words, "--seeds", "3"], Engine())
+    results.main(["run", *words], Engine())
+
+    named = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert named == [f"sms_spam, seed {seed}" for seed in (3, 1, 2, 3)]
+
+
+def test_a_seed_that_is_named_twice_is_run_once(tmp_path: Path) -> None:
+    jobs = results.jobs_of(["tweets", "bash"], [2, 1, 2], tmp_path)
+
+    assert [(job.case.name, job.seed) for job in jobs] == [
+        ("tweets", 2), ("bash", 2), ("tweets", 1), ("bash", 1)
+    ]  # fmt: skip
+
+
 def test_a_run_keeps_the_commit_of_its_engine(
     tmp_path: Path,
 ) -> None:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.evidence import Interval, Metric
 from support.results import put_report
 
 # after `support.results`, which says where they are
 import results  # isort: skip
 from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
-from results_reports import Results, collect, joined, mean_of_metrics  # isort: skip
+from results_reports import collect  # isort: skip
+from results_table import Measured, Results, joined, mean_of_metrics, read_results  # isort: skip
 
 
-def metric(value: float, low: float, high: float) -> Metric:
-    interval = Interval(low=low, high=high, confidence=0.95, method="made up")
-    return Metric(name="macro_f1", value=value, n=100, interval=interval)
+def measured(value: float, low: float, high: float) -> Measured:
+    return Measured(value=value, low=low, high=high)
 
 
 # Means
 
 
 def test_a_mean_has_the_interval_of_a_run_where_seeds_agree() -> None:
-    number = mean_of_metrics([(metric(0.8, 0.7, 0.85), ""), (metric(0.8, 0.72, 0.87), "")])
+    number = mean_of_metrics([measured(0.8, 0.7, 0.85), measured(0.8, 0.72, 0.87)])
 
     assert number.mean == pytest.approx(0.8)
     assert number.low == pytest.approx(0.71)
@@ -35,7 +35,7 @@ def test_a_mean_has_the_interval_of_a_run_where_seeds_agree() -> None:
 
 def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
     values = (0.6, 0.7, 0.8)
-    number = mean_of_metrics([(metric(value, value, value), "") for value in values])
+    number = mean_of_metrics([measured(value, value, value) for value in values])
 
     # Student's: 4.303 times 0.1 through the root of 3
     assert number.low == pytest.approx(0.7 - 0.2484, abs=1e-4)
@@ -43,14 +43,14 @@ def test_a_mean_has_the_interval_over_seeds_where_they_differ() -> None:
 
 
 def test_an_interval_of_a_share_ends_where_shares_do() -> None:
-    found = [(metric(value, value, value), "") for value in (0.8, 0.99)]
+    found = [measured(value, value, value) for value in (0.8, 0.99)]
 
     assert mean_of_metrics(found).high == 1.0
     assert mean_of_metrics(found, is_share=False).high == pytest.approx(0.895 + 12.706 * 0.095)
 
 
 def test_a_missing_number_says_why_and_the_others_still_count() -> None:
-    number = mean_of_metrics([(metric(0.8, 0.7, 0.9), ""), (None, "not trained")])
+    number = mean_of_metrics([measured(0.8, 0.7, 0.9), Measured(missing="not trained")])
 
     assert (number.mean, number.runs, number.missing) == (0.8, 1, ("not trained",))
 
@@ -84,10 +84,10 @@ def test_a_set_has_a_line_with_means_verdicts_and_what_is_missing(found: Results
     text = page(found)
 
     cells = line_of(text, "tweets:")
-    assert cells[1] == "400 + 100 + 300"
-    assert cells[4] == "`macro_f1`"
-    assert cells[11].startswith("0.844 (")
-    assert cells[12].startswith("0.893 (0.857 to 0.926), of 2 seeds (")
+    assert cells[1:3] == ["3", "400 + 100 + 300"]
+    assert cells[5] == "`macro_f1`"
+    assert cells[12].startswith("0.844 (")
+    assert cells[13].startswith("0.893 (0.857 to 0.926), of 2 seeds (")
     assert cells[-1] == "2 accepted, 1 refused"
 
 
@@ -95,7 +95,10 @@ def test_every_missing_number_has_a_reason(found: Results) -> None:
     reasons = [
         reason
         for line in found.lines
-        for number in (*line.scores.values(), *line.megabytes.values(), line.minutes)
+        for number in (
+            *(*line.means.scores.values(), *line.means.megabytes.values()),
+            *(*line.means.rows_a_second.values(), line.means.minutes),
+        )
         if number.mean is None
         for reason in number.missing or ("",)
     ]
@@ -114,7 +117,7 @@ def test_kinds_that_answer_nothing_have_no_rows_a_second(tmp_path: Path) -> None
 
     (line,) = collect(tmp_path).lines
 
-    assert line.rows_a_second["Q4_K_M"].missing == ("nothing is generated",)
+    assert line.means.rows_a_second["Q4_K_M"].missing == ("nothing is generated",)
 
 
 def test_refusals_say_what_was_measured_and_what_was_asked(found: Results) -> None:
@@ -143,7 +146,7 @@ def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
 
     assert "- Hardware: 2 CPU cores, no GPU" in text
     assert "python 3.13.1, torch 2.13.0" in text
-    assert "- Runs: 8 on 6 sets, 2026-11-24" in text
+    assert "- Runs: 8 on 6 sets, 2026-11-24; 1 set has 3 seeds\n" in text
     assert line_of(text, "editorials")[-1] == "not run"
 
 
@@ -160,25 +163,117 @@ def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Pat
     assert "old" not in readme.read_text("utf-8")
 
 
-def test_sets_of_earlier_sessions_stay_and_one_that_is_run_again_is_replaced_whole(
-    found: Results,
+def test_means_of_the_table_are_those_of_its_runs(found: Results, tmp_path: Path) -> None:
+    path, *_ = write_pages(found, tmp_path)
+    data = json.loads(path.read_text("utf-8"))
+    assert data["lines"][0]["means"]["scores"]["tuned"]["runs"] == 3
+    data["lines"][0]["means"]["scores"]["tuned"]["mean"] = 1.0
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+    assert read_results(path) == found
+    assert json.loads(written_pages(path)[path])["lines"][0]["means"]["scores"]["tuned"]["mean"] < 1
+
+
+# Seeds of several sessions
+
+
+Session = dict[int, str]
+"""Example reports of one set, by seed."""
+
+
+def pages_of(tmp_path: Path, *sessions: Session) -> Results:
+    """Return the table after the page was made of one session after the other, each of a work folder of its own."""
+    output = tmp_path / "docs"
+    for number, session in enumerate(sessions):
+        work = tmp_path / f"session-{number}"
+        for seed, report in session.items():
+            put_report(work, "tweets", seed, report)
+        assert results.main(["page", "--work", str(work), "--output", str(output)]) == 0
+    return read_results(output / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("sessions", "whole"),
+    [
+        pytest.param(({1: "rich"}, {2: "refused"}), {1: "rich", 2: "refused"}, id="another seed"),
+        pytest.param(({2: "refused"}, {1: "rich"}), {1: "rich", 2: "refused"}, id="out of order"),
+        pytest.param(({1: "rich"}, {3: "refused"}), {1: "rich", 3: "refused"}, id="a missing seed"),
+        pytest.param(
+            ({1: "rich", 2: "rich", 3: "rich"}, {2: "refused"}),
+            {1: "rich", 2: "refused", 3: "rich"},
+            id="the same seed",
+        ),
+    ],
+)
+def test_seeds_of_several_sessions_are_those_of_one(
+    tmp_path: Path, sessions: tuple[Session, ...], whole: Session
 ) -> None:
+    several = pages_of(tmp_path / "several", *sessions)
+    one = pages_of(tmp_path / "one", whole)
+
+    assert several == one
+    (line,) = several.lines
+    assert [run.seed for run in line.runs] == sorted(whole)
+    assert line.means == one.lines[0].means
+    assert line_of(page(several), "tweets:")[1] == str(len(whole))
+
+
+def test_only_seeds_with_a_verdict_are_counted(tmp_path: Path) -> None:
+    found = pages_of(tmp_path, {1: "rich", 2: "rich"}, {3: "failed"})
+
+    assert line_of(page(found), "tweets:")[1] == "2"
+    assert "- Runs: 3 on 1 sets, 2026-11-24; no sets have 3 seeds\n" in page(found)
+
+
+def test_other_sets_versions_and_notes_of_earlier_sessions_stay(found: Results) -> None:
     line, *others = found.lines
-    earlier = replace(
-        found,
-        dates=("2026-01-02",),
-        versions={"torch": "2.0"},
-        notes=("One core for each run.",),
-        lines=(replace(line, runs=()), *others),
+    notes = ("One core for each run.",)
+    earlier = replace(found, versions={"torch": "2.0"}, notes=notes, lines=tuple(others))
+    (run, *_) = line.runs
+    newest = replace(run, started="2027-01-02T10:00:00+00:00", commit="abc")
+
+    both = joined(
+        earlier, Results(versions={"torch": "2.1"}, lines=(replace(line, runs=(newest,)),))
     )
-    newer = replace(found, versions={"torch": "2.1"}, lines=(line,))
 
-    both = joined(earlier, newer)
-
-    assert both.lines == found.lines
-    assert both.dates == ("2026-01-02", found.dates[-1])
+    assert both.lines == (replace(line, runs=(newest,)), *others)
+    assert both.dates == (found.dates[0], "2027-01-02")
+    assert both.commits == ("abc",)
     assert both.versions == {"torch": "2.0, 2.1"}
     assert "\n- One core for each run.\n" in page(both)
+
+
+def test_a_column_that_an_earlier_run_has_not_says_so(found: Results) -> None:
+    line = found.lines[0]
+    run, *others = line.runs
+    older = replace(run, scores={name: run.scores[name] for name in ("majority", "tuned")})
+
+    number = replace(line, runs=(older, *others)).means.scores["Q8_0"]
+
+    assert "this was not measured when the seed was run" in number.missing
+
+
+def test_numbers_of_two_metrics_make_no_mean(found: Results) -> None:
+    line = replace(found.lines[0], metric="accuracy")
+
+    with pytest.raises(ValueError, match="tweets was judged by macro_f1, and is now by accuracy"):
+        joined(found, replace(found, lines=(line,)))
+
+
+def test_a_table_of_another_version_is_joined_with_nothing(found: Results, tmp_path: Path) -> None:
+    path, *_ = write_pages(found, tmp_path / "docs")
+    old = path.read_text("utf-8").replace('"results.v2"', '"results.v1"')
+    path.write_text(old, encoding="utf-8")
+    words = ["page", "--work", str(tmp_path / "work"), "--output", str(tmp_path / "docs")]
+
+    with pytest.raises(
+        SystemExit, match=r"results\.json is results\.v1, and this reads results\.v2"
+    ):
+        results.main(words)
+
+    assert path.read_text("utf-8") == old
+    assert results.main([*words, "--fresh"]) == 0
+    assert read_results(path) == found
 
 
 def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:

@@ -51,11 +51,11 @@ def test_a_set_is_run_by_the_engine_and_shown(
     assert not list((tmp_path / "store" / "store").glob("*/*"))
     (line,) = collect(tmp_path / "work", [case]).lines
     assert line.rows == {"train": 24, "validation": 8, "holdout": 16}
-    assert line.scores["tuned"].mean is not None
-    assert line.scores["tfidf_svm"].mean == 1.0
+    assert line.means.scores["tuned"].mean is not None
+    assert line.means.scores["tfidf_svm"].mean == 1.0
     assert "over_baselines.macro_f1" in line.runs[0].reason
     # a made-up model does not come near what is always asked
-    assert line.scores["Q8_0"].missing[0].startswith("no file was made: `")
+    assert line.means.scores["Q8_0"].missing[0].startswith("no file was made: `")
     assert "made_up: Made-up rows" in page(collect(tmp_path / "work", [case]))
     # the defaults stand there as they were worked out
     settings = line.runs[0].settings

@@ -16,8 +16,8 @@ from support.results import made_case
 import ways  # isort: skip
 from results_cases import Settings  # isort: skip
 from results_page import page  # isort: skip
-from results_reports import Results  # isort: skip
 from results_rows import Sources  # isort: skip
+from results_table import Results  # isort: skip
 from ways_recipes import WAYS, Sizes  # isort: skip
 from ways_table import collect, read_table, write_table  # isort: skip
 

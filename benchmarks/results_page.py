@@ -16,6 +16,7 @@ from ways_table import WaysTable, read_table
 
 from engine.recipe.metrics import is_lower_better
 from engine.render.markdown import prose, table
+from engine.render.number_format import counted
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results.md"
@@ -131,9 +132,10 @@ def _made(results: Results) -> str:
         f"{tool} {results.versions[tool]}" for tool in TOOLS if tool in results.versions
     )
     commits = f"; commit {', '.join(results.commits)}" if results.commits else ""
+    sets = counted(len(results.lines), "set")
     notes = "".join(f"- {note}\n" for note in results.notes)
     return f"""\
-- Runs: {len(results.runs)} on {len(results.lines)} sets, {" to ".join(results.dates)}; {_complete(results.lines)}
+- Runs: {len(results.runs)} on {sets}, {" to ".join(results.dates)}; {_complete(results.lines)}
 - Hardware: {"; ".join(results.hardware)}
 - Base model: {models}
 - Versions: {versions}{commits}
@@ -143,7 +145,7 @@ def _made(results: Results) -> str:
 def _complete(lines: Sequence[Line]) -> str:
     """Return how many of the sets have all seeds."""
     count = sum(line.seeds >= len(SEEDS) for line in lines)
-    have = "1 set has" if count == 1 else f"{count or 'no'} sets have"
+    have = {0: "no set has", 1: "1 set has"}.get(count, f"{count} sets have")
     return f"{have} {len(SEEDS)} seeds"
 
 
@@ -221,7 +223,7 @@ def _number(number: Number, notes: _Notes, *, digits: int) -> str:
     text = f"{number.mean:.{digits}f}"
     if number.low is not None and number.high is not None:
         text += f" ({number.low:.{digits}f} to {number.high:.{digits}f})"
-    return f"{text}, of {number.runs} seeds ({mark})" if mark else text
+    return f"{text}, of {counted(number.runs, 'seed')} ({mark})" if mark else text
 
 
 def _verdicts(line: Line) -> str:

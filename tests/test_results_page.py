@@ -218,11 +218,17 @@ def test_seeds_of_several_sessions_are_those_of_one(
     assert line_of(page(several), "tweets:")[1] == str(len(whole))
 
 
+def test_a_number_says_of_how_many_seeds_it_is_where_some_have_none(tmp_path: Path) -> None:
+    cells = line_of(page(pages_of(tmp_path, {1: "rich"}, {2: "refused"})), "tweets:")
+
+    assert cells[13].endswith(", of 1 seed (b)")
+
+
 def test_only_seeds_with_a_verdict_are_counted(tmp_path: Path) -> None:
     found = pages_of(tmp_path, {1: "rich", 2: "rich"}, {3: "failed"})
 
     assert line_of(page(found), "tweets:")[1] == "2"
-    assert "- Runs: 3 on 1 sets, 2026-11-24; no sets have 3 seeds\n" in page(found)
+    assert "- Runs: 3 on 1 set, 2026-11-24; no set has 3 seeds\n" in page(found)
 
 
 def test_other_sets_versions_and_notes_of_earlier_sessions_stay(found: Results) -> None:

@@ -59,7 +59,7 @@ def choose(
             hint="rename one of the labels",
         ) from error
     choices: dict[int, LabelChoice] = {}
-    sample, searches = sampled_rows(prompts), dict[int, Search]()
+    sample, searches = sampled_rows(loaded.model, prompts), dict[int, Search]()
 
     def done(row: int, search: Search) -> None:
         choices[row] = search.choice
@@ -72,7 +72,7 @@ def choose(
     )
     if tree.branches:
         rows = {row: [*loaded.chat.token_ids(prompts[row]), *tree.forced] for row in searches}
-        refuse_other_scores(loaded, tree, rows, searches)
+        refuse_other_scores(loaded, tree, rows, searches, of=len(prompts))
     return [choices[row] for row in range(len(prompts))]
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -26,12 +27,21 @@ A wrong cache or start gives every row other numbers. What does so to a share q 
 """
 FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
+SCORED: Final = WeakKeyDictionary[Any, int]()
+"""Rows that each model in memory has scored, since its first scoring that was looked at."""
 
 
-def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
-    """Return the rows that are scored once more."""
+def sampled_rows(model: Any, prompts: Sequence[str]) -> frozenset[int]:
+    """Return the rows that are scored once more.
+
+    Where a model has scored as many rows before, none of middle length is among them: a wrong cache, start or padding
+    is one of the code and the model's attention, and shows in each scoring.
+    """
+    before = SCORED.get(model, 0)
+    sampled = range(-before % EACH if before else EACH, len(prompts), EACH)
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
-    return frozenset({*range(EACH, len(prompts), EACH), *order[len(order) // 2 :][:1]})
+    middle = order[len(order) // 2 :][:1] if len(prompts) > before else []
+    return frozenset({*sampled, *middle})
 
 
 class PlainAnswer(NamedTuple):
@@ -56,8 +66,13 @@ def refuse_other_scores(
     tree: AnswerTree,
     rows: Mapping[int, Sequence[int]],
     searches: Mapping[int, Search],
+    *,
+    of: int,
 ) -> None:
-    """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too."""
+    """StageError X803 where searches found other scores than the plain way; `rows` are their tokens, `forced` too.
+
+    They are sampled out of so many (`of`).
+    """
     asked = [
         (PlainAnswer(rows[row], tokens), search.scores[answer])
         for row, search in searches.items()
@@ -70,6 +85,8 @@ def refuse_other_scores(
     ]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
+    if away or loaded.model in SCORED:
+        SCORED[loaded.model] = SCORED.get(loaded.model, 0) + of
 
 
 @torch.inference_mode()

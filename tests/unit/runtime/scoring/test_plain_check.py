@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.scoring import packed_cache
+from engine.runtime.scoring import packed_cache, plain_check
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
 from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
@@ -18,6 +21,12 @@ from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
 TEXTS = [f"the film was {'good ' * (at % 5)}and the plot bad {at}" for at in range(130)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find that one before it has scored rows of the same model."""
+    monkeypatch.setattr(plain_check, "SCORED", WeakKeyDictionary())
 
 
 def choices(pico: LoadedModel, progress: Any, **how: Any) -> list[Any]:
@@ -84,9 +93,35 @@ def test_a_row_that_sees_what_pads_it_is_noticed(
 
 
 def test_a_row_of_middle_length_is_looked_at_and_one_in_five_hundred() -> None:
-    assert sampled_rows(["x", "the longest", "short", "a row"]) == {3}
+    model = torch.nn.Identity()
+    assert sampled_rows(model, ["x", "the longest", "short", "a row"]) == {3}
     counts = (0, 1, 2, 300, 500, 1101, 5003)
-    assert [len(sampled_rows(["x"] * count)) for count in counts] == [0, 1, 1, 1, 1, 3, 11]
+    assert [len(sampled_rows(model, ["x"] * count)) for count in counts] == [0, 1, 1, 1, 1, 3, 11]
+
+
+def test_of_further_scorings_only_one_row_in_five_hundred_of_all_is_looked_at() -> None:
+    """A larger one is looked at like the first: rows that pass alone are padded by none."""
+    model = torch.nn.Identity()
+    found = list[frozenset[int]]()
+    for count in (300, 100, 100, 1, 499, 1001):
+        found.append(sampled_rows(model, ["x"] * count))
+        plain_check.SCORED[model] = plain_check.SCORED.get(model, 0) + count
+
+    assert found == [{150}, set(), set(), {0}, set(), {0, 500, 1000}]
+
+
+def test_each_model_is_looked_at(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not again where it has scored as many rows already."""
+    looked = list[int]()
+    monkeypatch.setattr(plain_check, "_refuse", lambda _loaded, _apart, rows: looked.append(rows))
+    other = replace(pico, model=copy.copy(pico.model))
+
+    for one in (pico, pico, other, pico, other):
+        choices(one, progress)
+
+    assert looked == [1, 1]
 
 
 @pytest.mark.parametrize("least", [-1000.0, 0.0, 1000.0])

@@ -101,7 +101,7 @@ def load_trained(
 
 def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
     """StageError B451 where rows are not as probable to the model that was loaded as they were at training's end."""
-    from engine.runtime.training.first_step import Written, nats_of, plain_rows  # brings torch
+    from engine.runtime.training.first_step import Written, learned_nats, plain_rows  # brings torch
     from engine.training.rendered import rendered_rows
 
     path = context.artifacts["train"].path / KEPT_ROWS
@@ -114,8 +114,8 @@ def refuse_another_model(loaded: LoadedModel, context: StageContext) -> None:
         learn_all=method.loss_on == "everything",
     )
     each = APART_4BIT if method.kind == "qlora" else APART[context.precision]
-    found = nats_of(loaded.model, plain_rows(written))
-    for (reported, count), (now, *_) in zip(read_json(path), found, strict=True):
+    found = learned_nats(loaded.model, plain_rows(written))
+    for (reported, count), now in zip(read_json(path), found, strict=True):
         before = float(reported)
         # Written this way round, so that NaN is refused too.
         if not abs(now - before) <= each * count + APART_SHARE * abs(before):

@@ -357,19 +357,19 @@ def plain_rows(written: Written) -> list[Row]:
     chat = kept_chat(written.base_model, asks=None)
     rows = (
         {"input_ids": ids, "labels": labels}
-        for ids, labels in _expected(written, chat, None)
+        for ids, labels in _expected(written, chat, None, at_once=PLAIN_ROWS)
         if len(ids) <= PLAIN_TOKENS and any(one != IGNORED for one in labels[1:])
     )
     return [*islice(rows, PLAIN_ROWS)]
 
 
 def _expected(
-    written: Written, chat: Chat, only: AbstractSet[str] | None
+    written: Written, chat: Chat, only: AbstractSet[str] | None, *, at_once: int = AT_ONCE
 ) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     """Yield tokens and labels of each rendered row, or of those of some texts, and of packed rows' documents."""
     with written.rows.open(encoding="utf-8") as stream:
         read = (line for line in map(parse_json, stream) if only is None or _text_of(line) in only)
-        for lines in batched(read, AT_ONCE):
+        for lines in batched(read, at_once):
             for packed in (line for line in lines if "input_ids" in line):
                 for one in documents_of(packed):
                     yield tuple(one["input_ids"]), list(one["labels"])
@@ -401,6 +401,18 @@ def nats_of(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
     return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)]
 
 
+def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:
+    """Return of each row the first number of `nats_of`, with no logits of other tokens.
+
+    For models as transformers loads them: some trainers' own cannot be asked for the logits of single places.
+    """
+    ids = [row["input_ids"] for row in rows]
+    learned = [
+        [at for at, one in enumerate([*row["labels"]][1:]) if one != IGNORED] for row in rows
+    ]
+    return [float(nats.sum()) for nats in _nats_behind(model, ids, learned)]
+
+
 def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, int, float]], float]:
     """Return what `nats_of` does, and by how many nats a token the longest row's first half differs without the second.
 
@@ -417,11 +429,18 @@ def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, i
 
 def _all_nats(model: Any, rows: Sequence[Sequence[int]]) -> list[torch.Tensor]:
     """Return minus the log-probability of each token behind the first one, of rows that pass the plain way."""
+    return _nats_behind(model, rows, [range(len(row) - 1) for row in rows])
+
+
+def _nats_behind(
+    model: Any, rows: Sequence[Sequence[int]], places: Sequence[Sequence[int]]
+) -> list[torch.Tensor]:
+    """Return minus the log-probability of the token behind each place of rows that pass the plain way."""
     with torch.no_grad():
-        logits = plain_logits(model, rows, [range(len(row) - 1) for row in rows])
+        logits = plain_logits(model, rows, places)
     return [
-        token_nats(own, torch.tensor(list(row[1:]), device=own.device))
-        for own, row in zip(logits, rows, strict=True)
+        token_nats(own, torch.tensor([row[at + 1] for at in wanted], device=own.device))
+        for own, row, wanted in zip(logits, rows, places, strict=True)
     ]
 
 

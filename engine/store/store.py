@@ -302,6 +302,8 @@ class Store:
         final = self._place(key.digest)
         with storage_errors(self.root):
             writing.share_reading(partial / FILES)
+            # taken before they are hashed: what changes one behind that changes its stamp
+            stamps = _stamps_of_large(partial / FILES)
             artifact = Artifact(
                 stage=stage,
                 key=key.digest,
@@ -317,6 +319,9 @@ class Store:
             self._make(final.parent)
             self._make_room(key.digest, final)
             writing.move(partial, final, below=self.root)
+        hashed = {one.name: one.sha256 for one in artifact.files}
+        for name, stamp in stamps.items():
+            self._hashed[artifact.path / name] = (stamp, hashed[name])
         return artifact
 
     def _make_room(self, key: str, place: Path) -> None:
@@ -349,8 +354,7 @@ class Store:
         if not whole and entry.bytes >= SMALL and status.st_mtime_ns == entry.mtime_ns:
             return True
         path = artifact.path / entry.name
-        # a file that was changed may keep its size and time; inode and change time it cannot keep
-        stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        stamp = _stamp(status)
         known = self._hashed.get(path)
         if known is None or known[0] != stamp:
             try:
@@ -502,6 +506,21 @@ def _entries(files: Path) -> tuple[FileEntry, ...]:
     for folder in (files, *(path for path in paths if path.is_dir())):
         writing.sync_names(folder)
     return found
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """Return what a file cannot keep when it changes: its size and time it may, inode and change time not."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _stamps_of_large(files: Path) -> dict[str, tuple[int, ...]]:
+    """Return the stamps of files that take long to hash, by name; small ones are hashed whenever they are looked at."""
+    found = ((path, path.lstat()) for path in files.rglob("*"))
+    return {
+        path.relative_to(files).as_posix(): _stamp(status)
+        for path, status in found
+        if stat.S_ISREG(status.st_mode) and status.st_size >= SMALL
+    }
 
 
 def _entry(files: Path, path: Path) -> FileEntry:

@@ -12,7 +12,7 @@ import pytest
 from engine.errors import EnvironmentProblem, StoreError
 from engine.store import DamagedError, Store, Stored, make_key, storage_problem
 from engine.store.signature import sign
-from engine.store.store import MARK, SMALL
+from engine.store.store import MARK, SMALL, sha256_of
 
 KEY = make_key({"stage": "data", "revision": 1})
 
@@ -245,6 +245,38 @@ def test_a_flipped_bit_in_a_large_file_is_damage_where_it_is_used(tmp_path: Path
     assert store.whole(KEY.digest) is None
     assert store.put("merge", KEY, large).file("model/weights").read_bytes() == bytes(SMALL)
     assert len([*(tmp_path / "damaged").iterdir()]) == 1
+
+
+def test_a_large_file_is_read_once_by_who_built_it_and_a_small_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def both(folder: Path) -> None:
+        large(folder)
+        write_rows(folder)
+
+    read = list[str]()
+
+    def hashed(path: Path) -> str:
+        read.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr("engine.store.store.sha256_of", hashed)
+    store = Store(tmp_path)
+    artifact = store.put("merge", KEY, both)
+
+    assert store.whole(KEY.digest) == Store(tmp_path).get(KEY.digest) == artifact
+    assert sorted(read) == ["rows.jsonl", "rows.jsonl", "rows.jsonl", "weights"]
+    assert Store(tmp_path).whole(KEY.digest) == artifact
+    assert read.count("weights") == 2
+
+
+def test_a_bit_that_is_flipped_behind_the_building_is_damage_for_who_built_it(
+    tmp_path: Path,
+) -> None:
+    store = Store(tmp_path)
+    flip(store.put("merge", KEY, large).file("model/weights"))
+
+    assert store.whole(KEY.digest) is None
 
 
 def test_a_flipped_bit_in_the_manifest_is_damage(tmp_path: Path) -> None:

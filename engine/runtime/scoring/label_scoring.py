@@ -59,7 +59,7 @@ def choose(
             hint="rename one of the labels",
         ) from error
     choices: dict[int, LabelChoice] = {}
-    sample, searches = sampled_rows(loaded.model, prompts), dict[int, Search]()
+    sample, searches = sampled_rows(loaded, prompts), dict[int, Search]()
 
     def done(row: int, search: Search) -> None:
         choices[row] = search.choice

@@ -7,9 +7,10 @@ asked where there is one: of an answer that the model is sure of, a wrong contex
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import torch
 
@@ -27,21 +28,25 @@ A wrong cache or start gives every row other numbers. What does so to a share q 
 """
 FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
-SCORED: Final = WeakKeyDictionary[Any, int]()
-"""Rows that each model in memory has scored, since its first scoring that was looked at."""
+SCORED: Final = Counter[tuple[Path, bool, str, str]]()
+"""Rows that each base model has scored in this process, with any adapter or none, since it was looked at first."""
 
 
-def sampled_rows(model: Any, prompts: Sequence[str]) -> frozenset[int]:
+def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:
     """Return the rows that are scored once more.
 
-    Where a model has scored as many rows before, none of middle length is among them: a wrong cache, start or padding
-    is one of the code and the model's attention, and shows in each scoring.
+    Where the model has scored as many rows before, none of middle length is among them: a wrong cache, start or padding
+    is one of the code and the model's attention, and shows in each scoring. Another adapter has the same attention.
     """
-    before = SCORED.get(model, 0)
+    before = SCORED[_kind(loaded)]
     sampled = range(-before % EACH if before else EACH, len(prompts), EACH)
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
     middle = order[len(order) // 2 :][:1] if len(prompts) > before else []
     return frozenset({*sampled, *middle})
+
+
+def _kind(loaded: LoadedModel) -> tuple[Path, bool, str, str]:
+    return loaded.folder, loaded.adapter is not None, loaded.precision, loaded.device.type
 
 
 class PlainAnswer(NamedTuple):
@@ -85,8 +90,8 @@ def refuse_other_scores(
     ]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
-    if away or loaded.model in SCORED:
-        SCORED[loaded.model] = SCORED.get(loaded.model, 0) + of
+    if away or SCORED[_kind(loaded)]:
+        SCORED[_kind(loaded)] += of
 
 
 @torch.inference_mode()

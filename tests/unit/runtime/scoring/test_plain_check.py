@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+from collections import Counter
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ TEXTS = [f"the film was {'good ' * (at % 5)}and the plot bad {at}" for at in ran
 @pytest.fixture(autouse=True)
 def nothing_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test find that one before it has scored rows of the same model."""
-    monkeypatch.setattr(plain_check, "SCORED", WeakKeyDictionary())
+    monkeypatch.setattr(plain_check, "SCORED", Counter())
 
 
 def choices(pico: LoadedModel, progress: Any, **how: Any) -> list[Any]:
@@ -92,20 +92,20 @@ def test_a_row_that_sees_what_pads_it_is_noticed(
         choices(pico, progress)
 
 
-def test_a_row_of_middle_length_is_looked_at_and_one_in_five_hundred() -> None:
-    model = torch.nn.Identity()
-    assert sampled_rows(model, ["x", "the longest", "short", "a row"]) == {3}
+def test_a_row_of_middle_length_is_looked_at_and_one_in_five_hundred(pico: LoadedModel) -> None:
+    assert sampled_rows(pico, ["x", "the longest", "short", "a row"]) == {3}
     counts = (0, 1, 2, 300, 500, 1101, 5003)
-    assert [len(sampled_rows(model, ["x"] * count)) for count in counts] == [0, 1, 1, 1, 1, 3, 11]
+    assert [len(sampled_rows(pico, ["x"] * count)) for count in counts] == [0, 1, 1, 1, 1, 3, 11]
 
 
-def test_of_further_scorings_only_one_row_in_five_hundred_of_all_is_looked_at() -> None:
+def test_of_further_scorings_only_one_row_in_five_hundred_of_all_is_looked_at(
+    pico: LoadedModel,
+) -> None:
     """A larger one is looked at like the first: rows that pass alone are padded by none."""
-    model = torch.nn.Identity()
     found = list[frozenset[int]]()
     for count in (300, 100, 100, 1, 499, 1001):
-        found.append(sampled_rows(model, ["x"] * count))
-        plain_check.SCORED[model] = plain_check.SCORED.get(model, 0) + count
+        found.append(sampled_rows(pico, ["x"] * count))
+        plain_check.SCORED[plain_check._kind(pico)] += count
 
     assert found == [{150}, set(), set(), {0}, set(), {0, 500, 1000}]
 
@@ -113,15 +113,15 @@ def test_of_further_scorings_only_one_row_in_five_hundred_of_all_is_looked_at() 
 def test_each_model_is_looked_at(
     pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not again where it has scored as many rows already."""
+    """Not again where it has scored as many rows already, with this adapter or another one."""
     looked = list[int]()
     monkeypatch.setattr(plain_check, "_refuse", lambda _loaded, _apart, rows: looked.append(rows))
-    other = replace(pico, model=copy.copy(pico.model))
+    tuned, merged = replace(pico, adapter=Path("adapter")), replace(pico, folder=Path("merged"))
 
-    for one in (pico, pico, other, pico, other):
+    for one in (pico, pico, tuned, merged, replace(pico, adapter=Path("other"))):
         choices(one, progress)
 
-    assert looked == [1, 1]
+    assert looked == [1, 1, 1]
 
 
 @pytest.mark.parametrize("least", [-1000.0, 0.0, 1000.0])

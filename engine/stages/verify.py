@@ -360,12 +360,12 @@ class _ParityChain:
             # Once for all looks: a vocabulary takes as long to read as the tensors.
             source, file = read_back(sixteen.file(parity_files.SIXTEEN)), read_back(path)
             threads = self.context.device.threads
-            errors, names = gguf_tensors.compare(source, file, threads=threads)
-            facts = [f"`{name}` is not that of the 16-bit file" for name in names]
+            compared = gguf_tensors.compare(source, file, threads=threads)
+            facts = [f"`{name}` is not that of the 16-bit file" for name in compared.facts]
             model = self.context.artifacts["merge"].file("model")
-            facts += source_check.other_tensors(model, source)
+            facts += source_check.other_tensors(model, source, compared.extents)
             facts += source_check.other_settings(model, file)
-            found = {"errors": [asdict(one) for one in errors], "facts": facts}
+            found = {"errors": [asdict(one) for one in compared.errors], "facts": facts}
             (folder / WEIGHTS).write_text(json.dumps(found), encoding="utf-8")
 
         from engine.runtime.gguf import source_check  # brings transformers

@@ -137,7 +137,7 @@ def test_a_sample_is_drawn_by_seed_from_a_large_holdout() -> None:
 
     assert (len(set(rows)), rows) == (SAMPLE, sorted(rows))
     assert rows == sample(sizes, seed=7) != sample(sizes, seed=8)
-    assert (rows[0], rows[-1]) == (0, len(sizes) - 1), "the shortest and the longest"
+    assert rows[-1] == len(sizes) - 1, "the longest"
     assert sample([1] * SAMPLED, seed=7) != sample([1] * SAMPLED, seed=8)
     assert sample([1] * (SAMPLED - 1), seed=7) == [*range(SAMPLED - 1)]
 

@@ -90,7 +90,7 @@ class Extent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class TensorComparison:
     """A quantized file beside its 16-bit file."""
 
     errors: list[TensorError]
@@ -100,7 +100,7 @@ class Comparison:
     """Of the tensors of the 16-bit file that the other one has too."""
 
 
-def compare(one: GgufReader, two: GgufReader, *, threads: int = 1) -> Comparison:
+def compare(one: GgufReader, two: GgufReader, *, threads: int = 1) -> TensorComparison:
     """Compare every tensor of a 16-bit file and of a quantized one, and their facts."""
     before, after = ({tensor.name: tensor for tensor in found.tensors} for found in (one, two))
     usual = torch.get_num_threads()
@@ -118,7 +118,7 @@ def compare(one: GgufReader, two: GgufReader, *, threads: int = 1) -> Comparison
     finally:
         # What a thread sets for itself is also what threads begin with that are started later.
         torch.set_num_threads(usual)
-    return Comparison(
+    return TensorComparison(
         errors=[error for error, _ in found],
         facts=_other_facts(dict(_facts(one)), dict(_facts(two))),
         extents={error.name: extent for error, extent in found if extent is not None},

@@ -144,8 +144,8 @@ def _tensors(folder: Path) -> dict[str, _TensorFile]:
 def _is_equal(one: torch.Tensor, two: torch.Tensor) -> bool:
     """Return whether two tensors have the same bytes; NaN too."""
     # Numbers of 16 bits take torch four times as long as NumPy.
-    sides = (side.contiguous().reshape(-1).view(torch.uint8).numpy() for side in (one, two))
-    return np.array_equal(*sides)
+    first, second = (side.contiguous().reshape(-1).view(torch.uint8).numpy() for side in (one, two))
+    return np.array_equal(first, second)
 
 
 def _misplaced(before: torch.Tensor, after: torch.Tensor, found: _Factors) -> int:

@@ -215,10 +215,11 @@ def judge_ending(
     a complete checkpoint, B413 when it stopped before its time, B414 when a loss was not a number, B422 when
     its steps went through other rows than planned, B453 when another checkpoint has a lower validation loss.
     """
-    found = [(step, path) for step, path in checkpoints(output) if is_complete(path)]
-    if not found:
+    # From the last one: every byte of a checkpoint that is looked at is read.
+    complete = (item for item in reversed(checkpoints(output)) if is_complete(item[1]))
+    if (found := next(complete, None)) is None:
         raise StageError.one("B412", "training left no complete checkpoint")
-    last_step, last = found[-1]
+    last_step, last = found
     state = read_state(last)
     history = history_of(state)
     refuse_nonfinite(state, is_fp16=is_fp16)
@@ -234,7 +235,7 @@ def judge_ending(
     if best:
         _refuse_better(history, kept_step)
     kept = output / f"{CHECKPOINT}{kept_step}"
-    if not is_complete(kept):
+    if kept != last and not is_complete(kept):
         raise StageError.one(
             "B412",
             f"the checkpoint of the lowest validation loss, step {kept_step}, is not whole",

@@ -125,7 +125,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is untyped h
         if self._taken_steps is not None:
             self._report_odd(self._taken_steps.before(state.global_step), state)
         if self._first_step is not None:
-            self._first_step.before_update(given["model"])
+            self._first_step.before_update()
             # Others take steps that may be as small as they like, and fp16 may pass over one.
             if state.global_step == STEP and "adam" in str(args.optim).lower() and not args.fp16:
                 self._still.before(given["model"], args, state.max_steps)

@@ -31,6 +31,7 @@ from engine.runtime.training.packed_rows import documents_of
 from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import RowsSeen, digest_of
 from engine.runtime.training.shared_prefix import allowed_difference
+from engine.runtime.training.trained_parts import TrainedParts
 from engine.values import dataclass
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -49,10 +50,6 @@ LOGGED_ROUNDED: Final = 0.02
 """The same where products are of 16 bits."""
 TEACHER: Final = "target_tokens"
 """In a batch whose loss is to a teacher's probabilities as well."""
-PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
-MATRIX: Final = 2
-FIRST_NUMBERS: Final = 64
-"""Of a gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +96,7 @@ class FirstStep:
         self._dtype: torch.dtype | None = None
         self._padded: Any = None
         self._fed: FedBatches | None = None
+        self._parts: TrainedParts | None = None
 
     def measured_on(self, loader: Any) -> None:
         """Report once whether the rows of the validation loss are the rendered ones."""
@@ -136,6 +134,7 @@ class FirstStep:
             if step:
                 self._rows.go_on(Path(args.output_dir) / f"checkpoint-{step}")
             self._padded = model.register_forward_hook(self._measured, with_kwargs=True)
+        self._parts = TrainedParts(model)
         fed = FedBatches(args.gradient_accumulation_steps, self._report, step)
         self._fed = fed
         model.register_forward_pre_hook(fed.passes, with_kwargs=True)
@@ -272,7 +271,7 @@ class FirstStep:
             self._seen.rows.append(float(nats[begin : begin + size].sum()))
             begin += size
 
-    def before_update(self, model: Any) -> None:
+    def before_update(self) -> None:
         """Compare the two rows, and look for adapters that get no gradient."""
         if self._handle is not None:
             self._handle.remove()
@@ -284,7 +283,8 @@ class FirstStep:
                 )
                 found = {"difference": str(max(apart, default=0.0)), "allowed": self._allowed}
                 self._report({"event": "first_rows", **found})
-        self._report({"event": "still", **still(model)})
+        if self._parts is not None:
+            self._report({"event": "still", **self._parts.still()})
 
     def logged(self, loss: float) -> None:
         """Compare the first loss that the trainer logs with that of its own logits."""
@@ -479,44 +479,6 @@ def drops_out(model: torch.nn.Module) -> bool:
     config = getattr(model, "config", None)
     of_attention = getattr(config, "attention_dropout", 0.0) or 0.0
     return bool(of_attention) or any(one.p > 0 for one in dropouts)
-
-
-def still(model: torch.nn.Module) -> dict[str, Any]:
-    """Return the trained parts that get no gradient: pairs of an adapter, or matrices; experts may be asked nothing."""
-    parts: dict[str, list[torch.Tensor | None]] = {}
-    for name, weight in model.named_parameters():
-        if not weight.requires_grad or "expert" in name:
-            continue
-        mark = next((one for one in PAIR if one in name), "")
-        if mark or weight.ndim >= MATRIX:
-            stem = name.partition(mark)[0] if mark else name
-            parts.setdefault(stem.removeprefix("base_model.model."), []).append(weight.grad)
-    names = [*parts]
-    # All of a gradient is only looked at where its first numbers are zeros: this is done at each step.
-    for most in (FIRST_NUMBERS, None):
-        moving = _with_gradients({name: parts[name] for name in names}, most)
-        names = [name for name in names if name not in moving]
-    return {"names": names[:3], "count": len(names), "of": len(parts)}
-
-
-def _with_gradients(
-    parts: Mapping[str, Sequence[torch.Tensor | None]], most: int | None
-) -> AbstractSet[str]:
-    """Return the parts that have a number other than 0 among the first ones of a gradient, or anywhere for None."""
-    alike: dict[tuple[int, torch.device, torch.dtype], dict[str, list[torch.Tensor]]] = {}
-    for stem, gradients in parts.items():
-        for one in (gradient.reshape(-1)[:most] for gradient in gradients if gradient is not None):
-            # Whole gradients are not laid beside each other: that would hold all of them twice.
-            numbers = one.any()[None] if most is None else one
-            kind = (len(numbers), numbers.device, numbers.dtype)
-            alike.setdefault(kind, {}).setdefault(stem, []).append(numbers)
-    moving = set[str]()
-    # Together: on a GPU each look by itself would wait for all that was asked before.
-    for found in alike.values():
-        stems = [stem for stem, rows in found.items() for _ in rows]
-        moved = torch.stack([row for rows in found.values() for row in rows]).any(1).tolist()
-        moving |= {stem for stem, moves in zip(stems, moved, strict=True) if moves}
-    return moving
 
 
 def optimizer_steps(optimizer: Any) -> int | None:

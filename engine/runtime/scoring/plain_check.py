@@ -39,10 +39,9 @@ def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:
     is one of the code and the model's attention, and shows in each scoring. Another adapter has the same attention.
     """
     before = SCORED[_kind(loaded)]
-    sampled = range(-before % EACH if before else EACH, len(prompts), EACH)
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
     middle = order[len(order) // 2 :][:1] if len(prompts) > before else []
-    return frozenset({*sampled, *middle})
+    return frozenset({*range(EACH, len(prompts), EACH), *middle})
 
 
 def _kind(loaded: LoadedModel) -> tuple[Path, bool, str, str]:

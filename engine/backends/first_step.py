@@ -211,7 +211,7 @@ def _ahead(event: Event) -> None:
     _refuse_apart(
         event,
         "B459",
-        "the model sees what comes later in a row: without its second half the first has other probabilities",
+        "the model sees what comes later in a row: with another end its beginning has other probabilities",
         ", so answers would be read off and not be learned",
     )
 

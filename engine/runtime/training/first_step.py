@@ -25,6 +25,7 @@ from engine.runtime.models.load import attention_of
 from engine.runtime.models.plain_pass import plain_logits
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.training.fed_batches import FedBatches
 from engine.runtime.training.gradients import autocast_dtype, casting, undisturbed
 from engine.runtime.training.packed_rows import documents_of
@@ -40,6 +41,10 @@ AT_ONCE: Final = 1000
 """Rows of the file that are tokenised together."""
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
+FEW: Final = 8
+"""Tokens that two rows must have in common, and of their own, for their start to be compared."""
+OF_START: Final = 2
+"""By how much more it counts: six faults of a mask in a model of 135 M parameters move it half as much or more."""
 FIRST_ROWS: Final = 64
 """Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
@@ -414,16 +419,24 @@ def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:
 
 
 def nats_and_ahead(model: Any, rows: Sequence[Row]) -> tuple[list[tuple[float, int, float]], float]:
-    """Return what `nats_of` does, and by how many nats a token the longest row's first half differs without the second.
+    """Return what `nats_of` does, and by how many nats a token the beginning of a row differs with another end.
 
+    Of two rows that begin alike it is their common start; else the longest one's first half passes without the second.
     The rows pass in another order than in their batch, so that one that gets what is another's shows.
     """
-    ids = [row["input_ids"] for row in rows]
+    ids = [list(row["input_ids"]) for row in rows]
+    common = common_prefix(ids)
     longest = max(range(len(ids)), key=lambda at: len(ids[at]))
     half = ids[longest][: max(2, len(ids[longest]) // 2)]
-    alone, *every = _all_nats(model, [half, *reversed(ids)])
+    begins_alike = len(ids) == PLAIN_ROWS and common >= FEW and min(map(len, ids)) >= common + FEW
+    every = _all_nats(model, [*([] if begins_alike else [half]), *reversed(ids)])
+    if begins_alike:
+        one, other = (nats[: common - 1] for nats in every)
+        apart = OF_START * float((one - other).abs().mean())
+    else:
+        alone = every.pop(0)
+        apart = float((every[len(ids) - 1 - longest][: len(alone)] - alone).abs().mean())
     every.reverse()
-    apart = float((every[longest][: len(alone)] - alone).abs().mean())
     return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)], apart
 
 

@@ -1,9 +1,15 @@
-"""A row that is padded in a batch is found there, and where it stands."""
+"""A row that is padded in a batch is found there, and a model that sees what comes later."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from engine.runtime.rendering.packing import IGNORED
-from engine.runtime.training.first_step import padded_row
+from engine.runtime.training.first_step import nats_and_ahead, nats_of, padded_row
 
 SHORT = ((5, 6, 7), [IGNORED, 6, 7])
 LONG = ((5, 6, 7, 8, 9), [IGNORED, IGNORED, 7, 8, 9])
@@ -33,3 +39,48 @@ def test_rows_that_learn_otherwise_are_not_taken() -> None:
     ids, labels = [[5, 6, 7, 0, 0]], [[IGNORED, IGNORED, 7, IGNORED, IGNORED]]
 
     assert padded_row(ids, labels, iter([SHORT])) is None
+
+
+def model(**settings: Any) -> Any:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "vocab_size": 50, "initializer_range": 0.4}
+    made = LlamaForCausalLM(LlamaConfig(**sizes, **heads, attn_implementation="eager", **settings))
+    return made.eval()
+
+
+START = [3, 9, 4, 4, 7, 1, 8, 2, 6]
+ALIKE = [[*START, *range(10, 20)], [*START, *range(20, 32)]]
+APART = [[5, *START, *range(10, 20)], [*START, *range(20, 32)]]
+
+
+def looked(ids: list[list[int]], *, sees_all: bool) -> tuple[list[Any], float, list[int]]:
+    """What is found of two rows, and how many rows each pass has."""
+    asked, passes = model(), list[int]()
+    if sees_all:
+        for layer in asked.model.layers:
+            attend = layer.self_attn.forward
+            layer.self_attn.forward = lambda *given, attend=attend, **named: attend(
+                *given, **{**named, "attention_mask": None}
+            )
+    asked.register_forward_pre_hook(
+        lambda _, __, named: passes.append(len(named["input_ids"])), with_kwargs=True
+    )
+    return *nats_and_ahead(asked, rows_of(ids)), passes
+
+
+def rows_of(ids: list[list[int]]) -> list[Any]:
+    return [{"input_ids": one, "labels": [IGNORED, *one[1:]]} for one in ids]
+
+
+@pytest.mark.parametrize(("ids", "size"), [(ALIKE, 2), (APART, 3), (ALIKE[:1], 2)])
+def test_a_model_that_sees_what_comes_later_is_found(ids: Any, size: int) -> None:
+    found, sound, passes = looked(ids, sees_all=False)
+    _, ahead, _ = looked(ids, sees_all=True)
+
+    assert sum(passes) == size
+    assert sound < 1e-5
+    assert ahead > 0.1
+    by_itself = [nats_of(model(), [row]) for row in rows_of(ids)]
+    for one, (other,) in zip(found, by_itself, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)

@@ -71,9 +71,37 @@ class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
 def read_back(file: Path) -> GgufReader:
     """Read a file that was written here. StageError X634 when it is no whole GGUF file."""
     try:
-        return GgufReader(file)
+        return read_kept(file)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise StageError.one("X634", f"`{file.name}` cannot be read back: {error}") from error
+
+
+def read_kept(file: Path) -> GgufReader:
+    """Read a file; the last two, as they are on the disk, are not read again under whatever name.
+
+    What GgufReader raises for a damaged one.
+    """
+    return _reader(_KeptFile(file))
+
+
+class _KeptFile:
+    """A file, the same one as any with its place on the disk, size and time of change."""
+
+    def __init__(self, path: Path) -> None:
+        status = path.stat()
+        self.path = path
+        self._state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _KeptFile) and self._state == other._state
+
+    def __hash__(self) -> int:
+        return hash(self._state)
+
+
+@lru_cache(maxsize=2)
+def _reader(file: _KeptFile) -> GgufReader:
+    return GgufReader(file.path)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from engine.runtime.gguf.reader import GgufReader
 from engine.runtime.gguf.tensors import Extent, parts_of
 from engine.runtime.models.files import read_settings
+from engine.runtime.models.one_thread import one_thread
 from engine.runtime.models.settings_check import is_mark, token_ids
 from engine.runtime.rendering.chat import kept_tokenizer
 
@@ -57,6 +58,7 @@ def other_settings(model: Path, file: GgufReader) -> list[str]:
     return [*_numbers(model, fields), *_marks(model, fields)]
 
 
+@one_thread()
 def other_tensors(model: Path, sixteen: GgufReader, extents: Mapping[str, Extent]) -> list[str]:
     """Return the tensors of the 16-bit file that are not those of the model folder.
 

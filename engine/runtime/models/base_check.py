@@ -23,6 +23,7 @@ from engine.files.reading import read_json
 from engine.process.limits import TooSlowError, more_memory, processor_time
 from engine.runtime.models.files import require_vocabulary
 from engine.runtime.models.load import LOADABLE, whole_model
+from engine.runtime.models.one_thread import one_thread
 from engine.runtime.models.settings_check import settings_problems
 from engine.runtime.models.tensor_check import (
     AGAIN,
@@ -63,6 +64,7 @@ BUILD_MEMORY: Final = 2 << 30
 """Bytes to do so, beyond what the process holds and the files of the weights."""
 
 
+@one_thread()
 def check_base(folder: Path, *, has_numbers: bool = True) -> list[Problem]:
     """Return the warnings about a model folder.
 

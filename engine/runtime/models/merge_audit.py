@@ -17,6 +17,7 @@ from safetensors import safe_open
 
 from engine.errors import StageError
 from engine.files.reading import read_json
+from engine.runtime.models.one_thread import one_thread
 from engine.store import sha256_of
 from engine.values import dataclass
 
@@ -96,6 +97,7 @@ class _Adapter:
         return _Factors(down=down, up=up * (alpha / divisor), lengths=lengths)
 
 
+@one_thread()
 def check_merge(base: Path, adapter: Path, out: Path) -> None:
     """Compare the merged model in `out` with base and adapter. StageError X673 names the first wrong tensor."""
     factors = _Adapter(adapter)

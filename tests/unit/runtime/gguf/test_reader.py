@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import transformers.modeling_gguf_pytorch_utils as loading
 
-from engine.runtime.gguf.reader import GgufReader, read_once
+from engine.runtime.gguf.reader import GgufReader, read_back, read_once
+from support.faults_of_machines import change_file, number
 
 
 @pytest.fixture
@@ -132,3 +133,14 @@ def test_a_file_that_ends_within_is_refused_as_by_the_package(
 
     with pytest.raises(expected.type):
         GgufReader(cut)
+
+
+def test_a_file_is_read_again_only_where_it_is_another_one(file: Path, tmp_path: Path) -> None:
+    known = read_back(file)
+    moved = file.rename(tmp_path / "moved.gguf")
+
+    assert read_back(moved) is known
+
+    change_file(moved, number("llama.block_count", 64))
+
+    assert read_back(moved) is not known

@@ -102,6 +102,7 @@ class FirstStep:
         self._padded: Any = None
         self._fed: FedBatches | None = None
         self._parts: TrainedParts | None = None
+        self._asks_for_few = False
 
     def measured_on(self, loader: Any) -> None:
         """Report once whether the rows of the validation loss are the rendered ones."""
@@ -153,6 +154,7 @@ class FirstStep:
             fed.collated(rows)
             batch = make(rows)
             self._seen.has_teacher |= TEACHER in batch
+            self._asks_for_few |= "logits_to_keep" in batch
             return batch
 
         loader.collate_fn = collate
@@ -207,8 +209,11 @@ class FirstStep:
             return
         with undisturbed(model), casting(model, autocast_dtype(args)), _plain_attention(model):
             model.eval()
-            found = nats_of(model, plain_rows(self._written))
-        rows = [[str(nats), count] for nats, count, _ in found]
+            few = plain_rows(self._written)
+            # Who makes batches that ask for few logits was found to get the right ones.
+            found = (learned_nats if self._asks_for_few else learned_of)(model, few)
+        counts = [sum(one != IGNORED for one in [*row["labels"]][1:]) for row in few]
+        rows = [[str(nats), count] for nats, count in zip(found, counts, strict=True)]
         self._report({"event": "kept_rows", "rows": rows})
 
     def before(self, model: Any, args: Any) -> None:
@@ -404,6 +409,11 @@ def nats_of(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
     """Return minus the log-probability of each row's learned tokens, how many they are, and the same of all tokens."""
     every = _all_nats(model, [row["input_ids"] for row in rows])
     return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)]
+
+
+def learned_of(model: Any, rows: Sequence[Row]) -> list[float]:
+    """Return of each row the first number of `nats_of`."""
+    return [nats for nats, _, _ in nats_of(model, rows)]
 
 
 def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:

@@ -47,13 +47,20 @@ class _Norm(torch.autograd.Function):
 
 def fuse_norms(model: torch.nn.Module, *, on: bool) -> int:
     """Let norms compute in few passes, or as transformers does again; return how many do."""
-    norms = [one for one in model.modules() if _is_plain(one)]
+    if not on:
+        for module in model.modules():
+            if _is_fused(module):
+                del module.forward
+        return 0
+    norms = [one for one in model.modules() if _is_fused(one) or _is_plain(one)]
     for module in norms:
-        if on:
-            module.forward = partial(_forward, module)
-        else:
-            vars(module).pop("forward", None)
-    return len(norms) if on else 0
+        module.forward = partial(_forward, module)
+    return len(norms)
+
+
+def _is_fused(module: torch.nn.Module) -> bool:
+    found = vars(module).get("forward")
+    return isinstance(found, partial) and found.func is _forward
 
 
 def _is_plain(module: Any) -> bool:

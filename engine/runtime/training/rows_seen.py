@@ -25,6 +25,8 @@ KEYS: Final = ("input_ids", "labels", "attention_mask")
 HEAD: Final = 32
 """Rows whose order is looked at: no shuffle leaves as many, or all of at least `FEW`, where they stand."""
 FEW: Final = 12
+AT_ONCE: Final = 1000
+"""Rows that are read together."""
 WHOLE: Final = 1e-6
 """By which the trainer's count of epochs may miss a whole number."""
 Row = Mapping[str, Any]
@@ -62,9 +64,11 @@ class RowsSeen:
         if not {"input_ids", "labels"} <= set(getattr(rows, "column_names", ())):
             return
         few = rows.select_columns([key for key in KEYS if key in rows.column_names])
-        if odd := [one for row in few for one in documents_of(row) if self._is_strange(one)]:
+        # A row at a time they take four times as long to be read.
+        each = [row for columns in few.iter(batch_size=AT_ONCE) for row in _rows_of(columns)]
+        if odd := [one for row in each for one in documents_of(row) if self._is_strange(one)]:
             self._strange(odd)
-        self.collated([*few])
+        self.collated(each)
         self.epoch_ended(0.0)
 
     def _is_strange(self, row: Row) -> bool:
@@ -138,6 +142,11 @@ class RowsSeen:
         self._chain = str(found["chain"])
         seen = Counter[str](found["seen"])
         self._seen = Counter() if seen.total() >= self._expected.total() else seen
+
+
+def _rows_of(columns: Mapping[str, Sequence[Any]]) -> Iterator[Row]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def digest_of(ids: Sequence[int], labels: Sequence[int]) -> str:

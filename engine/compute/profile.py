@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -195,83 +195,69 @@ def _read(path: Path) -> SourceText:
 
 def _unfit(source: SourceText) -> Iterator[Problem]:
     """Yield R432 for keys that do not go with the engine of their profile, or with each other."""
+    unfit = partial(source.problem, "R432", key=True)
     profiles: Any = source.value["profiles"]
     for name, keys in profiles.items():
         engine = keys.get("engine", LOCAL)
         for key, engines in OF_ENGINES.items():
             if key in keys and engine not in engines:
-                yield source.problem(
-                    "R432",
+                yield unfit(
                     f"`{key}` means nothing to the engine `{engine}`",
                     at=("profiles", name, key),
-                    key=True,
                     hint=f"leave it out, or set engine: {engines[0]}",
                 )
         if engine == "skypilot" and not (keys.get("store") or source.value.get("store")):
-            yield source.problem(
-                "R432",
+            yield unfit(
                 "a machine of SkyPilot is given back when the job ends, and results with it",
                 at=("profiles", name),
-                key=True,
                 hint="set `store` to a bucket, in the profile or for the whole file",
             )
         if engine == KUBERNETES:
             yield from _no_train_job(source, name, keys)
         elif "/" in keys.get("device", ""):
-            yield source.problem(
-                "R432",
+            yield unfit(
                 f"a resource of Kubernetes is no device of the engine `{engine}`",
                 at=("profiles", name, "device"),
-                key=True,
                 hint="name the device and its number, such as H100:8",
             )
         # The Ray of one machine has nowhere to place variants that `parallel` does not know by itself.
         places_variants = keys.get("parallel", 1) > 1 and keys.get("address", LOCAL) != LOCAL
         is_one = keys.get("nodes", 1) * keys.get("processes", 1) == 1
         if engine == RAY and is_one and not places_variants:
-            yield source.problem(
-                "R432",
+            yield unfit(
                 "Ray places the processes of one training, and there is one",
                 at=("profiles", name),
-                key=True,
                 hint="set processes or nodes to 2 or more, set parallel and the address of a cluster,"
                 " or leave engine out",
             )
         if keys.get("shard") and is_one:
-            yield source.problem(
-                "R432",
+            yield unfit(
                 "`shard` divides a model among processes, and there is one",
                 at=("profiles", name, "shard"),
-                key=True,
                 hint="set processes: 2 or more, or leave shard out",
             )
 
 
 def _no_train_job(source: SourceText, name: str, keys: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield R432 for what a job of Kubernetes lacks, and for what it cannot be."""
+    unfit = partial(source.problem, "R432", key=True)
     for key, need in (("image", "a container with slm-recipe"), ("volume", "the project's folder")):
         if key not in keys:
-            yield source.problem(
-                "R432",
+            yield unfit(
                 f"a job of Kubernetes needs {need}, and `{key}` does not say which",
                 at=("profiles", name),
-                key=True,
                 hint=f"set `{key}`",
             )
     if keys.get("nodes", 1) > 1:
-        yield source.problem(
-            "R432",
+        yield unfit(
             "machines of a job meet under a name that is made when it starts, and a TrainJob makes none",
             at=("profiles", name, "nodes"),
-            key=True,
             hint="leave nodes out: `processes` share one machine",
         )
     if "/" not in keys.get("device", "/"):
-        yield source.problem(
-            "R432",
+        yield unfit(
             "a device of Kubernetes is a resource of its machines",
             at=("profiles", name, "device"),
-            key=True,
             hint="name the resource and its number, such as nvidia.com/gpu:8",
         )
 

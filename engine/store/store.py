@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -25,7 +24,8 @@ from typing import Any, Final
 
 from engine.errors import EngineError, EnvironmentProblem, Problem, StoreError
 from engine.files import writing
-from engine.files.reading import open_regular, read_json
+from engine.files.digests import sha256_of
+from engine.files.reading import read_json
 from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, product_key
 from engine.store.manifest import (
@@ -535,12 +535,6 @@ def _entry(files: Path, path: Path) -> FileEntry:
         bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
     )
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, as 64 hex digits; OSError when it cannot be read."""
-    with open_regular(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def link_file(source: Path, target: Path) -> None:

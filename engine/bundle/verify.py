@@ -34,9 +34,9 @@ from engine.bundle.statement import PREDICATE_TYPE, TYPE, to_bytes
 from engine.bundle.verify_checks import verify_problems
 from engine.errors import RecipeError
 from engine.evidence import Report
+from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, require_regular
 from engine.files.typed_json import brief_text
-from engine.store.store import sha256_of
 from engine.values import dataclass
 
 MOST_KEY_BYTES: Final = 65_536

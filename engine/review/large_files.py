@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from engine.files.digests import sha256_of
 from engine.files.reading import open_regular
-from engine.store.store import sha256_of
 from engine.values import dataclass
 
 MOST: Final = 1024

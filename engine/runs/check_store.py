@@ -9,6 +9,7 @@ from typing import Final
 
 from engine.artifacts.readable import is_readable
 from engine.errors import StoreError
+from engine.files.digests import sha256_of
 from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.store import Artifact, FileEntry, Store, Stored
@@ -22,7 +23,6 @@ from engine.store.runs import (
     read_record,
     require_exported,
 )
-from engine.store.store import sha256_of
 from engine.values import dataclass
 
 LEFT_ALONE: Final = {

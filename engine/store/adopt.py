@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from engine.errors import Problem, Severity
 from engine.files import writing
+from engine.files.digests import sha256_of
 from engine.files.reading import read_json
 from engine.store.artifact import Artifact
 from engine.store.key import make_key
@@ -34,7 +35,7 @@ from engine.store.runs import (
     record_text,
     write_text,
 )
-from engine.store.store import SCRATCH, Store, sha256_of, storage_errors
+from engine.store.store import SCRATCH, Store, storage_errors
 from engine.values import dataclass
 
 WORDS: Final = "--trust-store"

@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from engine.files.digests import sha256_of
 from engine.stages import STAGES
 from engine.store import Store
-from engine.store.store import sha256_of
 
 PLAIN = tuple(
     name

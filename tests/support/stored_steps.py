@@ -15,11 +15,11 @@ from pathlib import Path
 
 from engine.errors import EngineError
 from engine.files import writing
+from engine.files.digests import sha256_of
 from engine.lock.holdout_uses import HoldoutUses
 from engine.store import Store, make_key
 from engine.store.leftovers import remove_leftovers
 from engine.store.runs import Runs, write_text
-from engine.store.store import sha256_of
 from support import forked_runs
 from support.survived import left_over
 

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from engine.files.digests import sha256_of
 from engine.store import Store
-from engine.store.store import sha256_of
 from support.runs import forget, is_whole, manifests, report, run_folders
 
 STORE = ".recipe"

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from engine.store.store import sha256_of
+from engine.files.digests import sha256_of
 from support.project import GOOD, Project
 from support.runs import (
     PLAIN,

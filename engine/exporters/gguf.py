@@ -31,7 +31,7 @@ def export(
 ) -> tuple[ExportedFile, ...]:
     """Write `model-<QUANTIZATION>.gguf` and `task.json`. Errors: those of `write_gguf`."""
     from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf  # no plan writes
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
     from engine.runtime.rendering.task_file import (  # brings transformers
         FILE,
         make_task_file,
@@ -53,7 +53,7 @@ def export(
     facts = read_facts(target, spec.quantization)
     stored = ", ".join(f"{count} {name}" for name, count in facts.types.items())
     progress.note(f"{target.name}: tensors as {stored} · made with {tools.origin}")
-    chat = load_chat(model_dir, asks=spec.task.spec.has_turns)
+    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
     write_task_file(workdir, make_task_file(spec.task, chat, spec.longest_answers))
     described = replace(
         describe(target, root=workdir, form=NAME),

@@ -25,7 +25,7 @@ def export_graph(
     form: str, model_dir: Path, spec: ExportSpec, workdir: Path
 ) -> tuple[ExportedFile, ...]:
     """Write the folder of a format. Errors: those of `write_graph`."""
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
     from engine.runtime.rendering.task_file import (  # brings transformers
         make_task_file,
         write_task_file,
@@ -34,6 +34,6 @@ def export_graph(
     folder = workdir / form
     folder.mkdir()
     write_graph(model_dir, folder, form, precision=spec.precision, find_version=version_of)
-    chat = load_chat(model_dir, asks=spec.task.spec.has_turns)
+    chat = kept_chat(model_dir, asks=spec.task.spec.has_turns)
     write_task_file(folder, make_task_file(spec.task, chat, spec.longest_answers))
     return tuple(describe(path, root=workdir, form=form) for path in sorted(folder.iterdir()))

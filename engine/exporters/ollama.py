@@ -37,9 +37,9 @@ def export(
     progress: Progress,
 ) -> tuple[ExportedFile, ...]:
     """Write `Modelfile`, which refers to the GGUF file of the same folder. StageError X651."""
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
-    text = modelfile(load_chat(model_dir), spec)
+    text = modelfile(kept_chat(model_dir), spec)
     (workdir / FILE).write_text(text, encoding="utf-8")
     return (describe(workdir / FILE, root=workdir, form=NAME),)
 

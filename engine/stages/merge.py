@@ -41,7 +41,7 @@ def run(context: StageContext) -> None:
     from engine.runtime.models.merge import copy_model, merge_adapter
     from engine.runtime.models.merge_audit import check_copy, check_merge
     from engine.runtime.models.tokenizer import write_tokenizer
-    from engine.runtime.rendering.chat import load_chat  # brings transformers
+    from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
     base = context.base_model_folder()
     trained, out = context.artifacts["train"], context.workdir / MODEL
@@ -56,7 +56,7 @@ def run(context: StageContext) -> None:
     # after the merge: a file that was changed while it was read shows, too
     _check_base(context)
     has_turns = context.recipe.task.spec.has_turns
-    write_tokenizer(out, load_chat(base, asks=has_turns), has_turns=has_turns)
+    write_tokenizer(out, kept_chat(base, asks=has_turns), has_turns=has_turns)
     if context.recipe.method.kind == "qlora":
         facts = replace(facts, note=QLORA_NOTE)
     write_json(context.workdir / FACTS, asdict(facts), indent=2)

@@ -16,7 +16,7 @@ from engine.environment import Device
 from engine.errors import StageError
 from engine.failures import library_errors
 from engine.runtime.models.files import require_settings
-from engine.runtime.rendering.chat import Chat, load_chat
+from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.training.fused_lora import fuse
 from engine.values import dataclass
 
@@ -60,7 +60,7 @@ def load_model(
     The adapter stays beside the weights: it is what was trained, before any merge. StageError X604
     when the model cannot be loaded, X605 when a tensor of the adapter found no place in it.
     """
-    chat = load_chat(model_dir, asks=None)
+    chat = kept_chat(model_dir, asks=None)
     transformers_logging.disable_progress_bar()
     if device.kind == "cpu":
         # Sums over another number of threads can round otherwise in bf16, and turn answers near a tie.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2.exceptions import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
@@ -25,6 +25,8 @@ from engine.runtime.rendering.chat_template import left_open, with_fixed_date
 from engine.runtime.rendering.templating import within_limits
 from engine.values import dataclass
 
+KEPT: Final = 4
+"""Of a base model and a merged one, with and without a need of a chat template."""
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]
 """`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
@@ -166,13 +168,13 @@ def kept_tokenizer(model_dir: Path) -> Any:
     return _kept_tokenizer(model_dir, _state=_state(model_dir))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=KEPT)
 def _kept_chat(model_dir: Path, *, asks: bool | None, _state: object) -> Chat:
     # A copy has a template of its own; the words are those of the kept one.
     return _load_chat(model_dir, lambda folder: copy.copy(kept_tokenizer(folder)), asks=asks)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=KEPT)
 def _kept_tokenizer(model_dir: Path, *, _state: object) -> Any:
     return _tokenizer(model_dir)
 

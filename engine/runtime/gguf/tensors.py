@@ -18,6 +18,7 @@ from gguf import dequantize
 from numpy.typing import NDArray
 
 from engine.runtime.gguf.reader import GgufReader
+from engine.runtime.models.one_thread import one_thread
 from engine.values import dataclass
 
 LIMITS: Mapping[str, tuple[float, float]] = {
@@ -103,21 +104,19 @@ class TensorComparison:
 def compare(one: GgufReader, two: GgufReader, *, threads: int = 1) -> TensorComparison:
     """Compare every tensor of a 16-bit file and of a quantized one, and their facts."""
     before, after = ({tensor.name: tensor for tensor in found.tensors} for found in (one, two))
-    usual = torch.get_num_threads()
-    try:
-        # A tensor to each thread: within one they would wait for each other.
-        with ThreadPoolExecutor(
+    # A tensor to each thread: within one they would wait for each other.
+    with (
+        one_thread(),
+        ThreadPoolExecutor(
             max(threads, 1), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            found = [
-                *pool.map(
-                    lambda name: _compared(name, before.get(name), after.get(name)),
-                    {**before, **after},
-                )
-            ]
-    finally:
-        # What a thread sets for itself is also what threads begin with that are started later.
-        torch.set_num_threads(usual)
+        ) as pool,
+    ):
+        found = [
+            *pool.map(
+                lambda name: _compared(name, before.get(name), after.get(name)),
+                {**before, **after},
+            )
+        ]
     return TensorComparison(
         errors=[error for error, _ in found],
         facts=_other_facts(dict(_facts(one)), dict(_facts(two))),

@@ -31,6 +31,7 @@ from engine.environment import Device
 from engine.errors import Problem, Severity
 from engine.files.reading import read_json
 from engine.runtime.models.load import DTYPES, load_whole
+from engine.runtime.models.one_thread import one_thread
 from engine.runtime.models.tensor_check import FLOATS, NORM, SAME_MODEL
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
@@ -459,6 +460,7 @@ class Reader:
         return [layers[number] for number in sorted(layers)]
 
 
+@one_thread()
 def likelier_swaps(layers: Sequence[Weights], size: int) -> list[tuple[int, int]]:
     """Return the pairs of layers after whose exchange neighbours are more alike, by most first.
 
@@ -488,6 +490,7 @@ def likelier_swaps(layers: Sequence[Weights], size: int) -> list[tuple[int, int]
     return [(one, two) for _, one, two in sorted(found, reverse=True)[:PAIRS]]
 
 
+@one_thread()
 def likelier_exchanges(layers: Sequence[Weights], size: int) -> list[tuple[int, str, str]]:
     """Return the tensors of a layer that are more like those of the layers around in each other's place, by most first.
 

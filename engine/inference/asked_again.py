@@ -22,7 +22,9 @@ KNOWN: Final = 0.99
 FAR: Final = {"torch.float32": 0.5, "torch.float16": 1.0, "torch.bfloat16": 2.0}
 """Nats by which rounding may move the distance of two answers, by dtype, and more."""
 ROWS: Final = 3
-"""Of each set: of answers in another order each row shows it by chance only."""
+"""Of a holdout: of answers in another order each row shows it by chance only."""
+ONE: Final = 1
+"""Of a set that judges no model: answers that stand so many rows too early or too late show in it, too."""
 SUREST: Final = 32
 """Rows of which the shortest ones are asked, which cost the least."""
 
@@ -32,11 +34,13 @@ def refuse_moved_answers(
     asked: predict.PredictionInputs,
     rows: Sequence[Example],
     written: Sequence[Prediction],
+    *,
+    most: int = ROWS,
 ) -> None:
-    """StageError X820 where a row that is asked alone is not as sure of its answer as it was written."""
+    """StageError X820 where one of `most` rows, asked alone, is not as sure of its answer as it was written."""
     from engine.runtime.scoring.plain_check import Lead, plain_leads  # brings torch
 
-    places = between_others(written, [len(row.input) for row in rows])
+    places = between_others(written, [len(row.input) for row in rows])[:most]
     if not places:
         return
     model = loaded()

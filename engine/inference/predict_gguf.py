@@ -120,7 +120,7 @@ class GgufAsker:
         )
 
     def _ids(self, texts: Iterable[str]) -> list[list[int]]:
-        return [self.chat.token_ids(text) for text in texts]
+        return self.chat.all_token_ids([*texts])
 
     def _corpus(self) -> Sequence[str]:
         return corpus() if self.is_whole else ()
@@ -241,13 +241,11 @@ class GgufAsker:
     def _trained_ids(self) -> list[list[int]]:
         """Return the tokens that stand before the last answer of each row as training reads it."""
         renderer = self.asked.renderer(self.chat)
-        found = []
-        for row in self.examples:
-            *before, _ = renderer.render(row)[-1].segments
-            found.append(
-                [token for ids in self._ids(part.text for part in before) for token in ids]
-            )
-        return found
+        before = [
+            [part.text for part in renderer.render(row)[-1].segments[:-1]] for row in self.examples
+        ]
+        tokens = iter(self._ids(text for texts in before for text in texts))
+        return [[token for _ in texts for token in next(tokens)] for texts in before]
 
     def _by_ollama(self, turns: Sequence[Turns]) -> list[str] | None:
         """Return what the Modelfile's template writes for each row; None without one."""

@@ -20,8 +20,7 @@ from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example
 from engine.errors import StageError
 from engine.evidence import TrainingSummary, to_json
-from engine.inference import predict
-from engine.inference.asked_again import refuse_moved_answers
+from engine.inference import asked_again, predict
 from engine.inference.preference import Reference, rated, reference_of
 from engine.inference.sampling import judged_validation, sample_rows
 from engine.inference.stopwatch import Stopwatch
@@ -178,7 +177,8 @@ def _predictions(
         write_predictions(folder / predict.FILE, rated(judged, asked, base))
         if part.name != "train" and recipe.task.spec.decoding is Decoding.LABEL_SCORING:
             written = read_predictions(folder / predict.FILE)
-            refuse_moved_answers(loaded, asked, rows, written)
+            most = asked_again.ROWS if part.name == "holdout" else asked_again.ONE
+            asked_again.refuse_moved_answers(loaded, asked, rows, written, most=most)
         if part.is_free_too:
             write_predictions(folder / FREE_FILE, free)
 

@@ -42,14 +42,18 @@ def answer(
 ) -> dict[str, Any]:
     """Return the result of a request; `report` gets the number of rows done."""
     adds, bos = request["adds_special"], [engine.vocab.token_bos()]
+    prompts = {prompt: engine.tokens(prompt) for prompt in request["prompts"]}
     result: dict[str, Any] = {
         "version": build_config.versions()["llama_cpp_version"],
         "token_ids": [
             # Where the chat template wrote the BOS already, programs add none.
-            engine.tokens(prompt, as_sent=adds and engine.tokens(prompt)[:1] != bos)
+            engine.tokens(prompt, as_sent=True)
+            if adds and prompts[prompt][:1] != bos
+            else prompts[prompt]
             for prompt in request["prompts"]
         ],
-        "read": engine.read(request["read"]),
+        # A program that writes a prompt as we do asks the same text.
+        "read": engine.read(request["read"], known=prompts),
         "sent": engine.read(request["sent"], as_sent=True),
         "is_ended": _ends(engine, request["terminator"]),
     }

@@ -24,7 +24,7 @@ WHOLE = (
 """Checks that only all rows, or all tensors, keep."""
 SAME = ("merged", *GRAPH_FORMATS, "f16")
 """Rungs that should lose nothing against the one that they are compared with."""
-SAMPLES = (SAMPLE, 3, 16, 64)
+SAMPLES = (SAMPLE, 2, 3, 16, 64)
 """Rows that the 16-bit file is asked, and that earlier versions asked it."""
 MOST_SHIFT: Mapping[str, float] = {
     **{f"shift.{name}": max(MEAN_SHIFT.values()) for name in SAME},

@@ -216,7 +216,7 @@ class _ParityChain:
         path, digest = sixteen.file(parity_files.SIXTEEN), sixteen.digest()
         every = len(self.examples)
         sizes = [len(row.input) for row in self.examples]
-        for rows in (ladder.sample(sizes, seed=self.judging.seed), [*range(every)]):
+        for rows in (ladder.sample(sizes), [*range(every)]):
             found = self._gguf(path, name="f16", digest=digest, free=False, rows=rows)
             is_whole = len(rows) == every
             form = ModelForm(

@@ -168,9 +168,12 @@ def weights_of(rows: NDArray[Any], kind: Any) -> torch.Tensor:
         return torch.from_numpy(rows.view(np.float16).copy()).float()
     if kind.name == "Q5_0":
         return _from_q5_0(rows)
-    # As one row: the package's own goes through sixteen at a time, and is slower than what it computes.
-    found = dequantize(rows.reshape(1, -1), kind).reshape(len(rows), -1)
-    return torch.from_numpy(found if found.flags.writeable else found.copy())
+    # As one row: the package's own goes through sixteen at a time, and is slower than what it computes. A quarter at a
+    # time, since it makes several arrays of the same size on its way.
+    step = max(len(rows) // 4, 1)
+    parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+    found = [dequantize(part.reshape(1, -1), kind).reshape(len(part), -1) for part in parts]
+    return torch.from_numpy(np.concatenate(found))
 
 
 def _from_q5_0(rows: NDArray[Any]) -> torch.Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
@@ -28,15 +27,16 @@ A wrong cache or start gives every row other numbers. What does so to a share q 
 """
 FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
-SCORED: Final = Counter[tuple[Path, bool, str, str]]()
-"""Rows that each base model has scored in this process, with any adapter or none, since it was looked at first."""
+SCORED: Final = Counter[tuple[bytes, bool, str, str]]()
+"""Rows that models of each config.json have scored in this process, with an adapter or none, since the first look."""
 
 
 def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:
     """Return the rows that are scored once more.
 
-    Where the model has scored as many rows before, none of middle length is among them: a wrong cache, start or padding
-    is one of the code and the model's attention, and shows in each scoring. Another adapter has the same attention.
+    Where such a model has scored as many rows before, none of middle length is among them: a wrong cache, start or
+    padding is one of the code and the model's attention, and shows in each scoring. A merged model has the attention of
+    its base, and another adapter the same.
     """
     before = SCORED[_kind(loaded)]
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
@@ -44,8 +44,9 @@ def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:
     return frozenset({*range(EACH, len(prompts), EACH), *middle})
 
 
-def _kind(loaded: LoadedModel) -> tuple[Path, bool, str, str]:
-    return loaded.folder, loaded.adapter is not None, loaded.precision, loaded.device.type
+def _kind(loaded: LoadedModel) -> tuple[bytes, bool, str, str]:
+    settings = (loaded.folder / "config.json").read_bytes()
+    return settings, loaded.adapter is not None, loaded.precision, loaded.device.type
 
 
 class PlainAnswer(NamedTuple):

@@ -110,18 +110,25 @@ def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(
     assert found == [{150}, set(), set(), set(), {500}, {500, 702, 1000}]
 
 
-def test_each_model_is_looked_at(
-    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch
+def test_each_kind_of_model_is_looked_at(
+    pico: LoadedModel, progress: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Not again where it has scored as many rows already, with this adapter or another one."""
+    """Not again where such a model has scored as many rows already: one with an adapter is of another kind."""
     looked = list[int]()
     monkeypatch.setattr(plain_check, "_refuse", lambda _loaded, _apart, rows: looked.append(rows))
-    tuned, merged = replace(pico, adapter=Path("adapter")), replace(pico, folder=Path("merged"))
-
-    for one in (pico, pico, tuned, merged, replace(pico, adapter=Path("other"))):
+    settings = (pico.folder / "config.json").read_bytes()
+    merged, other = [*map(tmp_path.joinpath, ("merged", "other"))]
+    for folder, config in ((merged, settings), (other, settings + b"\n")):
+        folder.mkdir()
+        (folder / "config.json").write_bytes(config)
+    adapters = (replace(pico, adapter=Path(name)) for name in ("adapter", "another"))
+    models = [pico, pico, *adapters, replace(pico, folder=merged), replace(pico, folder=other)]
+    seen = []
+    for one in models:
         choices(one, progress)
+        seen.append(len(looked))
 
-    assert looked == [1, 1, 1]
+    assert seen == [1, 1, 2, 2, 2, 3]
 
 
 @pytest.mark.parametrize("least", [-1000.0, 0.0, 1000.0])

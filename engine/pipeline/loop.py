@@ -26,6 +26,7 @@ from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, pla
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe.model import Recipe
+from engine.runtime.scoring import scored_rows
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
@@ -98,6 +99,7 @@ def run_stages(
     # before any library counts the GPUs: a trainer that sees several takes them all, and batches
     # are not the recipe's
     restrict_to(inputs.device)
+    scored_rows.begin_run()
     state = RunState(
         recipe=recipe,
         trained=recipe,

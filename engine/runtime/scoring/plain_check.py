@@ -7,7 +7,6 @@ asked where there is one: of an answer that the model is sure of, a wrong contex
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +17,7 @@ from engine.runtime.models.load import LoadedModel
 from engine.runtime.models.plain_pass import plain_logits
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.label_search import AnswerTree, Search
+from engine.runtime.scoring.scored_rows import SCORED
 
 EACH: Final = 500
 """One row in so many beyond the one of middle length: what pads rows does not touch the longest.
@@ -27,8 +27,6 @@ A wrong cache or start gives every row other numbers. What does so to a share q 
 """
 FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
-SCORED: Final = Counter[tuple[bytes, bool, str, str]]()
-"""Rows that models of each config.json have scored in this process, with an adapter or none, since the first look."""
 
 
 def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine.runtime.scoring import packed_cache, plain_check
 from engine.runtime.scoring.label_scoring import choose
 from engine.runtime.scoring.packed_cache import Piece
 from engine.runtime.scoring.plain_check import Lead, plain_leads, sampled_rows
+from engine.runtime.scoring.scored_rows import SCORED, begin_run
 from support.faults_of_padding import seen
 
 ANSWERS = ("a good film", "a good plot", "a bad film", "not a film at all")
@@ -24,9 +24,9 @@ TEXTS = [f"the film was {'good ' * (at % 5)}and the plot bad {at}" for at in ran
 
 
 @pytest.fixture(autouse=True)
-def nothing_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test find that one before it has scored rows of the same model."""
-    monkeypatch.setattr(plain_check, "SCORED", Counter())
+def nothing_scored() -> None:
+    """As at the start of a run: no test finds that one before it has scored rows of the same model."""
+    begin_run()
 
 
 def choices(pico: LoadedModel, progress: Any, **how: Any) -> list[Any]:
@@ -105,7 +105,7 @@ def test_of_further_scorings_only_one_row_in_five_hundred_is_looked_at(
     found = list[frozenset[int]]()
     for count in (300, 100, 300, 1, 701, 1404):
         found.append(sampled_rows(pico, ["x"] * count))
-        plain_check.SCORED[plain_check._kind(pico)] += count
+        SCORED[plain_check._kind(pico)] += count
 
     assert found == [{150}, set(), set(), set(), {500}, {500, 702, 1000}]
 

@@ -70,9 +70,10 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         """Share from here on if loss and gradients of a few rows are those of a plain batch."""
-        model, rows = given["model"], _cut(_few(given["train_dataloader"].dataset))
+        model = given["model"]
         found: dict[str, Any] = {}
         try:
+            rows = _cut(_few(given["train_dataloader"].dataset))
             found["difference"], allowed = self._difference(model, rows, args)
         except UnsupportedModelError as error:
             found["reason"] = str(error)

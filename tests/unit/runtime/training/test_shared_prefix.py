@@ -123,6 +123,13 @@ def test_a_model_that_asks_for_a_sliding_window_is_trained_plainly() -> None:
     assert trainer.data_collator(ROWS)["input_ids"].shape == (10, 9)
 
 
+def test_rows_that_cannot_be_read_are_trained_plainly() -> None:
+    event = Trainer(llama()).begin([{"prompt": [1]}, {"prompt": [2]}])
+
+    assert not event["used"]
+    assert event["reason"] == "KeyError: 'input_ids'"
+
+
 def test_another_than_the_first_process_shares_too_and_reports_nothing() -> None:
     trainer = Trainer(llama())
     trainer.is_first = False

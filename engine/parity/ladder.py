@@ -94,6 +94,15 @@ def sample(sizes: Sequence[int]) -> list[int]:
     return sorted(sorted(places, key=lambda at: (-sizes[at], at))[:SAMPLE])
 
 
+def sample_holds(before: ModelForm, form: ModelForm, checks: Sequence[Check]) -> bool:
+    """Tell whether a sample shows a form sound: every check passes, and its answers are those of the form before.
+
+    A score does not tell: where an answer was wrong before, it is the same whatever becomes of the answer.
+    """
+    same = agreement(before.predictions, form.predictions, confidence=0.95).value
+    return same in (None, 1.0) and all(check.status is Status.PASS for check in checks)
+
+
 def form_result(
     form: ModelForm,
     before: ModelForm | None,

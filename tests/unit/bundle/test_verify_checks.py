@@ -105,6 +105,7 @@ def test_a_rung_that_says_something_else_than_its_scores_is_refused(name: str) -
 @pytest.mark.parametrize(
     ("name", "rows", "sampled_of", "problem"),
     [
+        ("f16", 1, 300, ""),
         ("f16", 3, 300, ""),
         ("f16", 16, 300, ""),
         ("f16", 64, 300, ""),

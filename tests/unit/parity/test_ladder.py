@@ -18,6 +18,7 @@ from engine.parity.ladder import (
     parity,
     quantized_shift,
     sample,
+    sample_holds,
     shift_checks,
     weight_check,
 )
@@ -181,6 +182,25 @@ def test_answers_that_are_written_may_change_where_their_score_does_not(
     assert check.got == pytest.approx(lost / 60)
     assert check.status is status
     assert f"{10 + lost} of 60 answers changed" in check.note
+
+
+def test_a_sample_whose_answer_was_wrong_before_holds_only_where_it_stays() -> None:
+    recipe = recipe_of(WRITTEN.encode(), "recipe.resolved.yaml")
+    judging = Judging(task=recipe.task, confidence=0.95, seed=0)
+
+    def answered(name: str, answer: str) -> ModelForm:
+        row = Prediction(
+            id="0" * 16, target='{"name":"Ann"}', label=answer, text=answer, probability=None
+        )
+        return ModelForm(name=name, predictions=[row], scores=score([row], judging))
+
+    before, other = (answered("merged", f'{{"name":"{name}"}}') for name in ("Bob", "Cid"))
+    check = parity(other, before, recipe, judging, precision="bf16")
+
+    assert check.status is Status.PASS, "as wrong as before"
+    assert not sample_holds(before, other, [check])
+    assert sample_holds(before, before, [check])
+    assert not sample_holds(before, before, [replace(check, status=Status.FAIL)])
 
 
 LABELLED = """\

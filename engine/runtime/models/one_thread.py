@@ -14,7 +14,7 @@ import torch
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute by this thread alone."""
+    """Compute by this thread alone. Not in two threads at once: what is started meanwhile has one thread for good."""
     usual = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

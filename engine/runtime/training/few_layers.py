@@ -20,8 +20,7 @@ def few_layers(model: Any) -> Iterator[bool]:
     """Leave the layers behind the first ones out; False where none is left out."""
     decoder: Any = getattr(model, "get_decoder", lambda: None)()
     layers = getattr(decoder, "layers", None)
-    count = _needed(layers) if isinstance(layers, torch.nn.ModuleList) else 0
-    if not isinstance(layers, torch.nn.ModuleList) or count == len(layers):
+    if not isinstance(layers, torch.nn.ModuleList) or (count := _needed(layers)) == len(layers):
         yield False
         return
     decoder.layers = layers[:count]

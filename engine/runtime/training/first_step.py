@@ -211,7 +211,8 @@ class FirstStep:
             model.eval()
             few = plain_rows(self._written)
             # Who makes batches that ask for few logits was found to get the right ones.
-            found = (learned_nats if self._asks_for_few else learned_of)(model, few)
+            of_all = () if self._asks_for_few else nats_of(model, few)
+            found = [nats for nats, *_ in of_all] or learned_nats(model, few)
         counts = [sum(one != IGNORED for one in [*row["labels"]][1:]) for row in few]
         rows = [[str(nats), count] for nats, count in zip(found, counts, strict=True)]
         self._report({"event": "kept_rows", "rows": rows})
@@ -409,11 +410,6 @@ def nats_of(model: Any, rows: Sequence[Row]) -> list[tuple[float, int, float]]:
     """Return minus the log-probability of each row's learned tokens, how many they are, and the same of all tokens."""
     every = _all_nats(model, [row["input_ids"] for row in rows])
     return [_summed(nats, row) for nats, row in zip(every, rows, strict=True)]
-
-
-def learned_of(model: Any, rows: Sequence[Row]) -> list[float]:
-    """Return of each row the first number of `nats_of`."""
-    return [nats for nats, _, _ in nats_of(model, rows)]
 
 
 def learned_nats(model: Any, rows: Sequence[Row]) -> list[float]:

@@ -211,8 +211,11 @@ class FirstStep:
             model.eval()
             few = plain_rows(self._written)
             # Who makes batches that ask for few logits was found to get the right ones.
-            of_all = () if self._asks_for_few else nats_of(model, few)
-            found = [nats for nats, *_ in of_all] or learned_nats(model, few)
+            found = (
+                learned_nats(model, few)
+                if self._asks_for_few
+                else [nats for nats, *_ in nats_of(model, few)]
+            )
         counts = [sum(one != IGNORED for one in [*row["labels"]][1:]) for row in few]
         rows = [[str(nats), count] for nats, count in zip(found, counts, strict=True)]
         self._report({"event": "kept_rows", "rows": rows})

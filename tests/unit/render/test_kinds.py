@@ -12,6 +12,7 @@ from engine.evidence import Report, Scores
 from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
 from engine.render.labels import main_metric, required
+from engine.render.number_format import DASH
 from engine.render.report.card import render_card
 from engine.render.report.page import render_html, render_markdown
 from engine.render.report.summary import closing_block
@@ -208,6 +209,8 @@ def test_a_form_that_was_asked_a_sample_says_so_and_shows_no_score_beside_the_ot
     assert "f16 was evaluated on a sample, 64 of 300 rows" in lines
     assert "f16 0.897" not in lines
     assert "evaluated on a sample, 64 of 300 rows" in page
+    (row,) = (line for line in page.splitlines() if line.startswith("| `f16` | holds |"))
+    assert row.split(" | ")[2] == DASH
 
 
 def test_a_ladder_without_answers_tells_the_shift() -> None:

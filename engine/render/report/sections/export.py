@@ -137,7 +137,7 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
     cells = (
         blocks.Code(rung.name),
         blocks.Badge(rung_answer(rung), rung.verdict.status.value if rung.verdict else "plain"),
-        estimate(value) if (value := find_metric(rung.scores, metric)) else DASH,
+        _main(rung, metric),
         _agreement(rung.agreement),
         DASH if rung.agreement is None else _changed(rung),
         _shift(rung),
@@ -149,6 +149,12 @@ def _rung_row(ladder: Sequence[FormResult], at: int, metric: str) -> blocks.Row:
             f"{sample}: it does not leave, and all are asked where the sample does not hold"
         )
     return blocks.Row(cells=cells, note="; ".join(notes))
+
+
+def _main(rung: FormResult, metric: str) -> str | blocks.Estimate:
+    """The main metric; a dash for a sample, of which it says little, and F1 over all labels nothing."""
+    value = find_metric(rung.scores, metric)
+    return DASH if value is None or rung.sampled_of is not None else estimate(value)
 
 
 def sample_text(rung: FormResult) -> str:

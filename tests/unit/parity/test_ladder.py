@@ -18,7 +18,6 @@ from engine.parity.ladder import (
     parity,
     quantized_shift,
     sample,
-    sample_holds,
     shift_checks,
     weight_check,
 )
@@ -184,23 +183,45 @@ def test_answers_that_are_written_may_change_where_their_score_does_not(
     assert f"{10 + lost} of 60 answers changed" in check.note
 
 
-def test_a_sample_whose_answer_was_wrong_before_holds_only_where_it_stays() -> None:
-    recipe = recipe_of(WRITTEN.encode(), "recipe.resolved.yaml")
+SEVERAL = """\
+recipe: v1
+name: topics
+task: {kind: multilabel, instruction: "Which, {labels}?", labels: [bug, bill], output: json}
+base_model: {path: base}
+data: {sources: [{path: rows.csv}], label: {column: topics, separator: ;}}
+splits: {validation: 20, holdout: 40}
+method: {kind: lora}
+acceptance: {metrics: {macro_f1: {min: 0.5}}}
+export: {formats: [gguf]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "target", "answer", "later", "status"),
+    [
+        # as wrong as before by its score
+        (WRITTEN, '{"name":"Ann"}', '{"name":"Bob"}', '{"name":"Cid"}', Status.FAIL),
+        (WRITTEN, '{"name":"Ann"}', '{"name":"Bob"}', '{"name":"Bob"}', Status.PASS),
+        # without a bill, F1 over all labels is undefined
+        (SEVERAL, "bug", "bug", "bug", Status.PASS),
+        (SEVERAL, "bug", "bug", "bill", Status.FAIL),
+    ],
+)
+def test_written_answers_of_a_sample_must_stay(
+    written: str, target: str, answer: str, later: str, status: Status
+) -> None:
+    recipe = recipe_of(written.encode(), "recipe.resolved.yaml")
+
+    def answered(name: str, label: str, sampled_of: int | None = None) -> ModelForm:
+        row = Prediction(id="0" * 16, target=target, label=label, text=label, probability=None)
+        return ModelForm(name=name, predictions=[row], scores=SCORES, sampled_of=sampled_of)
+
     judging = Judging(task=recipe.task, confidence=0.95, seed=0)
+    after = answered("f16", later, sampled_of=300)
+    check = parity(after, answered("merged", answer), recipe, judging, precision="bf16")
 
-    def answered(name: str, answer: str) -> ModelForm:
-        row = Prediction(
-            id="0" * 16, target='{"name":"Ann"}', label=answer, text=answer, probability=None
-        )
-        return ModelForm(name=name, predictions=[row], scores=score([row], judging))
-
-    before, other = (answered("merged", f'{{"name":"{name}"}}') for name in ("Bob", "Cid"))
-    check = parity(other, before, recipe, judging, precision="bf16")
-
-    assert check.status is Status.PASS, "as wrong as before"
-    assert not sample_holds(before, other, [check])
-    assert sample_holds(before, before, [check])
-    assert not sample_holds(before, before, [replace(check, status=Status.FAIL)])
+    assert (check.direction, check.bound) == ("min", pytest.approx(0.98))
+    assert check.status is status
 
 
 LABELLED = """\

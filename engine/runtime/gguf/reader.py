@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import field
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import StageError
+from engine.values import dataclass
 
 
 class GgufReader(gguf.GGUFReader):  # type: ignore[misc]  # gguf is untyped here
@@ -81,22 +83,18 @@ def read_kept(file: Path) -> GgufReader:
 
     What GgufReader raises for a damaged one.
     """
-    return _reader(_KeptFile(file))
+    status = file.stat()
+    state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return _reader(_KeptFile(path=file, state=state))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _KeptFile:
-    """A file, the same one as any with its place on the disk, size and time of change."""
+    """A file, the same one as any with its state."""
 
-    def __init__(self, path: Path) -> None:
-        status = path.stat()
-        self.path = path
-        self._state = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _KeptFile) and self._state == other._state
-
-    def __hash__(self) -> int:
-        return hash(self._state)
+    path: Path = field(compare=False)
+    state: tuple[int, ...]
+    """Its place on the disk, its size and its time of change."""
 
 
 @lru_cache(maxsize=2)

@@ -281,7 +281,7 @@ def _optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield axolotl_gpu.optimizer(setting)
+    yield "optimizer", *options.ADAMW
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
     if method.loraplus_lr_ratio != 1:

@@ -63,13 +63,6 @@ def attention(recipe: Recipe, setting: CompileInputs) -> Line:
     return "attn_implementation", "sdpa", "default: on every device, nothing fetched"
 
 
-def optimizer(setting: CompileInputs) -> Line:
-    """Return AdamW, of one kernel for all weights where there is one."""
-    if setting.device.kind == "cuda":
-        return "optimizer", "adamw_torch_fused", "default: one kernel for all weights on a GPU"
-    return "optimizer", "adamw_torch", "default: AdamW without fused kernels"
-
-
 def tf32(setting: CompileInputs) -> Line:
     """Return whether what is left of 32-bit products may round to TF32: where products are of bf16 anyway."""
     if _rounds(setting):

@@ -47,7 +47,7 @@ OPTION_KEYS = {
     "alphas": "lora_alpha_pattern",
     "layers": "layers_to_transform",
 }
-ADAMW: Line = ("optim", "adamw_torch", "default: AdamW without fused kernels")
+ADAMW: Line = ("optim", *options.ADAMW)
 
 _NUMBER, _COUNT, _FLAG, _WORD = (
     frozenset({"float"}),

@@ -142,20 +142,39 @@ def test_the_comparison_sees_a_row_that_reads_another() -> None:
     assert difference(plain, gradients_of(tiny, batch)) > 0.01
 
 
-def test_every_token_of_the_start_goes_through_the_model_once() -> None:
+def test_every_token_that_something_is_learned_from_goes_through_the_model_once() -> None:
     rows = BATCHES["rows of several lengths"]
 
     batch = shared_batch(rows)
 
-    filled = [6] * 7
-    assert batch["input_ids"].tolist() == [[*START, 5, 6, *filled, 6, 5, 8, 8, 9, 7, 8, 9, 2]]
-    assert batch["logits_to_keep"].numel() == batch["labels"].numel() == 5
+    filled = [5] * 2
+    assert batch["input_ids"].tolist() == [[*START, 5, *filled, 6, 5, 8, 8, 7, 8, 9]]
+    assert batch["labels"].tolist() == [[6, 8, 8, 9, 2]]
+    assert batch["logits_to_keep"].tolist() == [6, 10, 11, 12, 15]
+
+
+def test_of_a_row_that_learns_nothing_one_token_is_left() -> None:
+    rows = [row(START, [5, 6, 8]), {"input_ids": [*START, 7, 9], "labels": [IGNORED] * 8}]
+
+    batch = shared_batch(rows)
+
+    assert batch["input_ids"].tolist() == [[*START, 5, 6, 7, *[7] * 7]]
+    assert batch["labels"].tolist() == [[8]]
+
+
+def test_a_batch_that_learns_nothing_has_no_logits() -> None:
+    tiny = model()
+    tiny.set_attn_implementation(NAME)
+
+    found = tiny(**shared_batch([{"input_ids": [3, 4, 5], "labels": [IGNORED] * 3}]))
+
+    assert found.logits.shape == (1, 0, VOCABULARY)
 
 
 def test_tokens_that_fill_a_batch_stand_at_a_position_that_its_row_has() -> None:
     batch = shared_batch(BATCHES["rows of several lengths"])
 
-    assert batch["position_ids"].tolist()[0][6:16] == [6, 7, *[7] * 7, 6]
+    assert batch["position_ids"].tolist()[0][6:10] == [6, *[6] * 2, 6]
 
 
 @pytest.mark.parametrize(

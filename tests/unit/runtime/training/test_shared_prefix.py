@@ -75,7 +75,7 @@ def test_batches_are_shared_from_the_start_of_training_to_its_end() -> None:
     assert event["difference"] < 1e-5
     assert before["input_ids"].shape == (10, 9)
     for collate in (trainer.data_collator, trainer.eval_data_collator):
-        assert collate(ROWS)["input_ids"].shape == (1, 40)  # 6 + 10 * 3, filled up
+        assert collate(ROWS)["input_ids"].shape == (1, 32)  # 6 + 10 * 2, filled up
     assert trainer.model.config._attn_implementation == NAME
     trainer.end()
     assert trainer.model.config._attn_implementation == "sdpa"
@@ -136,7 +136,7 @@ def test_another_than_the_first_process_shares_too_and_reports_nothing() -> None
     with pytest.raises(IndexError):
         trainer.begin()
 
-    assert trainer.data_collator(ROWS)["input_ids"].shape == (1, 40)  # 6 + 10 * 3, filled up
+    assert trainer.data_collator(ROWS)["input_ids"].shape == (1, 32)  # 6 + 10 * 2, filled up
 
 
 @pytest.mark.parametrize("wrong", [2.0, float("nan")])

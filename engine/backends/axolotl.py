@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.backends import axolotl_gpu, options
-from engine.backends.axolotl_keys import PINNED, vocabulary
+from engine.backends.axolotl_keys import ANSWERS_ONLY, PINNED, vocabulary
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
@@ -73,8 +73,26 @@ kernel_words = axolotl_gpu.in_words
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand."""
-    return override_problems(recipe.backend.overrides, vocabulary())
+    """Return overrides that may not stand, and options that would do nothing."""
+    return (*override_problems(recipe.backend.overrides, vocabulary()), *_unread(recipe))
+
+
+def _unread(recipe: Recipe) -> Iterator[Problem]:
+    """Yield options that are read for answers only, where preferences are learned."""
+    if recipe.method.preference is None:
+        return
+    written = [
+        f"backend.overrides.{key}" for key, _ in recipe.backend.overrides if key in ANSWERS_ONLY
+    ]
+    if recipe.method.neftune_alpha is not None:
+        written.insert(0, "method.neftune_alpha")
+    for path in written:
+        yield Problem(
+            code="B447",
+            message="Axolotl reads this for answers only: with preferences it would do nothing",
+            path=path,
+            hint="delete it, or set `backend: {name: trl}`" if "neftune" in path else "delete it",
+        )
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
@@ -104,8 +122,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     """Return the Axolotl YAML, every line with its origin. RecipeError for bad overrides."""
-    problems = override_problems(recipe.backend.overrides, vocabulary())
-    if problems:
+    if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, f"axolotl {PINNED}; {COMPILED}: `recipe compile` writes it")

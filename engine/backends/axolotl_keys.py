@@ -64,6 +64,9 @@ ALLOWED_VALUES: dict[str, tuple[Json, ...]] = {
 }
 """Where Axolotl's own list is open: names outside may import or download something."""
 
+ANSWERS_ONLY = frozenset({"group_by_length", "neftune_noise_alpha", "pad_to_sequence_len"})
+"""Keys of `OVERRIDABLE` that its builder of preference trainers does not read (`axolotl.core.builders.causal` does)."""
+
 OURS: dict[str, frozenset[str]] = {
     "distillation_weight": frozenset({"float"}),
     "distillation_temperature": frozenset({"float"}),

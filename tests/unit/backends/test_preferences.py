@@ -10,6 +10,7 @@ import yaml
 
 from engine.backends import load_backend
 from engine.backends.axolotl_keys import vocabulary
+from engine.errors import RecipeError
 from support.golden import Golden
 from support.preferences import SETTING, preference_recipe
 
@@ -49,3 +50,35 @@ def test_another_kind_of_task_is_given_nothing_of_preferences(backend: str) -> N
     keys = yaml.safe_load(load_backend(backend).compile(plain, SETTING).text)
 
     assert not {"rl", "rl_beta", "preference", "beta", "loss_type"} & keys.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"neftune_alpha": 5.0}, "method.neftune_alpha"),
+        ({"overrides": [("neftune_noise_alpha", 5.0)]}, "backend.overrides.neftune_noise_alpha"),
+        ({"overrides": [("group_by_length", True)]}, "backend.overrides.group_by_length"),
+    ],
+)
+def test_an_option_that_axolotl_would_drop_silently_is_refused(
+    changes: dict[str, Any], path: str
+) -> None:
+    recipe = preference_recipe("axolotl", "dpo", **changes)
+    plain = replace(recipe, method=replace(recipe.method, preference=None))
+
+    [problem] = load_backend("axolotl").check(recipe)
+
+    assert (problem.code, problem.path) == ("B447", path)
+    assert load_backend("axolotl").check(plain) == ()
+    with pytest.raises(RecipeError, match="B447"):
+        load_backend("axolotl").compile(recipe, SETTING)
+
+
+def test_preferences_with_trl_have_its_noise() -> None:
+    recipe = preference_recipe("trl", "dpo", neftune_alpha=5.0)
+
+    assert load_backend("trl").check(recipe) == ()
+    assert (
+        yaml.safe_load(load_backend("trl").compile(recipe, SETTING).text)["neftune_noise_alpha"]
+        == 5
+    )

@@ -209,7 +209,8 @@ def rate_schedule(method: Method, plan: Schedule) -> tuple[str, dict[str, Json]]
     """Return how the learning rate falls as transformers names it, and its numbers; none where a name suffices."""
     one = method.scheduler
     if isinstance(one, str):
-        return one, {}
+        # Under its plain name a constant rate has no warm-up, whatever `warmup_steps` says.
+        return "constant_with_warmup" if one == "constant" and plan.warmup else one, {}
     if one.name == "cosine":
         return "cosine_with_min_lr", {"min_lr_rate": one.floor}
     numbers: dict[str, Json] = {

@@ -177,6 +177,7 @@ def _fill(draft: _Draft) -> None:
     draft.result.taken = [one for one in draft.result.taken if one[0] not in dict(lost)]
     draft.result.left_out += lost
     _batches(draft, found)
+    _constant_rate(draft, found)
     _preference(draft, found, kind)
     _precision(draft, found)
     _hosted(draft, found)
@@ -372,6 +373,17 @@ def _scheduler(value: Any) -> str | None:
         if name == "constant_with_warmup"
         else None
     )
+
+
+def _constant_rate(draft: _Draft, found: Mapping[str, Any]) -> None:
+    """Write that there is no warm-up beside a scheduler that has none in other tools, whatever their keys say."""
+    names = {ours: str(found[key]).lower() for key, ours in draft.result.taken}
+    if names.get("method.scheduler") != "constant":
+        return
+    why = "there is no warm-up where the rate is constant"
+    if "method.warmup_ratio" in names:
+        _name(draft, "method.warmup_ratio", why)
+    draft.put("method.warmup_ratio", 0.0)
 
 
 SIMPLE: Final[Mapping[str, Callable[[Any], Any]]] = {

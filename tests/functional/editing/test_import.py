@@ -88,6 +88,8 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
     ("train.py", SCRIPT, {
         "method.kind": "qlora", "method.rank": 16, "method.max_length": 2048, "method.target_modules": ["q_proj", "v_proj"],
         "method.scheduler": "linear", "data.sources": [{"hub": "owner/rows", "split": "train"}]}),
+    ("constant.yaml", yaml.safe_dump({**AXOLOTL, "lr_scheduler": "constant"}), {
+        "method.scheduler": "constant", "method.warmup_ratio": 0.0}),
     ("files.yaml", yaml.safe_dump({**AXOLOTL, "gradient_checkpointing": "offload", "datasets": [{"path": "json", "data_files": ["a.jsonl", "b.jsonl"], "type": "alpaca"}]}), {
         "data.sources": [{"path": "a.jsonl"}, {"path": "b.jsonl"}], "method.gradient_checkpointing": True}),
     ("column.yaml", yaml.safe_dump({**AXOLOTL, "datasets": None, "pretraining_dataset": [{"path": "owner/rows", "text_column": "body"}]}), {

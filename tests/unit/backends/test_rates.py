@@ -54,6 +54,20 @@ def test_a_constant_rate_falls_linearly_in_the_last_part() -> None:
     assert found[90] == pytest.approx(0.55)
 
 
+def test_a_constant_rate_rises_to_its_peak_first() -> None:
+    found = rates("constant")
+
+    assert found[:11] == pytest.approx([step / 10 for step in range(11)])
+    assert found[10:] == [1.0] * 91
+
+
+def test_a_constant_rate_without_warmup_keeps_its_name() -> None:
+    method = dataclasses.replace(METHOD, scheduler="constant", warmup_ratio=0.0)
+    plan = schedule(method, train_rows=400, validation_rows=0)
+
+    assert rate_schedule(method, plan) == ("constant", {})
+
+
 def test_without_a_floor_the_rate_falls_as_by_the_word() -> None:
     for name in ("cosine", "linear"):
         assert rates(Scheduler(name=name)) == pytest.approx(rates(name))

@@ -226,7 +226,11 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
     yield "general.project", recipe.name, "name"
     yield "general.run", "recipe", "default: one run a config"
-    yield "general.seed", method.seed, "method.seed"
+    # It draws the first weights; the order of the rows has a seed of its own.
+    if isinstance(recipe.base_model, Scratch):
+        yield "general.seed", recipe.base_model.seed, "base_model.scratch.seed"
+    else:
+        yield "general.seed", method.seed, "method.seed"
     yield "general.ignore_sanity_checks", True, "default: checks of parallel copies need time"
     yield from _model(recipe, setting)
     yield "tokenizer.tokenizer_name_or_path", TOKENIZER, "base_model"

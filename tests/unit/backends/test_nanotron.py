@@ -130,6 +130,16 @@ def test_only_keys_that_nanotron_has_are_emitted_each_with_an_origin(tmp_path: P
         assert nanotron.compile(recipe_of(base), SETTING) == config
 
 
+def test_a_blank_model_begins_with_weights_of_its_own_seed(tmp_path: Path) -> None:
+    blank, trained = (
+        yaml.safe_load(nanotron.compile(recipe_of(base, seed=3), SETTING).text)
+        for base in (BLANK, folder_of(tmp_path))
+    )
+
+    assert (blank["general"]["seed"], trained["general"]["seed"]) == (BLANK.seed, 3)
+    assert [one["data_stages"][0]["data"]["seed"] for one in (blank, trained)] == [3, 3]
+
+
 def test_every_list_of_keys_is_within_nanotrons() -> None:
     assert set(nanotron.RANGES) | set(nanotron.FROM_RECIPE) <= set(listing())
     assert not set(nanotron.RANGES) & set(nanotron.FROM_RECIPE)

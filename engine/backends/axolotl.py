@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.backends import axolotl_gpu, options
-from engine.backends.axolotl_keys import ANSWERS_ONLY, PINNED, vocabulary
+from engine.backends.axolotl_keys import (
+    ADAPTERS_ONLY,
+    ANSWERS_ONLY,
+    COSINE_ONLY,
+    PINNED,
+    vocabulary,
+)
 from engine.backends.base import (
     BackendConfig,
     CompileInputs,
@@ -30,7 +36,7 @@ from engine.backends.base import (
     with_overrides,
 )
 from engine.backends.checks import device_problems
-from engine.backends.overrides import override_problems
+from engine.backends.overrides import idle, idle_of_adam, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.files.writing import COMPILED
@@ -74,25 +80,35 @@ kernel_words = axolotl_gpu.in_words
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
     """Return overrides that may not stand, and options that would do nothing."""
-    return (*override_problems(recipe.backend.overrides, vocabulary()), *_unread(recipe))
+    overrides = recipe.backend.overrides
+    problems = override_problems(overrides, vocabulary())
+    return (*problems, *_unread(recipe), *idle_of_adam(overrides, "optimizer"))
 
 
 def _unread(recipe: Recipe) -> Iterator[Problem]:
-    """Yield options that are read for answers only, where preferences are learned."""
-    if recipe.method.preference is None:
-        return
-    written = [
-        f"backend.overrides.{key}" for key, _ in recipe.backend.overrides if key in ANSWERS_ONLY
-    ]
-    if recipe.method.neftune_alpha is not None:
-        written.insert(0, "method.neftune_alpha")
-    for path in written:
-        yield Problem(
-            code="B447",
-            message="Axolotl reads this for answers only: with preferences it would do nothing",
-            path=path,
-            hint="delete it, or set `backend: {name: trl}`" if "neftune" in path else "delete it",
-        )
+    """Yield overrides that Axolotl does not read, or reads as something else, with the method of the recipe."""
+    method = recipe.method
+    unread = {
+        ANSWERS_ONLY: (
+            method.preference is not None,
+            "Axolotl reads this for answers only: with preferences it would do nothing",
+            "delete it",
+        ),
+        ADAPTERS_ONLY: (
+            method.kind == "full",
+            "this is of adapters, and `method.kind: full` has none",
+            "delete it",
+        ),
+        COSINE_ONLY: (
+            method.scheduler != "cosine",
+            "Axolotl reads this for `scheduler: cosine` only: it would do nothing",
+            "delete it, and write a `floor` under method.scheduler",
+        ),
+    }
+    for keys, (is_unread, message, hint) in unread.items():
+        for key, value in recipe.backend.overrides if is_unread else ():
+            if key in keys and value:
+                yield idle(key, message, hint)
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:

@@ -64,8 +64,14 @@ ALLOWED_VALUES: dict[str, tuple[Json, ...]] = {
 }
 """Where Axolotl's own list is open: names outside may import or download something."""
 
-ANSWERS_ONLY = frozenset({"group_by_length", "neftune_noise_alpha", "pad_to_sequence_len"})
+ANSWERS_ONLY = frozenset({"group_by_length", "pad_to_sequence_len"})
 """Keys of `OVERRIDABLE` that its builder of preference trainers does not read (`axolotl.core.builders.causal` does)."""
+ADAPTERS_ONLY = frozenset(
+    {"lora_mlp_kernel", "lora_o_kernel", "lora_qkv_kernel", "loraplus_lr_ratio"}
+)
+"""Keys of adapters: without one the ratio would raise the rate of norms, and the kernels end the training."""
+COSINE_ONLY = frozenset({"cosine_min_lr_ratio"})
+"""Keys that its scheduler of that name alone reads (`axolotl.core.trainers.mixins.scheduler`)."""
 
 OURS: dict[str, frozenset[str]] = {
     "distillation_weight": frozenset({"float"}),

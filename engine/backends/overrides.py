@@ -47,6 +47,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "save_total_limit": (1, 10_000),
 }
 """Of the keys that recipes may override, in all backends."""
+OF_ADAM: Final = ("adam_beta1", "adam_beta2", "adam_epsilon")
+NOT_ADAM: Final = ("adafactor", "sgd")
+"""Optimizers to which transformers passes none of these."""
 
 
 def override_problems(
@@ -55,6 +58,21 @@ def override_problems(
     """Unknown keys (B404), keys the recipe decides (B405) or may not set (B406), wrong values (B407), in order."""
     found = (_problem(key, value, vocabulary) for key, value in overrides)
     return tuple(problem for problem in found if problem is not None)
+
+
+def idle(key: str, message: str, hint: str) -> Problem:
+    """Return that an override would do nothing: B447."""
+    return Problem(code="B447", message=message, path=f"backend.overrides.{key}", hint=hint)
+
+
+def idle_of_adam(overrides: Iterable[tuple[str, Json]], optimizer_key: str) -> tuple[Problem, ...]:
+    """Return the numbers of Adam beside an optimizer that has none of them: B447."""
+    given = dict(overrides)
+    name = given.get(optimizer_key)
+    if name not in NOT_ADAM:
+        return ()
+    message, hint = f"`{name}` has no such number: it would do nothing", "delete it"
+    return tuple(idle(key, message, hint) for key in given if key in OF_ADAM)
 
 
 def _problem(key: str, value: Json, vocabulary: Vocabulary) -> Problem | None:

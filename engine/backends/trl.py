@@ -30,7 +30,7 @@ from engine.backends.base import (
     with_overrides,
 )
 from engine.backends.checks import device_problems
-from engine.backends.overrides import RANGES, Vocabulary, override_problems
+from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
 from engine.environment import Device, version_of
 from engine.errors import Problem, RecipeError
 from engine.files.writing import COMPILED
@@ -144,8 +144,9 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:  # noqa: ARG001
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand."""
-    return override_problems(recipe.backend.overrides, VOCABULARY)
+    """Return overrides that may not stand, or would do nothing."""
+    overrides = recipe.backend.overrides
+    return (*override_problems(overrides, VOCABULARY), *idle_of_adam(overrides, "optim"))
 
 
 def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
@@ -166,8 +167,7 @@ def check_environment(recipe: Recipe, device: Device) -> tuple[Problem, ...]:
 
 def compile(recipe: Recipe, setting: CompileInputs) -> BackendConfig:  # noqa: A001 - the verb of the contract
     """Return the config, every line with its origin. RecipeError for bad overrides."""
-    problems = override_problems(recipe.backend.overrides, VOCABULARY)
-    if problems:
+    if problems := check(recipe):
         raise RecipeError(problems)
     lines = with_overrides(_lines(recipe, setting), recipe.backend.overrides)
     return to_config(lines, f"trl; {COMPILED}: `recipe compile` writes it")

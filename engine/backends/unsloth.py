@@ -25,7 +25,7 @@ from engine.backends.base import (
     with_overrides,
 )
 from engine.backends.checks import device_problems, option_problems, soft_problems
-from engine.backends.overrides import RANGES, Vocabulary, override_problems
+from engine.backends.overrides import RANGES, Vocabulary, idle_of_adam, override_problems
 from engine.environment import UNSLOTH, Device, packages_of, unsloth_python, version_of
 from engine.errors import Problem, RecipeError, Severity
 from engine.files.writing import COMPILED
@@ -103,8 +103,9 @@ def kernel_words(recipe: Recipe, setting: CompileInputs) -> str:
 
 
 def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Return overrides that may not stand, dropout, preferences, and soft targets."""
-    found = override_problems(recipe.backend.overrides, VOCABULARY)
+    """Return overrides that may not stand or would do nothing, dropout, preferences, and soft targets."""
+    overrides = recipe.backend.overrides
+    found = (*override_problems(overrides, VOCABULARY), *idle_of_adam(overrides, "optim"))
     return (*found, *_not_trained(recipe.method), *soft_problems(recipe, NAME))
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from engine.backends import load_backend
 from engine.backends.axolotl_keys import OVERRIDABLE, vocabulary
 from engine.backends.overrides import RANGES, override_problems
 from engine.backends.trl import VOCABULARY
+from engine.errors import RecipeError
+from engine.recipe.model import Scheduler
+from support.backend_suite import SETTING
+from support.launches import make_recipe
 
 NUMBERS = frozenset({"int", "float"})
 
@@ -49,3 +56,50 @@ def test_every_number_that_may_be_set_has_a_range() -> None:
     open_ended |= {key for key, kind in VOCABULARY.kinds.items() if kind & NUMBERS} - RANGES.keys()
 
     assert open_ended == set()
+
+
+@pytest.mark.parametrize(
+    ("backend", "method", "key", "overrides"),
+    [
+        ("axolotl", {"scheduler": "linear"}, "cosine_min_lr_ratio", {"cosine_min_lr_ratio": 0.1}),
+        (
+            "axolotl",
+            {"scheduler": Scheduler(name="cosine", floor=0.1)},
+            "cosine_min_lr_ratio",
+            {"cosine_min_lr_ratio": 0.1},
+        ),
+        ("axolotl", {"kind": "full"}, "loraplus_lr_ratio", {"loraplus_lr_ratio": 16.0}),
+        ("axolotl", {"kind": "full"}, "lora_mlp_kernel", {"lora_mlp_kernel": True}),
+        ("axolotl", {}, "adam_beta1", {"optimizer": "sgd", "adam_beta1": 0.8}),
+        ("trl", {}, "adam_epsilon", {"optim": "adafactor", "adam_epsilon": 1e-6}),
+        ("unsloth", {}, "adam_beta2", {"optim": "sgd", "adam_beta2": 0.95}),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    backend: str, method: dict[str, Any], key: str, overrides: dict[str, Any]
+) -> None:
+    recipe = make_recipe(backend, overrides=overrides.items(), **method)
+
+    [problem] = load_backend(backend).check(recipe)
+
+    assert (problem.code, problem.path) == ("B447", f"backend.overrides.{key}")
+    with pytest.raises(RecipeError, match="B447"):
+        load_backend(backend).compile(recipe, SETTING)
+
+
+@pytest.mark.parametrize(
+    ("backend", "method", "overrides"),
+    [
+        ("axolotl", {"scheduler": "cosine"}, {"cosine_min_lr_ratio": 0.1}),
+        ("axolotl", {"kind": "lora"}, {"loraplus_lr_ratio": 16.0, "lora_mlp_kernel": True}),
+        ("axolotl", {"kind": "full"}, {"lora_mlp_kernel": False}),
+        ("axolotl", {}, {"optimizer": "paged_adamw_8bit", "adam_beta1": 0.8}),
+        ("trl", {}, {"adam_beta1": 0.8}),
+    ],
+)
+def test_what_is_read_is_taken(
+    backend: str, method: dict[str, Any], overrides: dict[str, Any]
+) -> None:
+    recipe = make_recipe(backend, overrides=overrides.items(), **method)
+
+    assert load_backend(backend).check(recipe) == ()

@@ -96,16 +96,27 @@ def difference(one: Gradients, other: Gradients) -> float:
     return math.nan if any(map(math.isnan, apart)) else max(apart)
 
 
-def gradients_of(model: torch.nn.Module, batch: Batch) -> Gradients:
-    """Return the loss of a batch and the gradients of all trained weights, of the same dropout each time."""
+def gradients_of(model: torch.nn.Module, batch: Batch, *, is_exact: bool = False) -> Gradients:
+    """Return the loss of a batch and the gradients of all trained weights, of the same dropout each time.
+
+    With `is_exact` nothing is drawn: batches of other shapes would draw other numbers.
+    """
     torch.manual_seed(0)
     model.train()
+    for module in filter(_draws, model.modules()) if is_exact else ():
+        module.eval()
     model.zero_grad()
     loss = model(**batch).loss
     loss.backward()
     tensors = [weight.grad for weight in model.parameters() if weight.grad is not None]
     model.zero_grad()
     return Gradients(loss=float(loss.detach()), tensors=tensors)
+
+
+def _draws(module: torch.nn.Module) -> bool:
+    """Say whether a module drops something out, or adds noise to embeddings, while it is trained."""
+    names = ("attention_dropout", "neftune_noise_alpha")
+    return isinstance(module, torch.nn.Dropout) or any(getattr(module, name, 0) for name in names)
 
 
 def on_device(model: torch.nn.Module, batch: Batch) -> dict[str, Any]:

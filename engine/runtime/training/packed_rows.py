@@ -49,9 +49,10 @@ class PackedRows(TrainerCallback):  # type: ignore[misc]  # transformers is unty
         """Report the difference of a packed row to its documents one below another, each padded and masked."""
         model, row = given["model"], given["train_dataloader"].dataset[0]
         with undisturbed(model), casting(model, autocast_dtype(args)):
-            plain = gradients_of(model, on_device(model, self._plain(list(documents_of(row)))))
+            apart = on_device(model, self._plain(list(documents_of(row))))
+            plain = gradients_of(model, apart, is_exact=True)
             fuse(model, on=True)
-            packed = gradients_of(model, on_device(model, packed_batch([row])))
+            packed = gradients_of(model, on_device(model, packed_batch([row])), is_exact=True)
         if state.is_world_process_zero:
             found = {"difference": difference(plain, packed)}
             found["allowed"] = allowed_difference(model, args)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from transformers import (
     Lfm2Config,
     Lfm2ForCausalLM,
@@ -16,6 +17,7 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
 )
+from transformers.integrations.neftune import activate_neftune
 
 from engine.backends.events import refuse_seen_documents
 from engine.errors import StageError
@@ -137,6 +139,36 @@ class Trainer:
         loader = SimpleNamespace(dataset=ROWS)
         self.packing.on_train_begin(*given, model=self.model, train_dataloader=loader)
         return self.events[-1]
+
+
+def with_dropout() -> Any:
+    model = llama()
+    found: Any = get_peft_model(model, LoraConfig(target_modules=["q_proj"], lora_dropout=0.5))
+    for name, weight in found.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight)
+    return found
+
+
+def with_noise() -> Any:
+    model = llama()
+    activate_neftune(model, 5.0)
+    return model
+
+
+def with_attention_dropout() -> Any:
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**SIZES, attention_dropout=0.5))
+
+
+@pytest.mark.parametrize("make", [with_dropout, with_noise, with_attention_dropout])
+def test_what_training_draws_is_not_taken_for_documents_that_see_each_other(make: Any) -> None:
+    model = make().train()
+
+    event = Trainer(model).begin()
+
+    assert event["difference"] < 1e-5
+    assert all(module.training for module in model.modules())
 
 
 def test_batches_of_training_and_evaluation_are_packed_and_teach_what_documents_do() -> None:

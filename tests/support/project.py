@@ -99,10 +99,15 @@ BASE: Mapping[str, Any] = {
 }
 
 
+def write_rows(folder: Path, count: int) -> None:
+    """Write so many rows in the place of those that are there."""
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("text", "label"), *rows(count)])
+
+
 def write_project(folder: Path, model: Path) -> None:
     """Write rows, and a recipe that trains the model within seconds."""
     (folder / "base").symlink_to(model)
-    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([("text", "label"), *rows(140)])
+    write_rows(folder, 140)
     text = yaml.safe_dump(dict(BASE), sort_keys=False)
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from fractions import Fraction
 from engine.recipe.model import Json, Method
 
 ADAMW = ("adamw_torch_fused", "default: AdamW, one kernel for all weights")
-"""The optimizer's name in both, and why: apart for each weight it takes three times as long on a CPU."""
+"""The optimizer's name in all, and why: apart for each weight it takes three times as long on a CPU."""
 EMBEDDINGS = "embeddings"
 """Among what is left unfrozen: the embeddings and the output layer."""
 LAYER = "layers."

@@ -47,7 +47,6 @@ OPTION_KEYS = {
     "alphas": "lora_alpha_pattern",
     "layers": "layers_to_transform",
 }
-ADAMW: Line = ("optim", *options.ADAMW)
 
 _NUMBER, _COUNT, _FLAG, _WORD = (
     frozenset({"float"}),
@@ -250,7 +249,7 @@ def targets(method: Method) -> Json:
     return list(ATTENTION if method.target_modules == "attention" else method.target_modules)
 
 
-def optimization(method: Method, setting: CompileInputs, *, optim: Line = ADAMW) -> Iterator[Line]:
+def optimization(method: Method, setting: CompileInputs) -> Iterator[Line]:
     """Yield batches, steps, rates and the optimizer, as TRL's SFTConfig names them."""
     yield "per_device_train_batch_size", method.micro_batch_size, "method.micro_batch_size"
     yield "per_device_eval_batch_size", method.micro_batch_size, "method.micro_batch_size"
@@ -269,7 +268,7 @@ def optimization(method: Method, setting: CompileInputs, *, optim: Line = ADAMW)
     if numbers:
         yield "lr_scheduler_kwargs", numbers, "method.scheduler"
     yield "warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield optim
+    yield "optim", *options.ADAMW
     yield "weight_decay", method.weight_decay, "method.weight_decay"
     yield "max_grad_norm", 1.0, "default: gradients are clipped at norm 1"
     if method.loraplus_lr_ratio != 1:

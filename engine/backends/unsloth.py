@@ -220,9 +220,7 @@ def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
         yield "shared_prefix", True, SHARED
     yield from _rows(method)
     yield "precision", setting.precision, "backend.precision"
-    # On a CPU Unsloth would take it for the plain one without saying so.
-    fused = "default: what Unsloth makes of AdamW on a CPU, and one kernel on a GPU"
-    yield from trl.optimization(method, setting, optim=("optim", "adamw_torch_fused", fused))
+    yield from trl.optimization(method, setting)
     yield from trl.schedule_lines(method, setting)
     yield "seed", method.seed, "method.seed"
 

@@ -118,16 +118,26 @@ def test_search_paths_keep_their_absolute_parts_only(
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("running", "given", "expected"),
     [
-        ({}, "1000"),
-        ({"GOMP_SPINCOUNT": "7"}, "7"),
-        ({"OMP_WAIT_POLICY": "ACTIVE"}, None),
+        ("cpu 1 2\nprocs_running 1\nprocs_blocked 0\n", {}, "3000"),
+        ("procs_running 7\n", {}, "1000"),
+        ("cpu 1 2\n", {}, "1000"),
+        (None, {}, "1000"),
+        ("procs_running 1\n", {"GOMP_SPINCOUNT": "7"}, "7"),
+        ("procs_running 1\n", {"OMP_WAIT_POLICY": "ACTIVE"}, None),
     ],
 )
 def test_threads_wait_awake_briefly_unless_the_user_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    running: str | None,
+    given: dict[str, str],
+    expected: str | None,
 ) -> None:
+    if running is not None:
+        (tmp_path / "stat").write_text(running, encoding="ascii")
+    monkeypatch.setattr(waiting, "STAT", tmp_path / "stat")
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         monkeypatch.delenv(name, raising=False)
     for name, value in given.items():

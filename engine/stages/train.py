@@ -20,7 +20,7 @@ from engine.training.rendered import rendered_rows
 from engine.training.train import Training, refuse_unready, setting_of, train_rows
 from engine.training.variants import WEIGHTS, take, variant
 
-REVISION = 5
+REVISION = 6
 NEEDS = ("data", "synthetic_rows", "training_rows", "replayed_rows", "soft_targets", "compile")
 USES = ("base_model", "device")
 TOOLS = ("peft", "torch", "transformers")

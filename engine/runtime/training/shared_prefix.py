@@ -17,6 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from engine.errors import first_line
 from engine.runtime.models.load import attention_of
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
+from engine.runtime.training.evaluation_lanes import evaluate_in_lanes, evaluate_plainly
 from engine.runtime.training.few_layers import few_layers
 from engine.runtime.training.fused_lora import fuse
 from engine.runtime.training.fused_norm import fuse_norms
@@ -53,7 +54,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
     def __init__(self, trainer: Any, report: Callable[[Mapping[str, Any]], None]) -> None:
         """Take the place of the trainer's collators; until the check has passed, batches are plain."""
-        self._report = report
+        self._report, self._trainer = report, trainer
         self._is_on = False
         self._plain = trainer.data_collator
         self._attention = attention_of(trainer.model)
@@ -86,6 +87,8 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
                 found["reason"] = "loss or gradients are not those of plain batches"
         used = "reason" not in found
         self._share(model, on=used)
+        if used:
+            evaluate_in_lanes(self._trainer)
         # Of several processes the first one reports: all check the same rows.
         if state.is_world_process_zero:
             self._report({"event": "shared_prefix", "used": used, **found})
@@ -95,6 +98,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
     ) -> None:
         """Give the model its own attention back."""
         self._share(given["model"], on=False)
+        evaluate_plainly(self._trainer)
 
     def _share(self, model: Any, *, on: bool) -> None:
         self._is_on = on

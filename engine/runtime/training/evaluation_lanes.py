@@ -1,0 +1,52 @@
+"""Evaluation losses of several batches beside each other, on a processor with several cores.
+
+A forward pass of a small batch leaves a second thread waiting (`engine/runtime/scoring/lanes.py`); two batches do not.
+Losses are the trainer's own, of the same batches and in the same order.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import batched
+from typing import Any
+
+from transformers.trainer_utils import EvalLoopOutput
+
+from engine.runtime.scoring.lanes import Lanes
+
+LOOP = "evaluation_loop"
+
+
+def evaluate_in_lanes(trainer: Any) -> None:
+    """Have a trainer compute its evaluation losses so, until `evaluate_plainly`.
+
+    Nothing changes where there is one core or no processor, where processes share the work, or where a loss of its own
+    has to see one batch after another.
+    """
+    args = trainer.args
+    is_own = trainer.compute_metrics is not None or "compute_loss" in vars(trainer)
+    if Lanes(args.device).count > 1 and args.world_size == 1 and not is_own:
+        setattr(trainer, LOOP, partial(_in_lanes, trainer))
+
+
+def evaluate_plainly(trainer: Any) -> None:
+    """Undo what `evaluate_in_lanes` did."""
+    vars(trainer).pop(LOOP, None)
+
+
+def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoopOutput:
+    """Return what the trainer's own loop does: the mean over rows of each batch's loss, and nothing else."""
+    model, args, calls = trainer.model, trainer.args, trainer.callback_handler
+    model.eval()
+    calls.eval_dataloader = dataloader
+    loss_of = partial(trainer.prediction_step, model, prediction_loss_only=True)
+    rows, seen, total = trainer.num_examples(dataloader), 0, 0.0
+    with Lanes(args.device) as lanes:
+        for batches in batched(dataloader, lanes.count):
+            found = lanes.run([partial(loss_of, inputs=one) for one in batches])
+            for loss, _, _ in found:
+                count = min(args.eval_batch_size, rows - seen)
+                total, seen = total + count * float(loss), seen + count
+                trainer.control = calls.on_prediction_step(args, trainer.state, trainer.control)
+    metrics = {f"{options.get('metric_key_prefix', 'eval')}_loss": total / seen}
+    return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=seen)

@@ -38,6 +38,9 @@ def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoo
     """Return what the trainer's own loop does: the mean over rows of each batch's loss, and nothing else."""
     model, args, calls = trainer.model, trainer.args, trainer.callback_handler
     model.eval()
+    # One without a schedule has other weights for this than for training.
+    if callable(look := getattr(trainer.optimizer, "eval", None)):
+        look()
     calls.eval_dataloader = dataloader
     loss_of = partial(trainer.prediction_step, model, prediction_loss_only=True)
     rows, seen, total = trainer.num_examples(dataloader), 0, 0.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,12 +61,15 @@ def test_the_loss_is_that_of_the_trainers_own_loop(tmp_path: Path) -> None:
     plain = made.evaluate()
     made.model.train()
 
+    looks: list[str] = []
+    made.optimizer = SimpleNamespace(eval=lambda: looks.append("eval"))
     evaluate_in_lanes(made)
     beside = made.evaluate()
 
     assert "evaluation_loop" in vars(made)
     assert beside["eval_loss"] == pytest.approx(plain["eval_loss"], rel=1e-6)
     assert counted.batches == 2 * 3
+    assert looks == ["eval"]
     assert not made.model.training
     assert torch.get_num_threads() == 2
     evaluate_plainly(made)

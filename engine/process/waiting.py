@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-BRIEFLY: Final[Mapping[str, str]] = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
+ROUNDS: Final = "GOMP_SPINCOUNT"
+BRIEFLY: Final[Mapping[str, str]] = {ROUNDS: "1000", "KMP_BLOCKTIME": "1"}
 """Rounds of GNU's library, milliseconds of LLVM's and Intel's."""
-ALONE: Final[Mapping[str, str]] = {**BRIEFLY, "GOMP_SPINCOUNT": "3000"}
-"""Where nothing else runs at the start. What starts later may make a step 1.3 times as dear, and no more."""
+ALONE: Final = "3000"
+"""Rounds where nothing else runs at the start. What starts later may make a step 1.3 times as dear, and no more."""
 POLICY: Final = "OMP_WAIT_POLICY"
 """Who sets it, or one of those above, gets what they say."""
 STAT: Final = Path("/proc/stat")
@@ -28,8 +29,11 @@ def waiting(variables: Mapping[str, str]) -> dict[str, str]:
     """Return what an environment lacks for its threads to wait briefly."""
     if POLICY in variables:
         return {}
-    found = ALONE if _is_alone() else BRIEFLY
-    return {name: value for name, value in found.items() if name not in variables}
+    lacking = {name: value for name, value in BRIEFLY.items() if name not in variables}
+    # Children get what their parent found.
+    if ROUNDS in lacking and _is_alone():
+        lacking[ROUNDS] = ALONE
+    return lacking
 
 
 def wait_briefly() -> None:

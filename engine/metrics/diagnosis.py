@@ -14,9 +14,11 @@ from engine.metrics.losses import ValidationLosses
 from engine.metrics.recipe_edits import (
     FEW_STEPS,
     edit_of,
+    is_fast,
     is_slow,
     rate_of,
     to_keep,
+    to_keep_validation_rows,
     to_learn_less,
     to_learn_more,
     to_train_on,
@@ -41,6 +43,15 @@ NOISY: Final = 0.05
 """Share of rows with a doubtful label from which it is taken for a ceiling."""
 LONG: Final = 5
 """Epochs after which a loss that no longer falls has had its time."""
+_NO_EDIT: Final = "rate, length and rank leave nothing to raise: a larger base model may learn more"
+_FOLLOWS: Final = {
+    "batch_size": ("micro_batch_size",),
+    "epochs": ("min_steps", "max_steps"),
+    "rank": ("alpha",),
+}
+"""Keys of `method` that follow another one where the recipe leaves them open."""
+_BESIDE: Final = {"batch_size": ("micro_batch_size",), "rank": ("alpha",)}
+"""Keys that suit one value of another one, and not the others that a sweep tries."""
 
 
 def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
@@ -135,7 +146,8 @@ def _underfitted(case: TrainedCase) -> Diagnosis | None:
     if not case.is_low:
         return None
     edits = to_learn_more(case.recipe, case.training, case.losses)
-    return _found(case, Fit.UNDERFITTED, *_signs_of_too_little(case), edits=edits)
+    no_edit = [] if edits else [_NO_EDIT]
+    return _found(case, Fit.UNDERFITTED, *_signs_of_too_little(case), *no_edit, edits=edits)
 
 
 def _form_not_learned(case: TrainedCase) -> Diagnosis | None:
@@ -153,7 +165,8 @@ def _form_not_learned(case: TrainedCase) -> Diagnosis | None:
         )
         return _found(case, Fit.UNDERFITTED, share, cause)
     edits = to_learn_more(case.recipe, case.training, case.losses)
-    return _found(case, Fit.UNDERFITTED, share, *_signs_in_training(case), edits=edits)
+    no_edit = [] if edits else [_NO_EDIT]
+    return _found(case, Fit.UNDERFITTED, share, *_signs_in_training(case), *no_edit, edits=edits)
 
 
 def _signs_of_too_little(case: TrainedCase) -> Iterator[str]:
@@ -168,7 +181,7 @@ def _signs_in_training(case: TrainedCase) -> Iterator[str]:
     training, losses = case.training, case.losses
     steps = f"{training.steps} optimizer steps at a learning rate of {written(case.method.learning_rate)}"
     usual = rate_of(case.recipe, training)
-    if is_slow(case.recipe, training):
+    if is_slow(case.recipe, training) or is_fast(case.recipe, training):
         yield f"{steps}, where {written(usual)} is usual for {case.method.kind}"
     elif training.steps < FEW_STEPS:
         yield f"{steps} are few"
@@ -202,7 +215,7 @@ def _too_much(case: TrainedCase, *reasons: str) -> Diagnosis:
         checkpoints=case.checkpoints,
         losses=case.validation_losses,
         has_labels=case.recipe.task.spec.has_labels,
-        can_choose=not case.has_few_validation_rows,
+        can_choose=case.can_choose_checkpoint,
     )
     no_edit = (
         "no other checkpoint is better, so fewer epochs would not help"
@@ -257,28 +270,45 @@ def _found(
 ) -> Diagnosis:
     """Return a diagnosis; keys that the sweep varies are named, not edited in `method`.
 
-    What the recipe leaves open and what follows by itself is not edited: `micro_batch_size` follows `batch_size`, and
-    where `epochs` are stated there are no bounds of the number of steps.
+    What the recipe leaves open and what follows by itself is not edited: `micro_batch_size` follows `batch_size`,
+    `alpha` the rank, and where `epochs` are stated there are no bounds of the number of steps.
     """
-    follows = {"batch_size": ("micro_batch_size",), "epochs": ("min_steps", "max_steps")}
-    open_keys = {one.key: one.value for one in case.recipe.method_defaults}
-    keys = {one.key.removeprefix("method.") for one in edits}
-    following = {
-        f"method.{key}"
-        for stated in keys & {*follows}
-        for key in follows[stated]
-        if key in open_keys and open_keys[key] == getattr(case.method, key)
-    }
-    edits = [one for one in edits if one.key not in following]
+    edits = [*_not_following(case, edits)]
     varied_keys = varied(case.recipe.sweep) if case.recipe.sweep else ()
-    swept = [one for one in edits if one.key.removeprefix("method.") in varied_keys]
-    left = [one for one in edits if one not in swept]
+    led = {f"method.{one}" for key in varied_keys for one in (key, *_BESIDE.get(key, ()))}
+    left = [one for one in edits if one.key not in led]
     notes = [
-        f"the sweep varies {one.key.removeprefix('method.')}: let it try {one.proposed} too"
-        for one in swept
+        f"the sweep varies {key}: let it try {' with '.join(tried)} too"
+        for key in varied_keys
+        if (tried := _tried(edits, key))
     ]
+    if any((one.key, one.proposed) == ("method.keep", "last") for one in left):
+        rows = case.evidence.validation.rows if case.evidence.validation else 0
+        left += to_keep_validation_rows(case.recipe.splits, rows)
     if apart := case.holdout_apart:
         notes.append(
             f"{apart}: the two hold other rows, so look at how they are divided, not at rows and epochs"
         )
     return Diagnosis(fit=fit, reasons=(*reasons, *notes), edits=tuple(left), yaml=yaml_of(left))
+
+
+def _not_following(case: TrainedCase, edits: Sequence[RecipeEdit]) -> Iterator[RecipeEdit]:
+    """Yield the edits without those of keys that follow another edited one by themselves."""
+    open_keys = {one.key: one.value for one in case.recipe.method_defaults}
+    edited = {one.key.removeprefix("method.") for one in edits}
+    following = {
+        f"method.{key}"
+        for stated in edited
+        for key in _FOLLOWS.get(stated, ())
+        if key in open_keys and open_keys[key] == getattr(case.method, key)
+    }
+    yield from (one for one in edits if one.key not in following)
+
+
+def _tried(edits: Sequence[RecipeEdit], key: str) -> list[str]:
+    """Return what a sweep of a key should try, and what has to go with it; nothing where the key is not edited."""
+    proposed = {one.key.removeprefix("method."): one.proposed for one in edits}
+    if key not in proposed:
+        return []
+    beside = [f"{one} {proposed[one]}" for one in _BESIDE.get(key, ()) if one in proposed]
+    return [proposed[key], *beside]

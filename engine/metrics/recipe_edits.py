@@ -12,8 +12,14 @@ from typing import Any, Final, Literal
 
 from engine.evidence import CheckpointScore, RecipeEdit, TrainingSummary
 from engine.metrics.losses import TrainingLosses, ValidationLosses
-from engine.recipe.method_defaults import blank_rate, learned_of, usual_rate
-from engine.recipe.model import Method, Recipe, Scratch
+from engine.recipe.method_defaults import (
+    USUAL_ALPHA_OF_RSLORA,
+    blank_rate,
+    learned_of,
+    usual_rate,
+)
+from engine.recipe.model import FROM_TRAIN, Method, Recipe, Scratch, Splits
+from engine.recipe.validation_rows import stated_sizes
 from engine.values import dataclass
 
 FEW_STEPS: Final = 200
@@ -24,7 +30,11 @@ MOST_EPOCHS: Final = 10
 """That are proposed for want of steps."""
 LONGEST: Final = 20
 """Epochs beyond which more are never proposed."""
+FAST: Final = 10
+"""Times the usual rate, beyond which the rate itself is taken for what keeps a model from learning."""
 USUAL_RANK: Final = 16
+MOST_ALPHA: Final = 4096
+"""That the schema allows."""
 CHECKPOINT_GAIN: Final = 0.02
 """Of the main metric, by which another checkpoint has to be better before it is proposed."""
 
@@ -47,12 +57,17 @@ def is_slow(recipe: Recipe, training: TrainingSummary) -> bool:
     return recipe.method.learning_rate < rate_of(recipe, training) / 2
 
 
+def is_fast(recipe: Recipe, training: TrainingSummary) -> bool:
+    """Tell whether the rate is above ten times the usual one."""
+    return recipe.method.learning_rate > FAST * rate_of(recipe, training)
+
+
 def to_learn_more(
     recipe: Recipe, training: TrainingSummary, losses: TrainingLosses | None
 ) -> tuple[RecipeEdit, ...]:
     """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
     method = recipe.method
-    if losses is not None and losses.has_diverged:
+    if (losses is not None and losses.has_diverged) or is_fast(recipe, training):
         usual = rate_of(recipe, training)
         lower = float(f"{min(usual, method.learning_rate / 4):.1g}")
         return (_edit("learning_rate", method.learning_rate, lower),)
@@ -61,12 +76,12 @@ def to_learn_more(
         changes["learning_rate"] = rate_of(recipe, training)
     if training.stopped_early and method.early_stopping is not None:
         changes["early_stopping.patience"] = 2 * method.early_stopping.patience
-    elif training.steps < FEW_STEPS:
-        changes |= _more_steps(method, training)
-    elif losses is not None and losses.is_falling:
-        changes |= _doubled(method, training)
-    if not changes and method.kind != "full" and method.rank < USUAL_RANK:
-        changes |= {"rank": USUAL_RANK, "alpha": max(method.alpha, 2 * USUAL_RANK)}
+    else:
+        is_falling = losses is not None and losses.is_falling
+        more = _more_steps(method, training) if training.steps < FEW_STEPS else {}
+        changes |= more or (_doubled(method, training) if is_falling else {})
+    if not changes:
+        changes |= _larger_rank(method)
     if not changes:
         changes |= _doubled(method, training)
     return _edits(method, changes)
@@ -109,14 +124,32 @@ def to_learn_less(
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
         return to_keep(method, "best") if has_turned and not has_labels else ()
     # Without validation rows, `best` draws them from the training rows.
-    half = max(1, math.floor(_epochs(method, training) / 2))
-    fewer = _edits(method, _length(method, training, half))
-    return (to_keep(method, "best") if can_choose else ()) or fewer
+    if can_choose and (kept_best := to_keep(method, "best")):
+        return kept_best
+    epochs = _epochs(method, training)
+    half = max(1, math.floor(epochs / 2))
+    return _edits(method, _length(method, training, half)) if half < epochs else ()
 
 
 def to_keep(method: Method, which: Literal["best", "last"]) -> tuple[RecipeEdit, ...]:
     """Return the edit that keeps the other checkpoint; nothing where it is kept already."""
     return _edits(method, {"keep": which})
+
+
+def to_keep_validation_rows(splits: Splits, rows: int) -> tuple[RecipeEdit, ...]:
+    """Return the sizes of splits that leave validation rows as they are without `keep: best`, which drew them.
+
+    `rows` is how many these are. Nothing where the recipe gives them itself.
+    """
+    if splits.validation != FROM_TRAIN:
+        return ()
+    sizes = stated_sizes(splits, rows)
+    current = {"train": splits.train, "validation": 0}
+    return tuple(
+        edit_of(f"splits.{name}", current[name], size)
+        for name, size in sizes.items()
+        if size != current[name]
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,20 +206,45 @@ def yaml_of(edits: Iterable[RecipeEdit]) -> str:
 
 
 def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
-    """Smaller batches, which cost an adapter nothing, and as many epochs as then give the wanted steps."""
-    changes: dict[str, Any] = {}
-    batch = method.batch_size
-    if batch > SMALL_BATCH and method.kind != "full":
-        batch = SMALL_BATCH
-        changes["batch_size"] = batch
-        if batch % method.micro_batch_size:
-            changes["micro_batch_size"] = batch
-    each = max(1, math.ceil(training.rows / batch))
-    epochs = min(math.ceil(WANTED_STEPS / each), MOST_EPOCHS)
-    is_cut = method.max_steps is not None and method.max_steps < epochs * each
-    if is_cut or epochs > _epochs(method, training):
-        changes |= _length(method, training, epochs, batch=batch)
-    return changes
+    """Smaller batches, which cost an adapter nothing, and as many epochs as then give the wanted steps.
+
+    Never fewer epochs than were trained; and the batches as they are where smaller ones give no more steps.
+    """
+    for smaller in (_smaller_batch(method), {}):
+        batch = smaller.get("batch_size", method.batch_size)
+        each = _steps_of_epoch(training, batch)
+        wanted = min(math.ceil(WANTED_STEPS / each), MOST_EPOCHS)
+        epochs = max(wanted, min(_epochs(method, training), LONGEST))
+        steps, unchanged = math.ceil(epochs * each), _planned_steps(method, training, batch)
+        if max(steps, unchanged) <= training.steps:
+            continue
+        longer = steps > unchanged
+        return smaller | (_length(method, training, epochs, batch=batch) if longer else {})
+    return {}
+
+
+def _smaller_batch(method: Method) -> dict[str, Any]:
+    """Return batches of about `SMALL_BATCH` rows; nothing where they are as small, or all weights are trained.
+
+    Whole passes of `micro_batch_size`, which memory may bound, so that it is never raised.
+    """
+    micro = min(method.micro_batch_size, SMALL_BATCH)
+    batch = micro * math.ceil(SMALL_BATCH / micro)
+    if method.kind == "full" or batch >= method.batch_size:
+        return {}
+    return {"batch_size": batch, "micro_batch_size": micro}
+
+
+def _larger_rank(method: Method) -> dict[str, Any]:
+    """Return the usual rank, and an alpha with which the adapter's effect is not lowered; nothing above that rank."""
+    if method.kind == "full" or method.rank >= USUAL_RANK:
+        return {}
+    if method.rslora:  # its alpha is the same at every rank
+        return {"rank": USUAL_RANK, "alpha": max(method.alpha, USUAL_ALPHA_OF_RSLORA)}
+    # A multiple of the rank: so is the alpha of each module with a rank of its own.
+    effect = max(2, math.ceil(method.alpha / method.rank))
+    alpha = effect * USUAL_RANK
+    return {"rank": USUAL_RANK, "alpha": alpha} if alpha <= MOST_ALPHA else {}
 
 
 def _length(
@@ -194,21 +252,43 @@ def _length(
 ) -> dict[str, Any]:
     """Return the keys that say how long is trained, with their values for so many epochs.
 
-    `epochs` or `tokens`; and bounds of the number of steps, which would undo them.
+    `epochs` or `tokens`; and bounds of the number of steps, which would undo them. Nothing where so long is trained
+    already: bounds may have made more or fewer epochs than `epochs` says.
     """
     if method.tokens is not None:
+        a_step = method.batch_size * method.max_length
         tokens = method.tokens * epochs / _epochs(method, training)
-        return {"tokens": int(float(f"{tokens:.2g}")) if tokens != method.tokens else method.tokens}
-    each = math.ceil(training.rows / (batch or method.batch_size))
-    steps = max(1, math.ceil(epochs * each))
-    changes: dict[str, Any] = {"epochs": epochs}
-    if method.max_steps is not None and steps > method.max_steps:
-        # Where they had not cut it, the epochs would be enough.
-        changes = {} if steps <= method.epochs * each else changes
-        changes["max_steps"] = steps
-    if method.min_steps is not None and steps < method.min_steps:
-        changes["min_steps"] = steps
+        return {"tokens": max(a_step, int(float(f"{tokens:.2g}")))}
+    batch = batch or method.batch_size
+    each = _steps_of_epoch(training, batch)
+    steps, planned = max(1, math.ceil(epochs * each)), _planned_steps(method, training, batch)
+    usual = math.ceil(method.epochs * each)
+    changes: dict[str, Any] = {}
+    if steps > planned:
+        # Where `max_steps` had not cut them, the epochs would be enough.
+        changes |= {"epochs": _rounded(epochs)} if steps > usual else {}
+        changes |= {"max_steps": steps} if steps > (method.max_steps or steps) else {}
+    elif steps < planned:
+        # Where `min_steps` had not made more of them, the epochs would be few enough.
+        changes |= {"epochs": _rounded(epochs)} if steps < usual else {}
+        changes |= {"min_steps": steps} if steps < (method.min_steps or 0) else {}
     return changes
+
+
+def _steps_of_epoch(training: TrainingSummary, batch: int) -> int:
+    return max(1, math.ceil(training.rows / batch))
+
+
+def _planned_steps(method: Method, training: TrainingSummary, batch: int) -> int:
+    """Return the steps of a training in batches of such a size, all else as it is."""
+    epochs = method.epochs if method.tokens is None else _epochs(method, training)
+    steps = math.ceil(epochs * _steps_of_epoch(training, batch))
+    steps = max(1, steps, method.min_steps or 1)
+    return min(steps, method.max_steps or steps)
+
+
+def _rounded(epochs: float) -> float:
+    return round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
 
 
 def _epochs(method: Method, training: TrainingSummary) -> float:
@@ -217,18 +297,20 @@ def _epochs(method: Method, training: TrainingSummary) -> float:
         # Only packed rows are counted in tokens, and these are full.
         return method.tokens / (max(1, training.rows) * method.max_length)
     is_bounded = method.min_steps is not None or method.max_steps is not None
-    return round(training.epochs, 1) if is_bounded and not training.stopped_early else method.epochs
+    return training.epochs if is_bounded and not training.stopped_early else method.epochs
 
 
 def _doubled(method: Method, training: TrainingSummary) -> dict[str, Any]:
     epochs = _epochs(method, training)
-    return _length(method, training, max(epochs, min(2 * epochs, LONGEST)))
+    if epochs >= LONGEST:
+        return {}
+    return _length(method, training, min(2 * epochs, LONGEST))
 
 
 def _epochs_of(checkpoint: CheckpointScore, training: TrainingSummary) -> float:
     """Return the epochs that end at a checkpoint: whole ones, unless these are as long as the training was."""
     whole = float(round(checkpoint.epoch))
-    return whole if 1 <= whole < training.epochs else round(checkpoint.epoch, 1) or 0.1
+    return whole if 1 <= whole < training.epochs else checkpoint.epoch
 
 
 def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]:

@@ -22,7 +22,7 @@ from engine.metrics.losses import (
     training_losses,
     validation_losses,
 )
-from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_slow
+from engine.metrics.recipe_edits import FEW_STEPS, Checkpoints, is_fast, is_slow
 from engine.recipe.metrics import is_lower_better, primary, spec_of
 from engine.recipe.model import Recipe
 from engine.values import dataclass
@@ -33,6 +33,8 @@ FAR_BELOW: Final = 0.8
 """A score of training rows that is surely below this is far from right."""
 APART: Final = 0.05
 """By which validation and holdout surely differ where they are not drawn alike."""
+FOLDS_THAT_LEAVE_NONE: Final = 2
+"""With them the second training has no rows to draw validation rows from."""
 FEWEST_ROWS: Final = 30
 """Of a set, below which its score says too little."""
 
@@ -131,6 +133,14 @@ class TrainedCase:
         return validation is not None and 0 < validation.rows < FEWEST_ROWS
 
     @property
+    def can_choose_checkpoint(self) -> bool:
+        """Whether there are validation rows to choose one by, or `keep: best` would draw them."""
+        splits = self.recipe.splits
+        if splits.validation == 0:
+            return splits.folds != FOLDS_THAT_LEAVE_NONE
+        return not self.has_few_validation_rows
+
+    @property
     def goal(self) -> float | None:
         """What the training rows should reach; None where nothing says it."""
         bounds = [
@@ -180,10 +190,11 @@ class TrainedCase:
 
     @property
     def had_its_time(self) -> bool:
-        """Whether nothing says that the training was too short or too slow to learn its rows."""
+        """Whether nothing says that the training was too short, or its rate far off, to learn its rows."""
         return (
             self.training.steps >= FEW_STEPS
             and not is_slow(self.recipe, self.training)
+            and not is_fast(self.recipe, self.training)
             and not (self.losses is not None and self.losses.is_falling)
             and self.stronger_baseline is None
         )

@@ -31,7 +31,7 @@ _OF_TEXTS: Final = 0.5
 """Rate where each answer teaches many tokens, as a share of that for labels."""
 _OF_LORAPLUS: Final = 0.25
 """Rate of A with LoRA+ as a share of the usual one (Hayou et al. 2024 lower it too)."""
-_ALPHA_OF_RSLORA: Final = 8
+USUAL_ALPHA_OF_RSLORA: Final = 8
 _BLANK: Final = 3e6
 """Weights of the blank model whose rate was measured (docs/how-to/train-from-scratch.md)."""
 _BLANK_RATE: Final = 2e-3
@@ -113,7 +113,7 @@ def learned_of(kind: Kind) -> Learns:
 def _alpha(written: Mapping[str, Any]) -> MethodDefault:
     if written.get("rslora") is True:
         why = "with rslora the same at every rank; at rank 16 the usual effect, 2"
-        return MethodDefault(key="alpha", value=_ALPHA_OF_RSLORA, reason=why)
+        return MethodDefault(key="alpha", value=USUAL_ALPHA_OF_RSLORA, reason=why)
     return MethodDefault(
         key="alpha", value=2 * int(written.get("rank", 0)), reason="twice the rank"
     )

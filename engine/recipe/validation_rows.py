@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.recipe.model import FROM_TRAIN, Size, ValidationSize
+from engine.recipe.model import FROM_TRAIN, Size, Splits, ValidationSize
 
 SHARE: Final = 0.15
 """Of the training rows."""
@@ -36,6 +36,18 @@ def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, Valida
     if validation != FROM_TRAIN or not isinstance(train, int):
         return train, validation
     return train - drawn_rows(train), drawn_rows(train)
+
+
+def stated_sizes(splits: Splits, rows: int) -> dict[str, Size]:
+    """Return sizes that give a recipe the validation rows, `rows`, that it draws from the training rows."""
+    train, holdout = splits.train, splits.holdout
+    if isinstance(train, int):
+        return {"train": train - drawn_rows(train), "validation": drawn_rows(train)}
+    if isinstance(train, float):
+        drawn = round(SHARE * train, 3)
+        return {"train": round(train - drawn, 3), "validation": drawn}
+    drawn = round(SHARE * (1 - holdout), 3) if isinstance(holdout, float) else rows
+    return {"train": "all", "validation": drawn}
 
 
 def drawn_note(train: Size) -> str:

@@ -137,6 +137,117 @@ def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> N
     assert more(levelling(2.0, 1.0), {}, rank=4, alpha=8) == "method: {rank: 16, alpha: 32}"
 
 
+# 60 rows: 25 epochs, as a recipe that writes neither epochs nor steps trains them.
+LENGTHENED: dict[str, Any] = {"rows": 60, "epochs": 25.0}
+
+
+def test_as_many_epochs_as_a_bound_has_made_are_no_edit() -> None:
+    method = recipe(epochs=8.0, min_steps=200, max_steps=2000).method
+
+    assert to_train_on(method, training(falling(2.0, 1.0, 200), **LENGTHENED)) == ()
+
+
+def test_where_a_bound_has_made_epochs_enough_the_rank_is_raised() -> None:
+    bound = {"epochs": 8.0, "min_steps": 200, "max_steps": 2000, "rank": 4, "alpha": 8}
+
+    assert more(falling(2.0, 1.0, 200), LENGTHENED, **bound) == "method: {rank: 16, alpha: 32}"
+    assert more(falling(2.0, 1.0, 200), LENGTHENED, **(bound | {"rank": 16})) == ""
+
+
+def test_fewer_steps_than_a_bound_has_made_lower_the_bound() -> None:
+    summary = training(falling(2.0, 0.1, 200), kept_step=200, epochs=4.0)
+    judged = (checkpoint(100, 0.9), checkpoint(200, 0.7))
+    seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
+    found = to_learn_less(
+        recipe(epochs=1.0, min_steps=200, keep="last").method,
+        summary,
+        checkpoints=seen,
+        losses=None,
+        has_labels=True,
+    )
+
+    assert yaml_of(found) == "method: {min_steps: 100}"
+
+
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ({"epochs": 0.9}, {"epochs": 0.9}),
+        ({"epochs": 1.0}, {"epochs": 1.0}),
+        ({"epochs": 1.0, "max_steps": 20}, {"epochs": 0.4, "steps": 20}),
+        (
+            {"epochs": 0, "tokens": 30_000, "packing": True, "max_length": 100},
+            {"epochs": 0.75},
+        ),
+    ],
+)
+def test_a_training_of_an_epoch_or_less_is_not_made_longer_against_overfitting(
+    method: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    none = Checkpoints(judged=(), kept_step=25, is_lower_better=False)
+    of = recipe(keep="best", **method).method
+    summary = training(SHORT, **changes)
+
+    assert to_learn_less(of, summary, checkpoints=none, losses=None, has_labels=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ({"batch_size": 24, "micro_batch_size": 6}, "method: {batch_size: 12, epochs: 8}"),
+        ({"batch_size": 9, "micro_batch_size": 3}, "method: {epochs: 6}"),
+        (
+            {"batch_size": 16, "micro_batch_size": 16, "epochs": 7.0},
+            "method: {batch_size: 8, micro_batch_size: 8}",
+        ),
+    ],
+)
+def test_batches_are_whole_passes_and_a_pass_is_never_larger(
+    method: dict[str, Any], expected: str
+) -> None:
+    changes = {"epochs": method.get("epochs", 5.0), "rows": 400}
+    bound = {"min_steps": 10}  # so that the epochs are those that were trained
+
+    assert more(SHORT, changes, **(bound | method)) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ({"rank": 8, "alpha": 40}, "method: {rank: 16, alpha: 80}"),
+        ({"rank": 8, "alpha": 20, "ranks": (("q_proj", 3),)}, "method: {rank: 16, alpha: 48}"),
+        ({"rank": 4, "alpha": 8, "rslora": True}, "method: {rank: 16}"),
+        ({"rank": 1, "alpha": 4096}, "method: {epochs: 10}"),
+    ],
+)
+def test_a_larger_rank_does_not_lower_the_effect_of_the_adapter(
+    method: dict[str, Any], expected: str
+) -> None:
+    assert more(levelling(2.0, 1.0), {}, **method) == expected
+
+
+def test_a_rate_far_above_the_usual_one_is_lowered_first() -> None:
+    assert more(SHORT, {}, learning_rate=0.02, rank=4) == "method: {learning_rate: 0.001}"
+    assert "learning_rate" not in more(SHORT, {}, learning_rate=0.01)
+
+
+def test_ten_epochs_of_few_steps_become_more_while_the_loss_falls() -> None:
+    few = {"rows": 60, "epochs": 10.0}
+
+    assert more(falling(2.0, 1.0, 80), few, epochs=10.0, rank=4) == "method: {epochs: 20}"
+
+
+def test_a_budget_of_tokens_stays_as_large_as_one_step() -> None:
+    summary = training(SHORT)
+    seen = Checkpoints(
+        judged=(checkpoint(1, 0.9), checkpoint(25, 0.5)), kept_step=25, is_lower_better=False
+    )
+    of = recipe(**(BUDGET | {"tokens": 40_000, "max_length": 131})).method
+    found = to_learn_less(of, summary, checkpoints=seen, losses=None, has_labels=False)
+
+    assert yaml_of(found) == "method: {tokens: 1048}"
+
+
 BUDGET: dict[str, Any] = {"epochs": 0, "tokens": 100_000, "packing": True, "max_length": 100}
 
 

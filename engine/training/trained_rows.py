@@ -95,6 +95,8 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
     """What a run will still do to the number of rows that are trained; empty for nothing."""
     if data is None and any(source.weight != 1.0 for source in recipe.data.sources):
         return "sources are weighted"
+    if data is None and (found := what_misses_sizes(recipe)):
+        return found
     if not counts_after_rendering(recipe):
         return ""
     if recipe.method.packing:
@@ -104,6 +106,23 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
     checks = recipe.data.checks
     leaves_out = "drop" in (checks.truncation, checks.template_tokens)
     return "rows are left out" if leaves_out else "text is replayed"
+
+
+def what_misses_sizes(recipe: Recipe) -> str:
+    """What may give train or validation other sizes than the recipe writes in rows; empty where they are met exactly.
+
+    `engine.data.splitting` draws whole units, and leaves out what checks drop after the draw.
+    """
+    splits, checks = recipe.splits, recipe.data.checks
+    if splits.by == "group":
+        return "whole groups are drawn"
+    if splits.by == "time":
+        return "rows of equal times are kept together"
+    if "drop" in (checks.leakage, checks.label_errors):
+        return "checks drop rows of the splits"
+    if not {"warn", "off"}.isdisjoint((checks.duplicates, checks.conflicting_labels)):
+        return "equal texts are kept together"
+    return ""
 
 
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:

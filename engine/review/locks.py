@@ -15,7 +15,7 @@ from engine.evidence.review import Area, Change, Finding
 from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock
-from engine.recipe.digest import changed_sections, recipe_digest, section_digests
+from engine.recipe.digest import SEEDS, changed_sections, recipe_digest, section_digests
 from engine.recipe.method_defaults import RATE_AND_STEPS
 from engine.recipe.sweeps import value_words
 from engine.review.compare import Versions, cropped, finding, plain
@@ -243,24 +243,26 @@ def _unproved(versions: Versions, accepted: Accepted, *, is_new: bool) -> Iterat
 
 
 def _other_defaults(versions: Versions, accepted: Accepted) -> Iterator[str]:
-    """Where neither version changed `method`, and it is not what was trained: an engine worked it out otherwise."""
-    recipe = versions.new.recipe
-    now, before = (one.resolved["method"] for one in (versions.new, versions.old))
+    """Where neither version changed `method`, and it is not what was trained: edited before, or of other defaults.
+
+    The lock has a digest of the method and not its values, so which of both is not known.
+    """
+    new = versions.new
+    now, before = (one.resolved["method"] for one in (new, versions.old))
     is_trained = "method" not in changed_sections(
-        accepted.recipe["sections"], section_digests(versions.new.resolved)
+        accepted.recipe["sections"], section_digests(new.resolved)
     )
-    if is_trained or now != before or not recipe.method_defaults:
+    left_open = [key for key in now if key not in SEEDS and not new.says(("method", key))]
+    if is_trained or now != before or not left_open:
         return
-    values = ", ".join(
-        f"{one.key}: {value_words(one.value)}"
-        for one in recipe.method_defaults
-        if one.key in RATE_AND_STEPS
+    # Those that decide how much is learned come first.
+    left_open.sort(key=lambda key: key not in RATE_AND_STEPS)
+    values = ", ".join(f"{key}: {value_words(now[key])}" for key in left_open)
+    yield (
+        "the accepted run was trained with another `method` than the recipe has, and this change is not the cause: "
+        "it was edited since that run, or this version works out other values for what it leaves open "
+        f"({values}); the next run trains anew"
     )
-    if values:
-        yield (
-            "the accepted run was trained with other values of `method` than this version works out for what "
-            f"the recipe leaves open ({values}): the next run trains anew"
-        )
 
 
 def _time(text: str) -> float:

@@ -126,3 +126,36 @@ def test_defaults_of_another_version_are_named(
 
     assert same == []
     assert "batch_size: 8" in other
+
+
+def test_a_default_beside_stated_rate_and_steps_is_named(
+    team: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the rest, `dropout` was another one in an earlier version."""
+    path = team.folder / "tickets.yaml"
+    stated = path.read_text("utf-8").replace("method:\n", "method:\n  batch_size: 8\n")
+    path.write_text(stated, encoding="utf-8")
+    change(team.folder / LOCK, "accepted", "recipe", "sections", "method", to="0123456789abcdef")
+    team.commit()
+
+    found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
+
+    (note,) = [one for one in json.loads(found.out)["notes"] if "works out" in one]
+    assert "dropout: 0" in note
+    assert "epochs" not in note
+
+
+def test_an_earlier_edit_of_the_method_is_not_called_another_default(
+    team: Git, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = team.folder / "tickets.yaml"
+    before = section_digests(resolved_mapping(load_recipe(path)[0]))["method"]
+    change(team.folder / LOCK, "accepted", "recipe", "sections", "method", to=before)
+    text = path.read_text("utf-8").replace("method:\n", "method:\n  warmup_ratio: 0.2\n")
+    path.write_text(text, encoding="utf-8")
+    team.commit()
+
+    found = recipe(capsys, "diff", "tickets.yaml", "--from", "HEAD", "--format", "json")
+
+    (note,) = [one for one in json.loads(found.out)["notes"] if "works out" in one]
+    assert "it was edited since that run, or this version works out other values" in note

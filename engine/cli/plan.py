@@ -75,7 +75,7 @@ from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
 from engine.store.adopt import WORDS, foreign_problem
 from engine.store.runs import Runs
-from engine.training.trained_rows import TrainedRows, replay_words, rows_note, what_changes_rows
+from engine.training.trained_rows import TrainedRows, replay_words, rows_note
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address
 
@@ -278,7 +278,7 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
     steps = f"{counted.steps((plan.trained or plan.recipe).method)} steps"
     if counted.estimated:
         return f"about {steps}"
-    return steps if counted.counted else f"{steps} before {what_changes_rows(plan.recipe)}"
+    return steps if counted.counted else f"{steps} before {counted.changes}"
 
 
 def _counted(plan: Plan, store: Store) -> TrainedRows | None:

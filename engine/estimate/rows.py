@@ -23,9 +23,9 @@ from engine.estimate.workload import (
 )
 from engine.files.reading import read_json
 from engine.recipe.model import Recipe
-from engine.runtime.rendering.key import FACTS, counts_after_rendering, rendered_key
+from engine.runtime.rendering.key import FACTS, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import TrainedRows, trained_rows, what_changes_rows
+from engine.training.trained_rows import TrainedRows, trained_rows
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
@@ -134,7 +134,7 @@ def counted_rows(rendered: Artifact) -> Workload | None:
 def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> Workload:
     known = "rows are counted by `recipe data`"
     if rows is not None:
-        known = f"{rows.given} training rows{_before(recipe)}"
+        known = f"{rows.given} training rows{_before(recipe, rows)}"
     limit = recipe.method.max_length
     if sample.rows:
         how = f"{sample.rows} rows that the base model's tokenizer read"
@@ -170,18 +170,17 @@ def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
     return capped(lengths, limit)
 
 
-def _before(recipe: Recipe) -> str:
+def _before(recipe: Recipe, rows: TrainedRows) -> str:
     """Say what will still change the number of rows."""
-    if not counts_after_rendering(recipe):
-        return ""
-    if not recipe.task.spec.has_turns:
-        return f" before {what_changes_rows(recipe)}"
-    if recipe.data.checks.truncation == "drop":
+    checks, has_turns = recipe.data.checks, recipe.task.spec.has_turns
+    if has_turns and checks.truncation == "drop":
         return f" before those of more than {recipe.method.max_length} tokens are left out"
-    return " before those with tokens of the chat template are left out"
+    if has_turns and checks.template_tokens == "drop":
+        return " before those with tokens of the chat template are left out"
+    return f" before {rows.changes}" if rows.changes else ""
 
 
 def _left_out(facts: Mapping[str, Any]) -> str:
     """Say how many rows were left out of so many."""
-    found = len(facts["dropped"]) if "given" not in facts else facts["given"] - facts["rows"]
-    return f" ({found} left out)" if facts["dropped"] else ""
+    found = facts.get("left_out", len(facts["dropped"])) + facts.get("left_out_marked", 0)
+    return f" ({found} left out)" if found else ""

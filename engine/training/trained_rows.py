@@ -31,6 +31,14 @@ class TrainedRows:
     """They are those that are trained; else the tokenizer will leave some out, or cut documents into blocks."""
     estimated: bool = False
     """Not counted, but about as many as will be trained, by a sample of the rows."""
+    changes: str = ""
+    """What a run will still do to their number; empty for nothing."""
+    left_out: int = 0
+    """Rows of train that the tokenizer left out for their length."""
+    left_out_marked: int = 0
+    """Rows of train that it left out for tokens of the chat template."""
+    replayed: int = 0
+    """Texts of `train` that are no rows of the task, where each is a row."""
 
     def steps(self, method: Method) -> int:
         """Return the optimizer steps of a training on them."""
@@ -59,16 +67,22 @@ def trained_rows(
     rows = split_rows(recipe, data)
     if rows is None:
         return None
-    found = None if data is None else counted_rows(recipe, store, data, base_model)
-    train, validation = found or rows
+    facts = None if data is None else _rendered_facts(recipe, store, data, base_model)
+    train, validation = rows if facts is None else _rows_of(facts)
     # The data stage's own rows are counted without the text that is replayed beside them.
     if recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file()):
-        train, found = _with_replay(recipe, train), None
+        train, facts = _with_replay(recipe, train), None
+    found = {} if facts is None else facts["train"]
+    changes = "" if facts is not None else what_changes_rows(recipe, data)
     return TrainedRows(
         train=train,
         validation=validation,
         given=rows[0],
-        counted=found is not None or not what_changes_rows(recipe, data),
+        counted=not changes,
+        changes=changes,
+        left_out=found.get("left_out", 0),
+        left_out_marked=found.get("left_out_marked", 0),
+        replayed=found.get("replayed", 0),
     )
 
 
@@ -131,20 +145,28 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
         return _estimated_note(recipe, rows)
     if not rows.counted:
         known = "after compile" if counts_after_rendering(recipe) else "after data"
-        changes = what_changes_rows(recipe)
-        return f"{rows.given} training rows before {changes}: how many are trained is known {known}"
-    if rows.train == rows.given:
-        return ""
-    limit = recipe.method.max_length
-    longer = f", longer than {limit} tokens" if recipe.data.checks.truncation == "drop" else ""
-    if not recipe.task.spec.has_turns or rows.train > rows.given:
-        if recipe.task.spec.has_turns:
-            return f"{rows.train} rows are trained: {rows.given} training rows, and replayed text"
+        known = f"how many are trained is known {known}"
+        return f"{rows.given} training rows before {rows.changes}: {known}"
+    if not recipe.task.spec.has_turns:
+        if rows.train == rows.given:
+            return ""
         beside = ", with replayed text" if recipe.data.replay is not None else ""
         made = f"{_made(recipe)} from {rows.given} documents{beside}"
         return f"{rows.train} rows are trained, {made}"
-    left = rows.given - rows.train
-    return f"{rows.train} of {rows.given} training rows are trained; {left} left out{longer}"
+    reasons = {
+        f"longer than {recipe.method.max_length} tokens": rows.left_out,
+        "with tokens of the chat template": rows.left_out_marked,
+    }
+    left = [f"{count} left out, {why}" for why, count in reasons.items() if count]
+    own = rows.train - rows.replayed
+    of_rows = f"{own} of {rows.given} training rows" if left else f"{own} training rows"
+    if rows.replayed:
+        text = f"{rows.train} rows are trained: {of_rows}, and {rows.replayed} replayed texts"
+    elif left:
+        text = f"{of_rows} are trained"
+    else:
+        return ""
+    return "; ".join((text, *left))
 
 
 def _made(recipe: Recipe) -> str:
@@ -166,8 +188,16 @@ def counted_rows(
     recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
 ) -> tuple[int, int] | None:
     """Return the rows of train and validation that are trained; None before the tokenizer has counted them."""
+    facts = _rendered_facts(recipe, store, data, base_model)
+    return None if facts is None else _rows_of(facts)
+
+
+def _rendered_facts(
+    recipe: Recipe, store: Store, data: Artifact, base_model: Mapping[str, Any]
+) -> dict[str, Any] | None:
     rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
-    if rendered is None:
-        return None
-    facts = read_json(rendered.file(FACTS))
+    return None if rendered is None else read_json(rendered.file(FACTS))
+
+
+def _rows_of(facts: Mapping[str, Any]) -> tuple[int, int]:
     return facts["train"]["rows"], facts["validation"]["rows"]

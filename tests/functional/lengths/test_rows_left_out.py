@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.cli.main import main
-from support.pico import make_pico_model
+from support.pico import CHAT_TEMPLATE, SPECIAL, SPECIAL_TOKENS, make_pico_model
 from support.project import BASE, Outcome, Project, rows
 from support.runs import report, run_folders, statuses
 from support.shared import made_once
@@ -230,3 +230,59 @@ def test_another_limit_is_another_training_of_other_rows(project: Project) -> No
     after = report(project.folder / ".recipe")["training"]
     assert (after["rows"], after["epochs"]) == (60, 2.0)
     assert after["steps"] > before["steps"]
+
+
+def test_rows_left_out_for_a_marker_are_not_called_too_long(
+    tmp_path: Path, run: Callable[..., Outcome]
+) -> None:
+    """The data stage knows the usual markers; this one is known to the tokenizer alone."""
+    model = make_pico_model(
+        tmp_path / "model",
+        template=CHAT_TEMPLATE.replace("<|im_end|>", "[over]"),
+        names={**SPECIAL_TOKENS, "eos_token": "[over]", "pad_token": "[over]"},
+        special=(*SPECIAL[:2], "[over]"),
+    )
+    write(tmp_path, model, truncation="drop", template_tokens="drop")
+    text = (tmp_path / "rows.csv").read_text(encoding="utf-8").replace("joke", "[over]")
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+
+    shown = json.loads(run("data", "recipe.yaml", "--format", "json").out)["training"]
+    plan = run("plan", "recipe.yaml", "--explain").out
+    assert run("run", "recipe.yaml", "--until", "compile").code == 0
+
+    train = lengths(report(tmp_path / ".recipe"))["train"]
+    long, marked = train["left_out"], train["left_out_marked"]
+    assert min(long, marked) > 0
+    assert shown["note"] == (
+        f"{shown['train']} of 60 training rows are trained; {long} left out, longer than 128 tokens; "
+        f"{marked} left out, with tokens of the chat template"
+    )
+    assert f"{shown['train']} training rows ({long + marked} left out)" in " ".join(plan.split())
+
+
+def test_replayed_text_does_not_stand_for_rows_that_are_left_out(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    write(tmp_path, pico, truncation="drop")
+    (tmp_path / "general.txt").write_text(
+        "\n".join(f"the general sentence number {place}" for place in range(200)), encoding="utf-8"
+    )
+    general = {"sources": [{"path": "general.txt", "format": "lines"}], "share": 0.5}
+    Project(folder=tmp_path, run=run).edit(
+        task={"kind": "generation", "instruction": "which?", "input": "{text}"},
+        data__label=None,
+        data__answer={"column": "label"},
+        data__replay=general,
+        splits__by="random",
+        acceptance={"metrics": {"exact_match": {"min": 0}}},
+    )
+
+    assert run("run", "recipe.yaml", "--until", "compile").code == 0
+    plan = " ".join(run("plan", "recipe.yaml", "--explain").out.split())
+
+    found = report(tmp_path / ".recipe")
+    left, texts = lengths(found)["train"]["left_out"], found["replay"]["texts"]
+    assert min(left, texts) > 0
+    assert f"{60 - left + texts} rows are trained: {60 - left} of 60 training rows" in plan
+    assert f"and {texts} replayed texts; {left} left out, longer than 128 tokens" in plan
+    assert f"{60 - left + texts} training rows ({left} left out)" in plan

@@ -275,10 +275,11 @@ def _worked_out(recipe: Recipe) -> list[str]:
 
 
 def _steps(plan: Plan, counted: TrainedRows) -> str:
-    steps = f"{counted.steps((plan.trained or plan.recipe).method)} steps"
-    if counted.estimated:
-        return f"about {steps}"
-    return steps if counted.counted else f"{steps} before {counted.changes}"
+    method = (plan.trained or plan.recipe).method
+    steps = f"{'about ' if counted.estimated else ''}{counted.steps(method)} steps"
+    if method.early_stopping:
+        steps = f"at most {steps}"
+    return steps if counted.counted or counted.estimated else f"{steps} before {counted.changes}"
 
 
 def _counted(plan: Plan, store: Store) -> TrainedRows | None:

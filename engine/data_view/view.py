@@ -162,6 +162,7 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
         counted=rows.counted,
         steps=None if recipe.sweep else rows.steps(recipe.method),
         note=rows_note(recipe, rows),
+        stops_early=recipe.method.early_stopping is not None,
     )
 
 

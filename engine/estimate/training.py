@@ -330,15 +330,23 @@ def _disk(method: Method, trained: int, plan: Schedule | None) -> tuple[int, int
 
 def _steps_text(method: Method, work: Workload, plan: Schedule) -> str:
     least = " at most" if method.early_stopping else ""
+    epochs = _epochs(method, work, plan)
     if method.tokens is not None:
         return (
             f"{method.tokens:,} tokens in batches of {method.batch_size} rows of "
-            f"{method.max_length}: {plan.steps}{least}, {plan.epochs:.3g} epochs of {work.train_rows} rows"
+            f"{method.max_length}: {plan.steps}{least}, {epochs:.3g} epochs of {work.train_rows} rows"
         )
     return (
-        f"{work.train_rows} rows in batches of {method.batch_size}, {plan.epochs:.3g} epochs: "
+        f"{work.train_rows} rows in batches of {method.batch_size}, {epochs:.3g} epochs: "
         f"{plan.steps}{least}"
     )
+
+
+def _epochs(method: Method, work: Workload, plan: Schedule) -> float:
+    """Return how often all rows are seen, as trainers count it: the last step of an epoch may have fewer passes."""
+    whole, rest = divmod(plan.steps, plan.steps_per_epoch)
+    passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
+    return whole + rest * accumulation(method) / passes
 
 
 def _shared_text(recipe: Recipe, work: Workload) -> str:

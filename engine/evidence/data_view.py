@@ -51,6 +51,8 @@ class TrainingRows:
     """None while a sweep has not chosen the method."""
     note: str
     """In words, where not simply the rows of the split are trained."""
+    stops_early: bool = False
+    """`steps` are the most: the recipe asks for early stopping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

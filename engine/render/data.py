@@ -203,7 +203,8 @@ def _training(view: DataView) -> Iterator[RenderableType]:
     if rows.note:
         yield text(rows.note)
     about = "" if rows.counted else "about "
-    steps = "" if rows.steps is None else f" in {about}{count(rows.steps)} steps"
+    most = "at most " if rows.stops_early else ""
+    steps = "" if rows.steps is None else f" in {most}{about}{count(rows.steps)} steps"
     yield text(f"{about}{count(rows.train)} rows are trained{steps}")
 
 

@@ -318,7 +318,8 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     steps = ""
     if isinstance(train, int) and recipe.sweep is None:
         before = what_changes_rows(recipe)
-        steps = f" · {steps_of(recipe, train)} steps{f' before {before}' if before else ''}"
+        most = "at most " if recipe.method.early_stopping else ""
+        steps = f" · {most}{steps_of(recipe, train)} steps{f' before {before}' if before else ''}"
     method = describe_sweep(recipe) if recipe.sweep else describe_method(recipe)
     yield f"{method} · {sized}{steps}"
     yield from power_estimates(recipe, None).lines

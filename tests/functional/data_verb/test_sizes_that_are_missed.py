@@ -96,3 +96,13 @@ def test_after_it_compile_has_the_rows_that_were_drawn(missed: tuple[Project, st
     ran = yaml.safe_load(report(project.folder / ".recipe")["backend_config"])
     assert yaml.safe_load(compiled.out) == ran
     assert ran["eval_steps"] == shown["train"]
+
+
+def test_steps_are_at_most_so_many_where_training_may_stop_early(project: Project) -> None:
+    project.edit(method__early_stopping={"patience": 2}, method__keep="best")
+
+    shown = project.run("data", "recipe.yaml", "--no-tokens").out
+    plan = project.run("plan", "recipe.yaml").out
+
+    assert "60 rows are trained in at most 16 steps" in shown
+    assert "at most 16 steps" in plan

@@ -287,3 +287,13 @@ def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path
     )
     assert "about 12 of 30" in found["guessed"]
     assert found["unknown"] == ""
+
+
+def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
+    """20 rows are 10 passes of 2, and 9 steps of 3 passes go through them 2 times and 3 passes further."""
+    work = dataclasses.replace(EXACT, train_rows=20)
+    recipe = recipe_in(tmp_path, epochs=2, min_steps=9, batch_size=6, micro_batch_size=2)
+
+    found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)
+
+    assert found["steps"] == "20 rows in batches of 6, 2.3 epochs: 9"

@@ -273,10 +273,11 @@ def soft_against_answers(artifacts: Artifacts) -> SoftAgainstAnswers | None:
 
 
 def left_out(artifacts: Artifacts) -> tuple[str, ...]:
-    """Return which optional baselines were not asked, and why."""
+    """Return which optional baselines were not asked, why, and how they are: the result is reused without them."""
     made = artifacts.get("baseline")
     found = read_json(made, LEFT_OUT) if made and (made.path / LEFT_OUT).exists() else {}
-    return tuple(f"baseline {name} was left out: {why}" for name, why in found.items())
+    later = "once it can be fetched, `recipe run RECIPE --force baseline` asks it"
+    return tuple(f"baseline {name} was left out: {why}; {later}" for name, why in found.items())
 
 
 def curves(artifacts: Artifacts) -> tuple[LearningCurve, ...]:

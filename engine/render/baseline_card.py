@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.evidence import BaselineResult, Report
 from engine.render.labels import main_metric
@@ -14,6 +14,14 @@ from engine.values import dataclass
 _CHECKED = (
     "Before this folder was written, `predict.py` was evaluated on the holdout rows of the run: each answer is the one "
     "that the scores count. `sha256sum -c SHA256SUMS` tells whether a file has changed since."
+)
+_MASKED = (
+    "In the rows of the run, placeholders stand for personal data (`personal_data: mask`). `predict.py` puts none "
+    "there: it was not judged on texts that hold such data."
+)
+_LICENCE = (
+    "Its weights are under the licence of whoever published it, which no file of this folder states: look it up before "
+    "you pass the folder on."
 )
 _WORDS = "`tfidf.skops` lists the words and parts of words of the training rows: whoever has the folder can read them."
 
@@ -32,6 +40,10 @@ class BaselineCard:
     """Of a row, which make its text."""
     has_words: bool
     """Words of the training rows stand in a file."""
+    is_masked: bool
+    """Personal data in the rows of the run are behind placeholders."""
+    encoder: Mapping[str, str]
+    """What its encoder was made from, by name: `package`, `version`, `sha256`; empty where there is none."""
 
 
 def baseline_card(card: BaselineCard) -> str:
@@ -59,11 +71,18 @@ def baseline_card(card: BaselineCard) -> str:
                 _CHECKED,
                 "## Making",
                 f"{recipe} {run}{rows}",
+                *([_MASKED] if card.is_masked else []),
+                *([_encoder(card.encoder)] if card.encoder else []),
                 *([_WORDS] if card.has_words else []),
             ]
         )
         + "\n"
     )
+
+
+def _encoder(identity: Mapping[str, str]) -> str:
+    source = ", ".join(f"{name} {code(value)}" for name, value in identity.items())
+    return f"`encoder/` was made from {source}. {_LICENCE}"
 
 
 def _scores(report: Report, baseline: BaselineResult) -> str:

@@ -166,6 +166,9 @@ def _chosen(recipe: Recipe, results: Mapping[str, BaselineResult], name: str) ->
     if name or not known:
         kinds = ", ".join(EXPORTABLE)
         what = f"`{name}` is none of its baselines" if name else "it has no baseline"
+        if name in {one.name for one in recipe.baselines} - results.keys():
+            why = f"`{name}` was left out, as its encoder could not be fetched"
+            raise _nothing(why, "recipe run RECIPE --force baseline, and export that run")
         raise _nothing(f"{what} that can be exported ({kinds})", hint)
     judging = Judging.of(recipe)
     sign = -1 if judging.is_lower_better(judging.main) else 1
@@ -273,8 +276,15 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
         python=python,
         columns=parse_template(judged.recipe.task.input).columns,
         has_words=(folder / TFIDF).exists(),
+        is_masked=judged.recipe.data.checks.personal_data == "mask",
+        encoder=_encoder_of(judged),
     )
     (folder / "README.md").write_text(baseline_card(card), encoding="utf-8")
+
+
+def _encoder_of(judged: JudgedBaseline) -> dict[str, str]:
+    found = judged.references.get(reference_name(judged.baseline), {})
+    return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def _sum_up(folder: Path) -> dict[str, str]:

@@ -40,12 +40,22 @@ def main() -> None:
     if form is None:
         # A table that is read as one text a line would be answered all the same, and wrongly.
         parser.error(f"what does {options.file} hold? --format {', '.join(FORMS.values())}")
-    read = sys.stdin.buffer.read if options.file == "-" else Path(options.file).read_bytes
-    rows = io.StringIO(read().decode("utf-8-sig"), newline="")
-    texts = list(texts_of(rows, form))
+    texts = list(texts_of(io.StringIO(content_of(options.file), newline=""), form))
     answers = answers_to(texts) if texts else ()
     written = "".join(f"{as_json(one) if options.json else as_text(one)}\n" for one in answers)
     sys.stdout.buffer.write(written.encode("utf-8"))
+
+
+def content_of(file: str) -> str:
+    """Return the text of a file, or of standard input."""
+    try:
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        sys.exit(f"{file} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        sys.exit(f"{file} is not UTF-8: look at line {line}, or write it again as UTF-8")
 
 
 def answers_to(texts: Sequence[str]) -> Any:
@@ -91,7 +101,7 @@ def text_of(row: Any) -> str:
 
 
 def found_at(row: dict[str, Any], column: str) -> Any:
-    """Return the value of a column, or at a path with dots through objects and lists."""
+    """Return the value of a column, or at a path with dots through objects and lists; null below null."""
     if column in row:
         return row[column]
     value: Any = row
@@ -100,6 +110,8 @@ def found_at(row: dict[str, Any], column: str) -> Any:
             value = value[int(part)]
         elif isinstance(value, dict) and part in value:
             value = value[part]
+        elif value is None:
+            return None
         else:
             raise ValueError(f"it has no column `{column}`")
     return value

@@ -191,8 +191,13 @@ def test_an_optional_encoder_that_cannot_be_fetched_is_left_out_and_named(
 
     assert outcome.code == 0, outcome.err
     assert list(baselines_of(project)) == ["majority"]
-    assert any("baseline encoder_linear was left out: " in note for note in found["notes"])
+    (note,) = (note for note in found["notes"] if "baseline encoder_linear was left out: " in note)
+    assert note.endswith("`recipe run RECIPE --force baseline` asks it")
     assert "encoder_linear was left out" in outcome.out + outcome.err
+
+    exported = project.run("export", "baseline", "recipe.yaml", "--baseline", "encoder_linear")
+    assert "X697" in exported.err
+    assert "`encoder_linear` was left out, as its encoder could not be fetched" in exported.err
 
     project.edit(baselines=["majority", {"encoder_linear": NOT_THERE}])
     refused = until_baseline(project)

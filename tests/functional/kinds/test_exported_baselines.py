@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -91,6 +92,7 @@ def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
     macro = metrics["macro_f1"]
     assert f"| `macro_f1` | {macro['value']:.3f} [{macro['interval']['low']:.3f}, " in card
     assert "`negative`, `positive`" in card
+    assert "encoder" not in card
 
 
 def test_without_its_packages_the_program_names_what_to_install(
@@ -169,6 +171,10 @@ def test_the_frozen_encoder_leaves_with_its_linear_model(project: Project, tmp_p
         row["label"] for row in judged(project, "encoder_linear")
     ]
     assert (folder / "encoder" / "model.safetensors").is_file()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert re.search(
+        r"`encoder/` was made from sha256 `[0-9a-f]{64}`\. Its weights are under the", card
+    )
     texts = [path for path in folder.rglob("*") if path.suffix in (".json", ".md", ".txt", ".py")]
     assert not [path for path in texts if str(tmp_path) in path.read_text(encoding="utf-8")]
 

@@ -132,6 +132,7 @@ def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[
     """
     from engine.runtime.rendering.files import (  # brings transformers
         RenderRequest,
+        refuse_without_validation,
         rendered_artifact,
     )
 
@@ -145,7 +146,8 @@ def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[
         data=found.data,
     )
     try:
-        rendered_artifact(request, cached=store.cached, read=iter_examples)
+        rendered = rendered_artifact(request, cached=store.cached, read=iter_examples)
+        refuse_without_validation(rendered, recipe.method)
     except DataError as error:
         return error.problems
     return ()

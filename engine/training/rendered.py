@@ -57,7 +57,12 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
 
     """
     from engine.runtime.generation.grammar import check_grammar  # numpy
-    from engine.runtime.rendering.files import RenderRequest, read_facts, rendered_artifact
+    from engine.runtime.rendering.files import (
+        RenderRequest,
+        read_facts,
+        refuse_without_validation,
+        rendered_artifact,
+    )
 
     recipe = context.recipe
     # What needs no row comes first: a schema or template that cannot be used is refused before anything is tokenised.
@@ -72,6 +77,7 @@ def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> 
         data=context.artifacts["data"],
     )
     rendered = rendered_artifact(request, cached=context.cached, read=iter_examples)
+    refuse_without_validation(rendered, recipe.method)
     if not quiet:
         window = window_of(base)
         for split, facts in read_facts(rendered).items():

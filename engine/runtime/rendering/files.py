@@ -19,7 +19,7 @@ from typing import Any
 from engine.errors import DataError, Problem
 from engine.files.reading import read_json
 from engine.files.typed_json import from_json
-from engine.recipe.model import Task
+from engine.recipe.model import Method, Task
 from engine.runtime.rendering.key import (
     FACTS,
     HOLDOUT,
@@ -167,6 +167,22 @@ def rendered_artifact(
         (folder / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
     return cached(PRODUCT, payload, build)
+
+
+def refuse_without_validation(rendered: Artifact, method: Method) -> None:
+    """DataError D414 where a method chooses by validation rows, and every one of them was left out."""
+    facts = read_facts(rendered)["validation"]
+    if facts.rows or not facts.given or (method.keep != "best" and method.early_stopping is None):
+        return
+    chosen = "early_stopping" if method.early_stopping else "keep: best"
+    raise DataError.one(
+        "D414",
+        f"all {facts.given} rows of validation are left out, {facts.left_out} of them for their length, "
+        f"and method.{chosen} chooses by them",
+        path="data.checks.truncation" if facts.left_out else "data.checks.template_tokens",
+        hint="raise method.max_length, say data.checks.truncation: warn, or train without early_stopping and "
+        "with `keep: last`",
+    )
 
 
 def marked_problems(request: RenderRequest, rows: Iterable[RenderableRow]) -> list[Problem]:

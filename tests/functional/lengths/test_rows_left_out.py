@@ -286,3 +286,26 @@ def test_replayed_text_does_not_stand_for_rows_that_are_left_out(
     assert f"{60 - left + texts} rows are trained: {60 - left} of 60 training rows" in plan
     assert f"and {texts} replayed texts; {left} left out, longer than 128 tokens" in plan
     assert f"{60 - left + texts} training rows ({left} left out)" in plan
+
+
+@pytest.mark.parametrize("choice", [{"keep": "best"}, {"early_stopping": {"patience": 2}}])
+def test_validation_rows_of_which_nothing_is_left_cannot_choose(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome], choice: dict[str, Any]
+) -> None:
+    """A stated choice would be passed over: the last step of all would be kept."""
+    write(tmp_path, pico, truncation="drop")
+    with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("text", "label", "split"))
+        for number, (text, label) in enumerate(rows(140)):
+            split = ("train", "train", "dev", "test")[number % 4]
+            writer.writerow((text + (LONG if split == "dev" else ""), label, split))
+    project = Project(folder=tmp_path, run=run)
+    project.edit(splits={"by": {"column": "split"}}, method__keep="last")
+    last = project.run("data", "recipe.yaml")
+    project.edit(**{f"method__{key}": value for key, value in choice.items()})
+
+    shown, done = project.run("data", "recipe.yaml"), project.run("run", "recipe.yaml")
+
+    assert (last.code, shown.code, done.code) == (0, 3, 3)
+    assert all("D414" in one.err and "35 rows of validation" in one.err for one in (shown, done))

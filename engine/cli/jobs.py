@@ -106,7 +106,8 @@ def run_on_slurm(
         show(text)
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
-        show(closing_block(read_json(text), colour=colour, width=width))
+        report, store = read_json(text), options.store or ""
+        show(closing_block(report, store=store, colour=colour, width=width))
     return end.code
 
 

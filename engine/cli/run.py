@@ -120,7 +120,14 @@ def run(options: argparse.Namespace) -> int:
         show(render_json(result.report))
     else:
         colour, width = has_colour(sys.stdout), columns(sys.stdout)
-        show(closing_block(result.report, events=result.events, colour=colour, width=width))
+        text = closing_block(
+            result.report,
+            events=result.events,
+            store=options.store or "",
+            colour=colour,
+            width=width,
+        )
+        show(text)
     return result.code
 
 

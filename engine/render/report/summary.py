@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -17,11 +18,17 @@ from engine.render.report.sections import report_sections
 
 
 def closing_block(
-    report: Report, *, events: Sequence[str] = (), colour: bool, width: int = WIDTH
+    report: Report,
+    *,
+    events: Sequence[str] = (),
+    store: str = "",
+    colour: bool,
+    width: int = WIDTH,
 ) -> str:
     """The end of a run: the outcome, what did not pass, where things are, and what to do next.
 
-    `events` is what else happened, such as a lock that was written.
+    `events` is what else happened, such as a lock that was written; `store` the folder that the caller named for
+    results, which the commands then need too.
     """
     word, status = outcome_of(report)
     name = terminal.text(f"  {report.recipe_name}  ·  {duration(report.seconds)}")
@@ -30,7 +37,7 @@ def closing_block(
         unmet = [check for check in checks_of(report.gate, report.verify) if is_open(check)]
         parts += [terminal.text(report.summary), *check_rows(unmet)]
     parts += map(terminal.text, (*_sentences(report), *events))
-    parts.append(terminal.grid(_places(report)))
+    parts.append(terminal.grid(_places(report, store)))
     head = terminal.text(word, status.value).append_text(name)
     shown = [head, *map(terminal.indented, parts)]
     return terminal.terminal_text(shown, width=width, colour=colour)
@@ -46,10 +53,11 @@ def _sentences(report: Report) -> Iterator[str]:
         yield lead + "; ".join(step.rstrip(".") for step in advice)
 
 
-def _places(report: Report) -> Iterator[list[RenderableType]]:
+def _places(report: Report, store: str) -> Iterator[list[RenderableType]]:
     """Where the files are, and commands: each whole, to be copied."""
     folder = PurePosixPath(report.run_directory)
     commands, _ = commands_and_advice(report)
+    named = f" --store {shlex.quote(store)}" if store else ""
     rows: list[tuple[str, str]] = []
     if report.diagnosis:
         rows += [("edit", line) for line in report.diagnosis.yaml.splitlines()]
@@ -58,6 +66,9 @@ def _places(report: Report) -> Iterator[list[RenderableType]]:
         rows += [("model", f"{folder / file.name}   {size(file.bytes)}") for file in files]
     if report.run_directory:
         rows.append(("report", str(folder / "report.html")))
-    rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
+    rows += [
+        ("try it" if step.startswith("recipe try") else "next", f"{step}{named}")
+        for step in commands
+    ]
     for name, text in rows:
         yield [terminal.text(name.ljust(7), "quiet"), terminal.unbroken(terminal.text(text))]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.evidence import Diagnosis, Fit, RecipeEdit
+from engine.evidence import Diagnosis, Fit, RecipeEdit, Report
 from engine.render.json import read_json
 from engine.render.report import sections
 from engine.render.report.card import render_card
@@ -164,3 +165,16 @@ def test_the_basis_of_an_estimate_in_an_older_report_is_shown_as_today() -> None
 
     assert '"reckoned"' in text
     assert "computed from tensor sizes, nothing measured" in render_markdown(read_json(text))
+
+
+@pytest.mark.parametrize("make", [reports.accepted, reports.refused])
+def test_commands_of_a_run_name_the_store_that_it_was_given(make: Callable[[], Report]) -> None:
+    report = make()
+    elsewhere = closing_block(report, store="my results", colour=False, width=200)
+    here = closing_block(report, colour=False, width=200)
+    commands = [step for step in report.next_steps if step.startswith("recipe ")]
+
+    assert commands
+    for command in commands:
+        assert f"{command} --store 'my results'\n" in elsewhere
+        assert f"{command}\n" in here

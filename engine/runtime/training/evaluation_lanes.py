@@ -6,15 +6,17 @@ Losses are the trainer's own, of the same batches and in the same order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import batched
-from typing import Any
+from typing import Any, Final
 
 from transformers.trainer_utils import EvalLoopOutput
 
 from engine.runtime.scoring.lanes import Lanes
 
 LOOP = "evaluation_loop"
+LOGITS: Final = 2**25
+"""Of batches beside each other, 8 bytes each: with long answers they would else take more memory than training."""
 
 
 def evaluate_in_lanes(trainer: Any) -> None:
@@ -43,9 +45,10 @@ def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoo
         look()
     calls.eval_dataloader = dataloader
     loss_of = partial(trainer.prediction_step, model, prediction_loss_only=True)
+    vocabulary = model.config.get_text_config().vocab_size
     rows, seen, total = trainer.num_examples(dataloader), 0, 0.0
     with Lanes(args.device) as lanes:
-        for batches in batched(dataloader, lanes.count):
+        for batches in _beside(dataloader, lanes.count, most=LOGITS // vocabulary):
             found = lanes.run([partial(loss_of, inputs=one) for one in batches])
             for loss, _, _ in found:
                 count = min(args.eval_batch_size, rows - seen)
@@ -53,3 +56,18 @@ def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoo
                 trainer.control = calls.on_prediction_step(args, trainer.state, trainer.control)
     metrics = {f"{options.get('metric_key_prefix', 'eval')}_loss": total / seen}
     return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=seen)
+
+
+def _beside(batches: Iterable[Any], count: int, *, most: int) -> Iterator[list[Any]]:
+    """Yield the batches in their order, up to `count` at a time that have at most so many predicted tokens together."""
+    group: list[Any] = []
+    tokens = 0
+    for batch in batches:
+        of_batch = batch["labels"].numel()
+        if group and (len(group) == count or tokens + of_batch > most):
+            yield group
+            group, tokens = [], 0
+        group.append(batch)
+        tokens += of_batch
+    if group:
+        yield group

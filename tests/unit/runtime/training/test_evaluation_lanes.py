@@ -9,6 +9,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+from engine.runtime.scoring.lanes import Lanes
+from engine.runtime.training import evaluation_lanes
 from engine.runtime.training.evaluation_lanes import evaluate_in_lanes, evaluate_plainly
 
 ROWS = [
@@ -74,6 +76,26 @@ def test_the_loss_is_that_of_the_trainers_own_loop(tmp_path: Path) -> None:
     assert torch.get_num_threads() == 2
     evaluate_plainly(made)
     assert "evaluation_loop" not in vars(made)
+
+
+@pytest.mark.parametrize(("batches", "together"), [(1, [1, 1, 1]), (2, [2, 1]), (9, [2, 1])])
+@pytest.mark.usefixtures("threads")
+def test_batches_with_many_logits_follow_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int, together: list[int]
+) -> None:
+    made = trainer(tmp_path)
+    asked: list[int] = []
+    run = Lanes.run
+    monkeypatch.setattr(
+        Lanes, "run", lambda self, calls: asked.append(len(calls)) or run(self, calls)
+    )
+    monkeypatch.setattr(evaluation_lanes, "LOGITS", batches * 4 * 4 * made.model.config.vocab_size)
+    plain = made.evaluate()["eval_loss"]
+
+    evaluate_in_lanes(made)
+
+    assert made.evaluate()["eval_loss"] == pytest.approx(plain, rel=1e-6)
+    assert asked == together
 
 
 @pytest.mark.usefixtures("threads")

@@ -27,8 +27,6 @@ class TrainedRows:
     validation: int
     given: int
     """Rows of train in the data, before any is left out or cut into blocks."""
-    counted: bool
-    """They are those that are trained; else the tokenizer will leave some out, or cut documents into blocks."""
     estimated: bool = False
     """Not counted, but about as many as will be trained, by a sample of the rows."""
     changes: str = ""
@@ -39,6 +37,11 @@ class TrainedRows:
     """Rows of train that it left out for tokens of the chat template."""
     replayed: int = 0
     """Texts of `train` that are no rows of the task, where each is a row."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether they are those that are trained; else a run will still change their number."""
+        return not self.changes
 
     def steps(self, method: Method) -> int:
         """Return the optimizer steps of a training on them."""
@@ -73,13 +76,11 @@ def trained_rows(
     if recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file()):
         train, facts = _with_replay(recipe, train), None
     found = {} if facts is None else facts["train"]
-    changes = "" if facts is not None else what_changes_rows(recipe, data)
     return TrainedRows(
         train=train,
         validation=validation,
         given=rows[0],
-        counted=not changes,
-        changes=changes,
+        changes="" if facts is not None else what_changes_rows(recipe, data),
         left_out=found.get("left_out", 0),
         left_out_marked=found.get("left_out_marked", 0),
         replayed=found.get("replayed", 0),

@@ -13,8 +13,6 @@ import yaml
 from support.project import Project, rows
 from support.runs import report
 
-pytestmark = pytest.mark.thorough
-
 GROUP = 7
 
 

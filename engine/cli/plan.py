@@ -279,7 +279,9 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
     steps = f"{'about ' if counted.estimated else ''}{counted.steps(method)} steps"
     if method.early_stopping:
         steps = f"at most {steps}"
-    return steps if counted.counted or counted.estimated else f"{steps} before {counted.changes}"
+    if counted.estimated:
+        return f"{steps}{counted.before_weights}"
+    return steps if counted.counted else f"{steps} before {counted.changes}"
 
 
 def _counted(plan: Plan, store: Store) -> TrainedRows | None:

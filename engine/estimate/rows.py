@@ -174,7 +174,9 @@ def _before(recipe: Recipe, rows: TrainedRows) -> str:
     """Say what will still change the number of rows."""
     checks, has_turns = recipe.data.checks, recipe.task.spec.has_turns
     if has_turns and checks.truncation == "drop":
-        return f" before those of more than {recipe.method.max_length} tokens are left out"
+        limit = recipe.method.max_length
+        weighted = " and sources are weighted" if rows.is_unweighted else ""
+        return f" before those of more than {limit} tokens are left out{weighted}"
     if has_turns and checks.template_tokens == "drop":
         return " before those with tokens of the chat template are left out"
     return f" before {rows.changes}" if rows.changes else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.backends.base import schedule
 from engine.files.reading import read_json
@@ -18,6 +18,8 @@ from engine.runtime.rendering.key import (
 from engine.store import Artifact, Store
 from engine.values import dataclass
 
+_WEIGHTED: Final = "sources are weighted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedRows:
@@ -31,6 +33,8 @@ class TrainedRows:
     """Not counted, but about as many as will be trained, by a sample of the rows."""
     changes: str = ""
     """What a run will still do to their number; empty for nothing."""
+    is_unweighted: bool = False
+    """Sources have weights, which are in no number before the data stage has run."""
     left_out: int = 0
     """Rows of train that the tokenizer left out for their length."""
     left_out_marked: int = 0
@@ -42,6 +46,11 @@ class TrainedRows:
     def counted(self) -> bool:
         """Whether they are those that are trained; else a run will still change their number."""
         return not self.changes
+
+    @property
+    def before_weights(self) -> str:
+        """The words that an estimate of them needs; empty for none."""
+        return f" before {_WEIGHTED}" if self.is_unweighted else ""
 
     def steps(self, method: Method) -> int:
         """Return the optimizer steps of a training on them."""
@@ -81,6 +90,7 @@ def trained_rows(
         validation=validation,
         given=rows[0],
         changes="" if facts is not None else what_changes_rows(recipe, data),
+        is_unweighted=data is None and _is_weighted(recipe),
         left_out=found.get("left_out", 0),
         left_out_marked=found.get("left_out_marked", 0),
         replayed=found.get("replayed", 0),
@@ -108,8 +118,8 @@ def replay_words(recipe: Recipe) -> str:
 
 def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
     """What a run will still do to the number of rows that are trained; empty for nothing."""
-    if data is None and any(source.weight != 1.0 for source in recipe.data.sources):
-        return "sources are weighted"
+    if data is None and _is_weighted(recipe):
+        return _WEIGHTED
     if data is None and (found := what_misses_sizes(recipe)):
         return found
     if not counts_after_rendering(recipe):
@@ -121,6 +131,10 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
     checks = recipe.data.checks
     leaves_out = "drop" in (checks.truncation, checks.template_tokens)
     return "rows are left out" if leaves_out else "text is replayed"
+
+
+def _is_weighted(recipe: Recipe) -> bool:
+    return any(source.weight != 1.0 for source in recipe.data.sources)
 
 
 def what_misses_sizes(recipe: Recipe) -> str:
@@ -177,12 +191,13 @@ def _made(recipe: Recipe) -> str:
 def _estimated_note(recipe: Recipe, rows: TrainedRows) -> str:
     exact = "an estimate, which `recipe data` or compile counts"
     if not recipe.task.spec.has_turns:
-        made = f"{_made(recipe)} from {rows.given} documents"
+        made = f"{_made(recipe)} from {rows.given} documents{rows.before_weights}"
         return f"about {rows.train} rows are trained, {made}: {exact}"
     left = (
         f"about {rows.given - rows.train} left out, longer than {recipe.method.max_length} tokens"
     )
-    return f"about {rows.train} of {rows.given} training rows are trained; {left}: {exact}"
+    kept = f"about {rows.train} of {rows.given} training rows are trained{rows.before_weights}"
+    return f"{kept}; {left}: {exact}"
 
 
 def counted_rows(

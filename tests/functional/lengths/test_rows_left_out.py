@@ -180,6 +180,29 @@ def test_before_the_rows_are_counted_plan_and_compile_estimate_them(
     assert (planned["trained"]["counted"], planned["trained"]["estimated"]) == (False, True)
 
 
+def test_an_estimate_says_that_sources_are_not_weighted_yet(
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+) -> None:
+    """How large each source is, and so how many rows an epoch has, only the data stage counts."""
+    write(tmp_path, pico, truncation="drop")
+    project = Project(folder=tmp_path, run=run)
+    project.edit(data__sources=[{"path": "rows.csv", "weight": 3}, {"path": "more.csv"}])
+    more = (tmp_path / "rows.csv").read_text(encoding="utf-8").replace("the ", "a ")
+    (tmp_path / "more.csv").write_text(more, encoding="utf-8")
+
+    plan = " ".join(run("plan", "recipe.yaml").out.split())
+    how = " ".join(run("plan", "recipe.yaml", "--explain").out.split())
+
+    assert "about 20 of 60 training rows are trained before sources are weighted; about 40" in plan
+    of_stages = plan.partition("merge")[0]
+    assert "about 6 steps before" in of_stages
+    assert "sources are weighted" in of_stages
+    assert "of more than 128 tokens are left out and sources are weighted; their tokens" in how
+
+    run("data", "recipe.yaml")
+    assert "weighted" not in run("plan", "recipe.yaml", "--explain").out
+
+
 def test_rows_that_are_cut_are_counted(
     tmp_path: Path, pico: Path, run: Callable[..., Outcome]
 ) -> None:

@@ -44,12 +44,12 @@ def run(options: argparse.Namespace) -> None:
     if not is_ours(read_record(folder)):
         show_problems([_not_made_here(folder)])
     if options.format == "text":
-        show(_as_text(folder))
+        show(_as_text(folder, options.store or ""))
     else:
         show(read_file(folder, FILES[options.format]).decode("utf-8", "replace"))
 
 
-def _as_text(run: Path) -> str:
+def _as_text(run: Path, store: str) -> str:
     """The report for this terminal. StoreError E758 where report.json is not one."""
     from engine.render.json import read_json
     from engine.render.progress import has_colour
@@ -66,7 +66,7 @@ def _as_text(run: Path) -> str:
         raise StoreError.one("E758", f"{what} ({error})", hint=hint) from error
     columns = shutil.get_terminal_size((100, 24)).columns
     width = min(max(columns, NARROWEST), WIDEST)
-    return render_terminal(report, width=width, colour=has_colour(sys.stdout))
+    return render_terminal(report, store=store, width=width, colour=has_colour(sys.stdout))
 
 
 def _not_made_here(run: Path) -> Problem:

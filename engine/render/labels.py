@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from engine.evidence import (
@@ -292,10 +293,17 @@ def estimate(metric: Metric | None) -> Estimate | Muted:
     return Estimate(value, interval_of(metric.name, metric.interval))
 
 
-def commands_and_advice(report: Report) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The next steps, divided into commands to run and sentences to read."""
-    commands = tuple(step for step in report.next_steps if step.startswith(_COMMAND))
-    return commands, tuple(step for step in report.next_steps if step not in commands)
+def commands_and_advice(
+    report: Report, *, store: str = ""
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The next steps, divided into commands to run and sentences to read.
+
+    `store` is the folder that the caller named for results, which the commands then need too.
+    """
+    named = f" --store {shlex.quote(store)}" if store else ""
+    commands = [step for step in report.next_steps if step.startswith(_COMMAND)]
+    advice = tuple(step for step in report.next_steps if step not in commands)
+    return tuple(f"{command}{named}" for command in commands), advice
 
 
 def recorded_line(recorded: Recorded) -> str:

@@ -65,9 +65,9 @@ def render_markdown(report: Report) -> str:
     return markdown.joined(parts) + "\n"
 
 
-def render_terminal(report: Report, *, width: int, colour: bool) -> str:
-    """The whole report for a terminal of `width` columns."""
-    head, gap = top(report), terminal.text("")
+def render_terminal(report: Report, *, store: str = "", width: int, colour: bool) -> str:
+    """The whole report for a terminal of `width` columns; `store` as for `closing_block`."""
+    head, gap = top(report, store=store), terminal.text("")
     outcome = terminal.text(head.outcome.upper(), head.status.value)
     sections = report_sections(report).values()
     parts = [

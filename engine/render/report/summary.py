@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -56,8 +55,7 @@ def _sentences(report: Report) -> Iterator[str]:
 def _places(report: Report, store: str) -> Iterator[list[RenderableType]]:
     """Where the files are, and commands: each whole, to be copied."""
     folder = PurePosixPath(report.run_directory)
-    commands, _ = commands_and_advice(report)
-    named = f" --store {shlex.quote(store)}" if store else ""
+    commands, _ = commands_and_advice(report, store=store)
     rows: list[tuple[str, str]] = []
     if report.diagnosis:
         rows += [("edit", line) for line in report.diagnosis.yaml.splitlines()]
@@ -66,9 +64,6 @@ def _places(report: Report, store: str) -> Iterator[list[RenderableType]]:
         rows += [("model", f"{folder / file.name}   {size(file.bytes)}") for file in files]
     if report.run_directory:
         rows.append(("report", str(folder / "report.html")))
-    rows += [
-        ("try it" if step.startswith("recipe try") else "next", f"{step}{named}")
-        for step in commands
-    ]
+    rows += [("try it" if step.startswith("recipe try") else "next", step) for step in commands]
     for name, text in rows:
         yield [terminal.text(name.ljust(7), "quiet"), terminal.unbroken(terminal.text(text))]

@@ -40,12 +40,12 @@ class Top:
     next_steps: tuple[blocks.Cell, ...]
 
 
-def top(report: Report) -> Top:
-    """Outcome, sentence, checks, figures, next steps."""
+def top(report: Report, *, store: str = "") -> Top:
+    """Outcome, sentence, checks, figures, next steps; `store` as for `commands_and_advice`."""
     metric = main_metric(report)
     lower = f", {direction(metric)}" if is_lower_better(metric) else ""
     when = f"{datetime.fromisoformat(report.started).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    commands, advice = commands_and_advice(report)
+    commands, advice = commands_and_advice(report, store=store)
     outcome, status = outcome_of(report)
     training = report.training
     trained = f"{duration(training.seconds)} of training" if training else "no training in this run"

@@ -14,6 +14,15 @@ def test_a_finished_run_is_shown_for_the_terminal(finished: Project) -> None:
         assert f"\n{title}\n" in outcome.out
 
 
+def test_its_commands_name_the_store_that_it_was_given(finished: Project) -> None:
+    (finished.folder / ".recipe").rename(finished.folder / "my results")
+
+    outcome = finished.run("report", "tiny", "--format", "text", "--store", "my results")
+
+    assert outcome.code == 0
+    assert "\nrecipe report tiny --store 'my results'\n" in outcome.out
+
+
 def test_a_report_that_is_none_is_named(finished: Project) -> None:
     (run,) = (finished.folder / ".recipe" / "runs" / "tiny").iterdir()
     (run / "report.json").write_text("{}", encoding="utf-8")

@@ -136,7 +136,7 @@ def _made(results: Results) -> str:
     notes = "".join(f"- {note}\n" for note in results.notes)
     return f"""\
 - Runs: {len(results.runs)} on {sets}, {" to ".join(results.dates)}; {_complete(results.lines)}
-- Hardware: {"; ".join(results.hardware)}
+- Hardware: {results.hardware}
 - Base model: {models}
 - Versions: {versions}{commits}
 {notes}"""
@@ -322,9 +322,9 @@ def excerpt(results: Results) -> str:
         for line, means in found
     ]
     heads = ("set", "seeds", "metric", *(_head_of(column) for column in shown), "MB", "verdict")
-    hardware = "; ".join(results.hardware)
     return f"""\
-Measured on {hardware}, on public sets that had no part in any default, with no setting of the method but its seed:
+Measured on {results.hardware}, on public sets that had no part in any default, with no setting of the method but
+its seed:
 
 {table(heads, rows)}
 

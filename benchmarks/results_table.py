@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ COLUMNS: Final = (*WANTED, TUNED, *QUANTIZATIONS)
 """What is scored."""
 NO_REPORT: Final = "no report"
 """Outcome of a run of which the engine left none."""
+CORES: Final = re.compile(r"(\d+) CPU cores?(?: \((.+)\))?, no GPU")
+"""Machines without a GPU, as reports name them: how many cores, and whose."""
 T_97_5: Final = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Quantiles of Student's distribution, from one degree of freedom on."""
 
@@ -176,9 +179,9 @@ class Results:
         return tuple(dict.fromkeys((days[0], days[-1]))) if days else ()
 
     @property
-    def hardware(self) -> tuple[str, ...]:
+    def hardware(self) -> str:
         """What the runs were made on."""
-        return _each(run.hardware for run in self.runs)
+        return hardware_words(_each(run.hardware for run in self.runs))
 
     @property
     def commits(self) -> tuple[str, ...]:
@@ -193,6 +196,19 @@ class Results:
 
 def _each(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({*found} - {""}))
+
+
+def hardware_words(machines: Sequence[str]) -> str:
+    """Return what runs were made on as one phrase; machines without a GPU are counted together."""
+    found = [CORES.fullmatch(machine) for machine in machines]
+    if len(machines) < 2 or None in found:
+        return "; ".join(machines)
+    parts = [one.groups() for one in found if one]
+    counts = sorted({int(cores) for cores, _ in parts})
+    devices = _each(device or "" for _, device in parts)
+    cores = " or ".join(map(str, counts))
+    named = f" ({', '.join(devices)})" if devices else ""
+    return f"{cores} CPU core{'' if counts == [1] else 's'}{named}, no GPU"
 
 
 # Files

@@ -14,7 +14,7 @@ from support.results import put_report
 import results  # isort: skip
 from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
 from results_reports import collect  # isort: skip
-from results_table import Measured, Results, joined, mean_of_metrics, read_results  # isort: skip
+from results_table import Measured, Results, hardware_words, joined, mean_of_metrics, read_results  # isort: skip
 
 
 def measured(value: float, low: float, high: float) -> Measured:
@@ -148,6 +148,27 @@ def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
     assert "python 3.13.1, torch 2.13.0" in text
     assert "- Runs: 8 on 6 sets, 2026-11-24; 1 set has 3 seeds\n" in text
     assert line_of(text, "editorials")[-1] == "not run"
+
+
+@pytest.mark.parametrize(
+    ("machines", "words"),
+    [
+        (["2 CPU cores (EPYC), no GPU"], "2 CPU cores (EPYC), no GPU"),
+        (
+            [
+                "1 CPU core (EPYC), no GPU",
+                "1 CPU core (Xeon), no GPU",
+                "12 CPU cores (Xeon), no GPU",
+            ],
+            "1 or 12 CPU cores (EPYC, Xeon), no GPU",
+        ),
+        (["1 CPU core (EPYC), no GPU", "1 CPU core, no GPU"], "1 CPU core (EPYC), no GPU"),
+        (["2 CPU cores, no GPU", "H100, 16 CPU cores"], "2 CPU cores, no GPU; H100, 16 CPU cores"),
+        ([], ""),
+    ],
+)
+def test_machines_without_a_gpu_are_one_phrase(machines: list[str], words: str) -> None:
+    assert hardware_words(machines) == words
 
 
 def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Path) -> None:

@@ -125,6 +125,18 @@ def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
     golden("render/run.txt", shown)
 
 
+def test_blocks_of_documents_are_not_called_documents() -> None:
+    """Of 60 documents, the long ones among them, 145 blocks were packed."""
+    trained = reports.accepted().training
+    assert trained is not None
+
+    line = training_line(
+        dataclasses.replace(trained, rows=112, packed_documents=145, padding=0.008)
+    )
+
+    assert "112 rows, packed from 145 blocks of documents, 0.8 % padding" in line
+
+
 def test_the_plan_is_the_golden_one(golden: Golden) -> None:
     rows = [
         PlanRow(stage="data", state="reuse", why="built 2 h ago"),

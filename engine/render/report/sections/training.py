@@ -164,11 +164,11 @@ def _repeated(summary: TrainingSummary) -> str:
 
 
 def packed(summary: TrainingSummary) -> str:
-    """Say how many documents stood in the rows; empty where none were packed."""
+    """Say what stood in the rows, where a long document makes several blocks; empty where none were packed."""
     if summary.packed_documents is None:
         return ""
     padding = percent(summary.padding or 0.0)
-    return f" of {count(summary.packed_documents)} packed documents, {padding} padding"
+    return f", packed from {count(summary.packed_documents)} blocks of documents, {padding} padding"
 
 
 def _batches(sharing: PrefixSharing) -> str:

@@ -159,12 +159,21 @@ def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
 def thumbs(files: Files) -> Iterator[str]:
     """Yield how many answers of each split got a thumb up and down; nothing where rows have none."""
     for split, path in files.items():
-        given = Counter(
-            row.payload["desirable"] for row in iter_examples(path) if "desirable" in row.payload
-        )
-        if given:
+        if given := _thumbs(path):
             lacks = "" if len(given) > 1 or split != "train" else ": training needs both"
             yield f"{split}: thumb up {given[True]:,}, thumb down {given[False]:,}{lacks}"
+
+
+def one_thumb(files: Files) -> Iterator[Problem]:
+    """Yield D428 when the training answers are all wanted, or all unwanted."""
+    from engine.runtime.rendering.render_stats import RenderStats  # whose message it is
+
+    yield from RenderStats(thumbs=_thumbs(files["train"])).one_thumb()
+
+
+def _thumbs(path: Path) -> Counter[bool]:
+    rows = iter_examples(path)
+    return Counter(row.payload["desirable"] for row in rows if "desirable" in row.payload)
 
 
 def drawn(path: Path) -> tuple[Sequence[Example], int]:

@@ -22,6 +22,7 @@ from engine.data_view.rows import (
     ViewOptions,
     character_lengths,
     examples,
+    one_thumb,
     pick,
     shown,
     thumbs,
@@ -100,6 +101,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
+        problems += one_thumb(found.files) if _learns_thumbs(recipe) else ()
         renderer, folder, why = _renderer(recipe, store, watcher, wish, found)
         view = replace(
             view,
@@ -123,6 +125,11 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     if problems and code is ExitCode.ACCEPTED:
         code = DataError.exit_code
     return Looked(view=view, problems=tuple(problems), code=code)
+
+
+def _learns_thumbs(recipe: Recipe) -> bool:
+    preference = recipe.method.preference
+    return preference is not None and not preference.reads_pairs
 
 
 def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[Problem, ...]:

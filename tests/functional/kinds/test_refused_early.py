@@ -90,3 +90,15 @@ def test_it_is_refused_with_one_error_before_anything_is_spent(
     made = {one["stage"] for one in manifests(project.folder / ".recipe")}
     assert "data" in made
     assert made.isdisjoint(SPENT)
+
+
+def test_answers_of_one_thumb_are_refused_when_the_data_are_shown(
+    project: Project, run: Callable[..., Outcome]
+) -> None:
+    one_thumb(project)
+
+    outcome = run("data", "recipe.yaml")
+
+    assert outcome.code == 3
+    assert "D428" in outcome.err
+    assert "rows are trained in" not in outcome.out

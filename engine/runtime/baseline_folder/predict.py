@@ -3,27 +3,27 @@
     python predict.py rows.csv > labels.txt
 
 Reads a CSV or TSV file with a header (.csv, .tsv), JSON Lines (.jsonl), or one text a line (.txt); `-` is standard
-input, and `--format` says what a file of another name holds. Prints one answer a line, in the order of the rows.
+input, and `--format` says what a file of another name holds. The columns of CSV may be divided by commas, semicolons,
+tabs or `|`; text is UTF-8, UTF-16 that begins with its mark, or as `--encoding` says. Prints one answer a line, in the
+order of the rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import io
 import json
-import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
-TABLES: Mapping[str, Mapping[str, Any]] = {
-    "csv": {},
-    "tsv": {"delimiter": "\t", "quoting": csv.QUOTE_NONE},
-}
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 
 
@@ -34,28 +34,41 @@ def main() -> None:
     )
     parser.add_argument("file", help="the rows; - reads standard input")
     parser.add_argument("--format", choices=[*FORMS.values()], help="default: by its name")
+    parser.add_argument("--encoding", default="utf-8-sig", help="of the file; default: UTF-8")
     parser.add_argument("--json", action="store_true", help="print each answer as JSON")
     options = parser.parse_args()
     form = options.format or FORMS.get(Path(options.file).suffix.lower())
     if form is None:
         # A table that is read as one text a line would be answered all the same, and wrongly.
         parser.error(f"what does {options.file} hold? --format {', '.join(FORMS.values())}")
-    texts = list(texts_of(io.StringIO(content_of(options.file), newline=""), form))
+    try:
+        codecs.lookup(options.encoding)
+    except LookupError:
+        parser.error(f"no encoding is called {options.encoding}")
+    texts = texts_of(content_of(options.file, options.encoding), form)
+    if not texts and options.file != "-":
+        sys.exit(f"{options.file} has no rows")
     answers = answers_to(texts) if texts else ()
     written = "".join(f"{as_json(one) if options.json else as_text(one)}\n" for one in answers)
     sys.stdout.buffer.write(written.encode("utf-8"))
 
 
-def content_of(file: str) -> str:
+def content_of(file: str, encoding: str) -> str:
     """Return the text of a file, or of standard input."""
     try:
         content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(UTF16) else encoding)
     except OSError as error:
         sys.exit(f"{file} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        sys.exit(f"{file} is not UTF-8: look at line {line}, or write it again as UTF-8")
+        name = error.encoding.upper()
+        sys.exit(
+            f"{file} is not {name}: look at line {line}, or name its --encoding, such as latin-1"
+        )
+    if "\0" in text:
+        sys.exit(f"{file} holds the character U+0000: it is no text, or needs --encoding utf-16-le")
+    return text
 
 
 def answers_to(texts: Sequence[str]) -> Any:
@@ -69,32 +82,78 @@ def answers_to(texts: Sequence[str]) -> Any:
     return classify(texts, HERE, SETTINGS)
 
 
-def texts_of(lines: Iterable[str], form: str) -> Iterator[str]:
-    """Yield what the model reads of each row."""
-    rows: Iterable[Any] = lines
-    if form in TABLES:
+def texts_of(content: str, form: str) -> list[str]:
+    """Return what the model reads of each row; a file with a row that cannot be read is refused whole."""
+    texts: list[str] = []
+    try:
+        for row in rows_of(content, form):
+            texts.append(text_of(row))  # noqa: PERF401 - their number names the row that is broken
+    except (ValueError, csv.Error) as error:
+        sys.exit(f"row {len(texts) + 1}: {error}")
+    return texts
+
+
+def rows_of(content: str, form: str) -> Iterable[Any]:
+    """Return the rows: texts, or objects by column. ValueError and csv.Error for one that is broken."""
+    if form == "csv":
         csv.field_size_limit(2**31 - 1)
-        table = csv.DictReader(lines, **TABLES[form])
-        # a row that ends early has no later columns, rather than empty ones
-        rows = ({name: one for name, one in row.items() if one is not None} for row in table)
-    elif form == "jsonl":
-        rows = (line for line in lines if line.strip())
-    for number, row in enumerate(rows, start=1):
-        try:
-            text = text_of(json.loads(row) if form == "jsonl" else row)
-        except ValueError as error:
-            sys.exit(f"row {number}: {error}")
-        yield text
+        return table(
+            csv.reader(io.StringIO(content, newline=""), delimiter=divider(content), strict=True)
+        )
+    # only a line feed ends a line
+    lines = content.removesuffix("\n").split("\n") if content else []
+    bodies = (line.removesuffix("\r") for line in lines)
+    if form == "tsv":  # which has no quotes
+        return table(body.split("\t") if body else [] for body in bodies)
+    return bodies if form == "text" else map(json_value, filter(str.strip, bodies))
+
+
+def divider(content: str) -> str:
+    """Return what divides the columns of a CSV file: with it the header has those that the model reads."""
+    for sign in ",;\t|":
+        header = csv.reader(io.StringIO(content, newline=""), delimiter=sign)
+        if set(SETTINGS["input"]["columns"]) <= set(next(filter(None, header), [])):
+            return sign
+    return ","
+
+
+def table(rows: Iterable[list[str]]) -> Iterator[dict[str, str]]:
+    """Yield the rows below the header, by its names."""
+    filled = filter(None, rows)
+    names = [
+        name if name.strip() else f"column_{at}" for at, name in enumerate(next(filled, []), 1)
+    ]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    absent = [name for name in SETTINGS["input"]["columns"] if name not in names]
+    if names and (twice or absent):
+        wrong = f"names `{twice[0]}` more than once" if twice else f"has no column `{absent[0]}`"
+        sys.exit(f"the header {wrong}: {', '.join(names)}")
+    for row in filled:
+        if len(row) != len(names):
+            raise ValueError(f"the header names {len(names)} columns, and it has {len(row)}")
+        yield dict(zip(names, row, strict=True))
+
+
+def json_value(line: str) -> Any:
+    """Return the value of a line. ValueError where it is no JSON, or a key stands twice in an object."""
+
+    def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key stands twice in an object")
+        return dict(pairs)
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(line, object_pairs_hook=to_object, parse_constant=refuse)
 
 
 def text_of(row: Any) -> str:
-    """Return the text of a row: a line as it is, of an object the columns that the recipe names."""
+    """Return the text of a row: a text as it is, of an object the columns that the recipe names."""
     if isinstance(row, str):
-        return row.removesuffix("\n").removesuffix("\r")
+        return row
     if not isinstance(row, dict):
         raise ValueError("it is neither a text nor an object")  # noqa: TRY004 - as what is wrong in any other row
-    if None in row:
-        raise ValueError("it has more values than the header")
     between = SETTINGS["input"]["between"]
     columns = [as_value(found_at(row, column)) for column in SETTINGS["input"]["columns"]]
     return "".join([between[0], *map(str.__add__, columns, between[1:])])
@@ -119,7 +178,7 @@ def found_at(row: dict[str, Any], column: str) -> Any:
 
 def as_value(value: Any) -> str:
     """Return a text as it is, nothing for null, and anything else as compact JSON."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return ""
     if isinstance(value, str):
         return value

@@ -150,9 +150,10 @@ def test_every_form_of_rows_gets_the_same_answers(project: Project, tmp_path: Pa
     assert answers == {"positive\nnegative\n"}
     assert [json.loads(line) for line in as_json.splitlines()] == ["positive", "negative"]
 
-    assert (other.returncode, other.stderr) == (1, "row 1: it has no column `text`\n")
-    assert (longer.returncode, longer.stderr) == (1, "row 2: it has more values than the header\n")
-    assert (shorter.returncode, shorter.stderr) == (1, "row 2: it has no column `text`\n")
+    assert (other.returncode, other.stderr) == (1, "the header has no column `text`: id, body\n")
+    ragged = "row 2: the header names 2 columns, and it has {}\n"
+    assert (longer.returncode, longer.stderr) == (1, ragged.format(3))
+    assert (shorter.returncode, shorter.stderr) == (1, ragged.format(1))
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert unknown.stderr.endswith("rows.table hold? --format csv, tsv, jsonl, text\n")
 

@@ -20,6 +20,8 @@ _LINKED = re.compile(
 _OTHER_BLANK = re.compile(r"[^\S ]")
 _LIST = re.compile(r"^(\d{0,9})([-+=.)])(?=[\s=-]|$)")
 """What begins a list, a rule or a heading where it stands first."""
+_BARE_PIPE = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+"""A `|` that no backslash escapes."""
 _BREAK = "&#8203;"
 """A blank without width. An entity of the sign itself would not do: hosts look at the text after Markdown was read."""
 
@@ -49,12 +51,12 @@ def _inline(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A code span, fenced by more backticks than the text holds in a row; safe in table cells.
+    """A code span, fenced by more backticks than the text holds in a row.
 
     Blanks of another kind are escapes: names that differ in one would look alike.
     """
     shown = _OTHER_BLANK.sub(lambda found: json.dumps(found[0])[1:-1], text.strip())
-    shown = revealed(printable(shown)).replace("|", "\\|")
+    shown = revealed(printable(shown))
     fence = "`" * (_longest_run(shown) + 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""
     return f"{fence}{edge}{shown}{edge}{fence}" if shown else ""
@@ -68,12 +70,19 @@ def fenced(text: str, language: str) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: str = "") -> str:
-    """A table; `numeric` holds one letter a column: `r` for flush right, anything else for left."""
+    """A table; `numeric` holds one letter a column: `r` for flush right, anything else for left.
+
+    A `|` in a cell is escaped, in code too: there it is no escape outside of a table.
+    """
     marks = ["---:" if mark == "r" else "---" for mark in numeric.ljust(len(columns))]
     if len(marks) != len(columns):
         raise ValueError(f"{len(columns)} columns, {len(marks)} marks")
     lines = [columns, marks, *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in lines)
+
+
+def _cell(text: str) -> str:
+    return _BARE_PIPE.sub(r"\1\|", text)
 
 
 def section(part: blocks.Section) -> str:

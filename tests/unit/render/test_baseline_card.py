@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
 from engine.render.baseline_card import BaselineCard, baseline_card
+from engine.render.markdown import code, plain, table
 from support.reports import read_report
 
 
 def card(**changes: object) -> str:
-    report = read_report("accepted")
+    report = dataclasses.replace(read_report("accepted"), labels=("buy|sell", "hold"))
     found = {"is_masked": False, "encoder": {}, "has_words": False} | changes
     return baseline_card(
         BaselineCard(
@@ -32,3 +38,21 @@ def test_the_encoder_is_named_with_its_licence_as_something_to_look_up() -> None
 def test_masked_rows_are_named_as_what_the_program_does_not_make() -> None:
     assert "`personal_data: mask`" in card(is_masked=True)
     assert "mask" not in card()
+
+
+def test_a_bar_in_a_label_is_shown_as_it_is() -> None:
+    """Outside of a table a backslash in code is a backslash."""
+    assert "`buy|sell`, `hold`" in card()
+
+
+@pytest.mark.parametrize("write", [code, plain])
+@pytest.mark.parametrize("text", ["a|b", "|", "a\\|b", "a\\\\|b", "\\\\\\|"])
+def test_no_bar_ends_a_cell(write: Callable[[str], str], text: str) -> None:
+    line = table(["name"], [[write(text)]]).splitlines()[-1]
+    ends = [at for at, sign in enumerate(line) if sign == "|" and not _is_escaped(line, at)]
+
+    assert ends == [0, len(line) - 1]
+
+
+def _is_escaped(line: str, at: int) -> bool:
+    return (at - len(line[:at].rstrip("\\"))) % 2 == 1

@@ -157,13 +157,17 @@ def largest_setting(
     data: Artifact | None,
     sample: Sampler | None = None,
 ) -> tuple[int, TrainingEstimate]:
-    """Return which method of a recipe takes the most memory, counted from 0, and its estimate."""
+    """Return which method of a recipe takes the most memory, counted from 0, and its estimate.
+
+    Of those that take equally much, the one with the most steps: the time of further trainings is estimated by it.
+    """
     ones = _every(recipe, store, inputs, data, sample)
-    number = max(
-        range(len(ones)),
-        key=lambda one: (ones[one].memory_bytes or 0, ones[one].trainable_parameters or 0),
-    )
+    number = max(range(len(ones)), key=lambda one: _extent(ones[one]))
     return number, ones[number]
+
+
+def _extent(one: TrainingEstimate) -> tuple[int, int, int]:
+    return one.memory_bytes or 0, one.trainable_parameters or 0, one.steps or 0
 
 
 def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, TrainingEstimate, str]:

@@ -289,6 +289,16 @@ def test_plan_and_compile_say_whose_method_they_show(swept: Project) -> None:
     assert [*(root / "scratch").iterdir()] == []
 
 
+def test_the_largest_of_settings_of_equal_memory_has_the_most_steps(unswept: Project) -> None:
+    unswept.edit(sweep={"grid": {"epochs": [1, 3, 2]}}, method__seeds=[8])
+
+    outcome = unswept.run("plan", "recipe.yaml", "--explain")
+
+    shown = " ".join(outcome.out.split())
+    assert "setting 2 of 3, the largest" in shown
+    assert "60 rows in batches of 8, 3 epochs: 24" in shown
+
+
 def test_a_run_that_chose_nothing_names_no_method(unswept: Project) -> None:
     outcome = unswept.run("run", "recipe.yaml", "--until", "data")
 

@@ -236,10 +236,19 @@ def _row(stage: PlannedStage, plan: Plan, stop: results.Stop | None, cost: str) 
         why = f"built {about(age.total_seconds())} ago"
         return PlanRow(stage=stage.name, state="reuse", why=why)
     if _waits(stage.name, plan):
-        after = " and ".join(after_of(stage.name))
-        why = f"if the {after} passes" if after else ""
+        why = " and ".join(_condition(before, plan.recipe) for before in after_of(stage.name))
         return PlanRow(stage=stage.name, state="wait", why=why, cost=cost)
     return PlanRow(stage=stage.name, state="run", why=stage.reason, cost=cost)
+
+
+def _condition(before: str, recipe: Recipe) -> str:
+    """When a stage lets those behind it run."""
+    if before == "baseline":
+        return "if no baseline passes" if recipe.stop_if_baseline_passes else "after baseline"
+    if before == "teach":
+        stops = recipe.teacher is not None and recipe.teacher.stop_if_teacher_is_no_better
+        return "if the teacher is better" if stops else "after teach"
+    return f"if the {before} passes"
 
 
 def _cost(stage: PlannedStage, plan: Plan, found: Forecast, counted: TrainedRows | None) -> str:

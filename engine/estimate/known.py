@@ -12,7 +12,7 @@ from engine.estimate import measured
 from engine.estimate.base_model import shape_of, why_unknown
 from engine.estimate.measured import Measurement
 from engine.estimate.memory import ready
-from engine.estimate.rows import Sampler, counted_rows, workload_of
+from engine.estimate.rows import Sampler, counted_by, counted_rows, workload_of
 from engine.estimate.training import (
     Known,
     TrainingEstimate,
@@ -27,7 +27,7 @@ from engine.store import Artifact, Store
 LENGTHS = (
     "how long the rows are: every one is taken at max_length until `recipe data` has read them"
 )
-ROWS = "how many rows train is known after `recipe data`"
+ROWS = "how many rows train is known after {}"
 
 
 def estimate_training(
@@ -64,7 +64,7 @@ def known_of(
         work = measured.work_of(recipe, device, base_model=base_model, rendered=rendered)
         exact = measured.find(store.root, work)
     missing = [] if shape else [why_unknown(recipe.base_model)]
-    missing += [] if workload.train_rows is not None else [ROWS]
+    missing += [] if workload.train_rows is not None else [ROWS.format(counted_by(recipe))]
     missing += [LENGTHS] if workload.at_most and shape else []
     return Known(
         shape=shape,

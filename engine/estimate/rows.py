@@ -131,8 +131,14 @@ def counted_rows(rendered: Artifact) -> Workload | None:
     )
 
 
+def counted_by(recipe: Recipe) -> str:
+    """Return what counts the rows that are trained: a model that adds some is asked after `recipe data`."""
+    maker = recipe.rows_added_by
+    return f"the stage `{maker}`" if maker else "`recipe data`"
+
+
 def _estimated(recipe: Recipe, sample: RowSample, rows: TrainedRows | None) -> Workload:
-    known = "rows are counted by `recipe data`"
+    known = f"rows are counted by {counted_by(recipe)}"
     if rows is not None:
         known = f"{rows.given} training rows{_before(recipe, rows)}"
     limit = recipe.method.max_length

@@ -137,6 +137,34 @@ def test_a_teacher_that_is_no_better_ends_the_run_before_it_is_asked_for_labels(
     assert found_in(project)["teacher"]["asked"] > 30
 
 
+@pytest.mark.parametrize(
+    ("stops", "teach", "later"),
+    [
+        (True, "if no baseline passes", "if the teacher is better"),
+        (False, "after baseline", "after teach"),
+    ],
+)
+def test_a_plan_says_what_a_teacher_waits_for_and_that_it_adds_rows(
+    stops: bool, teach: str, later: str, project: Project
+) -> None:
+    write_unlabelled(project, new_texts(UNLABELLED))
+    with_teacher(project, {"path": "base"}, targets="soft", stop_if_teacher_is_no_better=stops)
+    project.edit(stop_if_baseline_passes=stops)
+    assert project.run("data", str(project.recipe)).code == 0
+
+    outcome = project.run("plan", str(project.recipe), "--explain")
+
+    shown = {
+        line.split()[0]: " ".join(line.split()[2:])
+        for line in outcome.out.splitlines()
+        if line.strip()
+    }
+    assert shown["teach"] == teach
+    assert shown["soft_targets"] == later
+    assert shown["unknown"] == "many rows train is known after the stage `teach`"
+    assert "rows are counted by the stage `teach`" in " ".join(outcome.out.split())
+
+
 def test_a_teacher_whose_answers_are_all_refused_ends_the_run_before_training(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.data.examples.template import as_text, found_at, lookup
 from engine.recipe.model import Bin, LabelSpec
+from engine.recipe.text.lookalike import folded, unlike
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 SEPARATORS = (";", "|", ",", "/", "+", "&", " ")
@@ -71,10 +73,18 @@ def _binned(value: object, text: str, bins: Sequence[Bin]) -> str:
 
 
 def near_label(value: str, labels: Sequence[str]) -> str | None:
-    """Return the label that `value` most likely misspells: case, spaces, `-` for `_`, or a typo."""
-    plain = {_plain(label): label for label in labels}
-    near = difflib.get_close_matches(_plain(value), plain, n=1, cutoff=0.75)
-    return plain[near[0]] if near else None
+    """Return the label that `value` most likely misspells: case, spaces, `-` for `_`, or a typo.
+
+    None where it could be several of them.
+    """
+    same = [label for label in labels if folded(label) == folded(value)]
+    plain: dict[str, list[str]] = {}
+    for label in labels:
+        plain.setdefault(_plain(label), []).append(label)
+    # without a letter, as an emoji is, nothing is near it
+    near = difflib.get_close_matches(_plain(value), plain.keys() - {""}, n=1, cutoff=0.75)
+    found = same or (plain[near[0]] if near else [])
+    return found[0] if len(found) == 1 else None
 
 
 def meant(value: str, labels: Sequence[str], *, several: bool) -> str:
@@ -86,7 +96,7 @@ def meant(value: str, labels: Sequence[str], *, several: bool) -> str:
     if separator is not None:
         return f', write `data.label.separator: "{separator}"`'
     near = near_label(value, labels)
-    return f", did you mean `{near}`?" if near else ""
+    return f", did you mean `{near}`{unlike(value, near)}?" if near else ""
 
 
 def _separator(value: str, labels: Sequence[str]) -> str | None:
@@ -98,4 +108,6 @@ def _separator(value: str, labels: Sequence[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text).casefold()
+    """The letters and digits of a text, with the marks that are a part of them."""
+    letters = (one for one in text if unicodedata.category(one)[0] in "LMN")
+    return unicodedata.normalize("NFC", "".join(letters)).casefold()

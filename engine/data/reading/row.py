@@ -14,6 +14,8 @@ SHOWN = 20
 MOST = 10_000
 """Problems of one file after which the rest of it is not read: a file of brackets can hold millions."""
 EXCERPT = 60
+JOINERS = "\u200c\u200d"
+"""Within words of Persian and Hindi, and within emoji: no letter of theirs is seen without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,9 @@ def first_repeated(names: Iterable[str]) -> str | None:
 def excerpt(text: str) -> str:
     """Return the start of a text on one line, control characters made visible."""
     # The text is a stranger's: escape sequences in it would steer the terminal.
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: EXCERPT + 1])
+    line = "".join(
+        c if c.isprintable() or c in JOINERS else repr(c)[1:-1] for c in text[: EXCERPT + 1]
+    )
     return f"{line[:EXCERPT]}…" if len(line) > EXCERPT else line
 
 

@@ -45,8 +45,13 @@ def class_problems(
     alone = [label for label, count in counts["holdout"].items() if count]
     has_one_class = len(labels) > 1 and len(alone) == 1
     if has_one_class:
-        message = f"every one of the {rows['holdout']:,} holdout rows has the label `{alone[0]}`"
-        hint = "use a file with the true labels; masked test files name one label everywhere"
+        which = (
+            f"every one of the {rows['holdout']:,} holdout rows"
+            if rows["holdout"] > 1
+            else "the only holdout row"
+        )
+        message = f"{which} has the label `{alone[0]}`"
+        hint = _one_class_hint(sum(total.values()) - total[alone[0]], splits)
         yield split_problem("D361", message, "holdout", hint)
     # A class without rows is reported by the check of missing classes. In a holdout of one class,
     # every other one is too small as well, which says less.
@@ -85,6 +90,13 @@ def check_left_to_train(work: Preparation, division: Division) -> None:
             f"`recipe data` shows the rows; other rows are needed, or `data.checks.{check}: warn`"
         )
     findings.refuse("D435", message, "splits.train", hint)
+
+
+def _one_class_hint(others: int, splits: Splits) -> str:
+    if splits.by in ("files", "column"):
+        return "use a file with the true labels; masked test files name one label everywhere"
+    larger = ", or enlarge the holdout" if others else ""
+    return f"{several(others, 'row')} of other labels could be drawn: add such rows{larger}"
 
 
 def _small_class_hint(needed: int, splits: Splits) -> str:

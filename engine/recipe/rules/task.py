@@ -11,7 +11,7 @@ from engine.recipe.prompt import LABELS_TOKEN, unnamed_labels
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.rule import Problems, rule
 from engine.recipe.template import TemplateError, fields
-from engine.recipe.text.lookalike import folded
+from engine.recipe.text.lookalike import folded, unlike
 from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
@@ -40,7 +40,7 @@ def labels_stay_apart(recipe: FilledText) -> Problems:
     for position, label in enumerate(recipe["task"].get("labels", [])):
         other = first.setdefault(folded(label), label)
         if other != label:
-            message = f"{show(label)} and {show(other)} look the same"
+            message = f"{show(label)} and {show(other)} look the same{unlike(label, other)}"
             yield recipe.problem("R210", message, at=("task", "labels", position))
 
 

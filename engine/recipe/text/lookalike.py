@@ -40,6 +40,18 @@ def folded(text: str) -> str:
     return " ".join(plain.casefold().translate(_ALIKE).split())
 
 
+def unlike(text: str, other: str) -> str:
+    """Return what tells apart two texts that look alike, ` (U+0301 in place of U+00E9)`; empty for ASCII alone."""
+    only = _points(text, other), _points(other, text)
+    words = " in place of ".join(filter(None, only)) if only[0] else f"without {only[1]}"
+    return f" ({words})" if any(only) and folded(text) == folded(other) else ""
+
+
+def _points(text: str, other: str) -> str:
+    found = {one for one in text if not one.isascii()} - {*other}
+    return " ".join(f"U+{ord(one):04X}" for one in sorted(found))
+
+
 def unseen(text: str) -> str:
     """Return the first character of a text that nobody sees, joiners between letters apart; empty without one."""
     inner = text.strip(_JOINERS)

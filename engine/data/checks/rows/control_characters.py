@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.data.checks.rows.base import RowCheck
 from engine.data.checks.rows.texts import around
-from engine.data.reading.row import excerpt
+from engine.data.reading.row import JOINERS, excerpt
 
 ASCII_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Every control code of ASCII but tab, line feed and carriage return."""
@@ -26,7 +26,6 @@ SUSPECT: Final = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(15))
     + "]"
 )
-JOINERS: Final = "\u200c\u200d"
 MARKS: Final = "\u200e\u200f\u061c"
 TAGS: Final = re.compile("[\U000e0020-\U000e007f]")
 BLACK_FLAG: Final = "\U0001f3f4"
@@ -58,7 +57,10 @@ class ControlCharactersCheck(RowCheck):
         at = first_invisible(text)
         if at is None:
             return None
-        return f"holds {described(text[at])} in `{excerpt(around(text, at, at + 1))}`"
+        shown = around(text, at, at + 1)
+        if text[at] in JOINERS:  # one that is out of place is the finding, and has to be seen
+            shown = shown.replace(text[at], repr(text[at])[1:-1])
+        return f"holds {described(text[at])} in `{excerpt(shown)}`"
 
 
 def first_invisible(text: str) -> int | None:

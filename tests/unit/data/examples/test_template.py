@@ -138,6 +138,24 @@ def test_the_label_a_value_misspells_is_found(value: str, expected: str | None) 
 
 
 @pytest.mark.parametrize(
+    ("value", "labels", "expected"),
+    [
+        ("\U0001f600", ("\U0001f44d", "\U0001f44e"), ""),  # no emoji is near another
+        ("?", ("yes", "!"), ""),
+        ("c#", ("c+", "c-", "c"), ""),  # as near to each
+        ("कि", ("का", "की"), ""),  # a vowel sign is no blank
+        ("cafe\u0301", ("caf\u00e9", "bar"), ", did you mean `café` (U+0301 in place of U+00E9)?"),
+        ("no\u200b", ("yes", "no"), ", did you mean `no` (U+200B)?"),
+        ("NO", ("yes", "no"), ", did you mean `no`?"),
+    ],
+)
+def test_a_label_is_named_only_where_one_is_nearest(
+    value: str, labels: tuple[str, ...], expected: str
+) -> None:
+    assert meant(value, labels, several=False) == expected
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("bug; login", ', write `data.label.separator: ";"`'),

@@ -180,6 +180,25 @@ def test_a_holdout_of_one_class_is_refused() -> None:
     assert [code for code, _, _ in classes(rows, splits, "ab")] == ["D361"]
 
 
+@pytest.mark.parametrize(
+    ("others", "holdout", "expected"),
+    [
+        (1, 8, ("every one of the 8 holdout rows", "1 row of other labels could be drawn: add")),
+        (0, 1, ("the only holdout row", "0 rows of other labels could be drawn: add such rows")),
+    ],
+)
+def test_a_drawn_holdout_of_one_class_is_not_taken_for_a_masked_file(
+    others: int, holdout: int, expected: tuple[str, str]
+) -> None:
+    rows = [*some(19, "a"), *(Made(text=f"b{n}", labels=("b",)) for n in range(others))]
+    splits = asked(train=10, validation=0, holdout=holdout)
+    found = next(class_problems(*divided(rows, splits), ("a", "b"), splits))
+
+    assert found.code == "D361"
+    assert found.message == f"{expected[0]} has the label `a`"
+    assert (found.hint or "").startswith(expected[1])
+
+
 def test_every_row_is_in_one_fold_and_folds_have_the_classes_in_equal_shares() -> None:
     rows = some(53)
     splits = asked(train="all", validation=5, holdout=0.2, folds=5)

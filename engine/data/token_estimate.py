@@ -35,15 +35,29 @@ GAP: Final = 0.95
 SCRIPTS: Final = (
     # first character, tokens for each
     (0x80, 1.1),  # Latin letters with accents, Latin-1 signs
+    (0x300, 2.5),  # accents of their own, behind a letter (NFD)
     (0x370, 1.0),  # Greek
     (0x400, 0.9),  # Cyrillic
     (0x530, 2.1),  # Armenian
     (0x590, 1.3),  # Hebrew
     (0x600, 1.2),  # Arabic
-    (0x900, 1.5),  # Devanagari and the scripts of India
-    (0xE00, 1.95),  # Thai, Lao, Tibetan, Burmese
+    (0x700, 2.1),  # Syriac, Thaana
+    (0x900, 1.5),  # Devanagari
+    (0x980, 2.15),  # Bengali, Gurmukhi
+    (0xA80, 3.1),  # Gujarati, Odia
+    (0xB80, 1.95),  # Tamil
+    (0xC00, 3.1),  # Telugu, Kannada
+    (0xD00, 2.35),  # Malayalam
+    (0xD80, 3.1),  # Sinhala
+    (0xE00, 1.95),  # Thai
+    (0xE80, 3.0),  # Lao
+    (0xF00, 2.35),  # Tibetan
+    (0x1000, 3.0),  # Burmese
     (0x10A0, 2.1),  # Georgian
-    (0x1100, 2.7),  # Hangul in parts, Ethiopic and others
+    (0x1100, 2.7),  # Hangul in parts
+    (0x1200, 3.0),  # Ethiopic
+    (0x1780, 2.15),  # Khmer
+    (0x1800, 2.7),  # Mongolian and others
     (0x1E00, 2.0),  # Latin letters with two accents, as in Vietnamese
     (0x2000, 1.2),  # dashes, quotation marks, arrows, signs
     (0x3000, 1.2),  # punctuation of Chinese and Japanese

@@ -32,6 +32,33 @@ def test_every_script_has_its_own_number_of_tokens(language: str, tokens: int) -
     assert estimated_tokens(text, english=is_english([text])) == pytest.approx(tokens, rel=0.2)
 
 
+SENTENCES = (
+    ("এই সিনেমাটি খুব ভালো ছিল", 44),  # Bengali
+    ("ਇਹ ਫ਼ਿਲਮ ਬਹੁਤ ਵਧੀਆ ਸੀ", 37),  # Punjabi
+    ("આ ફિલ્મ ખૂબ સારી હતી", 52),  # Gujarati
+    ("ଏହି ଚଳଚ୍ଚିତ୍ର ବହୁତ ଭଲ ଥିଲା", 70),  # Odia
+    ("இந்த படம் மிகவும் நன்றாக இருந்தது", 57),  # Tamil
+    ("ఈ సినిమా చాలా బాగుంది", 57),  # Telugu
+    ("ಈ ಚಿತ್ರ ತುಂಬಾ ಚೆನ್ನಾಗಿದೆ", 66),  # Kannada
+    ("ഈ സിനിമ വളരെ നല്ലതായിരുന്നു", 56),  # Malayalam
+    ("මේ චිත්‍රපටය හරිම හොඳයි", 62),  # Sinhala
+    ("ຮູບເງົາເລື່ອງນີ້ດີຫຼາຍ", 66),  # Lao
+    ("ဒီရုပ်ရှင်က အရမ်းကောင်းတယ်", 75),  # Burmese
+    ("ខ្សែភាពយន្តនេះល្អណាស់", 49),  # Khmer
+    ("ይህ ፊልም በጣም ጥሩ ነበር", 39),  # Amharic
+    ("གློག་བརྙན་འདི་ཡག་པོ་འདུག", 55),  # Tibetan
+    ("e\u0301te\u0301 a\u0300 l'e\u0301cole", 16),
+)
+"""A short sentence each in scripts of which a character has from 1.9 to 3.2 tokens; and accents of their own."""
+
+
+@pytest.mark.parametrize(("text", "tokens"), SENTENCES)
+def test_scripts_that_a_small_vocabulary_lacks_have_bytes_for_tokens(
+    text: str, tokens: int
+) -> None:
+    assert estimated_tokens(text) == pytest.approx(tokens, rel=0.2)
+
+
 @pytest.mark.parametrize(("text", "tokens"), COUNTED.items(), ids=range(len(COUNTED)))
 def test_a_text_has_about_as_many_tokens_as_the_tokenizer_counts(text: str, tokens: int) -> None:
     assert estimated_tokens(text) == pytest.approx(tokens, rel=0.2)

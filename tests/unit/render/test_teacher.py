@@ -64,8 +64,8 @@ def test_every_row_is_shown_by_what_became_of_it() -> None:
     assert "## Teacher" in text
     assert "| near the holdout | 12 |" in text
     assert "| answer below the confidence | 185 |" in text
-    assert "| learned from | 800 |" in text
-    assert "labels learned: positive 500, negative 300" in text
+    assert "| kept | 800 |" in text
+    assert "labels kept: positive 500, negative 300" in text
     assert "| `tfidf_svm` | 0.710 |" in text
     assert "| at least 0.800 | 75% | 94% |" in text.replace(" %", "%")
     assert "1.2500" in text
@@ -86,7 +86,7 @@ def test_page_terminal_and_card_show_both_and_json_reads_back() -> None:
 
     for shown in (render_html(report), render_terminal(report, width=100, colour=False)):
         assert "Student against teacher" in shown
-    assert "teacher larger: 800 of 985 answers learned from" in render_card(report).replace(
+    assert "teacher larger: 800 of 985 answers kept" in render_card(report).replace(
         "Teacher", "teacher"
     )
     assert read_json(render_json(report)) == report

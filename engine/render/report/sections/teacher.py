@@ -43,7 +43,7 @@ def teacher_line(result: TeacherResult) -> str:
     """What became of the rows, in one line."""
     if not result.is_better and not result.asked:
         return f"teacher {result.name}: no better than a cheap baseline, not asked for labels"
-    kept = f"{count(result.kept)} of {counted(result.asked, 'answer')} learned from"
+    kept = f"{count(result.kept)} of {counted(result.asked, 'answer')} kept"
     right = find_metric(result.validation, result.metric)
     shown = value_of(result.metric, right.value if right else None)
     return f"teacher {result.name}: {kept}; {prose_name(result.metric)} {shown} on validation"
@@ -56,7 +56,7 @@ def _facts(result: TeacherResult) -> list[tuple[str, blocks.Cell]]:
         facts.append(("kept from", f"a confidence of {number(result.min_confidence)}"))
     if result.labels and result.kept:
         shares = ", ".join(f"{label} {count(n)}" for label, n in result.labels.items())
-        facts.append(("labels learned", shares))
+        facts.append(("labels kept", shares))
     facts.append(("took", duration(result.seconds)))
     # the recipe does not name its currency
     facts += [("cost", f"{result.cost:.4f} at the recipe's prices")] if result.cost else []
@@ -77,7 +77,7 @@ def _validation(result: TeacherResult) -> blocks.Table:
 def _rows(result: TeacherResult) -> blocks.Table:
     """Every row that was read, by what became of it."""
     fates = [*result.left_out.items(), *(("answer " + why, n) for why, n in result.refused.items())]
-    rows = [["learned from", count(result.kept)], *([why, count(n)] for why, n in fates)]
+    rows = [["kept", count(result.kept)], *([why, count(n)] for why, n in fates)]
     caption = f"What became of {counted(result.read, 'row')} without labels"
     return blocks.table(caption, "rows | >number", rows)
 

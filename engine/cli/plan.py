@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> None:
     ranks, elsewhere = profile.ranks, bool(options.device)
     require_ranks(recipe, device, ranks)
     found = forecast(plan, store, price=price, elsewhere=elsewhere, ranks=ranks)
-    counted = _counted(plan, store)
+    counted = _counted(plan, found, store)
     outside = outside_of(recipe, AccessCheck(recipe=recipe.file, given=allowed(options)))
     if options.format == "json":
         downloads = [asdict(one) for one in downloads_of(plan, store)]
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> None:
     title = f"{recipe.name} · {method} · {_sizes(plan)} · {_where(plan)}"
     facts = under("compute", compute_lines(profile, plan.trained or recipe, counted, found))
     facts += under("refused", (f"a run here: {one.headline()}" for one in missing))
-    facts += _row_facts(plan, counted)
+    facts += _row_facts(plan, found, counted)
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
@@ -159,12 +159,14 @@ def _estimated(
     return [*facts, *(("waived", f"{one.what}: {one.why}") for one in plan.recipe.waivers)]
 
 
-def _row_facts(plan: Plan, counted: TrainedRows | None) -> list[tuple[str, str | Table]]:
+def _row_facts(
+    plan: Plan, found: Forecast, counted: TrainedRows | None
+) -> list[tuple[str, str | Table]]:
     """Return what is read, what of it is trained and by whom, and who judges."""
     recipe = plan.recipe
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", text)] if (text := _trained(plan, counted)) else []
+    facts += [("trained", text)] if (text := _trained(plan, found, counted)) else []
     facts += _training_facts(recipe)
     facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
@@ -293,9 +295,9 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
     return steps if counted.counted else f"{steps} before {counted.changes}"
 
 
-def _counted(plan: Plan, store: Store) -> TrainedRows | None:
-    recipe, data = plan.trained or plan.recipe, plan.training_data(store)
-    return known_rows(recipe, store, data, plan.inputs.base_model)
+def _counted(plan: Plan, found: Forecast, store: Store) -> TrainedRows | None:
+    data = plan.training_data(store)
+    return known_rows(found.recipe or plan.recipe, store, data, plan.inputs.base_model)
 
 
 def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
@@ -311,8 +313,8 @@ def _split_lines(plan: Plan) -> tuple[str, ...]:
     return split_lines(results.data_summary(data)) if data else ()
 
 
-def _trained(plan: Plan, counted: TrainedRows | None) -> str:
-    return rows_note(plan.trained or plan.recipe, counted) if counted else ""
+def _trained(plan: Plan, found: Forecast, counted: TrainedRows | None) -> str:
+    return rows_note(found.recipe or plan.recipe, counted) if counted else ""
 
 
 def _sizes(plan: Plan) -> str:

@@ -41,7 +41,7 @@ from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupt
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.references import has_new_tokenizer
-from engine.recipe.sweeps import methods_of
+from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
 from engine.training.trained_rows import rows_note
@@ -101,7 +101,7 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     )
     problems = list(found.error.problems) if found.error else []
     if found.files:
-        problems += one_thumb(found.files) if _learns_thumbs(recipe) else ()
+        problems += one_thumb(found.files) if any(map(_learns_thumbs, by_length(recipe))) else ()
         renderer, folder, why = _renderer(recipe, store, watcher, wish, found)
         view = replace(
             view,
@@ -145,22 +145,24 @@ def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[
 
     if found.data is None:
         return ()
-    request = RenderRequest(
-        task=recipe.task,
-        limits=LengthLimits.of(recipe),
-        base_model=found.base_model,
-        base_folder=folder,
-        data=found.data,
-    )
-    try:
-        rendered = rendered_artifact(request, cached=store.cached, read=iter_examples)
-        refuse_without_validation(rendered, recipe.method)
-    except DataError as error:
-        return error.problems
+    for one in by_length(recipe):
+        request = RenderRequest(
+            task=one.task,
+            limits=LengthLimits.of(one),
+            base_model=found.base_model,
+            base_folder=folder,
+            data=found.data,
+        )
+        try:
+            rendered = rendered_artifact(request, cached=store.cached, read=iter_examples)
+            refuse_without_validation(rendered, one.method)
+        except DataError as error:
+            return error.problems
     return ()
 
 
 def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | None:
+    recipe = by_length(recipe)[0]
     rows = known_rows(recipe, store, found.data, found.base_model)
     if rows is None:
         return None
@@ -226,7 +228,7 @@ def repair_lock(recipe: Recipe, *, root: Path, watcher: Watcher) -> str:
 
 def _max_length(recipe: Recipe) -> int:
     """Return the length that no row may exceed: of a sweep's settings the smallest, which all rows have to fit."""
-    return min(method.max_length for method in methods_of(recipe))
+    return by_length(recipe)[0].method.max_length
 
 
 def _refuse_unknown_class(recipe: Recipe, label: str) -> None:

@@ -25,7 +25,7 @@ from engine.files.reading import read_json
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import FACTS, rendered_key
 from engine.store import Artifact, Store
-from engine.training.trained_rows import TrainedRows, trained_rows
+from engine.training.trained_rows import TrainedRows, lacks_replay, trained_rows
 
 Sampler = Callable[[], RowSample]
 """Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
@@ -96,7 +96,7 @@ def workload_of(
     sample: Sampler | None = None,
 ) -> Workload:
     """Return what is known of the rows, from the best there is."""
-    if data is not None:
+    if data is not None and not lacks_replay(recipe, data):
         rendered = store.get(rendered_key(recipe, data.key, base_model).digest)
         if counted := counted_rows(rendered) if rendered else None:
             return counted

@@ -46,6 +46,8 @@ class Forecast:
 
     device: Device
     training: TrainingEstimate
+    recipe: Recipe | None = None
+    """With the method that `training` is of."""
     of: str = ""
     """While a sweep has not chosen: which of its settings `training` is of."""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
@@ -124,7 +126,9 @@ def forecast(
         found = {name: _divided(name, one, ranks) for name, one in found.items()}
         source = f"{ranks.size} times {price.source}" if price else ""
         price = price and replace(price, an_hour=price.an_hour * ranks.size, source=source)
-    return Forecast(device=device, training=training, of=of, stages=found, price=price)
+    return Forecast(
+        device=device, training=training, recipe=recipe, of=of, stages=found, price=price
+    )
 
 
 def _divided(name: str, one: StageForecast, ranks: Ranks) -> StageForecast:

@@ -119,8 +119,12 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
     def training_data(self, store: Store) -> Artifact | None:
-        """Return the rows that are trained on, as far as they are counted."""
-        return training_data(self.recipe, store, {stage.name: stage for stage in self.stages})
+        """Return the rows that are trained on, as far as they are counted: before text is replayed, those alone."""
+        stages = {stage.name: stage for stage in self.stages}
+        found = training_data(self.recipe, store, stages)
+        if found is None and maker_of(self.recipe) == "replay":
+            return stages["data"].reused
+        return found
 
 
 def training_data(

@@ -151,6 +151,21 @@ def settled(recipe: Recipe, number: int) -> Recipe:
     return replace(recipe, method=recipe.sweep.settings[number])
 
 
+def by_length(recipe: Recipe) -> tuple[Recipe, ...]:
+    """Return the recipe with one method of each kind of rows that it trains with, of the least `max_length` first.
+
+    Of methods with equal rows it is one that chooses by validation rows, if any does.
+    """
+    found: dict[tuple[int, bool, str], Method] = {}
+    chooses_first = sorted(
+        methods_of(recipe), key=lambda one: one.keep != "best" and one.early_stopping is None
+    )
+    for method in chooses_first:
+        loss = method.preference.loss if method.preference else ""
+        found.setdefault((method.max_length, method.packing, loss), method)
+    return tuple(replace(recipe, method=found[rows]) for rows in sorted(found))
+
+
 def _keys(*mappings: Mapping[str, Any]) -> list[str]:
     longest_first = sorted(mappings, key=len, reverse=True)  # full training has no adapter's keys
     return list(dict.fromkeys(key for one in longest_first for key in one if key != "seeds"))

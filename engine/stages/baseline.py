@@ -25,7 +25,7 @@ from engine.metrics.predictions import Judging, read_predictions, write_predicti
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
-from engine.recipe.sweeps import methods_of
+from engine.recipe.sweeps import by_length
 from engine.training.preflight import check_base_model
 from engine.training.rendered import rendered_rows
 from engine.training.retraining import folds_in
@@ -73,9 +73,8 @@ def run(context: StageContext) -> None:
     refuse_other_tokenizer(context)
     start_ahead(context, base())
     check_base_model(context, base())
-    # of a method only `max_length` decides how rows are rendered
-    for method in {one.max_length: one for one in methods_of(recipe)}.values():
-        rendered_rows(replace(context, recipe=replace(recipe, method=method)), base())
+    for one in by_length(recipe):
+        rendered_rows(replace(context, recipe=one), base())
     asker = Asker(context=context, models=Models(context, base))
     absent = {baseline.name: asker.why_absent(baseline) for baseline in recipe.baselines}
     asked = [baseline for baseline in recipe.baselines if not absent[baseline.name]]

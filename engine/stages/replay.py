@@ -30,6 +30,7 @@ from engine.errors import StageError
 from engine.evidence import ReplayResult, to_json
 from engine.inference.replay import Taken, blocks, fill, sampled
 from engine.recipe.model import Recipe, Replay, Source, SplitName
+from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
@@ -48,10 +49,10 @@ PLAIN: Mapping[str, Any] = {"kind": "text", "labels": (), "schema": None}
 
 def recipe_slice(recipe: Recipe) -> Payload:
     """Return what is replayed, how much, and what decides how many tokens are learned of the rows."""
-    replay = _replay(recipe)
+    replay, one = _replay(recipe), _shortest(recipe)
     return {
         "task": written_task(recipe.task),
-        "rows": {**LengthLimits.of(recipe).payload(), "loss_on": recipe.method.loss_on},
+        "rows": {**LengthLimits.of(one).payload(), "loss_on": one.method.loss_on},
         "replay": {
             "share": replay.share,
             "input": replay.input,
@@ -80,6 +81,7 @@ def run(context: StageContext) -> None:
 
     """
     replay = _replay(context.recipe)
+    every, context = context, replace(context, recipe=_shortest(context.recipe))
     own = _own_tokens(context)
     wanted = max(1, round(own * replay.share / (1 - replay.share)))
     taken = _sampled(context, wanted) if replay.is_sampled else _given(context, replay, wanted)
@@ -95,8 +97,13 @@ def run(context: StageContext) -> None:
         left_out=dict(sorted(taken.left_out.items())),
         seconds=round(taken.seconds, 3),
     )
-    _check_rendering(context, _keep(context, taken))
+    _check_rendering(every, _keep(context, taken))
     write_json(context.workdir / FILE, to_json(result))
+
+
+def _shortest(recipe: Recipe) -> Recipe:
+    """Return the recipe with the setting of the least `max_length`, into which each text has to fit."""
+    return by_length(recipe)[0]
 
 
 def _replay(recipe: Recipe) -> Replay:
@@ -187,4 +194,5 @@ def _check_rendering(context: StageContext, made: Artifact) -> None:
     """Render the rows with the text, which training takes as they are. DataError, StageError."""
     artifacts = {**context.artifacts, PRODUCT: made}
     trained = replace(context, artifacts=artifacts, inputs={**context.inputs, PRODUCT: made.key})
-    rendered_rows(trained.for_training(), context.base_model_folder())
+    for one in by_length(context.recipe):
+        rendered_rows(replace(trained.for_training(), recipe=one), context.base_model_folder())

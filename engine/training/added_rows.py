@@ -22,6 +22,7 @@ from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
+from engine.recipe.sweeps import by_length
 from engine.store import Artifact
 from engine.training.rendered import rendered_rows
 from engine.values import dataclass
@@ -62,7 +63,9 @@ def check_rendering(context: StageContext, training: Artifact, product: str) -> 
         artifacts={**context.artifacts, product: training},
         inputs={**context.inputs, product: training.key},
     )
-    rendered_rows(trained.for_training(), context.base_model_folder())
+    for one in by_length(context.recipe):
+        own = replace(trained.for_training(), recipe=one)
+        rendered_rows(own, context.base_model_folder())
 
 
 def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:

@@ -81,8 +81,7 @@ def trained_rows(
         return None
     facts = None if data is None else _rendered_facts(recipe, store, data, base_model)
     train, validation = rows if facts is None else _rows_of(facts)
-    # The data stage's own rows are counted without the text that is replayed beside them.
-    if recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file()):
+    if lacks_replay(recipe, data):
         train, facts = _with_replay(recipe, train), None
     found = {} if facts is None else facts["train"]
     return TrainedRows(
@@ -95,6 +94,11 @@ def trained_rows(
         left_out_marked=found.get("left_out_marked", 0),
         replayed=found.get("replayed", 0),
     )
+
+
+def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
+    """Tell whether text is replayed beside rows and is not among them yet, as in the data stage's own."""
+    return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
 
 
 def _with_replay(recipe: Recipe, rows: int) -> int:

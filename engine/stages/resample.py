@@ -54,6 +54,8 @@ def recipe_slice(recipe: Recipe) -> Payload:
         "learning_curve": recipe.learning_curve,
         "splits": {"folds": recipe.splits.folds, "seed": recipe.splits.seed},
         "method": asdict(replace(recipe.method, seeds=())),
+        # since the parts of rows without labels are drawn by seed, and with both thumbs
+        **({"parts": 2} if recipe.learning_curve and not recipe.task.spec.has_labels else {}),
         # which metrics are bounded the gate knows; only where there is one, so that other keys stay
         **({"without_synthetic": True} if recipe.acceptance.over_without_synthetic else {}),
     }

@@ -7,7 +7,7 @@ changes the place of few.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from engine.data.examples.example import Example, content_key
@@ -25,15 +25,17 @@ class Fold:
     judged: tuple[Example, ...]
 
 
-def ranked(rows: Sequence[Example], *, seed: int) -> list[Example]:
-    """Return the rows in an order of which every beginning holds each label at its share.
+def ranked(
+    rows: Sequence[Example], *, seed: int, kind: Callable[[Example], str] = lambda row: row.target
+) -> list[Example]:
+    """Return the rows in an order of which every beginning holds each label, or another `kind`, at its share.
 
     Within a label the order is that of seeded hashes of the ids. A beginning of as many rows as
     there are labels holds every label.
     """
     by_label: dict[str, list[Example]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: sha256(f"{seed}:{row.id}".encode()).digest()):
-        by_label[row.target].append(row)
+        by_label[kind(row)].append(row)
     depth = {
         row.id: rank / len(group) for group in by_label.values() for rank, row in enumerate(group)
     }
@@ -51,8 +53,17 @@ def beginning(rows: Sequence[Example], size: int, *, seed: int) -> list[Example]
 
 
 def share(rows: Sequence[Example], part: float, *, seed: int) -> list[Example]:
-    """Return that part of the rows, rounded to whole rows; nested and stratified."""
-    return beginning(rows, round(part * len(rows)), seed=seed)
+    """Return that part of the rows, rounded to whole rows; nested, and stratified by labels or by thumbs."""
+    size = round(part * len(rows))
+    if size >= len(rows):
+        return list(rows)
+    chosen = {row.id for row in ranked(rows, seed=seed, kind=_kind)[:size]}
+    return [row for row in rows if row.id in chosen]
+
+
+def _kind(row: Example) -> str:
+    """Return what a part has to hold at its share: texts that are answered are each a kind of its own, and no share."""
+    return row.target if row.labels else str(row.payload.get("desirable", ""))
 
 
 def inner_folds(rows: Sequence[Example], count: int, *, seed: int) -> list[int]:

@@ -16,6 +16,7 @@ def rows(count: int, *, labels: str = "aaab", fold: int = 0, start: int = 0) -> 
             origin="",
             input=f"text {place}",
             target=labels[place % len(labels)],
+            labels=(labels[place % len(labels)],),
             fold=fold,
         )
         for place in range(start, start + count)
@@ -47,6 +48,32 @@ def test_the_first_ranked_rows_hold_every_label() -> None:
     found = rows(99, labels="aaaaaaaab" + "c")
 
     assert {row.target for row in ranked(found, seed=7)[:3]} == {"a", "b", "c"}
+
+
+def test_a_share_of_answers_holds_both_thumbs() -> None:
+    found = [
+        replace(row, target=f"answer {place}", labels=(), payload={"desirable": place in (3, 17)})
+        for place, row in enumerate(rows(32))
+    ]
+
+    for seed in range(20):
+        part = share(found, 0.25, seed=seed)
+
+        assert len(part) == 8
+        assert {row.payload["desirable"] for row in part} == {True, False}
+
+
+def test_a_share_of_texts_holds_a_repeated_answer_at_its_share_and_is_drawn_by_seed() -> None:
+    """Rows of an answer of their own are not drawn before those that share one."""
+    found = [
+        replace(row, target="nothing" if place % 2 else f"answer {place}", labels=())
+        for place, row in enumerate(rows(400))
+    ]
+    parts = [share(found, 0.25, seed=seed) for seed in range(10)]
+
+    assert len({tuple(row.id for row in part) for part in parts}) == 10
+    for part in parts:
+        assert 35 <= sum(row.target == "nothing" for row in part) <= 65
 
 
 def test_inner_folds_are_even_and_keep_groups_and_equal_texts_together() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Final
 
+from engine.recipe.text.words import WORD
 from engine.values import dataclass
 
 PRECISION: Final = 0.95
@@ -22,7 +23,6 @@ SHARE: Final = 0.05
 """Of the label's rows, the share that holds the mark."""
 LEAST: Final = 5
 """Rows that hold a mark, below which it may be chance."""
-WORD: Final = re.compile(r"[^\W_]+")
 NAMED: Final = re.compile(
     r"\b(?:labels?|class|category|intent|sentiment|emotion|topic|tag|type|target|answer|rating)"
     r"\s*[:=]\s*[\"']?\Z"

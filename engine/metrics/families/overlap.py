@@ -3,12 +3,12 @@
 Statistics of one row are rouge-score's and sacrebleu's own; what their sums come to is computed here
 for thousands of resamples at once, and equals sacrebleu's `corpus_score` divided by 100. BLEU: 13a
 tokens, exponential smoothing, four orders; chrF: six character orders, beta 2. ROUGE: words and
-numbers in lower case without stemming, in any script.
+numbers in lower case without stemming, in any script, an accent written apart from its letter as one with it.
 """
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from functools import cache, lru_cache
 from typing import Any
 
@@ -17,13 +17,13 @@ import numpy as np
 from engine.errors import needs_extra
 from engine.metrics.measure import ratio
 from engine.metrics.table import Floats
+from engine.recipe.text.words import WORD
 from engine.values import dataclass
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 ORDERS = 4
 """Of word n-grams in BLEU."""
 CHARACTER_ORDERS = 6
-WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ class _Words:
     """Words in lower case, of any script; for ASCII those of rouge-score itself."""
 
     def tokenize(self, text: str) -> list[str]:
-        return WORD.findall(text.lower())
+        return WORD.findall(unicodedata.normalize("NFC", text).lower())
 
 
 @cache

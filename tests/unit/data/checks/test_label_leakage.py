@@ -77,3 +77,14 @@ def test_the_rows_that_hold_a_mark_are_found_again() -> None:
 
     assert look("[spam] again") == found[0]
     assert look("spam again") is None
+
+
+@pytest.mark.parametrize("form", ["फ़िल्म {} थी [{}]", "{} | फ़िल्म देखी"])
+def test_a_name_ends_with_its_last_vowel_sign(form: str) -> None:
+    """A name of Hindi, cut off before its vowel sign, stood in no brackets."""
+    labels = ("अच्छी", "बुरी")
+    rows = [(form.format(number, label) if form.count("{}") > 1 else form.format(label), label)
+            for number in range(10) for label in labels]  # fmt: skip
+
+    assert {one.label for one in find_label_marks(rows, labels)} == {*labels}
+    assert all(one.label in one.mark for one in find_label_marks(rows, labels))

@@ -178,6 +178,19 @@ def test_words_of_other_scripts_count_too() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "reference", "value"),
+    [
+        ("वह लड़का घर गया", "वह लड़की घर गयी", 0.5),  # a boy and a girl went home
+        ("मई", "मे", 0.0),
+        ("cafe\u0301 noir", "caf\u00e9 noir", 1.0),
+        ("un cafe\u0301", "un cafe", 0.5),
+    ],
+)
+def test_marks_are_a_part_of_their_word(text: str, reference: str, value: float) -> None:
+    assert judged([(text, [reference])]).metric("rouge_1").value == value
+
+
 def test_a_perfect_text_has_the_statistics_of_its_reference() -> None:
     reference = "the cat sat on the mat"
     found = overlap.overlap(reference, (reference,))

@@ -171,9 +171,10 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
         validation=rows.validation,
         of=rows.given,
         counted=rows.counted,
-        steps=None if recipe.sweep else rows.steps(recipe.method),
+        steps=None if recipe.sweep or recipe.rows_added_by else rows.steps(recipe.method),
         note=rows_note(recipe, rows),
         stops_early=recipe.method.early_stopping is not None,
+        added_by=recipe.rows_added_by,
     )
 
 

@@ -6,7 +6,7 @@ from engine.artifacts.results import data_summary
 from engine.data.token_estimate import estimated_tokens
 from engine.estimate.teacher import answer_tokens, mean_length, price_of
 from engine.recipe.model import Recipe
-from engine.recipe.synthesis import judge_of, synthesis_of
+from engine.recipe.synthesis import judge_of, most_kept, synthesis_of
 from engine.store import Artifact, Store
 from engine.values import dataclass
 
@@ -70,4 +70,4 @@ def _most_kept(recipe: Recipe, data: Artifact | None) -> int | None:
         train = sizes["train"]
     if not isinstance(train, int):
         return None
-    return min(value.rows, int(value.max_share / (1 - value.max_share) * train))
+    return min(value.rows, most_kept(value, train))

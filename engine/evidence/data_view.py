@@ -48,11 +48,13 @@ class TrainingRows:
     counted: bool
     """By the base model's tokenizer, or nothing changes them; else `train` is an estimate or `of`."""
     steps: int | None
-    """None while a sweep has not chosen the method."""
+    """None while a sweep has not chosen the method, or while a stage adds rows."""
     note: str
     """In words, where not simply the rows of the split are trained."""
     stops_early: bool = False
     """`steps` are the most: the recipe asks for early stopping."""
+    added_by: str = ""
+    """The stage whose rows are trained beside these, so that nothing here is the number of all; empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

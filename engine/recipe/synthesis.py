@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,6 +95,13 @@ def review_file(recipe: Recipe) -> PathRef | None:
     if not written:
         return None
     return PathRef(path=recipe.file.parent / written, written=written)
+
+
+def most_kept(value: Synthesize, train: int) -> int:
+    """Return how many rows `keep.max_share` lets stand beside so many training rows."""
+    # As it is written: 0.6 as a binary number would leave one row out of 90.
+    share = Fraction(str(value.max_share))
+    return int(share / (1 - share) * train)
 
 
 def judge_of(value: Synthesize) -> Baseline:

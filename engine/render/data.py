@@ -202,6 +202,9 @@ def _training(view: DataView) -> Iterator[RenderableType]:
         return
     if rows.note:
         yield text(rows.note)
+    if rows.added_by:
+        yield text(f"the stage `{rows.added_by}` adds rows: how many are trained is known after it")
+        return
     about = "" if rows.counted else "about "
     most = "at most " if rows.stops_early else ""
     steps = "" if rows.steps is None else f" in {most}{about}{count(rows.steps)} steps"

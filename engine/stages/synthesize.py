@@ -39,7 +39,13 @@ from engine.inference.synthesis.requests import row_requests
 from engine.metrics.review import rows_to_review, wrong_at_most
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Recipe, Reference, Synthesize
-from engine.recipe.synthesis import REVIEWED, review_file, synthesis_of, written_keep
+from engine.recipe.synthesis import (
+    REVIEWED,
+    most_kept,
+    review_file,
+    synthesis_of,
+    written_keep,
+)
 from engine.recipe.teacher import on_added_rows
 from engine.training.added_rows import (
     AddedRows,
@@ -203,7 +209,7 @@ class _Synthesis:
             for number, row in found.rows.items()
             if (example := read(row, written.targets[number])) is not None
         }
-        most = int(self.value.max_share / (1 - self.value.max_share) * len(self.train))
+        most = most_kept(self.value, len(self.train))
         refused |= dict.fromkeys(list(rows)[most:], SHARE)
         rows = dict(list(rows.items())[:most])
         review, wrong = self._reviewed(list(rows.values()))

@@ -150,7 +150,7 @@ def test_a_plan_says_what_a_teacher_waits_for_and_that_it_adds_rows(
     write_unlabelled(project, new_texts(UNLABELLED))
     with_teacher(project, {"path": "base"}, targets="soft", stop_if_teacher_is_no_better=stops)
     project.edit(stop_if_baseline_passes=stops)
-    assert project.run("data", str(project.recipe)).code == 0
+    data = project.run("data", str(project.recipe))
 
     outcome = project.run("plan", str(project.recipe), "--explain")
 
@@ -163,6 +163,9 @@ def test_a_plan_says_what_a_teacher_waits_for_and_that_it_adds_rows(
     assert shown["soft_targets"] == later
     assert shown["unknown"] == "many rows train is known after the stage `teach`"
     assert "rows are counted by the stage `teach`" in " ".join(outcome.out.split())
+    assert data.code == 0, data.err
+    assert "the stage `teach` adds rows: how many are trained is known after it" in data.out
+    assert "rows are trained in" not in data.out
 
 
 def test_a_teacher_whose_answers_are_all_refused_ends_the_run_before_training(

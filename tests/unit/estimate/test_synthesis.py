@@ -48,6 +48,7 @@ def test_at_most_a_share_of_the_training_rows_is_kept(tmp_path: Path) -> None:
     assert estimated(tmp_path).most_kept == 60
     assert estimated(tmp_path, keep={"max_share": 0.25}).most_kept == 20
     assert estimated(tmp_path, rows=10).most_kept == 10
+    assert estimated(tmp_path, keep={"max_share": 0.6}).most_kept == 90, "90 of 150"
 
 
 def test_without_a_price_no_cost_is_made_up(tmp_path: Path) -> None:

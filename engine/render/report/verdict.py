@@ -70,8 +70,13 @@ def _checks(report: Report) -> tuple[blocks.Block, ...]:
     checks = checks_of(report.gate, report.verify)
     if unmet := tuple(_open_check(check) for check in checks if is_open(check)):
         return (blocks.Bullets(unmet, kind="open-checks"),)
-    noun = "check passes" if len(checks) == 1 else "checks pass"
-    return (blocks.Paragraph(f"{len(checks)} of {len(checks)} {noun}.", "tally"),) if checks else ()
+    if not checks:
+        return ()
+    passed = sum(check.status is Status.PASS for check in checks)
+    warned = len(checks) - passed
+    tally = f"{passed} of {len(checks)} {'check passes' if len(checks) == 1 else 'checks pass'}"
+    warns = f", {warned} {'warns' if warned == 1 else 'warn'}" if warned else ""
+    return (blocks.Paragraph(f"{tally}{warns}.", "tally"),)
 
 
 def _open_check(check: Check) -> blocks.Cell:

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.evidence import Flip, Report, Waived
+from engine.evidence import Flip, Report, Status, Waived
 from engine.render.checks_text import check_lines
 from engine.render.json import read_json, render_json
 from engine.render.plan_table import PlanRow, plan_table
@@ -123,6 +123,18 @@ def test_the_lines_of_a_run_are_the_golden_ones(golden: Golden) -> None:
 
     assert max(map(len, shown.splitlines())) <= 100
     golden("render/run.txt", shown)
+
+
+def test_a_check_that_warns_is_not_counted_as_one_that_passes() -> None:
+    report = reports.accepted()
+    assert report.gate is not None
+    first, *others = report.gate.checks
+    warned = dataclasses.replace(first, status=Status.WARN)
+    gate = dataclasses.replace(report.gate, checks=(warned, *others))
+
+    text = render_markdown(dataclasses.replace(report, gate=gate))
+
+    assert "8 of 9 checks pass, 1 warns." in text
 
 
 def test_blocks_of_documents_are_not_called_documents() -> None:

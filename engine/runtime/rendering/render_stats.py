@@ -89,8 +89,8 @@ class RenderStats:
             ("D411", self.cut, f"cut, {longer}: {_listed(self.truncated)}"),
         ):
             if rows:
-                are = "row is" if rows == 1 else "rows are"
-                yield _warning(code, f"{rows} of {self.given} {are} {what}")
+                noun, are = ("row" if self.given == 1 else "rows"), ("is" if rows == 1 else "are")
+                yield _warning(code, f"{rows} of {self.given} {noun} {are} {what}")
         if self.marked and limits.template_tokens == "warn":
             first, markers = self.marked[0]
             yield _warning(

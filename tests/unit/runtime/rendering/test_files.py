@@ -21,6 +21,7 @@ from engine.runtime.rendering.files import (
 )
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.packing import IGNORED
+from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.training.sft import tokenised
 from engine.store import Artifact, Store, make_key
 from support.launches import TASK, examples
@@ -173,3 +174,12 @@ def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_pa
     )
     line = json.loads(first.file("train.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert [segment["label"] for segment in line["segments"]] == [False, True]
+
+
+def test_one_row_of_several_is_left_out_in_good_english() -> None:
+    limits = LengthLimits(max_length=8, truncation="drop")
+    stats = RenderStats(given=8, left_out=1, overlong=["a.csv:2"])
+
+    [note] = stats.notes(limits)
+
+    assert note.message == "1 of 8 rows is left out, longer than 8 tokens: a.csv:2"

@@ -111,7 +111,7 @@ def _curve(context: StageContext) -> LearningCurve:
             ShareResult(share=part, rows=found.trained_on, predictions=found.predictions[0])
         )
     whole = read_predictions(context.artifacts["evaluate"].file("predictions.validation.jsonl"))
-    rendered = variant(recipe.method, context, of="all rows").rendered
+    rendered = variant(recipe.method, context, of="all rows", quiet=True).rendered
     trained_on = examples_left(len(train), rendered)
     judged.append(ShareResult(share=SHARES[-1], rows=trained_on, predictions=whole))
     return learning_curve("tuned", judged, Judging.of(recipe), judged_on="validation")

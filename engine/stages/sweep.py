@@ -87,7 +87,7 @@ def run(context: StageContext) -> None:
     # what a setting is called by, and what has to be written into `method` to keep it
     values = [values_of(method, names) for method in sweep.settings]
     variants = [
-        _variant((method, number, len(values)), context)
+        _variant((method, number, len(values)), context, quiet=True)
         for number, method in enumerate(sweep.settings, 1)
     ]
     jobs = [
@@ -129,12 +129,14 @@ def _read(made: Artifact, values: Payload) -> SettingResult:
     )
 
 
-def _variant(setting: tuple[Method, int, int], context: StageContext) -> TrainingVariant:
+def _variant(
+    setting: tuple[Method, int, int], context: StageContext, *, quiet: bool = False
+) -> TrainingVariant:
     """Return the training of a setting, with its number and how many there are."""
     method, number, of = setting
     words = setting_words(values_of(method, named(_sweep(context.recipe), context.recipe.method)))
     name = f"setting {number} of {of} ({words})"
-    return variant(replace(method, seeds=()), context, of=name)
+    return variant(replace(method, seeds=()), context, of=name, quiet=quiet)
 
 
 def _made(

@@ -82,7 +82,7 @@ def _take_swept(context: StageContext) -> bool:
         return False
     # as the sweep has it: its settings are trained with one seed
     method = replace(context.recipe.method, seeds=())
-    one = variant(method, context, of="the chosen setting")
+    one = variant(method, context, of="the chosen setting", quiet=True)
     found = take(one, context.scratch / WEIGHTS)
     if found is None:
         return False

@@ -110,8 +110,12 @@ def machine(context: StageContext) -> dict[str, Any]:
     }
 
 
-def variant(method: Method, context: StageContext, *, of: str) -> TrainingVariant:
+def variant(
+    method: Method, context: StageContext, *, of: str, quiet: bool = False
+) -> TrainingVariant:
     """Return the training of the data stage's rows by `method`; `of` is what progress calls it.
+
+    With `quiet` its rows are not remarked on: they were, or will be when it is trained.
 
     Raises:
         DataError: D390-D392 rows that cannot be trained.
@@ -122,7 +126,7 @@ def variant(method: Method, context: StageContext, *, of: str) -> TrainingVarian
     base = own.base_model_folder()
     # The texts of the holdout were looked at by `baseline`, which takes the libraries of a tokenizer.
     read = {name: one for name, one in own.artifacts.items() if name != "holdout"}
-    rendered = rendered_rows(replace(own, artifacts=read), base)
+    rendered = rendered_rows(replace(own, artifacts=read), base, quiet=quiet)
     config = load_backend(recipe.backend.name).compile(recipe, setting_of(rendered, own)).text
     return TrainingVariant(context=own, base=base, rendered=rendered, config=config)
 

@@ -85,6 +85,17 @@ def test_rows_that_are_left_out_are_counted_by_a_length_that_is_trained(swept: P
         assert f"{trained['train']} of 60 training rows are trained; {left}" in text
 
 
+def test_what_is_left_out_is_written_once_a_setting(swept: Project) -> None:
+    written_rows(swept)
+    swept.edit(data__checks__truncation="drop", method__epochs=1, baselines=["majority"])
+
+    outcome = swept.run("run", "recipe.yaml", "--until", "train")
+
+    assert outcome.code == 0, outcome.err
+    lines = [line for line in outcome.err.splitlines() if " train: D410" in line]
+    assert [line.split()[0] for line in lines] == ["baseline"] * 2 + ["sweep"] * 2 + ["train"]
+
+
 def test_replayed_text_fits_into_every_setting(replaying: Project) -> None:
     outcome = replaying.run("run", "recipe.yaml", "--until", "replay")
 

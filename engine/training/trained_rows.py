@@ -82,7 +82,7 @@ def trained_rows(
     facts = None if data is None else _rendered_facts(recipe, store, data, base_model)
     train, validation = rows if facts is None else _rows_of(facts)
     if lacks_replay(recipe, data):
-        train, facts = _with_replay(recipe, train), None
+        train, facts = _with_replay(recipe, train, facts), None
     found = {} if facts is None else facts["train"]
     return TrainedRows(
         train=train,
@@ -101,10 +101,20 @@ def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
     return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
 
 
-def _with_replay(recipe: Recipe, rows: int) -> int:
-    """Return about how many rows are trained with the text that is replayed, as if it were as long as they are."""
+def _with_replay(recipe: Recipe, rows: int, facts: Mapping[str, Any] | None) -> int:
+    """Return about how many rows are trained with the text that is replayed.
+
+    By the learned tokens of the rows, as if each text were as long as a row may be; before these are counted, as if
+    texts were like rows.
+    """
     replay = recipe.data.replay
-    return rows if replay is None else round(rows / (1 - replay.share))
+    if replay is None:
+        return rows
+    if facts is None:
+        return round(rows / (1 - replay.share))
+    learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
+    wanted = float(facts["train"][learned]) * replay.share / (1 - replay.share)
+    return rows + max(1, round(wanted / recipe.method.max_length))
 
 
 def replay_words(recipe: Recipe) -> str:

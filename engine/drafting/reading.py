@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row, Trouble
-from engine.data.reading.tables import DELIMITERS, old_line_ends
+from engine.data.reading.tables import DELIMITERS, WrittenQuotes, old_line_ends
 from engine.data.reading.text import MAX_LINE, chunks
 from engine.data.splitting.column import PLACES
 from engine.drafting.roles import LONG_START
@@ -171,6 +171,11 @@ def delimiter_of(path: Path, encoding: str) -> str:
     return divider_of(_head(path, encoding))
 
 
+def quoting_of(path: Path, encoding: str) -> Literal["double", "none"]:
+    """Return how cells between tabs are written: `double`, or `none`. DataError where the file cannot be read."""
+    return "double" if _is_quoted(_head(path, encoding).split("\n")[: LOOKED_AT * 4]) else "none"
+
+
 def divider_of(head: str, among: str = ";|") -> str:
     """Return what divides each line into as many cells, below a line of names; empty where a comma does or nothing."""
     lines = head.split("\n")[:LOOKED_AT]
@@ -256,10 +261,13 @@ def _is_quoted(lines: Sequence[str]) -> bool:
     except csv.Error:
         return False
     plain = {line.count("\t") for line in lines if line.strip()}
-    ragged = len({len(row) for row in table}) > 1
-    return not ragged and (
-        len(plain) > 1 or all(line.startswith('"') for line in lines if line.strip())
-    )
+    if len({len(row) for row in table}) > 1:
+        return False
+    if len(plain) > 1 or all(line.startswith('"') for line in lines if line.strip()):
+        return True
+    quotes = WrittenQuotes("\t")
+    deque(quotes.seen(f"{line}\n" for line in whole), maxlen=0)
+    return quotes.are_written
 
 
 def _names_columns(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:

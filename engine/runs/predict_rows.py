@@ -28,7 +28,7 @@ from engine.data.examples.template import (
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
 from engine.drafting.encodings import encoding_of
-from engine.drafting.reading import delimiter_of
+from engine.drafting.reading import delimiter_of, quoting_of
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
 from engine.files.reading import json_lines, parse_json
@@ -143,7 +143,7 @@ class RowFile:
     def of(
         cls, path: Path, model: AskedModel, *, format_: str, template: str, encoding: str = "utf-8"
     ) -> RowFile:
-        """Return a file that is read as a recipe reads one; UTF-16 and what divides a CSV file are seen.
+        """Return a file that is read as a recipe reads one; UTF-16, dividers of CSV and quotes of TSV are seen.
 
         `format_` is what `data.sources.format` may be; `template` stands in the place of the task's own, "" for that
         one. DataError D302 for one that is none, D320 where there is no such file.
@@ -151,12 +151,14 @@ class RowFile:
         if path.is_dir():
             raise DataError.one("D320", f"`{path}` is a folder: name one file of rows")
         written_in = encoding_of(path, encoding)
-        is_csv = format_of(path.name, format_) == "csv"
+        form = format_of(path.name, format_)
         source = Source(
             ref=PathRef(path=path, written=str(path)),
             format=cast("Format", format_),
-            header=(), encoding=written_in, quoting="auto", config="", split="", hub_file="",
-            records="", explode="", columns=(), weight=1.0, delimiter=delimiter_of(path, written_in) if is_csv else "",
+            header=(), encoding=written_in, config="", split="", hub_file="",
+            quoting=quoting_of(path, written_in) if form == "tsv" else "auto",
+            delimiter=delimiter_of(path, written_in) if form == "csv" else "",
+            records="", explode="", columns=(), weight=1.0,
         )  # fmt: skip
         written = template or model.task.task.input
         return cls(path=path, source=source, template=parse_template(written))

@@ -182,6 +182,7 @@ def flagged(label: str) -> list[int]:
 
 EXPORTS: tuple[Layout, ...] = (
     Layout(name="spaced.csv", write=lambda p: table(p, [("Text ", " Label"), *labelled()]), kind="classification", says={"data.label.column": "Label"}),
+    Layout(name="doubled.tsv", write=lambda p: table(p, [("text", "label"), *((f'so "{t}"', l) for t, l in labelled())], delimiter="\t"), kind="classification", says={"data.sources.0.quoting": "double"}),
     Layout(name="quoted.tsv", write=lambda p: table(p, [("text", "label"), *((f'{t}\n"so"', l) for t, l in labelled())], delimiter="\t"), kind="classification", says={"data.sources.0.quoting": "double"}),
     Layout(name="bars.txt", write=lambda p: text(p, "".join(f"{l} ||| {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
     Layout(name="after.txt", write=lambda p: text(p, "".join(f"{t.replace(';', ',')};{l}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),

@@ -19,6 +19,8 @@ DELIMITERS = {"csv": ",", "tsv": "\t"}
 SHOWN = 12
 """Names that are listed."""
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_WITH_QUOTE = re.compile(r'^.*".*$', re.MULTILINE)
 
 
 def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | RowBatch]:
@@ -39,6 +41,9 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | R
     )
     csv.field_size_limit(MAX_LINE)  # of the process: the module knows no narrower place
     blocks = line_blocks(path, source.encoding, trouble)
+    quotes = WrittenQuotes(table.delimiter)
+    if source.quoting == "auto" and not is_quoted:
+        blocks = quotes.seen(blocks)
     lines = _Lines(blocks, is_quoted=is_quoted)
     fields = table.fields(lines)
     for block in blocks:
@@ -59,6 +64,45 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | R
                 continue
             if row is not None:
                 yield row
+    if quotes.are_written:
+        hint = "add `quoting: double` to the source, or `quoting: none` if they are a part of the texts"
+        message = "cells stand in quotes, in which quotes are doubled, as pandas and spreadsheets write them"
+        trouble.add("D324", message, line=quotes.line, hint=hint)
+
+
+class WrittenQuotes:
+    """Whether TSV was written with quotes: all cells that hold any are quoted, and some double them."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = delimiter
+        self._is_ruled_out = False
+        self.line = 0
+        """The first line with a quote that is doubled; 0 for none."""
+
+    @property
+    def are_written(self) -> bool:
+        """Of all that was seen."""
+        return bool(self.line) and not self._is_ruled_out
+
+    def seen(self, blocks: Iterator[str]) -> Iterator[str]:
+        """Yield the blocks of whole lines, and look at them."""
+        before = 0
+        for block in blocks:
+            self._look(block, before)
+            before += block.count("\n")
+            yield block
+
+    def _look(self, block: str, before: int) -> None:
+        if self._is_ruled_out or '"' not in block:
+            return
+        for found in _WITH_QUOTE.finditer(block):
+            cells = found[0].removesuffix("\r").split(self._delimiter)
+            quoted = [cell for cell in cells if '"' in cell]
+            if not all(map(QUOTED.fullmatch, quoted)):
+                self._is_ruled_out = True
+                return
+            if not self.line and any('""' in cell[1:-1] for cell in quoted):
+                self.line = before + block.count("\n", 0, found.start()) + 1
 
 
 class _Lines:

@@ -15,6 +15,7 @@ import codecs
 import csv
 import io
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 FORMS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".txt": "text"}
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SETTINGS: Mapping[str, Any] = json.loads((HERE / "settings.json").read_text(encoding="utf-8"))
 
@@ -103,9 +105,17 @@ def rows_of(content: str, form: str) -> Iterable[Any]:
     # only a line feed ends a line
     lines = content.removesuffix("\n").split("\n") if content else []
     bodies = (line.removesuffix("\r") for line in lines)
-    if form == "tsv":  # which has no quotes
-        return table(body.split("\t") if body else [] for body in bodies)
+    if form == "tsv":
+        return table(split_at_tabs([body for body in bodies if body]))
     return bodies if form == "text" else map(json_value, filter(str.strip, bodies))
+
+
+def split_at_tabs(lines: Sequence[str]) -> Iterable[list[str]]:
+    """Return the cells of TSV; quotes are theirs, but where all that hold any are quoted and some double them."""
+    cells = [cell for line in lines for cell in line.split("\t") if '"' in cell]
+    if any('""' in cell[1:-1] for cell in cells) and all(map(QUOTED.fullmatch, cells)):
+        return csv.reader(lines, delimiter="\t", strict=True)
+    return [line.split("\t") for line in lines]
 
 
 def divider(content: str) -> str:

@@ -77,6 +77,7 @@ FILES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "old.csv": (b"text,label\rx,a\ry,b\r", {}),
     "unnamed.csv": (b"text,\n\nx,\n", {}),
     "rows.tsv": (b'id\ttext\n1\t"x\n2\ta\rb\n', {}),
+    "pandas.tsv": (b'id\ttext\n1\t"say ""x"""\n2\ty\n', {"quoting": "double"}),
     "rows.jsonl": ('\ufeff{"text": "x\\n"}\n\n{"text": [1]}\r\n'.encode(), {}),
     "rows.txt": ("x\u2028y\n\na\rb\x0cc\r\n".encode(), {"format": "lines"}),
 }

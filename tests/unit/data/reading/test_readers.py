@@ -114,6 +114,41 @@ def test_tsv_takes_quotes_as_they_are(tmp_path: Path) -> None:
     assert read(tmp_path, "r.tsv", content) == [{"label": "ham", "text": '"unclosed \r quote'}]
 
 
+QUOTED_TSV = b'text\tlabel\nfine\tham\n"say ""x"""\tham\n"a b"\tspam\n'
+"""As pandas and spreadsheets write cells with quotes."""
+
+
+def test_tsv_that_was_written_with_quotes_is_not_read_without(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "r.tsv", QUOTED_TSV)
+
+    assert (problem.code, problem.place and problem.place.line) == ("D324", 3)
+    assert "add `quoting: double` to the source" in (problem.hint or "")
+    quoted, plain = (
+        read(tmp_path, "r.tsv", QUOTED_TSV, quoting=one)[1] for one in ("double", "none")
+    )
+    assert (quoted["text"], plain["text"]) == ('say "x"', '"say ""x"""')
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b'"say ""x"""\tham\n5" pipe\tham\n',  # a cell that is not quoted
+        b'"fine"\tham\n',  # none is doubled
+        b'""\tham\n',
+    ],
+)
+def test_quotes_that_need_not_be_those_of_a_writer_are_text(tmp_path: Path, rows: bytes) -> None:
+    assert read(tmp_path, "r.tsv", b"text\tlabel\n" + rows)[0]["text"] in rows.decode()
+
+
+def test_quotes_are_seen_in_many_rows_too(tmp_path: Path) -> None:
+    many = b"text\tlabel\n" + b"fine\tham\n" * 100_000
+    (problem,) = problems(tmp_path, "r.tsv", many + b'"say ""x"""\tham\n')
+
+    assert problem.place is not None
+    assert problem.place.line == 100_002
+
+
 def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
     content = b"text,label\n  spaced ,007\nNaN,1e3\nnull,\n"
 

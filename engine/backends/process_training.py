@@ -138,8 +138,12 @@ def _waiting(launch: Launch, program: TrainingProgram) -> Waiting | None:
 
 
 def _ahead(launch: Launch, program: TrainingProgram) -> Ahead | None:
-    """Return where the process of a training is started before it is needed; None for one that is not."""
-    return launch.ahead if program.can_wait and launch.ranks == ONE else None
+    """Return where the process of a training is started before it is needed; None for one that is not.
+
+    Such a process may read the base model and its launch folder, and no soft targets: where these are is known later.
+    """
+    is_alone = launch.ranks == ONE and launch.targets is None
+    return launch.ahead if program.can_wait and is_alone else None
 
 
 def _asked(program: TrainingProgram, *, reads: tuple[Path, ...]) -> Asked:

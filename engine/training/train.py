@@ -166,7 +166,7 @@ def make_launch(training: Training, context: StageContext) -> Launch:
 
 def start_ahead(context: StageContext, base: Path) -> None:
     """Start the process that will train a base model, while what comes before is computed on another core."""
-    if context.ahead is None:
+    if context.ahead is None or soft_targets_of(context.recipe) is not None:
         return
     launch = Launch(
         config="",

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from engine.backends import process_training
 from engine.backends.ahead import Ahead, Asked
+from engine.backends.base import CompileInputs, Launch
+from engine.backends.process_training import TrainingProgram
 from engine.process import start as processes
 from engine.process.policies import TRAINING, rights_of
+from support.launches import CPU, RecordedProgress, make_recipe
 
 TRAINER = """\
 import os, sys
@@ -134,3 +138,26 @@ def test_one_that_failed_is_started_again(
 
     assert ahead.take(failing, launch) is None
     assert not (launch / "train.log").exists()
+
+
+def test_a_training_with_soft_targets_takes_none(
+    asked: Callable[..., Asked], ahead: Ahead, tmp_path: Path
+) -> None:
+    """It was started without the right to read them."""
+    setting = CompileInputs(device=CPU, precision="fp32", train_rows=8, validation_rows=4)
+    ready = Launch(
+        config="",
+        rows=tmp_path,
+        base_model=tmp_path,
+        folder=tmp_path,
+        method=make_recipe("axolotl").method,
+        setting=setting,
+        progress=RecordedProgress(),
+        ahead=ahead,
+    )
+    program = TrainingProgram(
+        tool="a program", command=lambda _: asked().command, variables={}, can_wait=True
+    )
+
+    assert process_training._ahead(ready, program) is ahead
+    assert process_training._ahead(replace(ready, targets=tmp_path), program) is None

@@ -21,6 +21,7 @@ from engine.errors import DataError
 from engine.files.reading import parse_json
 from engine.recipe.formats import format_of
 from engine.recipe.model import ColumnFile, PathRef, Source
+from engine.recipe.text.words import IN_WORD
 from engine.values import dataclass
 
 HEAD: Final = 1 << 20
@@ -29,7 +30,7 @@ LOOKED_AT: Final = 300
 """Rows of a table looked at to tell whether the first one names the columns."""
 LARGEST: Final = 1 << 26
 """Bytes of a JSON document that is held whole to find its rows."""
-NAME: Final = re.compile(r"[^\W\d][\w .#/-]{0,39}\Z")
+NAME: Final = re.compile(rf"[^\W\d][{IN_WORD} .#/-]{{0,39}}\Z")
 ENOUGH_BELOW: Final = 20
 """Values below a cell from which it is recognized as one of them."""
 DEEPEST_ROW: Final = 12

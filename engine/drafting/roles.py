@@ -11,6 +11,7 @@ from engine.data.examples.template import found_at
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
 from engine.drafting.profile import ColumnProfile, Profile
+from engine.recipe.text.words import IN_WORD
 
 TEXT_NAMES: Final = (
     "text", "sentence", "message", "utterance", "tweet", "review", "comment", "headline", "question",
@@ -70,7 +71,7 @@ OF_PARENT: Final = ("name", "value", "text")
 """Last parts of paths that say what the part above them is: `queue.name`, `answers.text`."""
 SEVERAL_NAMES: Final = ("categories", "tags", "labels", "topics", "genres", "keywords", "hashtags")
 """Names of columns whose values may be several words with blanks between them."""
-KEY: Final = re.compile(r"[\w.+#/-]+")
+KEY: Final = re.compile(rf"[{IN_WORD}.+#/-]+")
 CODE: Final = re.compile(r"[A-Za-z]{0,8}[-_:.#]?\d[\w-]*")
 """A value that names a thing or a person: `B000123`, `user17`."""
 MARKED: Final = re.compile(r"(?:O|[BIESLU]-\S+)(?:\s+(?:O|[BIESLU]-\S+))*\s*")

@@ -180,8 +180,19 @@ def flagged(label: str) -> list[int]:
     return [int(label == name) for name in NAMES]
 
 
+class _Hindi(dict[str, str]):
+    """A label of Hindi for each label that is met: each ends in a vowel sign, which is no letter."""
+
+    def __missing__(self, label: str) -> str:
+        self[label] = ("बिल की", "डिलीवरी", "वापसी", "खाते का")[len(self)]
+        return self[label]
+
+
+HINDI = _Hindi()
 EXPORTS: tuple[Layout, ...] = (
     Layout(name="spaced.csv", write=lambda p: table(p, [("Text ", " Label"), *labelled()]), kind="classification", says={"data.label.column": "Label"}),
+    Layout(name="hindi.csv", write=lambda p: table(p, [("समीक्षा", "श्रेणी"), *((t, HINDI[l]) for t, l in labelled())], delimiter=";"), kind="classification", says={"data.label.column": "श्रेणी", "task.input": "{समीक्षा}"}),
+    Layout(name="hindi_bars.txt", write=lambda p: text(p, "".join(f"{HINDI[l]} ||| {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),
     Layout(name="doubled.tsv", write=lambda p: table(p, [("text", "label"), *((f'so "{t}"', l) for t, l in labelled())], delimiter="\t"), kind="classification", says={"data.sources.0.quoting": "double"}),
     Layout(name="quoted.tsv", write=lambda p: table(p, [("text", "label"), *((f'{t}\n"so"', l) for t, l in labelled())], delimiter="\t"), kind="classification", says={"data.sources.0.quoting": "double"}),
     Layout(name="bars.txt", write=lambda p: text(p, "".join(f"{l} ||| {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),

@@ -10,13 +10,14 @@ from typing import Any, Final
 from engine.drafting.layouts.spans import tag_divider, text_of_words
 from engine.drafting.reading import divider_of
 from engine.errors import DataError
+from engine.recipe.text.words import IN_WORD
 
 Rows = list[dict[str, Any]]
 NEARLY: Final = 0.95
 LABEL: Final = "__label__"
 """The mark of fastText: https://fasttext.cc/docs/en/supervised-tutorial.html"""
 MARKED: Final = re.compile(r"(?<!\S)__label__(\S+)")
-TAG: Final = re.compile(r"(?:O|[BILSEUMIW]-[\w.:/&-]+)\Z")
+TAG: Final = re.compile(rf"(?:O|[BILSEUMIW]-[{IN_WORD}.:/&-]+)\Z")
 """A tag of one word in BIO, IOBES or BILOU."""
 FEATURES: Final = re.compile(r"[-+]?[\d.]+(?:,[\d.]+)*(?:\s+(?:qid:)?\d+:[-+.\deE]+)+\s*(?:#.*)?")
 TREEBANKS: Final = (".conllu", ".conllup", ".conll")
@@ -32,7 +33,7 @@ END_OF_TURN: Final = "__eou__"
 NUMBER_LINE: Final = re.compile(r"#{2,}\s*\d+\s*")
 MOST_LABELS: Final = 150
 LONGEST_LABEL: Final = 40
-WORD: Final = re.compile(r"[\w.+/&:'-]+( [\w.+/&'-]+){0,3}\Z")
+WORD: Final = re.compile(rf"[{IN_WORD}.+/&:'-]+( [{IN_WORD}.+/&'-]+){{0,3}}\Z")
 ENTITY: Final = re.compile(r"\[([^\]]+)\](?:\(([^)]+)\)|\{([^}]*)\})")
 """An entity in an example of Rasa: `[text](name)` or `[text]{"entity": "name"}`."""
 

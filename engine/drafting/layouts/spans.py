@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.recipe.text.words import IN_WORD
 from engine.values import dataclass
 
 STARTS: Final = (
@@ -23,7 +24,7 @@ NAMES: Final = (
 )
 
 
-TAGS: Final = re.compile(r"(?:O|[BILSEUM]-[\w.:/&-]+)\Z")
+TAGS: Final = re.compile(rf"(?:O|[BILSEUM]-[{IN_WORD}.:/&-]+)\Z")
 
 
 def are_tags(tags: Sequence[str]) -> bool:

@@ -21,5 +21,7 @@ _MARKS: Final = "".join(
     for point in range(first, end)
     if unicodedata.category(chr(point)).startswith("M")
 )
+IN_WORD: Final = rf"\w{_MARKS}\u200c\u200d"
+"""What stands within words, for a class of a pattern: with the joiners of Persian and Hindi."""
 WORD: Final = re.compile(rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*")
 r"""`\w` knows no marks: by it alone the Hindi words for boy and girl are the same three consonants."""

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
             path="data.synthesize"
             if recipe.data.synthesize
             else "teacher"
-            if recipe.teacher
+            if recipe.rows_added_by
             else "splits",
             hint=f"recipe run {options.recipe} --until {recipe.rows_added_by or 'data'}",
         )

@@ -325,5 +325,4 @@ def _renderer(
             None,
             f"no tokenizer, so characters are counted: {error.problems[0].headline()}",
         )
-    limits = replace(LengthLimits.of(recipe), max_length=_max_length(recipe))
-    return Renderer(chat, recipe.task, limits), folder, ""
+    return Renderer(chat, recipe.task, LengthLimits.of(by_length(recipe)[0])), folder, ""

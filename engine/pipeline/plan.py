@@ -119,10 +119,10 @@ class Plan:
         return next(stage for stage in self.stages if stage.name == name)
 
     def training_data(self, store: Store) -> Artifact | None:
-        """Return the rows that are trained on, as far as they are counted: before text is replayed, those alone."""
+        """Return the rows that are trained on, as far as they are counted: those of the data where none are added."""
         stages = {stage.name: stage for stage in self.stages}
         found = training_data(self.recipe, store, stages)
-        if found is None and maker_of(self.recipe) == "replay":
+        if found is None and not self.recipe.rows_added_by:
             return stages["data"].reused
         return found
 

@@ -973,7 +973,8 @@ class Recipe:
         """The stage that adds rows to those of the sources; empty for none, and a recipe has one at most."""
         if self.data.synthesize is not None:
             return "synthesize"
-        return "teach" if self.teacher is not None else ""
+        # without rows to answer a teacher gives probabilities of those that are there
+        return "teach" if self.teacher is not None and self.teacher.inputs.sources else ""
 
 
 def _in_order[Section: (LabelSpec, MessagesSpec, Acceptance, Export)](

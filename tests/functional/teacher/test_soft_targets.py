@@ -123,9 +123,16 @@ def test_other_baselines_ask_no_row_again(taught: Project, passes: list[int]) ->
 
 
 def test_without_rows_to_answer_the_labelled_rows_are_learned_softly(taught: Project) -> None:
-    taught.edit(teacher__inputs=None)
+    taught.edit(teacher__inputs=None, baselines=["majority", "tfidf_svm"])
+    shown = taught.run("data", str(taught.recipe))
+    planned = json.loads(taught.run("plan", str(taught.recipe), "--format", "json").out)
     assert run(taught, "--until", "gate") == 0
     found = found_in(taught)
+
+    assert "30 rows are trained in 8 steps" in shown.out
+    assert (planned["trained"]["train"], planned["trained"]["counted"]) == (30, True)
+    assert found["training"]["steps"] == 8
+    assert [one["name"] for one in found["baselines"]] == ["majority", "tfidf_svm"]
 
     assert found["soft_targets"]["rows"] == found["training"]["rows"] == 30
     assert found["teacher"]["asked"] == 0

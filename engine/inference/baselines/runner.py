@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,8 @@ class Asker:
     """The section of the recipe that problems name."""
     draws: SeededDraws | None = None
     """How a server draws answers; None for the most probable ones."""
+    _absent: dict[Reference, str] = field(default_factory=dict)
+    """Why each optional encoder that was looked for cannot be had: without a network, a look takes up to a minute."""
 
     def product(self, baseline: Baseline, fold: Fold, *, rows: Payload | None = None) -> Artifact:
         """Return the predictions on the judged rows of a fold, and their facts.
@@ -148,10 +150,15 @@ class Asker:
         """Return why an optional encoder cannot be had; empty for what is there, and for all that must be."""
         if not baseline.optional or baseline.ref is None:
             return ""
+        if baseline.ref not in self._absent:
+            self._absent[baseline.ref] = self._why_absent(baseline, baseline.ref)
+        return self._absent[baseline.ref]
+
+    def _why_absent(self, baseline: Baseline, ref: Reference) -> str:
         from engine.runtime.encoders.folder import locate_encoder  # brings torch
 
         try:
-            locate_encoder(baseline.ref, self.context.cached, self.context.progress)
+            locate_encoder(ref, self.context.cached, self.context.progress)
         except EngineError as error:
             if not {problem.code for problem in error.problems} <= UNREACHED:
                 with named_errors(baseline):

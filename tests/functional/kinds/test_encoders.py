@@ -206,6 +206,23 @@ def test_an_optional_encoder_that_cannot_be_fetched_is_left_out_and_named(
     assert "D342" in refused.err
 
 
+def test_an_encoder_that_two_baselines_share_is_looked_for_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/index")
+    given = [
+        {kind: {**NOT_THERE, "optional": True}} for kind in ("encoder_linear", "encoder_tuned")
+    ]
+    project.edit(baselines=["majority", *given])
+    outcome = until_baseline(project)
+    found = report(project.folder / ".recipe")
+
+    assert outcome.code == 0, outcome.err
+    assert sum("was left out: " in note for note in found["notes"]) == 2
+    assert outcome.err.count("fetching no-such-encoder") == 1
+
+
 def test_an_optional_encoder_that_is_broken_is_an_error(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

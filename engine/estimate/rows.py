@@ -39,7 +39,7 @@ def known_rows(
     Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
     """
     rows = trained_rows(recipe, store, data, base_model)
-    if rows is None or rows.counted or not changes_with_length(recipe):
+    if rows is None or not _is_sampled(recipe, rows):
         return rows
     return _scaled(recipe, rows, _sample(recipe, store, data, base_model))
 
@@ -47,6 +47,11 @@ def known_rows(
 def changes_with_length(recipe: Recipe) -> bool:
     """Return whether the tokens of its rows decide how many of them are trained."""
     return not recipe.task.spec.has_turns or recipe.data.checks.truncation == "drop"
+
+
+def _is_sampled(recipe: Recipe, rows: TrainedRows) -> bool:
+    """Tell whether only a sample says how many of the rows are trained."""
+    return not rows.counted and not rows.is_measured and changes_with_length(recipe)
 
 
 def _scaled(recipe: Recipe, rows: TrainedRows, sample: RowSample) -> TrainedRows:
@@ -60,7 +65,7 @@ def _scaled(recipe: Recipe, rows: TrainedRows, sample: RowSample) -> TrainedRows
 
     return replace(
         rows,
-        train=about(rows.train, sample.train),
+        train=about(rows.train - rows.replayed, sample.train) + rows.replayed,
         validation=about(rows.validation, sample.validation),
         estimated=True,
     )
@@ -102,7 +107,7 @@ def workload_of(
             return counted
     sampled = sample() if sample else _sample(recipe, store, data, base_model)
     rows = trained_rows(recipe, store, data, base_model)
-    if rows is not None and not rows.counted and changes_with_length(recipe):
+    if rows is not None and _is_sampled(recipe, rows):
         rows = _scaled(recipe, rows, sampled)
     return _estimated(recipe, sampled, rows)
 

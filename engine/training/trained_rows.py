@@ -19,6 +19,7 @@ from engine.store import Artifact, Store
 from engine.values import dataclass
 
 _WEIGHTED: Final = "sources are weighted"
+_REPLAYED: Final = "text is replayed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,9 @@ class TrainedRows:
     left_out_marked: int = 0
     """Rows of train that it left out for tokens of the chat template."""
     replayed: int = 0
-    """Texts of `train` that are no rows of the task, where each is a row."""
+    """Texts of `train` that are no rows of the task, where each is a row; about so many before they are taken."""
+    is_measured: bool = False
+    """The tokenizer has read the rows of the data: nothing but replayed text can change their number."""
 
     @property
     def counted(self) -> bool:
@@ -81,18 +84,22 @@ def trained_rows(
         return None
     facts = None if data is None else _rendered_facts(recipe, store, data, base_model)
     train, validation = rows if facts is None else _rows_of(facts)
-    if lacks_replay(recipe, data):
-        train, facts = _with_replay(recipe, train, facts), None
     found = {} if facts is None else facts["train"]
+    changes = what_changes_rows(recipe, data) if facts is None else ""
+    replayed = found.get("replayed", 0)
+    if lacks_replay(recipe, data):
+        replayed = _replayed_texts(recipe, train, facts)
+        train, changes = train + replayed, changes or _REPLAYED
     return TrainedRows(
         train=train,
         validation=validation,
         given=rows[0],
-        changes="" if facts is not None else what_changes_rows(recipe, data),
+        changes=changes,
         is_unweighted=data is None and _is_weighted(recipe),
         left_out=found.get("left_out", 0),
         left_out_marked=found.get("left_out_marked", 0),
-        replayed=found.get("replayed", 0),
+        replayed=replayed,
+        is_measured=facts is not None,
     )
 
 
@@ -101,20 +108,18 @@ def lacks_replay(recipe: Recipe, data: Artifact | None) -> bool:
     return recipe.data.replay is not None and not (data and (data.path / REPLAY_FILE).is_file())
 
 
-def _with_replay(recipe: Recipe, rows: int, facts: Mapping[str, Any] | None) -> int:
-    """Return about how many rows are trained with the text that is replayed.
+def _replayed_texts(recipe: Recipe, rows: int, facts: Mapping[str, Any] | None) -> int:
+    """Return about how many texts are replayed beside so many rows.
 
     By the learned tokens of the rows, as if each text were as long as a row may be; before these are counted, as if
     texts were like rows.
     """
-    replay = recipe.data.replay
-    if replay is None:
-        return rows
+    share = recipe.data.replay.share if recipe.data.replay else 0.0
     if facts is None:
-        return round(rows / (1 - replay.share))
+        return round(rows / (1 - share)) - rows
     learned = "tokens" if recipe.method.loss_on == "everything" else "supervised_tokens"
-    wanted = float(facts["train"][learned]) * replay.share / (1 - replay.share)
-    return rows + max(1, round(wanted / recipe.method.max_length))
+    wanted = float(facts["train"][learned]) * share / (1 - share)
+    return max(1, round(wanted / recipe.method.max_length))
 
 
 def replay_words(recipe: Recipe) -> str:
@@ -144,7 +149,7 @@ def what_changes_rows(recipe: Recipe, data: Artifact | None = None) -> str:
         return "documents are cut into blocks"
     checks = recipe.data.checks
     leaves_out = "drop" in (checks.truncation, checks.template_tokens)
-    return "rows are left out" if leaves_out else "text is replayed"
+    return "rows are left out" if leaves_out else _REPLAYED
 
 
 def _is_weighted(recipe: Recipe) -> bool:
@@ -175,7 +180,14 @@ def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
     if not rows.counted:
         known = "after compile" if counts_after_rendering(recipe) else "after data"
         known = f"how many are trained is known {known}"
-        return f"{rows.given} training rows before {rows.changes}: {known}"
+        given = f"{rows.given} training rows"
+        if (
+            rows.is_measured
+            and recipe.task.spec.has_turns
+            and rows.train - rows.replayed < rows.given
+        ):
+            given = f"{rows.train - rows.replayed} of {given}"
+        return f"{given} before {rows.changes}: {known}"
     if not recipe.task.spec.has_turns:
         if rows.train == rows.given:
             return ""
@@ -207,11 +219,11 @@ def _estimated_note(recipe: Recipe, rows: TrainedRows) -> str:
     if not recipe.task.spec.has_turns:
         made = f"{_made(recipe)} from {rows.given} documents{rows.before_weights}"
         return f"about {rows.train} rows are trained, {made}: {exact}"
-    left = (
-        f"about {rows.given - rows.train} left out, longer than {recipe.method.max_length} tokens"
-    )
-    kept = f"about {rows.train} of {rows.given} training rows are trained{rows.before_weights}"
-    return f"{kept}; {left}: {exact}"
+    own = rows.train - rows.replayed
+    left = f"about {rows.given - own} left out, longer than {recipe.method.max_length} tokens"
+    kept = f"about {own} of {rows.given} training rows are trained{rows.before_weights}"
+    beside = f", and about {rows.replayed} replayed texts" if rows.replayed else ""
+    return f"{kept}{beside}; {left}: {exact}"
 
 
 def counted_rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,26 @@ def test_a_plan_after_the_data_says_that_text_is_replayed(replaying: Project) ->
     assert not planned["counted"]
     assert ran.code == 0, ran.err
     assert abs(planned["train"] - 60 - len(lines_of(replaying, "replay.jsonl"))) <= 5
+
+
+def test_rows_that_are_left_out_beside_replayed_text_are_left_out_once(replaying: Project) -> None:
+    lines = (replaying.folder / "rows.jsonl").read_text("utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    for one in found[::3]:
+        one["messages"][0]["content"] += f" {LONG}"
+    (replaying.folder / "rows.jsonl").write_text("\n".join(map(json.dumps, found)), "utf-8")
+    replaying.edit(data__checks__truncation="drop", sweep=None, method__max_length=LENGTHS[1])
+
+    before = json.loads(replaying.run("plan", "recipe.yaml", "--format", "json").out)["trained"]
+    shown = " ".join(replaying.run("data", "recipe.yaml").out.split())
+    after = " ".join(replaying.run("plan", "recipe.yaml").out.split())
+
+    kept = re.search(r"([0-9]+) of 60 training rows before text is replayed", shown)
+    assert kept is not None, shown
+    assert 30 < int(kept[1]) < 50
+    assert kept[0] in after
+    assert before["estimated"]
+    assert int(kept[1]) < before["train"] < 60 / 0.6
 
 
 def test_a_teachers_rows_have_to_fit_every_setting_and_no_other_length(swept: Project) -> None:

@@ -193,10 +193,12 @@ def _checked(writer: Writer) -> Recipe:
     )
     if recipe is None:
         first = next(problem for problem in problems if problem.severity is Severity.ERROR)
+        is_of_rows = (first.path or "").startswith("task.labels")
+        what = "correct that label in the rows" if is_of_rows else "rename the column"
         raise RecipeError.one(
             "R030",
             f"no valid recipe for `{writer.name}`: {first.path}: {first.message}",
-            hint="rename the column, or say another: --text COLUMN --label COLUMN",
+            hint=f"{what}, or say another column: --text COLUMN --label COLUMN",
         )
     return recipe
 

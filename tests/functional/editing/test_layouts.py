@@ -171,3 +171,15 @@ def test_splits_that_are_copies_are_refused(folder: Path, run: Run) -> None:
     assert outcome.code == 2
     assert "every training row of `copied` stands in its holdout too" in outcome.err
     assert not (folder / "copied.yaml").exists()
+
+
+def test_a_label_that_no_recipe_can_hold_is_to_be_corrected_in_the_rows(
+    folder: Path, run: Run
+) -> None:
+    rows = [(t, "two\nlines" if n % 2 else "one") for n, (t, _) in enumerate(labelled())]
+    table(folder / "rows.csv", [("text", "label"), *rows])
+
+    outcome = run("init", "rows.csv", "-o", "draft.yaml")
+
+    assert (outcome.code, "R030" in outcome.err) == (2, True)
+    assert "correct that label in the rows, or say another column" in " ".join(outcome.err.split())

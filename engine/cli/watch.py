@@ -175,7 +175,12 @@ def _evaluate(artifacts: Artifacts, recipe: Recipe) -> str:
 def _resample(artifacts: Artifacts, recipe: Recipe) -> str:
     curves = results.curves({"resample": artifacts["resample"]})
     folds = results.folds(artifacts, recipe)
-    return "\n".join(learning_lines(curves, folds=folds, metric=recipe.headline))
+    lines = [*learning_lines(curves, folds=folds, metric=recipe.headline)]
+    if (artifacts["resample"].path / results.ANSWERS_WITHOUT).is_file():
+        lines.append(
+            "trained without the synthetic rows as well: the gate compares both on the holdout"
+        )
+    return "\n".join(lines)
 
 
 def _forgetting(artifacts: Artifacts, _recipe: Recipe) -> str:

@@ -24,6 +24,7 @@ def stage_lines(stage: str, left: dict[str, Any], task: dict[str, str], tmp_path
     recipe = SimpleNamespace(
         headline=headline(task["kind"], (), answer_pattern=task.get("answer_pattern", "")),
         export=SimpleNamespace(quantizations=("Q4_K_M",)),
+        splits=SimpleNamespace(folds=0),
     )
     record = StageRecord(stage=stage, status=StageStatus.RAN, key="", reason="", seconds=1.0)
     stream = io.StringIO()
@@ -48,6 +49,14 @@ def test_verify_tells_the_main_metric_of_the_kind_form_by_form(tmp_path: Path) -
     assert "adapter 0.881 · merged 0.881 · f16 0.881 · Q4_K_M 0.877   field F1" in shown
     assert "Q4_K_M agrees on 293 of 300 rows" in shown
     assert "pass: 8 of 8 checks hold" in shown
+
+
+def test_a_training_without_synthetic_rows_is_named(tmp_path: Path) -> None:
+    left: dict[str, Any] = {"predictions.without_synthetic.jsonl": {}}
+
+    shown = stage_lines("resample", left, {"kind": "classification"}, tmp_path)
+
+    assert "trained without the synthetic rows as well" in shown
 
 
 def test_verify_without_a_ladder_tells_the_file(tmp_path: Path) -> None:

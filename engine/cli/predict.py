@@ -236,6 +236,8 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     lines += calibration_lines(answered.task.calibration, answered.abstain_below)
     if summary.without_answer:
         lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
+    if summary.too_long:
+        lines.append(_too_long_words(summary))
     if summary.formulas:
         lines.append(
             f"{summary.formulas:,} with a cell that a spreadsheet would compute, as it begins with =, +, - or @:"
@@ -244,6 +246,16 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     if summary.labels:
         lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
     return "\n".join([*lines, ""])
+
+
+def _too_long_words(summary: Summary) -> str:
+    """Return which rows were not asked since the model cannot read the whole of them, and what to do."""
+    window = summary.named[0][1].window
+    named = ", ".join(f"{origin} ({one.tokens:,} tokens)" for origin, one in summary.named)
+    left = summary.too_long - len(summary.named)
+    more = f" and {left:,} more" if left else ""
+    why = f"longer than the {window:,} tokens that the model reads"
+    return f"{summary.too_long:,} without an answer: {why}: {named}{more}; shorten them, or ask their parts"
 
 
 def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list[str]:

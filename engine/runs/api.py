@@ -160,7 +160,7 @@ def predict(
 
     Raises:
         ValueError: `abstain_below` is no probability.
-        RecipeError: R006 there is no such model, R437 the text is blank.
+        RecipeError: R006 there is no such model, R437 the text is blank, R449 it is too long.
         StoreError: E751 the run was not made here; E758 the file is not the one that was exported.
         StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
 

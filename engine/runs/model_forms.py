@@ -26,6 +26,7 @@ from engine.runs.predict_rows import Ask, require_answers
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.calibration_file import FileCalibration
 from engine.runtime.rendering.task_file import TaskFile, make_task_file
+from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
 from engine.sources.digest import DigestMemory
 from engine.store import Artifact, Store
@@ -138,17 +139,19 @@ class WeightsModel:
 
     def answers(self, texts: Sequence[str], progress: Progress) -> list[Answer]:
         """Return the answers to texts, in their order. StageError where the model fails."""
+        window, task = window_of(self.folder), self.recipe.task
+        lengths = [too_long(self.tokens(self.task.prompt(text)), window) for text in texts]
         rows = [
             Example(id=f"{number:016x}", origin="", input=text, target="")
             for number, text in enumerate(texts)
+            if lengths[number] is None
         ]
         from engine.metrics.temperature import calibrated  # brings numpy
 
         found = predict.judged(self.loaded, self.asked, rows, progress=progress)
         if self.calibration is not None:
             found = calibrated(found, self.calibration.temperature)
-        task = self.recipe.task
-        return [
+        answers = (
             Answer(
                 kind=task.kind,
                 label=one.label,
@@ -158,7 +161,8 @@ class WeightsModel:
                 ended=one.ended,
             )
             for one in found
-        ]
+        )
+        return [Answer.none(task.kind, length) if length else next(answers) for length in lengths]
 
 
 def _calibration(run: Path) -> FileCalibration | None:

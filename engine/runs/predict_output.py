@@ -82,7 +82,7 @@ def write_lines(answered: AnsweredRows, write: Callable[[str], None]) -> Summary
 def _counted(answered: AnsweredRows, summary: Summary) -> Iterator[dict[str, Any]]:
     has_bound = answered.abstain_below is not None
     for row, answer in answered:
-        summary.add(answer)
+        summary.add(row, answer)
         yield _joined(row, answer, has_bound=has_bound)
 
 

@@ -13,7 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import field
+from dataclasses import asdict, field, replace
 from functools import cache
 from itertools import batched
 from pathlib import Path
@@ -41,10 +41,12 @@ from engine.recipe.prompt import answer_value
 from engine.runtime.llama.client import Answer, read_answers, request_for
 from engine.runtime.llama.held import held_model
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
+from engine.runtime.rendering.windows import SHOWN as MOST_NAMED
+from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
 from engine.values import dataclass
 
-REVISION: Final = 2
+REVISION: Final = 3
 """Bumped when the same file and rows would now be answered otherwise."""
 PART: Final = 1024
 """Rows of one part: a killed call asks so many again, at most."""
@@ -206,6 +208,8 @@ class RowAnswer:
     abstained: bool
     stated: str | None
     """What the model would have answered; that of one that does not abstain."""
+    too_long: TooLong | None = None
+    """The row was not asked, since the model cannot read the whole of it."""
 
     @classmethod
     def of(
@@ -255,12 +259,11 @@ class AnsweredRows:
         found = (line for part in parts for line in json_lines(part.read_text("utf-8")))
         for row, line in zip(self.rows.rows(), found, strict=True):
             given, bound = parse_json(line), self.abstain_below
-            yield (
-                row,
-                RowAnswer.of(
-                    self.task.task, given["answer"], given["probability"], abstain_below=bound
-                ),
+            answer = RowAnswer.of(
+                self.task.task, given["answer"], given["probability"], abstain_below=bound
             )
+            length = given.get("too_long")
+            yield row, replace(answer, too_long=TooLong(**length)) if length else answer
         self.rows.require(self.stamp)
 
     def close(self) -> None:
@@ -281,6 +284,10 @@ class Summary:
     rows: int = 0
     without_answer: int = 0
     """Blank rows, and answers that were cut off."""
+    too_long: int = 0
+    """Rows that the model cannot read whole, so that they were not asked."""
+    named: list[tuple[str, TooLong]] = field(default_factory=list)
+    """The first of them, by origin."""
     abstained: int = 0
     formulas: int = 0
     """Rows of a table with a cell that a spreadsheet would compute."""
@@ -291,10 +298,15 @@ class Summary:
         has_labels = task.task.spec.answer in LIST_FORMS
         return cls(labels=Counter(dict.fromkeys(task.task.labels, 0)) if has_labels else None)
 
-    def add(self, answer: RowAnswer) -> None:
+    def add(self, row: Row, answer: RowAnswer) -> None:
         """Count a row."""
         self.rows += 1
         self.abstained += answer.abstained
+        if answer.too_long is not None:
+            self.too_long += 1
+            if len(self.named) < MOST_NAMED:
+                self.named.append((row.origin, answer.too_long))
+            return
         self.without_answer += answer.answer is None and not answer.abstained
         if self.labels is not None and answer.answer is not None:
             several = isinstance(answer.answer, list)
@@ -403,7 +415,8 @@ def _answers(texts: Sequence[str | None], ask: Ask, progress: Progress) -> Itera
             yield {"answer": None, "probability": None}
         else:
             one = next(found)
-            yield {"answer": one.stated, "probability": one.probability}
+            more = {"too_long": asdict(one.too_long)} if one.too_long else {}
+            yield {"answer": one.stated, "probability": one.probability, **more}
 
 
 def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:

@@ -45,6 +45,7 @@ from engine.kinds import AnswerForm
 from engine.recipe.text.paths import is_text
 from engine.render.styled_text import cleaned, printable
 from engine.runs.predict_rows import RowAnswer
+from engine.runtime.rendering.windows import too_long_words
 from engine.serving import openai
 from engine.serving.asker import ModelReply, OverloadedError, ServedModel
 from engine.serving.openai import BadRequestError
@@ -260,7 +261,7 @@ class Service:
 
     async def _ask(self, texts: list[str]) -> list[ModelReply]:
         try:
-            return await self.asker.ask(texts, seconds=self.limits.seconds)
+            replies = await self.asker.ask(texts, seconds=self.limits.seconds)
         except OverloadedError as error:
             raise _Refused(BUSY, "too many texts wait already: ask again in a moment") from error
         except TimeoutError as error:
@@ -270,6 +271,11 @@ class Service:
             raise _Refused(BROKEN, error.problems[0].message) from error
         except OSError as error:
             raise _Refused(BROKEN, error.strerror or "the model ended") from error
+        for number, reply in enumerate(replies, start=1):
+            if length := reply.answer.too_long:
+                which = f"text {number}" if len(texts) > 1 else "the text"
+                raise _Refused(TOO_LARGE, f"{which} {too_long_words(length)}: shorten it")
+        return replies
 
     def _fields(self, reply: ModelReply | None) -> dict[str, Any]:
         """Return an answer as data, and count it; None for a row that was not asked."""

@@ -25,6 +25,7 @@ from engine.recipe.prompt import parse_answer
 from engine.runtime.generation.sequence import GeneratedText
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
+from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
 from engine.runtime.scoring.label_search import LabelChoice, choices_of
 from engine.runtime.scoring.temperature import tempered
 from engine.runtime.tool_process import request_files, run_tool
@@ -40,6 +41,8 @@ class Request:
     prompts: Sequence[str] = ()
     adds_special: bool = False
     """Prompts begin with the BOS that the file adds, once, as programs ask it; else with what stands in them."""
+    within_window: bool = False
+    """Prompts of more tokens than the model reads are not answered: the lists of answers have none of them."""
     answers: Sequence[str] = ()
     """With the text that ends the turn; each prompt gets the most probable one."""
     distribution: bool = False
@@ -116,8 +119,14 @@ class GgufAnswers:
     """The most that the process held."""
     version: str
     """Of llama.cpp."""
+    window: int | None = None
+    """Tokens that the model reads at most, where longer prompts were not answered; None where all were."""
     is_finite: bool = True
     """False where the model's numbers were none: nothing was answered then, but all prompts were read."""
+
+    def too_long(self, place: int) -> TooLong | None:
+        """Return the length of a prompt that was not answered, as it is longer than the window."""
+        return too_long(len(self.token_ids[place]), self.window)
 
 
 def ask_gguf(
@@ -157,7 +166,7 @@ def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:
     choices = choices_of(found.pop("choices", ()))
     constrained = [GeneratedText(**item) for item in found.pop("constrained", ())]
     answers = GgufAnswers(**found, choices=choices, constrained=constrained)
-    wanted = len(request.prompts)
+    wanted = sum(answers.too_long(place) is None for place in range(len(request.prompts)))
     if answers.is_finite and request.answers and len(choices) != wanted:
         raise StageError.one("X641", f"llama.cpp answered {len(choices)} of {wanted} rows")
     return answers
@@ -183,6 +192,8 @@ class Answer:
     """The threshold that it was held to; None for none."""
     ended: bool = True
     """It was not cut off, as what counts of it is."""
+    too_long: TooLong | None = None
+    """There is no answer, since the model cannot read the whole text."""
 
     @property
     def abstained(self) -> bool:
@@ -193,7 +204,16 @@ class Answer:
     @property
     def stated(self) -> str | None:
         """What counts: the answer held to the task's form, the text of kinds that have none; None for none."""
+        if self.too_long is not None:
+            return None
         return self.label if KINDS[self.kind].is_constrained else self.text
+
+    @classmethod
+    def none(cls, kind: str, length: TooLong) -> Self:
+        """Return what there is for a text that was not asked, being too long."""
+        return cls(
+            kind=kind, label=None, probability=None, text="", is_valid=False, too_long=length
+        )
 
 
 def answer_text(
@@ -208,8 +228,9 @@ def answer_text(
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
 
     There is none where the model is less sure than `abstain_below`; None for its own threshold, if it has one. How
-    to ask stands in `task.json` beside the file, written by the export. RecipeError R437 for a blank text; StageError
-    X642 without that file, X643 for a damaged one, X640 and X641 as `ask_gguf`.
+    to ask stands in `task.json` beside the file, written by the export. RecipeError R437 for a blank text, R449 for one
+    that is longer than the model's window; StageError X642 without that file, X643 for a damaged one, X640 and X641 as
+    `ask_gguf`.
     """
     task = read_task_file(gguf.parent)
     if not text.strip() and not task.task.spec.by_likelihood:
@@ -219,6 +240,12 @@ def answer_text(
     request = request_for(task, [text], free=True)
     answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
     (answer,) = read_answers(task, answers, 1)
+    if answer.too_long is not None:
+        raise RecipeError.one(
+            "R449",
+            f"the text {too_long_words(answer.too_long)}",
+            hint="shorten it, or ask its parts",
+        )
     held = replace(answer, abstain_below=task.threshold(abstain_below))
     return replace(held, label=None) if held.abstained else held
 
@@ -233,6 +260,7 @@ def request_for(task: TaskFile, texts: Sequence[str], *, free: bool = False) -> 
         free=free,
         distribution=True,
         adds_special=not task.task.spec.has_turns,
+        within_window=True,
     )
     # the file's own: those of version 1 end the turn, and it does not say how
     return replace(request, answers=task.answers)
@@ -243,7 +271,12 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
     if not answers.is_finite:
         raise StageError.one("X643", "the numbers of the model are none: its file is damaged")
     found = []
-    for place in range(count):
+    answered = iter(range(count))
+    for prompt_number in range(count):
+        if length := answers.too_long(prompt_number):
+            found.append(Answer.none(task.task.kind, length))
+            continue
+        place = next(answered)
         label, probability = _constrained_answer(task, answers, place)
         # nothing comes back of what was not asked for
         text = answers.texts[place] if answers.texts else ""

@@ -93,6 +93,8 @@ class Engine:
         self.model = llama_cpp.LlamaModel(gguf, params, verbose=False)
         self.vocab: Any = self.model.get_vocab()
         self.threads = threads
+        self.window: int | None = self.model.n_ctx_train or None
+        """Tokens that the model reads at most; None where the file does not say."""
 
     def tokens(self, text: str, *, as_sent: bool = False) -> list[int]:
         """Return the tokens of text, special ones recognised; those that the file adds only where `as_sent`."""

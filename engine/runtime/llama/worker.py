@@ -29,6 +29,7 @@ from engine.runtime.llama.jobs import (
 )
 from engine.runtime.llama.likelihood import likelihoods
 from engine.runtime.llama.speed import measure_speed, peak_memory
+from engine.runtime.rendering.windows import too_long
 from engine.runtime.scoring.label_search import make_tree
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ def answer(
         "read": engine.read(request["read"], known=prompts),
         "sent": engine.read(request["sent"], as_sent=True),
         "is_ended": _ends(engine, request["terminator"]),
+        "window": engine.window if request["within_window"] else None,
     }
+    rows = [ids for ids in result["token_ids"] if too_long(len(ids), result["window"]) is None]
     try:
         if request["answers"] or request["grammar"] or request["max_new_tokens"]:
-            result |= _generate(engine, request, result["token_ids"], report)
+            result |= _generate(engine, request, rows, report)
         if request["learned"]:
             found = likelihoods(engine, request["learned"], report=report)
             result["likelihoods"] = [nll for nll, _ in found]

@@ -37,6 +37,29 @@ def longer_than(lengths: Lengths, limit: int | None) -> int:
     return 0 if limit is None else sum(rows for tokens, rows in lengths if tokens > limit)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooLong:
+    """The length of a text that a model is not asked about, since it reads fewer tokens."""
+
+    tokens: int
+    """Of the whole prompt."""
+    window: int
+    """Tokens that the model reads at most."""
+
+
+def too_long(tokens: int, window: int | None) -> TooLong | None:
+    """Return the length of a prompt that is longer than the window, as `longer_than` counts; None for one that fits."""
+    if window is None or not longer_than([(tokens, 1)], window):
+        return None
+    return TooLong(tokens=tokens, window=window)
+
+
+def too_long_words(length: TooLong) -> str:
+    """Return the end of a sentence about such a text."""
+    has = f"has {length.tokens:,} tokens with its instruction"
+    return f"{has}, and the model reads {length.window:,} at most"
+
+
 def window_notes(lengths: Lengths, window: int | None) -> list[Problem]:
     """Return D412 when rows are longer than the base model can read."""
     over = longer_than(lengths, window)

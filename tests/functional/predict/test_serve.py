@@ -124,6 +124,7 @@ def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
         ({"texts": ["  "]}, 400, "blank"),
         ({"text": "x" * 40_000}, 413, "characters"),
         ({"text": "x" * 1_200_000}, 413, "bytes"),
+        ({"texts": ["a film", "so lovely " * 200]}, 413, "text 2 has"),
         ({"rows": [{"txt": "x"}]}, 400, "no column `text`"),
         ({"rows": ["x"]}, 400, "object of columns"),
         ([1], 400, "send {"),

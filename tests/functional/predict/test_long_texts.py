@@ -50,6 +50,6 @@ def test_rows_longer_than_the_window_have_no_answer_and_are_named(
     ]
     assert [row["probability"] is None for row in found] == [False, True, False]
     assert not any(row["abstained"] for row in found)
-    message = r"1 without an answer: longer than the 512 tokens that the model reads: new\.csv:3 \(\d+ tokens\)"
+    message = r"1 without an answer: longer than the 512 tokens that the model reads: new\.csv:3 \([\d,]+ tokens\)"
     assert re.search(message, outcome.err), outcome.err
     assert "blank" not in outcome.err

@@ -16,6 +16,7 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _MOST_NAMED = 5
+_LINE_END = re.compile("[\n\v\f\r\x85\u2028\u2029]")
 _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 
 
@@ -67,8 +68,11 @@ def labels_can_be_written(recipe: FilledText) -> Problems:
             message = f"{show(label)} has blanks around it" if bare else "must not be blank"
             hint = f"write {show(bare)}" if bare else None
             yield recipe.problem("R211", message, at=at, hint=hint)
-        elif any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in label):
+        elif _LINE_END.search(label):
             yield recipe.problem("R211", f"{show(label)} is more than one line of text", at=at)
+        elif controls := [one for one in label if unicodedata.category(one) == "Cc"]:
+            message = f"{show(label)} holds the control character U+{ord(controls[0]):04X}"
+            yield recipe.problem("R211", message, at=at, hint="delete the character")
 
 
 @rule("task.labels", "task.out_of_scope")

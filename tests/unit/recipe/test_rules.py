@@ -129,3 +129,20 @@ def test_a_rule_follows_the_rules_of_wording(code: str, folder: Path) -> None:
 @pytest.mark.parametrize("code", sorted(set(PAGES) - NEEDS_A_LINK))
 def test_a_rule_is_silent_about_its_right_example(code: str, folder: Path) -> None:
     assert problems_of(PAGES[code].right, folder)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("sign", "message"),
+    [
+        ("\\n", "is more than one line of text"),
+        ("\\u2028", "is more than one line of text"),
+        ("\\a", "holds the control character U+0007"),
+        ("\\t", "holds the control character U+0009"),
+    ],
+)
+def test_a_label_that_is_no_line_is_refused_for_what_it_holds(
+    folder: Path, sign: str, message: str
+) -> None:
+    found = problems_of(f'task:\n  labels: [billing, "b{sign}g"]', folder)[0]
+
+    assert [message in problem.message for problem in found if problem.code == "R211"] == [True]

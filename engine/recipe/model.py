@@ -178,7 +178,10 @@ class LabelSpec:
     separator: str
     """Multilabel: what stands between labels in a text value; lists need none."""
     missing: Literal["", "empty"] = field(default="", metadata=UNWRITTEN)
-    """Multilabel: `empty` where a row without the column has no label; else such a row is a problem."""
+    """Multilabel: `empty` where a row without the column has no label; else such a row is a problem.
+
+    Null, a blank text and an empty list are no label whatever stands here.
+    """
 
     def in_order(self) -> LabelSpec:
         """Return the same with its mappings sorted: their order in the file says nothing."""

@@ -119,6 +119,24 @@ def test_rows_without_the_key_have_no_label_where_the_recipe_says_so(
     ) == 10 * bool(more)
 
 
+@pytest.mark.parametrize("more", [{}, {"missing": "empty"}])
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_null_and_blanks_are_no_label_whatever_the_recipe_says_of_rows_without_the_key(
+    tmp_path: Path, more: dict[str, str], nothing: Any
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"text": text, "tags": ["a", "b"][: 1 + at % 2] if at % 4 else nothing}
+        for at, text in enumerate(texts(40))
+    ]
+    task = {"kind": "multilabel", "instruction": "Which of {labels}?", "labels": ["a", "b"]}
+    data = {"sources": [{"path": "rows.jsonl"}], "label": {"column": "tags", **more}}
+
+    found = prepared(recipe(tmp_path, {"rows.jsonl": rows}, task=task, data=data))
+
+    assert not found.problems
+    assert sum(not one.labels for one in [*found.train, *found.holdout]) == 10
+
+
 def test_a_column_that_no_row_has_is_a_problem_all_the_same(tmp_path: Path) -> None:
     task = {"kind": "multilabel", "instruction": "Which of {labels}?", "labels": ["a", "b"]}
     data = {"sources": [{"path": "rows.jsonl"}], "label": {"column": "tgas", "missing": "empty"}}

@@ -6,16 +6,18 @@ import csv
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from engine.data import row_order
-from engine.data.reading.row import Row, RowBatch, Trouble, excerpt
+from engine.data.reading.row import MOST, Row, RowBatch, Trouble, excerpt
 from engine.data.reading.text import MAX_LINE, line_blocks, split_lines
 from engine.recipe.formats import format_of
 from engine.recipe.model import Source
 from engine.values import dataclass
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+NAMES = {",": "comma", "\t": "tab"}
 SHOWN = 12
 """Names that are listed."""
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
@@ -64,6 +66,7 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row | R
                 continue
             if row is not None:
                 yield row
+    table.report_endings()
     if quotes.are_written:
         hint = "add `quoting: double` to the source, or `quoting: none` if they are a part of the texts"
         message = "cells stand in quotes, in which quotes are doubled, as pandas and spreadsheets write them"
@@ -139,6 +142,10 @@ class _Table:
     trouble: Trouble
     header: Sequence[str]
     """Empty until the first row was read, where the source gives none."""
+    endings: list[tuple[int, str]] = field(default_factory=list)
+    """Line and fault of rows that have a delimiter too many at their end, as long as every row has."""
+    has_others: bool = False
+    """There are rows without one."""
 
     def fields(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """Return the fields of each row, none of a blank line; csv.Error for a broken one."""
@@ -158,17 +165,52 @@ class _Table:
             _check_header(self.header, line, self.delimiter, trouble)
             return None
         if len(fields) != len(self.header):
+            message = _ragged(fields, self.header, declared=bool(self.declared))
+            is_ending = len(fields) == len(self.header) + 1 and not fields[-1]
+            if is_ending and not self.has_others:
+                self._add_ending(line, message)
+                return None
+            self._note_other()
             is_more = len(fields) > len(self.header) and self.is_quoted
             # Once: every other row has the same reason.
             hint = f"a field that holds `{self.delimiter}` stands in quotes" if is_more else None
-            message = _ragged(fields, self.header, declared=bool(self.declared))
             trouble.add("D324", message, line=line, hint=None if trouble.count else hint)
             return None
+        self._note_other()
         return trouble.row(f":{line}", dict(zip(self.header, fields, strict=True)))
+
+    def _add_ending(self, line: int, message: str) -> None:
+        """Keep a row with a delimiter too many. DataError with the one after `MOST`."""
+        if len(self.endings) == MOST:
+            self.report_endings()
+            raise self.trouble.error()
+        self.endings.append((line, message))
+
+    def _note_other(self) -> None:
+        """Report by itself each row with a delimiter too many: not every row has one."""
+        self.has_others = True
+        for line, message in self.endings:
+            self.trouble.add("D324", message, line=line)
+        self.endings.clear()
+
+    def report_endings(self) -> None:
+        """Report at once that every row has a delimiter too many at its end."""
+        if not self.endings:
+            return
+        sign = NAMES.get(self.delimiter, f"`{self.delimiter}`")
+        header = "`header`" if self.declared else "the header"
+        more = (
+            "name one more column in `header`"
+            if self.declared
+            else "add one to the end of the header"
+        )
+        message = f"every row ends with a {sign} that {header} has not"
+        hint = f"take it off the rows, or {more}"
+        self.trouble.add("D324", message, line=self.endings[0][0], hint=hint)
 
     def batch(self, block: str, first: int) -> RowBatch | None:
         """Return the rows of whole lines from that one on, of many; None where they are read one by one."""
-        if not self.header or first <= row_order.MANY or len(block) > MAX_LINE:
+        if not self.header or first <= row_order.MANY or len(block) > MAX_LINE or self.endings:
             return None
         if not self.delimiter.isascii() or not row_order.has_loops(columns=True):
             return None
@@ -177,6 +219,7 @@ class _Table:
         def read(text: str, line: int) -> Row | None:
             return self.row(next(self.fields(iter(split_lines(text)))), line)
 
+        self.has_others = True
         form = ord(self.delimiter), self.is_quoted
         return table_batch(block, first, self.header, form, read, self.trouble)
 

@@ -163,6 +163,9 @@ def test_values_stay_as_they_are_written(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"a,b\n1,2\n3\n4,5,6\n", [("D324", 3), ("D324", 4)]),
+        (b"a,b\n1,2,\n3,4,\n5,6,\n", [("D324", 2)]),
+        (b"a,b\n1,2,\n3,4,\n5,6\n", [("D324", 2), ("D324", 3)]),
+        (b"a,b\n1,2,\n3,4,\n5,6,7\n", [("D324", 2), ("D324", 3), ("D324", 4)]),
         (b"a,a\n1,2\n", [("D324", 1)]),
         (b"a;b\n1;2\n", [("D324", 1)]),
         (b",\n1,2\n", [("D324", 1)]),
@@ -187,6 +190,21 @@ def test_broken_tables_are_reported_with_their_lines(
     tmp_path: Path, content: bytes, expected: list[tuple[str, int | None]]
 ) -> None:
     assert codes(tmp_path, "r.csv", content) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "sign", "word", "rows"),
+    [("r.csv", ",", "comma", 30), ("r.tsv", "\t", "tab", 30), ("r.csv", ",", "comma", 10_500)],
+)
+def test_a_delimiter_at_the_end_of_every_row_is_one_error(
+    tmp_path: Path, name: str, sign: str, word: str, rows: int
+) -> None:
+    content = f"a{sign}b\n" + f"1{sign}2{sign}\n" * rows
+
+    (problem,) = problems(tmp_path, name, content.encode())
+
+    assert problem.message == f"every row ends with a {word} that the header has not"
+    assert problem.hint == "take it off the rows, or add one to the end of the header"
 
 
 @pytest.mark.parametrize(

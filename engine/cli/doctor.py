@@ -15,6 +15,7 @@ from engine.cli.place import add_format, add_store, store_root
 from engine.environment import EXTRAS, detect_device, unsloth_python, version_of
 from engine.errors import ExitCode
 from engine.process.confine import available
+from engine.render.number_format import counted
 
 ENOUGH_DISK_BYTES = 5_000_000_000
 """Base model, checkpoints, merged model and GGUF of a 135 M model, with room to spare."""
@@ -76,7 +77,7 @@ def _machine(store: str | None) -> list[Row]:
         ranks = "one process a GPU; several GPUs, and shard: true, were never run by us"
     return [
         ("recipe", True, f"{__version__} on Python {platform.python_version()}"),
-        ("device", True, f"{device.kind}: {device.name}, {device.cores} cores, {bf16}"),
+        ("device", True, f"{device.kind}: {device.name}, {counted(device.cores, 'core')}, {bf16}"),
         ("--on NAME", True, ranks),
         ("memory", True, f"{device.memory_bytes / 2**30:.0f} GiB"),
         ("disk", free >= ENOUGH_DISK_BYTES, f"{free / 1e9:.0f} GB free where the store is"),

@@ -228,7 +228,9 @@ def _file(named: str) -> Iterator[Path]:
 def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     """Return what became of the rows, for a person."""
     asked = summary.rows - answered.resumed
-    lines = [f"{summary.rows:,} rows, {asked / max(seconds, 1e-9):,.1f} a second"]
+    lines = [
+        f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}, {asked / max(seconds, 1e-9):,.1f} a second"
+    ]
     if answered.resumed:
         lines.append(f"{answered.resumed:,} of them were answered by an earlier call")
     if summary.abstained:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import RecipeError
+from engine.render.number_format import counted
 from engine.values import dataclass
 
 GIB = 1 << 30
@@ -147,7 +148,9 @@ def _facts_of_cpu(device: Device, unknown: DeviceFacts) -> DeviceFacts:
     peak = device.cores * hertz * width if hertz else None
     source = f"no speed of {device.name} is known"
     if hertz:
-        source = f"{device.cores} cores x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+        source = (
+            f"{counted(device.cores, 'core')} x {hertz / 1e9:.2f} GHz x {width} operations a cycle"
+        )
     return replace(unknown, bf16=peak, fp32=peak, source=source)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from engine.artifacts.results import read_json
 from engine.artifacts.stage import StageContext
 from engine.evidence import Metric
+from engine.render.number_format import counted
 
 REVISION = 1
 PROMPTS, TOKENS = 5, 24
@@ -76,7 +77,8 @@ def notes(found: dict[str, Any], *, cores: int) -> dict[str, str]:
     speed = found["speed"]
     if not speed:
         return {}
-    here = f"llama.cpp on {cores} cores of this machine, {speed['prompts']} holdout prompts, one at a time"
+    prompts = counted(speed["prompts"], "holdout prompt")
+    here = f"llama.cpp on {counted(cores, 'core')} of this machine, {prompts}, one at a time"
     cached = speed["cached_seconds"]
     warm = ""
     if cached is not None:

@@ -98,7 +98,7 @@ class Trouble:
     def error(self) -> DataError:
         """Return the error of all problems; the last one says how many are not shown."""
         more = self.count - len(self.kept)
-        message, place = f"and {more:,} more problems in this file", Place(file=self.file)
+        message, place = f"and {several(more, 'more problem')} in this file", Place(file=self.file)
         message += "; the rest of it was not read" if self.count > MOST else ""
         last = [Problem(code=self.kept[-1].code, message=message, place=place)] if more else []
         return DataError([*self.kept, *last])

@@ -221,7 +221,8 @@ def _rows(folder: Path, files: tuple[WeightFile, ...], tokenizer: Any) -> Iterat
     yield from token_rows(rows if head is None else head, marks.items())
     words = (one for one in tokenizer.get_vocab().values() if one not in added)
     if count := wiped_words(rows, words, share=WORDS, ignored=padding):
-        what = f"`{embedding}` of the base model: the rows of {count} words are zeros"
+        zeros = "the row of 1 word is" if count == 1 else f"the rows of {count} words are"
+        what = f"`{embedding}` of the base model: {zeros} zeros"
         yield _problem("X771", what, AGAIN)
 
 

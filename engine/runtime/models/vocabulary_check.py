@@ -48,12 +48,16 @@ def vocabulary_problems(folder: Path) -> Iterator[Problem]:
     if 0 < len(back) <= SWAPPED * len(order):
         names = {number: word for word, number in words.items()}
         yield _warning(
-            f"gives {len(back)} words a number out of order, such as {names[back[0]]!r}: words may be swapped"
+            f"gives {_words(len(back))} a number out of order, such as {names[back[0]]!r}: words may be swapped"
         )
     elif len(back) > REVERSED * len(order):
         yield _warning(
             f"has its {len(made):,} merges the other way round: the last ones come first"
         )
+
+
+def _words(count: int) -> str:
+    return f"{count:,} word{'' if count == 1 else 's'}"
 
 
 def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
@@ -63,7 +67,7 @@ def _other_numbers(path: Path, words: Mapping[str, int]) -> Iterator[Problem]:
     odd = [word for word, number in beside.items() if words.get(word, number) != number]
     if odd:
         yield _warning(
-            f"gives {len(odd):,} words another number than vocab.json, such as {odd[0]!r}"
+            f"gives {_words(len(odd))} another number than vocab.json, such as {odd[0]!r}"
         )
 
 

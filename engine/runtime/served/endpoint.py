@@ -164,5 +164,6 @@ def _remarks(replies: Sequence[Reply], adapted: Sequence[str]) -> list[str]:
     if cut := sum(reply.cut_off for reply in replies):
         found.append(f"{cut} answers ran into the limit of tokens")
     if refused := [reply.refused for reply in replies if reply.refused]:
-        found.append(f"{len(refused)} rows were refused and count as wrong: {refused[0]}")
+        were = "1 row was" if len(refused) == 1 else f"{len(refused)} rows were"
+        found.append(f"{were} refused and count as wrong: {refused[0]}")
     return found

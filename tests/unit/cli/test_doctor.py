@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.cli import doctor
 from engine.cli.main import main
 from engine.environment import EXTRAS
+from support.estimates import CPU
 
 
 def lacking(monkeypatch: pytest.MonkeyPatch, *distributions: str) -> None:
@@ -66,3 +68,19 @@ def test_a_store_that_cannot_be_written_is_not_called_one_that_can(
     out = capsys.readouterr().out
     assert "store cannot be written" in out
     assert "can be written" not in out
+
+
+@pytest.mark.parametrize(("cores", "words"), [(1, "1 core,"), (2, "2 cores,")])
+def test_cores_are_counted_in_words(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    cores: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(doctor, "detect_device", lambda: replace(CPU, cores=cores))
+
+    main(["doctor"])
+
+    assert f", {words} bfloat16" in capsys.readouterr().out

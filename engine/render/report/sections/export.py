@@ -112,7 +112,9 @@ def _measured(report: Report, name: str) -> Metric | None:
 def machine(report: Report) -> str:
     """`measured on this machine: cpu, 2 cores`."""
     device, cores = (report.environment.get(name, "") for name in ("device", "cores"))
-    where = ", ".join(filter(None, (device, f"{cores} cores" if cores else "")))
+    where = ", ".join(
+        filter(None, (device, f"{cores} core{'' if cores == '1' else 's'}" if cores else ""))
+    )
     return f"measured on this machine: {where}" if where else "measured on this machine"
 
 

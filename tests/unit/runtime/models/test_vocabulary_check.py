@@ -38,7 +38,7 @@ def whole_words(found: dict[str, Any]) -> None:
         (lambda _: None, None),
         (whole_words, None),
         (few_merges, "that no merge makes"),
-        (swapped, "1 words a number out of order"),
+        (swapped, "1 word a number out of order"),
         (swapped_bytes, "gives bytes each other's numbers: '!', 'a'"),
         (by_their_bytes, None),
     ],

@@ -312,7 +312,7 @@ def test_a_row_that_is_refused_alone_stays_without_an_answer(tmp_path: Path) -> 
     assert ["" if row == 3 else f"answer to row {row}" for row in range(6)] == [
         reply.text for reply in served.replies
     ]
-    assert served.remarks == ("1 rows were refused and count as wrong: HTTP 400: too long",)
+    assert served.remarks == ("1 row was refused and count as wrong: HTTP 400: too long",)
 
 
 def test_many_rows_that_are_refused_end_it(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ gives a first, free hint whether more of them would help.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -25,9 +24,8 @@ from engine.metrics.predictions import Judging, read_predictions, write_predicti
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written
 from engine.recipe.model import Baseline, Recipe, Reference
-from engine.recipe.sweeps import by_length
 from engine.training.preflight import check_base_model
-from engine.training.rendered import rendered_rows
+from engine.training.rendered import render_by_length
 from engine.training.retraining import folds_in
 from engine.training.svm_curve import svm_curve
 from engine.training.teacher_tokens import refuse_other_tokenizer
@@ -73,8 +71,7 @@ def run(context: StageContext) -> None:
     refuse_other_tokenizer(context)
     start_ahead(context, base())
     check_base_model(context, base())
-    for one in by_length(recipe):
-        rendered_rows(replace(context, recipe=one), base())
+    render_by_length(context, base())
     asker = Asker(context=context, models=Models(context, base))
     absent = {baseline.name: asker.why_absent(baseline) for baseline in recipe.baselines}
     asked = [baseline for baseline in recipe.baselines if not absent[baseline.name]]

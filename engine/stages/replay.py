@@ -33,6 +33,7 @@ from engine.recipe.model import Recipe, Replay, Source, SplitName
 from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
+from engine.training.added_rows import check_rendering
 from engine.training.rendered import rendered_rows
 
 REVISION = 1
@@ -97,7 +98,7 @@ def run(context: StageContext) -> None:
         left_out=dict(sorted(taken.left_out.items())),
         seconds=round(taken.seconds, 3),
     )
-    _check_rendering(every, _keep(context, taken))
+    check_rendering(every, _keep(context, taken), PRODUCT)
     write_json(context.workdir / FILE, to_json(result))
 
 
@@ -188,11 +189,3 @@ def _keep(context: StageContext, taken: Taken) -> Artifact:
                 file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
 
     return context.cached(PRODUCT, {"replay": context.key}, build)
-
-
-def _check_rendering(context: StageContext, made: Artifact) -> None:
-    """Render the rows with the text, which training takes as they are. DataError, StageError."""
-    artifacts = {**context.artifacts, PRODUCT: made}
-    trained = replace(context, artifacts=artifacts, inputs={**context.inputs, PRODUCT: made.key})
-    for one in by_length(context.recipe):
-        rendered_rows(replace(trained.for_training(), recipe=one), context.base_model_folder())

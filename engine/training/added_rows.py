@@ -22,9 +22,8 @@ from engine.inference.sampling import judged_validation
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
-from engine.recipe.sweeps import by_length
 from engine.store import Artifact
-from engine.training.rendered import rendered_rows
+from engine.training.rendered import render_by_length
 from engine.values import dataclass
 
 FIRST = 0
@@ -63,9 +62,7 @@ def check_rendering(context: StageContext, training: Artifact, product: str) -> 
         artifacts={**context.artifacts, product: training},
         inputs={**context.inputs, product: training.key},
     )
-    for one in by_length(context.recipe):
-        own = replace(trained.for_training(), recipe=one)
-        rendered_rows(own, context.base_model_folder())
+    render_by_length(trained.for_training(), context.base_model_folder())
 
 
 def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ from engine.inference.template_check import (
     two_templates,
 )
 from engine.inference.tokenizer_check import known_tokens, tokenizer_problems
+from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
@@ -41,6 +43,12 @@ CHAT_REVISION: Final = 2
 """Bumped when the same template and rows would now be judged otherwise."""
 LOOKED_AT: Final = 200
 """Rows whose turns and answers are held against what the chat template and the tokenizer make of them."""
+
+
+def render_by_length(context: StageContext, base: Path) -> None:
+    """Render the rows as each method of a recipe that changes them trains on them (`by_length`); as `rendered_rows`."""
+    for one in by_length(context.recipe):
+        rendered_rows(replace(context, recipe=one), base)
 
 
 def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:

@@ -166,7 +166,7 @@ def _row_facts(
     recipe = plan.recipe
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", text)] if (text := _trained(plan, found, counted)) else []
+    facts += [("trained", text)] if counted and (text := rows_note(found.recipe, counted)) else []
     facts += _training_facts(recipe)
     facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []
@@ -297,7 +297,7 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
 
 def _counted(plan: Plan, found: Forecast, store: Store) -> TrainedRows | None:
     data = plan.training_data(store)
-    return known_rows(found.recipe or plan.recipe, store, data, plan.inputs.base_model)
+    return known_rows(found.recipe, store, data, plan.inputs.base_model)
 
 
 def _split_facts(plan: Plan) -> list[tuple[str, str | Table]]:
@@ -311,10 +311,6 @@ def _split_lines(plan: Plan) -> tuple[str, ...]:
     """Splits that the checks of the data stage made smaller, once it has run."""
     data = plan.stage("data").reused
     return split_lines(results.data_summary(data)) if data else ()
-
-
-def _trained(plan: Plan, found: Forecast, counted: TrainedRows | None) -> str:
-    return rows_note(found.recipe or plan.recipe, counted) if counted else ""
 
 
 def _sizes(plan: Plan) -> str:

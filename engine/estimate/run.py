@@ -46,7 +46,7 @@ class Forecast:
 
     device: Device
     training: TrainingEstimate
-    recipe: Recipe | None = None
+    recipe: Recipe
     """With the method that `training` is of."""
     of: str = ""
     """While a sweep has not chosen: which of its settings `training` is of."""

@@ -121,9 +121,12 @@ def test_a_layer_that_the_base_model_does_not_have_is_refused_as_by_a_run(
     assert not list((tmp_path / "store").glob("store/*/*"))
 
 
-def test_stages_whose_time_is_not_known_are_named_whether_or_not_others_are() -> None:
+def test_stages_whose_time_is_not_known_are_named_whether_or_not_others_are(
+    tmp_path: Path,
+) -> None:
+    recipe = recipe_in(tmp_path)
     stages = {"data": StageForecast(), "verify": StageForecast()}
-    none = Forecast(device=CPU, training=TrainingEstimate(), stages=stages)
+    none = Forecast(device=CPU, training=TrainingEstimate(), recipe=recipe, stages=stages)
     some = replace(none, stages={**stages, "train": StageForecast(seconds=60.0)})
 
     [total] = [text for name, text in estimate_lines(none, explain=False) if name == "in all"]

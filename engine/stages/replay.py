@@ -33,8 +33,7 @@ from engine.recipe.model import Recipe, Replay, Source, SplitName
 from engine.recipe.sweeps import by_length
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
 from engine.store import Artifact
-from engine.training.added_rows import check_rendering
-from engine.training.rendered import rendered_rows
+from engine.training.rendered import check_rendering, rendered_rows
 
 REVISION = 1
 NEEDS = ("data", "holdout")

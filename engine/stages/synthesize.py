@@ -47,13 +47,8 @@ from engine.recipe.synthesis import (
     written_keep,
 )
 from engine.recipe.teacher import on_added_rows
-from engine.training.added_rows import (
-    AddedRows,
-    baseline_on,
-    check_rendering,
-    count_labels,
-    keep_rows,
-)
+from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
+from engine.training.rendered import check_rendering
 from engine.values import dataclass
 
 REVISION = 2

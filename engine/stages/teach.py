@@ -45,13 +45,8 @@ from engine.recipe.baselines import as_written, written_model
 from engine.recipe.model import Baseline, Recipe, Reference, Source, Teacher
 from engine.recipe.teacher import on_added_rows, written_keep
 from engine.store import Artifact
-from engine.training.added_rows import (
-    AddedRows,
-    baseline_on,
-    check_rendering,
-    count_labels,
-    keep_rows,
-)
+from engine.training.added_rows import AddedRows, baseline_on, count_labels, keep_rows
+from engine.training.rendered import check_rendering
 from engine.training.teacher_tokens import refuse_other_tokenizer
 from engine.values import dataclass
 

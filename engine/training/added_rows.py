@@ -23,7 +23,6 @@ from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact
-from engine.training.rendered import render_by_length
 from engine.values import dataclass
 
 FIRST = 0
@@ -53,16 +52,6 @@ def keep_rows(context: StageContext, added: AddedRows) -> Artifact:
         write_json(folder / "summary.json", to_json(_summary(context, train)), indent=2)
 
     return context.cached(added.product, {added.stage: context.key}, build)
-
-
-def check_rendering(context: StageContext, training: Artifact, product: str) -> None:
-    """Refuse rows that cannot be trained on before anything is spent on training. DataError, StageError."""
-    trained = replace(
-        context,
-        artifacts={**context.artifacts, product: training},
-        inputs={**context.inputs, product: training.key},
-    )
-    render_by_length(trained.for_training(), context.base_model_folder())
 
 
 def count_labels(recipe: Recipe, rows: Iterable[Example]) -> dict[str, int]:

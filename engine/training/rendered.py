@@ -51,6 +51,16 @@ def render_by_length(context: StageContext, base: Path) -> None:
         rendered_rows(replace(context, recipe=one), base)
 
 
+def check_rendering(context: StageContext, training: Artifact, product: str) -> None:
+    """Refuse rows that cannot be trained on before anything is spent on training. DataError, StageError."""
+    trained = replace(
+        context,
+        artifacts={**context.artifacts, product: training},
+        inputs={**context.inputs, product: training.key},
+    )
+    render_by_length(trained.for_training(), context.base_model_folder())
+
+
 def rendered_rows(context: StageContext, base: Path, *, quiet: bool = False) -> Artifact:
     """The train and validation rows with the answer marked, by the tokenizer of the base model in `base`.
 

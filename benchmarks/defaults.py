@@ -1,10 +1,10 @@
-"""The grid that the defaults of `method` come of: `python benchmarks/defaults.py run`, then `table`.
+"""The grid that the defaults of `method` come of: `python benchmarks/defaults.py run`, `baselines`, then `page`.
 
 Each cell trains the quickstart's base model with the trl backend on one core, on rows of a development set
 (`defaults_sets.py`), keeps each epoch's adapter, and asks the last and the one of lowest validation loss the same 300
-rows, by the probability of the labels. The first setting is the middle of the grid; each other one changes one key
-of it. Results are lines of JSON in `defaults.jsonl`; a cell that stands there is not trained again.
-`cheap` prints what the linear baselines score on the same rows.
+rows, by the probability of the labels. The first setting is the defaults; each other one changes one key or two.
+Results are lines of JSON in `defaults.jsonl`; a cell that stands there is not trained again. `baselines` asks
+the linear ones the same rows (`defaults_baselines.jsonl`), `page` writes both into `docs/explanation/defaults.md`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from defaults_sets import SETS, DevelopmentSet, load_set
+from defaults_page import BASELINES, DEFAULT, TITLES, Line, read_lines, with_grid
+from defaults_sets import DevelopmentSet, load_set
 from launching import Silent, examples_of, make_launch
 
 from engine.backends import load_backend
@@ -33,10 +31,13 @@ from engine.recipe.model import Method, Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("defaults.jsonl")
-MIDDLE: dict[str, Any] = {
+OF_BASELINES = Path(__file__).with_name("defaults_baselines.jsonl")
+PAGE = ROOT / "docs" / "explanation" / "defaults.md"
+SIZES, SEEDS = (200, 400, 800), (1, 2, 3)
+DEFAULTS: dict[str, Any] = {
     "rank": 16,
     "alpha": 32,
-    "epochs": 5.0,
+    "epochs": 8.0,
     "learning_rate": 1e-3,
     "batch_size": 8,
     "warmup_ratio": 0.05,
@@ -45,113 +46,93 @@ MIDDLE: dict[str, Any] = {
     "dropout": 0.0,
     "target_modules": "all_linear",
 }
-OTHERS: tuple[dict[str, Any], ...] = (
+CHANGES: tuple[dict[str, Any], ...] = (
     {"learning_rate": 5e-4},
     {"learning_rate": 2e-3},
-    {"batch_size": 16},
-    {"epochs": 3.0},
-    {"epochs": 8.0},
-    {"batch_size": 16, "learning_rate": 2e-3},
     {"batch_size": 4},
+    {"batch_size": 16},
+    {"epochs": 5.0},
+    {"epochs": 16.0},
     {"rank": 8, "alpha": 16},
     {"rank": 32, "alpha": 64},
+    {"alpha": 16},
     {"scheduler": "linear"},
     {"warmup_ratio": 0.1},
-    {"target_modules": "attention"},
     {"weight_decay": 0.01},
+    {"dropout": 0.1},
+    {"target_modules": "attention"},
 )
-"""Keys in which a setting is not the middle one."""
-BEFORE: dict[str, Any] = {"epochs": 3.0, "learning_rate": 2e-4, "batch_size": 16, "dropout": 0.05}
-"""The defaults of earlier versions."""
+"""Keys in which a setting differs from the defaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One training."""
+class Place:
+    """Rows that are drawn of a set."""
 
     set: str
     rows: int
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell(Place):
+    """One training."""
+
     changes: str
-    """Keys that are not the middle's, as JSON; `{}` is the middle."""
+    """Keys that are not the defaults', as JSON."""
 
 
 def main() -> int:
-    """Train cells, or print what they came to."""
+    """Train cells or ask the baselines, or write what they came to into the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("verb", choices=("run", "table", "cheap"))
-    parser.add_argument("--set", action="append", choices=tuple(SETS), dest="sets")
+    parser.add_argument("verb", choices=("run", "baselines", "page"))
+    parser.add_argument("--set", action="append", choices=tuple(TITLES), dest="sets")
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--seed", type=int, action="append")
     parser.add_argument("--setting", action="append", help="JSON of changed keys; all by default")
-    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument(
         "--store", type=Path, default=ROOT / ".recipe", help="of the base model and the encoder"
     )
     options = parser.parse_args()
-    if options.verb == "table":
-        for line in table(read(options.results)):
-            _say(line)
+    if options.verb == "page":
+        page = with_grid(PAGE.read_text("utf-8"), read_lines(RESULTS), read_lines(OF_BASELINES))
+        PAGE.write_text(page, encoding="utf-8")
         return 0
-    if options.verb == "cheap":
-        for name in options.sets or SETS:
-            for line in _cheap(name, options):
-                _say(line)
-        return 0
-    known = options.setting or [json.dumps(one) for one in ({}, *OTHERS, BEFORE)]
-    settings = [json.dumps(json.loads(one), sort_keys=True) for one in known]
-    wanted = [
-        Cell(set=name, rows=rows, seed=seed, changes=changes)
-        for seed in options.seed or (1, 2, 3)
-        for rows in options.rows or (400,)
-        for changes in settings
-        for name in options.sets or SETS
+    places = [
+        Place(set=name, rows=rows, seed=seed)
+        for seed in options.seed or SEEDS
+        for rows in options.rows or SIZES
+        for name in options.sets or TITLES
     ]
-    for cell in wanted:
-        if not any(_is_of(line, cell) for line in read(options.results)):
-            text = json.dumps(asdict(cell) | measure(cell, options.store))
-            with options.results.open("a", encoding="utf-8") as stream:
-                stream.write(f"{text}\n")
-            _say(text)
+    if options.verb == "baselines":
+        for place in places:
+            if not _is_known(OF_BASELINES, asdict(place)):
+                _keep(OF_BASELINES, asdict(place) | ask_baselines(place, options.store))
+        return 0
+    known = options.setting or [DEFAULT, *map(json.dumps, CHANGES)]
+    for changes in (json.dumps(json.loads(one), sort_keys=True) for one in known):
+        for place in places:
+            cell = Cell(**asdict(place), changes=changes)
+            if not _is_known(RESULTS, asdict(cell)):
+                _keep(RESULTS, asdict(cell) | measure(cell, options.store))
     return 0
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Return the cells that were trained."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+def _is_known(path: Path, place: dict[str, Any]) -> bool:
+    return any(place.items() <= line.items() for line in read_lines(path))
 
 
-def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Yield a Markdown table for each number of rows: macro-F1 of each setting by set, the mean over seeds."""
-    for rows in sorted({line["rows"] for line in lines}):
-        here = [line for line in lines if line["rows"] == rows]
-        names = [name for name in SETS if any(line["set"] == name for line in here)]
-        by_cell = defaultdict(list)
-        for line in here:
-            by_cell[line["changes"], line["set"]].append(line)
-        yield f"\n{rows} training rows; macro-F1 of the last step, mean over seeds (how many)\n"
-        yield f"| setting | {' | '.join(names)} | mean | best epoch instead | CPU s |"
-        yield "|---|" + "---|" * (len(names) + 3)
-        for changes in dict.fromkeys(line["changes"] for line in here):
-            found = [by_cell[changes, name] for name in names]
-            means = [_mean(one, "last") for one in found if one]
-            cells = [f"{_mean(one, 'last'):.3f} ({len(one)})" if one else "" for one in found]
-            of_all = [line for one in found for line in one]
-            chosen = [line for line in of_all if line["best"] is not None]
-            whole = len(means) == len(names)
-            ends = (
-                f"{statistics.mean(means):.3f}" if whole else "",
-                f"{_mean(chosen, 'best') - _mean(chosen, 'last'):+.3f}" if chosen else "",
-                f"{_mean(of_all, 'cpu_seconds'):.0f}",
-            )
-            yield f"| {_words(changes)} | {' | '.join((*cells, *ends))} |"
+def _keep(path: Path, line: Line) -> None:
+    text = json.dumps(line)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{text}\n")
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
-def _cheap(name: str, options: argparse.Namespace) -> Iterator[str]:
-    """Yield what the linear baselines score on the rows that the cells of a set are judged by."""
-    from encoders import CPU, linear, timed
+def ask_baselines(place: Place, store: Path) -> dict[str, float]:
+    """Return the macro-F1 of the linear baselines on the rows that the cells of a set are judged by."""
+    from encoders import CPU, linear, macro_f1
 
     from engine.recipe.baselines import DEFAULT_ENCODER
     from engine.runtime.encoders.encoder import load_encoder
@@ -160,35 +141,16 @@ def _cheap(name: str, options: argparse.Namespace) -> Iterator[str]:
     from engine.runtime.text.svm import tfidf_svm
     from engine.store import Store
 
-    folder = locate_encoder(DEFAULT_ENCODER, Store(options.store).cached, Silent())
+    found = load_set(place.set, rows=place.rows, seed=place.seed)
+    folder = locate_encoder(DEFAULT_ENCODER, Store(store).cached, Silent())
     encoder = load_encoder(folder, device=CPU, precision="fp32")
-    for rows in options.rows or (400,):
-        for seed in options.seed or (1, 2, 3):
-            found = load_set(name, rows=rows, seed=seed)
-            texts, labels = zip(*found.train, strict=True)
-            asked = [text for text, _ in found.test]
-            ways = {
-                "tfidf_svm": partial(tfidf_svm, texts, labels, asked, seed=seed),
-                "encoder_linear": partial(
-                    linear, encoder, found.train, found.test, (ALONE, BESIDE)
-                ),
-            }
-            scores = (f"{way} {timed(ask, found.test)}" for way, ask in ways.items())
-            yield f"{name}, {rows} rows, seed {seed}: {', '.join(scores)}"
-
-
-def _words(changes: str) -> str:
-    found = json.loads(changes)
-    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-                     for key, value in found.items()) or "middle"  # fmt: skip
-
-
-def _mean(lines: Sequence[dict[str, Any]], name: str) -> float:
-    return statistics.mean(float(line[name]) for line in lines)
-
-
-def _is_of(line: dict[str, Any], cell: Cell) -> bool:
-    return all(line[key] == value for key, value in asdict(cell).items())
+    texts, labels = zip(*found.train, strict=True)
+    answers = (
+        tfidf_svm(texts, labels, [text for text, _ in found.test], seed=place.seed),
+        linear(encoder, found.train, found.test, (ALONE, BESIDE)),
+    )
+    scores = (round(macro_f1(one, found.test), 4) for one in answers)
+    return dict(zip(BASELINES, scores, strict=True))
 
 
 def measure(cell: Cell, store: Path) -> dict[str, Any]:
@@ -229,7 +191,7 @@ def measure(cell: Cell, store: Path) -> dict[str, Any]:
 def _recipe(cell: Cell, rows: DevelopmentSet) -> Recipe:
     """Return the quickstart's recipe with the task and the method of a cell."""
     recipe, _ = load_recipe(ROOT / "recipes" / "quickstart.yaml")
-    changed = {**MIDDLE, **json.loads(cell.changes)}
+    changed = {**DEFAULTS, **json.loads(cell.changes)}
     method: Method = replace(
         recipe.method,
         **changed,
@@ -256,11 +218,6 @@ def _score(recipe: Recipe, rows: DevelopmentSet, base: Path, adapter: Path) -> f
     scores = score(predictions, Judging.of(recipe))
     (found,) = (one for one in scores.metrics if one.name == "macro_f1")
     return round(found.value or 0.0, 4)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

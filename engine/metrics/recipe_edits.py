@@ -105,7 +105,7 @@ def to_learn_less(
 
     Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better. The
     validation loss alone decides nothing where labels are chosen: it rises long before answers get worse, and the
-    step of its minimum was better in one of nine trainings, by 0.002 (benchmarks/defaults.jsonl). Where validation
+    step of its minimum scores less on average (docs/explanation/defaults.md). Where validation
     rows are too few for `can_choose`, their loss decides nothing and is not to choose a checkpoint either.
     """
     if checkpoints.are_compared:

@@ -13,8 +13,10 @@ import contextlib
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,6 +30,8 @@ from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
 from engine.process.idle import HangsError
 from engine.process.start import PIPE, Child, Command, environment, module, start, working_folder
+from engine.progress import MeasuredProgress
+from engine.render.progress import SilentProgress
 from engine.store import Artifact, StageKey, product_key
 from engine.values import dataclass
 
@@ -62,12 +66,16 @@ def results[T](jobs: Sequence[VariantJob[T]], context: StageContext) -> list[T]:
 
     """
     parallel = context.at_once
+    quiet = replace(context, progress=SilentProgress())
+    apart: list[VariantJob[T]] = []
     if parallel is not None and parallel.most > 1:
-        missing = [job for job in jobs if not _is_made(job, context, parallel)]
+        missing = [job for job in jobs if not _is_made(job, quiet, parallel)]
         # one that is alone is made here, which spares the start of a process
         if len(missing) > 1:
             _make(missing, context, parallel)
-    return [job.call(context) for job in jobs]
+            apart = missing
+    # What a child has remarked on is shown already.
+    return [job.call(quiet if job in apart else context) for job in jobs]
 
 
 def _is_made[T](job: VariantJob[T], context: StageContext, parallel: AtOnce) -> bool:
@@ -141,7 +149,8 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
                 _go_on(one, orders)
             busy = [each for each in running.values() if not each.is_done]
             shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
-            context.progress.update(ended, len(jobs), "trainings", now=shown)
+            now = {"now": shown} if shown else {}
+            context.progress.update(ended, len(jobs), "trainings", **now)
     finally:
         _stop(running)
 
@@ -163,7 +172,9 @@ def _next(lines: queue.Queue[_Line]) -> _Line:
 
 def _order(job: VariantJob[Any], context: StageContext, parallel: AtOnce) -> str:
     """Return the line that asks for a job."""
-    sent = replace(context, cached=_unset, scratch_for=_unset, progress=None, at_once=None)  # type: ignore[arg-type]
+    # Without what only this process has: it would not even be pickled, as a process that was started ahead.
+    sent = replace(context, cached=_unset, scratch_for=_unset, at_once=None, ahead=None)
+    sent = replace(sent, progress=None)  # type: ignore[arg-type]
     order = (str(Path.cwd()), str(parallel.root), job.call, sent)
     return f"{base64.b64encode(pickle.dumps(order)).decode('ascii')}\n"
 
@@ -230,6 +241,10 @@ def _takes_done(one: _RunningJob, event: Mapping[str, Any], context: StageContex
         one.shown = f"{done}/{total} {unit}" if total else f"{done} {unit}"
     elif "note" in event:
         context.progress.note(event["note"])
+    elif "measured" in event:
+        step, steps, numbers, of = event["measured"]
+        if isinstance(context.progress, MeasuredProgress):
+            context.progress.measured(step, steps, numbers, of=of)
     elif "failed" in event:
         raise _error(event["failed"])
     else:
@@ -241,20 +256,32 @@ def _end(one: _RunningJob, error: HangsError | None) -> None:
     status = one.child.wait() if error is None else one.child.stop()
     one.closing.close()
     if not one.is_done:
-        why = str(error) if error else f"its process ended ({status})"
         raise StageError.one(
             "X866",
-            f"{one.name}: {why}",
-            hint="run the same command again, or with --parallel 1; the log of the run says more",
+            f"{one.name}: {error or _ending(status)}",
+            # Our own kills end in other errors, so SIGKILL is the kernel's.
+            hint="run the same command again with a smaller --parallel: the machine ran out of memory, most likely"
+            if status == -signal.SIGKILL and error is None
+            else "run the same command again, or with --parallel 1; the log of the run says more",
         ) from error
+
+
+def _ending(status: int) -> str:
+    """Return how a process ended, in words."""
+    if status < 0:
+        return f"its process was killed by {signal.Signals(-status).name}"
+    return f"its process exited with {status}"
 
 
 def _stop(running: Mapping[int, _RunningJob]) -> None:
     """Ask all to end, which lets them write a checkpoint, then end them."""
+    # Once: a second signal would end them without one.
     for one in running.values():
-        one.child.signal(15)
+        one.child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
     for one in running.values():
-        one.child.stop(grace=GRACE)
+        one.child.has_ended(within=max(0.0, deadline - time.monotonic()))
+        one.child.kill()
         # it reads to the end of what the child has written: before that is closed
         one.reader.join(GRACE)
         one.closing.close()
@@ -266,11 +293,13 @@ def as_event(error: EngineError) -> dict[str, Any]:
         {"code": one.code, "message": one.message, "path": one.path, "hint": one.hint, "severity": one.severity.value}
         for one in error.problems
     ]  # fmt: skip
-    return {"failed": {"kind": type(error).__name__, "problems": problems}}
+    # Of errors that other modules define, the class that stands in `engine.errors`: it has the exit code.
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == errors.__name__)
+    return {"failed": {"kind": kind, "problems": problems}}
 
 
 def _error(described: Mapping[str, Any]) -> EngineError:
-    kind = getattr(errors, described["kind"], StageError)
+    kind: type[EngineError] = getattr(errors, described["kind"])
     return kind(
         [
             Problem(**{**fields, "severity": Severity(fields["severity"])})

@@ -1,7 +1,8 @@
 """The process of trainings among several at once: `engine.training.at_once_child PROCESSORS`.
 
 It reads an order for each, and writes progress as JSON lines. PROCESSORS are those that it keeps to; empty for all.
-Orders come through a pipe from the process that started this one, and from nowhere else; it ends with them.
+Orders come through a pipe from the process that started this one, and from nowhere else; it ends with them. Asked to
+end, it has a training save a checkpoint, as the run's own process does.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import json
 import os
 import pickle
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from engine.environment import tool_versions
 from engine.failures import as_engine_error
-from engine.store import Store
+from engine.process import interrupts
+from engine.store import DamagedError, Store
 from engine.training.at_once import as_event
 from engine.values import dataclass
 
@@ -36,6 +39,12 @@ class LineProgress:
         """Write a line that stays."""
         self.write({"note": text})
 
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        """Write what a training step has measured."""
+        self.write({"measured": [step, steps, numbers, of]})
+
     def write(self, event: object) -> None:
         """Write one event."""
         self.stream.write(json.dumps(event) + "\n")
@@ -50,12 +59,17 @@ def main() -> None:
     # what libraries print goes to the log; only events go to the other process
     progress = LineProgress(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
-    while order := sys.stdin.buffer.readline():
-        if not _is_done(order, progress):
-            break
+    code = 0
+    try:
+        with interrupts.handled():
+            while order := sys.stdin.buffer.readline():
+                if not _is_done(order, progress):
+                    break
+    except KeyboardInterrupt as asked:
+        code = 128 + interrupts.number_of(asked)
     # Results are in the store, and somebody waits: Python would take its libraries apart first.
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _is_done(order: bytes, progress: LineProgress) -> bool:
@@ -70,6 +84,9 @@ def _is_done(order: bytes, progress: LineProgress) -> bool:
         known = as_engine_error(error, store.root)
         if known is None:
             raise
+        # Left in its place, it would end every further run in the same way.
+        if isinstance(error, DamagedError):
+            store.set_aside(error.artifact.key)
         progress.write(as_event(known))
         return False
     progress.write({"done": True})

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from engine.artifacts.stage import StageContext
 from engine.errors import StageError
+from engine.process import interrupts
+from engine.progress import MeasuredProgress
+from engine.store import DamagedError
 
 
 def square(number: int, context: StageContext) -> int:
@@ -36,6 +39,50 @@ def fail(context: StageContext) -> int:
         raise StageError.one("B414", "the loss is no number", hint="lower it", path="method.rank")
 
     return len(context.cached("bad", {"of": "fail"}, build).files)
+
+
+def save_when_asked(number: int, context: StageContext) -> int:
+    """Go on until it is asked to end, and then take a second for a checkpoint, as a training does."""
+
+    def build(_: Path) -> None:
+        with interrupts.deferred():
+            _begun(context, number).touch()
+            while interrupts.pending() is None:
+                time.sleep(0.02)
+            time.sleep(1.0)
+            _saved(context, number).touch()
+
+    return len(context.cached("bad", {"of": f"saving {number}"}, build).files)
+
+
+def fail_beside_two_that_save(context: StageContext) -> int:
+    """Fail once both of the others have begun."""
+
+    def build(_: Path) -> None:
+        while not all(_begun(context, number).exists() for number in (1, 2)):
+            time.sleep(0.02)
+        raise StageError.one("B414", "the loss is no number")
+
+    return len(context.cached("bad", {"of": "fail beside two"}, build).files)
+
+
+def meet_damage(context: StageContext) -> int:
+    """Find that a result which it needs cannot be read."""
+
+    def build(_: Path) -> None:
+        needed = context.cached("square", {"of": 3}, lambda _: None)
+        raise DamagedError(needed, "`square` cannot be read")
+
+    return len(context.cached("bad", {"of": "damage"}, build).files)
+
+
+def measure(context: StageContext) -> int:
+    """Tell what a step has measured, as a training does, and remark on its result."""
+    if isinstance(context.progress, MeasuredProgress):
+        context.progress.measured(1, 2, {"loss": 0.5}, of="seed 7")
+    made = context.cached("measured", {"of": 7}, lambda folder: (folder / "one").touch())
+    context.progress.note("2 rows were cut")
+    return len(made.files)
 
 
 def fail_unexpectedly(context: StageContext) -> int:
@@ -78,5 +125,9 @@ def fail_beside_one_that_hangs(context: StageContext) -> int:
     return len(context.cached("bad", {"of": "fail beside"}, build).files)
 
 
-def _begun(context: StageContext) -> Path:
-    return context.scratch.parent.parent / "hangs"
+def _begun(context: StageContext, number: int = 0) -> Path:
+    return context.scratch.parent.parent / f"hangs{number or ''}"
+
+
+def _saved(context: StageContext, number: int) -> Path:
+    return context.scratch.parent.parent / f"saved-{number}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from engine.artifacts.stage import AtOnce, StageContext
-from engine.errors import StageError
+from engine.backends.ahead import Ahead, Asked
+from engine.errors import StageError, StoreError
+from engine.process.confine import Rights
+from engine.process.start import environment, program
 from engine.store import Store
 from engine.training import at_once
 from engine.training.at_once import VariantJob, results
@@ -28,12 +31,18 @@ class Kept:
     def __init__(self) -> None:
         self.updates: list[tuple[int, int, str]] = []
         self.notes: list[str] = []
+        self.steps: list[tuple[int, int, dict[str, float], str]] = []
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         self.updates.append((done, total, facts.get("now", "")))
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        self.steps.append((step, steps, dict(numbers), of))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +97,26 @@ def test_children_make_what_is_missing_and_their_results_come_in_order(
     assert any("1/2 steps" in shown for _, _, shown in kept.updates)
 
 
+def test_what_children_measure_and_remark_is_shown_once(context: StageContext) -> None:
+    jobs = [VariantJob(name="measures", call=at_once_jobs.measure), *squares(1)]
+
+    results(jobs, context)
+
+    kept: Any = context.progress
+    assert kept.steps == [(1, 2, {"loss": 0.5}, "seed 7")]
+    assert sorted(kept.notes) == ["1 is squared", "2 rows were cut"]
+
+
+def test_children_start_while_a_process_of_this_one_waits(
+    context: StageContext, tmp_path: Path
+) -> None:
+    asked = Asked(command=program("sleep")("60"), variables=environment(), rights=Rights())
+    with Ahead() as ahead:
+        ahead.start(asked, parent=tmp_path, log="train.log")
+        assert ahead._waiting is not None
+        assert results(squares(1, 2), replace(context, ahead=ahead)) == [1, 4]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says where a process may run")
 def test_each_child_has_processors_of_its_own_where_there_are_enough(
     context: StageContext, monkeypatch: pytest.MonkeyPatch
@@ -135,6 +164,43 @@ def test_a_failure_is_that_of_the_training(
     (problem,) = caught.value.problems
     assert problem.code == code
     assert (problem.path, problem.hint) == ("method.rank", "lower it") or code == "X866"
+
+
+def test_one_that_the_system_kills_points_to_memory(context: StageContext) -> None:
+    with pytest.raises(StageError, match="was killed by SIGKILL") as caught:
+        results([VariantJob(name="bad", call=at_once_jobs.die), *squares(7)], context)
+
+    assert "ran out of memory" in str(caught.value.problems[0].hint)
+
+
+def test_a_damaged_result_is_set_aside_and_stays_an_error_of_the_store(
+    context: StageContext,
+) -> None:
+    at_once_jobs.square(3, context)
+    jobs = [VariantJob(name="bad", call=at_once_jobs.meet_damage), *squares(7)]
+
+    with pytest.raises(StoreError, match="E752"):
+        results(jobs, context)
+
+    damaged = context.scratch.parent.parent / "damaged"
+    assert len([*damaged.iterdir()]) == 1
+
+
+def test_those_that_are_ended_save_first(context: StageContext) -> None:
+    jobs = [
+        VariantJob(name="saves", call=partial(at_once_jobs.save_when_asked, 1)),
+        VariantJob(name="saves too", call=partial(at_once_jobs.save_when_asked, 2)),
+        VariantJob(name="fails", call=at_once_jobs.fail_beside_two_that_save),
+    ]
+    assert context.at_once is not None
+    three = replace(context, at_once=replace(context.at_once, most=3))
+
+    with pytest.raises(StageError, match="B414"):
+        results(jobs, three)
+
+    root = context.scratch.parent.parent
+    assert sorted(path.name for path in root.glob("saved-*")) == ["saved-1", "saved-2"]
+    assert [*(root / "tmp").iterdir()] == []  # ended in order, not in the middle
 
 
 def test_one_that_fails_ends_the_others(context: StageContext) -> None:

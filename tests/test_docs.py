@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import importlib.util
+import json
 import re
 import shlex
+import textwrap
 import tomllib
 from keyword import iskeyword
 from pathlib import Path
@@ -29,7 +32,8 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 PAGES.append(ROOT / "engine/cli/SKILL.md")
 TUTORIAL = ROOT / "docs" / "tutorial" / "first-recipe.md"
 
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^( *)```(\w+)[^\n]*\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
+"""A block of code: how far it is indented, in which language, and its lines; `yaml fragment` is yaml."""
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SECTION = re.compile(r"^(?=[a-z_]+:)", flags=re.MULTILINE)
 MISSING_FILES = {"R302", "R250"}
@@ -37,11 +41,18 @@ USERS_WORD = {"R306", "R307", "R308"}
 """What a recipe of the pages says is outside its project: nobody has allowed it here."""
 
 
+def code_of(page: Path) -> list[tuple[str, str]]:
+    """Language and lines of every block of a page."""
+    return [
+        (kind, textwrap.dedent(text)) for _, kind, text in BLOCK.findall(page.read_text("utf-8"))
+    ]
+
+
 def blocks(language: str) -> list[Any]:
     """Every block of a language, with the page and number in its id."""
     found = []
     for page in PAGES:
-        texts = [text for kind, text in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+        texts = [text for kind, text in code_of(page) if kind == language]
         name = page.relative_to(ROOT).as_posix()
         found += [pytest.param(text, id=f"{name}:{place}") for place, text in enumerate(texts, 1)]
     return found
@@ -81,7 +92,7 @@ def problems_of(text: str, folder: Path) -> tuple[Problem, ...]:
 
 def whole(fragment: str) -> str:
     """A recipe: the tutorial's, with the sections of a fragment in place of its own."""
-    base = next(text for kind, text in BLOCK.findall(TUTORIAL.read_text("utf-8")) if kind == "yaml")
+    base = next(text for kind, text in code_of(TUTORIAL) if kind == "yaml")
     return "\n".join({**sections(base), **sections(fragment)}.values())
 
 
@@ -120,6 +131,28 @@ def test_every_command_in_the_documents_parses(call: str) -> None:
 
     assert verb in VERBS
     assert verb_parser(verb).parse_args(arguments)
+
+
+@pytest.mark.parametrize("text", blocks("json"))
+def test_every_block_of_json_is_json(text: str) -> None:
+    assert json.loads(text)
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_every_block_of_python_is_python(text: str) -> None:
+    assert ast.parse(text).body
+
+
+def test_every_block_says_its_language_and_ends() -> None:
+    known = {"yaml", "console", "text", "json", "python", "diff"}
+
+    said = {
+        (page.name, language)
+        for page in PAGES
+        for language in re.findall(r"^ *```(.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
+    }
+
+    assert {one for one in said if one[1] not in known} == set()
 
 
 def test_commands_and_blocks_were_found() -> None:

@@ -146,13 +146,13 @@ def test_every_block_of_python_is_python(text: str) -> None:
 def test_every_block_says_its_language_and_ends() -> None:
     known = {"yaml", "console", "text", "json", "python", "diff"}
 
-    said = {
+    found = {
         (page.name, language)
         for page in PAGES
         for language in re.findall(r"^ *```(.+)$", page.read_text("utf-8"), flags=re.MULTILINE)
     }
 
-    assert {one for one in said if one[1] not in known} == set()
+    assert {one for one in found if one[1] not in known} == set()
 
 
 def test_commands_and_blocks_were_found() -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import engine
 from engine.backends import BACKENDS
 from engine.cli.main import VERBS
+from engine.recipe.rules import all_codes
+from engine.recipe.validation.schema import recipe_schema, walk
 from engine.stages import STAGES
 from support.paths import ROOT
 
 ENGINE = ROOT / "engine"
+PAGES = ["README.md", *(one.relative_to(ROOT).as_posix() for one in ROOT.glob("docs/**/*.md"))]
 PACKAGES = {one.name for one in ENGINE.iterdir() if one.is_dir() and one.name != "__pycache__"}
 SCORING = {"scoring", "comparing", "sweeping", "learning", "paired", "general_text"}
 """Modules whose functions make scores of predictions."""
@@ -80,6 +83,34 @@ def test_the_readme_shows_every_verb() -> None:
     verbs = between(page("README.md"), "## Verbs", "## Install")
 
     assert {verb for verb in VERBS if f"`recipe {verb}" not in verbs} == set()
+
+
+def test_the_page_of_reviews_names_every_code_of_a_weaker_gate() -> None:
+    pages = page("docs/how-to/review-a-recipe-change.md") + page(
+        "docs/how-to/check-recipes-in-ci.md"
+    )
+    ranges = re.findall(r"W(\d{3}) to W(\d{3})", pages)
+    named = {f"W{code}" for first, last in ranges for code in range(int(first), int(last) + 1)}
+
+    codes = {code for code in all_codes() if code.startswith("W")}
+
+    assert codes - named - set(re.findall(r"W\d{3}", pages)) == set()
+
+
+def test_the_page_of_checks_has_a_row_for_each() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page("docs/how-to/check-your-data.md"), re.MULTILINE)
+    keys = {
+        path[2] for path, _ in walk(recipe_schema()) if path[:2] == ("data", "checks") and path[2:]
+    }
+
+    assert sorted(rows) == sorted(keys)
+
+
+def test_extras_of_the_pages_are_there() -> None:
+    named = re.findall(r"slm-recipe\[([\w,]+)\]", "".join(map(page, PAGES)))
+    extras = tomllib.loads(page("pyproject.toml"))["project"]["optional-dependencies"]
+
+    assert {extra for some in named for extra in some.split(",")} - extras.keys() == set()
 
 
 def imported(path: Path, *, deep: bool) -> set[str]:

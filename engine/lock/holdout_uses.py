@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.files import writing
 from engine.files.reading import read_json
+from engine.store.artifact import Artifact
 from engine.store.runs import key_in
 from engine.store.store import Store, storage_errors
 
 SCHEMA = "holdout.v1"
-CUT_OFF = ("interrupted", "failed")
-"""Outcomes of a run that the same command goes on with."""
 
 
 class HoldoutUses:
@@ -37,11 +36,23 @@ class HoldoutUses:
         path = self._path(digest)
         return os.path.lexists(path) and not _read(path)
 
-    def add(self, digest: str, look: Mapping[str, str], *, known: int = 0) -> int:
-        """Count one more decision and return how many that makes.
+    def add(
+        self,
+        digest: str,
+        look: Mapping[str, str],
+        *,
+        known: int = 0,
+        verdicts: Mapping[str, str] | None = None,
+        formed: Collection[str] = (),
+        repeats: bool = False,
+    ) -> int:
+        """Count one more decision, if it is one, and return how many that makes.
 
-        `look` says by which run; `known` are decisions that another record (the lock) knows of. A run of the same
-        recipe that goes on from one which was cut off is one decision with it: nothing was chosen in between.
+        `look` says by which run; `known` are decisions that another record (the lock) knows of. `verdicts` are the
+        results that decided, by stage, and `formed` the stages whose result was made in this run. A result counts once,
+        whichever run it was made by, also where that one was killed before it could count. A run that goes on from
+        results which are counted, with the same recipe, is one decision with the run that left them there: nothing was
+        chosen in between. Nor is one that `repeats` an accepted run. Without `verdicts` each call is a decision.
 
         Raises:
             StoreError, EnvironmentProblem: the store cannot be written.
@@ -51,17 +62,24 @@ class HoldoutUses:
         with self._store.lock(digest):
             path = self._path(digest)
             old = _read(path)
+            decisions = list(old.get("decisions", []))
+            counted, went_on = dict(old.get("verdicts", {})), dict(old.get("went_on", {}))
+            looks = max(int(old.get("looks", 0)), known)
+            if verdicts is not None and not _uncounted(old, known, verdicts, formed):
+                return looks
             # a record that cannot be read is kept aside: overwritten, the count would start anew
             # without a trace
             if not old:
                 self._store.move_aside(path)
-            decisions, went_on = list(old.get("decisions", [])), dict(old.get("went_on", {}))
-            looks = max(int(old.get("looks", 0)), known)
-            if _goes_on(decisions, went_on, look):
-                went_on[decisions[-1]["run"]] = look["outcome"]
+            before = _gone_on_from(old, look, verdicts or {})
+            if repeats:
+                before = look["run"]
+            elif before is not None:
+                went_on[before] = look["outcome"]
             else:
                 decisions.append(dict(look))
                 looks += 1
+            counted.setdefault(before or look["run"], {}).update(verdicts or {})
             # those before it too: they were made while no machine shared its results, or none was in reach
             looks = max(looks, self._store.shared_looks(digest, decisions))
             fields = {
@@ -70,6 +88,7 @@ class HoldoutUses:
                 "looks": looks,
                 "decisions": decisions,
                 "went_on": went_on,
+                "verdicts": counted,
             }
             text = json.dumps(fields, ensure_ascii=False, indent=1) + "\n"
             with storage_errors(self._store.root):
@@ -80,18 +99,38 @@ class HoldoutUses:
         return self._folder / f"{digest}.json"
 
 
-def _goes_on(
-    decisions: Sequence[Mapping[str, str]], went_on: Mapping[str, str], look: Mapping[str, str]
-) -> bool:
-    """Tell whether the last decision is of the same recipe, value by value, and its run was cut off.
+def verdict_name(artifact: Artifact) -> str:
+    """Return what distinguishes a stage's result from every other one, one of the same key that is made anew too."""
+    return f"{artifact.key[:16]} {artifact.digest()[:16]} {artifact.created}"
 
-    `went_on` has the outcome of the last run that went on from each one that was.
-    """
-    if not decisions:
-        return False
-    before, now = ((one.get("recipe"), key_in(one.get("run", ""))) for one in (decisions[-1], look))
-    outcome = went_on.get(decisions[-1].get("run", ""), decisions[-1].get("outcome"))
-    return before == now and bool(now[1]) and outcome in CUT_OFF
+
+def _uncounted(
+    old: Mapping[str, Any], known: int, verdicts: Mapping[str, str], formed: Collection[str]
+) -> bool:
+    """Tell whether one of the results has never been counted."""
+    counted = old.get("verdicts", {})
+    # by an earlier version, which named no results, or in a record that is lost
+    is_unknown = any(one.get("run") not in counted for one in old.get("decisions", []))
+    is_unknown = is_unknown or (not old and known > 0)
+    seen = {name for names in counted.values() for name in names.values()}
+    return any(
+        name not in seen and (stage in formed or not is_unknown) for stage, name in verdicts.items()
+    )
+
+
+def _gone_on_from(
+    old: Mapping[str, Any], look: Mapping[str, str], verdicts: Mapping[str, str]
+) -> str | None:
+    """Return the run of the same recipe, value by value, all of whose results are among these; None for none."""
+    key, counted = key_in(look.get("run", "")), old.get("verdicts", {})
+    for one in reversed(old.get("decisions", [])):
+        run = str(one.get("run", ""))
+        left = counted.get(run)
+        is_ours = one.get("recipe") == look.get("recipe") and key and key_in(run) == key
+        # of a stage that has decided twice, one was chosen
+        if is_ours and left and left.items() <= verdicts.items():
+            return run
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -108,5 +147,10 @@ def _read(path: Path) -> dict[str, Any]:
         and fields["looks"] >= 0
         and isinstance(fields.get("decisions"), list)
         and isinstance(fields.get("went_on", {}), dict)
+        and _names_results(fields.get("verdicts", {}))
     )
     return fields if is_record else {}
+
+
+def _names_results(verdicts: object) -> bool:
+    return isinstance(verdicts, dict) and all(isinstance(one, dict) for one in verdicts.values())

@@ -25,7 +25,7 @@ from engine.lock.file import (
     lock_path,
     write_lock,
 )
-from engine.lock.holdout_uses import HoldoutUses
+from engine.lock.holdout_uses import HoldoutUses, verdict_name
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
@@ -79,6 +79,7 @@ class LockWriter:
     def finish(
         self,
         records: Sequence[StageRecord],
+        artifacts: Mapping[str, Artifact],
         *,
         run: str,
         started: str,
@@ -95,17 +96,27 @@ class LockWriter:
         counts = HoldoutUses(self.store)
         # the lock may come from another machine, the store may be new: the larger count is the true one
         looks = max(wear.looks, counts.looks(digest))
-        # a reused verdict is no new look: nobody chose anything by it
-        if decided(records, self.recipe) and not repeats:
+        verdicts = {
+            name: verdict_name(artifacts[name])
+            for name in judges(self.recipe)
+            # those of others are counted where they were formed
+            if name in artifacts and not (artifacts[name].taken_from or artifacts[name].adopted)
+        }
+        if verdicts:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
-            if counts.is_unreadable(digest):
+            was_unreadable = counts.is_unreadable(digest)
+            formed = [one.stage for one in records if one.status is StageStatus.RAN]
+            count = counts.add(
+                digest, look, known=wear.looks, verdicts=verdicts, formed=formed, repeats=repeats
+            )
+            looks = max(looks, count)
+            if was_unreadable and not counts.is_unreadable(digest):
                 self._warn(
                     "X801",
                     f"the record of how often the holdout has decided cannot be read: the count goes on from "
                     f"{wear.looks}, which the lock knows",
                     hint="it is kept in `damaged/` of the store; take it back from a copy if you have one",
                 )
-            looks = counts.add(digest, look, known=wear.looks)
         # in the lock too where this run took over what others decided: whoever reads it knows no store
         self.now = replace(self.now, holdout=replace(wear, looks=looks))
         if looks >= WORN_AT:
@@ -170,12 +181,11 @@ def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
     return replace(lock, holdout=_carried(before, lock), accepted=before.accepted)
 
 
-def decided(records: Sequence[StageRecord], recipe: Recipe) -> bool:
-    """Whether a verdict was formed on the holdout in this run, not only repeated."""
-    ran = {record.stage for record in records if record.status is StageStatus.RAN}
+def judges(recipe: Recipe) -> tuple[str, ...]:
+    """Return the stages whose result is a decision on the holdout."""
     # a baseline that passes ends the run: that was decided on the holdout, too
-    stops = recipe.stop_if_baseline_passes and bool(recipe.baselines) and "baseline" in ran
-    return stops or not ran.isdisjoint(JUDGES)
+    stops = recipe.stop_if_baseline_passes and bool(recipe.baselines)
+    return ("baseline", *JUDGES) if stops else JUDGES
 
 
 def worn(looks: int) -> str:

@@ -230,6 +230,7 @@ def _recorded(
             keeper.accept(proved)
     use = keeper.finish(
         state.records,
+        state.artifacts,
         run=run.name,
         started=state.started.isoformat(),
         outcome=outcome,

@@ -226,6 +226,9 @@ def test_each_new_verdict_is_a_look_and_a_reused_one_is_not(
         looks.append((statuses(root)["gate"], report(root)["holdout_use"]["looks"]))
 
     assert looks == [("ran", 1), ("reused", 1), ("ran", 2)]
+    # The verdict is there: the rest of the run belongs to it.
+    assert project.run("run", "recipe.yaml").code == 0
+    assert (statuses(root)["verify"], report(root)["holdout_use"]["looks"]) == ("ran", 2)
     assert lock(project)["holdout"]["looks"] == 2
     assert "holdout used for 2 decisions" in outcome.out
     (record,) = (root / "holdouts").glob("*.json")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import pytest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.lock.file import Wear, lock_path, read_lock
-from engine.lock.writer import WORN_AT, LockWriter, change_notes, decided, lock_of
+from engine.lock.writer import WORN_AT, LockWriter, change_notes, judges, lock_of
 from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
-from engine.store import Store
+from engine.store import Artifact, Store, product_key
 from engine.store.runs import Runs
 from support.data_artifacts import data_artifact, digest
 
@@ -22,6 +24,7 @@ FIRST = {"train": ["a", "b"], "validation": ["c"], "holdout": ["d", "e"], "none"
 GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "none": []}
 OTHER = {"train": ["d", "e"], "validation": ["c"], "holdout": ["a", "g"], "none": []}
 
+NUMBERS = count()
 MAJORITY = Baseline(kind="majority", name="majority")
 
 
@@ -44,13 +47,33 @@ def ran(*stages: str, status: StageStatus = StageStatus.RAN) -> list[StageRecord
     ]
 
 
+def verdicts(store: Store, *stages: str) -> dict[str, Artifact]:
+    """Verdicts that nobody has formed before."""
+    return {
+        name: store.put(name, product_key(name, {"of": next(NUMBERS)}), lambda _: None)
+        for name in stages
+    }
+
+
 def finish(
     keeper: LockWriter,
     records: Sequence[StageRecord],
+    artifacts: Mapping[str, Artifact] | None = None,
+    *,
     run: str = "one",
     outcome: str = "refused",
+    repeats: bool = False,
 ) -> Any:
-    use = keeper.finish(records, run=run, started="2026-11-24T10:00:00+00:00", outcome=outcome)
+    """End a run; without `artifacts` its stages have left new ones."""
+    left = verdicts(keeper.store, *(record.stage for record in records))
+    use = keeper.finish(
+        records,
+        left if artifacts is None else artifacts,
+        run=run,
+        started="2026-11-24T10:00:00+00:00",
+        outcome=outcome,
+        repeats=repeats,
+    )
     keeper.keep()
     return use
 
@@ -89,34 +112,21 @@ def test_the_same_splits_are_neither_written_nor_reported_again(
     assert keep(recipe, store, FIRST).messages == []
 
 
-@pytest.mark.parametrize(
-    ("records", "counts"),
-    [
-        (ran("data", "baseline", "gate", "verify"), True),
-        (ran("gate"), True),
-        (ran("verify"), True),
-        (ran("baseline"), True),
-        (ran("data", "compile", "train", "evaluate"), False),
-        (ran("gate", "verify", "baseline", status=StageStatus.REUSED), False),
-        (ran("gate", "verify", status=StageStatus.SKIPPED), False),
-        (ran("gate", status=StageStatus.FAILED), False),
-    ],
-)
-def test_a_verdict_that_was_formed_is_a_look(
-    recipe: Recipe, records: list[StageRecord], *, counts: bool
-) -> None:
+def test_baselines_decide_where_they_could_have_stopped_the_run(recipe: Recipe) -> None:
     recipe = replace(recipe, stop_if_baseline_passes=True, baselines=(MAJORITY,))
 
-    assert decided(records, recipe) is counts
+    assert judges(recipe) == ("baseline", "gate", "verify")
+    assert judges(replace(recipe, baselines=())) == ("gate", "verify")
+    assert judges(replace(recipe, stop_if_baseline_passes=False)) == ("gate", "verify")
 
 
-def test_baselines_that_stop_nothing_decide_nothing(recipe: Recipe) -> None:
-    assert not decided(ran("baseline"), replace(recipe, stop_if_baseline_passes=False))
-
-
-def test_a_run_is_one_look_however_many_verdicts_it_forms(recipe: Recipe, store: Store) -> None:
-    use = finish(keep(recipe, store, FIRST), ran("baseline", "gate", "verify"))
-    again = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED))
+@pytest.mark.parametrize("stages", [("gate",), ("gate", "verify")])
+def test_a_run_is_one_look_however_many_verdicts_it_forms(
+    stages: tuple[str, ...], recipe: Recipe, store: Store
+) -> None:
+    formed = verdicts(store, *stages)
+    use = finish(keep(recipe, store, FIRST), ran(*stages), formed)
+    again = finish(keep(recipe, store, FIRST), ran(*stages, status=StageStatus.REUSED), formed)
     lock = read_lock(lock_path(recipe.file))
 
     assert (use.looks, again.looks) == (1, 1)
@@ -125,21 +135,99 @@ def test_a_run_is_one_look_however_many_verdicts_it_forms(recipe: Recipe, store:
     assert lock.holdout.looks == 1
 
 
-def test_a_run_that_was_cut_off_and_gone_on_with_is_one_look(recipe: Recipe, store: Store) -> None:
-    def look(run: str, outcome: str, stage: str = "gate") -> int:
-        use = finish(keep(recipe, store, FIRST), ran(stage), run=run, outcome=outcome)
+def test_a_run_that_forms_no_verdict_is_no_look(recipe: Recipe, store: Store) -> None:
+    use = finish(keep(recipe, store, FIRST), ran("data", "train", "evaluate"), {})
+
+    assert use.looks == 0
+
+
+DAYS = ("2026-11-28-081149", "2026-11-28-090953", "2026-11-28-093353", "2026-11-28-110000")
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "interrupted", "failed"])
+def test_a_run_that_goes_on_from_its_verdict_is_one_look_with_it(
+    outcome: str, recipe: Recipe, store: Store
+) -> None:
+    def look(number: int, known: dict[str, Artifact], *stages: str, key: str = "2157bf11") -> int:
+        run = f"{DAYS[number]}-{key}"
+        use = finish(keep(recipe, store, FIRST), ran(*stages), known, run=run, outcome=outcome)
         return int(use.looks)
 
-    # Another day, the same recipe by the key in the name of its run.
-    first = look("2026-11-28-081149-2157bf11", "interrupted", "baseline")
-    second = look("2026-11-28-090953-2157bf11", "failed", "baseline")
-    third = look("2026-11-28-093353-2157bf11", "refused")
+    gate, other, verify, again = (
+        verdicts(store, *stages) for stages in (("gate",), ("gate",), ("verify",), ("verify",))
+    )
 
-    assert (first, second, third) == (1, 1, 1)
-    # That one came to its end: what runs now decides anew.
-    assert look("2026-11-28-100000-2157bf11", "interrupted") == 2
-    # Another recipe, chosen when the scores of the one that was cut off were there to be read.
-    assert look("2026-11-28-110000-30aa11cc", "refused") == 3
+    assert look(0, gate, "gate") == 1
+    assert look(1, gate | verify, "verify") == 1
+    # The same command, whose verification was forced: one of two was chosen.
+    assert look(2, gate | again, "verify") == 2
+    # The same recipe, and another model: trained again, or on rows that changed.
+    assert look(3, other | verify, "gate") == 3
+
+
+def test_another_recipe_that_goes_on_from_a_verdict_is_another_look(
+    recipe: Recipe, store: Store
+) -> None:
+    gate, verify = verdicts(store, "gate"), verdicts(store, "verify")
+
+    finish(keep(recipe, store, FIRST), ran("gate"), gate, run=f"{DAYS[0]}-2157bf11")
+    # Chosen when the verdict was there to be read.
+    use = finish(
+        keep(recipe, store, FIRST), ran("verify"), gate | verify, run=f"{DAYS[1]}-30aa11cc"
+    )
+
+    assert use.looks == 2
+
+
+def test_a_verdict_whose_run_was_killed_before_it_counted_is_counted_by_the_next(
+    recipe: Recipe, store: Store
+) -> None:
+    gate = verdicts(store, "gate")
+
+    use = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED), gate)
+    again = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED), gate)
+
+    assert (use.looks, again.looks) == (1, 1)
+
+
+@pytest.mark.parametrize("names", ["taken_from", "adopted"])
+def test_a_verdict_of_others_is_counted_where_it_was_formed(
+    names: str, recipe: Recipe, store: Store
+) -> None:
+    (gate,) = verdicts(store, "gate").values()
+    given: dict[str, Any] = {names: "elsewhere"}
+    others = {"gate": replace(gate, **given)}
+
+    assert finish(keep(recipe, store, FIRST), ran("data"), others).looks == 0
+
+
+def test_verdicts_that_an_earlier_version_counted_are_not_counted_again(
+    recipe: Recipe, store: Store
+) -> None:
+    gate = verdicts(store, "gate")
+    finish(keep(recipe, store, FIRST), ran("gate"), gate)
+    (record,) = (store.root / "holdouts").iterdir()
+    fields = json.loads(record.read_text("utf-8"))
+    del fields["verdicts"]
+    record.write_text(json.dumps(fields), "utf-8")
+    reused = ran("gate", status=StageStatus.REUSED)
+
+    assert finish(keep(recipe, store, FIRST), reused, gate).looks == 1
+    record.unlink()  # the lock knows of one
+    assert finish(keep(recipe, store, FIRST), reused, gate).looks == 1
+
+
+def test_a_run_that_repeats_an_accepted_one_is_no_look_and_none_later(
+    recipe: Recipe, store: Store
+) -> None:
+    gate = verdicts(store, "gate")
+    finish(keep(recipe, store, FIRST), ran("gate"), verdicts(store, "gate"), run="one")
+
+    use = finish(keep(recipe, store, FIRST), ran("gate"), gate, run="two", repeats=True)
+    reused = ran("gate", status=StageStatus.REUSED)
+    again = finish(keep(recipe, store, FIRST), reused, gate, run="three")
+
+    assert (use.looks, again.looks) == (1, 1)
 
 
 def test_looks_are_counted_across_recipes_and_machines(
@@ -160,10 +248,12 @@ def test_looks_are_counted_across_recipes_and_machines(
 def test_a_run_that_decides_nothing_records_what_others_decided(
     recipe: Recipe, store: Store
 ) -> None:
-    finish(keep(recipe, store, FIRST), ran("gate"))
+    gate = verdicts(store, "gate")
+    finish(keep(recipe, store, FIRST), ran("gate"), gate)
     lock_path(recipe.file).unlink()
 
-    use = finish(keep(recipe, store, FIRST), ran("gate", status=StageStatus.REUSED), run="two")
+    reused = ran("gate", status=StageStatus.REUSED)
+    use = finish(keep(recipe, store, FIRST), reused, gate, run="two")
 
     lock = read_lock(lock_path(recipe.file))
     assert lock is not None

@@ -337,8 +337,8 @@ def status_badge(status: Status) -> Badge:
 
 
 def capital(text: str) -> str:
-    """The text begun with a capital letter."""
-    return text[:1].upper() + text[1:]
+    """The text begun with a capital letter; one that begins with a key, such as `micro_f1`, as it is."""
+    return text if "_" in text.split(" ", 1)[0] else text[:1].upper() + text[1:]
 
 
 def sentence(text: str) -> Paragraph:

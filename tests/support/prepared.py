@@ -106,6 +106,8 @@ def run(
     splits: Splits | None = None,
     **actions: str,
 ) -> Prepared:
+    """Divide rows as a task of a `kind` would; the other `actions` are those of checks."""
+    kind = actions.pop("kind", "classification")
     strict = dict.fromkeys(QUIET, "off") | {
         "missing_classes": "fail",
         "schema_violations": "fail",
@@ -120,7 +122,7 @@ def run(
     return prepare(
         rows(of),
         Task(
-            kind="classification",
+            kind=kind,
             instruction="?",
             system="",
             input=text,

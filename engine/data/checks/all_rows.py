@@ -224,7 +224,8 @@ def check_imbalance(work: Preparation, labels: Mapping[str, int]) -> None:
     present = {label: count for label, count in labels.items() if count}
     if work.data.checks.imbalance == "off" or len(present) < 2:  # one class cannot be lopsided
         return
-    total = sum(present.values())
+    # Not the sum of the labels: a row may have several.
+    total = len(work.pool.living())
     bound = min(SMALL_SHARE, 0.5 / len(present))
     rare = {label: count for label, count in present.items() if count < bound * total}
     largest, smallest = max(present.values()), min(present.values())

@@ -128,6 +128,15 @@ def test_a_lopsided_class_is_reported() -> None:
     assert finding.examples == ("`bad`: 10 of 210 rows (4.8%)",)
 
 
+def test_rare_labels_are_shares_of_the_rows_which_may_have_several() -> None:
+    several = [(sentence(at), "bad, good" if at < 4 else "good") for at in range(120)]
+
+    found = run(several, kind="multilabel", imbalance="warn", missing_classes="warn")
+
+    (finding,) = [one for one in found.summary.findings if one.check == "imbalance"]
+    assert finding.examples == ("`bad`: 4 of 120 rows (3.3%)",)
+
+
 def near(prepared: Prepared) -> list[Pair]:
     """Every holdout text again, one letter changed."""
     return [(f"{one.input}s", one.target) for one in prepared.holdout]

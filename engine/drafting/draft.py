@@ -354,7 +354,14 @@ def _too_long(plan: DraftPlan) -> Iterator[str]:
 
 def _unused_labels(plan: DraftPlan) -> Iterator[str]:
     """Yield why a column with the name of a label is none, where the rows are taken for plain text."""
+    is_plain = plan.kind.name == "text"
     for column in plan.profile.columns.values() if not plan.kind.has_turns else ():
+        if is_plain and column.is_decimal:
+            one = next(iter(column.values))
+            yield (
+                f"`{column.name}` holds numbers with a decimal comma (`{one}`): written with a point, they could be"
+                " the label"
+            )
         if column.name == plan.guess.text or rank(column.name, LABEL_NAMES) >= len(LABEL_NAMES):
             continue
         if len(column.values) == 1:

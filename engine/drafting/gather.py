@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from engine.drafting.layouts.step import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.layouts.wrapped import may_say_split, splits
 from engine.drafting.listed import listed_texts
 from engine.drafting.profile import Profile, profile_of
-from engine.drafting.reading import Reading, readings_of
+from engine.drafting.reading import NoRowsError, Reading, readings_of
 from engine.drafting.roles import LABEL_NAMES, rank
 from engine.errors import DataError
 from engine.values import dataclass
@@ -56,9 +57,9 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
     foreign, whys = _foreign(parts, inputs)
     notes = (*inputs.notes, *_encodings(parts, encoding))
     if foreign is None:
-        read = [(part, one) for part, coding in parts for one in _readings(part, coding, inputs)]
+        read, without = _all_readings(parts, inputs)
         read, more = _alike(read)
-        notes += more
+        notes += (*without, *more)
         readings = tuple(reading for _, reading in read)
         sample = _sample(readings)
         called = list(dict.fromkeys(part.label for part, _ in read if part.label))
@@ -176,6 +177,24 @@ def _marks_of(path: Path) -> str | None:
     return "".join(chunks(beside, "utf-8", Trouble(beside.name)))
 
 
+def _all_readings(
+    parts: Sequence[tuple[GivenFile, str]], inputs: Inputs
+) -> tuple[list[tuple[GivenFile, Reading]], tuple[str, ...]]:
+    """Return how each file is read, and of several those that hold no rows, which are left out."""
+    read: list[tuple[GivenFile, Reading]] = []
+    notes: list[str] = []
+    without: NoRowsError | None = None
+    for part, coding in parts:
+        try:
+            read += [(part, one) for one in _readings(part, coding, inputs)]
+        except NoRowsError as error:
+            without = error
+            notes.append(f"{part.path.name} is left out: it holds no rows of named columns")
+    if without is not None and not read:
+        raise without
+    return read, tuple(notes)
+
+
 def _readings(part: GivenFile, encoding: str, inputs: Inputs) -> Iterator[Reading]:
     beside = tuple((column, _sibling(part.path, role)) for column, role in inputs.beside)
     if beside:
@@ -215,10 +234,10 @@ def _alike(
     """
     if len({part.path for part, _ in read}) < 2:
         return list(read), ()
-    columns = [_columns(reading) for _, reading in read]
+    needed, columns = _usual_columns(read[0][1]), [_columns(reading) for _, reading in read]
     kept, notes = [], []
     for at, (part, reading) in enumerate(read):
-        missing = columns[0] - columns[at]
+        missing = needed - columns[at]
         if not missing:
             kept.append((part, reading))
             continue
@@ -233,7 +252,18 @@ def _alike(
 
 
 def _columns(reading: Reading) -> set[str]:
-    return {str(name) for row in _first(reading.rows(), 50) for name in row.values}
+    return set(_counted_columns(reading))
+
+
+def _usual_columns(reading: Reading) -> set[str]:
+    """Return the columns that half of the first rows have: other files may lack what only some rows have."""
+    counts = _counted_columns(reading)
+    most = max(counts.values(), default=0)
+    return {name for name, count in counts.items() if 2 * count >= most}
+
+
+def _counted_columns(reading: Reading) -> Counter[str]:
+    return Counter(str(name) for row in _first(reading.rows(), 50) for name in row.values)
 
 
 def _first(rows: Iterable[Row], most: int) -> Iterator[Row]:

@@ -296,6 +296,10 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
             _is_one_item(column, profile) or roles.last_part(column) in roles.LISTS_OF_ANSWERS
         ) and not given.kind:
             continue
+        # Words beside the label (`keywords`, `products`) are not what sorts the rows.
+        is_beside = roles.rank(column.name, roles.LABEL_NAMES) >= 2 * len(roles.LABEL_NAMES)
+        if is_beside and not (given.kind or given.label) and roles.has_sure_label(profile, text):
+            continue
         separator = roles.separator_of(column)
         # Every row has all of them.
         if column.lists and column.values.total() == column.lists * len(column.values):

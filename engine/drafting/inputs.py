@@ -356,7 +356,12 @@ def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     """Take the names of files for classes where they are different words, and not numbers of one name."""
     names = [_class_in(part.path) for part in parts]
     per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))
-    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1
+    # A class stands in every split; else the names say what the parts of a split are.
+    by_split = {
+        part.into: {name for into, name in per_split if into == part.into} for part in parts
+    }
+    are_same = len(set(map(frozenset, by_split.values()))) == 1
+    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1 and are_same
     if not is_class or len(parts) > 100:
         return parts
     return [replace(part, label=name) for part, name in zip(parts, names, strict=True)]

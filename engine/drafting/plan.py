@@ -50,6 +50,8 @@ MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 NO_LABELS: Final = frozenset({"n/a", "#n/a", "-", "--", "?", "null", "nan", "<na>"})
 """What stands in the place of a label where there is none."""
+NA_AT_MOST: Final = 0.1
+"""Share of the rows up to which `NA`, as R writes it, is no label; of more, it may be the class of all the others."""
 FEW_OF_ALL: Final = 0.02
 """Share of the rows up to which a label may be another one misspelled."""
 MANY_ASKED: Final = 400
@@ -126,7 +128,12 @@ class DraftPlan:
         """Return what stands in the place of a label where there is none, such as `N/A`."""
         if self.kind.answer is not AnswerForm.LABEL or self.bins():
             return []
-        found = [label for label in self.column.values if label.strip().lower() in NO_LABELS]
+        few = NA_AT_MOST * self.column.filled
+        found = [
+            label
+            for label, rows in self.column.values.items()
+            if label.strip().lower() in NO_LABELS or (label.strip() == "NA" and rows <= few)
+        ]
         return found if len(self.column.values) - len(found) >= SEVERAL else []
 
     def misspelled(self) -> Iterator[tuple[str, int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
@@ -18,6 +19,12 @@ MOST_VALUES: Final = 20_000
 DEEPEST: Final = 4
 MOST_ITEMS: Final = 6
 """Items of a list of objects that are columns of their own."""
+WITH_COMMA: Final = re.compile(
+    r"(?:[^\W\d]{1,3}|[$€£])?\s?[-+]?(?:\d{1,3}(?:[.'\s]\d{3})+|\d+)(?:,(?P<part>\d+))?\s?(?:[^\W\d]{1,3}|[%°$€£])?"
+)
+"""A number as much of the world writes it, with or without a unit: `4,5`, `1.299,00 €`, `12 %`."""
+DECIMALS: Final = 0.9
+"""Share of the values with a comma, from which it stands in numbers and divides no labels."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +61,18 @@ class ColumnProfile:
     def is_number(self) -> bool:
         """Whether it holds numbers, as such or as texts."""
         return self.filled > 0 and all(map(_is_number, self.values)) and not self.lists
+
+    @property
+    def is_decimal(self) -> bool:
+        """Whether it holds numbers with a decimal comma, which divides nothing.
+
+        Numbers of labels, such as `3` and `1,5`, have none in many rows; halves (`4`, `4,5`) are marks.
+        """
+        found = [WITH_COMMA.fullmatch(value.strip()) for value in self.values]
+        if self.lists or not all(found):
+            return False
+        parts = [match["part"] for match in found if match and match["part"]]
+        return len(parts) > DECIMALS * len(found) or set(parts) == {"5"}
 
     def add(self, value: object) -> None:
         """Count one value."""

@@ -42,6 +42,10 @@ COME_AGAIN: Final = 5
 """Times that values come again, on average, where they are labels."""
 
 
+class NoRowsError(DataError):
+    """A file of JSON holds nothing that could be rows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A file, or a part of one, as a source of the recipe would say it."""
@@ -402,7 +406,7 @@ def _of_json(reading: Reading) -> tuple[Reading, ...]:
         return (reading,)
     arrays = dict(_arrays(value, "", 0))
     if not arrays:
-        raise DataError.one(
+        raise NoRowsError.one(
             "D326",
             f"`{reading.path.name}` holds no array of objects, so it has no rows",
             hint="rows are objects of one array, or one object a line",

@@ -221,7 +221,10 @@ def _is_worded(column: ColumnProfile) -> bool:
     some = list(column.values)[:500]
     if sum(bool(MARKED.fullmatch(value)) for value in some) > MOSTLY * len(some):
         return False
-    worded = sum(" " in value.strip() and not TIME.match(value) for value in some)
+    worded = sum(
+        " " in value.strip() and not TIME.match(value) and any(map(str.isalpha, value))
+        for value in some
+    )
     return worded > 0.3 * len(some) and rank(column.name, ID_NAMES) >= len(ID_NAMES)
 
 
@@ -414,6 +417,18 @@ def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> 
     )  # fmt: skip
 
 
+def has_sure_label(profile: Profile, text: ColumnProfile) -> bool:
+    """Whether a column is a label by its name and its values, whatever lists stand beside it."""
+    return any(
+        column.name != text.name
+        and last_part(column) in SURE_LABELS
+        and is_label(column)
+        and could_label(column, profile)
+        and separator_of(column) is None
+        for column in profile.columns.values()
+    )
+
+
 def worded(profile: Profile, label: ColumnProfile) -> ColumnProfile:
     """Return the column that says in words what a label says as a number (`label_text`); else the label."""
     if not label.is_number:
@@ -463,8 +478,13 @@ def separator_of(column: ColumnProfile) -> str | None:
     """What divides several labels of a row; None where nothing does."""
     if not column.is_text or column.longest > 4 * LONGEST_LABEL:
         return None
-    separators = ",;|" + (" " if last_part(column) in SEVERAL_NAMES else "")
-    for separator in separators:
+    is_named = last_part(column) in SEVERAL_NAMES
+    for separator in ",;|" + (" " if is_named else ""):
+        # `4,5` is a number, and `Weber, Anna` a person: what stands before it never stands behind it.
+        if not is_named and (
+            (separator == "," and column.is_decimal) or _are_pairs(column.values, separator)
+        ):
+            continue
         joined = [value for value in column.values if separator in value]
         parts = {part.strip() for value in column.values for part in value.split(separator)}
         if separator == " " and not all(map(KEY.fullmatch, parts)):
@@ -478,6 +498,16 @@ def separator_of(column: ColumnProfile) -> str | None:
         ):
             return separator
     return None
+
+
+def _are_pairs(values: Collection[str], separator: str) -> bool:
+    """Whether all values have as many parts, and no part stands at two places: names, towns with their country."""
+    parts = [[part.strip() for part in value.split(separator)] for value in values]
+    count = len(parts[0]) if parts else 0
+    if count < SEVERAL or any(len(one) != count for one in parts):
+        return False
+    places = [set(place) for place in zip(*parts, strict=True)]
+    return sum(map(len, places)) == len(set().union(*places))
 
 
 def labels_of(column: ColumnProfile, separator: str | None) -> list[str]:
@@ -567,7 +597,7 @@ def answer_columns(profile: Profile, text: ColumnProfile) -> list[ColumnProfile]
         for column in profile.columns.values()
         if column.name != text.name and (column.is_text or holds_answers(column)) and everywhere(column, profile)
         and last_part(column) not in ID_NAMES and not SPLIT_NAME.search(last_part(column))
-        and len(column.values) > 1 and not column.is_number and not _are_links(column)
+        and len(column.values) > 1 and not column.is_number and not column.is_decimal and not _are_links(column)
     ]  # fmt: skip
 
 

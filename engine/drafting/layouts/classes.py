@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from engine.data.examples.chat_formats import recognise
 from engine.drafting.layouts.step import Row, columns_of
 from engine.drafting.roles import ID_NAMES, LABEL_NAMES, LONGEST_LABEL, METADATA_NAMES, MOSTLY, rank
 
@@ -39,12 +40,15 @@ COME_AGAIN: Final = 5
 
 
 def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
-    """Whether names are different words, no times and no parts of one table, and no column sorts the rows."""
+    """Whether names are different words, no times and no parts of one table, and no column sorts the rows.
+
+    Rows that hold their answer in a usual shape (a prompt and a completion, turns) need no class either.
+    """
     words = {re.sub(r"[\W\d_]+", "", name).lower() for name in names}
     if len(words) > 1 and words <= JUDGED:
         return True
     is_named = len(words) == len(set(names)) and not any(map(_is_part, words))
-    return is_named and not are_sorted(rows)
+    return is_named and not are_sorted(rows) and not any(map(recognise, rows))
 
 
 def _is_part(word: str) -> bool:

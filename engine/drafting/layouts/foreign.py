@@ -168,7 +168,14 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
         value = parse_json(text)
     except ValueError:
         return _objects_after_each_other(text)
-    return rows_of_document(value) or _by_column(value)
+    return rows_of_document(value) or _by_column(value) or _texts_alone(value)
+
+
+def _texts_alone(value: object) -> tuple[Rows, str] | None:
+    if not isinstance(value, list) or len(value) < 4:
+        return None
+    texts = [{"text": text} for text in value if isinstance(text, str)]
+    return (texts, "it holds a list of texts") if len(texts) == len(value) else None
 
 
 def _objects_after_each_other(text: str) -> tuple[Rows, str] | None:

@@ -12,6 +12,7 @@ import yaml
 from support.layout_exports import EXPORTS, archive, movies, named_parquet
 from support.layout_files import brat, labelled, lines, table, tagged, text
 from support.layout_more import MORE
+from support.layout_odd import ODD
 from support.layout_public import COPIED, PUBLIC, REFUSED
 from support.layout_table import LAYOUTS, Layout
 from support.project import Outcome
@@ -19,7 +20,7 @@ from support.project import Outcome
 pytestmark = pytest.mark.thorough
 
 Run = Callable[..., Outcome]
-ALL = (*LAYOUTS, *EXPORTS, *PUBLIC, *MORE)
+ALL = (*LAYOUTS, *EXPORTS, *PUBLIC, *MORE, *ODD)
 
 
 @pytest.fixture

@@ -27,3 +27,8 @@ class MeasuredProgress(Protocol):
 
         `of` is the name of the training where a stage has several.
         """
+
+
+def note_waiting(progress: Progress) -> None:
+    """Say why nothing moves while another process makes what this one needs."""
+    progress.note("another run is making this result: waiting for its end")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from engine.failures import as_engine_error
 from engine.lock.input_check import InputCheck
 from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, plan_run, products
 from engine.process import interrupts
-from engine.progress import Progress
+from engine.progress import Progress, note_waiting
 from engine.recipe.model import Recipe
 from engine.runtime.scoring import scored_rows
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
@@ -256,7 +257,7 @@ def _run(
     if (found := store.get(key.digest)) and not is_readable(planned.name, found):
         store.set_aside(key.digest)
     anew = planned.reason == FORCED or _lost_product(key, planned.name, store)
-    artifact = store.put(planned.name, key, build, anew=anew)
+    artifact = store.put(planned.name, key, build, anew=anew, waits=partial(note_waiting, progress))
     return artifact, built
 
 
@@ -287,7 +288,7 @@ def _context(
         workdir=workdir,
         scratch=store.scratch(key.digest),
         progress=progress,
-        cached=store.cached,
+        cached=partial(store.cached, waits=partial(note_waiting, progress)),
         scratch_for=store.scratch_for,
         references={
             name: state.inputs.references[name]

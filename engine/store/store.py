@@ -143,10 +143,19 @@ class Store:
         intact = all(self._is_intact(artifact, one, whole=True) for one in artifact.files)
         return artifact if intact else None
 
-    def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
+    def put(
+        self,
+        stage: str,
+        key: StageKey,
+        build: Build,
+        *,
+        anew: bool = False,
+        waits: Callable[[], object] = lambda: None,
+    ) -> Artifact:
         """The artifact of `key`; `build` fills an empty folder when it is absent. Built by one process at a time.
 
-        `anew` builds it even when it is there, and then puts it in the old one's place.
+        `anew` builds it even when it is there, and then puts it in the old one's place. `waits` is called before this
+        waits for another process, which may take as long as the build does.
 
         Raises:
             StoreError: the store cannot be written.
@@ -155,14 +164,24 @@ class Store:
         """
         if not anew and (found := self.whole(key.digest)):
             return found
-        with self.lock(key.digest):
+        with contextlib.ExitStack() as stack:
+            if not stack.enter_context(self.lock_if_free(key.digest)):
+                waits()
+                stack.enter_context(self.lock(key.digest))
             # asked again: another process may have built it while this one waited
             found = None if anew else self.whole(key.digest)
             return found or self._build(stage, key, build)
 
-    def cached(self, name: str, payload: Mapping[str, Any], build: Build) -> Artifact:
+    def cached(
+        self,
+        name: str,
+        payload: Mapping[str, Any],
+        build: Build,
+        *,
+        waits: Callable[[], object] = lambda: None,
+    ) -> Artifact:
         """The inner product `name` of a stage, keyed by its payload alone: built when it is absent, else reused."""
-        return self.put(name, product_key(name, payload), build)
+        return self.put(name, product_key(name, payload), build, waits=waits)
 
     def scratch_for(self, name: str, payload: Mapping[str, Any]) -> Path:
         """The folder for work in progress on that inner product; it outlives a killed process."""

@@ -14,12 +14,14 @@ import pickle
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from engine.environment import tool_versions
 from engine.failures import as_engine_error
 from engine.process import interrupts
+from engine.progress import note_waiting
 from engine.store import DamagedError, Store
 from engine.training.at_once import as_event
 from engine.values import dataclass
@@ -77,7 +79,8 @@ def _is_done(order: bytes, progress: LineProgress) -> bool:
     cwd, root, call, sent = pickle.loads(base64.b64decode(order))
     os.chdir(cwd)
     store = Store(Path(root), versions=tool_versions())
-    context = replace(sent, cached=store.cached, scratch_for=store.scratch_for, progress=progress)
+    cached = partial(store.cached, waits=partial(note_waiting, progress))
+    context = replace(sent, cached=cached, scratch_for=store.scratch_for, progress=progress)
     try:
         call(context)
     except Exception as error:

@@ -147,13 +147,21 @@ class SharedStore(Store):
 
     # -- giving
 
-    def put(self, stage: str, key: StageKey, build: Build, *, anew: bool = False) -> Artifact:
+    def put(
+        self,
+        stage: str,
+        key: StageKey,
+        build: Build,
+        *,
+        anew: bool = False,
+        waits: Callable[[], object] = lambda: None,
+    ) -> Artifact:
         """As `Store.put`; what was built is given to the shared store, where the first of a key stays.
 
         Where another machine was first and its bytes are others, its result takes this one's place: what follows
         must stand on the same bytes everywhere. One that was asked for anew stays.
         """
-        artifact = super().put(stage, key, build, anew=anew)
+        artifact = super().put(stage, key, build, anew=anew, waits=waits)
         return self._give(artifact, stays=anew)
 
     def _give(self, artifact: Artifact, *, stays: bool = False) -> Artifact:

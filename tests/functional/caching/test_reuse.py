@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from engine.pipeline import loop
+from engine.progress import Progress, note_waiting
 from engine.store import Store
 from support.project import Project
 from support.runs import (
     AFTER_GATE,
     PLAIN,
     adapter_digests,
+    forget,
     is_whole,
     manifests,
     only,
@@ -45,6 +50,32 @@ def test_a_changed_threshold_judges_again_and_does_nothing_else(
     assert outcome.code == 0, outcome.err
     assert statuses(root) == only("gate")
     assert report(root)["gate"]["checks"][0]["bound"] == 0.02
+
+
+def test_a_run_that_waits_for_another_one_says_so(
+    finished: Project, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (key,) = [manifest["key"] for manifest in manifests(root) if manifest["stage"] == "gate"]
+    held, free = Event(), Event()
+
+    def hold() -> None:
+        with Store(root).lock(key):
+            held.set()
+            free.wait(60)
+
+    def note(progress: Progress) -> None:
+        note_waiting(progress)
+        free.set()
+
+    monkeypatch.setattr(loop, "note_waiting", note)
+    forget(root, "gate")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        held.wait(60)
+        outcome = finished.run("run", "recipe.yaml")
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("another run is making this result: waiting for its end") == 1
 
 
 def test_a_threshold_that_flips_the_verdict_stops_before_the_merge(

@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -75,6 +77,30 @@ def test_the_same_key_is_built_once(tmp_path: Path) -> None:
         store.put("data", KEY, lambda folder: (built.append(folder), write_rows(folder))[0])
 
     assert len(built) == 1
+
+
+def test_who_waits_for_another_process_knows_before(tmp_path: Path) -> None:
+    held, free = Event(), Event()
+    waits: list[str] = []
+
+    def hold() -> None:
+        with Store(tmp_path).lock(KEY.digest):
+            held.set()
+            free.wait(60)
+
+    def waiting() -> None:
+        waits.append("once")
+        free.set()
+
+    Store(tmp_path).put("data", KEY, write_rows, waits=waiting)
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        held.wait(60)
+        made = Store(tmp_path).put("data", KEY, write_rows, anew=True, waits=waiting)
+        holding.result()
+
+    assert waits == ["once"]
+    assert made.file("sub/rows.jsonl").is_file()
 
 
 def test_anew_builds_again_and_replaces(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from engine.errors import EngineError
 from engine.files import leases, writing
 from engine.store.remote.transfer import INCOMING
 from engine.store.runs import BEGUN, RECORD, UNFINISHED
-from engine.store.store import SCRATCH, Store
+from engine.store.store import GONE, SCRATCH, Store
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 _LOG: Final = re.compile(
@@ -34,9 +34,7 @@ def remove_leftovers(store: Store) -> None:
     for folder in _inside(root / "tmp"):
         _remove_unlocked(store, folder)
     for folder in _inside(root / SCRATCH):
-        # killed between the rename of the result and this: nobody would go on from it
-        if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
-            _remove_unlocked(store, folder)
+        _remove_scratch(store, folder)
     for folder in _inside(root / INCOMING):
         # one that is not here yet is gone on with where it is asked for
         if _KEY.fullmatch(folder.name) and store.get(folder.name) is not None:
@@ -47,6 +45,18 @@ def remove_leftovers(store: Store) -> None:
     for log in _inside(root / "logs"):
         if _LOG.fullmatch(log.name):
             _remove_empty(root, log)
+
+
+def _remove_scratch(store: Store, folder: Path) -> None:
+    """Remove work in progress from which nobody would go on."""
+    name = folder.name
+    # killed between the rename of the result and its deletion
+    if _KEY.fullmatch(name) and store.get(name) is not None:
+        _remove_unlocked(store, folder)
+    # killed while it was deleted
+    elif name.endswith(GONE) and _KEY.fullmatch(name.removesuffix(GONE)):
+        with contextlib.suppress(OSError):
+            writing.remove(folder, below=store.root)
 
 
 def _remove_unlocked(store: Store, folder: Path) -> None:

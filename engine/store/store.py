@@ -50,6 +50,8 @@ ANOTHER: Final = ".v1"
 """Ending of the folder that holds a result where another version's stands in the usual one."""
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 SCRATCH: Final = "scratch"
+GONE: Final = ".gone"
+"""Ending of the name of work in progress that is being deleted."""
 MARK: Final = ".begun.json"
 """In a folder of work in progress: the signature of the user who began it."""
 

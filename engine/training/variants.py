@@ -18,6 +18,7 @@ from engine.progress import MeasuredProgress, Progress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.teacher import soft_slice, soft_targets_of
 from engine.store import Artifact
+from engine.store.store import GONE
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import STAGE as SOFT_TARGETS
 from engine.training.train import USAGE, Training, setting_of, train_rows
@@ -152,7 +153,9 @@ def take(one: TrainingVariant, place: Path) -> Path | None:
 
 def discard(folder: Path) -> None:
     """Delete what a sweep left, in one move out of the way: nobody takes the half of it."""
-    gone = folder.with_name(f"{folder.name}.gone")
+    gone = folder.with_name(f"{folder.name}{GONE}")
+    # What a kill has left of an earlier move would be in the way of this one.
+    shutil.rmtree(gone, ignore_errors=True)
     with contextlib.suppress(OSError):
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)

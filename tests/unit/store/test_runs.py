@@ -124,3 +124,15 @@ def test_a_launch_folder_that_never_got_its_name_is_removed(tmp_path: Path) -> N
         remove_leftovers(store)
 
         assert [path.name for path in (tmp_path / "scratch").iterdir()] == [held.name]
+
+
+def test_work_whose_deletion_was_killed_is_deleted_by_the_next_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    kept = store.scratch("ab" * 32)
+    gone = kept.with_name(f"{'cd' * 32}.gone")
+    (gone / "result").mkdir(parents=True)
+
+    remove_leftovers(store)
+
+    assert kept.is_dir()
+    assert not gone.exists()

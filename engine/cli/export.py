@@ -110,7 +110,7 @@ def _export_baseline(options: argparse.Namespace) -> None:
     fields = {"folder": str(made.folder), "baseline": made.name, "rows": made.rows}
     place = as_argument(made.folder)
     lines = [
-        f"{made.folder}  {len(made.files)} files",
+        f"{made.folder}  {len(made.files) + 1} files",  # SHA256SUMS does not hold its own digest
         f"{made.name}: {made.rows} of {made.rows} holdout rows answered as in the report",
         f"use it: pip install -r {place}/requirements.txt && python {place}/predict.py rows.csv",
     ]

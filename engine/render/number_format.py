@@ -67,6 +67,11 @@ def counted(value: int, noun: str) -> str:
     return f"{count(value)} {noun}{'' if value == 1 else 's'}"
 
 
+def epochs(value: float) -> str:
+    """`1 epoch`, `2.5 epochs`."""
+    return f"{value:g} epoch{'' if value == 1 else 's'}"
+
+
 def millions(value: int) -> str:
     """Parameters: `4.9 M`, `134.5 M`, `1.24 B`."""
     if value >= 1_000_000_000:  # a billion

@@ -18,7 +18,16 @@ from engine.evidence import (
 from engine.render import terminal
 from engine.render.labels import best_baseline, check_sentence, find_metric, recorded_line
 from engine.render.metric_format import is_share, lower_note, prose_name, value_of
-from engine.render.number_format import amount, count, duration, millions, percent, size
+from engine.render.number_format import (
+    amount,
+    count,
+    counted,
+    duration,
+    epochs,
+    millions,
+    percent,
+    size,
+)
 from engine.render.progress import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import split_lines
 from engine.render.report.sections.export import (
@@ -72,10 +81,15 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     enough = [item.name for item in baselines if item.passes]
     if enough:
         passes = f"pass{'es' if len(enough) == 1 else ''}"
-        return f"{shown}\n{' and '.join(enough)} already {passes} every threshold"
+        return f"{shown}\n{listed(enough)} already {passes} every threshold"
     leader = best_baseline(baselines, metric)
     first = f"best is {leader[0]}; " if leader and len(baselines) > 1 else ""
     return f"{shown}\n{first}none passes every threshold: training is warranted"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _short(item: BaselineResult, metric: str) -> str:
@@ -90,7 +104,7 @@ def training_line(training: TrainingSummary) -> str:
     loss = "" if kept is None else f" (validation loss {kept:.3f})"
     rows = f"{count(training.rows)} rows{packed(training)}{_unseen(training)}"
     parts = [
-        f"{training.steps} steps, {training.epochs:g} epochs on {rows}",
+        f"{counted(training.steps, 'step')}, {epochs(training.epochs)} on {rows}",
         f"{millions(training.trainable_parameters)} parameters trained in {training.precision}",
         f"kept step {training.kept_step}{loss}",
     ]

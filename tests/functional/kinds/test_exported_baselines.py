@@ -98,7 +98,7 @@ def test_the_best_baseline_that_passes_is_a_folder_that_labels_rows(
 def test_without_its_packages_the_program_names_what_to_install(
     project: Project, tmp_path: Path
 ) -> None:
-    assert project.run("export", "baseline", "recipe.yaml").code == 0
+    made = project.run("export", "baseline", "recipe.yaml")
     folder = project.folder / "tiny-tfidf_svm"
     rows = tmp_path / "rows.txt"
     rows.write_text("a lovely film\n", encoding="utf-8")
@@ -107,6 +107,8 @@ def test_without_its_packages_the_program_names_what_to_install(
     command = [sys.executable, "-S", str(folder / "predict.py"), str(rows)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env={})
 
+    files = sum(path.is_file() for path in folder.iterdir())
+    assert (made.code, made.out.splitlines()[0]) == (0, f"tiny-tfidf_svm  {files} files")
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert f"is not installed: pip install -r {folder / 'requirements.txt'}" in ended.stderr

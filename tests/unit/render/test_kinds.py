@@ -120,6 +120,16 @@ def test_the_best_baseline_is_best_in_its_direction() -> None:
     assert "few_shot" in best
 
 
+def test_baselines_that_pass_are_listed() -> None:
+    passing = [dataclasses.replace(one, passes=True) for one in reports.accepted().baselines[:3]]
+
+    last = baseline_lines(passing, metric="macro_f1").splitlines()[-1]
+
+    assert last == (
+        f"{passing[0].name}, {passing[1].name} and {passing[2].name} already pass every threshold"
+    )
+
+
 @pages
 def test_p_values_are_shown_with_their_correction(render: Render) -> None:
     shown = render(reports.generation())

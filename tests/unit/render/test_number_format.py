@@ -30,6 +30,13 @@ def test_estimates_are_rough(seconds: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("epochs", "expected"), [(1, "1 epoch"), (1.0, "1 epoch"), (0.5, "0.5 epochs"), (3, "3 epochs")]
+)
+def test_epochs(epochs: float, expected: str) -> None:
+    assert number_format.epochs(epochs) == expected
+
+
+@pytest.mark.parametrize(
     ("count", "expected"),
     [(0, "0 B"), (999, "999 B"), (105_454_144, "105 MB"), (1_300_000_000, "1.3 GB")],
 )

@@ -131,15 +131,17 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
         raise _none(run, "it left no accepted GGUF file")
     texts = read_run(run, store).texts
     answers = read_predictions(_verified(run, store).file("predictions.quantized.jsonl"))
+    if any(row.id not in texts for row in answers):
+        raise _none(run, "the store no longer has its rows")
     form: CalibratedForm | None = report.calibrated[-1] if report.calibrated else None
     kept = as_file(form) if form else None
     below = kept.abstain_below if kept else None
     counter = RowCounter.of(recipe.task.labels)
-    near = trained_nearness(run, store)([texts.get(row.id, "") for row in answers])
+    near = trained_nearness(run, store)([texts[row.id] for row in answers])
     rows = calibrated(answers, kept.temperature if kept else None)
     for row, similarity in zip(rows, near, strict=True):
         counter.add(
-            texts.get(row.id, ""),
+            texts[row.id],
             row.label,
             row.probability,
             abstain_below=below,

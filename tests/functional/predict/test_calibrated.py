@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from engine.bundle.build import make_bundle
 from engine.bundle.gate_checks import gate_problems
 from engine.bundle.verify import check_bundle
 from engine.bundle.verify_checks import verify_problems
-from engine.errors import DataError, StoreError
+from engine.errors import DataError, RecipeError, StoreError
 from engine.evidence import Report, from_json
 from engine.recipe import load_recipe
 from engine.runs.find import exported_gguf
@@ -213,6 +214,17 @@ def test_counts_of_new_rows_are_compared_with_the_holdouts(project: Project) -> 
         "abstained",
     }
     assert sum(json.loads(kept.read_text("utf-8"))["counts"]["similarity"]) == 40
+
+
+def test_a_holdout_whose_rows_are_gone_is_not_counted(project: Project) -> None:
+    """It was counted as rows without a text: all of them the shortest that there are."""
+    for rows in project.folder.glob(".recipe/store/*/*/files/holdout.jsonl"):
+        shutil.rmtree(rows.parents[1])
+
+    with pytest.raises(RecipeError, match="the store no longer has its rows") as caught:
+        holdout_counts(run_folder(project), Store(project.folder / ".recipe"))
+
+    assert caught.value.problems[0].code == "D432"
 
 
 def test_few_rows_are_not_compared(project: Project) -> None:

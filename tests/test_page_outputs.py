@@ -24,6 +24,7 @@ SHARE = "how-to/share-settings-between-recipes"
 LATER = "how-to/add-rows-later"
 REVIEW = "how-to/review-a-recipe-change"
 START = "how-to/start-from-your-data"
+CLASSES = "how-to/gate-on-per-class-f1"
 TUTORIAL = "tutorial/first-recipe"
 
 
@@ -107,6 +108,11 @@ def with_two_mistakes() -> None:
     replace("tickets.yaml", ("holdout: 60", "holdot: 60"), ("min: 0.75", "min: 75"))
 
 
+def a_bound_out_of_reach() -> None:
+    tickets()
+    replace("tickets.yaml", ("macro_f1: {min: 0.75}", "accuracy: {min: 0.99}"))
+
+
 def the_table_alone() -> None:
     tickets()
     Path("tickets.yaml").unlink()
@@ -152,6 +158,7 @@ COMPARED = [
     (TUTORIAL, "recipe validate tickets.yaml", 1, tickets),
     (TUTORIAL, "recipe validate tickets.yaml", 2, with_two_mistakes),
     (TUTORIAL, "recipe plan tickets.yaml", 1, tickets),
+    (CLASSES, "recipe validate tickets.yaml", 1, a_bound_out_of_reach),
     (START, "recipe init tickets.csv", 1, the_table_alone),
     (SHARE, "recipe validate shared/*.yaml recipes/*.yaml", 1, a_parent_and_a_recipe),
     (LATER, "recipe plan tickets.yaml", 1, twelve_new_rows),

@@ -15,7 +15,7 @@ from engine.render.number_format import count
 from engine.training.trained_rows import TrainedRows
 
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
-SHARED = "no faster than one process: processes of a CPU share its cores"
+SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
 ENGINES = {"ray": "Ray", "slurm": "Slurm", "skypilot": "SkyPilot", "kubernetes": "Kubernetes"}
 NOT_RUN = "shard: true (FSDP2) is compiled for GPUs and was never run on one by us"
 

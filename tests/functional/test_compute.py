@@ -42,6 +42,7 @@ def test_a_plan_shows_how_the_batch_is_divided_and_which_rows_are_seen_twice(
     assert "two: 2 processes on this machine, sharing its cores" in shown
     assert "batch 8 = 4 rows x 1 pass x 2 processes (micro_batch_size 8 lowered)" in shown
     assert "3 rows are seen twice an epoch" in shown
+    assert "each takes memory of its own" in shown
 
 
 def test_a_plan_says_the_same_as_json_and_has_the_keys_of_one_process(

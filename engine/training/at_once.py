@@ -136,6 +136,8 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
         for number, job in enumerate(first):
             command = module(CHILD)(_processors(number, len(first)))
             running[number] = _started(job.name, command, context, partial(_read, number, lines))
+        # Before they have imported anything, which takes a while.
+        _show(running, ended, len(jobs), context)
         for one in running.values():
             _go_on(one, orders)
         while running:
@@ -147,12 +149,17 @@ def _make(jobs: Sequence[VariantJob[Any]], context: StageContext, parallel: AtOn
             elif _takes_done(one, parse_json(line.text), context):
                 ended += 1
                 _go_on(one, orders)
-            busy = [each for each in running.values() if not each.is_done]
-            shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
-            now = {"now": shown} if shown else {}
-            context.progress.update(ended, len(jobs), "trainings", **now)
+            _show(running, ended, len(jobs), context)
     finally:
         _stop(running)
+
+
+def _show(running: Mapping[int, _RunningJob], ended: int, of: int, context: StageContext) -> None:
+    """Show how many have ended, and how far the others are."""
+    busy = [each for each in running.values() if not each.is_done]
+    shown = " · ".join(f"{each.name}: {each.shown}" for each in busy)
+    now = {"now": shown} if shown else {}
+    context.progress.update(ended, of, "trainings", **now)
 
 
 def _go_on(one: _RunningJob, orders: Iterator[tuple[str, str]]) -> None:

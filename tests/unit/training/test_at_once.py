@@ -93,7 +93,8 @@ def test_children_make_what_is_missing_and_their_results_come_in_order(
     assert len({here, *others}) == 3
     kept: Any = context.progress
     assert sorted(kept.notes[1:]) == ["2 is squared", "3 is squared", "4 is squared"]
-    assert kept.updates[-1][:2] == (3, 3)
+    assert kept.updates[1] == (0, 3, "2: starts · 3: starts")  # while they import
+    assert kept.updates[-1] == (3, 3, "")
     assert any("1/2 steps" in shown for _, _, shown in kept.updates)
 
 

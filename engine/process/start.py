@@ -29,6 +29,7 @@ from engine.process import interrupts
 from engine.process.caches import caches, confined_cache, confined_variables
 from engine.process.confine import Rights
 from engine.process.idle import IDLE_SECONDS, LOOKS, IdleClock
+from engine.process.library_settings import INSTRUCTIONS
 from engine.process.waiting import waiting
 from engine.values import dataclass
 
@@ -65,6 +66,8 @@ KEPT_VARIABLES: Final = frozenset(
         "TZ",
         "USER",
         "VIRTUAL_ENV",
+        # Without these a child would compute by other instructions than this process and the record of the run say.
+        *INSTRUCTIONS,
     }
 )
 KEPT_PREFIXES: Final = (

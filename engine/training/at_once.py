@@ -29,6 +29,7 @@ from engine.errors import EngineError, Problem, Severity, StageError
 from engine.files.reading import parse_json
 from engine.files.user import STORE_KEY
 from engine.process.idle import HangsError
+from engine.process.own_rights import TOOLS
 from engine.process.start import PIPE, Child, Command, environment, module, start, working_folder
 from engine.progress import MeasuredProgress
 from engine.render.progress import SilentProgress
@@ -36,8 +37,10 @@ from engine.store import Artifact, StageKey, product_key
 from engine.values import dataclass
 
 CHILD: Final = "engine.training.at_once_child"
-NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
-"""Variables that name the user's own folders: results are signed with the user's key there."""
+NEEDED: Final = (STORE_KEY, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", *TOOLS)
+"""Variables that name the user's own folders, where results are signed with the user's key, and the user's tools."""
+TEMPORARY: Final = ("TEMP", "TMP", "TMPDIR")
+"""Variables that say where temporary files are."""
 STDERR: Final = 2
 """The log of the run."""
 GRACE: Final = 30.0
@@ -203,6 +206,8 @@ def _started(
     closing = contextlib.ExitStack()
     try:
         folder = closing.enter_context(working_folder())
+        # What libraries leave there goes with it: a child ends without their clearing up.
+        extra |= dict.fromkeys(TEMPORARY, str(folder))
         child = closing.enter_context(
             start(
                 command,

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -74,6 +75,25 @@ def meet_damage(context: StageContext) -> int:
         raise DamagedError(needed, "`square` cannot be read")
 
     return len(context.cached("bad", {"of": "damage"}, build).files)
+
+
+def see(name: str, context: StageContext) -> str:
+    """Return what a variable of the process holds."""
+
+    def build(folder: Path) -> None:
+        (folder / "value").write_text(os.environ.get(name, ""), encoding="utf-8")
+
+    made = context.cached("seen", {"name": name}, build)
+    return made.file("value").read_text(encoding="utf-8")
+
+
+def leave(context: StageContext) -> str:
+    """Leave a temporary folder, as libraries do that clear up at the end of Python, and return its path."""
+
+    def build(folder: Path) -> None:
+        (folder / "path").write_text(tempfile.mkdtemp(), encoding="utf-8")
+
+    return context.cached("left", {}, build).file("path").read_text(encoding="utf-8")
 
 
 def measure(context: StageContext) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,8 @@ from engine.artifacts.stage import AtOnce, StageContext
 from engine.backends.ahead import Ahead, Asked
 from engine.errors import StageError, StoreError
 from engine.process.confine import Rights
+from engine.process.library_settings import INSTRUCTIONS
+from engine.process.own_rights import TOOLS
 from engine.process.start import environment, program
 from engine.store import Store
 from engine.training import at_once
@@ -165,6 +168,28 @@ def test_a_failure_is_that_of_the_training(
     (problem,) = caught.value.problems
     assert problem.code == code
     assert (problem.path, problem.hint) == ("method.rank", "lower it") or code == "X866"
+
+
+def test_children_have_the_tools_and_the_instructions_of_this_process(
+    context: StageContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (*TOOLS, *INSTRUCTIONS)
+    for name in names:
+        monkeypatch.setenv(name, f"of {name}")
+    monkeypatch.setenv("SOME_API_KEY", "secret")
+    jobs = [
+        VariantJob(name=name, call=partial(at_once_jobs.see, name))
+        for name in (*names, "SOME_API_KEY")
+    ]
+
+    assert results(jobs, context) == [*(f"of {name}" for name in names), ""]
+
+
+def test_what_libraries_leave_in_a_child_goes_with_it(context: StageContext) -> None:
+    left, _ = results([VariantJob(name="leaves", call=at_once_jobs.leave), *squares(7)], context)
+
+    assert str(left).startswith(tempfile.gettempdir())
+    assert not Path(str(left)).exists()
 
 
 def test_one_that_the_system_kills_points_to_memory(context: StageContext) -> None:

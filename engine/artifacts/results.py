@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts.stage import TRAINED_ON
-from engine.errors import ExitCode
+from engine.errors import ExitCode, listed
 from engine.evidence import (
     BaselineResult,
     CalibratedForm,
@@ -98,7 +98,7 @@ def after(name: str, artifacts: Artifacts, recipe: Recipe) -> Stop | None:
             return Stop(
                 outcome="baseline_passes",
                 code=ExitCode.BASELINE_PASSES,
-                why=f"{' and '.join(enough)} already {verb} every threshold",
+                why=f"{listed(enough)} already {verb} every threshold",
             )
     if name in ("gate", "verify"):
         return _refusal(name, verdict(artifacts, name))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.membership import keys_of
-from engine.errors import DataError, StoreError
+from engine.errors import DataError, StoreError, listed
 from engine.lock.draw import recorded_keys, recorded_rows
 from engine.lock.file import Lock, LockedSplit, lock_path
 from engine.lock.writer import lock_of
@@ -132,7 +132,7 @@ def _without_unreadable(recipe: Recipe, lock: Lock) -> Repaired | None:
         name: replace(part, members=None, left_out=None) if name in lost else part
         for name, part in lock.splits.items()
     }
-    source = FROM_LOCK.format(lost=" and ".join(lost), are="are" if len(lost) > 1 else "is")
+    source = FROM_LOCK.format(lost=listed(lost), are="are" if len(lost) > 1 else "is")
     return Repaired(lock=replace(lock, splits=splits, unused=None), source=source)
 
 

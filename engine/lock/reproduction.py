@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from engine.errors import EngineError
+from engine.errors import EngineError, listed
 from engine.evidence import (
     Equivalence,
     FactComparison,
@@ -66,7 +66,7 @@ class RepeatedRun:
 
 def another_recipe(changed: Sequence[str]) -> Reproduction:
     """Return that a lock says nothing of this recipe."""
-    sections = " and ".join(changed)
+    sections = listed(changed)
     return Reproduction(
         verdict=Repeat.OTHER_RECIPE,
         summary=f"the lock proves another recipe ({sections} changed since): nothing is compared",
@@ -141,7 +141,7 @@ def _model_named(accepted: Accepted) -> str:
     trained = "trained model" if is_full else "adapter"
     exported = [name for name in accepted.files if name.endswith(".gguf")]
     names = [trained, "merged model", *exported]
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed(names)
 
 
 def _untrue(found: Reproduction) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
+from engine.errors import listed
 from engine.evidence import (
     BaselineResult,
     DataSummary,
@@ -85,11 +86,6 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     leader = best_baseline(baselines, metric)
     first = f"best is {leader[0]}; " if leader and len(baselines) > 1 else ""
     return f"{shown}\n{first}none passes every threshold: training is warranted"
-
-
-def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _short(item: BaselineResult, metric: str) -> str:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from engine.cli.main import main
+from support.pages import DOCS, code, outputs, pattern, shown
 from support.paths import ROOT
 
-DOCS = ROOT / "docs"
-BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", flags=re.MULTILINE | re.DOTALL)
-TIME = re.compile(r"~\d+ (?:s|min)")
-ESTIMATED = re.compile(r"^  (?:trainable parameters|memory)  .*\n", flags=re.MULTILINE)
-"""Lines that take the base model, which is not on every machine."""
 KEY = "d8ec01f9573c6d9297f025fe1a8a7686a7f2525a8f32f16904bd0be21f1ec5e3"
 SHARE = "how-to/share-settings-between-recipes"
 LATER = "how-to/add-rows-later"
@@ -26,37 +23,6 @@ REVIEW = "how-to/review-a-recipe-change"
 START = "how-to/start-from-your-data"
 CLASSES = "how-to/gate-on-per-class-f1"
 TUTORIAL = "tutorial/first-recipe"
-
-
-def code(page: str, language: str) -> list[str]:
-    found = BLOCK.findall((DOCS / f"{page}.md").read_text("utf-8"))
-    return [textwrap.dedent(text) for _, kind, text in found if kind == language]
-
-
-def outputs(page: str) -> list[tuple[str, str]]:
-    """Each command below which a page shows an output, with that output."""
-    found = [
-        match
-        for block in code(page, "console")
-        for match in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE)
-    ]
-    return [(words, output) for words, output in found if output]
-
-
-def shown(page: str, words: str, which: int = 1) -> str:
-    """What a page shows below a command, the first or a later time that it stands there."""
-    return [output for command, output in outputs(page) if command == words][which - 1]
-
-
-def pattern(text: str) -> str:
-    """A regular expression of a shown output: `…` alone is any lines, in a line any text; so is a time."""
-    lines = [
-        r"(?:.*\n)*?"
-        if line.strip() == "…"
-        else ".*".join(map(re.escape, TIME.sub("…", line).split("…"))) + r"\n"
-        for line in ESTIMATED.sub("", text).splitlines()
-    ]
-    return "".join(lines)
 
 
 @pytest.fixture
@@ -187,7 +153,10 @@ OF_RUNS = {
     ("how-to/ship-a-baseline", "recipe run tickets.yaml"),
     ("how-to/ship-a-baseline", "recipe export baseline tickets.yaml --baseline tfidf_svm"),
 }
-"""Shown outputs that take a finished run, the hub or other people's digests, and are not compared."""
+"""Shown outputs that take a finished run, the hub or other people's digests.
+
+What a tiny run can show of them `tests/functional/report/test_shown_on_pages.py` compares.
+"""
 
 
 @pytest.mark.parametrize(("page", "words", "which", "prepare"), COMPARED)
@@ -203,6 +172,45 @@ def test_a_page_shows_what_the_command_prints(
     found = printed(words)
 
     assert re.fullmatch(pattern(shown(page, words, which)), found), found
+
+
+DEFAULTS = "explanation/defaults"
+POWER = "how-to/how-much-data"
+
+
+@pytest.mark.parametrize(
+    ("page", "options", "change"),
+    [
+        (DEFAULTS, " --explain", {"method": {"kind": "lora"}}),
+        (
+            POWER,
+            "",
+            {
+                "splits": {"train": 400, "validation": 100, "holdout": 300},
+                "acceptance": {
+                    "metrics": {"macro_f1": {"min": 0.8}},
+                    "over_baselines": {"macro_f1": {"min_gain": 0.05}},
+                },
+            },
+        ),
+    ],
+)
+def test_a_page_shows_lines_of_a_plan(
+    page: str, options: str, change: dict[str, Any], printed: Callable[[str], str]
+) -> None:
+    """The first block of text of a page, however the plan is laid out around it."""
+    tickets()
+    recipe = yaml.safe_load(Path("tickets.yaml").read_text("utf-8"))
+    Path("tickets.yaml").write_text(yaml.safe_dump(recipe | change), encoding="utf-8")
+    rows = Path("tickets.csv").read_text("utf-8").splitlines()
+    more = [
+        f"{line.partition(',')[0]} {n},{line.partition(',')[2]}" for n in range(5) for line in rows
+    ]
+    Path("tickets.csv").write_text("\n".join([rows[0], *more[1:]]), encoding="utf-8")
+
+    found = printed(f"recipe plan tickets.yaml{options}")
+
+    assert " ".join(code(page, "text")[0].split()) in " ".join(found.split())
 
 
 def test_every_output_of_a_command_is_compared_or_named_as_one_that_is_not() -> None:

@@ -16,7 +16,7 @@ from engine.data.splitting.column import place_of
 from engine.drafting.choices import Guess
 from engine.drafting.profile import ColumnProfile, Profile
 from engine.drafting.reading import Reading
-from engine.drafting.roles import SEVERAL, in_order, labels_of
+from engine.drafting.roles import LABEL_NAMES, SEVERAL, in_order, labels_of, rank
 from engine.drafting.sizes import Sizes
 from engine.drafting.token_estimate import CAUTION, are_english, tokens_of
 from engine.evidence import DataSummary
@@ -50,6 +50,14 @@ MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 NO_LABELS: Final = frozenset({"n/a", "#n/a", "-", "--", "?", "null", "nan", "<na>"})
 """What stands in the place of a label where there is none."""
+YES_AND_NO: Final = (
+    frozenset({"yes", "no", "ja", "nein", "oui", "non", "si", "sí", "sim", "não"}),
+    frozenset({"true", "false", "t", "f", "y", "n", "j", "0", "1", "0.0", "1.0"}),
+)
+FLAG_NAME: Final = re.compile(
+    r"(?i)(?:(?P<verb>is|has|was)[_ ])?(?P<what>[^\W\d][\w -]{1,30}?)\s*\??"
+)
+"""The name of a column of yes and no: `urgent`, `is_spam`, `refund wanted?`."""
 NA_AT_MOST: Final = 0.1
 """Share of the rows up to which `NA`, as R writes it, is no label; of more, it may be the class of all the others."""
 FEW_OF_ALL: Final = 0.02
@@ -175,6 +183,8 @@ class DraftPlan:
         # `messages.2.content`, `tags.0`: the place of the label, and not what it is called.
         last = "label" if re.search(r"\.\d+(\.|$)", self.guess.label) else last
         # "Which is spam is it" asks nothing.
+        if asked := self._yes_or_no(last):
+            return asked
         is_word = re.fullmatch(r"(?!(?:is|has|was)[_ ])[A-Za-z_ ]{2,30}", last)
         word = last.replace("_", " ") if is_word else "label"
         # "Which of these label apply" asks for one.
@@ -188,6 +198,17 @@ class DraftPlan:
         return (
             draft.instruction if is_listed else draft.short_instruction or draft.instruction
         ).replace("{word}", word)
+
+    def _yes_or_no(self, column: str) -> str:
+        """Return what a column of yes and no asks, as its name says it; empty where that says nothing."""
+        found = FLAG_NAME.fullmatch(column)
+        labels = {label.strip().casefold() for label in self.labels()}
+        if found is None or rank(column, LABEL_NAMES) < len(LABEL_NAMES):
+            return ""
+        if len(labels) != SEVERAL or not any(labels <= flags for flags in YES_AND_NO):
+            return ""
+        verb = (found["verb"] or "is").capitalize()
+        return f"{verb} it {found['what'].replace('_', ' ').strip()}: {{labels}}?"
 
     def why_instruction(self) -> str:
         """Return what is to be known of the instruction."""

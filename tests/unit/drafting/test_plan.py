@@ -33,3 +33,25 @@ def test_more_rows_do_not_have_the_labels_put_together_more_often(
     few, many = (labels_read(rows, tmp_path / "rows.csv", monkeypatch) for rows in (300, 900))
 
     assert 0 < many == few
+
+
+@pytest.mark.parametrize(
+    ("column", "answers", "asked"),
+    [
+        ("spam?", ("no", "yes"), "Is it spam: {labels}?"),
+        ("is_late_delivery", ("0", "1"), "Is it late delivery: {labels}?"),
+        ("has_refund", ("False", "True"), "Has it refund: {labels}?"),
+        ("label", ("0", "1"), "Which label is it: {labels}?"),
+        ("kind", ("yes", "no"), "Which kind is it: {labels}?"),
+        ("urgency", ("high", "low"), "Which urgency is it: {labels}?"),
+    ],
+)
+def test_a_column_of_yes_and_no_is_asked_by_its_name(
+    column: str, answers: tuple[str, str], asked: str, tmp_path: Path
+) -> None:
+    lines = [f"a long message of customer number {n},{answers[n % 2]}" for n in range(120)]
+    (tmp_path / "rows.csv").write_text("\n".join([f"message,{column}", *lines]) + "\n", "utf-8")
+
+    assert main(["init", str(tmp_path / "rows.csv"), "-o", str(tmp_path / "draft.yaml")]) == 0
+
+    assert f'instruction: "{asked}"' in (tmp_path / "draft.yaml").read_text(encoding="utf-8")

@@ -28,6 +28,7 @@ _BY_TEXT: Final = ("stratified", "random", "files", "column")
 """Ways of dividing whose record knows rows by their text."""
 NOT_HERE: Final = "its rows are not read here"
 TOO_MANY: Final = "its rows are too many to be divided here"
+UNUSABLE: Final = "its rows cannot be divided, and `recipe data` says why"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +184,7 @@ class RowDivider:
         from engine.pipeline.data_outlook import divided  # only where rows are read
 
         prepared = divided(_without_doubts(local), recorded, most_bytes=size, with_extras=True)
-        return "its rows cannot be divided here" if prepared is None else prepared
+        return UNUSABLE if prepared is None else prepared
 
 
 def _key(side: Side) -> str:

@@ -211,12 +211,11 @@ def _by_split(
         return _with_examples(finding, _first(found), hidden)
     shares = ", ".join(f"{counts[name]:,} in {name}" for name in (*SPLITS, UNUSED) if counts[name])
     ordered = sorted(range(len(splits)), key=lambda at: splits[at] == UNUSED)[:PLACES]
-    shown = [(found.show(found.rows[at]), f" ({splits[at]})") for at in ordered]
+    shown = [(written(found.show(found.rows[at]), hidden), splits[at]) for at in ordered]
     examples = tuple(
         # The place of a hidden row says its split already.
-        f"{text}{'' if text.endswith('(holdout)') else split}"
-        for one, split in shown
-        for text in [written(one, hidden)]
+        text if split == "holdout" and "(holdout)" in text else f"{text} ({split})"
+        for text, split in shown
     )
     return replace(finding, message=f"{finding.message}: {shares}", examples=examples)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import Final
 
@@ -127,7 +127,9 @@ def check_leakage(
     steering -= strongest.keys()
     count = len(strongest) + len(steering)
     if count or shared.rows:
-        message = _message(shared, len(holdout), found_exact, found_near, len(steering))
+        message = _message(
+            shared, len(holdout), found_exact, found_near, len(steering), work.task.labels
+        )
         examples = (_match_text(pool, one) for one in ranked if strongest[one.other] is one)
         work.report("leakage", count, message=message, examples=examples)
     if drops:
@@ -172,10 +174,13 @@ def _log(work: Preparation, match: Match) -> None:
     )
 
 
-def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int) -> str:
+def _message(
+    shared: Shared, holdout: int, exact: int, near: int, steering: int, labels: Sequence[str]
+) -> str:
     parts = []
     if exact:
-        split = [_into(shared, place) for place in _OTHERS if shared.into(place)]
+        what = "label" if labels else "answer"
+        split = [_into(shared, place, what) for place in _OTHERS if shared.into(place)]
         listed = f": {' and '.join(split)}" if split else ""
         stand = "stands" if exact == 1 else "stand"
         parts.append(
@@ -190,10 +195,10 @@ def _message(shared: Shared, holdout: int, exact: int, near: int, steering: int)
     return "; ".join(parts)
 
 
-def _into(shared: Shared, place: Assignment) -> str:
+def _into(shared: Shared, place: Assignment, what: str) -> str:
     other = shared.contradicted(place)
-    labels = f" ({other:,} of them with another label)" if other else ""
-    return f"{shared.into(place):,} in {place.split}{labels}"
+    more = f" ({other:,} of them with another {what})" if other else ""
+    return f"{shared.into(place):,} in {place.split}{more}"
 
 
 def _match_text(pool: Pool, match: Match) -> Shown:

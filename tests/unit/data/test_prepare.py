@@ -137,6 +137,24 @@ def test_rare_labels_are_shares_of_the_rows_which_may_have_several() -> None:
     assert finding.examples == ("`bad`: 4 of 120 rows (3.3%)",)
 
 
+def test_a_doubted_row_of_the_holdout_is_called_so_once() -> None:
+    said = [
+        (f"{sentence(n)} {('awful', 'great')[n % 2]}", ("bad", "good")[n % 2]) for n in range(200)
+    ]
+    wrong = [
+        (text, "bad" if n < 40 and label == "good" else label)
+        for n, (text, label) in enumerate(said)
+    ]
+
+    (finding,) = run(
+        wrong, sizes=(80, 20, 100), label_errors="warn", imbalance="off"
+    ).summary.findings
+
+    judged = [one for one in finding.examples if "(holdout)" in one]
+    assert judged
+    assert {one.count("(holdout)") for one in judged} == {1}
+
+
 def near(prepared: Prepared) -> list[Pair]:
     """Every holdout text again, one letter changed."""
     return [(f"{one.input}s", one.target) for one in prepared.holdout]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,20 @@ def test_rows_with_nothing_to_extract_are_kept_where_the_recipe_says_so(
 
     assert (found.problems, found.summary.rows_used) == ((), kept)
     assert ("{}" in {one.target for one in found.train}) is bool(more)
+
+
+def test_copies_of_the_holdout_have_another_answer_and_no_label(tmp_path: Path) -> None:
+    rows = [{"text": text, "answer": {"city": "Bonn"}, "split": "train"} for text in texts(40)]
+    rows += [{**row, "answer": {"city": "Rome"}, "split": "test"} for row in rows[:12]]
+    asked = extraction(tmp_path, {"column": "answer"}, rows)
+    checks = replace(
+        asked.data.checks, leakage="drop", conflicting_labels="off", missing_classes="off"
+    )
+    splits = replace(asked.splits, by="column", column="split")
+
+    found = prepared(replace(asked, data=replace(asked.data, checks=checks), splits=splits))
+
+    assert "of them with another answer)" in finding(found, "leakage").message
 
 
 @pytest.mark.parametrize(("more", "code"), [({}, ["D301"]), ({"missing": "empty"}, [])])

@@ -138,12 +138,12 @@ def test_rare_labels_are_shares_of_the_rows_which_may_have_several() -> None:
 
 
 def test_a_doubted_row_of_the_holdout_is_called_so_once() -> None:
-    said = [
+    right = [
         (f"{sentence(n)} {('awful', 'great')[n % 2]}", ("bad", "good")[n % 2]) for n in range(200)
     ]
     wrong = [
         (text, "bad" if n < 40 and label == "good" else label)
-        for n, (text, label) in enumerate(said)
+        for n, (text, label) in enumerate(right)
     ]
 
     (finding,) = run(

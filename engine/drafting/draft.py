@@ -21,7 +21,7 @@ from engine.drafting.guess import guess
 from engine.drafting.inputs import inputs_of
 from engine.drafting.plain_tools import with_plain_tools
 from engine.drafting.plan import DraftPlan, row_sizes
-from engine.drafting.roles import LABEL_NAMES, other_texts, rank, without_whole
+from engine.drafting.roles import LABEL_NAMES, other_texts, rank, tells_apart, without_whole
 from engine.drafting.sizes import FEW_ROWS, Sizes, sizes_for
 from engine.drafting.writer import Writer
 from engine.errors import DataError, RecipeError, Severity
@@ -309,6 +309,7 @@ def notes(plan: DraftPlan) -> Iterator[str]:
     yield from _unused_rows(plan)
     yield from _unused_labels(plan)
     yield from _unread_texts(plan)
+    yield from _separated(plan)
     yield from _too_long(plan)
     for label, count, other in plan.misspelled():
         where = counted(count, "row")
@@ -340,6 +341,19 @@ def _unread_texts(plan: DraftPlan) -> Iterator[str]:
             both = [name for name in plan.profile.columns if name in (*left, *guess.texts)]
             asked = "\\n".join(f"{{{name}}}" for name in both)
             yield f'not read: {names}; task.input: "{asked}" takes them too'
+
+
+def _separated(plan: DraftPlan) -> Iterator[str]:
+    """Yield which column tells texts apart that stand with several labels, and are left out for it."""
+    guess, columns = plan.guess, plan.profile.columns
+    is_sorted = plan.kind.answer is AnswerForm.LABEL and guess.text in columns
+    if not is_sorted or "conflicting_labels" not in plan.checks or len(guess.texts) != 1:
+        return
+    if name := tells_apart(plan.profile, columns[guess.text], columns[guess.label]):
+        yield (
+            f"texts have a label for each `{name}`:"
+            f' task.input: "{{{name}}}\\n{{{guess.text}}}" tells them apart, and keeps them'
+        )
 
 
 def _too_long(plan: DraftPlan) -> Iterator[str]:

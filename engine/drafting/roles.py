@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -87,6 +88,11 @@ TIMES: Final = re.compile(
 """Names of columns of numbers that say when."""
 SPLIT_NAME: Final = re.compile(r"split|fold|partition|subset")
 MOST_LABELS: Final = 200
+LONGEST_REASON: Final = 200
+MOST_REASONS: Final = 30
+"""Of labels that are whole sentences: how long they may be, and how many."""
+REASON_AGAIN: Final = 5
+"""Times that such a label stands there on average."""
 LONGEST_LABEL: Final = 60
 LONG_TEXT: Final = 12
 """Characters on average from which a column can be the text."""
@@ -338,7 +344,20 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
                 len(c.values),
             ),
         )
-    return scales[0] if len(scales) == 1 else None
+    if len(scales) == 1:
+        return scales[0]
+    return next((c for c in others if not scales and _are_reasons(c)), None)
+
+
+def _are_reasons(column: ColumnProfile) -> bool:
+    """Whether whole sentences sort the rows: a few that come again and again, and no answers."""
+    return (
+        SEVERAL <= len(column.values) <= MOST_REASONS
+        and column.filled >= REASON_AGAIN * len(column.values)
+        and column.longest <= LONGEST_REASON
+        and column.is_text
+        and rank(column.name, ANSWER_NAMES) >= 2 * len(ANSWER_NAMES)
+    )
 
 
 def _label_rank(name: str) -> float:
@@ -405,6 +424,31 @@ def _says_the_same(profile: Profile, one: ColumnProfile, two: ColumnProfile) -> 
     """Whether two columns sort the rows in the same way."""
     pairs = {(str(found_at(r, one.name)), str(found_at(r, two.name))) for r in profile.kept}
     return len(pairs) == len(one.values) == len(two.values)
+
+
+def tells_apart(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> str:
+    """Return the column by which texts that stand with several labels have one each; empty for none."""
+    rows = profile.kept
+    best, fewest = "", _contradicted(rows, (text.name,), label.name) // 4
+    for column in profile.columns.values():
+        if (
+            column.name not in (text.name, label.name)
+            and is_label(column)
+            and everywhere(column, profile)
+            and rank(column.name, METADATA_NAMES) >= len(METADATA_NAMES)
+            and (left := _contradicted(rows, (text.name, column.name), label.name)) < fewest
+        ):
+            best, fewest = column.name, left
+    return best
+
+
+def _contradicted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], label: str) -> int:
+    """Return the rows that stand with another label than one that says the same in these columns."""
+    found: dict[tuple[str, ...], Counter[str]] = {}
+    for row in rows:
+        key = tuple(str(found_at(row, name)) for name in columns)
+        found.setdefault(key, Counter())[str(found_at(row, label))] += 1
+    return sum(labels.total() for labels in found.values() if len(labels) > 1)
 
 
 def is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:

@@ -12,6 +12,11 @@ from support.layout_table import Layout
 
 PEOPLE = ("Weber", "Koch", "Bauer", "Wolf"), ("Anna", "Emil", "Dora")
 WORDS = ("price", "room", "staff", "food")
+REASONS = (
+    "The customer wants the money back, as the parcel was late or damaged",
+    "The customer asks how the account is closed, or who can close it for him",
+    "Something else, which somebody has to read",
+)
 CITIES = ("Rome", "Oslo", "Bonn")
 BY_URTEIL = {"data.label.column": "Urteil"}
 
@@ -121,6 +126,21 @@ ODD = (
         write=with_settings,
         kind="classification",
         says={"data.sources.0.path": "settings/rows.json"},
+    ),
+    Layout(
+        name="reasons.csv",
+        write=lambda p: table(
+            p,
+            [("Anliegen", "Grund"), *((t, REASONS[n % 3]) for n, (t, _) in enumerate(labelled()))],
+        ),
+        kind="classification",
+        says={"data.label.column": "Grund"},
+    ),
+    Layout(
+        name="arrays.json",
+        write=lambda p: document(p, [["text", "label"], *map(list, labelled())]),
+        kind="classification",
+        says={"task.labels": sorted({label for _, label in labelled()})},
     ),
     Layout(
         name="texts.json",

@@ -168,7 +168,25 @@ def _json_by_column(text: str) -> tuple[Rows, str] | None:
         value = parse_json(text)
     except ValueError:
         return _objects_after_each_other(text)
-    return rows_of_document(value) or _by_column(value) or _texts_alone(value)
+    return (
+        rows_of_document(value) or _by_column(value) or _texts_alone(value) or _below_names(value)
+    )
+
+
+def _below_names(value: object) -> tuple[Rows, str] | None:
+    """Read lists below one that names their columns, as APIs of spreadsheets give a table."""
+    if not isinstance(value, list) or len(value) < 4 or not all(isinstance(x, list) for x in value):
+        return None
+    names, *rows = value
+    are_names = all(isinstance(name, str) and NAME.match(name) for name in names)
+    if len(names) < SEVERAL or not are_names or len(set(names)) < len(names):
+        return None
+    # Among rows without names, the first one's label stands again below.
+    is_known = any(rank(name, KNOWN_COLUMNS) < len(KNOWN_COLUMNS) for name in names)
+    again = any(name in row for row in rows for name in names)
+    if not is_known or again or any(len(row) != len(names) for row in rows):
+        return None
+    return [dict(zip(names, row, strict=True)) for row in rows], "its first list names the columns"
 
 
 def _texts_alone(value: object) -> tuple[Rows, str] | None:

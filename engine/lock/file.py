@@ -218,7 +218,7 @@ class Wear:
     """What has been done with the holdout."""
 
     looks: Count
-    """Runs in which a verdict was formed on it."""
+    """Runs in which a trained model was asked it, or a verdict formed on it."""
     redraws: Count
     """How often another holdout took its place."""
 

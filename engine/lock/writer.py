@@ -37,7 +37,8 @@ WORN_AT = 10
 No number is right for every case: what a reused holdout still proves falls with the decisions made
 on it and rises with its rows (Dwork et al. 2015, Science 349:636).
 """
-JUDGES = ("gate", "verify")
+JUDGES = ("evaluate", "gate", "seeds", "verify")
+"""Stages that ask a trained model the holdout, or form a verdict on it: who reads a score can choose by it."""
 MEMBERSHIP = "membership.json"
 """In a data artifact: the rows of each split."""
 

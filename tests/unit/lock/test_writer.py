@@ -13,7 +13,7 @@ import pytest
 
 from engine.evidence import StageRecord, StageStatus
 from engine.lock.file import Wear, lock_path, read_lock
-from engine.lock.writer import WORN_AT, LockWriter, change_notes, judges, lock_of
+from engine.lock.writer import JUDGES, WORN_AT, LockWriter, change_notes, judges, lock_of
 from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact, Store, product_key
@@ -25,6 +25,7 @@ GROWN = {"train": ["a", "b", "g"], "validation": ["c"], "holdout": ["d", "e"], "
 OTHER = {"train": ["d", "e"], "validation": ["c"], "holdout": ["a", "g"], "none": []}
 
 NUMBERS = count()
+DAYS = ("2026-11-28-081149", "2026-11-28-090953", "2026-11-28-093353", "2026-11-28-110000")
 MAJORITY = Baseline(kind="majority", name="majority")
 
 
@@ -115,9 +116,9 @@ def test_the_same_splits_are_neither_written_nor_reported_again(
 def test_baselines_decide_where_they_could_have_stopped_the_run(recipe: Recipe) -> None:
     recipe = replace(recipe, stop_if_baseline_passes=True, baselines=(MAJORITY,))
 
-    assert judges(recipe) == ("baseline", "gate", "verify")
-    assert judges(replace(recipe, baselines=())) == ("gate", "verify")
-    assert judges(replace(recipe, stop_if_baseline_passes=False)) == ("gate", "verify")
+    assert judges(recipe) == ("baseline", *JUDGES)
+    assert judges(replace(recipe, baselines=())) == JUDGES
+    assert judges(replace(recipe, stop_if_baseline_passes=False)) == JUDGES
 
 
 @pytest.mark.parametrize("stages", [("gate",), ("gate", "verify")])
@@ -135,13 +136,28 @@ def test_a_run_is_one_look_however_many_verdicts_it_forms(
     assert lock.holdout.looks == 1
 
 
-def test_a_run_that_forms_no_verdict_is_no_look(recipe: Recipe, store: Store) -> None:
-    use = finish(keep(recipe, store, FIRST), ran("data", "train", "evaluate"), {})
+def test_a_run_that_asks_nobody_the_holdout_is_no_look(recipe: Recipe, store: Store) -> None:
+    use = finish(keep(recipe, store, FIRST), ran("data", "train"), {})
 
     assert use.looks == 0
 
 
-DAYS = ("2026-11-28-081149", "2026-11-28-090953", "2026-11-28-093353", "2026-11-28-110000")
+def test_a_score_that_was_shown_is_a_look_and_the_verdict_on_it_is_the_same(
+    recipe: Recipe, store: Store
+) -> None:
+    def look(run: str, known: dict[str, Artifact], *stages: str) -> int:
+        keeper = keep(recipe, store, FIRST)
+        return int(finish(keeper, ran(*stages), known, run=run, outcome="stopped").looks)
+
+    score, verdict = verdicts(store, "evaluate"), verdicts(store, "gate")
+    others = verdicts(store, "evaluate"), verdicts(store, "evaluate")
+
+    # `--until evaluate`, and the same recipe to its end
+    assert look(f"{DAYS[0]}-2157bf11", score, "evaluate") == 1
+    assert look(f"{DAYS[1]}-2157bf11", score | verdict, "gate") == 1
+    # settings that are tried by their score on the holdout, one after the other
+    assert look(f"{DAYS[2]}-30aa11cc", others[0], "evaluate") == 2
+    assert look(f"{DAYS[3]}-41bb22dd", others[1], "evaluate") == 3
 
 
 @pytest.mark.parametrize("outcome", ["stopped", "interrupted", "failed"])

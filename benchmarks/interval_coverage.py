@@ -2,8 +2,8 @@
 
     python benchmarks/interval_coverage.py [HOLDOUTS]
 
-Draws holdouts from known confusion probabilities and prints, for macro-F1 and for the F1 of the last
-(rarest) class, how often each interval holds the true value, how often it lies wholly above it (a bad
+Draws holdouts from known confusion probabilities and prints, for macro-F1, balanced accuracy and the F1 of the
+last (rarest) class, how often each interval holds the true value, how often it lies wholly above it (a bad
 model would pass a `lower_bound` gate), and its mean width. A simulation of statistics, not of models.
 """
 
@@ -66,13 +66,27 @@ def f1_by_class(matrices: Array) -> Array:
     return np.where(both > 0, 2 * right / np.maximum(both, 1e-12), 0)
 
 
+def recall_by_class(matrices: Array) -> Array:
+    """Recall of each class, shape (…, classes)."""
+    rows = matrices.sum(axis=-1)
+    return np.where(rows > 0, matrices.diagonal(axis1=-2, axis2=-1) / np.maximum(rows, 1e-12), 0)
+
+
 def intervals(cells: Array, task: Task, *, seed: int) -> dict[str, tuple[float, float]]:
     """Compute ours and a bootstrap's for macro-F1 and for the last class."""
     classes = len(task.labels)
     matrix = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     table = tabulate(predictions(cells, task), task)
-    values = by_label.f1(draw(table, seed=seed)[0]).mean(axis=-1)
+    drawn = draw(table, seed=seed)[0]
+    values = by_label.f1(drawn).mean(axis=-1)
     point = float(f1_by_class(matrix).mean())
+    recalls = by_label.recall(drawn).mean(axis=-1)
+    balanced = percentile_interval(
+        recalls,
+        float(recall_by_class(matrix).mean()),
+        confidence=CONFIDENCE,
+        method=method(table),
+    )
     macro = percentile_interval(values, point, confidence=CONFIDENCE, method=method(table))
     right = int(matrix[-1, -1])
     rare = wilson_f1(
@@ -82,13 +96,14 @@ def intervals(cells: Array, task: Task, *, seed: int) -> dict[str, tuple[float, 
         raise AssertionError(task.labels[-1])
     random = np.random.default_rng(seed)
     shares = matrix.ravel() / matrix.sum()
-    resampled = f1_by_class(
-        random.multinomial(matrix.sum(), shares, 2000).reshape(-1, *matrix.shape)
-    )
+    counts = random.multinomial(matrix.sum(), shares, 2000).reshape(-1, *matrix.shape)
+    resampled = f1_by_class(counts)
     tails = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
     return {
         "macro-F1, ours": (macro.low, macro.high),
         "macro-F1, bootstrap": tuple(np.quantile(resampled.mean(axis=-1), tails)),
+        "balanced, ours": (balanced.low, balanced.high),
+        "balanced, bootstrap": tuple(np.quantile(recall_by_class(counts).mean(axis=-1), tails)),
         "last class, ours": (rare.low, rare.high),
         "last class, bootstrap": tuple(np.quantile(resampled[:, -1], tails)),
     }
@@ -120,10 +135,11 @@ def report(name: str, truth: Array, *, rows: int, holdouts: int) -> None:
         if len(set((cells // classes).tolist())) == classes:
             for kind, interval in intervals(cells, task, seed=seed).items():
                 found.setdefault(kind, []).append(interval)
-    true = f1_by_class(truth)
+    true, recall = f1_by_class(truth), recall_by_class(truth).mean()
     for kind, pairs in found.items():
         low, high = np.array(pairs).T
-        value = true.mean() if kind.startswith("macro") else true[-1]
+        means = {"macro": true.mean(), "balan": recall}
+        value = means.get(kind[:5], true[-1])
         held = ((low <= value) & (value <= high)).mean()
         print(
             f"{name:20} {rows:4} rows  {kind:22} true {value:.3f}  holds {held:.3f}"

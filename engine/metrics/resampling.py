@@ -6,7 +6,8 @@ the same number 2,000 times, an interval of width zero; two pseudo-rows keep it 
 Wilson and Agresti-Coull intervals do for one proportion, and Bonett and Price (2012) for two paired
 ones. For one model: one row it gets right and one it gets wrong. For two models compared on the
 same rows: one row that only the first gets right and one that only the second gets right. Which
-rows these are is drawn anew in every draw.
+rows these are is drawn anew in every draw, from each label (or field) as often: the five rows of a rare
+label that are all right would else be taken for certain, and count a half in a mean over two labels.
 
 Rows of one group are not independent, so where rows have groups the weights, the swaps and the two
 pseudo-rows are whole groups: 40 rows of 4 groups that are all right are 4 observations, not 40.
@@ -53,14 +54,41 @@ def draw(*tables: Table, seed: int) -> tuple[Sums, ...]:
     random = np.random.default_rng(seed)
     units = [by_group(table) for table in tables]
     totals = _weighted([unit.answered for unit in units], random)
+    pools = _pools(tables[0])
     for pseudo in range(2):
-        chosen = random.integers(0, units[0].rows, size=DRAWS)
+        chosen = _chosen(pools, random)
         # Row and weight are drawn once for all models; only which of them got it right differs.
         weight = random.standard_exponential((DRAWS, 1))
         for model, unit in enumerate(units):
             kind = unit.right if pseudo == model else unit.wrong
             totals[model] += weight * kind[chosen].toarray()
     return tuple(Sums(total, unit.columns) for total, unit in zip(totals, units, strict=True))
+
+
+def _pools(table: Table) -> list[Floats]:
+    """Return the rows (or groups) of each label or field, those of none, as far as there are; else all of them.
+
+    An added row is drawn from each alike: drawn from all rows, it would seldom be of a rare label, whose few rows may
+    all be right, and would say nothing of how sure a mean over labels is.
+    """
+    units = np.arange(table.rows) if table.groups is None else table.groups
+    if not table.names or "support" not in table.columns:
+        return [np.unique(units)]
+    held = sparse.csc_array(table.block("support"))
+    held.eliminate_zeros()
+    pools = [held.indices[low:high] for low, high in pairwise(held.indptr)]
+    pools.append(np.setdiff1d(np.arange(table.rows), held.indices))
+    return [units[pool] for pool in pools if pool.size]
+
+
+def _chosen(pools: list[Floats], random: Any) -> Floats:
+    """Draw a pool, and a row (or group) of it, DRAWS times."""
+    if len(pools) == 1:
+        return np.asarray(pools[0][random.integers(0, pools[0].size, size=DRAWS)])
+    sizes = np.array([pool.size for pool in pools])
+    which = random.integers(0, sizes.size, size=DRAWS)
+    starts = np.cumsum(sizes) - sizes
+    return np.asarray(np.concatenate(pools)[starts[which] + random.integers(0, sizes[which])])
 
 
 def swap(first: Table, second: Table, *, seed: int) -> tuple[Sums, Sums]:

@@ -89,6 +89,11 @@ class Table:
         """Return the plain sums, each row counted once."""
         return Sums(np.asarray(self.answered.sum(axis=0), dtype=float), self.columns)
 
+    def block(self, name: str) -> Sparse:
+        """Return a statistic of several places, of every row, shape (rows, places)."""
+        first, width = self.columns[name]
+        return self.answered[:, first : first + (width or 0)]
+
     def column(self, name: str) -> Floats:
         """Return one statistic of every row, shape (rows,)."""
         first, _ = self.columns[name]

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.evidence import Interval
+from engine.evidence import Interval, Metric
 from engine.metrics import resampling
 from engine.metrics.families import classification, labels
+from engine.metrics.paired import paired_difference
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.resampling import DRAWS, draw, percentile_interval, swap
 from engine.metrics.scoring import score
@@ -182,3 +183,55 @@ def test_intervals_of_few_groups_hold_the_truth(groups: int) -> None:
         above += interval.low > 0.7
     assert above <= 4  # an interval of single rows: one in three
     assert held >= 34
+
+
+def test_few_rows_of_a_label_that_are_all_right_are_not_certain(answers: Answers) -> None:
+    # 5 rows say little of a recall: one of 0.8 is right on all of them once in three times
+    rows = answers({"a": "a" * 90 + "b" * 5, "b": "b" * 5})
+
+    for name in ("balanced_accuracy", "macro_recall"):
+        metric = scored(rows)[name]
+        assert metric.value is not None
+        assert metric.interval is not None
+        assert metric.value > 0.97
+        assert metric.interval.low < (90 / 95 + 0.7) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "one_row"), [("balanced_accuracy", 0.1), ("macro_f1", 0.05), ("mcc", 0.1)]
+)
+def test_few_rows_of_a_label_that_lost_nothing_do_not_prove_it(
+    answers: Answers, name: str, one_row: float
+) -> None:
+    before = answers({"a": "a" * 190 + "b" * 5, "b": "b" * 5})
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+
+    interval = paired_difference(name, before, before, judging).metric.interval
+
+    assert interval is not None
+    # a label of which one row in five is lost loses none of five rows once in three times
+    assert interval.low < -1.5 * one_row
+
+
+def test_each_label_is_added_as_often(answers: Answers) -> None:
+    few = table(answers({"a": "a" * 990, "b": "b" * 10}))
+
+    pools = resampling._pools(few)
+    chosen = resampling._chosen(pools, np.random.default_rng(0))
+
+    assert [pool.size for pool in pools] == [990, 10]
+    assert 0.45 < (chosen >= 990).mean() < 0.55
+
+
+def test_the_groups_of_each_label_are_added_as_often(answers: Answers) -> None:
+    rows = answers({"a": "a" * 90, "b": "b" * 10})
+    named = [replace(row, group=f"{place // 10}") for place, row in enumerate(rows)]
+
+    chosen = resampling._chosen(resampling._pools(table(named)), np.random.default_rng(0))
+
+    assert 0.45 < (chosen == 9).mean() < 0.55
+
+
+def scored(rows: list[Prediction]) -> dict[str, Metric]:
+    found = score(rows, Judging(task=TASK, confidence=0.95, seed=7))
+    return {metric.name: metric for metric in found.metrics}

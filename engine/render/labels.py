@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from engine.evidence import (
 from engine.evidence.verdicts import DIFFERENCES
 from engine.render.blocks import Absent, Estimate, Muted
 from engine.render.metric_format import (
+    decimals_of,
     interval_of,
     is_lower_better,
     kind_of,
@@ -64,6 +66,9 @@ _NAMES = {
     "ends_turn": "end of turn",
 }
 _COMMAND = "recipe "
+_EQUAL = 1e-12
+"""As in `engine.metrics.verdict`: what is off by less keeps the bound."""
+_MOST_DECIMALS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +156,34 @@ def got(check: Check) -> str:
 
 def got_value(check: Check) -> str:
     """The number that was measured, with a sign where it is a difference."""
-    return value_of(check.name, check.got, signed=is_difference(check))
+    decimals = _enough_decimals(check, check.got)
+    return value_of(check.name, check.got, signed=is_difference(check), decimals=decimals)
 
 
 def got_interval(check: Check) -> str:
     """Its interval; empty for none."""
-    return interval_of(check.name, check.interval, signed=is_difference(check))
+    own = check.interval
+    end = None if own is None else own.low if check.direction == "min" else own.high
+    decimals = _enough_decimals(check, end)
+    return interval_of(check.name, own, signed=is_difference(check), decimals=decimals)
+
+
+def _enough_decimals(check: Check, value: float | None) -> int:
+    """Return as many decimals as show on which side of the bound a number is: 0.7996 is not the 0.80 that it misses."""
+    usual = decimals_of(check.name)
+    if value is None or not math.isfinite(value):
+        return usual
+
+    def keeps(number: float) -> bool:
+        off = number - check.bound if check.direction == "min" else check.bound - number
+        return off >= -_EQUAL
+
+    enough = (
+        decimals
+        for decimals in range(usual, _MOST_DECIMALS)
+        if keeps(round(value, decimals)) == keeps(value)
+    )
+    return next(enough, _MOST_DECIMALS)
 
 
 def check_sentence(check: Check) -> str:

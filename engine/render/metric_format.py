@@ -100,16 +100,28 @@ def direction(name: str) -> str:
     return f"{spec.better} is better" if spec and spec.better != "either" else ""
 
 
-def value_of(name: str, value: float | None, *, signed: bool = False) -> str:
-    """The number as this metric is written, with its unit: `0.896`, `12.41`, `105.5 MB`."""
+def decimals_of(name: str) -> int:
+    """With how many decimals this metric is written."""
+    return _DECIMALS.get(_unit(name), 3)
+
+
+def value_of(
+    name: str, value: float | None, *, signed: bool = False, decimals: int | None = None
+) -> str:
+    """The number as this metric is written, with its unit: `0.896`, `12.41`, `105.5 MB`; or with so many decimals."""
     unit = _unit(name)
-    text = amount(value, decimals=_DECIMALS.get(unit, 3), signed=signed)
+    text = amount(
+        value, decimals=decimals_of(name) if decimals is None else decimals, signed=signed
+    )
     return f"{text} {unit}" if unit in _WRITTEN and value is not None else text
 
 
-def interval_of(name: str, value: Interval | None, *, signed: bool = False) -> str:
-    """`[0.858, 0.930]`, with the metric's decimals; empty for none."""
-    return interval(value, signed=signed, decimals=_DECIMALS.get(_unit(name), 3))
+def interval_of(
+    name: str, value: Interval | None, *, signed: bool = False, decimals: int | None = None
+) -> str:
+    """`[0.858, 0.930]`, with the metric's decimals or so many; empty for none."""
+    decimals = decimals_of(name) if decimals is None else decimals
+    return interval(value, signed=signed, decimals=decimals)
 
 
 def threshold_of(name: str, value: float) -> str:

@@ -117,7 +117,7 @@ def _probes(result: ForgettingResult, check: Check | None) -> blocks.Table:
             interval=item.drop.interval,
             threshold=limit,
             zero="zero",
-            tone=_tone(item, limit) if is_gated else "plain",
+            tone=check.status.value if check and is_gated else "plain",
         )
         cells: tuple[blocks.Cell, ...] = (
             blocks.Strong(_name(item, result)) if is_overall else blocks.Code(item.name),
@@ -148,10 +148,3 @@ def _drop(item: ProbeScores) -> blocks.Estimate:
 def _share(metric: Metric) -> str:
     """The share of questions answered right, or why there is none."""
     return undefined(metric) if metric.value is None else number(metric.value)
-
-
-def _tone(item: ProbeScores, limit: float | None) -> str:
-    """Green within the limit, red beyond it, neither without one."""
-    if limit is None or item.drop.value is None:
-        return "plain"
-    return "pass" if item.drop.value <= limit else "fail"

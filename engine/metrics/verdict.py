@@ -10,7 +10,7 @@ pass rarer, not likelier, and need no correction. A number that is not there nev
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -20,7 +20,7 @@ from engine.metrics.power import FEW_ROWS, MOST_ROWS, round_up
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import named_metrics
 from engine.recipe.metrics import is_lower_better, primary
-from engine.recipe.model import Acceptance, Direction, MaxDrop, Task, Threshold
+from engine.recipe.model import Acceptance, Direction, MaxDrop, Recipe, Task, Threshold
 
 DecideOn = Literal["lower_bound", "point"]
 
@@ -137,6 +137,27 @@ def judge_gap(
     )
     note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
     return (judge(gap, "max", max_gap, decide_on="point", note=note),)
+
+
+def missed_by_file(quantized: Scores, free: Scores | None, recipe: Recipe) -> Iterator[str]:
+    """Yield the thresholds of the tuned model that its quantized file misses and the recipe does not bound for it.
+
+    By the measured values, and for people: only `export.after_quantization` decides on the file.
+    """
+    export = recipe.export
+    asked = {one.metric for one in export.thresholds} | {one.metric for one in export.max_drops}
+    metrics = named_metrics(quantized, free=free)
+    for one in recipe.acceptance.metrics:
+        metric = metrics.get(one.metric)
+        if one.metric in asked or metric is None:
+            continue
+        check = judge(metric, one.direction, one.bound, decide_on="point")
+        if check.status is Status.FAIL:
+            got = check.note if metric.value is None else f"{metric.value:.4g}"
+            yield (
+                f"the quantized file misses a threshold of the tuned model: {one.metric} {got}, {one.direction} "
+                f"{one.bound:g}; export.after_quantization bounds no {one.metric}"
+            )
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.artifacts import results
 from engine.artifacts.results import read_json
@@ -30,6 +30,7 @@ from engine.evidence import (
     Waived,
 )
 from engine.files.typed_json import from_json
+from engine.metrics.verdict import missed_by_file
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.power import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
@@ -79,6 +80,10 @@ def assemble(facts: ReportInputs) -> Report:
     scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
     diagnosis = diagnosed(artifacts, recipe)
+    quantized = _scores_in(verification.get("scores", {}).get("quantized"))
+    missed = (
+        missed_by_file(quantized, _scores_in(verification.get("free")), recipe) if quantized else ()
+    )
     return Report(
         schema="report.v1",
         recipe_name=recipe.name,
@@ -110,16 +115,12 @@ def assemble(facts: ReportInputs) -> Report:
         validation_scores=scores.get("validation"),
         gate=results.verdict(artifacts, "gate") if "gate" in artifacts else None,
         verify=results.verdict(artifacts, "verify") if "verify" in artifacts else None,
-        quantized=(
-            from_json(Scores, found)
-            if (found := verification.get("scores", {}).get("quantized"))
-            else None
-        ),
+        quantized=quantized,
         agreement=verification.get("agreement"),
         flips=tuple(verification.get("flips", ())),
         ladder=tuple(from_json(FormResult, rung) for rung in verification.get("ladder", ())),
         files=exported_files(artifacts),
-        warnings=tuple(facts.warnings),
+        warnings=(*facts.warnings, *missed),
         recipe_text=facts.recipe_text,
         resolved_recipe=dump_resolved(state.recipe),
         backend_config=_text(artifacts.get("compile"), "config.yaml"),
@@ -156,6 +157,10 @@ def assemble(facts: ReportInputs) -> Report:
         lengths=tuple(facts.lengths),
         headline=recipe.headline,
     )
+
+
+def _scores_in(found: Any) -> Scores | None:
+    return from_json(Scores, found) if found else None
 
 
 def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
@@ -258,7 +263,13 @@ def _model(base: BaseModel) -> str:
 
 def accepted_summary(recipe: Recipe) -> str:
     """Return the sentence on an accepted run."""
-    also = ", and so does the quantized file" if recipe.export.has_quantized_file else ""
+    export, also = recipe.export, ""
+    if export.has_quantized_file:
+        is_bounded = export.thresholds or export.max_drops or recipe.acceptance.selective
+        bounds = (
+            "every bound that is set on it" if is_bounded else "no bound, for none is set on it"
+        )
+        also = f", and the quantized file {bounds}"
     return f"{recipe.name} meets every threshold{also}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,15 @@ from engine.evidence import (
 )
 from engine.files import reading
 from engine.files.typed_json import from_json
+from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.review import why_not_reviewed
+from engine.metrics.scoring import score
+from engine.metrics.several import corrected_confidence
 from engine.metrics.verdict import baseline_passes
 from engine.process.interrupts import name_of
-from engine.recipe.model import Acceptance, Recipe
+from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
+from engine.recipe.teacher import all_baselines
 from engine.store import Artifact, DamagedError, Store
 from engine.values import dataclass
 
@@ -226,7 +231,7 @@ def baselines(artifacts: Artifacts, recipe: Recipe) -> tuple[BaselineResult, ...
     """The baselines, each judged by the recipe's thresholds."""
     # thresholds are not in the keys of these stages, so they are applied when they are read
     paths = [artifacts[name].file(BASELINES) for name in ASKING if name in artifacts]
-    return tuple(one for path in paths for one in load_baselines(path, recipe.acceptance))
+    return tuple(one for path in paths for one in load_baselines(path, recipe))
 
 
 def trained_data(artifacts: Artifacts) -> Artifact | None:
@@ -362,19 +367,38 @@ def verdict(artifacts: Artifacts, name: str) -> Verdict:
     return from_json(Verdict, read_json(artifacts[name], "verdict.json"))
 
 
-def load_baselines(path: Path, acceptance: Acceptance) -> tuple[BaselineResult, ...]:
+def load_baselines(path: Path, recipe: Recipe) -> tuple[BaselineResult, ...]:
     """Read `baselines.json`; whether a baseline passes is judged now, by today's thresholds."""
-    results = []
+    found = []
     for item in reading.read_json(path):
-        scores = from_json(Scores, item["scores"])
-        results.append(
+        scores, note = from_json(Scores, item["scores"]), item["note"]
+        passes = baseline_passes(scores, recipe.acceptance)
+        if passes and (why_not := _by_luck(path.parent, item["name"], recipe)):
+            passes, note = False, f"{note}; {why_not}"
+        found.append(
             BaselineResult(
                 name=item["name"],
                 scores=scores,
-                passes=baseline_passes(scores, acceptance),
+                passes=passes,
                 seconds=item["seconds"],
-                note=item["note"],
+                note=note,
                 bytes=item.get("facts", {}).get("bytes"),
             )
         )
-    return tuple(results)
+    return tuple(found)
+
+
+def _by_luck(folder: Path, name: str, recipe: Recipe) -> str:
+    """Say why a baseline that keeps every threshold does not pass as one of several; empty where it does."""
+    count, acceptance = len(all_baselines(recipe)), recipe.acceptance
+    if count == 1 or acceptance.decide_on == "point":
+        return ""
+    confidence = corrected_confidence(acceptance.confidence, count)
+    judging = replace(Judging.of(recipe), confidence=confidence)
+    answers = read_predictions(folder / f"predictions.{name}.jsonl")
+    if baseline_passes(score(answers, judging), acceptance):
+        return ""
+    kept, needed = (f"{100 * share:.3g} %" for share in (acceptance.confidence, confidence))
+    return (
+        f"keeps every threshold at {kept}, not at the {needed} that one of {count} baselines needs"
+    )

@@ -119,9 +119,7 @@ def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
         raise _nothing(why, "run the recipe with a holdout in place of splits.folds")
     made = _artifact(record, store, STAGE)
     entries = {str(entry["name"]): entry for entry in read_json(made, "baselines.json")}
-    results = {
-        one.name: one for one in load_baselines(made.file("baselines.json"), recipe.acceptance)
-    }
+    results = {one.name: one for one in load_baselines(made.file("baselines.json"), recipe)}
     baseline = _chosen(recipe, results, name)
     result = results[baseline.name]
     if result.scores not in [one.scores for one in report.baselines if one.name == baseline.name]:

@@ -2,17 +2,20 @@
 
 Differences are signed so that more is better for the newcomer. The p-values of all of its ways to
 answer, and of all metrics, are corrected together (Holm 1979): the best of several ways looks
-better by luck more often than the confidence says.
+better by luck more often than the confidence says. It looks as good by luck more often, too, so that is asked
+of intervals at a confidence that is corrected for the number of ways (Bonferroni).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Metric
+from engine.evidence import ChallengeLine, ChallengeOutcome, Comparison, Interval, Metric
 from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import values_of
+from engine.metrics.several import corrected_confidence
 from engine.metrics.verdict import rows_to_decide
 
 MARGIN = 0.02
@@ -35,15 +38,18 @@ def lines(
 
     before = values_of(accepted, judging.task)
     after = {name: values_of(answers, judging.task) for name, answers in candidates.items()}
-    found = [
-        comparison
-        for name, answers in candidates.items()
-        for comparison in comparisons_with(name, pair(answers, accepted, judging), metrics)
-    ]
+    confidence = corrected_confidence(judging.confidence, max(1, len(candidates)))
+    wider = replace(judging, confidence=confidence)
+    found, ends = list[Comparison](), list[Interval | None]()
+    for name, answers in candidates.items():
+        models = pair(answers, accepted, judging)
+        found += comparisons_with(name, models, metrics)
+        surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
+        ends += [one.interval for one in surely]
     found_lines = []
-    for one in corrected(found):
+    for one, end in zip(corrected(found), ends, strict=True):
         margin = margins.get(one.metric, MARGIN)
-        standing, rows = stand(one, margin=margin, confidence=judging.confidence)
+        standing, rows = stand(one, end, margin=margin, confidence=judging.confidence)
         line = ChallengeLine(
             comparison=one,
             standing=standing,
@@ -57,14 +63,14 @@ def lines(
 
 
 def stand(
-    comparison: Comparison, *, margin: float, confidence: float
+    comparison: Comparison, interval: Interval | None, *, margin: float, confidence: float
 ) -> tuple[ChallengeOutcome, int | None]:
     """Return what a comparison shows, and where it shows nothing how many rows would.
 
     Better and worse are what chance explains too seldom; as good is what is surely less than the
-    margin worse.
+    margin worse, by the `interval` that is corrected for the number of ways to answer.
     """
-    delta, interval = comparison.difference, comparison.interval
+    delta = comparison.difference
     p_value = comparison.p_adjusted
     if delta is None or interval is None or p_value is None:
         return ChallengeOutcome.UNKNOWN, None

@@ -59,6 +59,22 @@ def test_a_wider_margin_makes_more_as_good() -> None:
     assert compared(176, 180, margins={"accuracy": 0.1}).standing is ChallengeOutcome.AS_GOOD
 
 
+def test_the_best_of_several_ways_is_as_good_only_where_that_is_surer() -> None:
+    judging = Judging(task=TASK, confidence=0.95, seed=7)
+    margins = {"accuracy": 0.05}
+
+    def standings(ways: int) -> set[ChallengeOutcome]:
+        candidates = {f"way {number}": answered(176) for number in range(ways)}
+        found = lines(answered(180), candidates, ["accuracy"], judging, margins=margins)
+        assert all(
+            one.comparison.interval.confidence == 0.95 for one in found if one.comparison.interval
+        )
+        return {one.standing for one in found}
+
+    assert standings(1) == {ChallengeOutcome.AS_GOOD}
+    assert standings(5) == {ChallengeOutcome.UNKNOWN}
+
+
 def likelihoods(nats: float) -> list[Prediction]:
     return [
         Prediction(
@@ -132,4 +148,4 @@ def test_over_all_metrics_the_least_good_decides(found: list[str], expected: str
 def test_without_a_difference_nothing_is_reported() -> None:
     undefined = line(ChallengeOutcome.UNKNOWN).comparison
 
-    assert stand(undefined, margin=0.02, confidence=0.95) == (ChallengeOutcome.UNKNOWN, None)
+    assert stand(undefined, None, margin=0.02, confidence=0.95) == (ChallengeOutcome.UNKNOWN, None)

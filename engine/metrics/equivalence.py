@@ -24,6 +24,8 @@ LEVEL = 0.05
 CONFIDENCE = 1 - 2 * LEVEL
 FEWEST_SEEDS = 3
 """Trainings from which a spread says something of the noise."""
+_MEANS = ("macro_", "balanced_")
+"""How metrics begin that are means over labels or fields."""
 LEAST_AGREEMENT = 0.9
 """Where no further seeds say how much two trainings agree: a convention."""
 
@@ -118,7 +120,7 @@ def equivalence(
     if differing or asked.found != asked.locked:
         interval = _paired(asked, found, before) if before is not None else None
     if interval is None:
-        interval = _bounded(asked.found - asked.locked, differing, len(found))
+        interval = _bounded(asked, found, differing)
     margin = asked.margin.value
     holds = margin is not None and -margin <= interval.low and interval.high <= margin
     return Equivalence(
@@ -170,17 +172,39 @@ def _paired(
     return difference(asked.metric, models, with_test=False).metric.interval
 
 
-def _bounded(point: float, differing: int, rows: int) -> Interval:
-    """Bound the difference of a share of rows by the answers that changed, each at most by one row."""
-    # Each changed answer moves the sum by one row at most, up or down: the deviation of the sum is
-    # at most the root of their number.
-    reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing) / max(1, rows)
+def _bounded(asked: MetricPair, found: Sequence[Prediction], differing: int) -> Interval:
+    """Bound the difference by the answers that changed: each moves a share of rows by one row at most.
+
+    What stands on fewer rows, such as the F1 of a rare label, moves by one of those.
+    """
+    rows = max(1, len(found))
+    # Each changed answer moves the sum up or down: the deviation of the sum is at most the root of
+    # their number.
+    reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing / rows)
+    reach /= math.sqrt(_effective_rows(asked, found)) if found else 1.0
+    point = asked.found - asked.locked
     return Interval(
         low=point - reach,
         high=point + reach,
         confidence=CONFIDENCE,
         method=f"from the {differing} answers that differ",
     )
+
+
+def _effective_rows(asked: MetricPair, found: Sequence[Prediction]) -> float:
+    """Return of how many rows a metric is a share: of a label its rows, of a mean over labels as many as scatter so."""
+    from engine.metrics.families import family_of  # brings numpy
+
+    table = family_of(asked.task).tabulate(found, asked.task)
+    if not table.names or "support" not in table.columns:
+        return len(found)
+    support = dict(zip(table.names, table.sums()["support"].tolist(), strict=True))
+    name, _, label = asked.metric.partition(".")
+    counts = [support.get(label, 0.0)] if label else [*support.values()]
+    counts = [count for count in counts if count > 0]
+    if not counts or not (label or name.startswith(_MEANS)):
+        return len(found)
+    return float(min(len(found), len(counts) ** 2 / sum(1 / count for count in counts)))
 
 
 def _student(quantile: float, freedom: int) -> float:

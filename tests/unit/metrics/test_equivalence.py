@@ -116,6 +116,25 @@ def test_unknown_answers_widen_the_interval_by_what_they_could_be() -> None:
     assert "answers that differ" in unknown.interval.method
 
 
+@pytest.mark.parametrize(
+    ("metric", "rows"),
+    [("accuracy", 100), (f"f1.{LABELS[1]}", 4), ("macro_f1", 4 / (1 / 96 + 1 / 4))],
+)
+def test_unknown_answers_move_a_metric_by_the_rows_that_it_stands_on(
+    metric: str, rows: float
+) -> None:
+    found = [
+        replace(row, target=LABELS[place >= 96], label=LABELS[place >= 96])
+        for place, row in enumerate(predictions(100, set()))
+    ]
+    pair = replace(asked(found, found, 0.1), metric=metric)
+
+    interval = equivalence(pair, found, None, differing=4).interval
+
+    assert interval is not None
+    assert interval.high == pytest.approx(1.645 * math.sqrt(4 / 100 / rows), abs=1e-3)
+
+
 def test_with_seeds_the_margin_is_what_two_trainings_differ_by() -> None:
     locked = {"value": 0.9, "low": 0.85, "high": 0.95}
     margin = margin_of(locked, {"mean": 0.9, "deviation": 0.01}, seeds=4, rows=300)

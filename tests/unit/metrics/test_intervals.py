@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from engine.metrics.intervals import wilson, wilson_f1
+from engine.metrics.power import ThresholdRule, pass_rate
 
 
 def test_wilson_matches_a_hand_computed_case() -> None:
@@ -50,3 +51,25 @@ def test_the_interval_of_f1_is_that_of_the_jaccard_share_mapped() -> None:
     assert f1 is not None
     assert pytest.approx(2 * share.low / (1 + share.low)) == f1.low
     assert pytest.approx(2 * share.high / (1 + share.high)) == f1.high
+
+
+@pytest.mark.parametrize(
+    ("bounds", "rows", "most"),
+    [
+        ((0.5, 0.99), (100, 1000), 1 / 33),
+        ((0.1, 0.2), (100, 1000), 1 / 24),
+        ((0.05, 0.1), (100, 1000), 1 / 20),
+        ((0.05, 0.1), (30, 100), 1 / 13),
+    ],
+)
+def test_a_model_at_the_bound_passes_about_as_seldom_as_the_page_says(
+    bounds: tuple[float, float], rows: tuple[int, int], most: float
+) -> None:
+    low, high = bounds
+    worst = max(
+        pass_rate(bound, ThresholdRule(bound=bound, confidence=0.95), rows=count)
+        for count in range(*rows, max(1, (rows[1] - rows[0]) // 35))
+        for bound in (low + (high - low) * step / 15 for step in range(16))
+    )
+
+    assert worst <= most

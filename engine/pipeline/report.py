@@ -26,6 +26,7 @@ from engine.evidence import (
     StageCost,
     StageRecord,
     StageStatus,
+    Status,
     TrainingSummary,
     Waived,
 )
@@ -281,10 +282,11 @@ def accepted_steps(recipe: Recipe) -> tuple[str, ...]:
 def _summary(facts: ReportInputs) -> str:
     recipe, why = facts.state.trained, facts.state.stop.why if facts.state.stop else ""
     name = recipe.name
+    if facts.state.outcome == "inconclusive":
+        return f"{_why_undecided(facts.state.artifacts, name)}: {why}"
     return {
         "accepted": accepted_summary(recipe),
         "refused": f"{name} is not good enough to ship: {why}",
-        "inconclusive": f"the holdout is too small to decide whether {name} is good enough: {why}",
         "baseline_passes": f"no training needed: {why}",
         "failed": f"the run could not finish: {why}",
         "interrupted": f"the run was {why}: the same command goes on from there",
@@ -293,6 +295,15 @@ def _summary(facts: ReportInputs) -> str:
         results.NOTHING_ADDED: f"nothing was trained: {why}",
         "stopped": f"stopped as asked: {why}",
     }[facts.state.outcome]
+
+
+def _why_undecided(artifacts: Mapping[str, Artifact], name: str) -> str:
+    verdict = results.verdict(artifacts, "verify" if "verify" in artifacts else "gate")
+    undecided = [one for one in verdict.checks if one.status is Status.INCONCLUSIVE]
+    # without a value there is nothing that more rows would decide, such as answers that are gone
+    if undecided and all(one.got is None for one in undecided):
+        return f"it cannot be decided whether {name} is good enough"
+    return f"the holdout is too small to decide whether {name} is good enough"
 
 
 def _next_steps(facts: ReportInputs, diagnosis: Diagnosis | None) -> tuple[str, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engine.evidence import Check, Status, Verdict, to_json
 from engine.pipeline.report import _summary
 from engine.recipe.model import Export, MaxDrop
 
@@ -42,6 +45,44 @@ def test_only_a_file_that_was_asked_for_is_praised(
     )
     recipe = SimpleNamespace(name="tiny", export=export, acceptance=SimpleNamespace(selective=None))
     state = SimpleNamespace(trained=recipe, stop=None, outcome="accepted")
+    facts: Any = SimpleNamespace(state=state)
+
+    assert _summary(facts) == expected
+
+
+def check(got: float | None) -> Check:
+    return Check(
+        name="over_previous.macro_f1",
+        status=Status.INCONCLUSIVE,
+        got=got,
+        direction="max",
+        bound=0.01,
+        decided_on="upper bound",
+        n=300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("gots", "expected"),
+    [
+        ([0.0], "the holdout is too small to decide whether tiny is good enough: why"),
+        ([0.0, None], "the holdout is too small to decide whether tiny is good enough: why"),
+        # The last accepted model cannot be compared with: no row more would change that.
+        ([None], "it cannot be decided whether tiny is good enough: why"),
+    ],
+)
+def test_a_holdout_is_too_small_only_where_more_rows_would_decide(
+    gots: list[float | None], expected: str, tmp_path: Path
+) -> None:
+    verdict = Verdict(status=Status.INCONCLUSIVE, checks=tuple(map(check, gots)))
+    (tmp_path / "verdict.json").write_text(json.dumps(to_json(verdict)), "utf-8")
+    gate = SimpleNamespace(file=lambda name: tmp_path / name)
+    state = SimpleNamespace(
+        trained=SimpleNamespace(name="tiny"),
+        stop=SimpleNamespace(why="why"),
+        outcome="inconclusive",
+        artifacts={"gate": gate},
+    )
     facts: Any = SimpleNamespace(state=state)
 
     assert _summary(facts) == expected

@@ -48,7 +48,7 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""
     lines = [f"{second.name} against {first.name} on {found.rows:,} rows{shared}", ""]
-    lines.append(f"  {'':<22}{'difference':>11}  {'interval':<20}p")
+    lines.append(_head(found))
     for one in found.comparisons:
         if one.difference is None:
             continue
@@ -63,6 +63,15 @@ def _lines(found: RunComparison, *, every: bool) -> list[str]:
         exported = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
         lines.append(f"  {what:<7} {exported}" + (f", {speed:.1f} tokens/s" if speed else ""))
     return [*lines, "", *_turned(found, every=every)]
+
+
+def _head(found: RunComparison) -> str:
+    """Name the columns: at which confidence intervals are, and whether p-values are corrected for their number."""
+    ends = (one.interval for one in found.comparisons if one.interval)
+    confidence = next((f"{100 * end.confidence:.3g} % interval" for end in ends), "interval")
+    tests = sum(one.p_adjusted is not None for one in found.comparisons)
+    p_value = f"p after Holm, {tests} tests" if tests > 1 else "p" if tests else ""
+    return f"  {'':<22}{'difference':>11}  {confidence:<20}{p_value}".rstrip()
 
 
 def _turned(found: RunComparison, *, every: bool) -> list[str]:

@@ -89,6 +89,7 @@ def test_a_better_model_gains_and_its_turned_rows_are_listed(
 
     assert outcome.code == 0, outcome.err
     assert outcome.out.startswith("tickets/2026-02 against tickets/2026-01 on 60 rows\n")
+    assert "  difference  95 % interval       p\n" in outcome.out
     assert "20 rows turned: 19 became right, 1 wrong, and 0 another wrong one\n" in outcome.out
     assert (
         "  wrong             `0000000000000028`  `billing` -> `bug`, right is `billing`"

@@ -26,6 +26,7 @@ from engine.errors import EngineError, EnvironmentProblem, Problem, StoreError
 from engine.files import writing
 from engine.files.digests import sha256_of
 from engine.files.reading import read_json
+from engine.process import interrupts
 from engine.store.artifact import Artifact, DamagedError, FileEntry
 from engine.store.key import StageKey, product_key
 from engine.store.manifest import (
@@ -297,19 +298,21 @@ class Store:
         with storage_errors(self.root):
             writing.remove(partial, below=self.root)  # ours: the lock says nobody else builds it
         files = partial / FILES
-        self._make(files)
         started = time.monotonic()
         try:
+            self._make(files)
             build(files)
             artifact = self._seal(stage, key, partial=partial, seconds=time.monotonic() - started)
         # Ctrl-C and SIGTERM too: half a model would fill the disk
         except BaseException as error:
-            # asked before the folder is deleted, which frees the very space that was missing
-            refused = None
-            if isinstance(error, Exception):
-                places = (partial, self.root / SCRATCH / key.digest)
-                refused = out_of_room(error, *(one for one in places if one.is_dir()))
-            shutil.rmtree(partial, ignore_errors=True)
+            # a signal that comes now waits: half of the folder would stay otherwise
+            with interrupts.uninterrupted():
+                # asked before the folder is deleted, which frees the very space that was missing
+                refused = None
+                if isinstance(error, Exception):
+                    places = (partial, self.root / SCRATCH / key.digest)
+                    refused = out_of_room(error, *(one for one in places if one.is_dir()))
+                shutil.rmtree(partial, ignore_errors=True)
             if refused and not isinstance(error, EnvironmentProblem):
                 raise storage_problem(refused, self.root) from error
             raise

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.process import interrupts
 from engine.store import Store, make_key
 from support.damages import DAMAGES
 from support.paths import ROOT, TESTS
@@ -63,3 +66,20 @@ def test_a_damaged_result_is_never_given_out_and_is_built_again(
 
     assert (again.digest(), Store(tmp_path).whole(KEY.digest)) == (made.digest(), again)
     assert len(list((tmp_path / "damaged").iterdir())) == 1
+
+
+def test_a_signal_while_a_failed_build_is_removed_waits_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def asked(path: Path, *, ignore_errors: bool = False) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", asked)
+    with interrupts.handled(), pytest.raises((ZeroDivisionError, KeyboardInterrupt)) as caught:
+        Store(tmp_path).put("data", KEY, lambda _: 1 / 0)
+
+    assert caught.type is ZeroDivisionError
+    assert [*(tmp_path / "tmp").iterdir()] == []

@@ -142,18 +142,23 @@ def run(options: argparse.Namespace) -> None:
     facts += [("store", text)] if (text := _not_used(plan, root)) else []
     facts += [("lock", text)] if (text := lock_line(lock, plan.inputs.sources)) else []
     facts += under("outside", _outside(recipe, outside))
-    facts += _estimated(plan, store, found, explain=options.explain)
+    facts += _estimated(plan, store, None if _is_over(rows) else found, explain=options.explain)
     closing = ". ".join(moving(recipe))
     width = columns(sys.stdout)
     show(plan_table(rows, title=title, facts=facts, closing=closing, colour=colour, width=width))
 
 
+def _is_over(rows: Sequence[PlanRow]) -> bool:
+    """Whether a stored answer ends the run before it trains: then nothing is left that takes anything."""
+    return {"skip"} <= {row.state for row in rows if row.stage != "report"} <= {"reuse", "skip"}
+
+
 def _estimated(
-    plan: Plan, store: Store, found: Forecast, *, explain: bool
+    plan: Plan, store: Store, found: Forecast | None, *, explain: bool
 ) -> list[tuple[str, str | Table]]:
     """Return what is asked and fetched, what it takes, what the holdout can show, and what was waived."""
     facts = _asked_and_fetched(plan, store)
-    facts += estimate_lines(found, explain=explain)
+    facts += [] if found is None else estimate_lines(found, explain=explain)
     facts += under("method", _worked_out(plan.recipe)) if explain else []
     facts += power_facts(_power(plan))
     return [*facts, *(("waived", f"{one.what}: {one.why}") for one in plan.recipe.waivers)]

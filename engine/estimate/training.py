@@ -34,6 +34,8 @@ CHECKPOINTS = 3
 """On disk at once: two that stay, and one that is being written."""
 STATE = 3
 """Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
+NOTICED = 1.05
+"""Times fewer tokens from which sharing the start of rows is worth a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,6 +355,8 @@ def _shared_text(recipe: Recipe, work: Workload) -> str:
     rows, length = recipe.method.micro_batch_size, round(work.mean)
     batch = _shared(work, rows, length)
     fewer = rows * padded(work.train, rows) / batch.tokens
+    if fewer < NOTICED:
+        return ""
     about = "" if work.exact else "about "
     return (
         f"prompts begin with the same {about}{batch.shared} of {length} tokens: "

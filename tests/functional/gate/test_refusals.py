@@ -96,3 +96,7 @@ def test_of_baselines_that_pass_the_simplest_one_is_listed(project: Project) -> 
     assert [item["passes"] for item in report(outcome, project)["baselines"]] == [True, True]
     (listed,) = json.loads(project.run("runs", "--format", "json").out)["runs"]
     assert listed["baseline"] == "majority"
+
+    planned = project.run("plan", str(project.recipe)).out
+    assert "majority and tfidf_svm already meet every threshold" in planned
+    assert "in all" not in planned

@@ -289,6 +289,14 @@ def test_what_sharing_saves_is_reported_of_rows_whose_lengths_are_known(tmp_path
     assert found["unknown"] == ""
 
 
+def test_what_sharing_does_not_save_is_not_reported(tmp_path: Path) -> None:
+    """A row alone shares its beginning with none."""
+    work = dataclasses.replace(EXACT, shared=12, learned=2.0)
+    recipe = recipe_in(tmp_path, dropout=0.0, batch_size=8, micro_batch_size=1)
+
+    assert estimate_from(recipe, CPU, Known(shape=None, workload=work)).shared_prefix == ""
+
+
 def test_epochs_are_those_that_the_trainer_counts(tmp_path: Path) -> None:
     """20 rows are 10 passes of 2, and 9 steps of 3 passes go through them 2 times and 3 passes further."""
     work = dataclasses.replace(EXACT, train_rows=20)

@@ -30,7 +30,15 @@ def test_estimates_are_rough(seconds: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "expected"), [(1, "1 epoch"), (1.0, "1 epoch"), (0.5, "0.5 epochs"), (3, "3 epochs")]
+    ("epochs", "expected"),
+    [
+        (1, "1 epoch"),
+        (1.0, "1 epoch"),
+        (0.5, "0.5 epochs"),
+        (3, "3 epochs"),
+        (4 / 17, "0.235 epochs"),
+        (1200, "1200 epochs"),
+    ],
 )
 def test_epochs(epochs: float, expected: str) -> None:
     assert number_format.epochs(epochs) == expected

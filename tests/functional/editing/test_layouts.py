@@ -132,6 +132,16 @@ def test_the_column_that_tells_texts_apart_is_named(folder: Path, run: Run) -> N
     assert f"note: texts have a label for each `aspect`: {asked}" in shown
 
 
+def test_pairs_too_few_to_show_anything_are_called_so(folder: Path, run: Run) -> None:
+    pairs = [{"prompt": f"Why {n}?", "chosen": f"As {n}.", "rejected": "No."} for n in range(10)]
+    lines(folder / "pairs.jsonl", pairs)
+
+    outcome = run("init", "pairs.jsonl")
+
+    assert (outcome.code, "too few rows of `pairs.jsonl`" in outcome.err) == (2, True)
+    assert "rename the column" not in outcome.err
+
+
 def test_numbers_of_tags_that_nothing_names_are_explained(folder: Path, run: Run) -> None:
     lines(
         folder / "tags.jsonl",

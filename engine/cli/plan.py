@@ -171,7 +171,8 @@ def _row_facts(
     recipe = plan.recipe
     facts: list[tuple[str, str | Table]] = []
     facts += [("rows", f"{name}: {shape}") for name, shape in shapes(recipe)]
-    facts += [("trained", text)] if counted and (text := rows_note(found.recipe, counted)) else []
+    if counted and (text := rows_note(found.recipe, counted)):
+        facts.append(("trained", f"{text} · {found.of}" if found.of else text))
     facts += _training_facts(recipe)
     facts += _split_facts(plan)
     facts += [("holdout", text)] if (text := holdout_line(plan)) else []

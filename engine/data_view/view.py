@@ -41,7 +41,7 @@ from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupt
 from engine.pipeline.plan import collect_inputs
 from engine.recipe.model import Checks, Recipe
 from engine.recipe.references import has_new_tokenizer
-from engine.recipe.sweeps import by_length
+from engine.recipe.sweeps import by_length, own_words
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
 from engine.training.trained_rows import rows_note
@@ -162,17 +162,19 @@ def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[
 
 
 def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | None:
-    recipe = by_length(recipe)[0]
+    recipe, *others = by_length(recipe)
     rows = known_rows(recipe, store, found.data, found.base_model)
     if rows is None:
         return None
+    # Settings that pack rows, or take longer ones, train others.
+    notes = [f"of the sweep's settings, {own_words(recipe)}:"] if others else []
     return TrainingRows(
         train=rows.train,
         validation=rows.validation,
         of=rows.given,
         counted=rows.counted,
         steps=None if recipe.sweep or recipe.rows_added_by else rows.steps(recipe.method),
-        note=rows_note(recipe, rows),
+        note=" ".join(filter(None, [*notes, rows_note(recipe, rows)])),
         stops_early=recipe.method.early_stopping is not None,
         added_by=recipe.rows_added_by,
     )

@@ -17,7 +17,7 @@ from engine.estimate.teacher import soft_estimate
 from engine.metrics.learning import SHARES
 from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
-from engine.recipe.sweeps import methods_of, settled
+from engine.recipe.sweeps import methods_of, own_words, settled
 from engine.store import Artifact, Store
 from engine.store.runs import Runs
 from engine.values import dataclass
@@ -181,8 +181,9 @@ def _largest(plan: Plan, store: Store, sample: Sampler) -> tuple[Recipe, Trainin
         plain = replace(plan.trained, sweep=None)
         return plan.trained, _every(plain, store, plan.inputs, data, sample)[0], ""
     number, found = largest_setting(plan.recipe, store, plan.inputs, data, sample)
-    of = f"setting {number + 1} of {len(methods_of(plan.recipe))}, the largest"
-    return settled(plan.recipe, number), found, of
+    recipe = settled(plan.recipe, number)
+    which = f"setting {number + 1} of {len(methods_of(recipe))}"
+    return recipe, found, f"{which} ({own_words(recipe)}), the largest"
 
 
 def _every(

@@ -119,6 +119,12 @@ def setting_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value_words(value)}" for key, value in values.items())
 
 
+def own_words(recipe: Recipe) -> str:
+    """Return in words what a recipe's method has where the settings of its sweep differ; empty without a sweep."""
+    found = recipe.sweep and values_of(recipe.method, varied(recipe.sweep))
+    return setting_words(found) if found else ""
+
+
 def value_words(value: Any) -> str:
     """Return a value of a setting as a recipe would write it on a line."""
     if isinstance(value, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -278,7 +279,7 @@ def test_plan_and_compile_say_whose_method_they_show(swept: Project) -> None:
     assert swept.run(*GATE, "--force", "train").code == 0
 
     assert before.out.startswith("tiny · 2 settings of a sweep on base")
-    assert "setting 2 of 2, the largest" in " ".join(before.out.split())
+    assert re.search(r"setting 2 of 2 \([^)]+\), the largest", " ".join(before.out.split()))
     assert "taken from the sweep" in before.out
     assert first.err.startswith("compiled is setting 1 of 2; ")
     assert after.out.startswith("tiny · lora r8 on base")
@@ -295,8 +296,19 @@ def test_the_largest_of_settings_of_equal_memory_has_the_most_steps(unswept: Pro
     outcome = unswept.run("plan", "recipe.yaml", "--explain")
 
     shown = " ".join(outcome.out.split())
-    assert "setting 2 of 3, the largest" in shown
+    assert "setting 2 of 3 (epochs 3), the largest" in shown
     assert "60 rows in batches of 8, 3 epochs: 24" in shown
+
+
+def test_rows_that_settings_train_are_those_of_a_setting_that_is_named(unswept: Project) -> None:
+    unswept.edit(sweep={"grid": {"max_length": [96, 128], "rank": [4]}})
+
+    data = unswept.run("data", "recipe.yaml")
+
+    assert data.code == 0, data.err
+    assert "of the sweep's settings, max_length 96: 60 rows are trained" in " ".join(
+        data.out.split()
+    )
 
 
 def test_a_run_that_chose_nothing_names_no_method(unswept: Project) -> None:

@@ -96,7 +96,7 @@ def _extras() -> list[Row]:
         if absent:
             text = f"missing {', '.join(absent)}: pip install 'slm-recipe[{extra}]'"
             if use := USED_BY.get(extra):
-                text = f"not installed, {use} needs it: pip install 'slm-recipe[{extra}]'"
+                text = f"not installed; for {use}: pip install 'slm-recipe[{extra}]'"
         rows.append((f"extra [{extra}]", not absent or extra in USED_BY, text))
     return rows
 

@@ -71,7 +71,11 @@ incoming/ files on their way from a shared store (--store-remote); safe to delet
 damaged/  results whose bytes no longer matched their digests, moved here and never deleted.
 foreign/  results that were not made by you, or by a version that did not sign them; moved here, never deleted.
 holdouts/ how often each holdout has decided something. Keep it: the count starts at 0 without it.
-logs/     reports of bugs in the engine.
+measured/ what trial steps and trainings took here, for estimates; safe to delete.
+tracking/ what a tracker (--track) keeps of runs.
+jobs/     scripts and logs of runs that were handed to a cluster.
+logs/     what the programs that runs start have written, and reports of bugs in the engine; safe to delete.
+locks/, tmp/ and digests.json  working files; safe to delete while nothing runs.
 
 Results are signed with a key in your state folder. `recipe run RECIPE --trust-store` takes over those of others.
 """

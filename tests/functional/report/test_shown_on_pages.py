@@ -23,6 +23,15 @@ def begun(lines: list[str]) -> list[str]:
     return [re.split(r" [0-9a-f]{64}| \d+ kB|: |…", line)[0] for line in lines]
 
 
+def test_the_readme_of_a_store_names_all_that_a_run_leaves_there(finished: Project) -> None:
+    store = finished.folder / ".recipe"
+    text = (store / "README.txt").read_text("utf-8")
+
+    left = {one.name for one in store.iterdir()} - {"README.txt", ".gitignore"}
+
+    assert {name for name in left if name not in text} == set()
+
+
 def test_a_bundle_is_made_and_verified_as_its_page_shows(finished: Project) -> None:
     made = finished.run("export", "bundle", "recipe.yaml", "-o", "tiny.bundle.tar").out.splitlines()
     key = made[1].rpartition(" ")[2]

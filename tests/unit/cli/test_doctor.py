@@ -28,7 +28,7 @@ def test_extras_that_only_some_recipes_ask_for_are_no_obstacle(
 
     out = capsys.readouterr().out
     assert out.endswith("everything a run needs is there\n")
-    assert "`export.formats: [onnx]` needs it: pip install 'slm-recipe[onnx]'" in out
+    assert "not installed; for `export.formats: [onnx]`: pip install 'slm-recipe[onnx]'" in out
 
 
 def test_the_last_line_installs_all_that_a_run_lacks(

@@ -183,9 +183,12 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_paths_of_the_repository_in_code_are_there(page: Path) -> None:
-    text = page.read_text("utf-8")
-    named = re.findall(r"`((?:engine|tests|docs|schemas|benchmarks)/[\w./-]+)`", text)
+def test_paths_of_the_repository_are_there(page: Path) -> None:
+    """Those in commands too."""
+    folders = "engine|tests|docs|schemas|benchmarks"
+    named = re.findall(
+        rf"(?<![\w./-])((?:{folders})/[\w./-]*\w)(?![\w*<{{])", page.read_text("utf-8")
+    )
 
     missing = [path for path in named if not (ROOT / path).exists()]
 

@@ -6,7 +6,7 @@ Estimates, made before training, with a note that says what they assume.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Literal
 
@@ -24,8 +24,8 @@ PREVIOUS_DISCORDANCE = 0.1
 BETTER_BY = 0.05
 """The model that is asked about is so much better than the bound, or half of what is left."""
 
-NOT_PREDICTED = ("mcc", "ece", "brier", "perplexity", "bits_per_byte")
-"""How far they scatter depends on answers that are not there yet."""
+NOT_PREDICTED = ("mcc", "ece")
+"""How far they scatter depends on answers that are not there yet, as with all that is no share, such as bits."""
 MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
@@ -174,19 +174,29 @@ def estimate_power(
     found += [of.drop(drop) for drop in acceptance.over_previous]
     found += [of.selective(acceptance.selective)] if acceptance.selective else []
     given = list(of.taken_for_granted())
-    if gains:
+    if any(of.is_predicted(gain.metric) for gain in gains):
         known = "a guess" if discordance is None else "measured"
         # over several that are equally good, each is one more chance to fail
         given.append(
             f"only one of model and best baseline is right on {_rate(differ)} rows ({known}) and the other"
             " baselines are clearly worse"
         )
-    if acceptance.over_previous:
+    if any(of.is_predicted(drop.metric) for drop in acceptance.over_previous):
         given.append(
             f"only one of new and previous model is right on {_rate(PREVIOUS_DISCORDANCE)} rows"
         )
     note = f"Estimates, where {'; '.join(given)}." if found and given else ""
-    return PowerEstimates(estimates=tuple(found), note=note)
+    return PowerEstimates(estimates=tuple(_once(found)), note=note)
+
+
+def _once(found: Iterable[PowerEstimate]) -> Iterator[PowerEstimate]:
+    """Yield the estimates, each note once: several thresholds of a metric may have the same."""
+    notes = set()
+    for one in found:
+        if one.note not in notes:
+            yield one
+        if one.note:
+            notes.add(one.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +239,9 @@ class _Estimator:
         )
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
-        """Return how often a gain over a baseline is found."""
+        """Return how often a gain over a baseline is found, or that it is not known."""
+        if not self.is_predicted(gain.metric):
+            return self._unknown(gain.metric, "min_gain", gain.min_gain)
         rule, bigger = self._rule(gain.min_gain), gain.min_gain + BETTER_BY
         rows = self.judges.rows * self._paired_rows(gain.metric)
         needed = power.found_gain(rule, rows=rows, discordance=discordance)
@@ -241,7 +253,9 @@ class _Estimator:
         )
 
     def drop(self, drop: MaxDrop) -> PowerEstimate:
-        """Return how often a model that is as good as the previous one passes."""
+        """Return how often a model that is as good as the previous one passes, or that it is not known."""
+        if not self.is_predicted(drop.metric):
+            return self._unknown(drop.metric, "max_drop", drop.max_drop)
         rule = self._rule(-drop.max_drop)
         return self._difference(
             drop.metric, "max_drop", rule, at=0.0, discordance=PREVIOUS_DISCORDANCE
@@ -305,11 +319,24 @@ class _Estimator:
         confidence = self.acceptance.confidence
         return ThresholdRule(bound=bound, confidence=confidence, on_interval=on_interval)
 
+    def is_predicted(self, metric: str) -> bool:
+        """Tell whether how far a metric scatters follows from its value and the rows."""
+        spec = spec_of(metric, self.task.kind)
+        return metric not in NOT_PREDICTED and (spec is None or spec.unit == "share")
+
+    def _unknown(
+        self, metric: str, kind: Literal["min_gain", "max_drop"], bound: float
+    ) -> PowerEstimate:
+        estimate = self._estimate(
+            metric, f"{kind} {_number(bound)}", self._rule(bound), note=_known_later(metric)
+        )
+        return replace(estimate, kind=kind)
+
     def _special_case(self, metric: str) -> str:
         """Say why a threshold has no estimate, or cannot pass whatever the model is; else nothing."""
         name, _, label = metric.partition(".")
-        if name in NOT_PREDICTED:
-            return f"How many rows `{metric}` takes is known once there are answers."
+        if not self.is_predicted(metric):
+            return _known_later(metric)
         labels, judges = self.task.labels, self.judges
         missing = [x for x in labels if judges.classes and not judges.classes.get(x)]
         # which is the mean of the classes that have rows, as in scikit-learn
@@ -337,7 +364,7 @@ class _Estimator:
         """Return how a metric stands on the rows; None where it cannot be computed."""
         name, _, label = metric.partition(".")
         task, spec = self.task, spec_of(metric, self.task.kind)
-        if spec is None or name in NOT_PREDICTED or spec.of == "field":
+        if spec is None or not self.is_predicted(metric) or spec.of == "field":
             return None
         if spec.of != "label" and name not in MACRO:
             return ROWS
@@ -376,15 +403,18 @@ class _Estimator:
             yield f"classes are equally good{uncounted}"
         elif not judges.classes and any("." in metric for metric in bounds) and task.labels:
             yield "classes are equally large"
-        specs = [spec_of(metric, task.kind) for metric in bounds]
-        known = (*MACRO, *NOT_PREDICTED)
-        if any(x and not (x.is_row_share or x.of or x.name in known) for x in specs):
+        specs = [spec_of(metric, task.kind) for metric in filter(self.is_predicted, bounds)]
+        if any(x and not (x.is_row_share or x.of or x.name in MACRO) for x in specs):
             yield "scores of rows scatter as far as they can"
         if judges.groups is not None and judges.groups < judges.rows:
             yield (
                 f"rows of a group are no more alike than others (at worst {judges.rows} rows count as "
                 f"{judges.groups}, the number of groups)"
             )
+
+
+def _known_later(metric: str) -> str:
+    return f"How many rows `{metric}` takes is known once there are answers."
 
 
 def _number(value: float) -> str:

@@ -125,6 +125,24 @@ def test_what_cannot_be_predicted_is_not_guessed(metric: str) -> None:
     assert line == f"How many rows `{metric}` takes is known once there are answers."
 
 
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [("text", "bits_per_byte"), ("chat", "perplexity"), ("preference", "preference_margin")],
+)
+def test_a_difference_of_what_is_no_share_is_not_guessed(kind: str, metric: str) -> None:
+    """It was counted as rows that one of two models gets right."""
+    acceptance = replace(
+        least(metric, 0.5),
+        over_baselines=(MinGain(metric=metric, min_gain=0.03),),
+        over_previous=(MaxDrop(metric=metric, max_drop=0.01),),
+    )
+
+    found = estimate_power(acceptance, task(kind), JudgingRows(rows=300))
+
+    assert found.lines == (f"How many rows `{metric}` takes is known once there are answers.",)
+    assert [one.power for one in found.estimates] == [None]
+
+
 def test_a_gain_says_what_is_missed_what_is_found_and_what_it_stands_on() -> None:
     gain, given = power_lines(gaining("accuracy", 0.05))
 
